@@ -1,0 +1,1 @@
+"""The concepts of a retrieval: pure, without I/O, clock or framework."""

@@ -1,0 +1,107 @@
+"""What the catalogue says: jobs, datasets, datablocks and their files. All frozen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid, JobId
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """One entry of a job's dataset list.
+
+    Attributes:
+        pid: The dataset.
+        files: Names of the wanted files; empty means the whole dataset (SciCat's `files: []`).
+    """
+
+    pid: DatasetPid
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RetrieveJob:
+    """A retrieve job as SciCat handed it over.
+
+    Attributes:
+        id: The job's id.
+        type: SciCat's job type, `retrieve` by default.
+        datasets: What to bring back; empty when the job came in the short form, which names the job alone.
+        owner_user: The user who asked, where SciCat says so.
+        owner_group: The group that owns the job, where SciCat says so.
+    """
+
+    id: JobId
+    type: str
+    datasets: tuple[Selection, ...] = ()
+    owner_user: str | None = None
+    owner_group: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """What the catalogue declares of a dataset.
+
+    Attributes:
+        pid: The dataset's identifier.
+        name: `datasetName`, or the pid where it has none.
+        files_archived: `numberOfFilesArchived`: how many files its datablocks hold in all.
+        packed_size: `packedSize`: bytes of all its datablocks in the long-term store.
+        owner_group: The group that owns it.
+        updated_at: When the catalogue last changed it (UTC).
+    """
+
+    pid: DatasetPid
+    name: str
+    files_archived: int
+    packed_size: int
+    owner_group: str | None = None
+    updated_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """A file that the catalogue says a datablock holds.
+
+    Attributes:
+        path: Its name in the archive, as catalogued.
+        size: Bytes.
+        digest: Its checksum in hexadecimal, or None where the catalogue has none.
+    """
+
+    path: str
+    size: int
+    digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Datablock:
+    """A tar archive in the long-term store that holds a part of a dataset.
+
+    Attributes:
+        id: SciCat's id of it.
+        pid: The dataset that it belongs to.
+        archive_id: Its name in the long-term store.
+        size: Bytes of its files, unpacked.
+        packed_size: Bytes of the archive itself; 0 where the catalogue does not know.
+        algorithm: `chkAlg` as spelled in the catalogue, or None.
+        file_count: How many files it declares.
+    """
+
+    id: DatablockId
+    pid: DatasetPid
+    archive_id: ArchiveId
+    size: int
+    packed_size: int
+    algorithm: str | None
+    file_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class CataloguedDatablock:
+    """A datablock together with its file list, as read from the catalogue."""
+
+    datablock: Datablock
+    files: tuple[FileEntry, ...] = field(repr=False)

@@ -1,0 +1,87 @@
+"""Evidence: what a step has proved, in types that need the one before.
+
+    Recalled -> Copied -> Verified -> Staged
+
+A state is claimed only by code that holds the evidence of it. Only `pipeline.verify` may make a `Verified`
+(a test holds that), and the catalogue is told `datasetRetrieved` only from `Staged`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid
+
+
+class Integrity(StrEnum):
+    """What was compared with the catalogue."""
+
+    VERIFIED = "verified"
+    """Every catalogued file's checksum and size."""
+    SIZE_ONLY = "size_only"
+    """Sizes alone, for want of checksums, by the operator's policy. Never called verified."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatablockKey:
+    """Names one datablock of one dataset, everywhere in the service."""
+
+    pid: DatasetPid
+    id: DatablockId
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """The long-term store says that the archive can be read now.
+
+    Attributes:
+        key: The datablock.
+        archive_id: Its name in the store.
+        size: Bytes of the archive as the store sees it.
+    """
+
+    key: DatablockKey
+    archive_id: ArchiveId
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """Every byte of the archive was read once, written to a partial file, hashed, and flushed to disk.
+
+    Attributes:
+        recalled: The evidence before.
+        bytes_copied: Bytes written.
+        archive_checksum: `xxh3_128:<hex>` of the archive's bytes.
+        manifest_seal: Digest of the manifest (the list of members with the checksums seen), kept in the ledger.
+        members: How many members the archive holds.
+    """
+
+    recalled: Recalled
+    bytes_copied: int
+    archive_checksum: str
+    manifest_seal: str
+    members: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """Every catalogued file is in the copy with the right size and checksum, and nothing else is.
+
+    Attributes:
+        copied: The evidence before.
+        integrity: What was compared.
+        files: How many catalogued files were compared.
+    """
+
+    copied: Copied
+    integrity: Integrity
+    files: int
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """Verified bytes stand in the staging area under their final name."""
+
+    verified: Verified

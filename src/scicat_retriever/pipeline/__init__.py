@@ -1,0 +1,1 @@
+"""The steps of a retrieval, one per file: plain functions over ports."""

@@ -1,0 +1,1 @@
+"""What the pipeline needs of the world outside, as protocols whose docstrings state the promises."""
