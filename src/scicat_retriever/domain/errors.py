@@ -23,7 +23,7 @@ RetrieverError
 ├── FlowError                   the flow as a whole
 │   └── JobDeadlinePassed, JobCancelled, InternalError
 └── ServiceError                our own parts
-    └── EngineUnavailable, LedgerUnavailable, TransitionIllegal
+    └── EngineUnavailable, LedgerUnavailable, TransitionIllegal, WorkerStopping
 """
 
 from __future__ import annotations
@@ -471,3 +471,9 @@ class TransitionIllegal(ServiceError):
     """A state was to follow another that it must not follow."""
 
     code = "transition_illegal"
+
+
+class WorkerStopping(ServiceError):
+    """The worker was asked to stop in the middle of a step, which another will repeat."""
+
+    code, who, retryable = "worker_stopping", Actor.SYSTEM, True

@@ -1,0 +1,1 @@
+"""SciCat, spoken over HTTP."""

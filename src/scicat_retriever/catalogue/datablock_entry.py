@@ -1,0 +1,86 @@
+"""One entry of SciCat's datablock lists -> the domain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from scicat_retriever.catalogue.errors import cleaned
+from scicat_retriever.catalogue.wire import is_amount
+from scicat_retriever.domain.dataset import CataloguedDatablock, Datablock, FileEntry
+from scicat_retriever.domain.errors import CatalogueEntryInvalid
+from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid
+
+
+def datablock_from(entry: object, pid: DatasetPid, position: int) -> CataloguedDatablock:
+    """Read a datablock: `{id, datasetId, archiveId, size, packedSize, chkAlg, dataFileList: [{path, size, chk}]}`.
+
+    Args:
+        entry: The JSON value.
+        pid: The dataset whose datablocks were asked for.
+        position: Where it stands in the list, to name it by if it has no id.
+
+    Raises:
+        CatalogueEntryInvalid: It cannot be worked with.
+    """
+    if not isinstance(entry, Mapping):
+        raise CatalogueEntryInvalid(f"Datablock no. {position + 1} of dataset {pid} is no object")
+    reader = _Reader(f"Datablock {_named(entry, position)} of dataset {pid}")
+    if entry.get("datasetId", pid) != pid:
+        raise reader.invalid("belongs to another dataset")
+    files = entry.get("dataFileList")
+    if not isinstance(files, list):
+        raise reader.invalid("has no dataFileList")
+    block = Datablock(
+        id=DatablockId(reader.text(entry.get("id") or entry.get("_id"), "id")),
+        pid=pid,
+        archive_id=ArchiveId(reader.text(entry.get("archiveId"), "archiveId")),
+        size=reader.amount(entry.get("size"), "size"),
+        packed_size=reader.amount(entry.get("packedSize", 0), "packedSize"),
+        algorithm=reader.optional(entry.get("chkAlg"), "chkAlg"),
+        file_count=len(files),
+    )
+    return CataloguedDatablock(block, tuple(reader.file(file, index) for index, file in enumerate(files)))
+
+
+class _Reader:
+    """Reads the fields of one entry, and names the entry in every error."""
+
+    def __init__(self, subject: str) -> None:
+        self._subject = subject
+
+    def invalid(self, what: str) -> CatalogueEntryInvalid:
+        return CatalogueEntryInvalid(f"{self._subject} {what}")
+
+    def file(self, value: object, index: int) -> FileEntry:
+        where = f"dataFileList[{index}]"
+        if not isinstance(value, Mapping):
+            raise self.invalid(f"has no object at {where}")
+        digest = self.optional(value.get("chk"), f"{where}.chk")
+        return FileEntry(
+            path=self.text(value.get("path"), f"{where}.path"),
+            size=self.amount(value.get("size"), f"{where}.size"),
+            digest=None if digest is None else digest.lower(),
+        )
+
+    def text(self, value: object, field: str) -> str:
+        if not isinstance(value, str) or not value or "\0" in value:
+            raise self.invalid(f"has no usable {field}")
+        return value
+
+    def amount(self, value: object, field: str) -> int:
+        if not is_amount(value):
+            raise self.invalid(f"has a {field} that is no whole number of bytes")
+        return value
+
+    def optional(self, value: object, field: str) -> str | None:
+        if value is not None and not isinstance(value, str):
+            raise self.invalid(f"has a {field} that is no text")
+        return (value or "").strip() or None
+
+
+def _named(entry: Mapping[str, Any], position: int) -> str:
+    for key in ("id", "_id", "archiveId"):
+        if isinstance(entry.get(key), str) and entry[key]:
+            return cleaned(entry[key])
+    return f"no. {position + 1}"

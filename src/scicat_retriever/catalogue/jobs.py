@@ -1,0 +1,150 @@
+"""Reading and updating jobs, in v4 of SciCat's interface, or in v3 where a backend has no v4 of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from scicat_retriever.catalogue.answer import Answer, segment
+from scicat_retriever.catalogue.session import Session
+from scicat_retriever.catalogue.wire import encoded, parse_job, pruned
+from scicat_retriever.domain.dataset import RetrieveJob
+from scicat_retriever.domain.errors import (
+    CatalogueAnswerUnreadable,
+    CatalogueError,
+    CatalogueJobUnclosable,
+    CatalogueJobUnknown,
+    CatalogueRefused,
+    CatalogueUnavailable,
+    CatalogueUpdateLost,
+    JobMalformed,
+)
+from scicat_retriever.domain.ids import JobId
+from scicat_retriever.ports.catalogue import JobUpdate
+
+MAX_BODY = 15_000_000
+"""Bytes; SciCat and its database take 16 MB, and SciCat answers 500, not 413, to more."""
+
+
+class Jobs:
+    """The jobs in SciCat."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def read(self, job_id: JobId) -> RetrieveJob:
+        """Read a job with its dataset list.
+
+        Raises:
+            CatalogueJobUnknown: SciCat has no such job.
+        """
+        raw = self._read_raw(job_id)
+        try:
+            job = parse_job(raw, None)
+        except JobMalformed as malformed:
+            raise CatalogueAnswerUnreadable(
+                f"SciCat's job {job_id} cannot be worked with: {malformed}"
+            ) from malformed
+        if job.id != job_id:
+            raise CatalogueAnswerUnreadable(f"SciCat was asked for job {job_id} and does not answer with it")
+        if not job.datasets:
+            raise CatalogueAnswerUnreadable(f"SciCat's job {job_id} has no dataset list")
+        return job
+
+    def update(self, job_id: JobId, update: JobUpdate) -> None:
+        """Tell SciCat a job's state; an error that may have come after SciCat stored it is looked into first.
+
+        Raises:
+            CatalogueJobUnknown: SciCat has no such job.
+            CatalogueJobUnclosable: A dataset of the job was deleted.
+        """
+        told = _told(update)
+        if len(encoded(told)) > MAX_BODY:
+            raise CatalogueRefused(
+                f"The result of job {job_id} is larger than SciCat takes ({MAX_BODY} bytes)"
+            )
+        try:
+            answer = self._patch(job_id, told)
+        except CatalogueUnavailable as lost:
+            failure: CatalogueError = lost
+        else:
+            if answer.ok:
+                self._check(answer, job_id, told)
+                return
+            failure = _failure(answer, job_id)
+        may_be_stored = isinstance(failure, CatalogueUnavailable | CatalogueRefused)
+        if not (may_be_stored and self._holds(job_id, told)):
+            raise failure
+
+    def _patch(self, job_id: JobId, told: Mapping[str, Any]) -> Answer:
+        answer = self._session.ask("PATCH", f"/api/v4/jobs/{segment(job_id)}", body=encoded(told))
+        if not answer.route_missing:
+            return answer
+        body = encoded(_in_v3(told))
+        return self._session.ask("PATCH", f"/api/v3/jobs/{segment(job_id)}", body=body)
+
+    def _check(self, answer: Answer, job_id: JobId, told: Mapping[str, Any]) -> None:
+        state = _state(answer.json_object())
+        if state != told["statusCode"]:
+            raise CatalogueUpdateLost(
+                f"Job {job_id} was told {told['statusCode']}, and SciCat holds {state!r:.60}"
+            )
+
+    def _holds(self, job_id: JobId, told: Mapping[str, Any]) -> bool:
+        try:
+            held = self._read_raw(job_id)
+        except CatalogueError:
+            return False
+        expected = told if "statusCode" in held else _in_v3(told)
+        return all(pruned(held.get(key)) == pruned(value) for key, value in expected.items())
+
+    def _read_raw(self, job_id: JobId) -> dict[str, Any]:
+        answer = self._session.ask("GET", f"/api/v4/jobs/{segment(job_id)}")
+        if answer.route_missing:
+            answer = self._session.ask("GET", f"/api/v3/jobs/{segment(job_id)}")
+        if answer.status == 403 and (listed := self._read_listed(job_id)) is not None:
+            return listed
+        if answer.object_missing:
+            raise CatalogueJobUnknown(f"SciCat has no job {job_id}")
+        if not answer.ok:
+            raise _failure(answer, job_id)
+        return answer.json_object()
+
+    def _read_listed(self, job_id: JobId) -> dict[str, Any] | None:
+        query = {"filter": encoded({"where": {"id": job_id}}).decode()}
+        answer = self._session.ask("GET", "/api/v4/jobs", query=query)
+        jobs = answer.json_list() if answer.ok else []
+        return next((job for job in jobs if job.get("id") == job_id), None)
+
+
+def _told(update: JobUpdate) -> dict[str, Any]:
+    told: dict[str, Any] = {"statusCode": update.state.value, "statusMessage": update.message}
+    if update.result is not None:
+        told["jobResultObject"] = update.result
+    as_sent: dict[str, Any] = json.loads(encoded(told))
+    return as_sent
+
+
+def _in_v3(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Give an update under the names of v3, whose one word is both code and message."""
+    v3 = {"jobStatusMessage": told["statusCode"]}
+    if "jobResultObject" in told:
+        v3["jobResultObject"] = told["jobResultObject"]
+    return v3
+
+
+def _state(job: Mapping[str, Any]) -> object:
+    return job.get("statusCode", job.get("jobStatusMessage"))
+
+
+def _failure(answer: Answer, job_id: JobId) -> CatalogueError:
+    # SciCat hands on the status that the target of a failing action gave, so a 404 or 403 may be that target's.
+    if "remote URL call failed" in answer.message or "unable to perform action" in answer.message:
+        text = f"An action of SciCat's job configuration fails for job {job_id} ({answer.status}): {answer.message}"
+        return CatalogueUnavailable(text) if answer.status >= 500 else CatalogueRefused(text)
+    if answer.status == 400 and "invalid job id" in answer.message.lower():
+        return CatalogueJobUnknown(f"SciCat has no job {job_id}")
+    if answer.object_missing:
+        return CatalogueJobUnclosable(f"SciCat cannot update job {job_id} any more: {answer.message}")
+    return answer.error()

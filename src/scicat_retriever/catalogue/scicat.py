@@ -1,0 +1,80 @@
+"""SciCat as the pipeline's catalogue."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Self
+
+import httpx2
+
+from scicat_retriever.catalogue.datablocks import Datablocks
+from scicat_retriever.catalogue.datasets import Datasets
+from scicat_retriever.catalogue.jobs import Jobs
+from scicat_retriever.catalogue.lifecycle import Lifecycle
+from scicat_retriever.catalogue.session import Session
+from scicat_retriever.catalogue.settings import ScicatSettings
+from scicat_retriever.domain.dataset import CataloguedDatablock, Dataset, RetrieveJob
+from scicat_retriever.domain.ids import DatasetPid, JobId
+from scicat_retriever.ports.catalogue import JobUpdate, LifecycleUpdate
+
+
+class Scicat:
+    """A SciCat backend, over HTTP; keeps the promises of the port `Catalogue`. May be used from any thread.
+
+    Nothing is retried here but what SciCat's own habits ask for: one request after a fresh login, and one look at
+    whether an update was stored although it was answered with an error. Trying again later is the caller's business.
+    """
+
+    def __init__(
+        self,
+        settings: ScicatSettings,
+        *,
+        clock: Callable[[], float] = time.time,
+        transport: httpx2.BaseTransport | None = None,
+    ) -> None:
+        """Make the client; nothing is sent yet.
+
+        Args:
+            settings: Where SciCat is, and the account.
+            clock: Seconds since the epoch, to renew the login by.
+            transport: Carries the requests instead of the network.
+        """
+        self._session = Session(settings, clock, transport)
+        self._datasets = Datasets(self._session)
+        self._datablocks = Datablocks(self._session, self._datasets)
+        self._jobs = Jobs(self._session)
+        self._lifecycle = Lifecycle(self._session, self._datasets)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def job(self, job_id: JobId) -> RetrieveJob:
+        """Read a job with its dataset list; see `Catalogue.job`."""
+        return self._jobs.read(job_id)
+
+    def dataset(self, pid: DatasetPid) -> Dataset:
+        """Read what the catalogue declares of a dataset; see `Catalogue.dataset`."""
+        return self._datasets.read(pid)
+
+    def datablocks(self, pid: DatasetPid) -> Iterator[CataloguedDatablock]:
+        """Give all datablocks of a dataset; see `Catalogue.datablocks`. Nothing is sent before the first is asked for."""
+        return self._datablocks.read(pid)
+
+    def update_job(self, job_id: JobId, update: JobUpdate) -> None:
+        """Tell SciCat a job's state; see `Catalogue.update_job`."""
+        self._jobs.update(job_id, update)
+
+    def update_lifecycle(self, pid: DatasetPid, update: LifecycleUpdate) -> None:
+        """Tell SciCat a dataset's state; see `Catalogue.update_lifecycle`."""
+        self._lifecycle.update(pid, update)

@@ -1,0 +1,210 @@
+"""Requests to SciCat under the service's account: login, renewal, one repetition after a 403."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import contextmanager
+from importlib.metadata import version
+
+import httpx2
+
+from scicat_retriever.catalogue.answer import Answer
+from scicat_retriever.catalogue.errors import foreign_errors_mapped, message_in
+from scicat_retriever.catalogue.grant import Grant, granted_by_login, granted_by_operator
+from scicat_retriever.catalogue.settings import ScicatSettings
+from scicat_retriever.catalogue.wire import encoded
+from scicat_retriever.domain.errors import CatalogueAnswerUnreadable, CatalogueLoginFailed
+
+DENIED = (401, 403)
+"""How SciCat answers somebody without a right, and also somebody whose token ran out, whom it takes for anonymous."""
+
+LOGIN = "/api/v3/auth/login"
+"""SciCat's only login route; there is none in v4."""
+
+
+class Session:
+    """An HTTP client that is logged in to SciCat. May be used from any thread.
+
+    A password is turned into a token on first use; the token is renewed before it runs out, and once more when SciCat
+    answers 403, after which a 403 is believed. However many threads find the token stale, one of them logs in and the
+    others share the outcome. A token that the operator configured is used as it is.
+    """
+
+    def __init__(
+        self,
+        settings: ScicatSettings,
+        clock: Callable[[], float],
+        transport: httpx2.BaseTransport | None = None,
+    ) -> None:
+        """Open a session; nothing is sent yet.
+
+        Args:
+            settings: Where SciCat is, and the account.
+            clock: Seconds since the epoch.
+            transport: Carries the requests instead of the network.
+        """
+        self._settings = settings
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._login_under_way: Future[Grant] | None = None
+        self._grant = (
+            None if settings.token is None else granted_by_operator(settings.token.get_secret_value())
+        )
+        self._client = httpx2.Client(
+            transport=transport,
+            timeout=settings.request_timeout,
+            follow_redirects=False,
+            headers={
+                "User-Agent": f"scicat-retriever/{version('scicat-retriever')}",
+                "Accept": "application/json",
+            },
+            verify=True
+            if settings.ca_bundle is None
+            else ssl.create_default_context(cafile=settings.ca_bundle),
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    @property
+    def account(self) -> str | None:
+        """The name under which SciCat records our updates (`updatedBy`), where it is known."""
+        grant = self._grant
+        return None if grant is None else grant.account
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        content_type: str = "application/json",
+    ) -> Answer:
+        """Send a request and read the whole answer, whatever its status.
+
+        Args:
+            method: The HTTP method.
+            path: Below the backend's root, percent-encoded.
+            query: Parameters, not encoded.
+            body: JSON.
+            content_type: Of the body; sent exactly so.
+
+        Raises:
+            CatalogueUnavailable: No answer.
+            CatalogueLoginFailed: SciCat refuses the account.
+        """
+        with self.stream(method, path, query=query, body=body, content_type=content_type) as response:
+            return self.read(response, f"{method} {path}")
+
+    @contextmanager
+    def stream(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        content_type: str = "application/json",
+    ) -> Iterator[httpx2.Response]:
+        """Send a request as `ask` does, and give the response before its body is read."""
+
+        def send(grant: Grant) -> httpx2.Response:
+            headers = {"Authorization": f"Bearer {grant.token}"}
+            if body is not None:
+                headers["Content-Type"] = content_type
+            url = self._settings.root + path
+            request = self._client.build_request(method, url, params=query, content=body, headers=headers)
+            return self._client.send(request, stream=True)
+
+        with foreign_errors_mapped(f"{method} {path}"):
+            grant = self._valid_grant()
+            response = send(grant)
+            try:
+                if response.status_code in DENIED and self._renewable:
+                    response.close()
+                    response = send(self._log_in(grant))
+                yield response
+            finally:
+                response.close()
+
+    def read(self, response: httpx2.Response, what: str) -> Answer:
+        """Read a response to its end; a token that its message quotes is blanked.
+
+        Args:
+            response: As `stream` gives it.
+            what: Method and path that were asked.
+        """
+        content = response.read()
+        token = response.request.headers["Authorization"].removeprefix("Bearer ").encode()
+        message = "" if response.is_success else message_in(content.replace(token, b"***"))
+        return Answer(what, response.status_code, content, message)
+
+    def renew(self) -> bool:
+        """Log in again, where that is possible; for answers that SciCat gives to anybody (`200 []`)."""
+        if self._renewable:
+            self._log_in(self._grant)
+        return self._renewable
+
+    @property
+    def _renewable(self) -> bool:
+        return self._settings.password is not None
+
+    def _valid_grant(self) -> Grant:
+        grant, now = self._grant, self._clock()
+        if self._renewable:
+            return grant if grant is not None and not grant.stale(now) else self._log_in(grant)
+        if grant is None or grant.stale(now):
+            raise CatalogueLoginFailed("The configured SciCat token has run out; configure a new one")
+        return grant
+
+    def _log_in(self, stale: Grant | None) -> Grant:
+        with self._lock:
+            if self._grant is not None and self._grant is not stale:
+                return self._grant
+            leader = self._login_under_way is None
+            if self._login_under_way is None:
+                self._login_under_way = Future()
+            login = self._login_under_way
+        if leader:
+            self._lead(login)
+        return login.result()
+
+    def _lead(self, login: Future[Grant]) -> None:
+        try:
+            grant = self._request_grant()
+        except BaseException as error:
+            with self._lock:
+                self._login_under_way = None
+            login.set_exception(error)
+            raise
+        with self._lock:
+            self._grant, self._login_under_way = grant, None
+        login.set_result(grant)
+
+    def _request_grant(self) -> Grant:
+        username, password = self._settings.username, self._settings.password
+        if username is None or password is None:
+            raise CatalogueLoginFailed("No SciCat password is configured")
+        body = encoded({"username": username, "password": password.get_secret_value()})
+        what = f"POST {LOGIN}"
+        with foreign_errors_mapped(what):
+            response = self._client.post(
+                self._settings.root + LOGIN, content=body, headers={"Content-Type": "application/json"}
+            )
+        if response.status_code in (400, *DENIED):
+            raise CatalogueLoginFailed(
+                f"SciCat refuses the account {username!r} ({response.status_code}); check user name and password"
+            )
+        # The message of a login's answer is left out: it might repeat what was sent.
+        answer = Answer(what, response.status_code, response.content, "")
+        if not answer.ok:
+            raise answer.error()
+        grant = granted_by_login(answer.json_object(), username, self._clock())
+        if grant is None:
+            raise CatalogueAnswerUnreadable(f"SciCat's answer to {what} holds no usable access_token")
+        return grant

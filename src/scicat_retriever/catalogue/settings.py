@@ -1,0 +1,70 @@
+"""How to reach SciCat, as the operator configures it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+
+def _backend_root(url: AnyHttpUrl) -> AnyHttpUrl:
+    if url.username or url.password:
+        raise ValueError("must hold no user name or password; use the fields of their own")
+    if url.query or url.fragment:
+        raise ValueError("must end before any '?' or '#'")
+    if "/api/v" in (url.path or ""):
+        raise ValueError("must end before /api/v3 or /api/v4")
+    return url
+
+
+def _fit_for_a_header(token: SecretStr | None) -> SecretStr | None:
+    if token is not None and not is_bearer_token(token.get_secret_value()):
+        raise ValueError("must be one word of printable ASCII")
+    return token
+
+
+def is_bearer_token(text: str) -> bool:
+    """Say whether `text` can stand in an Authorization header (RFC 6750, 2.1: no space, no control character)."""
+    return bool(text) and all("!" <= character <= "~" for character in text)
+
+
+class ScicatSettings(BaseModel):
+    """SciCat's address and the account that the service uses there: user name and password, or a token."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    url: Annotated[AnyHttpUrl, AfterValidator(_backend_root)] = Field(
+        description="Root of the SciCat backend, without /api/v3, for example https://scicat.example.org."
+    )
+    username: str | None = Field(
+        default=None, min_length=1, description="Name of the functional account, together with `password`."
+    )
+    password: SecretStr | None = Field(default=None, description="Password of the functional account.")
+    token: Annotated[SecretStr | None, AfterValidator(_fit_for_a_header)] = Field(
+        default=None,
+        min_length=8,
+        description="A long-lived SciCat token, instead of user name and password.",
+    )
+    request_timeout: float = Field(
+        default=30.0,
+        gt=0,
+        le=3600,
+        description="Seconds that SciCat may take to accept a connection, and between any two pieces of an answer.",
+    )
+    ca_bundle: Path | None = Field(
+        default=None, description="File with the CA certificates to trust; by default those of the system."
+    )
+
+    @model_validator(mode="after")
+    def _one_way_to_log_in(self) -> Self:
+        if (self.token is None) == (self.password is None):
+            raise ValueError("set either username and password, or token")
+        if (self.password is None) != (self.username is None):
+            raise ValueError("username and password belong together")
+        return self
+
+    @property
+    def root(self) -> str:
+        """The backend's root without a slash at its end; SciCat's paths, which begin with one, are appended."""
+        return str(self.url).rstrip("/")

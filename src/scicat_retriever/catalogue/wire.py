@@ -1,0 +1,190 @@
+"""SciCat's JSON <-> the domain. What comes in is untrusted: whatever it holds, it ends in a value or in one of our errors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
+from typing import Any, TypeGuard
+
+from scicat_retriever.domain.dataset import Dataset, RetrieveJob, Selection
+from scicat_retriever.domain.errors import (
+    CatalogueAnswerUnreadable,
+    DatasetListEmpty,
+    JobMalformed,
+    JobTypeUnknown,
+)
+from scicat_retriever.domain.ids import DatasetPid, JobId
+
+MAX_ID = 256
+"""Characters of a job's id or type, and of a user's or group's name."""
+
+MAX_PID = 512
+"""Characters of a pid."""
+
+MAX_FILE_NAME = 4096
+"""Characters of a file's name (Linux, PATH_MAX)."""
+
+
+def encoded(value: object) -> bytes:
+    """Give a value as JSON in UTF-8; halves of surrogate pairs, which UTF-8 cannot hold, become `?`."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+def parse_job(body: bytes | Mapping[str, Any], accepted_types: Collection[str] | None) -> RetrieveJob:
+    """Read a job as SciCat hands it over.
+
+    Four shapes are taken: the v4 job (`jobParams.datasetList`; also what the RabbitMQ action publishes), the v3 job
+    (`datasetList`), what the `url` action renders from its template (which may hold both lists and much else), and
+    the short form `{"id", "type"}`. A pid that is listed twice is taken once, with the files of both entries; `files`
+    that is empty or absent means the whole dataset and wins.
+
+    Args:
+        body: The JSON document, or the object read from it.
+        accepted_types: The job types that are carried out; None takes any.
+
+    Raises:
+        JobMalformed: It is no job; `field` is the JSON path of the first offending field.
+        JobTypeUnknown: Its type is not accepted.
+        DatasetListEmpty: It has a dataset list, and the list is empty.
+    """
+    job = body if isinstance(body, Mapping) else _json_object(body)
+    job_id = _name(job.get("id") or job.get("_id"), "$.id", MAX_ID)
+    job_type = _name(job.get("type"), "$.type", MAX_ID)
+    if accepted_types is not None and job_type not in accepted_types:
+        raise JobTypeUnknown(f"Jobs of type {job_type!r} are not carried out here", "$.type")
+    return RetrieveJob(
+        id=JobId(job_id),
+        type=job_type,
+        datasets=_selections(job),
+        owner_user=_optional_name(job.get("ownerUser")),
+        owner_group=_optional_name(job.get("ownerGroup")),
+    )
+
+
+def dataset_from(entry: Mapping[str, Any], pid: DatasetPid) -> Dataset:
+    """Read a dataset as `GET /api/v4/datasets/{pid}` gives it.
+
+    Raises:
+        CatalogueAnswerUnreadable: It is not the dataset that was asked for, or a number in it is none.
+    """
+    if entry.get("pid") != pid:
+        raise CatalogueAnswerUnreadable(f"SciCat was asked for dataset {pid} and does not answer with it")
+    name = entry.get("datasetName")
+    return Dataset(
+        pid=pid,
+        name=name if isinstance(name, str) and name else pid,
+        files_archived=_amount(entry, "numberOfFilesArchived", pid),
+        packed_size=_amount(entry, "packedSize", pid),
+        owner_group=_optional_name(entry.get("ownerGroup")),
+        updated_at=_time(entry.get("updatedAt")),
+    )
+
+
+def is_amount(value: object) -> TypeGuard[int]:
+    """Say whether a JSON value is a whole number that is not negative."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def pruned(value: object) -> object:
+    """Give a JSON value without what SciCat's database may leave out: nulls and empty objects in objects."""
+    if isinstance(value, Mapping):
+        kept = {key: pruned(part) for key, part in value.items()}
+        return {key: part for key, part in kept.items() if part is not None} or None
+    if isinstance(value, list):
+        return [pruned(part) for part in value]
+    return value
+
+
+def _json_object(body: bytes) -> Mapping[str, Any]:
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        raise JobMalformed("The body is not JSON") from None
+    if not isinstance(value, dict):
+        raise JobMalformed("The body is no JSON object")
+    return value
+
+
+def _selections(job: Mapping[str, Any]) -> tuple[Selection, ...]:
+    params = job.get("jobParams")
+    if params is not None and not isinstance(params, Mapping):
+        raise JobMalformed("jobParams must be an object", "$.jobParams")
+    v4, v3 = (params or {}).get("datasetList"), job.get("datasetList")
+    entries, path = (v4, "$.jobParams.datasetList") if v4 is not None else (v3, "$.datasetList")
+    if entries is None:
+        return ()
+    if not isinstance(entries, list):
+        raise JobMalformed("The dataset list must be an array", path)
+    if not entries:
+        raise DatasetListEmpty("The job names no dataset", path)
+    wanted: dict[DatasetPid, tuple[str, ...]] = {}
+    for index, entry in enumerate(entries):
+        selection = _selection(entry, f"{path}[{index}]")
+        before = wanted.get(selection.pid, selection.files)
+        whole = not before or not selection.files
+        wanted[selection.pid] = () if whole else tuple(dict.fromkeys(before + selection.files))
+    return tuple(Selection(pid, files) for pid, files in wanted.items())
+
+
+def _selection(entry: object, path: str) -> Selection:
+    if not isinstance(entry, Mapping):
+        raise JobMalformed("An entry of the dataset list must be an object", path)
+    pid = _name(entry.get("pid"), f"{path}.pid", MAX_PID)
+    files = entry.get("files")
+    if files is None:
+        files = []
+    if not isinstance(files, list):
+        raise JobMalformed("files must be an array", f"{path}.files")
+    return Selection(
+        DatasetPid(pid), tuple(_file_name(name, f"{path}.files[{index}]") for index, name in enumerate(files))
+    )
+
+
+def _name(value: object, path: str, longest: int) -> str:
+    name = _text(value, path, longest)
+    if not name.isprintable():
+        raise JobMalformed(f"{path} must hold no control character", path)
+    return name
+
+
+def _file_name(value: object, path: str) -> str:
+    name = _text(value, path, MAX_FILE_NAME)
+    # Other control characters are legal in a file's name.
+    if "\0" in name:
+        raise JobMalformed(f"{path} must hold no NUL", path)
+    return name
+
+
+def _text(value: object, path: str, longest: int) -> str:
+    if not isinstance(value, str) or not value:
+        raise JobMalformed(f"{path} must be a string that is not empty", path)
+    if len(value) > longest:
+        raise JobMalformed(f"{path} must have at most {longest} characters", path)
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise JobMalformed(f"{path} must be Unicode text", path)
+    return value
+
+
+def _optional_name(value: object) -> str | None:
+    fits = isinstance(value, str) and 0 < len(value) <= MAX_ID and value.isprintable()
+    return str(value) if fits else None
+
+
+def _amount(entry: Mapping[str, Any], key: str, pid: DatasetPid) -> int:
+    value = entry.get(key)
+    if value is None:
+        return 0
+    if not is_amount(value):
+        raise CatalogueAnswerUnreadable(f"{key} of dataset {pid} is no whole number")
+    return value
+
+
+def _time(value: object) -> datetime | None:
+    try:
+        time = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    if time is None:
+        return None
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)

@@ -1,0 +1,121 @@
+"""Catalogues to run the contract on: each with what only its owner can do to it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from scicat_retriever.catalogue.scicat import Scicat
+from scicat_retriever.catalogue.settings import ScicatSettings
+from scicat_retriever.domain.dataset import CataloguedDatablock, Datablock, FileEntry, RetrieveJob, Selection
+from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid, JobId
+from scicat_retriever.domain.states import LifecycleWord
+from scicat_retriever.ports.catalogue import Catalogue, LifecycleUpdate
+from scicat_retriever.testing.scicat import ScicatStandIn, log_in, submit_retrieve_job
+from tests.fakes.catalogue import InMemoryCatalogue
+
+PID, OTHER, NONE = (DatasetPid(f"20.500.12345/{name}") for name in ("abc", "d e%f", "none"))
+RESULT = {"result": [{"datasetId": PID, "name": "a.tar", "url": "https://x", "size": 7}], "errors": []}
+RETRIEVED = LifecycleUpdate(LifecycleWord.RETRIEVED, {}, retrievable=True, integrity_check=True)
+
+
+def block(number: int, pid: DatasetPid = PID) -> CataloguedDatablock:
+    files = (FileEntry("a/one.dat", 100, "ab" * 32), FileEntry("a/ä two.dat", 200 + number))
+    archive = ArchiveId(f"/lts/{pid}/{number}.tar")
+    return CataloguedDatablock(
+        Datablock(DatablockId(str(number)), pid, archive, 300, 250, "sha256", 2), files
+    )
+
+
+class Rig(Protocol):
+    """A catalogue, and what only its owner can do to it."""
+
+    @property
+    def catalogue(self) -> Catalogue: ...
+
+    def add_dataset(self, pid: DatasetPid, blocks: int = 1) -> None: ...
+
+    def delete_dataset(self, pid: DatasetPid) -> None: ...
+
+    def submit(self, *pids: DatasetPid) -> JobId: ...
+
+    def told_of_job(self, job_id: JobId) -> tuple[str, str, Mapping[str, Any]]:
+        """Give code, message and result."""
+
+    def told_of_dataset(self, pid: DatasetPid) -> Mapping[str, Any]:
+        """Give the lifecycle, under SciCat's names."""
+
+
+class FakeRig:
+    def __init__(self) -> None:
+        self.catalogue = InMemoryCatalogue()
+
+    def add_dataset(self, pid: DatasetPid, blocks: int = 1) -> None:
+        self.catalogue.add_dataset(pid, [block(number, pid) for number in range(blocks)])
+
+    def delete_dataset(self, pid: DatasetPid) -> None:
+        self.catalogue.delete_dataset(pid)
+
+    def submit(self, *pids: DatasetPid) -> JobId:
+        job = RetrieveJob(
+            JobId(str(uuid.uuid4())), "retrieve", tuple(map(Selection, pids)), "scientist", "group1"
+        )
+        self.catalogue.add_job(job)
+        return job.id
+
+    def told_of_job(self, job_id: JobId) -> tuple[str, str, Mapping[str, Any]]:
+        held = self.catalogue.held_job(job_id)
+        return held.state, held.message, held.result or {}
+
+    def told_of_dataset(self, pid: DatasetPid) -> Mapping[str, Any]:
+        held = self.catalogue.held_dataset(pid)
+        return {
+            "retrieveStatusMessage": held.status,
+            "retrieveReturnMessage": held.return_message,
+            "retrievable": held.retrievable,
+            "retrieveIntegrityCheck": held.integrity_check,
+        }
+
+
+class ScicatRig:
+    def __init__(self, stand_in: ScicatStandIn, url: str, **account: Any) -> None:
+        self.stand_in = stand_in
+        self._url = url
+        account = account or {"username": "archiveManager", "password": "archivemanager-pw"}
+        self.catalogue = Scicat(ScicatSettings.model_validate({"url": url, "request_timeout": 20, **account}))
+
+    def add_dataset(self, pid: DatasetPid, blocks: int = 1) -> None:
+        self.stand_in.add_dataset(pid)
+        self.stand_in.add_datablocks(pid, [_as_json(block(number, pid)) for number in range(blocks)])
+
+    def delete_dataset(self, pid: DatasetPid) -> None:
+        del self.stand_in.store.datasets[pid]
+
+    def submit(self, *pids: DatasetPid) -> JobId:
+        answer = submit_retrieve_job(self._url, pids, token=log_in(self._url, "scientist"))
+        self.stand_in.log.clear()
+        return JobId(answer.json()["id"])
+
+    def told_of_job(self, job_id: JobId) -> tuple[str, str, Mapping[str, Any]]:
+        job = self.stand_in.job(job_id)
+        return job["statusCode"], job["statusMessage"], job["jobResultObject"]
+
+    def told_of_dataset(self, pid: DatasetPid) -> Mapping[str, Any]:
+        lifecycle: Mapping[str, Any] = self.stand_in.dataset(pid)["datasetlifecycle"]
+        return lifecycle
+
+    def asked(self) -> list[str]:
+        return [f"{one.method} {one.path}" for one in self.stand_in.log.requests()]
+
+
+def _as_json(entry: CataloguedDatablock) -> dict[str, Any]:
+    block = entry.datablock
+    files = [{"path": file.path, "size": file.size, "chk": file.digest} for file in entry.files]
+    return {
+        "archiveId": block.archive_id,
+        "size": block.size,
+        "packedSize": block.packed_size,
+        "chkAlg": block.algorithm,
+        "dataFileList": [{key: value for key, value in file.items() if value is not None} for file in files],
+    }

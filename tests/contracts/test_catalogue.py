@@ -1,0 +1,163 @@
+"""What every catalogue promises, run on SciCat's client (against the stand-in SciCat) and on the fake."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from scicat_retriever.domain.dataset import RetrieveJob, Selection
+from scicat_retriever.domain.errors import (
+    CatalogueJobUnclosable,
+    CatalogueJobUnknown,
+    DatablocksMissing,
+    DatasetUnknown,
+)
+from scicat_retriever.domain.ids import DatasetPid, JobId
+from scicat_retriever.domain.states import JobState, LifecycleWord
+from scicat_retriever.ports.catalogue import JobUpdate, LifecycleUpdate
+from scicat_retriever.testing.scicat import PROFILES, ScicatStandIn
+from tests.contracts.catalogue_rigs import NONE, OTHER, PID, RESULT, RETRIEVED, FakeRig, Rig, ScicatRig, block
+
+NO_JOB = JobId("00000000-0000-0000-0000-000000000000")
+FAILED = LifecycleUpdate(
+    LifecycleWord.FAILED, {"status": "retrievalFailed", "message": "why"}, retrievable=False
+)
+
+
+@pytest.fixture(params=["fake", "scicat"])
+def rig(request: pytest.FixtureRequest) -> Iterator[Rig]:
+    if request.param == "fake":
+        yield FakeRig()
+        return
+    # The service's account may read all jobs.
+    stand_in = ScicatStandIn(groups=PROFILES["job_privileged"])
+    with stand_in.serve() as url:
+        yield ScicatRig(stand_in, url)
+
+
+def test_a_job_is_read_with_its_dataset_list(rig: Rig) -> None:
+    rig.add_dataset(PID)
+    rig.add_dataset(OTHER)
+    job_id = rig.submit(PID, OTHER)
+    expected = RetrieveJob(job_id, "retrieve", (Selection(PID), Selection(OTHER)), "scientist", "group1")
+    assert rig.catalogue.job(job_id) == expected
+
+
+def test_an_unknown_job_is_said(rig: Rig) -> None:
+    with pytest.raises(CatalogueJobUnknown):
+        rig.catalogue.job(NO_JOB)
+    with pytest.raises(CatalogueJobUnknown):
+        rig.catalogue.update_job(NO_JOB, JobUpdate(JobState.IN_PROGRESS, "m"))
+
+
+def test_a_dataset_declares_what_its_datablocks_hold(rig: Rig) -> None:
+    rig.add_dataset(OTHER, blocks=3)
+    dataset = rig.catalogue.dataset(OTHER)
+    declared = (dataset.pid, dataset.name, dataset.files_archived, dataset.packed_size, dataset.owner_group)
+    assert declared == (OTHER, OTHER, 6, 750, "group1")
+
+
+def test_an_unknown_dataset_is_said(rig: Rig) -> None:
+    with pytest.raises(DatasetUnknown):
+        rig.catalogue.dataset(NONE)
+    with pytest.raises(DatasetUnknown):
+        list(rig.catalogue.datablocks(NONE))
+    with pytest.raises(DatasetUnknown):
+        rig.catalogue.update_lifecycle(NONE, RETRIEVED)
+
+
+def test_all_of_many_datablocks_are_given(rig: Rig) -> None:
+    rig.add_dataset(PID, blocks=250)
+    rig.add_dataset(OTHER, blocks=2)
+    given = [one.datablock.archive_id for one in rig.catalogue.datablocks(PID)]
+    assert sorted(given) == sorted(block(number).datablock.archive_id for number in range(250))
+
+
+def test_a_datablock_comes_with_its_files(rig: Rig) -> None:
+    rig.add_dataset(PID)
+    given, expected = next(iter(rig.catalogue.datablocks(PID))), block(0)
+    assert given.files == expected.files
+    shown = (
+        given.datablock.pid,
+        given.datablock.packed_size,
+        given.datablock.algorithm,
+        given.datablock.file_count,
+    )
+    assert shown == (PID, 250, "sha256", 2)
+
+
+def test_no_datablocks_at_all_are_missing(rig: Rig) -> None:
+    rig.add_dataset(PID, blocks=0)
+    with pytest.raises(DatablocksMissing):
+        list(rig.catalogue.datablocks(PID))
+
+
+def test_a_job_is_told_a_state_and_a_result(rig: Rig) -> None:
+    rig.add_dataset(PID)
+    job_id = rig.submit(PID)
+    rig.catalogue.update_job(job_id, JobUpdate(JobState.SUCCESSFUL, 'a "b" & ü', RESULT))
+    assert rig.told_of_job(job_id) == ("finishedSuccessful", 'a "b" & ü', RESULT)
+
+
+def test_an_update_of_a_job_may_be_repeated(rig: Rig) -> None:
+    rig.add_dataset(PID)
+    job_id = rig.submit(PID)
+    for _ in range(2):
+        rig.catalogue.update_job(job_id, JobUpdate(JobState.SUCCESSFUL, "m", RESULT))
+    assert rig.told_of_job(job_id) == ("finishedSuccessful", "m", RESULT)
+
+
+def test_a_result_is_replaced_by_another_and_kept_by_none(rig: Rig) -> None:
+    rig.add_dataset(PID)
+    job_id = rig.submit(PID)
+    rig.catalogue.update_job(job_id, JobUpdate(JobState.IN_PROGRESS, "m", {"old": 1}))
+    rig.catalogue.update_job(job_id, JobUpdate(JobState.IN_PROGRESS, "m", RESULT))
+    rig.catalogue.update_job(job_id, JobUpdate(JobState.SUCCESSFUL, "m"))
+    assert rig.told_of_job(job_id) == ("finishedSuccessful", "m", RESULT)
+
+
+def test_a_job_whose_dataset_was_deleted_cannot_be_closed(rig: Rig) -> None:
+    rig.add_dataset(PID)
+    job_id = rig.submit(PID)
+    rig.delete_dataset(PID)
+    with pytest.raises(CatalogueJobUnclosable):
+        rig.catalogue.update_job(job_id, JobUpdate(JobState.UNSUCCESSFUL, "m"))
+
+
+def test_a_dataset_is_told_a_state(rig: Rig) -> None:
+    rig.add_dataset(PID)
+    rig.catalogue.update_lifecycle(PID, FAILED)
+    told = rig.told_of_dataset(PID)
+    assert told["retrieveStatusMessage"] == "datasetRetrievalFailed"
+    assert told["retrieveReturnMessage"] == FAILED.return_message
+    assert (told["retrievable"], told["retrieveIntegrityCheck"]) == (False, False)
+
+
+def test_a_success_clears_an_older_error(rig: Rig) -> None:
+    rig.add_dataset(PID)
+    rig.catalogue.update_lifecycle(PID, FAILED)
+    for _ in range(2):
+        rig.catalogue.update_lifecycle(PID, RETRIEVED)
+    told = rig.told_of_dataset(PID)
+    assert told["retrieveStatusMessage"] == "datasetRetrieved"
+    assert not told.get("retrieveReturnMessage")
+    assert (told["retrievable"], told["retrieveIntegrityCheck"]) == (True, True)
+
+
+def test_what_an_update_does_not_mention_is_left_as_it_is(rig: Rig) -> None:
+    rig.add_dataset(PID)
+    rig.catalogue.update_lifecycle(PID, RETRIEVED)
+    rig.catalogue.update_lifecycle(PID, LifecycleUpdate(LifecycleWord.STARTED))
+    told = rig.told_of_dataset(PID)
+    assert (told["retrievable"], told["retrieveIntegrityCheck"]) == (True, True)
+
+
+def test_many_datasets_may_be_told_at_once(rig: Rig) -> None:
+    pids = [DatasetPid(f"20.500.12345/{number}") for number in range(16)]
+    for pid in pids:
+        rig.add_dataset(pid)
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(rig.catalogue.update_lifecycle, pids, [RETRIEVED] * 16))
+    assert {rig.told_of_dataset(pid)["retrieveStatusMessage"] for pid in pids} == {"datasetRetrieved"}

@@ -1,0 +1,143 @@
+"""What SciCat's own habits ask of its client, shown against the stand-in SciCat."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from scicat_retriever.domain.errors import (
+    CatalogueForbidden,
+    CatalogueRefused,
+    CatalogueUnavailable,
+    DatablocksInvisible,
+)
+from scicat_retriever.domain.states import JobState
+from scicat_retriever.ports.catalogue import JobUpdate
+from scicat_retriever.testing.scicat import PROFILES, JobType, ScicatStandIn, UrlAction
+from tests.contracts.catalogue_rigs import PID, RESULT, RETRIEVED, ScicatRig
+
+
+@pytest.fixture
+def scicat() -> Iterator[ScicatRig]:
+    """A SciCat whose service account may read all jobs."""
+    stand_in = ScicatStandIn(groups=PROFILES["job_privileged"])
+    with stand_in.serve() as url:
+        yield ScicatRig(stand_in, url)
+
+
+def test_updates_ask_little_of_scicat(scicat: ScicatRig) -> None:
+    scicat.add_dataset(PID)
+    job_id = scicat.submit(PID)
+    scicat.catalogue.update_job(job_id, JobUpdate(JobState.IN_PROGRESS, "m"))
+    scicat.catalogue.update_lifecycle(PID, RETRIEVED)
+    dataset = f"/api/v4/datasets/{PID}"
+    assert scicat.asked() == [
+        "POST /api/v3/auth/login",
+        f"PATCH /api/v4/jobs/{job_id}",
+        f"GET {dataset}",
+        f"PATCH {dataset}/datasetlifecycle",
+        f"GET {dataset}",
+    ]
+    assert scicat.stand_in.dataset(PID)["updatedBy"] == "archiveManager"
+
+
+def test_tokens_that_expire_between_any_two_requests_are_renewed(scicat: ScicatRig) -> None:
+    scicat.add_dataset(PID, blocks=3)
+    job_id = scicat.submit(PID)
+    expire = scicat.stand_in.expire_tokens
+    expire()
+    assert scicat.catalogue.job(job_id).id == job_id
+    expire()
+    assert len(list(scicat.catalogue.datablocks(PID))) == 3
+    expire()
+    scicat.catalogue.update_job(job_id, JobUpdate(JobState.IN_PROGRESS, "m"))
+    expire()
+    scicat.catalogue.update_lifecycle(PID, RETRIEVED)
+    assert scicat.told_of_job(job_id)[0] == "inProgress"
+    assert scicat.told_of_dataset(PID)["retrieveStatusMessage"] == "datasetRetrieved"
+
+
+def test_a_long_lived_token_serves_without_a_login(scicat: ScicatRig) -> None:
+    with scicat.stand_in.serve() as url:
+        with_token = ScicatRig(scicat.stand_in, url, token=scicat.stand_in.issue_token("archiveManager"))
+        with_token.add_dataset(PID)
+        with_token.catalogue.update_lifecycle(PID, RETRIEVED)
+    assert scicat.told_of_dataset(PID)["retrieveStatusMessage"] == "datasetRetrieved"
+    assert not scicat.stand_in.log.requests(path_contains="auth/login")
+
+
+@pytest.mark.parametrize("lost", ["answered with 500", "dropped"])
+def test_an_update_stored_in_spite_of_an_error_is_taken(scicat: ScicatRig, lost: str) -> None:
+    scicat.add_dataset(PID)
+    job_id = scicat.submit(PID)
+    for _ in range(2):
+        faults = scicat.stand_in.faults
+        if lost == "dropped":
+            faults.drop(method="PATCH", when="after")
+        else:
+            faults.fail(500, method="PATCH", when="after")
+    scicat.catalogue.update_job(job_id, JobUpdate(JobState.SUCCESSFUL, "m", RESULT))
+    scicat.catalogue.update_lifecycle(PID, RETRIEVED)
+    assert len(scicat.stand_in.log.requests(method="PATCH")) == 2
+
+
+def test_a_scicat_that_is_away_is_said_and_may_be_asked_again(scicat: ScicatRig) -> None:
+    scicat.add_dataset(PID)
+    scicat.stand_in.faults.fail(503, times=None)
+    with pytest.raises(CatalogueUnavailable):
+        scicat.catalogue.update_lifecycle(PID, RETRIEVED)
+    scicat.stand_in.faults.clear()
+    scicat.catalogue.update_lifecycle(PID, RETRIEVED)
+    assert scicat.told_of_dataset(PID)["retrieveStatusMessage"] == "datasetRetrieved"
+
+
+def test_a_failing_update_action_does_not_hide_that_the_state_was_stored(scicat: ScicatRig) -> None:
+    scicat.add_dataset(PID)
+    job_id = scicat.submit(PID)
+    scicat.stand_in.set_job_type(JobType(update_action=UrlAction("http://127.0.0.1:9/closed")))
+    scicat.catalogue.update_job(job_id, JobUpdate(JobState.SUCCESSFUL, "m"))
+    assert scicat.told_of_job(job_id)[0] == "finishedSuccessful"
+
+
+@pytest.mark.parametrize("profile", sorted(PROFILES))
+def test_datablocks_are_given_or_said_to_be_invisible_under_every_group_setting(profile: str) -> None:
+    stand_in = ScicatStandIn(groups=PROFILES[profile])
+    with stand_in.serve() as url:
+        rig = ScicatRig(stand_in, url)
+        rig.add_dataset(PID, blocks=150)
+        if profile == "no_delete_groups":
+            with pytest.raises(DatablocksInvisible):
+                list(rig.catalogue.datablocks(PID))
+        else:
+            assert len(list(rig.catalogue.datablocks(PID))) == 150
+
+
+def test_an_account_that_may_not_read_jobs_still_updates_them() -> None:
+    stand_in = ScicatStandIn(groups=PROFILES["lab_default"])
+    with stand_in.serve() as url:
+        rig = ScicatRig(stand_in, url)
+        rig.add_dataset(PID)
+        job_id = rig.submit(PID)
+        with pytest.raises(CatalogueForbidden):
+            rig.catalogue.job(job_id)
+        rig.catalogue.update_job(job_id, JobUpdate(JobState.IN_PROGRESS, "m"))
+        assert rig.told_of_job(job_id)[0] == "inProgress"
+        stand_in.set_job_type(JobType(update_action=UrlAction("http://127.0.0.1:9/closed")))
+        with pytest.raises(CatalogueRefused, match="action"):
+            rig.catalogue.update_job(job_id, JobUpdate(JobState.SUCCESSFUL, "m"))
+
+
+def test_an_older_backend_is_told_without_losing_the_rest_of_the_lifecycle() -> None:
+    stand_in = ScicatStandIn(groups=PROFILES["archive_manager_is_admin"])
+    stand_in.offer_lifecycle_route(offered=False)
+    with stand_in.serve() as url:
+        rig = ScicatRig(stand_in, url)
+        stand_in.add_dataset(
+            PID, lifecycle={"storageLocation": "tape1", "retrieveReturnMessage": {"error": "old"}}
+        )
+        rig.catalogue.update_lifecycle(PID, RETRIEVED)
+        told = rig.told_of_dataset(PID)
+    assert told["retrieveStatusMessage"] == "datasetRetrieved"
+    assert (told["storageLocation"], told["archiveStatusMessage"]) == ("tape1", "datasetOnArchiveDisk")
+    assert not told.get("retrieveReturnMessage")

@@ -1,0 +1,289 @@
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scicat_retriever.catalogue.datablock_entry import datablock_from
+from scicat_retriever.domain.dataset import CataloguedDatablock, Datablock, FileEntry
+from scicat_retriever.domain.errors import (
+    CatalogueAnswerUnreadable,
+    CatalogueEntryInvalid,
+    CatalogueError,
+    CatalogueForbidden,
+    CatalogueRefused,
+    CatalogueUnavailable,
+    DatablocksInvisible,
+    DatablocksMissing,
+    DatasetUnknown,
+)
+from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid
+from tests.unit.catalogue.backend import (
+    LOGIN,
+    Backend,
+    breaking_off,
+    crash,
+    failing,
+    forbidden,
+    ok,
+)
+
+PID = DatasetPid("20.500.12345/abc")
+COUNT = "GET /api/v3/datablocks/count"
+LIST = "GET /api/v3/datablocks"
+DATASET = "GET /api/v4/datasets/20.500.12345%2Fabc"
+EMPTY_DATASET = {"pid": PID, "numberOfFilesArchived": 0, "packedSize": 0}
+
+
+def block(number: int = 1, **fields: Any) -> dict[str, Any]:
+    return {
+        "id": f"b{number}",
+        "datasetId": PID,
+        "archiveId": f"tar-{number}",
+        "size": 300,
+        "packedSize": 250,
+        "chkAlg": "sha256",
+        "dataFileList": [{"path": "a/one.dat", "size": 100, "chk": "AA"}, {"path": "a/two.dat", "size": 200}],
+        **fields,
+    }
+
+
+def backend(blocks: list[Any], count: int | None = None) -> Backend:
+    return Backend().on(COUNT, ok({"count": len(blocks) if count is None else count})).on(LIST, ok(blocks))
+
+
+def ids(scripted: Backend, **settings: Any) -> list[str]:
+    return [one.datablock.id for one in scripted.client(**settings).datablocks(PID)]
+
+
+def test_a_datablock_is_read_with_its_files() -> None:
+    assert list(backend([block()]).client().datablocks(PID)) == [
+        CataloguedDatablock(
+            Datablock(DatablockId("b1"), PID, ArchiveId("tar-1"), 300, 250, "sha256", 2),
+            (FileEntry("a/one.dat", 100, "aa"), FileEntry("a/two.dat", 200)),
+        )
+    ]
+
+
+def test_more_are_asked_for_than_scicat_counts() -> None:
+    scripted = backend([block(n) for n in range(250)])
+    assert len(ids(scripted)) == 250
+    assert [json.loads(one.query["filter"]) for one in scripted.asked[1:]] == [
+        {"where": {"datasetId": PID}},
+        {"where": {"datasetId": PID}, "limits": {"limit": 350}},
+    ]
+    assert scripted.lines() == [COUNT, LIST]
+
+
+def test_more_than_counted_is_no_error() -> None:
+    assert ids(backend([block(1), block(2)], count=1)) == ["b1", "b2"]
+
+
+def test_fewer_than_counted_is_an_error_after_the_last() -> None:
+    blocks = backend([block(1)], count=2).client().datablocks(PID)
+    assert next(blocks).datablock.id == "b1"
+    with pytest.raises(DatablocksMissing):
+        next(blocks)
+
+
+def test_a_list_that_fills_the_limit_may_be_cut() -> None:
+    with pytest.raises(DatablocksMissing):
+        ids(backend([block(n) for n in range(101)], count=1))
+
+
+def test_a_refused_count_does_not_stop_the_list() -> None:
+    scripted = backend([block()]).on(COUNT, forbidden())
+    assert ids(scripted) == ["b1"]
+    assert json.loads(scripted.asked[-1].query["filter"])["limits"]["limit"] >= 100_000
+
+
+def test_an_empty_list_is_asked_again_after_a_fresh_login() -> None:
+    scripted = backend([]).on(COUNT, ok({"count": 0}), ok({"count": 1})).on(LIST, ok([]), ok([block()]))
+    assert ids(scripted) == ["b1"]
+    assert [one.line for one in scripted.asked] == [LOGIN, COUNT, LIST, LOGIN, COUNT, LIST]
+
+
+def test_the_dataset_itself_is_asked_where_the_list_stays_empty() -> None:
+    entry = block()
+    entry["_id"] = entry.pop("id")
+    scripted = backend([], count=1).on(DATASET, ok({"pid": PID, "datablocks": [entry]}))
+    assert ids(scripted) == ["b1"]
+    assert scripted.lines() == [COUNT, LIST, COUNT, LIST, DATASET]
+    assert scripted.asked[-1].query == {"include": "datablocks"}
+
+
+def test_the_dataset_itself_is_asked_where_the_list_is_refused() -> None:
+    scripted = backend([]).on(LIST, forbidden()).on(DATASET, ok({"datablocks": [block()]}))
+    assert ids(scripted, token="long-lived") == ["b1"]
+    assert scripted.lines() == [COUNT, LIST, DATASET]
+
+
+@pytest.mark.parametrize(
+    ("count", "dataset"),
+    [
+        (0, {**EMPTY_DATASET, "numberOfFilesArchived": 6}),
+        (0, {**EMPTY_DATASET, "packedSize": 750}),
+        (3, EMPTY_DATASET),
+    ],
+)
+def test_nothing_shown_where_something_is_declared_is_invisible(count: int, dataset: dict[str, Any]) -> None:
+    with pytest.raises(DatablocksInvisible):
+        ids(backend([], count=count).on(DATASET, ok({**dataset, "datablocks": []})))
+
+
+def test_nothing_shown_and_nothing_declared_is_missing() -> None:
+    with pytest.raises(DatablocksMissing, match="not archived"):
+        ids(backend([]).on(DATASET, ok({**EMPTY_DATASET, "datablocks": []})))
+
+
+def test_an_unknown_dataset_is_said() -> None:
+    with pytest.raises(DatasetUnknown):
+        ids(backend([]).on(DATASET, failing(404, "dataset: null not found")))
+
+
+def test_a_backend_without_the_list_is_asked_for_the_dataset() -> None:
+    scripted = Backend().on(DATASET, ok({"pid": PID, "datablocks": [block()]}))
+    assert ids(scripted, token="long-lived") == ["b1"]
+
+
+def test_an_account_without_any_right_is_said() -> None:
+    scripted = Backend().on(COUNT, forbidden()).on(LIST, forbidden()).on(DATASET, forbidden())
+    with pytest.raises(CatalogueForbidden):
+        ids(scripted)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"id": None},
+        {"id": ""},
+        {"archiveId": None},
+        {"archiveId": ""},
+        {"archiveId": "a\x00b"},
+        {"archiveId": 7},
+        {"size": -1},
+        {"size": 1.5},
+        {"size": "1"},
+        {"size": True},
+        {"size": None},
+        {"packedSize": -1},
+        {"packedSize": None},
+        {"datasetId": "another"},
+        {"chkAlg": 256},
+        {"dataFileList": None},
+        {"dataFileList": ["a"]},
+        {"dataFileList": [{"size": 1}]},
+        {"dataFileList": [{"path": "", "size": 1}]},
+        {"dataFileList": [{"path": "a"}]},
+        {"dataFileList": [{"path": "a", "size": -1}]},
+        {"dataFileList": [{"path": "a", "size": 1.0}]},
+        {"dataFileList": [{"path": "a", "size": 1, "chk": 5}]},
+    ],
+    ids=str,
+)
+def test_an_entry_that_cannot_be_worked_with_is_named(changes: dict[str, Any]) -> None:
+    with pytest.raises(CatalogueEntryInvalid, match=r"b2|tar-2"):
+        ids(backend([block(1), block(2, **changes)]))
+
+
+@pytest.mark.parametrize("second", [block(2, id="b1"), block(2, archiveId="tar-1"), "text", None, 5])
+def test_a_datablock_listed_twice_or_that_is_none_is_invalid(second: object) -> None:
+    with pytest.raises(CatalogueEntryInvalid):
+        ids(backend([block(1), second]))
+
+
+@pytest.mark.parametrize(
+    ("written", "read"), [(" ABC\n", "abc"), ("", None), ("  ", None), (None, None), ("Ab", "ab")]
+)
+def test_a_digest_is_lower_case_and_stripped(written: str | None, read: str | None) -> None:
+    entry = block(dataFileList=[{"path": "a", "size": 1, "chk": written}])
+    assert datablock_from(entry, PID, 0).files == (FileEntry("a", 1, read),)
+
+
+def test_a_datablock_may_lack_algorithm_and_packed_size() -> None:
+    entry = block(chkAlg="")
+    del entry["packedSize"]
+    read = datablock_from(entry, PID, 0).datablock
+    assert (read.algorithm, read.packed_size) == (None, 0)
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        (crash(), CatalogueUnavailable),
+        (failing(400, "bad filter"), CatalogueRefused),
+        (httpx2.Response(404, text="default backend - 404"), CatalogueUnavailable),
+        (httpx2.Response(200, text="<html>"), CatalogueAnswerUnreadable),
+        (httpx2.Response(200, content=b'[{"id":'), CatalogueUnavailable),
+        (httpx2.Response(200, content=b'[{"id":' + b"9" * 400 + b"}]"), CatalogueAnswerUnreadable),
+        (
+            httpx2.Response(
+                200, headers={"Content-Encoding": "gzip"}, stream=httpx2.ByteStream(b"this is no gzip")
+            ),
+            CatalogueAnswerUnreadable,
+        ),
+    ],
+)
+def test_a_list_that_cannot_be_read_is_a_catalogue_error(reply: Any, expected: type[CatalogueError]) -> None:
+    with pytest.raises(expected):
+        ids(backend([]).on(LIST, reply))
+
+
+@pytest.mark.parametrize(
+    "error", [httpx2.ReadError("reset"), httpx2.RemoteProtocolError("incomplete"), httpx2.ReadTimeout("")]
+)
+def test_a_connection_that_breaks_between_two_datablocks_is_an_error_after_the_first(
+    error: Exception,
+) -> None:
+    content = json.dumps([block(1)]).encode()[:-1]
+    blocks = backend([], count=2).on(LIST, breaking_off([content + b","], error)).client().datablocks(PID)
+    assert next(blocks).datablock.id == "b1"
+    with pytest.raises(CatalogueUnavailable):
+        next(blocks)
+
+
+def test_datablocks_are_given_before_the_answer_has_ended() -> None:
+    sent: list[int] = []
+
+    def pieces() -> Iterator[bytes]:
+        yield b"["
+        for number in range(1000):
+            sent.append(number)
+            yield (b"," if number else b"") + json.dumps(block(number)).encode()
+        yield b"]"
+
+    blocks = backend([], count=1000).on(LIST, httpx2.Response(200, content=pieces())).client().datablocks(PID)
+    next(blocks)
+    assert len(sent) < 1000
+    assert 1 + sum(1 for _ in blocks) == 1000
+
+
+@pytest.mark.parametrize("count", [{"count": -1}, {"count": "5"}, {}, []])
+def test_a_count_that_is_none_is_unreadable(count: object) -> None:
+    with pytest.raises(CatalogueAnswerUnreadable):
+        ids(backend([block()]).on(COUNT, ok(count)))
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=10,
+)
+KEYS = ("id", "_id", "datasetId", "archiveId", "size", "packedSize", "chkAlg", "dataFileList")
+
+
+@given(st.fixed_dictionaries({}, optional=dict.fromkeys(KEYS, JSON)))
+def test_whatever_scicat_lists_is_a_datablock_or_invalid(changes: dict[str, Any]) -> None:
+    try:
+        read = datablock_from({**block(), **changes}, PID, 0)
+    except CatalogueEntryInvalid:
+        return
+    assert read.datablock.size >= 0
+    assert len(read.files) == read.datablock.file_count

@@ -1,0 +1,79 @@
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx2
+import pytest
+
+from scicat_retriever.domain.dataset import Dataset
+from scicat_retriever.domain.errors import (
+    CatalogueAnswerUnreadable,
+    CatalogueError,
+    CatalogueRefused,
+    CatalogueUnavailable,
+    DatasetUnknown,
+)
+from scicat_retriever.domain.ids import DatasetPid
+from tests.unit.catalogue.backend import Backend, crash, failing, ok
+
+PID = DatasetPid("20.500.12345/abc")
+GET = "GET /api/v4/datasets/20.500.12345%2Fabc"
+
+
+def test_a_dataset_is_read() -> None:
+    body = {
+        "pid": PID,
+        "datasetName": "ds two",
+        "numberOfFilesArchived": 6,
+        "packedSize": 750,
+        "ownerGroup": "group1",
+        "updatedAt": "2026-11-23T02:16:52.646Z",
+    }
+    assert Backend().on(GET, ok(body)).client().dataset(PID) == Dataset(
+        PID, "ds two", 6, 750, "group1", datetime(2026, 11, 23, 2, 16, 52, 646000, UTC)
+    )
+
+
+def test_what_a_dataset_does_not_say_is_none_or_nothing() -> None:
+    body = {"pid": PID, "updatedAt": "yesterday", "ownerGroup": 5}
+    assert Backend().on(GET, ok(body)).client().dataset(PID) == Dataset(PID, PID, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("pid", "path"),
+    [
+        ("20.500.12345/a b%2F", "20.500.12345%2Fa%20b%252F"),
+        ("a?x=1#y", "a%3Fx%3D1%23y"),
+        ("..", "%2E%2E"),
+        ("ä", "%C3%A4"),
+    ],
+)
+def test_a_pid_is_encoded_once_and_stays_one_segment(pid: str, path: str) -> None:
+    backend = Backend().on(f"GET /api/v4/datasets/{path}", ok({"pid": pid}))
+    assert backend.client().dataset(DatasetPid(pid)).pid == pid
+
+
+@pytest.mark.parametrize("message", ["dataset: null not found", "Not Found", "Dataset not found"])
+def test_a_dataset_that_scicat_does_not_have_is_unknown(message: str) -> None:
+    with pytest.raises(DatasetUnknown):
+        Backend().on(GET, failing(404, message)).client().dataset(PID)
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        (failing(404, f"Cannot {GET}"), CatalogueRefused),
+        (httpx2.Response(404, text="default backend - 404"), CatalogueUnavailable),
+        (crash(), CatalogueUnavailable),
+        (httpx2.ReadTimeout("slow"), CatalogueUnavailable),
+        (httpx2.Response(200, text="<html>"), CatalogueAnswerUnreadable),
+        (httpx2.Response(200, content=b"[" * 100_000), CatalogueAnswerUnreadable),
+        (ok([]), CatalogueAnswerUnreadable),
+        (ok({"pid": "another"}), CatalogueAnswerUnreadable),
+        (ok({"pid": PID, "packedSize": -1}), CatalogueAnswerUnreadable),
+        (ok({"pid": PID, "numberOfFilesArchived": "6"}), CatalogueAnswerUnreadable),
+    ],
+)
+def test_a_failed_or_strange_answer_is_a_catalogue_error(reply: Any, expected: type[CatalogueError]) -> None:
+    with pytest.raises(CatalogueError) as raised:
+        Backend().on(GET, reply).client().dataset(PID)
+    assert type(raised.value) is expected
