@@ -1,0 +1,1 @@
+"""Stand-ins for the systems around the service, and the demo that runs on them."""

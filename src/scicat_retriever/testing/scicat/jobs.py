@@ -1,0 +1,224 @@
+"""Routes of jobs: create (with the operator's ``url`` action), read, list, change, delete."""
+
+import copy
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from scicat_retriever.testing.scicat.access import EVERYBODY, Access
+from scicat_retriever.testing.scicat.accounts import Account
+from scicat_retriever.testing.scicat.answers import (
+    Answer,
+    JsonObject,
+    application_refusal,
+    forbidden_resource,
+    framework_refusal,
+)
+from scicat_retriever.testing.scicat.call import Call
+from scicat_retriever.testing.scicat.filters import check_job_filter, limits_of, matching, project, sort_jobs
+from scicat_retriever.testing.scicat.job_checks import (
+    check_create_body,
+    check_dataset_list,
+    check_datasets_exist,
+    check_retrievable,
+    check_rights_on_datasets,
+    check_update_body,
+    owner_of,
+)
+from scicat_retriever.testing.scicat.job_shapes import (
+    create_request_from_v3,
+    new_job,
+    show_job,
+    update_from_v3,
+)
+from scicat_retriever.testing.scicat.lifecycle import merge_patch
+from scicat_retriever.testing.scicat.routing import Route
+from scicat_retriever.testing.scicat.store import Store
+from scicat_retriever.testing.scicat.url_action import JobContext, UrlAction
+
+
+@dataclass(frozen=True)
+class JobType:
+    """One entry of the operator's job configuration.
+
+    Attributes:
+        update_auth: who may change such a job: user names, ``@group`` or ``#all``.
+        create_action: runs after a creation was stored.
+        update_action: runs after a change was stored; its failure does not undo the change.
+        status_codes: the only ones that a change may set; None allows any text.
+    """
+
+    name: str = "retrieve"
+    update_auth: tuple[str, ...] = ("@archivemanager",)
+    create_action: UrlAction | None = None
+    update_action: UrlAction | None = None
+    status_codes: frozenset[str] | None = None
+
+    def lets_update(self, who: Account) -> bool:
+        """Tell whether an account is named by ``update_auth``."""
+        names = {who.username, EVERYBODY, *(f"@{group}" for group in who.groups)}
+        return not names.isdisjoint(self.update_auth)
+
+
+class JobRoutes:
+    """Routes below ``/api/v3/jobs`` and ``/api/v4/jobs``.
+
+    Args:
+        store: the records.
+        access: the rights.
+        job_types: the operator's job configuration.
+        config_version: its version, as new jobs show it.
+
+    Attributes:
+        types: the job configuration by type; may be changed while running.
+    """
+
+    def __init__(
+        self, store: Store, access: Access, job_types: Iterable[JobType], config_version: str
+    ) -> None:
+        self.types: dict[str, JobType] = {one.name: one for one in job_types}
+        self._store = store
+        self._access = access
+        self._config_version = config_version
+
+    def routes(self) -> list[Route]:
+        """Give the routes."""
+        return [
+            Route("POST", "{version}/jobs", self.create),
+            Route("GET", "{version}/jobs", self.find),
+            Route("GET", "v4/jobs/fullquery", self.find),
+            Route("GET", "{version}/jobs/{id}", self.read),
+            Route("PATCH", "{version}/jobs/{id}", self.change),
+            Route("DELETE", "{version}/jobs/{id}", self.delete),
+        ]
+
+    async def create(self, call: Call) -> Answer:
+        """Store a job, then run its action: 201, or the error of the action with the job stored."""
+        who = call.account
+        if self._access.is_job_privileged(who) and not self._access.is_admin(who):
+            raise forbidden_resource()
+        body = call.payload
+        if call.version == "v3":
+            body = create_request_from_v3(body, who, lambda wanted: self._owner_group(wanted, who))
+        check_create_body(body)
+        job_type = self.types.get(body["type"])
+        if job_type is None:
+            raise application_refusal(400, f"Invalid job type: {body['type']}")
+        wanted = check_dataset_list(body["jobParams"], self._store)
+        owner = owner_of(body, who, self._access)
+        check_rights_on_datasets(wanted, who, self._access, self._store)
+        check_retrievable(wanted, self._store)
+        told = {"id": str(uuid.uuid4()), "type": body["type"], "jobParams": body["jobParams"], **owner}
+        job = new_job(self._store, told, who, self._config_version)
+        self._store.jobs[job["id"]] = job
+        # The user is shown the job as it was stored, even if the action's target has changed it meanwhile.
+        stored = copy.deepcopy(job)
+        await self._act(job_type.create_action, stored, body)
+        return Answer(201, show_job(stored, call.version))
+
+    async def read(self, call: Call) -> Answer:
+        """Give one job to its owner, the members of its group and the privileged."""
+        if call.account is None:
+            raise forbidden_resource()
+        job = self._job(call)
+        if not self._may_read(call.account, job):
+            raise framework_refusal(403, "Unauthorized to get this job.")
+        return Answer(200, show_job(job, call.version))
+
+    async def find(self, call: Call) -> Answer:
+        """List the jobs that the caller may read: nobody else's are mentioned, not even by an error."""
+        who = call.account
+        if who is None:
+            raise forbidden_resource()
+        given = call.filter()
+        check_job_filter(given, call.version)
+        visible = (job for job in self._store.jobs.values() if self._may_read(who, job))
+        found = sort_jobs(matching(visible, given.get("where")), given.get("sort"))
+        limit, skip = limits_of(given, None)
+        # SciCat skips inside what the limit has left: pages beyond the first come out short or empty.
+        page = [self._with_datasets(job, given) for job in found[:limit][skip:]]
+        return Answer(200, [show_job(project(job, given.get("fields")), call.version) for job in page])
+
+    async def change(self, call: Call) -> Answer:
+        """Set a job's status, and its result if sent; exactly merge-patch merges the result."""
+        who = call.account
+        if who is None or not self._may_update_some(who):
+            raise forbidden_resource()
+        if call.version == "v4":
+            check_update_body(call.payload)
+        job = self._job(call)
+        body = call.payload if call.version == "v4" else update_from_v3(call.payload, job)
+        check_update_body(body)
+        check_datasets_exist(job, self._store)
+        job_type = self.types.get(job["type"], JobType(job["type"]))
+        if not (self._access.is_job_privileged(who) or job_type.lets_update(who)):
+            raise framework_refusal(403, "Unauthorized to update this job.")
+        if job_type.status_codes is not None and body["statusCode"] not in job_type.status_codes:
+            raise application_refusal(400, "Invalid request. Invalid value for 'statusCode'")
+        self._apply(call, job, body, who)
+        shown = copy.deepcopy(show_job(job, call.version))
+        await self._act(job_type.update_action, copy.deepcopy(job), body)
+        return Answer(200, shown)
+
+    async def delete(self, call: Call) -> Answer:
+        """Delete a job and give it as it was."""
+        who = call.account
+        if not (
+            self._access.is_admin(who) or (who and self._access.groups.delete_job.intersection(who.groups))
+        ):
+            raise forbidden_resource()
+        job = self._store.jobs.pop(call.params["id"], None)
+        if job is None:
+            raise application_refusal(400, f"Job id {call.params['id']} doesn't exist.")
+        return Answer(200, show_job(job, call.version))
+
+    def _apply(self, call: Call, job: JsonObject, body: JsonObject, who: Account) -> None:
+        job["statusCode"] = body["statusCode"]
+        job["statusMessage"] = body["statusMessage"]
+        if "jobResultObject" in body:
+            result = body["jobResultObject"]
+            job["jobResultObject"] = merge_patch(job["jobResultObject"], result) if call.merges else result
+        if call.version == "v3" and "executionTime" in call.payload:
+            job["jobParams"] = {**job["jobParams"], "executionTime": call.payload["executionTime"]}
+            # Observed, and surely not meant: an execution time without a result empties the result.
+            job["jobResultObject"] = body.get("jobResultObject", {})
+        job["updatedBy"] = who.username
+        job["updatedAt"] = self._store.clock.now()
+
+    async def _act(self, action: UrlAction | None, job: JsonObject, request: Mapping[str, object]) -> None:
+        if action is not None:
+            await action.perform(JobContext(job, self._datasets_of(job), dict(request)))
+
+    def _job(self, call: Call) -> JsonObject:
+        job = self._store.jobs.get(call.params["id"])
+        if job is None:
+            raise application_refusal(400, "Invalid job id.")
+        return job
+
+    def _may_read(self, who: Account, job: JsonObject) -> bool:
+        if self._access.is_job_privileged(who) or job.get("ownerUser") == who.username:
+            return True
+        return job.get("ownerGroup") in who.groups
+
+    def _may_update_some(self, who: Account) -> bool:
+        return self._access.is_job_privileged(who) or any(one.lets_update(who) for one in self.types.values())
+
+    def _owner_group(self, wanted: object, who: Account | None) -> str | None:
+        """Name the owner group of a v3 job: the first dataset's if the caller is in it, else one of his own."""
+        first = wanted[0] if isinstance(wanted, list) and wanted and isinstance(wanted[0], dict) else {}
+        dataset = self._store.datasets.get(str(first.get("pid")), {})
+        if who is None or self._access.is_admin(who):
+            return None
+        group = dataset.get("ownerGroup")
+        return (
+            group if group in who.groups else next((one for one in who.groups if one != "globalaccess"), None)
+        )
+
+    def _datasets_of(self, job: JsonObject) -> list[JsonObject]:
+        pids = (one["pid"] for one in job["jobParams"].get("datasetList", ()))
+        return [self._store.datasets[pid] for pid in pids if pid in self._store.datasets]
+
+    def _with_datasets(self, job: JsonObject, given: JsonObject) -> JsonObject:
+        return (
+            {**job, "datasets": self._datasets_of(job)} if "datasets" in (given.get("include") or ()) else job
+        )

@@ -1,0 +1,111 @@
+"""What the recorder described and did not record whole: big bodies, preconditions, many datablocks."""
+
+import json
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from urllib.parse import quote, urlencode
+
+import httpx2
+
+from scicat_retriever.testing.scicat import ScicatStandIn, log_in
+from tests.contracts.scicat.targets import Target
+
+MIB = 1024 * 1024
+
+
+def test_a_body_over_16_mib_is_a_bare_500(scicat: Target) -> None:
+    answer = scicat.request(
+        "archiveManager", "PATCH", "/api/v4/jobs/none", {"statusCode": "x", "statusMessage": "x" * (16 * MIB)}
+    )
+    assert (answer.status_code, answer.json()) == (500, "Internal server error")
+
+
+def test_a_result_of_15_mib_is_stored(
+    scicat: Target, make_dataset: Callable[..., str], make_job: Callable[[str], httpx2.Response]
+) -> None:
+    path = f"/api/v4/jobs/{make_job(make_dataset()).json()['id']}"
+    body = {"statusCode": "a", "statusMessage": "b", "jobResultObject": {"big": "x" * (15 * MIB)}}
+    assert scicat.request("archiveManager", "PATCH", path, body).status_code == 200
+    assert len(scicat.request("admin", "GET", path).json()["jobResultObject"]["big"]) == 15 * MIB
+
+
+def test_a_dataset_changed_since_a_moment_is_not_changed_again(
+    scicat: Target, make_dataset: Callable[..., str]
+) -> None:
+    path = f"/api/v4/datasets/{quote(make_dataset(), safe='')}"
+    updated = scicat.request("admin", "GET", path).json()["updatedAt"]
+    answer = scicat.request("admin", "PATCH", path, {"keywords": ["k"]}, {"If-Unmodified-Since": updated})
+    assert answer.status_code == 412
+
+
+def test_a_dataset_not_changed_since_a_moment_is_changed(
+    scicat: Target, make_dataset: Callable[..., str]
+) -> None:
+    path = f"/api/v4/datasets/{quote(make_dataset(), safe='')}"
+    updated = datetime.fromisoformat(scicat.request("admin", "GET", path).json()["updatedAt"])
+    later = (updated + timedelta(milliseconds=1)).isoformat(timespec="milliseconds")
+    answer = scicat.request("admin", "PATCH", path, {"keywords": ["k"]}, {"If-Unmodified-Since": later})
+    assert (answer.status_code, answer.json()["keywords"]) == (200, ["k"])
+
+
+def test_each_lifecycle_change_moves_the_name_and_the_time_of_the_dataset(
+    scicat: Target, make_dataset: Callable[..., str]
+) -> None:
+    path = f"/api/v4/datasets/{quote(make_dataset(), safe='')}"
+    before = scicat.request("admin", "GET", path).json()
+    scicat.request(
+        "archiveManager", "PATCH", f"{path}/datasetlifecycle", {"retrieveStatusMessage": "started"}
+    )
+    after = scicat.request("admin", "GET", path).json()
+    assert (before["updatedBy"], after["updatedBy"]) == ("ingestor", "archiveManager")
+    assert after["updatedAt"] > before["updatedAt"]
+
+
+def test_thousands_of_datablocks_come_whole_when_the_limit_says_so() -> None:
+    stand_in = ScicatStandIn()
+    stand_in.add_dataset("20.500.12345/many")
+    files = [{"path": "a", "size": 1}]
+    stand_in.add_datablocks(
+        "20.500.12345/many",
+        ({"archiveId": f"tar-{n}", "size": 1, "packedSize": 2, "dataFileList": files} for n in range(5000)),
+    )
+    wanted = {"where": {"datasetId": "20.500.12345/many"}, "limits": {"limit": 6000}}
+    with stand_in.serve() as url:
+        headers = {"Authorization": f"Bearer {log_in(url, 'archiveManager')}"}
+        query = urlencode({"filter": json.dumps(wanted)})
+        found = httpx2.get(f"{url}/api/v3/datablocks?{query}", headers=headers, timeout=60).json()
+    assert [block["archiveId"] for block in found] == [f"tar-{n}" for n in range(5000)]
+    assert stand_in.dataset("20.500.12345/many")["packedSize"] == 10_000
+
+
+def test_a_datablock_of_a_hundred_thousand_files_comes_whole() -> None:
+    stand_in = ScicatStandIn()
+    stand_in.add_dataset("20.500.12345/wide")
+    files = [{"path": f"run/{n}", "size": n, "chk": "a" * 64} for n in range(100_000)]
+    stand_in.add_datablocks(
+        "20.500.12345/wide", [{"archiveId": "tar", "size": 1, "packedSize": 2, "dataFileList": files}]
+    )
+    with stand_in.serve() as url:
+        headers = {"Authorization": f"Bearer {log_in(url, 'archiveManager')}"}
+        found = httpx2.get(f"{url}/api/v3/datablocks", headers=headers, timeout=60).json()
+    assert [(one["path"], one["size"]) for one in found[0]["dataFileList"]] == [
+        (one["path"], one["size"]) for one in files
+    ]
+
+
+def test_an_older_backend_has_no_lifecycle_route() -> None:
+    stand_in = ScicatStandIn()
+    stand_in.add_dataset("20.500.12345/abc")
+    stand_in.offer_lifecycle_route(offered=False)
+    path = "/api/v4/datasets/20.500.12345%2Fabc/datasetlifecycle"
+    with stand_in.serve() as url:
+        headers = {"Authorization": f"Bearer {log_in(url, 'archiveManager')}"}
+        answer = httpx2.patch(f"{url}{path}", json={"retrieveStatusMessage": "started"}, headers=headers)
+    assert (answer.status_code, answer.json()["message"]) == (404, f"Cannot PATCH {path}")
+    assert stand_in.dataset("20.500.12345/abc")["datasetlifecycle"]["retrieveStatusMessage"] == ""
+
+
+def test_a_route_that_the_stand_in_does_not_imitate_says_so() -> None:
+    with ScicatStandIn().serve() as url:
+        headers = {"Authorization": f"Bearer {log_in(url, 'admin')}"}
+        assert httpx2.get(f"{url}/api/v3/jobs/fullquery", headers=headers).status_code == 501
