@@ -129,9 +129,11 @@ class Ledger(Protocol):
     """The ledger.
 
     Each method is one transaction, durable when it returns, and may be called from any thread and from several
-    machines at once. Raises `LedgerUnavailable` when the database does not answer or refuses, and
-    `TransitionIllegal` when a state would follow one that it must not follow (see `domain.states`).
-    Every change of state is also kept as a row of the transitions table, with its time (UTC).
+    machines at once. Raises `LedgerUnavailable` when the database does not answer or refuses,
+    `TransitionIllegal` when a state would follow one that it must not follow (see `domain.states`) or when the
+    datablock or the job's dataset to be moved is not known, and `JobNotFound` when an unknown job is to be changed.
+    Every change of state, the first included, is also kept as a row of the transitions table, with its time (UTC);
+    repeating a state is no change.
     """
 
     def add_job(self, job: RetrieveJob, flow: FlowName) -> JobRecord:
@@ -143,7 +145,7 @@ class Ledger(Protocol):
         ...
 
     def jobs_to_start(self, limit: int) -> Sequence[JobRecord]:
-        """Jobs whose flow was never handed to the engine, oldest first."""
+        """Jobs that have not ended and whose flow was never handed to the engine, oldest first."""
         ...
 
     def mark_flow_started(self, job_id: JobId) -> None:
@@ -161,13 +163,13 @@ class Ledger(Protocol):
         ...
 
     def move_job(self, job_id: JobId, state: JobState, message: str = "") -> None:
-        """Note a job's state."""
+        """Note a job's state and what is said of it now."""
         ...
 
     def move_job_dataset(
         self, job_id: JobId, pid: DatasetPid, state: DatasetState, failures: Sequence[Failure] = ()
     ) -> None:
-        """Note the state of one of a job's datasets."""
+        """Note the state of one of a job's datasets and why it failed, in place of what was noted before."""
         ...
 
     def set_report_failure(self, job_id: JobId, failure: Failure | None) -> None:
@@ -177,11 +179,15 @@ class Ledger(Protocol):
     def plan(self, pid: DatasetPid, datablocks: Iterable[CataloguedDatablock], run: str) -> Plan:
         """Take down a dataset's datablocks and their file lists, streaming, in one transaction.
 
+        `datablocks` is read to its end before the transaction begins; an error that it raises changes nothing.
         A datablock that is staged and whose catalogue entry (archiveId, sizes, algorithm, files) has not changed
-        stays staged, under its old run, its `keep_until` untouched. One of the same run keeps its state, so that
-        a repeated step changes nothing. Every other one becomes planned, with 0 bytes done, for `run`. Datablocks
-        that the catalogue no longer lists are no longer the dataset's: they become released when staged
-        nowhere, and stay to be swept otherwise, but do not count and are not given by `datablocks`.
+        stays staged, under its old run, its `keep_until` untouched. An unchanged one of the same run keeps its
+        state, so that a repeated step changes nothing. Every other one becomes planned, with 0 bytes done, for
+        `run`. Datablocks that the catalogue no longer lists are no longer the dataset's: they become released
+        when staged nowhere, and stay to be swept otherwise, but do not count and are not given by `datablocks`.
+
+        Raises:
+            CatalogueEntryInvalid: A datablock is of another dataset, listed twice, or has an impossible size.
         """
         ...
 
@@ -196,7 +202,7 @@ class Ledger(Protocol):
         ...
 
     def progress_of(self, job_id: JobId) -> Sequence[DatasetProgress]:
-        """Sums for each dataset of a job that was planned."""
+        """Sums for each dataset of a job that was planned, in the order asked for."""
         ...
 
     def files(self, key: DatablockKey) -> Iterator[FileEntry]:
@@ -204,21 +210,31 @@ class Ledger(Protocol):
         ...
 
     def move_datablock(self, key: DatablockKey, state: DatablockState, reason: str = "") -> None:
-        """Note a datablock's state and what it waits for."""
+        """Note a datablock's state and what it waits for.
+
+        It becomes copied by `save_copy` and staged by `save_staged` alone: those bring the evidence. When it goes
+        to a state before copied, its bytes count from 0 again.
+        """
         ...
 
     def note_progress(self, key: DatablockKey, bytes_done: int, bytes_total: int | None = None) -> None:
-        """Note bytes copied so far (and the store's word on the whole); no transition."""
+        """Note bytes copied so far (and the store's word on the whole); no transition.
+
+        A note that comes late, when the datablock is copied or has ended, is dropped.
+        """
         ...
 
     def reserve(self, key: DatablockKey, size: int, free_bytes: int) -> int:
         """Set `size` bytes of staging space aside for a datablock, over all workers.
 
         What others have set aside and not yet written is taken off `free_bytes`. A reservation that is there is
-        replaced. It ends when the datablock is staged, failed or released.
+        replaced. It ends when the datablock is staged, failed, released or planned anew.
 
         Returns:
             0 when reserved; else how many bytes are missing, and nothing is set aside.
+
+        Raises:
+            TransitionIllegal: The datablock is staged, failed or released: such a reservation would never end.
         """
         ...
 
@@ -235,11 +251,20 @@ class Ledger(Protocol):
         ...
 
     def save_staged(self, staged: Staged, keep_until: datetime) -> None:
-        """Note verified bytes in staging: the datablock becomes staged, its reservation ends."""
+        """Note verified bytes in staging: the datablock becomes staged, its reservation ends.
+
+        One that is staged already is kept until the later of the two times.
+
+        Raises:
+            TransitionIllegal: Also where the copy that was verified is not the one that `save_copy` noted last.
+        """
         ...
 
     def keep(self, pid: DatasetPid, until: datetime) -> int:
-        """Keep a dataset's staged datablocks at least until then (UTC). Returns how many are staged."""
+        """Keep a dataset's staged datablocks at least until then (UTC). Returns how many are staged.
+
+        A later time that was given before stays. Datablocks that the catalogue no longer lists are left out.
+        """
         ...
 
     def expired(self, now: datetime, limit: int) -> Sequence[DatablockKey]:

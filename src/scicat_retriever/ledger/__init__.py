@@ -1,0 +1,1 @@
+"""The one record of what happened, kept in SQL."""

@@ -1,0 +1,172 @@
+"""Connections to the ledger's database: how each kind is set up, read, written and locked."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
+from sqlalchemy.exc import ArgumentError
+
+from scicat_retriever.domain.errors import LedgerUnavailable
+from scicat_retriever.ledger.refusals import named_refusals
+
+WAIT_SECONDS = 30
+"""How long a step waits for another one that holds the database, a row or all connections."""
+
+_SQLITE_PRAGMAS = (
+    f"PRAGMA busy_timeout = {WAIT_SECONDS * 1000}",
+    "PRAGMA synchronous = FULL",
+)
+_POSTGRES_DRIVER = "postgresql+psycopg"
+
+
+def ledger_url(url: str) -> URL:
+    """Read a database URL: `sqlite:///<path of a file>` or `postgresql://user:password@host/name`.
+
+    Raises:
+        ValueError: It is of another kind, or names no file. The message does not repeat it.
+    """
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise ValueError("the ledger's URL cannot be read") from None
+    backend = parsed.drivername.split("+")[0]
+    if backend in {"postgresql", "postgres"}:
+        return parsed.set(drivername=_POSTGRES_DRIVER)
+    if backend != "sqlite":
+        raise ValueError("the ledger's URL must begin with sqlite:/// or postgresql://")
+    if parsed.database in {None, "", ":memory:"}:
+        raise ValueError("the ledger's URL must name a file: a database in memory is not durable")
+    return parsed
+
+
+class Database:
+    """The ledger's database, shared by all threads of a process.
+
+    Args:
+        url: See `ledger_url`.
+        check_references: Whether SQLite holds foreign keys; off only while tables are rebuilt.
+    """
+
+    def __init__(self, url: str, *, check_references: bool = True) -> None:
+        self._url = ledger_url(url)
+        self._engine = _engine(self._url, check_references=check_references)
+        self._writer = self._engine.execution_options(writes=True)
+        self._turn = threading.Lock()
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether it is a SQLite file."""
+        return self._engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Give a connection in a transaction that only reads.
+
+        Raises:
+            LedgerUnavailable: The database does not answer or refuses.
+        """
+        with named_refusals(self._url.password), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Give a connection in a transaction that is durable at the end of the block, or undone by an error.
+
+        On SQLite it is the only writer of all processes.
+
+        Raises:
+            LedgerUnavailable: The database does not answer or refuses.
+        """
+        with named_refusals(self._url.password), self._own_turn(), self._writer.begin() as connection:
+            yield connection
+
+    def lock(self, connection: Connection, *names: str) -> None:
+        """Hold a name until the transaction ends; others that want it wait. On SQLite writing alone does that."""
+        if self.is_sqlite:
+            return
+        digest = hashlib.blake2b("\0".join(names).encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        number = int.from_bytes(digest, "big", signed=True)
+        connection.execute(select(func.pg_advisory_xact_lock(number)))
+
+    def write_ahead(self) -> None:
+        """Set SQLite's write-ahead log, a lasting property of the file: readers and the writer work at once.
+
+        Raises:
+            LedgerUnavailable: The file cannot be opened or written, or others were in it for too long.
+        """
+        if not self.is_sqlite:
+            return
+        deadline = time.monotonic() + WAIT_SECONDS
+        with named_refusals(self._url.password), closing(self._engine.raw_connection()) as raw:
+            while True:
+                try:
+                    raw.cursor().execute("PRAGMA journal_mode = WAL")
+                    return
+                except sqlite3.OperationalError as error:
+                    # SQLite does not wait with this switch, whatever the timeout, while another is in the file.
+                    if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                        raise
+                    time.sleep(0.05)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _own_turn(self) -> Iterator[None]:
+        # SQLite lets waiting writers poll for the file, up to 100 ms late: threads of one process queue up here.
+        if not self.is_sqlite:
+            yield
+            return
+        if not self._turn.acquire(timeout=WAIT_SECONDS):
+            raise LedgerUnavailable("The ledger did not answer: other steps held its file for too long.")
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+
+def _engine(url: URL, *, check_references: bool) -> Engine:
+    sizes: dict[str, Any] = {"pool_size": 8, "max_overflow": 24, "pool_timeout": WAIT_SECONDS}
+    if url.get_backend_name() == "sqlite":
+        engine = create_engine(url, hide_parameters=True, **sizes)
+        _set_up_sqlite(engine, check_references=check_references)
+        return engine
+    # libpq parameters: a server that vanished is noticed within a minute instead of after hours.
+    alive = {"connect_timeout": 10, "keepalives_idle": 20, "tcp_user_timeout": WAIT_SECONDS * 1000}
+    engine = create_engine(
+        url, hide_parameters=True, pool_pre_ping=True, connect_args=alive | dict(url.query), **sizes
+    )
+    _set_up_postgres(engine)
+    return engine
+
+
+def _set_up_sqlite(engine: Engine, *, check_references: bool) -> None:
+    """Take the transactions from Python's driver, which begins them too late (SQLAlchemy, "SQLite transactions")."""
+
+    @event.listens_for(engine, "connect")
+    def _connected(raw: Any, _record: object) -> None:  # noqa: ANN401
+        raw.isolation_level = None
+        for pragma in _SQLITE_PRAGMAS:
+            raw.execute(pragma)
+        raw.execute(f"PRAGMA foreign_keys = {'ON' if check_references else 'OFF'}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        # A writer that began by reading could find the file changed under it and be refused at once.
+        writes = connection.get_execution_options().get("writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _set_up_postgres(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def _connected(raw: Any, _record: object) -> None:  # noqa: ANN401
+        raw.execute(f"SET lock_timeout = '{WAIT_SECONDS}s'")
+        raw.commit()

@@ -1,0 +1,183 @@
+"""The jobs' part of the SQL ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Select, insert, select, update
+
+from scicat_retriever.domain.dataset import RetrieveJob, Selection
+from scicat_retriever.domain.errors import Failure, JobNotFound, TransitionIllegal
+from scicat_retriever.domain.ids import DatasetPid, JobId
+from scicat_retriever.domain.states import DatasetState, JobState
+from scicat_retriever.ledger.packing import pack_selections, unpack_selections
+from scicat_retriever.ledger.part import LedgerPart, Subject
+from scicat_retriever.ledger.schema import job_datasets, job_selections, jobs
+from scicat_retriever.ports.ledger import FlowName, JobDatasetRecord, JobRecord
+
+_FINISHED = tuple(state for state in JobState if state.finished)
+
+
+class JobsPart(LedgerPart):
+    """Jobs and their datasets, as `ports.ledger.Ledger` promises."""
+
+    def add_job(self, job: RetrieveJob, flow: FlowName) -> JobRecord:
+        """Store a job as submitted; a known one stays as it is."""
+        with self._database.writing() as connection:
+            self._database.lock(connection, "job", job.id)
+            known = _job(connection, job.id)
+            if known is not None:
+                return known
+            now = self._clock()
+            connection.execute(
+                insert(jobs).values(
+                    id=job.id,
+                    type=job.type,
+                    owner_user=job.owner_user,
+                    owner_group=job.owner_group,
+                    flow_uuid=flow.uuid,
+                    flow_name=flow.name,
+                    state=JobState.SUBMITTED,
+                    message="",
+                    received_at=now,
+                    updated_at=now,
+                    report_failure=(),
+                )
+            )
+            self._enter(connection, Subject("job", job.id), None, JobState.SUBMITTED)
+            self._add_datasets(connection, job.id, job.datasets)
+        return JobRecord(job, flow, JobState.SUBMITTED, "", now, now)
+
+    def job(self, job_id: JobId) -> JobRecord | None:
+        """Give a job's record."""
+        with self._database.reading() as connection:
+            return _job(connection, job_id)
+
+    def jobs_to_start(self, limit: int) -> Sequence[JobRecord]:
+        """Jobs whose flow the engine does not have, oldest first."""
+        waiting = (
+            _with_selections()
+            .where(jobs.c.flow_started_at.is_(None), jobs.c.state.not_in(_FINISHED))
+            .order_by(jobs.c.number)
+            .limit(limit)
+        )
+        with self._database.reading() as connection:
+            return [_job_record(row) for row in connection.execute(waiting)]
+
+    def mark_flow_started(self, job_id: JobId) -> None:
+        """Note that the engine has the job's flow."""
+        with self._database.writing() as connection:
+            _lock_job(connection, job_id)
+            connection.execute(
+                update(jobs)
+                .where(jobs.c.id == job_id, jobs.c.flow_started_at.is_(None))
+                .values(flow_started_at=self._clock())
+            )
+
+    def set_datasets(self, job_id: JobId, datasets: Sequence[Selection]) -> None:
+        """Complete a short-form job's dataset list."""
+        with self._database.writing() as connection:
+            _lock_job(connection, job_id)
+            there = select(job_selections.c.job_id).where(job_selections.c.job_id == job_id)
+            if connection.execute(there).first() is None:
+                self._add_datasets(connection, job_id, datasets)
+
+    def job_datasets(
+        self, job_id: JobId, after: int = 0, limit: int | None = None
+    ) -> Sequence[JobDatasetRecord]:
+        """A job's datasets in the order asked for."""
+        page = (
+            select(job_datasets.c.pid, job_datasets.c.state, job_datasets.c.failures)
+            .where(job_datasets.c.job_id == job_id, job_datasets.c.position >= after)
+            .order_by(job_datasets.c.position)
+            .limit(limit)
+        )
+        with self._database.reading() as connection:
+            return [
+                JobDatasetRecord(DatasetPid(row.pid), DatasetState(row.state), row.failures)
+                for row in connection.execute(page)
+            ]
+
+    def move_job(self, job_id: JobId, state: JobState, message: str = "") -> None:
+        """Note a job's state."""
+        subject = Subject("job", job_id)
+        with self._database.writing() as connection:
+            row = _lock_job(connection, job_id)
+            old = JobState(row.state)
+            self._require_legal(subject, old, state)
+            changes: dict[str, object] = {"state": state, "message": message}
+            if old != state:
+                # Machines' clocks differ: the time never goes back.
+                changes["updated_at"] = max(self._clock(), row.updated_at)
+            connection.execute(update(jobs).where(jobs.c.id == job_id).values(changes))
+            self._enter(connection, subject, old, state, message)
+
+    def move_job_dataset(
+        self, job_id: JobId, pid: DatasetPid, state: DatasetState, failures: Sequence[Failure] = ()
+    ) -> None:
+        """Note the state of one of a job's datasets."""
+        subject = Subject("dataset", job_id, pid)
+        its = (job_datasets.c.job_id == job_id, job_datasets.c.pid == pid)
+        with self._database.writing() as connection:
+            row = connection.execute(select(job_datasets.c.state).where(*its).with_for_update()).first()
+            if row is None:
+                _lock_job(connection, job_id)
+                raise TransitionIllegal(f"The {subject} cannot become {state}: the job does not ask for it.")
+            old = DatasetState(row.state)
+            self._require_legal(subject, old, state)
+            kept = tuple(failures)
+            connection.execute(update(job_datasets).where(*its).values(state=state, failures=kept))
+            self._enter(connection, subject, old, state, "; ".join(failure.code for failure in kept))
+
+    def set_report_failure(self, job_id: JobId, failure: Failure | None) -> None:
+        """Note that SciCat could not be told of the job's end, or could after all."""
+        with self._database.writing() as connection:
+            _lock_job(connection, job_id)
+            kept = () if failure is None else (failure,)
+            connection.execute(update(jobs).where(jobs.c.id == job_id).values(report_failure=kept))
+
+    def _add_datasets(self, connection: Connection, job_id: JobId, datasets: Sequence[Selection]) -> None:
+        if not datasets:
+            return
+        pids = list(dict.fromkeys(selection.pid for selection in datasets))
+        state = DatasetState.SUBMITTED
+        connection.execute(insert(job_selections).values(job_id=job_id, selections=pack_selections(datasets)))
+        connection.execute(
+            insert(job_datasets),
+            [
+                {"job_id": job_id, "position": position, "pid": pid, "state": state, "failures": ()}
+                for position, pid in enumerate(pids)
+            ],
+        )
+        self._enter_all(connection, [(Subject("dataset", job_id, pid), None) for pid in pids], state)
+
+
+def _with_selections() -> Select[Any]:
+    return select(jobs, job_selections.c.selections).outerjoin(job_selections)
+
+
+def _job(connection: Connection, job_id: JobId) -> JobRecord | None:
+    row = connection.execute(_with_selections().where(jobs.c.id == job_id)).first()
+    return None if row is None else _job_record(row)
+
+
+def _lock_job(connection: Connection, job_id: JobId) -> Any:  # noqa: ANN401
+    wanted = select(jobs.c.state, jobs.c.updated_at).where(jobs.c.id == job_id).with_for_update()
+    row = connection.execute(wanted).first()
+    if row is None:
+        raise JobNotFound(f"The service has no job {job_id}.")
+    return row
+
+
+def _job_record(row: Any) -> JobRecord:  # noqa: ANN401
+    datasets = () if row.selections is None else unpack_selections(row.selections)
+    return JobRecord(
+        job=RetrieveJob(JobId(row.id), row.type, datasets, row.owner_user, row.owner_group),
+        flow=FlowName(row.flow_uuid, row.flow_name),
+        state=JobState(row.state),
+        message=row.message,
+        received_at=row.received_at,
+        updated_at=row.updated_at,
+        report_failure=row.report_failure[0] if row.report_failure else None,
+    )

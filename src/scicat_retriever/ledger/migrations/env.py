@@ -1,0 +1,13 @@
+"""Run by Alembic: works on the connection, and in the transaction, that `ledger.upgrade` hands over."""
+
+from alembic import context
+
+from scicat_retriever.ledger.schema import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    render_as_batch=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

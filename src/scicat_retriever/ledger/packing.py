@@ -1,0 +1,65 @@
+"""Lists of files and datasets as compressed bytes, a chunk at a time, and the fingerprint of a datablock's entry."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from scicat_retriever.domain.dataset import CataloguedDatablock, FileEntry, Selection
+from scicat_retriever.domain.ids import DatasetPid
+
+FILES_IN_CHUNK = 2000
+"""Files in one chunk: some 200 kB of JSON. Another number gives other fingerprints, so datablocks count as changed."""
+
+
+def pack_selections(selections: Sequence[Selection]) -> bytes:
+    """Give a job's dataset list as compressed JSON."""
+    return _pack([[s.pid, list(s.files)] for s in selections])
+
+
+def unpack_selections(packed: bytes) -> tuple[Selection, ...]:
+    """Undo `pack_selections`."""
+    return tuple(Selection(DatasetPid(pid), tuple(files)) for pid, files in _unpack(packed))
+
+
+class Fingerprint:
+    """A digest over all that the catalogue says of a datablock: equal digests, equal entries."""
+
+    def __init__(self, entry: CataloguedDatablock) -> None:
+        block = entry.datablock
+        header = [block.archive_id, block.size, block.packed_size, block.algorithm, block.file_count]
+        self._digest = hashlib.blake2b(_json(header), digest_size=20)
+        self._files = entry.files
+
+    def chunks(self) -> Iterator[bytes]:
+        """Give the file list as packed chunks, taking each into the digest."""
+        for start in range(0, len(self._files), FILES_IN_CHUNK):
+            raw = _json([[f.path, f.size, f.digest] for f in self._files[start : start + FILES_IN_CHUNK]])
+            self._digest.update(raw)
+            yield zlib.compress(raw, level=3)
+
+    def hexdigest(self) -> str:
+        """Give the digest, once all chunks were taken."""
+        return self._digest.hexdigest()
+
+
+def unpack_files(chunks: Iterable[bytes]) -> Iterator[FileEntry]:
+    """Give the files of packed chunks, unpacking one chunk at a time."""
+    for chunk in chunks:
+        for path, size, digest in _unpack(chunk):
+            yield FileEntry(path, size, digest)
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode("ascii")
+
+
+def _pack(value: object) -> bytes:
+    return zlib.compress(_json(value), level=3)
+
+
+def _unpack(packed: bytes) -> Any:  # noqa: ANN401
+    return json.loads(zlib.decompress(packed))

@@ -1,0 +1,168 @@
+"""Taking down what the catalogue lists for a dataset.
+
+The catalogue is read first, outside any transaction, since it may take minutes (`spool`). Then one short
+transaction compares and writes everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
+
+from scicat_retriever.domain.dataset import CataloguedDatablock
+from scicat_retriever.domain.ids import DatasetPid
+from scicat_retriever.domain.states import DatablockState
+from scicat_retriever.ledger.datablock_rows import consequences
+from scicat_retriever.ledger.part import LedgerPart, Subject
+from scicat_retriever.ledger.schema import datablocks, file_lists, reservations
+from scicat_retriever.ledger.spool import Spool, Taken
+from scicat_retriever.ports.ledger import Plan
+
+_BATCH = 500
+_BATCH_BYTES = 4 * 1024 * 1024
+_UNLISTED = "no longer in the catalogue"
+
+_Item = TypeVar("_Item")
+_THIS_DATABLOCK = (datablocks.c.pid == bindparam("of"), datablocks.c.id == bindparam("block"))
+
+
+class PlansPart(LedgerPart):
+    """Plans, as `ports.ledger.Ledger` promises."""
+
+    def plan(self, pid: DatasetPid, datablocks: Iterable[CataloguedDatablock], run: str) -> Plan:
+        """Take down a dataset's datablocks and their file lists."""
+        with Spool(pid) as spool:
+            spool.take(datablocks)
+            with self._database.writing() as connection:
+                self._database.lock(connection, "dataset", pid)
+                known = _known(connection, pid)
+                self._unlist(connection, pid, [row for row in known.values() if row.id not in spool.taken])
+                self._write(connection, spool, known, run)
+            return Plan(len(spool.taken), spool.files, spool.packed_size)
+
+    def _unlist(self, connection: Connection, pid: DatasetPid, rows: Sequence[Any]) -> None:
+        """Take datablocks that the catalogue no longer lists from the dataset."""
+        new = DatablockState.RELEASED
+        swept_later = [row for row in rows if row.listed and row.state == DatablockState.STAGED]
+        leaving = [row for row in rows if row.listed and row.state != DatablockState.STAGED]
+        _update(connection, pid, [{"block": row.id, "listed": False} for row in swept_later])
+        values = {"listed": False, "state": new, "reason": _UNLISTED} | consequences(new)
+        _update(connection, pid, [values | {"block": row.id} for row in leaving])
+        _end_reservations(connection, pid, leaving)
+        self._enter_each(connection, pid, leaving, new, _UNLISTED)
+
+    def _write(self, connection: Connection, spool: Spool, known: Mapping[str, Any], run: str) -> None:
+        """Write what was read: some datablocks are new, some planned anew, the others stay as they are."""
+        taken = spool.taken.values()
+        new = [entry for entry in taken if entry.datablock.id not in known]
+        old = [(entry, known[entry.datablock.id]) for entry in taken if entry.datablock.id in known]
+        anew = [(entry, row) for entry, row in old if not _stays(entry, row, run)]
+        stay = [entry for entry, row in old if _stays(entry, row, run)]
+        changed = [entry for entry, row in anew if entry.fingerprint != row.fingerprint]
+
+        self._insert(connection, spool.pid, new, run)
+        for pairs in _batches(anew):
+            values = [_planned(entry, run) | {"block": entry.datablock.id} for entry, _ in pairs]
+            _update(connection, spool.pid, values)
+            rows = [row for _, row in pairs]
+            _end_reservations(connection, spool.pid, rows)
+            self._enter_each(connection, spool.pid, rows, DatablockState.PLANNED)
+        places = [{"block": e.datablock.id, "position": e.position, "listed": True} for e in stay]
+        _update(connection, spool.pid, places)
+        _replace_file_lists(connection, spool, changed, new)
+
+    def _insert(self, connection: Connection, pid: DatasetPid, new: Sequence[Taken], run: str) -> None:
+        for batch in _batches(new):
+            rows = [_planned(entry, run) | {"pid": pid, "id": entry.datablock.id} for entry in batch]
+            connection.execute(insert(datablocks), rows)
+            changes = [(Subject("datablock", pid=pid, datablock=entry.datablock.id), None) for entry in batch]
+            self._enter_all(connection, changes, DatablockState.PLANNED)
+
+    def _enter_each(
+        self,
+        connection: Connection,
+        pid: DatasetPid,
+        rows: Sequence[Any],
+        new: DatablockState,
+        reason: str = "",
+    ) -> None:
+        changes: list[tuple[Subject, DatablockState | None]] = []
+        for row in rows:
+            subject, old = Subject("datablock", pid=pid, datablock=row.id), DatablockState(row.state)
+            self._require_legal(subject, old, new)
+            if old != new:
+                changes.append((subject, old))
+        self._enter_all(connection, changes, new, reason)
+
+
+def _known(connection: Connection, pid: DatasetPid) -> dict[str, Any]:
+    c = datablocks.c
+    rows = select(c.id, c.listed, c.fingerprint, c.state, c.run).where(c.pid == pid).with_for_update()
+    return {row.id: row for row in connection.execute(rows)}
+
+
+def _stays(entry: Taken, row: Any, run: str) -> bool:  # noqa: ANN401
+    unchanged = bool(entry.fingerprint == row.fingerprint)
+    return unchanged and (row.state == DatablockState.STAGED or (row.listed and row.run == run))
+
+
+def _planned(entry: Taken, run: str) -> dict[str, object]:
+    block = entry.datablock
+    return {
+        "position": entry.position,
+        "listed": True,
+        "archive_id": block.archive_id,
+        "size": block.size,
+        "packed_size": block.packed_size,
+        "algorithm": block.algorithm,
+        "file_count": block.file_count,
+        "fingerprint": entry.fingerprint,
+        "state": DatablockState.PLANNED,
+        "reason": "",
+        "bytes_total": block.packed_size,
+        "run": run,
+    } | consequences(DatablockState.PLANNED)
+
+
+def _update(connection: Connection, pid: DatasetPid, changes: Sequence[dict[str, object]]) -> None:
+    """Change rows of a dataset; each change names its row as `block`, and all name the same columns."""
+    if changes:
+        statement = update(datablocks).where(*_THIS_DATABLOCK)
+        connection.execute(statement, [change | {"of": pid} for change in changes])
+
+
+def _end_reservations(connection: Connection, pid: DatasetPid, rows: Sequence[Any]) -> None:
+    if rows:
+        its = (reservations.c.pid == bindparam("of"), reservations.c.datablock == bindparam("block"))
+        connection.execute(delete(reservations).where(*its), [{"of": pid, "block": row.id} for row in rows])
+
+
+def _replace_file_lists(
+    connection: Connection, spool: Spool, changed: Sequence[Taken], new: Sequence[Taken]
+) -> None:
+    if changed:
+        its = (file_lists.c.pid == bindparam("of"), file_lists.c.datablock == bindparam("block"))
+        keys = [{"of": spool.pid, "block": entry.datablock.id} for entry in changed]
+        connection.execute(delete(file_lists).where(*its), keys)
+    rows: list[dict[str, object]] = []
+    waiting = 0
+    for entry in (*changed, *new):
+        for number, chunk in enumerate(spool.chunks(entry)):
+            rows.append(
+                {"pid": spool.pid, "datablock": entry.datablock.id, "chunk": number, "entries": chunk}
+            )
+            waiting += len(chunk)
+            if waiting > _BATCH_BYTES:
+                connection.execute(insert(file_lists), rows)
+                rows, waiting = [], 0
+    if rows:
+        connection.execute(insert(file_lists), rows)
+
+
+def _batches(items: Sequence[_Item]) -> Iterator[list[_Item]]:
+    remaining = iter(items)
+    while batch := list(islice(remaining, _BATCH)):
+        yield batch

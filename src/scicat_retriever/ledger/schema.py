@@ -1,0 +1,144 @@
+"""The ledger's tables. A change here needs a migration; a test holds the two equal.
+
+    jobs 1--1 job_selections, 1--n job_datasets
+    datablocks 1--n file_lists, 1--0..1 copies, 1--0..1 reservations
+    transitions
+
+Large values (dataset lists, file lists, manifests) have tables of their own, so that listing reads none of them.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    UniqueConstraint,
+)
+
+from scicat_retriever.ledger.columns import ExactText, Failures, UtcTime
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("number", Integer, primary_key=True, doc="Order of arrival, which no clock can disturb."),
+    Column("id", ExactText, nullable=False, unique=True),
+    Column("type", ExactText, nullable=False),
+    Column("owner_user", ExactText),
+    Column("owner_group", ExactText),
+    Column("flow_uuid", ExactText, nullable=False),
+    Column("flow_name", ExactText, nullable=False),
+    Column("flow_started_at", UtcTime, doc="When the engine took the flow; none until then."),
+    Column("state", ExactText, nullable=False),
+    Column("message", ExactText, nullable=False),
+    Column("received_at", UtcTime, nullable=False),
+    Column("updated_at", UtcTime, nullable=False),
+    Column("report_failure", Failures, nullable=False, doc="At most one."),
+    Index(None, "flow_started_at", "number"),
+)
+
+job_selections = Table(
+    "job_selections",
+    metadata,
+    Column("job_id", ExactText, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("selections", LargeBinary, nullable=False, doc="The dataset list as it came: `packing.pack`."),
+)
+
+job_datasets = Table(
+    "job_datasets",
+    metadata,
+    Column("job_id", ExactText, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("pid", ExactText, nullable=False),
+    Column("state", ExactText, nullable=False),
+    Column("failures", Failures, nullable=False),
+    UniqueConstraint("job_id", "pid"),
+)
+
+datablocks = Table(
+    "datablocks",
+    metadata,
+    Column("pid", ExactText, primary_key=True),
+    Column("id", ExactText, primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("listed", Boolean, nullable=False, doc="Whether the catalogue still lists it."),
+    Column("archive_id", ExactText, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("packed_size", BigInteger, nullable=False),
+    Column("algorithm", ExactText),
+    Column("file_count", BigInteger, nullable=False),
+    Column("fingerprint", ExactText, nullable=False, doc="Digest of all that the catalogue says of it."),
+    Column("state", ExactText, nullable=False),
+    Column("reason", ExactText, nullable=False),
+    Column("bytes_done", BigInteger, nullable=False),
+    Column("bytes_total", BigInteger, nullable=False),
+    Column("integrity", ExactText),
+    Column("archive_checksum", ExactText),
+    Column("keep_until", UtcTime, index=True),
+    Column("run", ExactText, nullable=False),
+    Index(None, "pid", "listed", "position"),
+)
+
+file_lists = Table(
+    "file_lists",
+    metadata,
+    Column("pid", ExactText, primary_key=True),
+    Column("datablock", ExactText, primary_key=True),
+    Column("chunk", Integer, primary_key=True, autoincrement=False),
+    Column("entries", LargeBinary, nullable=False, doc="Some of its files: `packing.pack`."),
+    ForeignKeyConstraint(["pid", "datablock"], ["datablocks.pid", "datablocks.id"], ondelete="CASCADE"),
+)
+
+copies = Table(
+    "copies",
+    metadata,
+    Column("pid", ExactText, primary_key=True),
+    Column("datablock", ExactText, primary_key=True),
+    Column("archive_id", ExactText, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("bytes_copied", BigInteger, nullable=False),
+    Column("archive_checksum", ExactText, nullable=False),
+    Column("manifest_seal", ExactText, nullable=False),
+    Column("members", BigInteger, nullable=False),
+    Column("manifest", LargeBinary, nullable=False),
+    ForeignKeyConstraint(["pid", "datablock"], ["datablocks.pid", "datablocks.id"], ondelete="CASCADE"),
+)
+
+reservations = Table(
+    "reservations",
+    metadata,
+    Column("pid", ExactText, primary_key=True),
+    Column("datablock", ExactText, primary_key=True),
+    Column("bytes", BigInteger, nullable=False),
+    ForeignKeyConstraint(["pid", "datablock"], ["datablocks.pid", "datablocks.id"], ondelete="CASCADE"),
+)
+
+transitions = Table(
+    "transitions",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("at", UtcTime, nullable=False),
+    Column("kind", ExactText, nullable=False, doc="`job`, `dataset` (of a job) or `datablock`."),
+    Column("job_id", ExactText),
+    Column("pid", ExactText),
+    Column("datablock", ExactText),
+    Column("old", ExactText, nullable=False, doc="Empty for the first state."),
+    Column("new", ExactText, nullable=False),
+    Column("reason", ExactText, nullable=False),
+)

@@ -1,0 +1,46 @@
+"""Bring a ledger's tables up to date."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.util import CommandError
+from sqlalchemy import Connection
+
+from scicat_retriever.domain.errors import LedgerUnavailable
+from scicat_retriever.ledger.connection import Database
+
+_SCRIPTS = Path(__file__).with_name("migrations")
+
+
+def upgrade(url: str) -> None:
+    """Run the migrations that a ledger lacks, in one transaction; several processes may do so at once.
+
+    Args:
+        url: See `connection.ledger_url`. A SQLite file is made where there is none; its folder must exist.
+
+    Raises:
+        LedgerUnavailable: The database does not answer, refuses, or was upgraded by a newer version.
+    """
+    database = Database(url, check_references=False)
+    try:
+        database.write_ahead()
+        with database.writing() as connection:
+            database.lock(connection, "upgrade")
+            _run(connection)
+    finally:
+        database.close()
+
+
+def _run(connection: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    try:
+        command.upgrade(config, "head")
+    except CommandError:
+        raise LedgerUnavailable(
+            "The ledger was upgraded by a newer version of the service; install that version, or restore a backup."
+        ) from None

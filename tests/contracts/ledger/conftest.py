@@ -1,0 +1,129 @@
+"""One ledger of each kind, under one roof: the fake, a SQLite file, a real PostgreSQL."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from scicat_retriever.ledger.connection import Database
+from scicat_retriever.ledger.schema import metadata, transitions
+from scicat_retriever.ledger.sql import SqlLedger
+from scicat_retriever.ledger.upgrade import upgrade
+from scicat_retriever.ports.ledger import Ledger
+from tests.contracts.ledger.samples import HandClock
+from tests.fakes.ledger import InMemoryLedger, Transition
+from tests.integration.postgres import Postgres, PostgresUnavailable, running_postgres
+
+
+@dataclass
+class Rig:
+    """A ledger under test and how to look into its book."""
+
+    ledger: Ledger
+    clock: HandClock
+    transitions: Callable[[], list[Transition]]
+
+
+def book_of(ledger: SqlLedger) -> list[Transition]:
+    """The rows of the transitions table, oldest first."""
+    c = transitions.c
+    subjects = {"job": [c.job_id], "dataset": [c.job_id, c.pid], "datablock": [c.pid, c.datablock]}
+    with ledger._database.reading() as connection:
+        rows = connection.execute(select(transitions).order_by(c.number)).all()
+    return [
+        Transition(
+            row.at,
+            ("",) * (row.kind == "datablock") + tuple(row._mapping[name] for name in subjects[row.kind]),
+            row.old,
+            row.new,
+            row.reason,
+        )
+        for row in rows
+    ]
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A server for the session."""
+    try:
+        with running_postgres() as server:
+            yield server
+    except PostgresUnavailable as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="session")
+def postgres_database(postgres: Postgres) -> Iterator[Database]:
+    """A database that has the tables, for all tests."""
+    url = postgres.make_database("ledger")
+    upgrade(url)
+    database = Database(url)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres, postgres_database: Database) -> Iterator[str]:
+    """A database whose tables are empty."""
+    yield postgres.url_of("ledger")
+    with postgres_database.writing() as connection:
+        for table in reversed(metadata.sorted_tables):
+            connection.execute(table.delete())
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file that has the tables."""
+    file = tmp_path_factory.mktemp("template") / "ledger.db"
+    upgrade(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path, sqlite_template: Path) -> str:
+    """A file of its own, whose tables are empty."""
+    return f"sqlite:///{shutil.copy(sqlite_template, tmp_path)}"
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest) -> str:
+    """A database of each kind."""
+    found: str = request.getfixturevalue(f"{request.param}_url")
+    return found
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    """A clock that stands still until it is moved."""
+    return HandClock()
+
+
+@pytest.fixture
+def sql_ledger(url: str, clock: HandClock) -> Iterator[SqlLedger]:
+    """A ledger in a database of each kind."""
+    ledger = SqlLedger(url, clock)
+    yield ledger
+    ledger.close()
+
+
+@pytest.fixture(params=["fake", "sqlite", "postgres"])
+def rig(request: pytest.FixtureRequest, clock: HandClock) -> Iterator[Rig]:
+    """A ledger of each kind, empty."""
+    if request.param == "fake":
+        fake = InMemoryLedger(clock)
+        yield Rig(fake, clock, lambda: fake.transitions)
+        return
+    ledger = SqlLedger(request.getfixturevalue(f"{request.param}_url"), clock)
+    yield Rig(ledger, clock, lambda: book_of(ledger))
+    ledger.close()
+
+
+@pytest.fixture
+def ledger(rig: Rig) -> Ledger:
+    """The ledger alone."""
+    return rig.ledger

@@ -1,0 +1,83 @@
+"""What the tests have another process do with a ledger."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from datetime import UTC, datetime
+from threading import Barrier
+from typing import Any, TypeVar
+
+from scicat_retriever.domain.errors import TransitionIllegal
+from scicat_retriever.domain.states import DatablockState
+from scicat_retriever.ledger.sql import SqlLedger, open_ledger
+from scicat_retriever.ports.ledger import FlowName, Ledger
+from tests.contracts.ledger.samples import JOB, P, Q, job, key
+
+Result = TypeVar("Result")
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def in_processes(count: int, work: Callable[..., Result], url: str, *arguments: Any) -> list[Result]:
+    """Do the same in several processes, begun at the same time."""
+    context = multiprocessing.get_context("spawn")
+    with context.Manager() as manager, ProcessPoolExecutor(count, context) as pool:
+        together = manager.Barrier(count, timeout=60)
+        started = [pool.submit(_at_once, together, work, url, number, *arguments) for number in range(count)]
+        return [future.result(timeout=120) for future in started]
+
+
+def in_threads(count: int, work: Callable[[int], Result]) -> list[Result]:
+    """Do the same in several threads, each with its own number."""
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(work, range(count)))
+
+
+def _at_once(
+    together: Barrier, work: Callable[..., Result], url: str, number: int, *arguments: Any
+) -> Result:
+    together.wait()
+    return work(url, number, *arguments)
+
+
+def add_the_same_job(url: str, process: int) -> set[FlowName]:
+    ledger = SqlLedger(url, now)
+    try:
+        answers = in_threads(
+            10, lambda thread: ledger.add_job(job(JOB, P, Q), FlowName(f"{process}-{thread}", "flow"))
+        )
+        return {answer.flow for answer in answers}
+    finally:
+        ledger.close()
+
+
+def open_new_ledger_and_add_job(url: str, process: int) -> int:
+    ledger = open_ledger(url, now)
+    try:
+        ledger.add_job(job(f"job {process}", P), FlowName(str(process), "flow"))
+        return len(ledger.jobs_to_start(100))
+    finally:
+        ledger.close()
+
+
+def reserve_each(url: str, process: int, blocks: Sequence[int], size: int, free: int) -> int:
+    """Reserve for every datablock of this process; give how many were given space."""
+    ledger = SqlLedger(url, now)
+    mine = [block for block in blocks if block % 2 == process]
+    try:
+        missing = in_threads(len(mine), lambda thread: ledger.reserve(key(mine[thread]), size, free))
+        return missing.count(0)
+    finally:
+        ledger.close()
+
+
+def move_or_be_refused(ledger: Ledger, state: DatablockState) -> bool:
+    try:
+        ledger.move_datablock(key(), state)
+    except TransitionIllegal:
+        return False
+    return True

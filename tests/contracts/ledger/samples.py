@@ -1,0 +1,101 @@
+"""Jobs, datablocks and evidence to fill a ledger with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from scicat_retriever.domain.dataset import (
+    CataloguedDatablock,
+    Datablock,
+    FileEntry,
+    RetrieveJob,
+    Selection,
+)
+from scicat_retriever.domain.errors import Actor, Cause, Failure
+from scicat_retriever.domain.evidence import Copied, DatablockKey, Integrity, Recalled, Staged, Verified
+from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid, JobId
+from scicat_retriever.domain.states import DatablockState
+from scicat_retriever.ports.ledger import FlowName, Ledger
+
+START = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+JOB = JobId("6f1c2a50-0000-4000-8000-000000000001")
+FLOW = FlowName("11111111-1111-4111-8111-111111111111", "retrieve one")
+P = DatasetPid("20.500.12345/p")
+Q = DatasetPid("20.500.12345/q")
+FAILURE = Failure("checksum_mismatch", "The file a/b differs.", Actor.OPERATOR, Cause.DATA, "archive-1.tar")
+ODD = 'ä\\u0041 "quoted" \n\0 \ud800 \\ end'
+"""Text that a database may trip over: NUL, a lone surrogate, backslashes, what looks like an escape."""
+
+
+class HandClock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, by: timedelta) -> datetime:
+        self.now += by
+        return self.now
+
+
+def job(job_id: str = JOB, *pids: DatasetPid) -> RetrieveJob:
+    return RetrieveJob(JobId(job_id), "retrieve", tuple(Selection(pid) for pid in pids), "ada", "p17")
+
+
+def key(number: int = 0, pid: DatasetPid = P) -> DatablockKey:
+    return DatablockKey(pid, DatablockId(f"block-{number}"))
+
+
+def files(count: int = 2, tag: str = "") -> tuple[FileEntry, ...]:
+    return tuple(FileEntry(f"run{tag}/frame_{i}.h5", 10 + i, f"{i:032x}") for i in range(count))
+
+
+def entry(
+    number: int = 0,
+    pid: DatasetPid = P,
+    *,
+    archive_id: str | None = None,
+    size: int = 21,
+    packed_size: int = 1000,
+    algorithm: str | None = "md5",
+    listed_files: Sequence[FileEntry] | None = None,
+) -> CataloguedDatablock:
+    entries = files() if listed_files is None else tuple(listed_files)
+    name = ArchiveId(f"archive-{number}.tar" if archive_id is None else archive_id)
+    block = Datablock(key(number, pid).id, pid, name, size, packed_size, algorithm, len(entries))
+    return CataloguedDatablock(block, entries)
+
+
+def entries(count: int, pid: DatasetPid = P) -> list[CataloguedDatablock]:
+    return [entry(number, pid) for number in range(count)]
+
+
+def copied(of: DatablockKey, size: int = 1024, seal: str = "seal") -> Copied:
+    recalled = Recalled(of, ArchiveId(f"archive of {of.id}"), size)
+    return Copied(recalled, size, "xxh3_128:" + "ab" * 16, seal, 2)
+
+
+def staged(of: Copied, integrity: Integrity = Integrity.VERIFIED) -> Staged:
+    return Staged(Verified(of, integrity, 2))
+
+
+def bring_to(ledger: Ledger, of: DatablockKey, state: DatablockState, until: datetime = START + HOUR) -> None:
+    """Bring a planned datablock to a state, by the way that the flow takes."""
+    if state in {DatablockState.FAILED, DatablockState.WAITING_FOR_SPACE}:
+        ledger.move_datablock(of, state)
+    way = [DatablockState.RECALLING, DatablockState.COPYING, DatablockState.COPIED, DatablockState.STAGED]
+    goal = DatablockState.STAGED if state is DatablockState.RELEASED else state
+    for step in way[: way.index(goal) + 1] if goal in way else []:
+        if step is DatablockState.COPIED:
+            ledger.save_copy(copied(of), b"manifest of " + of.id.encode())
+        elif step is DatablockState.STAGED:
+            ledger.save_staged(staged(copied(of)), until)
+        else:
+            ledger.move_datablock(of, step)
+    if state is DatablockState.RELEASED:
+        ledger.move_datablock(of, state)

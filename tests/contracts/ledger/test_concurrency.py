@@ -1,0 +1,128 @@
+"""What every ledger promises to many threads, and the databases to many processes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from scicat_retriever.domain.states import DatablockState, DatasetState
+from scicat_retriever.ledger.sql import SqlLedger
+from scicat_retriever.ports.ledger import FlowName, JobDatasetRecord, Ledger
+from tests.contracts.ledger.conftest import Rig
+from tests.contracts.ledger.other_process import (
+    add_the_same_job,
+    in_processes,
+    in_threads,
+    move_or_be_refused,
+    open_new_ledger_and_add_job,
+    reserve_each,
+)
+from tests.contracts.ledger.samples import (
+    HOUR,
+    JOB,
+    START,
+    P,
+    Q,
+    bring_to,
+    copied,
+    entries,
+    entry,
+    job,
+    key,
+    staged,
+)
+from tests.integration.postgres import Postgres
+
+State = DatablockState
+
+
+def test_one_job_added_by_twenty_threads_is_one_row_and_one_answer(rig: Rig) -> None:
+    answers = in_threads(20, lambda thread: rig.ledger.add_job(job(JOB, P), FlowName(str(thread), "flow")))
+    assert answers == [answers[0]] * 20
+    assert [record.job.id for record in rig.ledger.jobs_to_start(99)] == [JOB]
+    assert [t.new for t in rig.transitions()] == ["jobSubmitted", "submitted"]
+
+
+def test_threads_are_never_promised_more_space_than_there_is(ledger: Ledger) -> None:
+    ledger.plan(P, entries(20), "run-1")
+    missing = in_threads(20, lambda thread: ledger.reserve(key(thread), 100, 750))
+    assert missing.count(0) == 7
+
+
+def test_of_two_ways_that_exclude_one_another_one_is_taken(ledger: Ledger) -> None:
+    ledger.plan(P, entries(1), "run-1")
+    bring_to(ledger, key(), State.COPYING)
+    ways = [State.FAILED, State.RECALLING]
+    for _ in range(10):
+        moved = in_threads(2, lambda thread: move_or_be_refused(ledger, ways[thread]))
+        found = ledger.datablock(key())
+        assert found is not None
+        # Failed first refuses the other; recalling first lets failed follow.
+        assert moved[0]
+        assert found.state is State.FAILED
+        ledger.plan(P, entries(1), f"run-{_ + 2}")
+        bring_to(ledger, key(), State.COPYING)
+
+
+def test_an_expired_datablock_is_released_by_one_of_many(ledger: Ledger) -> None:
+    ledger.plan(P, entries(1), "run-1")
+    bring_to(ledger, key(), State.STAGED, START)
+    released = in_threads(8, lambda _: ledger.release_expired(key(), START + HOUR))
+    assert sorted(released) == [False] * 7 + [True]
+
+
+def test_plans_of_one_dataset_at_once_leave_one_whole_plan(ledger: Ledger) -> None:
+    def plan(thread: int) -> None:
+        changed = [entry(number, archive_id=f"{thread}-{number}.tar") for number in range(50)]
+        ledger.plan(P, changed, f"run-{thread}")
+
+    in_threads(4, plan)
+    records = ledger.datablocks(P)
+    winners = {record.run for record in records}
+    assert len(winners) == 1
+    prefix = winners.pop().removeprefix("run-")
+    assert [r.datablock.archive_id for r in records] == [f"{prefix}-{number}.tar" for number in range(50)]
+
+
+def test_all_steps_on_one_dataset_at_once_block_nobody(ledger: Ledger) -> None:
+    count = 6
+    ledger.plan(P, entries(count), "run-1")
+
+    def work(thread: int) -> None:
+        block = key(thread)
+        for round_number in range(3):
+            ledger.move_datablock(block, State.RECALLING)
+            ledger.reserve(block, 100, 10_000)
+            ledger.move_datablock(block, State.COPYING)
+            ledger.note_progress(block, 50)
+            ledger.save_copy(copied(block), b"manifest")
+            ledger.save_staged(staged(copied(block)), START + HOUR)
+            ledger.keep(P, START + 2 * HOUR)
+            ledger.plan(P, entries(count), "run-1")
+            ledger.move_datablock(block, State.PLANNED, f"round {round_number}")
+
+    in_threads(count, work)
+    assert [record.state for record in ledger.datablocks(P)] == [State.PLANNED] * count
+
+
+def test_one_job_added_by_two_processes_is_one_row_and_one_answer(url: str, sql_ledger: SqlLedger) -> None:
+    first, second = in_processes(2, add_the_same_job, url)
+    assert len(first) == 1
+    assert first == second
+    assert len(sql_ledger.jobs_to_start(99)) == 1
+    submitted = DatasetState.SUBMITTED
+    assert sql_ledger.job_datasets(JOB) == [JobDatasetRecord(P, submitted), JobDatasetRecord(Q, submitted)]
+
+
+def test_processes_are_never_promised_more_space_than_there_is(url: str, sql_ledger: SqlLedger) -> None:
+    sql_ledger.plan(P, entries(20), "run-1")
+    assert sum(in_processes(2, reserve_each, url, range(20), 100, 750)) == 7
+
+
+def test_processes_that_start_at_once_on_a_new_file_all_find_the_tables(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'new.db'}"
+    assert max(in_processes(4, open_new_ledger_and_add_job, url)) == 4
+
+
+def test_processes_that_start_at_once_on_a_new_database_all_find_the_tables(postgres: Postgres) -> None:
+    url = postgres.make_database("new_ledger")
+    assert max(in_processes(4, open_new_ledger_and_add_job, url)) == 4

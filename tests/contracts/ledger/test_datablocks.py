@@ -1,0 +1,296 @@
+"""What every ledger promises of a datablock's way from planned to staged and on to released."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta, timezone
+
+import pytest
+
+from scicat_retriever.domain.errors import TransitionIllegal
+from scicat_retriever.domain.evidence import Integrity
+from scicat_retriever.domain.states import LEGAL_DATABLOCK, DatablockState
+from scicat_retriever.ports.ledger import DatablockRecord, Ledger
+from tests.contracts.ledger.conftest import Rig
+from tests.contracts.ledger.samples import (
+    HOUR,
+    ODD,
+    START,
+    P,
+    Q,
+    bring_to,
+    copied,
+    entries,
+    entry,
+    key,
+    staged,
+)
+
+State = DatablockState
+MOVABLE = [state for state in State if state not in {State.COPIED, State.STAGED}]
+
+
+@pytest.fixture
+def planned(ledger: Ledger) -> Ledger:
+    """A ledger with one planned datablock."""
+    ledger.plan(P, entries(1), "run-1")
+    return ledger
+
+
+def record(ledger: Ledger) -> DatablockRecord:
+    found = ledger.datablock(key())
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("old", list(State))
+def test_a_datablock_moves_where_the_table_of_states_allows(ledger: Ledger, old: DatablockState) -> None:
+    allowed = [state for state in MOVABLE if state == old or state in LEGAL_DATABLOCK[old]]
+    ledger.plan(P, entries(len(allowed)), "run-1")
+    for number, new in enumerate(allowed):
+        bring_to(ledger, key(number), old)
+        ledger.move_datablock(key(number), new, "a reason")
+    assert [(r.state, r.reason) for r in ledger.datablocks(P)] == [(new, "a reason") for new in allowed]
+
+
+@pytest.mark.parametrize("old", list(State))
+def test_a_datablock_stays_as_it_is_where_the_table_of_states_forbids(
+    planned: Ledger, old: DatablockState
+) -> None:
+    bring_to(planned, key(), old)
+    before = record(planned)
+    for new in set(State) - LEGAL_DATABLOCK[old] - {old}:
+        with pytest.raises(TransitionIllegal):
+            planned.move_datablock(key(), new, "a reason")
+    assert record(planned) == before
+
+
+@pytest.mark.parametrize("old", [State.COPYING, State.COPIED])
+def test_no_datablock_becomes_staged_without_evidence(planned: Ledger, old: DatablockState) -> None:
+    bring_to(planned, key(), old)
+    with pytest.raises(TransitionIllegal):
+        planned.move_datablock(key(), State.STAGED)
+    assert record(planned).state is old
+
+
+def test_no_datablock_becomes_copied_without_evidence(planned: Ledger) -> None:
+    bring_to(planned, key(), State.COPYING)
+    with pytest.raises(TransitionIllegal):
+        planned.move_datablock(key(), State.COPIED)
+    assert record(planned).state is State.COPYING
+
+
+def test_an_unknown_datablock_cannot_be_moved(planned: Ledger) -> None:
+    with pytest.raises(TransitionIllegal):
+        planned.move_datablock(key(7), State.RECALLING)
+    with pytest.raises(TransitionIllegal):
+        planned.save_copy(copied(key(7)), b"")
+    with pytest.raises(TransitionIllegal):
+        planned.save_staged(staged(copied(key(7))), START)
+    with pytest.raises(TransitionIllegal):
+        planned.reserve(key(7), 1, 10)
+
+
+def test_the_reason_is_the_last_one_given(planned: Ledger) -> None:
+    planned.move_datablock(key(), State.WAITING_FOR_SPACE, ODD)
+    assert record(planned).reason == ODD
+    planned.move_datablock(key(), State.RECALLING)
+    assert record(planned).reason == ""
+
+
+def test_every_change_of_a_datablock_is_in_the_book_with_its_time_and_reason(rig: Rig) -> None:
+    rig.ledger.plan(P, entries(1), "run-1")
+    later = rig.clock.advance(HOUR)
+    rig.ledger.move_datablock(key(), State.RECALLING, "still on tape")
+    rig.ledger.move_datablock(key(), State.RECALLING, "still on tape, 2nd in line")
+    rig.ledger.note_progress(key(), 5)
+    rig.ledger.move_datablock(key(), State.COPYING)
+    rig.ledger.save_copy(copied(key()), b"")
+    rig.ledger.save_staged(staged(copied(key())), later)
+    rig.ledger.release_expired(key(), later)
+    subject = ("", P, key().id)
+    assert [(t.at, t.subject, t.old, t.new, t.reason) for t in rig.transitions()] == [
+        (START, subject, "", "planned", ""),
+        (later, subject, "planned", "recalling", "still on tape"),
+        (later, subject, "recalling", "copying", ""),
+        (later, subject, "copying", "copied", ""),
+        (later, subject, "copied", "staged", ""),
+        (later, subject, "staged", "released", "its time to be kept is over"),
+    ]
+
+
+def test_progress_is_noted_and_the_whole_only_where_it_is_given(planned: Ledger) -> None:
+    planned.note_progress(key(), 0, 4096)
+    planned.note_progress(key(), 10)
+    assert (record(planned).bytes_done, record(planned).bytes_total) == (10, 4096)
+
+
+@pytest.mark.parametrize("state", [State.COPIED, State.STAGED, State.FAILED, State.RELEASED])
+def test_progress_that_comes_late_is_dropped(planned: Ledger, state: DatablockState) -> None:
+    bring_to(planned, key(), state)
+    before = record(planned)
+    planned.note_progress(key(), 10, 20)
+    assert record(planned) == before
+
+
+def test_progress_of_an_unknown_datablock_is_dropped(planned: Ledger) -> None:
+    planned.note_progress(key(7), 10, 20)
+    assert planned.datablock(key(7)) is None
+
+
+def test_going_back_before_copied_counts_bytes_from_0_and_keeps_the_whole(planned: Ledger) -> None:
+    bring_to(planned, key(), State.COPIED)
+    planned.move_datablock(key(), State.COPYING)
+    found = record(planned)
+    assert (found.bytes_done, found.bytes_total, found.archive_checksum) == (0, 1024, None)
+
+
+def test_a_finished_copy_is_kept_with_its_evidence_and_manifest(planned: Ledger) -> None:
+    bring_to(planned, key(), State.COPYING)
+    manifest = bytes(range(256)) * 100
+    planned.save_copy(copied(key(), size=2**40), manifest)
+    found = record(planned)
+    assert (found.state, found.bytes_done, found.bytes_total) == (State.COPIED, 2**40, 2**40)
+    assert found.archive_checksum == copied(key()).archive_checksum
+    assert planned.copied(key()) == copied(key(), size=2**40)
+    assert planned.manifest(key()) == manifest
+
+
+def test_a_copy_saved_again_replaces_the_one_before(planned: Ledger) -> None:
+    bring_to(planned, key(), State.COPIED)
+    planned.save_copy(copied(key(), seal="another"), b"another")
+    assert planned.copied(key()) == copied(key(), seal="another")
+    assert planned.manifest(key()) == b"another"
+
+
+@pytest.mark.parametrize(
+    "state", [State.PLANNED, State.RECALLING, State.STAGED, State.FAILED, State.RELEASED]
+)
+def test_a_copy_is_saved_of_what_is_being_copied_alone(planned: Ledger, state: DatablockState) -> None:
+    bring_to(planned, key(), state)
+    before, manifest = record(planned), planned.manifest(key())
+    with pytest.raises(TransitionIllegal):
+        planned.save_copy(copied(key(), seal="another"), b"another")
+    assert (record(planned), planned.manifest(key())) == (before, manifest)
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_evidence_of_a_copy_is_given_while_copied_or_staged(planned: Ledger, state: DatablockState) -> None:
+    bring_to(planned, key(), state)
+    holds = state in {State.COPIED, State.STAGED}
+    assert planned.copied(key()) == (copied(key()) if holds else None)
+
+
+def test_the_last_manifest_stays_when_the_copy_is_gone(planned: Ledger) -> None:
+    assert planned.manifest(key()) is None
+    bring_to(planned, key(), State.RELEASED)
+    planned.plan(P, entries(1), "run-2")
+    assert planned.manifest(key()) == b"manifest of block-0"
+
+
+@pytest.mark.parametrize("integrity", list(Integrity))
+def test_a_staged_datablock_says_what_was_compared_and_how_long_it_stays(
+    planned: Ledger, integrity: Integrity
+) -> None:
+    bring_to(planned, key(), State.COPIED)
+    planned.save_staged(staged(copied(key()), integrity), START + HOUR)
+    found = record(planned)
+    assert (found.state, found.integrity, found.keep_until) == (State.STAGED, integrity, START + HOUR)
+
+
+@pytest.mark.parametrize("state", [State.COPYING, State.FAILED, State.RELEASED])
+def test_only_a_copied_datablock_becomes_staged(planned: Ledger, state: DatablockState) -> None:
+    bring_to(planned, key(), state)
+    with pytest.raises(TransitionIllegal):
+        planned.save_staged(staged(copied(key())), START)
+    assert record(planned).state is state
+
+
+@pytest.mark.parametrize("state", [State.COPIED, State.STAGED])
+def test_evidence_of_another_copy_stages_nothing(planned: Ledger, state: DatablockState) -> None:
+    bring_to(planned, key(), state)
+    before = record(planned)
+    with pytest.raises(TransitionIllegal):
+        planned.save_staged(staged(copied(key(), seal="another")), START + 9 * HOUR)
+    assert record(planned) == before
+
+
+def test_staging_repeated_never_shortens_the_time(planned: Ledger) -> None:
+    bring_to(planned, key(), State.STAGED, START + 5 * HOUR)
+    planned.save_staged(staged(copied(key())), START)
+    assert record(planned).keep_until == START + 5 * HOUR
+    planned.save_staged(staged(copied(key())), START + 6 * HOUR)
+    assert record(planned).keep_until == START + 6 * HOUR
+
+
+@pytest.mark.parametrize("state", [State.PLANNED, State.RELEASED])
+def test_what_is_no_longer_staged_claims_nothing(planned: Ledger, state: DatablockState) -> None:
+    bring_to(planned, key(), State.STAGED)
+    planned.move_datablock(key(), state)
+    found = record(planned)
+    assert (found.integrity, found.archive_checksum, found.keep_until) == (None, None, None)
+
+
+def test_a_failed_datablock_is_brought_back_by_the_next_plan(planned: Ledger) -> None:
+    bring_to(planned, key(), State.FAILED)
+    planned.plan(P, entries(1), "run-2")
+    bring_to(planned, key(), State.STAGED)
+    assert record(planned).state is State.STAGED
+
+
+def test_keeping_a_dataset_extends_its_staged_datablocks_and_counts_them(ledger: Ledger) -> None:
+    ledger.plan(P, entries(4), "run-1")
+    ledger.plan(Q, [entry(0, Q)], "run-1")
+    bring_to(ledger, key(0), State.STAGED, START + HOUR)
+    bring_to(ledger, key(1), State.STAGED, START + 9 * HOUR)
+    bring_to(ledger, key(2), State.COPIED)
+    bring_to(ledger, key(0, Q), State.STAGED, START)
+    assert ledger.keep(P, START + 5 * HOUR) == 2
+    assert [r.keep_until for r in ledger.datablocks(P)] == [START + 5 * HOUR, START + 9 * HOUR, None, None]
+    assert [r.keep_until for r in ledger.datablocks(Q)] == [START]
+
+
+def test_expired_datablocks_are_given_oldest_first(ledger: Ledger) -> None:
+    ledger.plan(P, entries(4), "run-1")
+    for number, hours in enumerate((3, 1, 2, 4)):
+        bring_to(ledger, key(number), State.STAGED, START + hours * HOUR)
+    assert ledger.expired(START + 3 * HOUR, 9) == [key(1), key(2), key(0)]
+    assert ledger.expired(START + 3 * HOUR, 2) == [key(1), key(2)]
+    assert ledger.expired(START, 9) == []
+
+
+def test_times_are_told_apart_to_the_microsecond_and_by_the_moment_not_the_zone(planned: Ledger) -> None:
+    tokyo = timezone(timedelta(hours=9))
+    bring_to(planned, key(), State.STAGED, START.astimezone(tokyo))
+    assert record(planned).keep_until == START
+    assert planned.expired(START - timedelta(microseconds=1), 9) == []
+    assert planned.expired(START.astimezone(tokyo), 9) == [key()]
+
+
+def test_an_expired_datablock_is_released_once(planned: Ledger) -> None:
+    bring_to(planned, key(), State.STAGED, START + HOUR)
+    assert planned.release_expired(key(), START + HOUR)
+    assert record(planned).state is State.RELEASED
+    assert not planned.release_expired(key(), START + HOUR)
+    assert planned.expired(START + 2 * HOUR, 9) == []
+
+
+def test_a_datablock_that_was_kept_meanwhile_is_not_released(planned: Ledger) -> None:
+    bring_to(planned, key(), State.STAGED, START)
+    assert planned.expired(START + HOUR, 9) == [key()]
+    planned.keep(P, START + 2 * HOUR)
+    assert not planned.release_expired(key(), START + HOUR)
+    assert record(planned).state is State.STAGED
+
+
+@pytest.mark.parametrize("state", [state for state in State if state is not State.STAGED])
+def test_what_is_not_staged_does_not_expire(planned: Ledger, state: DatablockState) -> None:
+    bring_to(planned, key(), state)
+    before = replace(record(planned))
+    assert planned.expired(START + 99 * HOUR, 9) == []
+    assert not planned.release_expired(key(), START + 99 * HOUR)
+    assert record(planned) == before
+
+
+def test_an_unknown_datablock_is_not_released(planned: Ledger) -> None:
+    assert not planned.release_expired(key(7), START + 99 * HOUR)

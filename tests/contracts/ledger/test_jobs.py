@@ -1,0 +1,224 @@
+"""What every ledger promises of jobs and their datasets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from scicat_retriever.domain.dataset import RetrieveJob, Selection
+from scicat_retriever.domain.errors import JobNotFound, TransitionIllegal
+from scicat_retriever.domain.ids import DatasetPid, JobId
+from scicat_retriever.domain.states import DatasetState, JobState
+from scicat_retriever.ports.ledger import FlowName, JobDatasetRecord, JobRecord, Ledger
+from tests.contracts.ledger.conftest import Rig
+from tests.contracts.ledger.samples import FAILURE, FLOW, HOUR, JOB, ODD, START, P, Q, job
+
+
+def test_a_new_job_is_submitted_and_given_back_as_it_came(ledger: Ledger) -> None:
+    asked = RetrieveJob(JOB, "retrieve", (Selection(P, ("a", "b")), Selection(Q)), "ada", None)
+    expected = JobRecord(asked, FLOW, JobState.SUBMITTED, "", START, START)
+    assert ledger.add_job(asked, FLOW) == expected
+    assert ledger.job(JOB) == expected
+
+
+def test_an_unknown_job_has_no_record(ledger: Ledger) -> None:
+    assert ledger.job(JobId("nobody")) is None
+    assert ledger.job_datasets(JobId("nobody")) == []
+    assert ledger.progress_of(JobId("nobody")) == []
+
+
+def test_a_known_job_stays_as_it_is_and_is_given(rig: Rig) -> None:
+    first = rig.ledger.add_job(job(JOB, P), FLOW)
+    rig.clock.advance(HOUR)
+    assert rig.ledger.add_job(job(JOB, Q), FlowName("another", "flow")) == first
+    assert rig.ledger.job(JOB) == first
+    assert [d.pid for d in rig.ledger.job_datasets(JOB)] == [P]
+
+
+def test_any_text_comes_back_as_it_went_in(ledger: Ledger) -> None:
+    asked = RetrieveJob(
+        JobId(ODD), ODD, (Selection(DatasetPid(ODD), (ODD, "\\u0000")), Selection(P)), ODD, "\\"
+    )
+    ledger.add_job(asked, FlowName(ODD, ODD))
+    ledger.move_job(asked.id, JobState.IN_PROGRESS, ODD)
+    failure = replace(FAILURE, message=ODD)
+    ledger.move_job_dataset(asked.id, DatasetPid(ODD), DatasetState.FAILED, [failure])
+    record = ledger.job(asked.id)
+    assert record is not None
+    assert (record.job, record.flow, record.message) == (asked, FlowName(ODD, ODD), ODD)
+    expected = JobDatasetRecord(DatasetPid(ODD), DatasetState.FAILED, (failure,))
+    assert ledger.job_datasets(asked.id, limit=1) == [expected]
+
+
+def test_jobs_to_start_are_given_in_the_order_of_arrival_whatever_the_clock_said(rig: Rig) -> None:
+    for number in range(3):
+        rig.ledger.add_job(job(f"job {number}", P), FLOW)
+        rig.clock.advance(-HOUR)
+    assert [record.job.id for record in rig.ledger.jobs_to_start(2)] == ["job 0", "job 1"]
+
+
+def test_a_job_whose_flow_was_started_is_not_to_be_started(ledger: Ledger) -> None:
+    ledger.add_job(job("a", P), FLOW)
+    ledger.add_job(job("b", P), FLOW)
+    ledger.mark_flow_started(JobId("a"))
+    ledger.mark_flow_started(JobId("a"))
+    assert [record.job for record in ledger.jobs_to_start(9)] == [job("b", P)]
+
+
+def test_a_job_that_has_ended_is_not_to_be_started(ledger: Ledger) -> None:
+    ledger.add_job(job("a", P), FLOW)
+    ledger.move_job(JobId("a"), JobState.UNSUCCESSFUL, "cancelled")
+    assert ledger.jobs_to_start(9) == []
+
+
+def test_a_short_form_job_is_completed_once(ledger: Ledger) -> None:
+    ledger.add_job(job(JOB), FLOW)
+    ledger.set_datasets(JOB, [Selection(Q), Selection(P, ("a",))])
+    ledger.set_datasets(JOB, [Selection(P)])
+    record = ledger.job(JOB)
+    assert record is not None
+    assert record.job.datasets == (Selection(Q), Selection(P, ("a",)))
+    assert [d.pid for d in ledger.job_datasets(JOB)] == [Q, P]
+
+
+def test_a_list_that_came_with_the_job_is_not_replaced(ledger: Ledger) -> None:
+    ledger.add_job(job(JOB, P), FLOW)
+    ledger.set_datasets(JOB, [Selection(Q)])
+    assert [d.pid for d in ledger.job_datasets(JOB)] == [P]
+
+
+def test_datasets_asked_for_twice_are_listed_once_in_the_order_asked_for(ledger: Ledger) -> None:
+    ledger.add_job(job(JOB, Q, P, Q), FLOW)
+    submitted = DatasetState.SUBMITTED
+    assert ledger.job_datasets(JOB) == [JobDatasetRecord(Q, submitted), JobDatasetRecord(P, submitted)]
+
+
+def test_datasets_are_paged_by_place(ledger: Ledger) -> None:
+    pids = [DatasetPid(f"p{number}") for number in range(7)]
+    ledger.add_job(job(JOB, *pids), FLOW)
+    assert [d.pid for d in ledger.job_datasets(JOB, 2, 3)] == pids[2:5]
+    assert [d.pid for d in ledger.job_datasets(JOB, 5)] == pids[5:]
+    assert ledger.job_datasets(JOB, 7, 3) == []
+
+
+def test_a_job_with_ten_thousand_datasets_is_stored(ledger: Ledger) -> None:
+    pids = [DatasetPid(f"20.500.12345/{number}") for number in range(10_000)]
+    ledger.add_job(job(JOB, *pids), FLOW)
+    assert [d.pid for d in ledger.job_datasets(JOB)] == pids
+
+
+def test_moving_a_job_keeps_its_state_message_and_time(rig: Rig) -> None:
+    rig.ledger.add_job(job(JOB, P), FLOW)
+    moved = rig.clock.advance(HOUR)
+    rig.ledger.move_job(JOB, JobState.IN_PROGRESS, "2 datasets")
+    expected = JobRecord(job(JOB, P), FLOW, JobState.IN_PROGRESS, "2 datasets", START, moved)
+    assert rig.ledger.job(JOB) == expected
+
+
+def test_repeating_a_job_state_changes_the_message_alone(rig: Rig) -> None:
+    rig.ledger.add_job(job(JOB, P), FLOW)
+    rig.ledger.move_job(JOB, JobState.IN_PROGRESS, "first")
+    rig.clock.advance(HOUR)
+    rig.ledger.move_job(JOB, JobState.IN_PROGRESS, "second")
+    record = rig.ledger.job(JOB)
+    assert record is not None
+    assert (record.message, record.updated_at) == ("second", START)
+    assert [t.new for t in rig.transitions() if t.subject == (JOB,)] == ["jobSubmitted", "inProgress"]
+
+
+def test_the_time_of_a_job_never_goes_back_though_the_clock_does(rig: Rig) -> None:
+    rig.ledger.add_job(job(JOB, P), FLOW)
+    rig.clock.advance(-HOUR)
+    rig.ledger.move_job(JOB, JobState.IN_PROGRESS)
+    record = rig.ledger.job(JOB)
+    assert record is not None
+    assert record.updated_at == START
+
+
+def test_a_finished_job_stays_finished(ledger: Ledger) -> None:
+    ledger.add_job(job(JOB, P), FLOW)
+    ledger.move_job(JOB, JobState.UNSUCCESSFUL, "deadline")
+    with pytest.raises(TransitionIllegal):
+        ledger.move_job(JOB, JobState.IN_PROGRESS, "again")
+    record = ledger.job(JOB)
+    assert record is not None
+    assert (record.state, record.message) == (JobState.UNSUCCESSFUL, "deadline")
+
+
+def test_a_dataset_keeps_its_state_and_failures(ledger: Ledger) -> None:
+    ledger.add_job(job(JOB, P, Q), FLOW)
+    without_archive = replace(FAILURE, archive_id=None)
+    ledger.move_job_dataset(JOB, Q, DatasetState.STARTED)
+    ledger.move_job_dataset(JOB, Q, DatasetState.FAILED, [FAILURE, without_archive])
+    assert ledger.job_datasets(JOB) == [
+        JobDatasetRecord(P, DatasetState.SUBMITTED),
+        JobDatasetRecord(Q, DatasetState.FAILED, (FAILURE, without_archive)),
+    ]
+
+
+def test_a_dataset_cannot_leave_its_end(ledger: Ledger) -> None:
+    ledger.add_job(job(JOB, P), FLOW)
+    ledger.move_job_dataset(JOB, P, DatasetState.RETRIEVED)
+    with pytest.raises(TransitionIllegal):
+        ledger.move_job_dataset(JOB, P, DatasetState.FAILED, [FAILURE])
+    assert ledger.job_datasets(JOB) == [JobDatasetRecord(P, DatasetState.RETRIEVED)]
+
+
+def test_a_dataset_that_the_job_does_not_ask_for_cannot_be_moved(ledger: Ledger) -> None:
+    ledger.add_job(job(JOB, P), FLOW)
+    with pytest.raises(TransitionIllegal):
+        ledger.move_job_dataset(JOB, Q, DatasetState.STARTED)
+
+
+def test_the_same_dataset_in_two_jobs_is_moved_apart(ledger: Ledger) -> None:
+    ledger.add_job(job("a", P), FLOW)
+    ledger.add_job(job("b", P), FLOW)
+    ledger.move_job_dataset(JobId("a"), P, DatasetState.FAILED, [FAILURE])
+    assert ledger.job_datasets(JobId("b")) == [JobDatasetRecord(P, DatasetState.SUBMITTED)]
+
+
+def test_a_report_failure_is_kept_until_it_is_taken_back(ledger: Ledger) -> None:
+    ledger.add_job(job(JOB, P), FLOW)
+    ledger.set_report_failure(JOB, FAILURE)
+    failed = ledger.job(JOB)
+    ledger.set_report_failure(JOB, None)
+    well = ledger.job(JOB)
+    assert failed is not None
+    assert well is not None
+    assert (failed.report_failure, well.report_failure) == (FAILURE, None)
+
+
+def test_an_unknown_job_cannot_be_changed(ledger: Ledger) -> None:
+    nobody = JobId("nobody")
+    with pytest.raises(JobNotFound):
+        ledger.move_job(nobody, JobState.IN_PROGRESS)
+    with pytest.raises(JobNotFound):
+        ledger.move_job_dataset(nobody, P, DatasetState.STARTED)
+    with pytest.raises(JobNotFound):
+        ledger.mark_flow_started(nobody)
+    with pytest.raises(JobNotFound):
+        ledger.set_datasets(nobody, [Selection(P)])
+    with pytest.raises(JobNotFound):
+        ledger.set_report_failure(nobody, FAILURE)
+
+
+def test_every_change_of_a_job_and_its_datasets_is_in_the_book_with_its_time(rig: Rig) -> None:
+    rig.ledger.add_job(job(JOB, P), FLOW)
+    later = rig.clock.advance(HOUR)
+    rig.ledger.move_job(JOB, JobState.IN_PROGRESS, "started")
+    rig.ledger.move_job_dataset(JOB, P, DatasetState.FAILED, [FAILURE])
+    assert [(t.at, t.subject, t.old, t.new, t.reason) for t in rig.transitions()] == [
+        (START, (JOB,), "", "jobSubmitted", ""),
+        (START, (JOB, P), "", "submitted", ""),
+        (later, (JOB,), "jobSubmitted", "inProgress", "started"),
+        (later, (JOB, P), "submitted", "failed", "checksum_mismatch"),
+    ]
+
+
+def test_a_refused_change_is_not_in_the_book(rig: Rig) -> None:
+    rig.ledger.add_job(job(JOB, P), FLOW)
+    before = list(rig.transitions())
+    with pytest.raises(TransitionIllegal):
+        rig.ledger.move_job(JOB, JobState.SUCCESSFUL)
+    assert rig.transitions() == before
