@@ -1,0 +1,1 @@
+"""Where bytes live: long-term stores and staging areas."""

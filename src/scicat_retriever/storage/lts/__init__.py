@@ -1,0 +1,1 @@
+"""Long-term stores, one module each."""

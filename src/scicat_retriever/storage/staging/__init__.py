@@ -1,0 +1,1 @@
+"""Staging areas, one module each."""

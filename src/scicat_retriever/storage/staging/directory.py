@@ -1,0 +1,296 @@
+"""A staging area in a folder: `partial/<pid>,<id>` while it is written, `staged/<pid>/<id>` when complete.
+
+Both folders lie on one file system, so a commit is one rename. A file that is being written is locked (flock), which
+keeps a second process from committing it half written. Modes are 0750 and 0640, less what the umask takes away.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, field_validator
+
+from scicat_retriever.domain.errors import StagedFileMissing, StagingWriteFailed
+from scicat_retriever.domain.evidence import DatablockKey
+from scicat_retriever.storage.staging.file_names import partial_name, safe_part
+from scicat_retriever.storage.staging.preallocation import set_aside
+from scicat_retriever.storage.staging.used_space import UsedSpace, taken_by
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM})
+_ATTEMPTS = 20
+
+
+class DirectoryStagingSettings(BaseModel):
+    """A folder that holds the staged archives. Sizes are bytes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["directory"] = Field("directory", description="A folder on a local or shared file system.")
+    root: Path = Field(description="The folder; absolute. It is made if its parent is there.")
+    keep_free_bytes: NonNegativeInt = Field(
+        2**30, description="Bytes of the file system that are never filled."
+    )
+    capacity_bytes: PositiveInt | None = Field(
+        None, description="Most bytes that staging may take; without it, what the file system has."
+    )
+
+    @field_validator("root")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        if not value.is_absolute():
+            raise ValueError("must be an absolute path")
+        return value
+
+
+class DirectoryStaging:
+    """Staged archives as files below a folder. A `StagingArea`.
+
+    Raises:
+        StagingWriteFailed: The folder cannot be used; the message says what to do.
+    """
+
+    def __init__(self, settings: DirectoryStagingSettings) -> None:
+        self._settings = settings
+        self._partial = settings.root / "partial"
+        self._staged = settings.root / "staged"
+        self._used = UsedSpace(settings.root)
+        if not settings.root.parent.is_dir():
+            raise StagingWriteFailed(
+                f"the staging area {settings.root} cannot be set up: make the folder above it"
+            )
+        with self._explained("be set up", settings.root):
+            for folder in (settings.root, self._partial, self._staged):
+                folder.mkdir(mode=0o750, exist_ok=True)
+            self._refuse_two_file_systems()
+
+    def free_bytes(self) -> int:
+        """How many bytes may still be written.
+
+        The least of what the file system offers this user above `keep_free_bytes`, and what is left of
+        `capacity_bytes`; what other processes took of the latter may be seen up to a minute late.
+        """
+        with self._explained("be measured", self._settings.root):
+            now = os.statvfs(self._settings.root)
+            free = now.f_bavail * now.f_frsize - self._settings.keep_free_bytes
+            if self._settings.capacity_bytes is not None:
+                free = min(free, self._settings.capacity_bytes - self._used.bytes())
+        return max(0, free)
+
+    def total_bytes(self) -> int:
+        """How many bytes the area could hold if nothing else were on its file system."""
+        with self._explained("be measured", self._settings.root):
+            now = os.statvfs(self._settings.root)
+        reserved_for_root = now.f_bfree - now.f_bavail
+        total = (now.f_blocks - reserved_for_root) * now.f_frsize - self._settings.keep_free_bytes
+        if self._settings.capacity_bytes is not None:
+            total = min(total, self._settings.capacity_bytes)
+        return max(0, total)
+
+    @contextmanager
+    def open_partial(self, key: DatablockKey, size: int) -> Iterator[BinaryIO]:
+        """Open an empty partial file for writing, unbuffered (`write` may take less than it was given).
+
+        Blocks for `size` bytes are set aside at once where the file system can. Whoever held the partial before writes
+        into a removed file from now on. An error of the body passes through, and leaves the partial.
+
+        Raises:
+            StagingWriteFailed: It cannot be made, or there is no room; then no partial is left.
+        """
+        self.discard_partial(key)
+        path = self._partial_path(key)
+        with self._explained("be written", path):
+            descriptor = self._create(path)
+        with os.fdopen(descriptor, "wb", buffering=0) as file:
+            try:
+                self._set_aside(descriptor, size, path)
+                self._used.change(taken_by(os.fstat(descriptor)))
+            except BaseException:
+                path.unlink(missing_ok=True)
+                raise
+            yield file
+
+    def partial_size(self, key: DatablockKey) -> int | None:
+        """Bytes of the partial file, or None where there is none."""
+        return self._size(self._partial_path(key))
+
+    def commit(self, key: DatablockKey) -> None:
+        """Make the partial file the staged one, durably and atomically; replaces a staged one. May be repeated.
+
+        Raises:
+            StagedFileMissing: There is neither a partial nor a staged file.
+            StagingWriteFailed: Somebody is writing the partial, or it cannot be made durable.
+        """
+        partial, staged = self._partial_path(key), self._staged_path(key)
+        with self._explained("be committed", partial):
+            for _ in range(_ATTEMPTS):
+                try:
+                    self._flush_and_move(partial, staged)
+                    break
+                except (
+                    FileNotFoundError
+                ):  # committed before; or the dataset's folder was removed at this moment
+                    if not partial.exists():
+                        staged.lstat()
+                        break
+            else:
+                raise StagingWriteFailed(
+                    f"{staged.parent} was removed again and again while committing to it"
+                )
+            self._flush_folders(staged)
+
+    def staged_size(self, key: DatablockKey) -> int | None:
+        """Bytes of the staged file, or None where there is none."""
+        return self._size(self._staged_path(key))
+
+    @contextmanager
+    def open_staged(self, key: DatablockKey) -> Iterator[BinaryIO]:
+        """Open the staged file for reading, unbuffered; stays readable while open, even if it is released.
+
+        Raises:
+            StagedFileMissing: It is not there.
+        """
+        path = self._staged_path(key)
+        with self._explained("be read", path):
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        with os.fdopen(descriptor, "rb", buffering=0) as file:
+            yield file
+
+    def discard_partial(self, key: DatablockKey) -> None:
+        """Remove the partial file, if there is one."""
+        self._remove(self._partial_path(key))
+
+    def release(self, key: DatablockKey) -> None:
+        """Remove the staged file, if there is one, and its dataset's folder with the last one."""
+        path = self._staged_path(key)
+        self._remove(path)
+        with suppress(OSError):  # not empty, or another process was first
+            path.parent.rmdir()
+
+    def _partial_path(self, key: DatablockKey) -> Path:
+        return self._partial / partial_name(key)
+
+    def _staged_path(self, key: DatablockKey) -> Path:
+        return self._staged / safe_part(key.pid) / safe_part(key.id)
+
+    def _size(self, path: Path) -> int | None:
+        with self._explained("be looked at", path):
+            try:
+                return path.lstat().st_size
+            except FileNotFoundError:
+                self._staged.stat()
+                return None
+
+    def _remove(self, path: Path) -> None:
+        with self._explained("be removed", path):
+            try:
+                taken = taken_by(path.lstat())
+                path.unlink()
+            except FileNotFoundError:
+                self._staged.stat()
+            else:
+                self._used.change(-taken)
+
+    def _create(self, path: Path) -> int:
+        """Make a new file that belongs to this writer alone, in place of any that another writer made meanwhile."""
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+        for _ in range(_ATTEMPTS):
+            with suppress(FileExistsError):
+                descriptor = os.open(path, flags, 0o640)
+                _lock(descriptor, fcntl.LOCK_EX)
+                return descriptor
+            path.unlink(missing_ok=True)
+        raise StagingWriteFailed(f"{path} is made by others again and again: is the datablock copied twice?")
+
+    def _set_aside(self, descriptor: int, size: int, path: Path) -> None:
+        now = os.fstatvfs(descriptor)
+        free = now.f_bavail * now.f_frsize
+        if size <= free:
+            try:
+                set_aside(descriptor, size)
+                return
+            except OSError as error:
+                if error.errno not in _NO_ROOM:
+                    raise _staging_error("be written", path, error) from error
+                free = os.fstatvfs(descriptor).f_bavail * now.f_frsize
+        raise StagingWriteFailed(
+            f"{path.parent} has no room for {size} bytes: at least {max(1, size - free)} bytes are missing (or the "
+            "user's quota is used up); free some, or lower what staging may take"
+        )
+
+    def _flush_and_move(self, partial: Path, staged: Path) -> None:
+        descriptor = os.open(partial, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            if not _lock(descriptor, fcntl.LOCK_SH):
+                raise StagingWriteFailed(f"{partial} is still being written: is the datablock copied twice?")
+            found = os.fstat(descriptor)
+            os.ftruncate(descriptor, found.st_size)  # gives back the blocks set aside beyond the end
+            os.fsync(descriptor)
+            staged.parent.mkdir(mode=0o750, exist_ok=True)
+            if not os.path.samestat(found, partial.lstat()):
+                raise StagingWriteFailed(f"{partial} was begun anew: is the datablock copied twice?")
+            partial.rename(staged)
+        finally:
+            os.close(descriptor)
+
+    def _flush_folders(self, staged: Path) -> None:
+        for folder in (staged.parent, self._staged, self._partial):
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+    def _refuse_two_file_systems(self) -> None:
+        """Rename a file that is not there: the kernel compares the file systems before it looks for the file."""
+        absent = ".no-such-file"
+        try:
+            (self._partial / absent).rename(self._staged / absent)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            raise StagingWriteFailed(
+                f"{self._partial} and {self._staged} must be on the same mounted file system: a commit is a rename"
+            ) from error
+
+    @contextmanager
+    def _explained(self, what: str, path: Path) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno == errno.ENOENT and self._staged.is_dir():
+                raise StagedFileMissing(f"{path} cannot {what}: it is not there") from error
+            raise _staging_error(what, path, error) from error
+
+
+def _lock(descriptor: int, kind: int) -> bool:
+    """Lock a file; gives False if another's lock forbids it. A file system without locks grants it always."""
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _staging_error(what: str, path: Path, error: OSError) -> StagingWriteFailed:
+    if error.errno == errno.ENOENT:
+        advice = "the staging area's folders are gone; mount it, or start the service again to have them made"
+    elif error.errno in _NO_ROOM:
+        advice = "the file system or the user's quota is full; free some space"
+    elif error.errno == errno.EROFS:
+        advice = "the file system is mounted read-only; mount it for writing"
+    elif error.errno in _FORBIDDEN:
+        advice = f"user id {os.geteuid()} has no right to; give it to the user of the service"
+    else:
+        advice = f"{error.strerror}; look after the staging file system"
+    return StagingWriteFailed(f"{path} cannot {what}: {advice}")

@@ -1,0 +1,34 @@
+"""File names for any pid and any datablock id: safe in every file system, and never the same for two of them."""
+
+from __future__ import annotations
+
+import hashlib
+import string
+
+from scicat_retriever.domain.evidence import DatablockKey
+
+LONGEST = 120
+"""Characters of one part; two of them and a separator stay below the 255 bytes that Linux allows."""
+
+_KEPT = frozenset(string.ascii_letters + string.digits + "-_.")
+
+
+def safe_part(text: str) -> str:
+    """Turn any text into a file name of at most 120 characters out of `A-Z a-z 0-9 - _ . % ~`.
+
+    Other characters are percent-encoded as in RFC 3986, and so is a leading dot. What is still too long is cut and
+    ends in `~` and the SHA-256 of the whole; the empty text is a lone `%`. None of these can come out of another text.
+    """
+    raw = text.encode("utf-8", "surrogatepass")
+    quoted = "".join(chr(byte) if chr(byte) in _KEPT else f"%{byte:02X}" for byte in raw)
+    if quoted.startswith("."):
+        quoted = "%2E" + quoted[1:]
+    if len(quoted) > LONGEST:
+        digest = hashlib.sha256(raw).hexdigest()
+        return f"{quoted[: LONGEST - 1 - len(digest)]}~{digest}"
+    return quoted or "%"
+
+
+def partial_name(key: DatablockKey) -> str:
+    """Name a datablock's partial file; the comma, which no part holds, keeps pid and id apart."""
+    return f"{safe_part(key.pid)},{safe_part(key.id)}"

@@ -1,0 +1,176 @@
+"""A long-term store in memory, with a tape that delivers when it is told to. Keeps the promises of the port."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from scicat_retriever.domain.errors import (
+    ArchiveIdUnsafe,
+    DatablockMissing,
+    DatablockUnreadable,
+    StoreUnavailable,
+)
+from scicat_retriever.domain.ids import ArchiveId
+from scicat_retriever.ports.long_term_store import Locality, RecallState
+
+
+@dataclass
+class _Archive:
+    content: bytes
+    locality: Locality = Locality.ONLINE
+    reason: str = ""
+    forbidden: bool = False
+    fails_after: int | None = None
+    stalls_after: int | None = None
+
+
+class InMemoryLongTermStore:
+    """Archives in a dict.
+
+    Args:
+        delivers_at_once: Whether a requested recall is there at the next look; else `deliver` brings it.
+
+    Attributes:
+        requested: The archiveIds whose recall was asked for, once per recall that really began.
+        opened: The archiveIds that were opened, in order.
+        released: The archiveIds that were released, in order.
+    """
+
+    def __init__(self, *, delivers_at_once: bool = False) -> None:
+        self.requested: list[ArchiveId] = []
+        self.opened: list[ArchiveId] = []
+        self.released: list[ArchiveId] = []
+        self._delivers_at_once = delivers_at_once
+        self._archives: dict[ArchiveId, _Archive] = {}
+        self._away = ""
+        self._changed = threading.Condition()
+
+    # What a test does to the store.
+
+    def put(self, archive_id: str, content: bytes, *, on_tape: bool = False) -> None:
+        """Archive something, or replace it."""
+        locality = Locality.OFFLINE if on_tape else Locality.ONLINE
+        with self._changed:
+            self._archives[ArchiveId(archive_id)] = _Archive(content, locality)
+
+    def lose(self, archive_id: str) -> None:
+        """Lose an archive."""
+        with self._changed:
+            del self._archives[ArchiveId(archive_id)]
+
+    def deliver(self, archive_id: str) -> None:
+        """Bring an archive back from tape; blocked reads go on."""
+        self._set(archive_id, Locality.ONLINE, "")
+
+    def fail_recall(self, archive_id: str, reason: str) -> None:
+        """End the recall under way with a failure; it may be asked for again."""
+        self._set(archive_id, Locality.OFFLINE, f"its recall failed: {reason}")
+
+    def forbid(self, archive_id: str) -> None:
+        """Let an archive be read no more."""
+        self._archives[ArchiveId(archive_id)].forbidden = True
+
+    def break_reads(self, archive_id: str, after: int) -> None:
+        """Have every read of an archive fail with an I/O error after so many bytes."""
+        self._archives[ArchiveId(archive_id)].fails_after = after
+
+    def stall_reads(self, archive_id: str, after: int) -> None:
+        """Have every read of an archive block after so many bytes, until `mend_reads`."""
+        self._archives[ArchiveId(archive_id)].stalls_after = after
+
+    def mend_reads(self, archive_id: str) -> None:
+        """Have an archive's reads neither fail nor block any longer."""
+        with self._changed:
+            archive = self._archives[ArchiveId(archive_id)]
+            archive.fails_after = archive.stalls_after = None
+            self._changed.notify_all()
+
+    def go_away(self, reason: str = "the tape library is down") -> None:
+        """Answer nothing any more."""
+        self._away = reason
+
+    def come_back(self) -> None:
+        """Answer again."""
+        self._away = ""
+
+    # The port.
+
+    def request_recall(self, archive_id: ArchiveId) -> None:
+        self._answer(archive_id)
+        with self._changed:
+            archive = self._archives.get(archive_id)
+            if archive is not None and archive.locality is Locality.OFFLINE:
+                archive.locality, archive.reason = Locality.RECALLING, "waiting for its tape"
+                self.requested.append(archive_id)
+        if archive is not None and self._delivers_at_once:
+            self.deliver(archive_id)
+
+    def recall_state(self, archive_id: ArchiveId) -> RecallState:
+        self._answer(archive_id)
+        with self._changed:
+            archive = self._archives.get(archive_id)
+            if archive is None:
+                return RecallState(Locality.MISSING, reason="the store has no such archive")
+            if archive.forbidden:
+                raise DatablockUnreadable(f"{archive_id!r} may not be read")
+            return RecallState(archive.locality, len(archive.content), archive.reason)
+
+    @contextmanager
+    def open(self, archive_id: ArchiveId) -> Iterator[_InMemorySource]:
+        self._answer(archive_id)
+        archive = self._archives.get(archive_id)
+        if archive is None:
+            raise DatablockMissing(f"the store has no {archive_id!r}")
+        if archive.forbidden:
+            raise DatablockUnreadable(f"{archive_id!r} may not be read")
+        self.opened.append(archive_id)
+        yield _InMemorySource(archive, self._changed)
+
+    def release(self, archive_id: ArchiveId) -> None:
+        self._answer(archive_id)
+        self.released.append(archive_id)
+
+    def _set(self, archive_id: str, locality: Locality, reason: str) -> None:
+        with self._changed:
+            archive = self._archives[ArchiveId(archive_id)]
+            archive.locality, archive.reason = locality, reason
+            self._changed.notify_all()
+
+    def _answer(self, archive_id: ArchiveId) -> None:
+        unsafe = not archive_id or archive_id.startswith("/") or "\0" in archive_id
+        if unsafe or ".." in archive_id.split("/"):
+            raise ArchiveIdUnsafe(f"the archiveId {archive_id!r} leads outside the store")
+        if self._away:
+            raise StoreUnavailable(self._away)
+
+
+class _InMemorySource:
+    """An open archive; reading one that is on tape blocks until it is delivered, as on an HSM."""
+
+    def __init__(self, archive: _Archive, changed: threading.Condition) -> None:
+        self._archive = archive
+        self._changed = changed
+        self._offset = 0
+
+    def readinto(self, buffer: memoryview) -> int:
+        archive, end = self._archive, self._offset + len(buffer)
+        with self._changed:
+            self._changed.wait_for(
+                lambda: (
+                    archive.locality is Locality.ONLINE
+                    and (archive.stalls_after is None or self._offset < archive.stalls_after)
+                )
+            )
+        if archive.fails_after is not None:
+            if self._offset >= archive.fails_after:
+                raise OSError(5, "Input/output error")
+            end = min(end, archive.fails_after)
+        if archive.stalls_after is not None:
+            end = min(end, archive.stalls_after)
+        chunk = archive.content[self._offset : end]
+        buffer[: len(chunk)] = chunk
+        self._offset += len(chunk)
+        return len(chunk)

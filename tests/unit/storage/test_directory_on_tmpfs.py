@@ -1,0 +1,120 @@
+"""The staging directory on a real small file system, full, read-only or gone: 8 MiB of tmpfs, which takes root."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
+
+from scicat_retriever.domain.errors import StagingWriteFailed
+from scicat_retriever.domain.evidence import DatablockKey
+from scicat_retriever.domain.ids import DatablockId, DatasetPid
+from scicat_retriever.storage.staging.directory import DirectoryStaging, DirectoryStagingSettings
+
+MIB = 2**20
+FIRST, SECOND = (DatablockKey(DatasetPid("20.500.12345/abc"), DatablockId(name)) for name in ("1", "2"))
+
+
+@contextmanager
+def tmpfs(folder: Path) -> Iterator[None]:
+    """Mount 8 MiB of tmpfs, or skip the test."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a tmpfs takes root")
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)]
+    mounted = subprocess.run(mount, capture_output=True, check=False)
+    if mounted.returncode != 0:
+        pytest.skip(f"no tmpfs can be mounted here: {mounted.stderr.decode()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def staging(root: Path, keep_free_bytes: int = 0) -> DirectoryStaging:
+    return DirectoryStaging(DirectoryStagingSettings(root=root, keep_free_bytes=keep_free_bytes))
+
+
+def write_for_ever(file: BinaryIO) -> None:
+    while True:
+        file.write(b"x" * MIB)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Iterator[Path]:
+    with tmpfs(tmp_path):
+        yield tmp_path
+
+
+def test_free_space_is_what_the_file_system_has_less_what_is_kept_free(root: Path) -> None:
+    assert staging(root).free_bytes() == 8 * MIB
+    assert staging(root, keep_free_bytes=3 * MIB).free_bytes() == 5 * MIB
+    assert staging(root, keep_free_bytes=3 * MIB).total_bytes() == 5 * MIB
+    assert staging(root, keep_free_bytes=9 * MIB).free_bytes() == 0
+
+
+def test_a_partial_that_does_not_fit_says_how_many_bytes_are_missing_and_leaves_nothing(root: Path) -> None:
+    area = staging(root)
+    with pytest.raises(StagingWriteFailed, match=f"at least {2 * MIB} bytes are missing"):
+        area.open_partial(FIRST, 10 * MIB).__enter__()
+    assert (area.partial_size(FIRST), area.free_bytes()) == (None, 8 * MIB)
+
+
+def test_room_is_set_aside_before_a_byte_is_written(root: Path) -> None:
+    area = staging(root)
+    with area.open_partial(FIRST, 5 * MIB):
+        assert area.free_bytes() == 3 * MIB
+        with pytest.raises(StagingWriteFailed), area.open_partial(SECOND, 4 * MIB):
+            pass
+    assert area.partial_size(FIRST) == 0
+
+
+def test_what_was_set_aside_in_vain_is_given_back_by_the_commit(root: Path) -> None:
+    area = staging(root)
+    with area.open_partial(FIRST, 6 * MIB) as file:
+        file.write(b"x")
+    assert area.free_bytes() <= 2 * MIB
+    area.commit(FIRST)
+    assert area.free_bytes() >= 8 * MIB - 3 * 4096
+
+
+def test_a_disk_that_fills_up_while_writing_fails_the_write_and_can_be_cleared(root: Path) -> None:
+    area = staging(root)
+    with area.open_partial(FIRST, 0) as file, pytest.raises(OSError, match="No space left on device"):
+        write_for_ever(file)
+    assert area.staged_size(FIRST) is None
+    area.discard_partial(FIRST)
+    assert area.free_bytes() == 8 * MIB
+
+
+def test_a_read_only_file_system_is_named_as_the_reason(root: Path) -> None:
+    area = staging(root)
+    subprocess.run(["mount", "-o", "remount,ro", root], check=True)
+    with pytest.raises(StagingWriteFailed, match="read-only"), area.open_partial(FIRST, 10):
+        pass
+    with pytest.raises(StagingWriteFailed, match="read-only"):
+        staging(root)
+
+
+def test_folders_on_two_file_systems_are_refused_at_the_start(tmp_path: Path) -> None:
+    (tmp_path / "staged").mkdir()
+    with tmpfs(tmp_path / "staged"), pytest.raises(StagingWriteFailed, match="the same mounted file system"):
+        staging(tmp_path)
+
+
+def test_an_unmounted_area_is_an_error_and_not_an_area_without_files(tmp_path: Path) -> None:
+    with tmpfs(tmp_path):
+        area = staging(tmp_path)
+        with area.open_partial(FIRST, 1) as file:
+            file.write(b"x")
+        area.commit(FIRST)
+    with pytest.raises(StagingWriteFailed, match="mount it"):
+        area.staged_size(FIRST)
+    with pytest.raises(StagingWriteFailed, match="mount it"):
+        area.release(FIRST)
+    with pytest.raises(StagingWriteFailed, match="mount it"):
+        area.open_staged(FIRST).__enter__()
