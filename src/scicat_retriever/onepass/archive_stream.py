@@ -1,0 +1,69 @@
+"""From the bytes of an archive to its members, compressed or not."""
+
+from collections.abc import Callable
+
+from scicat_retriever.onepass.gunzip import MAGIC_BYTES, Gunzip, has_gzip_magic
+from scicat_retriever.onepass.tar_walker import MemberCounts, TarWalker
+
+
+class ArchiveStream:
+    """Walks an archive that is a tar, or a tar within gzip.
+
+    Args:
+        walker: walks the tar.
+        gzip: True for a stream that is said to be gzip, False for one that is not; None leaves it to the magic.
+        max_unpacked_bytes: bytes that a compressed archive may unpack to; None for any number.
+    """
+
+    def __init__(self, walker: TarWalker, *, gzip: bool | None, max_unpacked_bytes: int | None) -> None:
+        self._walker = walker
+        self._gzip = gzip
+        self._gunzip = Gunzip(walker.feed, max_unpacked_bytes)
+        self._head = b""
+        self._feed: Callable[[memoryview], None] = self._feed_first
+
+    @property
+    def is_gzip(self) -> bool:
+        """Whether the archive is compressed, known once its first bytes came."""
+        return bool(self._gzip)
+
+    @property
+    def unpacked_bytes(self) -> int:
+        """Bytes of the tar so far."""
+        return self._walker.offset
+
+    def feed(self, chunk: memoryview) -> None:
+        """Take the next bytes of the archive; they may be overwritten afterwards.
+
+        Raises:
+            TarFault: the tar cannot be trusted.
+            GzipFault: the compression cannot be trusted.
+        """
+        self._feed(chunk)
+
+    def finish(self) -> MemberCounts:
+        """Say that no more bytes come, and get the sum of what came.
+
+        Raises:
+            TarFault: the tar is not complete.
+            GzipFault: the compressed stream is not complete.
+        """
+        if self._feed == self._feed_first:
+            self._decide()
+        if self._gzip:
+            self._gunzip.finish()
+        return self._walker.finish()
+
+    def _feed_first(self, chunk: memoryview) -> None:
+        taken = min(MAGIC_BYTES - len(self._head), len(chunk))
+        self._head += bytes(chunk[:taken])
+        if len(self._head) == MAGIC_BYTES:
+            self._decide()
+            self._feed(chunk[taken:])
+
+    def _decide(self) -> None:
+        """Choose the way in, and pass the bytes on that were held back."""
+        if self._gzip is None:
+            self._gzip = has_gzip_magic(self._head)
+        self._feed = self._gunzip.feed if self._gzip else self._walker.feed
+        self._feed(memoryview(self._head))

@@ -1,0 +1,67 @@
+"""The buffers that a copy goes round in: few, large, and used again, so that memory stays flat."""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from queue import SimpleQueue
+from threading import Lock
+
+CHUNK_BYTES = 4 << 20
+"""Bytes of a buffer."""
+
+CHUNKS = 8
+"""Buffers of one copy: 32 MiB in all."""
+
+USERS = 2
+"""Who must be done with a buffer before it is filled again: the writer and the hasher."""
+
+
+class Milestone(Enum):
+    """What the threads of a copy tell the thread that called."""
+
+    SOURCE_ENDED = auto()
+    PARTIAL_DURABLE = auto()
+
+
+@dataclass(slots=True, eq=False)
+class Chunk:
+    """A buffer with some bytes of the archive.
+
+    Attributes:
+        room: the whole buffer.
+        filled: the part that holds bytes of the archive.
+        users: who is not done with it yet.
+    """
+
+    room: memoryview
+    filled: memoryview
+    users: int = 0
+
+
+class ChunkPool:
+    """The free buffers; memory is touched only as far as a copy needs it."""
+
+    def __init__(self) -> None:
+        self._free: SimpleQueue[Chunk | None] = SimpleQueue()
+        self._lock = Lock()
+        for _ in range(CHUNKS):
+            room = memoryview(bytearray(CHUNK_BYTES))
+            self._free.put(Chunk(room, room[:0]))
+
+    def take(self) -> Chunk | None:
+        """Wait for a free buffer; None once the pool is closed."""
+        chunk = self._free.get()
+        if chunk is not None:
+            chunk.users = USERS
+        return chunk
+
+    def give_back(self, chunk: Chunk) -> None:
+        """Say that one user is done with a buffer."""
+        with self._lock:
+            chunk.users -= 1
+            free = chunk.users == 0
+        if free:
+            self._free.put(chunk)
+
+    def close(self) -> None:
+        """Wake whoever waits for a buffer."""
+        self._free.put(None)

@@ -1,0 +1,200 @@
+"""One pass over an archive: read once, written, hashed as a whole and member by member.
+
+Three threads share the work, and at most 32 MiB of buffers: one reads, one writes, and the calling one walks the tar and
+hashes, so that each of them can wait for its own device. Python's lock is free while they read, write or hash.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from types import TracebackType
+from typing import Self
+
+from scicat_retriever.onepass.archive_stream import ArchiveStream
+from scicat_retriever.onepass.checksums import ChecksumAlgorithm
+from scicat_retriever.onepass.chunks import Chunk, ChunkPool, Milestone
+from scicat_retriever.onepass.errors import CopyCancelled, SourceStalled
+from scicat_retriever.onepass.member import Member
+from scicat_retriever.onepass.partial_writer import PartialWriter
+from scicat_retriever.onepass.source_reader import ReadsInto, SourceReader
+from scicat_retriever.onepass.tar_walker import MemberCounts, TarWalker
+
+_LOOK_SECONDS = 0.1
+_PROGRESS_SECONDS = 1.0
+_READER_PATIENCE = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class CopyReport:
+    """What one pass saw.
+
+    Attributes:
+        archive_bytes: bytes read, and written, as stored (compressed, if the archive is).
+        archive_checksum: their digest, in hexadecimal digits, of the algorithm that ``archive_checksum_name`` names.
+        algorithm: what the members were hashed with.
+        gzip: whether the archive is compressed.
+        unpacked_bytes: bytes of the tar itself.
+        counts: how many members of each kind were seen.
+    """
+
+    archive_bytes: int
+    archive_checksum: str
+    algorithm: ChecksumAlgorithm
+    gzip: bool
+    unpacked_bytes: int
+    counts: MemberCounts
+
+
+def archive_checksum_name() -> str:
+    """Name the checksum of an archive as a whole: xxh3-128, twenty times faster than sha256, so almost free."""
+    return ChecksumAlgorithm.XXH3_128.value
+
+
+def copy_and_hash(
+    source: int | ReadsInto,
+    partial: int | str | os.PathLike[str],
+    *,
+    algorithm: ChecksumAlgorithm,
+    on_member: Callable[[Member], None],
+    gzip: bool | None = None,
+    expected_bytes: int | None = None,
+    max_unpacked_bytes: int | None = None,
+    progress: Callable[[int], None] = lambda _: None,
+    cancelled: Callable[[], bool] = lambda: False,
+    stall_timeout: float = 300.0,
+) -> CopyReport:
+    """Copy an archive and hash all of its members, reading each byte once.
+
+    The partial file is durable (fsync) when this returns. Its name, its folder's entry and its removal after an error are
+    the caller's. No thread is left, but for one whose read of the source never returns: it touches neither the partial
+    file nor a descriptor of the caller's.
+
+    Args:
+        source: an open file descriptor, read from where it stands, or an object with ``readinto``. The caller closes it.
+        partial: a path, which is created or emptied; or an open file descriptor, written from offset 0.
+        algorithm: what files are hashed with.
+        on_member: gets each member in the order of the archive, in the calling thread.
+        gzip: True if the name says that it is compressed, False for a plain tar, None to look at the first bytes.
+        expected_bytes: the archive's declared size, as stored; None if nobody knows.
+        max_unpacked_bytes: bytes that a compressed archive may unpack to; see ``unpacked_allowance``.
+        progress: gets the bytes done, about once a second even if none moved, and at the end; in the calling thread.
+        cancelled: asked about ten times a second, in the calling thread.
+        stall_timeout: seconds that one read may take without giving a byte.
+
+    Raises:
+        TarFault: the tar is damaged, cut short, or of a kind that is refused.
+        GzipFault: the compressed stream is damaged, or unpacks to too much.
+        Truncated: the source has fewer bytes than declared.
+        LongerThanDeclared: it has more.
+        SourceStalled: no byte came in time.
+        SourceReadFailed: reading failed.
+        PartialWriteFailed: writing failed.
+        CopyCancelled: ``cancelled`` said so.
+    """
+    stream = ArchiveStream(TarWalker(algorithm, on_member), gzip=gzip, max_unpacked_bytes=max_unpacked_bytes)
+    watch = _Watch(progress, cancelled, stall_timeout)
+    with _CopyThreads(source, partial, expected_bytes, watch) as threads:
+        for data in threads.chunks():
+            stream.feed(data)
+            watch.hashed += len(data)
+        counts = stream.finish()
+        threads.wait_until_durable()
+    progress(watch.hashed)
+    return CopyReport(
+        archive_bytes=watch.hashed,
+        archive_checksum=threads.archive_checksum,
+        algorithm=algorithm,
+        gzip=stream.is_gzip,
+        unpacked_bytes=stream.unpacked_bytes,
+        counts=counts,
+    )
+
+
+class _Watch:
+    """Looks after a running copy: tells its progress, and ends it when it is cancelled or stalled."""
+
+    def __init__(
+        self, progress: Callable[[int], None], cancelled: Callable[[], bool], stall_timeout: float
+    ) -> None:
+        self.hashed = 0
+        self.stall_timeout = stall_timeout
+        self._progress = progress
+        self._cancelled = cancelled
+        self._looked = self._told = time.monotonic()
+
+    def look(self, reader: SourceReader) -> None:
+        """Look, if the last time is long enough ago."""
+        now = time.monotonic()
+        if now - self._looked < _LOOK_SECONDS:
+            return
+        self._looked = now
+        if self._cancelled():
+            raise CopyCancelled(self.hashed)
+        if reader.waiting_seconds() > self.stall_timeout:
+            raise SourceStalled(reader.offset, self.stall_timeout)
+        if now - self._told >= _PROGRESS_SECONDS:
+            self._told = now
+            self._progress(self.hashed)
+
+
+class _CopyThreads:
+    """The reader and the writer of one copy; on leaving, both are ended, or left behind if they are stuck."""
+
+    def __init__(
+        self,
+        source: int | ReadsInto,
+        partial: int | str | os.PathLike[str],
+        expected_bytes: int | None,
+        watch: _Watch,
+    ) -> None:
+        self._watch = watch
+        self._pool = ChunkPool()
+        self._events: SimpleQueue[Chunk | Milestone | BaseException] = SimpleQueue()
+        self._writer = PartialWriter(partial, self._pool, self._events)
+        try:
+            self._reader = SourceReader(source, self._pool, self._writer.inbox, self._events, expected_bytes)
+        except BaseException:
+            self._writer.stop(self._watch.stall_timeout)
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.close()
+        stuck = isinstance(value, SourceStalled)
+        self._reader.stop(0.0 if stuck else _READER_PATIENCE)
+        self._writer.stop(self._watch.stall_timeout)
+
+    @property
+    def archive_checksum(self) -> str:
+        """The checksum of all bytes, once the source has ended."""
+        return self._reader.checksum.hexdigest()
+
+    def chunks(self) -> Iterator[memoryview]:
+        """Give the bytes of the source, piece by piece; each piece is valid until the next is asked for."""
+        while (event := self._next()) is not Milestone.SOURCE_ENDED:
+            if isinstance(event, Chunk):
+                yield event.filled
+                self._pool.give_back(event)
+        self._writer.finish()
+
+    def wait_until_durable(self) -> None:
+        """Wait until all is written and synced."""
+        while self._next() is not Milestone.PARTIAL_DURABLE:
+            pass
+
+    def _next(self) -> Chunk | Milestone:
+        while True:
+            self._watch.look(self._reader)
+            try:
+                event = self._events.get(timeout=_LOOK_SECONDS)
+            except Empty:
+                continue
+            if isinstance(event, BaseException):
+                raise event
+            return event

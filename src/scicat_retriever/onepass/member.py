@@ -1,0 +1,57 @@
+"""What a tar holds, member by member."""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class MemberKind(StrEnum):
+    """What a member is once unpacked; OTHER is a device, a FIFO, a volume label or an unknown type."""
+
+    FILE = "file"
+    DIRECTORY = "directory"
+    SYMLINK = "symlink"
+    HARDLINK = "hardlink"
+    OTHER = "other"
+
+
+class Member(NamedTuple):
+    """One member of a tar, with all of its bytes read.
+
+    Names are text with the bytes that are not UTF-8 kept as lone surrogates (PEP 383), so that encoding
+    with ``surrogateescape`` gives the stored bytes back.
+
+    Attributes:
+        name: path without leading ``./``, doubled ``/``, inner ``.`` and trailing ``/``; ``.`` for the root.
+        kind: what it is.
+        size: bytes of content; 0 unless it is a file.
+        offset: where the content begins in the (decompressed) stream, in bytes.
+        digest: hexadecimal digest of the content; empty unless it is a file.
+        link: for a symlink the target as stored, for a hard link the tidied name of the earlier member.
+        unsafe: the name, or the target of a hard link, is absolute or has a ``..`` in it.
+    """
+
+    name: str
+    kind: MemberKind
+    size: int
+    offset: int
+    digest: str
+    link: str
+    unsafe: bool
+
+
+def tidy_name(path: str) -> str:
+    """Give the one spelling of a path: no leading ``./``, doubled ``/``, inner ``.``, trailing ``/``.
+
+    ``..`` and a leading ``/`` stay, for :func:`is_unsafe` to find.
+    """
+    short = path.removeprefix("./")
+    if "//" not in short and "/." not in short and short[:1] not in "./" and short[-1] != "/":
+        return short
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    root = "/" if path.startswith("/") else ""
+    return root + "/".join(parts) or "."
+
+
+def is_unsafe(name: str) -> bool:
+    """Tell whether a tidied path could lead out of the folder that it is unpacked in."""
+    return name[:1] == "/" or (".." in name and ".." in name.split("/"))
