@@ -1,0 +1,127 @@
+"""Wiring: from settings to the parts that run. Nothing is a global; everything is built here and passed on."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from datetime import UTC, datetime, timedelta
+
+from scicat_retriever.catalogue.scicat import Scicat
+from scicat_retriever.ledger.sql import SqlLedger, open_ledger
+from scicat_retriever.pipeline.links import LinkSigner
+from scicat_retriever.pipeline.toolbox import Toolbox
+from scicat_retriever.pipeline.verify import ChecksumPolicy
+from scicat_retriever.settings import Settings, SettingsInvalid
+from scicat_retriever.storage.lts.posix_share import PosixShare
+from scicat_retriever.storage.staging.directory import DirectoryStaging
+from scicat_retriever.workflow.activities import Pace
+from scicat_retriever.workflow.tasks import FlowLimits
+
+_KEY_FILE = "links.key"
+
+
+def utc_now() -> datetime:
+    """Give the time, UTC and aware."""
+    return datetime.now(UTC)
+
+
+def make_data_folder(settings: Settings) -> None:
+    """Make the service's own folder, for its own user alone.
+
+    Raises:
+        SettingsInvalid: It cannot be made.
+    """
+    try:
+        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsInvalid(f"data: {settings.data} cannot be made: {error.strerror}") from None
+
+
+def make_link_key(settings: Settings) -> None:
+    """See to it that there is a key to sign links with, in the data folder, where the settings name none."""
+    if settings.links.secret is not None:
+        return
+    file = settings.data / _KEY_FILE
+    if file.exists():
+        return
+    # Written aside and linked into place, so that nobody ever reads half a key and the first of two wins.
+    aside = settings.data / f"{_KEY_FILE}.{os.getpid()}"
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as opened:
+        opened.write(secrets.token_hex(32))
+        opened.flush()
+        os.fsync(descriptor)
+    try:
+        os.link(aside, file)
+    except FileExistsError:
+        return
+    finally:
+        aside.unlink()
+
+
+def _link_key(settings: Settings) -> bytes:
+    if settings.links.secret is not None:
+        return settings.links.secret.get_secret_value().encode()
+    file = settings.data / _KEY_FILE
+    if not file.exists():
+        raise SettingsInvalid(
+            "links.secret is missing: processes that run apart must sign and check links with the same key "
+            "(at least 32 characters)"
+        )
+    return file.read_bytes()
+
+
+def build_ledger(settings: Settings) -> SqlLedger:
+    """Open the ledger, its tables brought up to date."""
+    return open_ledger(settings.ledger_url, utc_now)
+
+
+def build_links(settings: Settings) -> LinkSigner:
+    """Make what signs and checks links."""
+    return LinkSigner(_link_key(settings), settings.api.base_url, timedelta(seconds=settings.links.lifetime))
+
+
+def build_staging(settings: Settings) -> DirectoryStaging:
+    """Open the staging area."""
+    return DirectoryStaging(settings.staging)
+
+
+def build_toolbox(settings: Settings) -> Toolbox:
+    """Build what the steps of a retrieval work with."""
+    return Toolbox(
+        catalogue=Scicat(settings.catalogue),
+        store=PosixShare(settings.lts),
+        staging=build_staging(settings),
+        ledger=build_ledger(settings),
+        links=build_links(settings),
+        checksums=ChecksumPolicy(settings.flow.missing_checksum, settings.flow.unnamed_algorithm),
+        retention=timedelta(seconds=settings.links.retention),
+        stall_timeout=settings.flow.stall_timeout,
+        clock=utc_now,
+    )
+
+
+def flow_limits(settings: Settings) -> FlowLimits:
+    """Give the limits that new flows go by."""
+    flow = settings.flow
+    return FlowLimits(
+        parallel_datasets=flow.parallel_datasets,
+        parallel_datablocks=flow.parallel_datablocks,
+        catalogue_timeout=flow.catalogue_timeout,
+        report_timeout=flow.report_timeout,
+        space_timeout=flow.space_timeout,
+        appear_timeout=flow.appear_timeout,
+        recall_timeout=flow.recall_timeout,
+        transfer_timeout=flow.transfer_timeout,
+        transfer_attempts=flow.transfer_attempts,
+        job_timeout=flow.job_timeout,
+        backoff_initial=flow.backoff_initial,
+        backoff_maximum=flow.backoff_maximum,
+        queue=settings.engine.task_queue,
+    )
+
+
+def pace(settings: Settings) -> Pace:
+    """Give how repetitions are spaced."""
+    flow = settings.flow
+    return Pace(flow.backoff_initial, flow.backoff_maximum, flow.poll_initial, flow.poll_maximum)

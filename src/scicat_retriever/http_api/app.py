@@ -1,0 +1,65 @@
+"""The HTTP application."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from pydantic import BaseModel
+
+from scicat_retriever import __version__
+from scicat_retriever.http_api import downloads, jobs, problems
+from scicat_retriever.http_api.service import Service
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+class Health(BaseModel):
+    """The process answers. Whether jobs get done is what their status says."""
+
+    status: str = "ok"
+    version: str = __version__
+
+
+@asynccontextmanager
+async def _idle(_: FastAPI) -> AsyncIterator[None]:
+    yield
+
+
+def create_app(service: Service | None, lifespan: Lifespan = _idle) -> FastAPI:
+    """Make the application.
+
+    Args:
+        service: What the routes work with; None makes an application that can only describe itself.
+        lifespan: What runs beside the application.
+    """
+    app = FastAPI(
+        title="SciCat Retriever",
+        version=__version__,
+        description="Takes SciCat's retrieve jobs, says how far they are, and hands out what was retrieved.",
+        lifespan=lifespan,
+        docs_url="/api/docs",
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+    )
+    app.state.service = service
+    problems.install(app)
+    app.include_router(jobs.router)
+    app.include_router(downloads.router)
+
+    @app.get("/api/v1/health", tags=["service"], summary="Whether the process answers")
+    def health() -> Health:
+        return Health()
+
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way
+    return app
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        document = FastAPI.openapi(app)
+        document["components"]["schemas"]["DatasetList"] = jobs.DATASET_LIST_SCHEMA
+        app.openapi_schema = document
+    return app.openapi_schema

@@ -1,0 +1,108 @@
+"""Errors as problem details (RFC 9457): what happened, what to do, and who can do it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from scicat_retriever.domain import errors
+from scicat_retriever.domain.errors import RetrieverError
+
+log = structlog.get_logger(__name__)
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = 30
+
+HTTP_STATUS: dict[type[RetrieverError], int] = {
+    errors.JobMalformed: 422,
+    errors.JobTypeUnknown: 422,
+    errors.DatasetListEmpty: 422,
+    errors.JobTooLarge: 413,
+    errors.JobNotFound: 404,
+    errors.TokenInvalid: 401,
+    errors.LinkTampered: 403,
+    errors.LinkExpired: 403,
+    errors.LinkReleased: 410,
+    errors.RangeUnsatisfiable: 416,
+    errors.EngineUnavailable: 503,
+    errors.LedgerUnavailable: 503,
+}
+"""The HTTP status of each error that a request can meet; any other is a 500."""
+
+
+class Problem(BaseModel):
+    """A problem detail (RFC 9457, section 3)."""
+
+    type: str = Field(description="`urn:scicat-retriever:error:<code>`; `about:blank` for plain HTTP errors.")
+    title: str = Field(description="The kind of problem, in a few words.")
+    status: int = Field(description="The HTTP status.")
+    detail: str = Field(description="What happened, and what to do.")
+    who: str | None = Field(None, description="Who can act: `user`, `operator` or `system`.")
+    field: str | None = Field(None, description="JSON path of the offending field, where there is one.")
+
+
+def problem(error: RetrieverError) -> JSONResponse:
+    """Answer with an error of the service."""
+    status = HTTP_STATUS.get(type(error), 500)
+    body = Problem(
+        type=f"urn:scicat-retriever:error:{error.code}",
+        title=error.code.replace("_", " "),
+        status=status,
+        detail=str(error) if status != 500 else "the service failed; its log says why",
+        who=error.who,
+        field=error.field if isinstance(error, errors.JobMalformed) else None,
+    )
+    headers = {}
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    if status == 503:
+        headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return _answer(body, headers)
+
+
+def _answer(body: Problem, headers: dict[str, str] | None = None) -> JSONResponse:
+    content: dict[str, Any] = body.model_dump(exclude_none=True)
+    return JSONResponse(content, body.status, headers, media_type=MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error, whoever raises it, with problem details."""
+
+    @app.exception_handler(RetrieverError)
+    def ours(request: Request, error: RetrieverError) -> JSONResponse:
+        answer = problem(error)
+        if answer.status_code >= 500:
+            log.error("a request failed", path=request.url.path, code=error.code, why=str(error))
+        return answer
+
+    @app.exception_handler(HTTPException)
+    def plain(_: Request, error: HTTPException) -> JSONResponse:
+        detail = str(error.detail)
+        return _answer(
+            Problem(type="about:blank", title=detail, status=error.status_code, detail=detail),
+            dict(error.headers or {}),
+        )
+
+    @app.exception_handler(RequestValidationError)
+    def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        field = ".".join(str(step) for step in first["loc"])
+        return _answer(
+            Problem(
+                type="about:blank",
+                title="invalid request",
+                status=422,
+                detail=f"{field}: {first['msg']}",
+                field=field,
+            )
+        )
+
+    @app.exception_handler(Exception)
+    def unforeseen(request: Request, error: Exception) -> JSONResponse:
+        log.error("a request failed by a fault of the service", path=request.url.path, exc_info=error)
+        return problem(errors.InternalError(str(error)))

@@ -1,0 +1,46 @@
+"""What the routes work with, built once and kept in the application's state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from starlette.requests import HTTPConnection
+
+from scicat_retriever.http_api.auth import TokenGuard
+from scicat_retriever.pipeline.links import LinkSigner
+from scicat_retriever.pipeline.toolbox import Clock
+from scicat_retriever.ports.ledger import Ledger
+from scicat_retriever.ports.staging_area import StagingArea
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The ports and settings that the routes need.
+
+    Attributes:
+        ledger: The ledger.
+        staging: The staging area.
+        links: Checks download links.
+        guard: Checks tokens.
+        job_types: SciCat job types that are carried out.
+        max_body_bytes: Largest job accepted.
+        clock: Gives the time, UTC and aware.
+        wake: Called when a job was stored.
+    """
+
+    ledger: Ledger
+    staging: StagingArea
+    links: LinkSigner
+    guard: TokenGuard
+    job_types: Collection[str]
+    max_body_bytes: int
+    clock: Clock
+    wake: Callable[[], None]
+
+
+def service_of(connection: HTTPConnection) -> Service:
+    """Give the service that the application was made with."""
+    service = connection.app.state.service
+    assert isinstance(service, Service)  # noqa: S101 - tells the type checker what `create_app` put there
+    return service

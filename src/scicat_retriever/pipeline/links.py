@@ -1,0 +1,85 @@
+"""Download links: signed, expiring, for one datablock each.
+
+    <base>/api/v1/downloads/<filename>?dataset=..&datablock=..&expires=<Unix seconds>&signature=<hex>
+
+The signature is HMAC-SHA256 (RFC 2104) over datablock, expiry and filename, so a link cannot be turned into one for another
+file or a later time. Whoever has the link may download until it expires: nothing else is asked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import PurePosixPath
+from urllib.parse import quote, urlencode
+
+from scicat_retriever.domain.errors import LinkExpired, LinkTampered
+from scicat_retriever.domain.evidence import DatablockKey
+from scicat_retriever.domain.ids import ArchiveId
+
+DOWNLOADS_PATH = "/api/v1/downloads"
+_ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz")
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link and the time (UTC) at which it expires."""
+
+    url: str
+    expires: datetime
+
+
+def download_name(archive_id: ArchiveId) -> str:
+    """Name the file that a scientist gets: the last part of the archiveId, with `.tar` where it has no such ending."""
+    name = PurePosixPath(archive_id).name or "datablock"
+    printable = "".join(letter if letter.isprintable() else "_" for letter in name)
+    return printable if printable.lower().endswith(_ARCHIVE_SUFFIXES) else f"{printable}.tar"
+
+
+class LinkSigner:
+    """Makes links and checks them.
+
+    Args:
+        secret: The key, at least 32 bytes, the same for all that make or check links.
+        base_url: What links begin with, without a slash at the end.
+        lifetime: How long a link is valid.
+    """
+
+    def __init__(self, secret: bytes, base_url: str, lifetime: timedelta) -> None:
+        self._secret = secret
+        self._base_url = base_url
+        self._lifetime = lifetime
+
+    def link(self, key: DatablockKey, archive_id: ArchiveId, now: datetime, kept_until: datetime) -> Link:
+        """Make a link that expires after its lifetime, and never later than the file is kept."""
+        expires = int(min(now + self._lifetime, kept_until).timestamp())
+        name = download_name(archive_id)
+        query = urlencode(
+            {
+                "dataset": key.pid,
+                "datablock": key.id,
+                "expires": expires,
+                "signature": self._signature(key, expires, name),
+            }
+        )
+        url = f"{self._base_url}{DOWNLOADS_PATH}/{quote(name, safe='')}?{query}"
+        return Link(url, datetime.fromtimestamp(expires, UTC))
+
+    def check(self, key: DatablockKey, name: str, expires: int, signature: str, now: datetime) -> None:
+        """Let a valid link pass.
+
+        Raises:
+            LinkTampered: The signature is not one of ours.
+            LinkExpired: Its time is over.
+        """
+        if not hmac.compare_digest(self._signature(key, expires, name).encode(), signature.encode()):
+            raise LinkTampered("this link is not valid: use it exactly as it was given")
+        if now.timestamp() >= expires:
+            raise LinkExpired("this link has expired: ask for the dataset again in SciCat")
+
+    def _signature(self, key: DatablockKey, expires: int, name: str) -> str:
+        text = json.dumps([key.pid, key.id, expires, name])
+        return hmac.new(self._secret, text.encode(), hashlib.sha256).hexdigest()

@@ -1,0 +1,56 @@
+"""Recall: room in staging first, then the archive back from tape. Both are asked again until they are there."""
+
+from __future__ import annotations
+
+from scicat_retriever.domain.errors import DatablockMissing, LargerThanStaging, NoSpaceYet, NotYetOnline
+from scicat_retriever.domain.evidence import Recalled
+from scicat_retriever.domain.states import DatablockState
+from scicat_retriever.pipeline.toolbox import Toolbox
+from scicat_retriever.ports.ledger import DatablockRecord
+from scicat_retriever.ports.long_term_store import Locality
+
+
+def reserve_space(record: DatablockRecord, tools: Toolbox) -> None:
+    """Set staging space aside for a datablock before its recall is asked for.
+
+    Raises:
+        NoSpaceYet: Not now; the message says how much is missing.
+        LargerThanStaging: Never, as the staging area is.
+    """
+    size = record.bytes_total
+    if size > tools.staging.total_bytes():
+        raise LargerThanStaging(
+            f"{record.datablock.archive_id} needs {size} bytes; the staging area offers "
+            f"{tools.staging.total_bytes()} in all: enlarge it, or lower what is kept free"
+        )
+    missing = tools.ledger.reserve(record.key, size, tools.staging.free_bytes())
+    if missing:
+        reason = f"waiting for {missing} more bytes of staging space"
+        tools.ledger.move_datablock(record.key, DatablockState.WAITING_FOR_SPACE, reason)
+        raise NoSpaceYet(reason)
+
+
+def recall(record: DatablockRecord, tools: Toolbox) -> Recalled:
+    """Ask for the archive, and say that it can be read.
+
+    Raises:
+        NotYetOnline: The recall goes on.
+        DatablockMissing: The store has no such archive (yet).
+    """
+    archive_id = record.datablock.archive_id
+    state = tools.store.recall_state(archive_id)
+    match state.locality:
+        case Locality.ONLINE:
+            size = record.bytes_total if state.size is None else state.size
+            tools.ledger.move_datablock(record.key, DatablockState.RECALLING)
+            tools.ledger.note_progress(record.key, 0, size)
+            return Recalled(record.key, archive_id, size)
+        case Locality.MISSING:
+            reason = f"the long-term store has no {archive_id}"
+            tools.ledger.move_datablock(record.key, DatablockState.RECALLING, reason)
+            raise DatablockMissing(reason)
+        case Locality.OFFLINE | Locality.RECALLING:
+            tools.store.request_recall(archive_id)
+            reason = state.reason or f"waiting for {archive_id} to come back from tape"
+            tools.ledger.move_datablock(record.key, DatablockState.RECALLING, reason)
+            raise NotYetOnline(reason)

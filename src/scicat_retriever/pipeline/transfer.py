@@ -1,0 +1,123 @@
+"""Transfer: the archive is read once; on the way every member is hashed and every byte written to a partial file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+
+from scicat_retriever.domain import errors
+from scicat_retriever.domain.errors import RetrieverError
+from scicat_retriever.domain.evidence import Copied, Recalled
+from scicat_retriever.domain.states import DatablockState
+from scicat_retriever.onepass import errors as faults
+from scicat_retriever.onepass.checksums import ChecksumAlgorithm
+from scicat_retriever.onepass.copying import archive_checksum_name, copy_and_hash
+from scicat_retriever.onepass.gunzip import is_gzip_name, unpacked_allowance
+from scicat_retriever.onepass.manifest import ManifestWriter
+from scicat_retriever.pipeline.toolbox import Toolbox
+from scicat_retriever.ports.ledger import DatablockRecord
+from scicat_retriever.ports.long_term_store import ArchiveSource
+
+FALLBACK_ALGORITHM = ChecksumAlgorithm.SHA256
+"""Members are hashed with it where the catalogue names no algorithm, so that the manifest is complete."""
+
+
+class _Opening:
+    """An archive that is opened by its first read.
+
+    Opening may hang as long as reading may (a share that went away, a tape), so it happens in the reading thread,
+    under the same watchdog.
+    """
+
+    def __init__(
+        self, opening: Callable[[], AbstractContextManager[ArchiveSource]], stack: ExitStack
+    ) -> None:
+        self._opening = opening
+        self._stack = stack
+        self._source: ArchiveSource | None = None
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Fill the start of `buffer`; gives the number of bytes, 0 at the end."""
+        if self._source is None:
+            self._source = self._stack.enter_context(self._opening())
+        return self._source.readinto(buffer)
+
+
+def copy(
+    recalled: Recalled,
+    record: DatablockRecord,
+    tools: Toolbox,
+    *,
+    progress: Callable[[int], None],
+    cancelled: Callable[[], bool],
+) -> Copied:
+    """Copy and hash a datablock's archive in one pass, and note the evidence in the ledger.
+
+    Args:
+        recalled: The evidence that it can be read.
+        record: The datablock.
+        tools: The ports.
+        progress: Told the bytes done, about once a second.
+        cancelled: Asked a few times a second; the copy stops when it says True.
+
+    Raises:
+        TransferError: It could not be read to its end.
+        StagingError: It could not be written.
+        ChecksumUnknown: The catalogue names an algorithm that is not known.
+    """
+    datablock = record.datablock
+    algorithm = tools.checksums.algorithm(datablock.algorithm, datablock.archive_id) or FALLBACK_ALGORITHM
+    manifest = ManifestWriter(algorithm)
+    tools.ledger.move_datablock(record.key, DatablockState.COPYING)
+    with _translated(datablock.archive_id), ExitStack() as stack:
+        partial = stack.enter_context(tools.staging.open_partial(record.key, recalled.size))
+        report = copy_and_hash(
+            _Opening(lambda: tools.store.open(datablock.archive_id), stack),
+            partial.fileno(),
+            algorithm=algorithm,
+            on_member=manifest.add,
+            gzip=True if is_gzip_name(datablock.archive_id) else None,
+            expected_bytes=recalled.size,
+            max_unpacked_bytes=unpacked_allowance(datablock.size, datablock.file_count),
+            progress=progress,
+            cancelled=cancelled,
+            stall_timeout=tools.stall_timeout,
+        )
+    sealed = manifest.seal()
+    copied = Copied(
+        recalled=recalled,
+        bytes_copied=report.archive_bytes,
+        archive_checksum=f"{archive_checksum_name()}:{report.archive_checksum}",
+        manifest_seal=sealed.seal,
+        members=sealed.members,
+    )
+    tools.ledger.save_copy(copied, sealed.blob)
+    return copied
+
+
+_ERRORS: dict[type[faults.TransferFault], type[RetrieverError]] = {
+    faults.Truncated: errors.ArchiveSizeDiffers,
+    faults.LongerThanDeclared: errors.ArchiveSizeDiffers,
+    faults.TruncatedArchive: errors.ArchiveSizeDiffers,
+    faults.SparseMember: errors.ArchiveUnsupported,
+    faults.UnsupportedMember: errors.ArchiveUnsupported,
+    faults.TarFault: errors.ArchiveMalformed,
+    faults.GzipFault: errors.ArchiveMalformed,
+    faults.SourceStalled: errors.ReadStalled,
+    faults.SourceReadFailed: errors.ReadFailed,
+    faults.PartialWriteFailed: errors.StagingWriteFailed,
+    faults.CopyCancelled: errors.JobCancelled,
+}
+
+
+def error_for(fault: faults.TransferFault) -> type[RetrieverError]:
+    """Say which error of the service stands for a fault of the copy: that of the nearest class in the table."""
+    return next((_ERRORS[kind] for kind in type(fault).__mro__ if kind in _ERRORS), errors.InternalError)
+
+
+@contextmanager
+def _translated(archive_id: str) -> Iterator[None]:
+    try:
+        yield
+    except faults.TransferFault as fault:
+        raise error_for(fault)(f"{archive_id}: {fault}") from fault

@@ -1,0 +1,78 @@
+"""The API process: takes jobs, hands them to the engine, answers questions, serves downloads."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import uvicorn
+from fastapi import FastAPI
+
+from scicat_retriever import bootstrap
+from scicat_retriever.http_api.app import create_app
+from scicat_retriever.http_api.auth import TokenGuard
+from scicat_retriever.http_api.service import Service
+from scicat_retriever.settings import Settings, SettingsInvalid
+from scicat_retriever.workflow.engine import connect
+from scicat_retriever.workflow.starter import FlowStarter
+
+DRAIN_SECONDS = 10
+
+
+async def run_api(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT; then let open requests end, for a while.
+
+    The engine need not be up: jobs are stored and started when it is.
+
+    Raises:
+        SettingsInvalid: `engine.address` is missing.
+    """
+    if settings.engine.address is None:
+        raise SettingsInvalid("engine.address is missing: name a Temporal, or use `retriever serve`")
+    ledger = bootstrap.build_ledger(settings)
+    client = await connect(
+        settings.engine.address,
+        settings.engine.namespace,
+        tls=settings.engine.tls,
+        api_key=_secret(settings),
+        lazy=True,
+    )
+    starter = FlowStarter(client, ledger, bootstrap.flow_limits(settings))
+    service = Service(
+        ledger=ledger,
+        staging=bootstrap.build_staging(settings),
+        links=bootstrap.build_links(settings),
+        guard=TokenGuard(token.get_secret_value() for token in settings.api.tokens),
+        job_types=settings.job_types,
+        max_body_bytes=settings.api.max_body_bytes,
+        clock=bootstrap.utc_now,
+        wake=starter.wake,
+    )
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        starting = asyncio.create_task(starter.run())
+        yield
+        starting.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await starting
+
+    config = uvicorn.Config(
+        create_app(service, lifespan),
+        host=settings.api.host,
+        port=settings.api.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+    )
+    try:
+        await uvicorn.Server(config).serve()
+    finally:
+        ledger.close()
+
+
+def _secret(settings: Settings) -> str | None:
+    key = settings.engine.api_key
+    return None if key is None else key.get_secret_value()

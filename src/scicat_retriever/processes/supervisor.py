@@ -1,0 +1,233 @@
+"""`retriever serve`: the engine, the API and the worker on one machine, each a process, restarted when it dies.
+
+Every part can be killed at any time. When the supervisor itself is killed, its parts die with it (Linux's parent
+death signal), so that a new start finds the ports free.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import fcntl
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx2
+import structlog
+
+from scicat_retriever import bootstrap
+from scicat_retriever.settings import CONFIG_VARIABLE, ENVIRONMENT_PREFIX, Settings, SettingsInvalid
+from scicat_retriever.workflow.engine import connect_when_up, keep_history, own_engine_command
+
+START_SECONDS = 60.0
+"""How long the parts may take to be up."""
+STOP_SECONDS = 35.0
+"""How long a part may take to drain before it is killed: longer than the worker's own patience."""
+_PR_SET_PDEATHSIG = 1
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Part:
+    """A process of the service.
+
+    Attributes:
+        name: What it is called in the log.
+        command: Its command line.
+        environment: What is added to its environment.
+    """
+
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    async def start(self) -> asyncio.subprocess.Process:
+        """Start the process, bound to die with this one."""
+        return await asyncio.create_subprocess_exec(
+            *self.command,
+            env={**os.environ, **self.environment},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=sys.stderr.fileno(),  # standard output is for the supervisor's own words
+            preexec_fn=_die_with_parent,
+        )
+
+    async def keep_running(self) -> None:
+        """Run the process, and start it again when it ends; cancelled, ask it to drain."""
+        pause = 0.2
+        while True:
+            started = asyncio.get_running_loop().time()
+            process = await self.start()
+            try:
+                code = await process.wait()
+            except asyncio.CancelledError:
+                await _stop(process)
+                raise
+            if asyncio.get_running_loop().time() - started > 30:
+                pause = 0.2
+            log.warning("a part ended and is started again", part=self.name, code=code, pause=pause)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 10.0)
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), STOP_SECONDS)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+async def serve(settings: Settings, config: Path | None, announce: Callable[[str], None]) -> None:
+    """Run the whole service until SIGTERM or SIGINT, then drain.
+
+    Args:
+        settings: The settings.
+        config: The settings' file, which the parts read again.
+        announce: Told, in a sentence, when the service is ready.
+
+    Raises:
+        SettingsInvalid: Something in the settings cannot be used.
+        EngineUnavailable: The engine does not come up.
+    """
+    bootstrap.make_data_folder(settings)
+    with _alone(settings.data):
+        bootstrap.make_link_key(settings)
+        bootstrap.build_staging(settings)
+        bootstrap.build_ledger(settings).close()
+        _check_port(settings)
+        stopped = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopped.set)
+        await _run_parts(settings, config, announce, stopped)
+
+
+async def _run_parts(
+    settings: Settings, config: Path | None, announce: Callable[[str], None], stopped: asyncio.Event
+) -> None:
+    engine = None
+    address = settings.engine.address
+    if address is None:
+        port = settings.engine.port or _free_port()
+        address = f"127.0.0.1:{port}"
+        engine = Part("engine", own_engine_command(settings.data.absolute(), port, settings.engine.ui_port))
+    environment = {
+        f"{ENVIRONMENT_PREFIX}ENGINE__ADDRESS": address,
+        f"{ENVIRONMENT_PREFIX}DATA": str(settings.data.absolute()),
+    }
+    if config is not None:
+        environment[CONFIG_VARIABLE] = str(config.absolute())
+    program = [sys.executable, "-m", "scicat_retriever"]
+    api = Part("api", [*program, "api"], environment)
+    worker = Part("worker", [*program, "worker"], environment)
+    tasks: list[asyncio.Task[None]] = []
+    try:
+        if engine is not None:
+            tasks.append(asyncio.create_task(engine.keep_running()))
+        tasks += [asyncio.create_task(part.keep_running()) for part in (api, worker)]
+        ready = asyncio.create_task(_ready(settings, address, own=engine is not None))
+        await _first_of(ready, stopped, tasks)
+        if not stopped.is_set():
+            announce(f"ready at {settings.api.base_url}")
+            await _first_of(asyncio.create_task(stopped.wait()), stopped, tasks)
+    finally:
+        await _drain(tasks, last=engine is not None)
+
+
+async def _first_of(
+    wanted: asyncio.Task[object] | asyncio.Task[None],
+    stopped: asyncio.Event,
+    parts: Sequence[asyncio.Task[None]],
+) -> None:
+    """Wait for `wanted`, for the stop, or for a part that cannot be run at all, whose error is raised."""
+    stop = asyncio.create_task(stopped.wait())
+    done, _ = await asyncio.wait({wanted, stop, *parts}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (wanted, stop):
+        if task not in done:
+            task.cancel()
+    for task in done:
+        task.result()
+
+
+async def _drain(tasks: Sequence[asyncio.Task[None]], *, last: bool) -> None:
+    """Stop API and worker first: draining needs the engine, which was started first where it is our own."""
+    log.info("the service stops")
+    first_tasks = tasks[1:] if last else tasks
+    for group in (first_tasks, tasks[:1] if last else []):
+        for task in group:
+            task.cancel()
+        await asyncio.gather(*group, return_exceptions=True)
+
+
+async def _ready(settings: Settings, address: str, *, own: bool) -> None:
+    """Wait until the engine and the API answer.
+
+    Raises:
+        EngineUnavailable: One of them does not, for too long.
+    """
+    key = settings.engine.api_key
+    client = await connect_when_up(
+        address,
+        settings.engine.namespace,
+        tls=settings.engine.tls,
+        api_key=None if key is None else key.get_secret_value(),
+        patience=START_SECONDS,
+    )
+    if own:
+        await keep_history(client)
+    url = f"http://{settings.api.host}:{settings.api.port}/api/v1/health"
+    async with asyncio.timeout(START_SECONDS):
+        async with httpx2.AsyncClient() as http:
+            while True:
+                try:
+                    if (await http.get(url)).is_success:
+                        return
+                except httpx2.HTTPError:
+                    await asyncio.sleep(0.1)
+
+
+@contextlib.contextmanager
+def _alone(data: Path) -> Iterator[None]:
+    """Hold the data folder for this process alone.
+
+    Raises:
+        SettingsInvalid: Another process holds it.
+    """
+    with (data / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SettingsInvalid(
+                f"data: another `retriever serve` uses {data}; stop it first, or take another folder"
+            ) from None
+        yield
+
+
+def _check_port(settings: Settings) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.api.host, settings.api.port))
+        except OSError as error:
+            raise SettingsInvalid(
+                f"api.port: cannot listen on {settings.api.host}:{settings.api.port}: {error.strerror}"
+            ) from None
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

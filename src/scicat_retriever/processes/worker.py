@@ -1,0 +1,55 @@
+"""The worker process: carries flows and their steps out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+
+import structlog
+
+from scicat_retriever import bootstrap
+from scicat_retriever.settings import Settings, SettingsInvalid
+from scicat_retriever.workflow.engine import connect_when_up
+from scicat_retriever.workflow.worker import run_worker
+
+ENGINE_PATIENCE = 300.0
+"""Seconds that the engine may take to be up when the worker starts."""
+log = structlog.get_logger(__name__)
+
+
+async def run_worker_process(settings: Settings) -> None:
+    """Work until SIGTERM or SIGINT; then let running steps end, for a while.
+
+    Raises:
+        SettingsInvalid: `engine.address` is missing.
+        EngineUnavailable: The engine did not come up.
+    """
+    engine = settings.engine
+    if engine.address is None:
+        raise SettingsInvalid("engine.address is missing: name a Temporal, or use `retriever serve`")
+    tools = bootstrap.build_toolbox(settings)
+    client = await connect_when_up(
+        engine.address,
+        engine.namespace,
+        tls=engine.tls,
+        api_key=None if engine.api_key is None else engine.api_key.get_secret_value(),
+        patience=ENGINE_PATIENCE,
+    )
+    work = asyncio.create_task(
+        run_worker(
+            client,
+            tools,
+            bootstrap.pace(settings),
+            engine.task_queue,
+            settings.flow.read_slots,
+            settings.flow.verification_slots,
+        )
+    )
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, work.cancel)
+    log.info("the worker works", engine=engine.address)
+    with contextlib.suppress(asyncio.CancelledError):
+        await work
+    log.info("the worker has stopped")

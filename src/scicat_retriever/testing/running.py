@@ -1,0 +1,196 @@
+"""Run the service as a process of its own, as an operator does: for the demo, the tests and the benches."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx2
+
+TOKEN = "a-token-for-trying-it-out"
+START_SECONDS = 60.0
+
+
+def free_port() -> int:
+    """Give a port that nobody listens on, on 127.0.0.1."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass
+class ServiceFolder:
+    """Where a service that is tried out keeps its things, and how it is set.
+
+    Attributes:
+        root: A folder of its own; the long-term store, staging, data and log are below it.
+        scicat_url: The catalogue.
+        port: The API's port.
+        settings: More settings by section and key; they win over the ones made here.
+        environment: Added to the process's environment.
+    """
+
+    root: Path
+    scicat_url: str
+    port: int = field(default_factory=free_port)
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def lts(self) -> Path:
+        """The folder that stands for the long-term store."""
+        return self.root / "lts"
+
+    @property
+    def staging(self) -> Path:
+        """The staging area."""
+        return self.root / "staging"
+
+    @property
+    def log(self) -> Path:
+        """What the service wrote to standard error."""
+        return self.root / "service.log"
+
+    @property
+    def url(self) -> str:
+        """The API."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def write_settings(self) -> Path:
+        """Write `retriever.toml`; gives its path."""
+        sections: dict[str, dict[str, Any]] = {
+            "api": {"port": self.port, "tokens": [TOKEN]},
+            "catalogue": {
+                "url": self.scicat_url,
+                "username": "archiveManager",
+                "password": "archivemanager-pw",
+            },
+            "lts": {"root": str(self.lts)},
+            "staging": {"root": str(self.staging), "keep_free_bytes": 0},
+        }
+        for section, keys in self.settings.items():
+            sections.setdefault(section, {}).update(keys)
+        lines = [f'data = "{self.root / "data"}"']
+        for section, keys in sections.items():
+            lines += ["", f"[{section}]", *(f"{key} = {json.dumps(value)}" for key, value in keys.items())]
+        file = self.root / "retriever.toml"
+        self.lts.mkdir(parents=True, exist_ok=True)
+        file.write_text("\n".join(lines) + "\n")
+        return file
+
+
+class RunningService:
+    """`retriever serve`, started when the context is entered and stopped when it is left.
+
+    Args:
+        folder: Where it keeps its things.
+        command: The subcommand with which it is started.
+    """
+
+    def __init__(self, folder: ServiceFolder, command: str = "serve") -> None:
+        self.folder = folder
+        self._command = command
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        """The process."""
+        if self._process is None:
+            raise RuntimeError("the service was not started")
+        return self._process
+
+    def start(self) -> None:
+        """Start it and wait until its API answers.
+
+        Raises:
+            RuntimeError: It ended, or did not answer in time; the end of its log is in the message.
+        """
+        config = self.folder.write_settings()
+        with self.folder.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "scicat_retriever", self._command, "--config", str(config)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env={**os.environ, **self.folder.environment},
+            )
+        self._wait_until_ready()
+
+    def _wait_until_ready(self) -> None:
+        process = self.process
+        if process.stdout is None:
+            raise RuntimeError("the service was started without a way to hear of it")
+        heard, _, _ = select.select([process.stdout], [], [], START_SECONDS)
+        if not heard or b"ready" not in process.stdout.readline():
+            self.kill()
+            raise RuntimeError(f"the service did not start:\n{self.log_end()}")
+
+    def stop(self) -> int:
+        """Ask it to drain and wait for its end; gives its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(60)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+        finally:
+            if self.process.stdout is not None:
+                self.process.stdout.close()
+
+    def kill(self) -> None:
+        """Kill it (-9), its parts with it."""
+        self.process.kill()
+        self.process.wait()
+
+    def log_end(self, length: int = 4000) -> str:
+        """Give the end of its log."""
+        return self.folder.log.read_text(errors="replace")[-length:]
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        """Ask its API how far a job is."""
+        answer = httpx2.get(
+            f"{self.folder.url}/api/v1/jobs/{job_id}",
+            headers={"Authorization": f"Bearer {TOKEN}"},
+            timeout=30,
+            trust_env=False,
+        )
+        answer.raise_for_status()
+        status: dict[str, Any] = answer.json()
+        return status
+
+    def wait_for_job(self, job_id: str, seconds: float = 60.0) -> dict[str, Any]:
+        """Wait until a job has ended; gives its last status.
+
+        Raises:
+            TimeoutError: It did not end in time; the end of the log is in the message.
+        """
+        end = time.monotonic() + seconds
+        while not str((status := self.job(job_id))["state"]).startswith("finished"):
+            if time.monotonic() > end:
+                break
+            time.sleep(0.05)
+        else:
+            return status
+        raise TimeoutError(f"job {job_id} did not end in {seconds} s:\n{status}\n{self.log_end()}")

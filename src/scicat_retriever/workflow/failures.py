@@ -1,0 +1,75 @@
+"""Errors across the engine's border: from a step's exception to the engine's, and back to a `Failure`."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from datetime import timedelta
+
+from temporalio import exceptions as engine
+from temporalio.exceptions import ActivityError, ApplicationError, CancelledError
+
+from scicat_retriever.domain.errors import (
+    Actor,
+    Cause,
+    Failure,
+    InternalError,
+    JobCancelled,
+    NoSpaceYet,
+    NotYetOnline,
+    RecallTimedOut,
+    RetrieverError,
+    SpaceTimedOut,
+    TransferTimedOut,
+)
+
+INTERNAL_ATTEMPTS = 5
+"""How often a step is tried that fails by a fault of our own."""
+
+_WAITED_TOO_LONG: dict[str, type[RetrieverError]] = {
+    NotYetOnline.code: RecallTimedOut,
+    NoSpaceYet.code: SpaceTimedOut,
+}
+
+
+def engine_error(error: RetrieverError, *, give_up: bool, pause: timedelta) -> ApplicationError:
+    """Turn a step's error into one that the engine repeats after `pause`, or does not repeat."""
+    return ApplicationError(
+        str(error),
+        dataclasses.asdict(error.failure()),
+        type=error.code,
+        non_retryable=give_up or not error.retryable,
+        next_retry_delay=pause,
+    )
+
+
+def pause_before(attempt: int, initial: float, maximum: float) -> timedelta:
+    """Give the pause after the `attempt`-th failure (from 1): doubling, with a ceiling, and 20 % of jitter."""
+    seconds = min(maximum, initial * 2.0 ** min(attempt - 1, 40))
+    return timedelta(seconds=seconds * random.uniform(0.8, 1.2))  # noqa: S311 - spreads load, keeps no secret
+
+
+def failure_of(error: BaseException, archive_id: str | None = None) -> Failure:
+    """Say what a failed step means to the flow; a wait that took too long gets its own code."""
+    cause = error.cause if isinstance(error, ActivityError) else error
+    match cause:
+        case ApplicationError(type=str(code)) if cause.details:
+            told = cause.details[0]
+            failure = Failure(
+                code,
+                told["message"],
+                Actor(told["who"]),
+                Cause(told["cause"]),
+                told["archive_id"] or archive_id,
+            )
+            if code in _WAITED_TOO_LONG:
+                late = _WAITED_TOO_LONG[code]
+                return late(f"gave up: {failure.message}").failure(failure.archive_id)
+            return failure
+        case engine.TimeoutError():
+            subject = archive_id or "the step"
+            return TransferTimedOut(f"{subject} was not done within the time allowed").failure(archive_id)
+        case CancelledError():
+            return JobCancelled("the work was cancelled").failure(archive_id)
+        case _:
+            return InternalError(f"a step failed: {cause}").failure(archive_id)

@@ -1,0 +1,164 @@
+"""The retrieval of one dataset: one flow at a time, whichever and however many jobs ask for it.
+
+It is the only writer of the dataset's lifecycle in SciCat.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Sequence
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+
+from scicat_retriever.domain.errors import Failure, JobCancelled
+from scicat_retriever.workflow import steps
+from scicat_retriever.workflow.failures import failure_of
+from scicat_retriever.workflow.tasks import BlockTask, DatasetOutcome, DatasetTask, Page
+
+WINDOW = 200
+"""Datablocks taken up at once: a flow's history stays small, and SciCat's longest datasets fit."""
+VERIFICATION_WINDOW = 50
+"""Datablocks verified, one after the other, by one step."""
+
+
+class _Failed(Exception):
+    """The dataset cannot be retrieved."""
+
+    def __init__(self, failures: Sequence[Failure]) -> None:
+        self.failures = tuple(failures)
+
+
+@workflow.defn(name="RetrieveDataset")
+class RetrieveDataset:
+    """Started by the first job that asks; later ones subscribe. All that wait are told the outcome."""
+
+    @workflow.init
+    def __init__(self, task: DatasetTask) -> None:
+        self._task = task
+        self._subscribers = list(task.subscribers)
+        self._wanted = bool(task.subscribers)
+        self._ending = False
+
+    @workflow.signal
+    def subscribe(self, job_flow: str) -> None:
+        """A job waits for the dataset."""
+        self._wanted = True
+        if job_flow not in self._subscribers:
+            self._subscribers.append(job_flow)
+
+    @workflow.signal
+    def unsubscribe(self, job_flow: str) -> None:
+        """A job does not wait any longer."""
+        if job_flow in self._subscribers:
+            self._subscribers.remove(job_flow)
+
+    @workflow.run
+    async def run(self, task: DatasetTask) -> None:
+        if not task.run:
+            self._task = dataclasses.replace(task, run=workflow.info().run_id)
+        work = asyncio.create_task(self._outcome())
+        try:
+            await workflow.wait_condition(lambda: work.done() or self._abandoned)
+        except asyncio.CancelledError:
+            workflow.logger.info("the dataset's flow was cancelled from outside")
+        if not work.done() and not self._ending:
+            work.cancel()
+        outcome = await work
+        if outcome is None:
+            workflow.continue_as_new(dataclasses.replace(self._task, subscribers=tuple(self._subscribers)))
+        await self._tell(outcome)
+
+    @property
+    def _abandoned(self) -> bool:
+        return self._wanted and not self._subscribers and not self._ending
+
+    async def _outcome(self) -> DatasetOutcome | None:
+        """Give what the dataset ended as; None where the flow should go on with a fresh history."""
+        try:
+            return await self._retrieve()
+        except _Failed as failed:
+            failures = failed.failures
+        except asyncio.CancelledError:
+            failures = (JobCancelled("nobody waits for the dataset any longer").failure(),)
+        except ActivityError as error:
+            failures = (failure_of(error),)
+        self._ending = True
+        await self._clean_up(failures)
+        return DatasetOutcome(self._task.pid, failures)
+
+    async def _retrieve(self) -> DatasetOutcome | None:
+        task = self._task
+        if not task.datablocks:
+            await steps.report_dataset_started(task)
+            self._task = task = dataclasses.replace(task, datablocks=await steps.plan_dataset(task))
+        while self._task.copied < task.datablocks:
+            await self._copy_window()
+            if workflow.info().is_continue_as_new_suggested():
+                return None
+        while self._task.verified < task.datablocks:
+            await self._verify_window()
+            if workflow.info().is_continue_as_new_suggested():
+                return None
+        await steps.publish_dataset(task)
+        return DatasetOutcome(task.pid)
+
+    async def _copy_window(self) -> None:
+        """Bring the next datablocks into staging, in parallel; the first that fails stops the others."""
+        page = Page(self._task.copied, WINDOW)
+        blocks = await steps.datablocks_to_copy(self._task, page)
+        slots = asyncio.Semaphore(self._task.limits.parallel_datablocks)
+        try:
+            async with asyncio.TaskGroup() as copies:
+                for block in blocks:
+                    copies.create_task(self._copy(block, slots))
+        except ExceptionGroup as group:
+            raise _Failed([failure for error in group.exceptions for failure in _failures(error)]) from None
+        self._task = dataclasses.replace(self._task, copied=page.after + page.limit)
+
+    async def _copy(self, block: BlockTask, slots: asyncio.Semaphore) -> None:
+        """Bring one datablock from tape into staging, unverified."""
+        async with slots:
+            try:
+                await steps.wait_for_space(self._task, block)
+                await steps.wait_for_recall(self._task, block)
+                await steps.copy_datablock(self._task, block)
+            except ActivityError as error:
+                if is_cancelled_exception(error):
+                    raise asyncio.CancelledError from error
+                raise _Failed([failure_of(error, block.archive_id)]) from error
+
+    async def _verify_window(self) -> None:
+        """Verify the next datablocks, one after the other."""
+        page = Page(self._task.verified, VERIFICATION_WINDOW)
+        failures = await steps.verify_datablocks(self._task, page)
+        if failures:
+            raise _Failed(failures)
+        self._task = dataclasses.replace(self._task, verified=page.after + page.limit)
+
+    async def _clean_up(self, failures: Sequence[Failure]) -> None:
+        """Remove what the failed run left, then tell SciCat why it failed. The jobs are told in any case."""
+        for step in (
+            steps.discard_dataset(self._task, failures[0]),
+            steps.report_dataset_failed(self._task, failures),
+        ):
+            try:
+                await step
+            except ActivityError as error:
+                workflow.logger.error("could not clean up: %s", failure_of(error).message)
+
+    async def _tell(self, outcome: DatasetOutcome) -> None:
+        """Tell all that wait; one that is gone does not matter. Ends only when nobody new came meanwhile."""
+        while self._subscribers:
+            job_flow = self._subscribers.pop(0)
+            try:
+                await workflow.get_external_workflow_handle(job_flow).signal("dataset_ended", outcome)
+            except ApplicationError:
+                workflow.logger.info("the job's flow has ended already", extra={"job_flow": job_flow})
+
+
+def _failures(error: Exception) -> Sequence[Failure]:
+    if isinstance(error, _Failed):
+        return error.failures
+    raise error

@@ -1,0 +1,103 @@
+"""The retrieval of one job: each of its datasets by that dataset's flow, then the result to SciCat."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError
+
+from scicat_retriever.domain.errors import Failure, JobCancelled, JobDeadlinePassed
+from scicat_retriever.domain.ids import DatasetPid
+from scicat_retriever.workflow import steps
+from scicat_retriever.workflow.failures import failure_of
+from scicat_retriever.workflow.tasks import DatasetOutcome, JobTask, Page
+
+WINDOW = 100
+"""Datasets taken up at once."""
+CHECK_SECONDS = 1800.0
+"""How often a job asks again for a dataset it waits for, in case the dataset's flow was ended from outside."""
+
+
+@workflow.defn(name="RetrieveJob")
+class RetrieveJob:
+    """Started once for each job; a repetition of the job finds it running or done."""
+
+    @workflow.init
+    def __init__(self, task: JobTask) -> None:
+        deadline = task.deadline or workflow.time() + task.limits.job_timeout
+        self._task = dataclasses.replace(task, deadline=deadline)
+        self._outcomes: dict[DatasetPid, DatasetOutcome] = {}
+        self._waiting: set[DatasetPid] = set()
+
+    @workflow.signal
+    def dataset_ended(self, outcome: DatasetOutcome) -> None:
+        """A dataset's flow says what the dataset ended as."""
+        self._outcomes[outcome.pid] = outcome
+
+    @workflow.run
+    async def run(self, task: JobTask) -> str:
+        del task  # `__init__` was given it
+        failure: Failure | None = None
+        work = asyncio.create_task(self._retrieve())
+        try:
+            remaining = max(0.0, self._task.deadline - workflow.time())
+            await workflow.wait_condition(work.done, timeout=timedelta(seconds=remaining))
+            if not await work:
+                workflow.continue_as_new(self._task)
+        except TimeoutError:
+            failure = JobDeadlinePassed("the job was not finished in the time allowed").failure()
+        except asyncio.CancelledError:
+            failure = JobCancelled("the job was cancelled").failure()
+        except ActivityError as error:
+            failure = failure_of(error)
+        return await self._close(work, failure)
+
+    async def _retrieve(self) -> bool:
+        """Retrieve all datasets; False where the flow should go on with a fresh history."""
+        if not self._task.opened:
+            await steps.report_job_started(self._task)
+            count = await steps.open_job(self._task)
+            self._task = dataclasses.replace(self._task, opened=True, datasets=count)
+        while self._task.after < self._task.datasets:
+            page = Page(self._task.after, WINDOW)
+            pids = await steps.datasets_to_retrieve(self._task, page)
+            slots = asyncio.Semaphore(self._task.limits.parallel_datasets)
+            try:
+                async with asyncio.TaskGroup() as datasets:
+                    for pid in pids:
+                        datasets.create_task(self._retrieve_dataset(pid, slots))
+            except ExceptionGroup as group:
+                raise group.exceptions[0] from None
+            self._task = dataclasses.replace(self._task, after=page.after + page.limit)
+            if workflow.info().is_continue_as_new_suggested():
+                return False
+        return True
+
+    async def _retrieve_dataset(self, pid: DatasetPid, slots: asyncio.Semaphore) -> None:
+        async with slots:
+            self._waiting.add(pid)
+            while pid not in self._outcomes:
+                await steps.subscribe(self._task, pid)
+                try:
+                    await workflow.wait_condition(
+                        lambda: pid in self._outcomes, timeout=timedelta(seconds=CHECK_SECONDS)
+                    )
+                except TimeoutError:
+                    continue
+            await steps.note_outcome(self._task, self._outcomes[pid])
+            self._waiting.discard(pid)
+
+    async def _close(self, work: asyncio.Task[bool], failure: Failure | None) -> str:
+        """Let the datasets go that are still worked on, then tell SciCat."""
+        if not work.done():
+            work.cancel()
+            await workflow.wait([work])
+        for pid in sorted(self._waiting):
+            await steps.unsubscribe(self._task, pid)
+        try:
+            return await steps.close_job(self._task, failure)
+        except ActivityError as error:
+            return await steps.close_job_untold(self._task, failure, failure_of(error))

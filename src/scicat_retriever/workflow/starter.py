@@ -1,0 +1,77 @@
+"""Hands stored jobs to the engine. The ledger is the queue: a job that is stored is started, whatever was down."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import structlog
+from temporalio.client import Client
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError
+
+from scicat_retriever.domain.errors import LedgerUnavailable
+from scicat_retriever.ports.ledger import JobRecord, Ledger
+from scicat_retriever.workflow.retrieve_job import RetrieveJob
+from scicat_retriever.workflow.tasks import FlowLimits, JobTask
+
+log = structlog.get_logger(__name__)
+BATCH = 100
+
+
+class FlowStarter:
+    """Starts the flow of each stored job once, as soon as it is woken, and looks again at an interval.
+
+    Args:
+        client: The engine; may connect lazily.
+        ledger: The ledger.
+        limits: What new flows go by.
+        interval: Seconds after which stored jobs are looked for without being woken.
+    """
+
+    def __init__(self, client: Client, ledger: Ledger, limits: FlowLimits, interval: float = 5.0) -> None:
+        self._client = client
+        self._ledger = ledger
+        self._limits = limits
+        self._interval = interval
+        self._wake = asyncio.Event()
+
+    def wake(self) -> None:
+        """A job was stored. Call it from the event loop's thread."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Start flows until cancelled. An engine or a ledger that is down is asked again."""
+        while True:
+            self._wake.clear()
+            try:
+                await self.start_stored()
+            except (RPCError, LedgerUnavailable) as error:
+                log.warning("stored jobs cannot be started now; they will be", why=str(error))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), self._interval)
+
+    async def start_stored(self) -> int:
+        """Start the flows of all stored jobs that have none; gives how many there were."""
+        count = 0
+        while jobs := await asyncio.to_thread(self._ledger.jobs_to_start, BATCH):
+            for job in jobs:
+                await self._start(job)
+            count += len(jobs)
+        return count
+
+    async def _start(self, record: JobRecord) -> None:
+        try:
+            await self._client.start_workflow(
+                RetrieveJob.run,
+                JobTask(record.job.id, self._limits),
+                id=record.flow.name,
+                task_queue=self._limits.queue,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                memo={"uuid": record.flow.uuid},
+            )
+        except WorkflowAlreadyStartedError:
+            log.info("the job's flow has run already", job_id=record.job.id)
+        await asyncio.to_thread(self._ledger.mark_flow_started, record.job.id)

@@ -1,0 +1,204 @@
+"""The steps as flows call them: which activity, on which queue, how long, and how it is tried again.
+
+The activities themselves are in `activities`; flows know them by name alone, so that no adapter is imported into a flow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TypeVar
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.workflow import ActivityCancellationType
+
+from scicat_retriever.domain.errors import CatalogueForbidden, Failure
+from scicat_retriever.domain.ids import DatasetPid
+from scicat_retriever.workflow.tasks import BlockTask, DatasetOutcome, DatasetTask, JobTask, Page
+
+R = TypeVar("R")
+
+COPY_QUEUE, VERIFY_QUEUE = "-copy", "-verify"
+"""Suffixes of the task queues whose workers have as many slots as may run at once."""
+
+SHORT = 120.0
+"""Seconds that one attempt of a step may take that only asks the ledger, SciCat or the store."""
+LEDGER_TIMEOUT = 14 * 86400.0
+"""Seconds that a step is tried again whose only obstacle can be our own database."""
+HEARTBEAT = 60.0
+"""Seconds of silence after which a long step's worker is taken for dead."""
+
+
+async def report_job_started(task: JobTask) -> None:
+    """Tell SciCat that the job is in progress."""
+    await _report("report_job_started", [task.job_id], task, type(None))
+
+
+async def open_job(task: JobTask) -> int:
+    """Know the job's dataset list; gives its length."""
+    return await _read("open_job", [task.job_id], task)
+
+
+async def datasets_to_retrieve(task: JobTask, page: Page) -> list[DatasetPid]:
+    """List a part of the job's datasets."""
+    pids: list[DatasetPid] = await _ledger(
+        "datasets_to_retrieve", [task.job_id, page], task, list[DatasetPid]
+    )
+    return pids
+
+
+async def subscribe(task: JobTask, pid: DatasetPid) -> None:
+    """Ask the dataset's flow, which is started if need be, to tell this job its outcome."""
+    flow = workflow.info().workflow_id
+    await _ledger("subscribe", [task.job_id, flow, DatasetTask(pid, task.limits)], task, type(None))
+
+
+async def unsubscribe(task: JobTask, pid: DatasetPid) -> None:
+    """Let the dataset's flow go on without this job, or end if nobody else waits."""
+    await _ledger("unsubscribe", [workflow.info().workflow_id, pid], task, type(None))
+
+
+async def note_outcome(task: JobTask, outcome: DatasetOutcome) -> None:
+    """Note in the ledger what a dataset of the job ended as."""
+    await _ledger("note_outcome", [task.job_id, outcome], task, type(None))
+
+
+async def close_job(task: JobTask, failure: Failure | None) -> str:
+    """Tell SciCat what the job came to; gives the state."""
+    return await _report("close_job", [task.job_id, failure], task, str)
+
+
+async def close_job_untold(task: JobTask, failure: Failure | None, why: Failure) -> str:
+    """Close a job that SciCat cannot be told of."""
+    return await _ledger("close_job_untold", [task.job_id, failure, why], task, str)
+
+
+async def report_dataset_started(task: DatasetTask) -> None:
+    """Tell SciCat that the dataset is being retrieved."""
+    await _report("report_dataset_started", [task.pid], task, type(None))
+
+
+async def plan_dataset(task: DatasetTask) -> int:
+    """Take down the dataset's datablocks; gives how many there are."""
+    return await _read("plan_dataset", [task.pid, task.run], task, attempt_timeout=3600.0)
+
+
+async def datablocks_to_copy(task: DatasetTask, page: Page) -> list[BlockTask]:
+    """List the datablocks of a page that are not staged yet."""
+    return await _ledger("datablocks_to_copy", [task.pid, page], task, list[BlockTask])
+
+
+async def wait_for_space(task: DatasetTask, block: BlockTask) -> None:
+    """Set staging space aside, waiting for it if need be."""
+    await _wait("wait_for_space", block, task, task.limits.space_timeout)
+
+
+async def wait_for_recall(task: DatasetTask, block: BlockTask) -> None:
+    """Have the archive readable, waiting for the tape if need be."""
+    await _wait("wait_for_recall", block, task, task.limits.recall_timeout)
+
+
+async def copy_datablock(task: DatasetTask, block: BlockTask) -> None:
+    """Copy and hash the archive in one pass."""
+    await workflow.execute_activity(
+        "copy_datablock",
+        args=[block, task.limits.transfer_attempts],
+        task_queue=task.limits.queue + COPY_QUEUE,
+        start_to_close_timeout=timedelta(seconds=task.limits.transfer_timeout),
+        heartbeat_timeout=timedelta(seconds=HEARTBEAT),
+        cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+        retry_policy=_retries(task),
+    )
+
+
+async def verify_datablocks(task: DatasetTask, page: Page) -> list[Failure]:
+    """Verify a page of datablocks, one after the other, and give each verified one its final name."""
+    result: list[Failure] = await workflow.execute_activity(
+        "verify_datablocks",
+        args=[task.pid, page],
+        result_type=list[Failure],
+        task_queue=task.limits.queue + VERIFY_QUEUE,
+        start_to_close_timeout=timedelta(seconds=task.limits.transfer_timeout),
+        heartbeat_timeout=timedelta(seconds=HEARTBEAT),
+        cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+        retry_policy=_retries(task),
+    )
+    return result
+
+
+async def publish_dataset(task: DatasetTask) -> None:
+    """See that the whole dataset is staged, and tell SciCat that it is retrieved."""
+    await _report("publish_dataset", [task.pid], task, type(None))
+
+
+async def discard_dataset(task: DatasetTask, failure: Failure) -> None:
+    """Remove what a failed run left."""
+    await _ledger("discard_dataset", [task.pid, task.run, failure], task, type(None))
+
+
+async def report_dataset_failed(task: DatasetTask, failures: Sequence[Failure]) -> None:
+    """Tell SciCat why the dataset could not be retrieved."""
+    await _report("report_dataset_failed", [task.pid, list(failures)], task, type(None))
+
+
+def _retries(task: JobTask | DatasetTask) -> RetryPolicy:
+    """Exponential backoff with a ceiling; steps that fail by an error of ours add jitter (see `failures`)."""
+    return RetryPolicy(
+        initial_interval=timedelta(seconds=task.limits.backoff_initial),
+        backoff_coefficient=2.0,
+        maximum_interval=timedelta(seconds=max(task.limits.backoff_initial, task.limits.backoff_maximum)),
+    )
+
+
+async def _report(name: str, args: list[object], task: JobTask | DatasetTask, result: type[R]) -> R:
+    answer: R = await workflow.execute_activity(
+        name,
+        args=args,
+        result_type=result,
+        start_to_close_timeout=timedelta(seconds=SHORT),
+        schedule_to_close_timeout=timedelta(seconds=task.limits.report_timeout),
+        retry_policy=_retries(task),
+    )
+    return answer
+
+
+async def _read(
+    name: str, args: list[object], task: JobTask | DatasetTask, *, attempt_timeout: float = SHORT
+) -> int:
+    """Ask SciCat; a missing right is told to the user at once rather than after a day."""
+    policy = _retries(task)
+    policy.non_retryable_error_types = [CatalogueForbidden.code]
+    answer: int = await workflow.execute_activity(
+        name,
+        args=args,
+        result_type=int,
+        start_to_close_timeout=timedelta(seconds=attempt_timeout),
+        heartbeat_timeout=timedelta(seconds=HEARTBEAT),
+        schedule_to_close_timeout=timedelta(seconds=task.limits.catalogue_timeout),
+        retry_policy=policy,
+    )
+    return answer
+
+
+async def _wait(name: str, block: BlockTask, task: DatasetTask, patience: float) -> None:
+    await workflow.execute_activity(
+        name,
+        args=[block, task.limits.appear_timeout],
+        start_to_close_timeout=timedelta(seconds=SHORT),
+        schedule_to_close_timeout=timedelta(seconds=patience),
+        cancellation_type=ActivityCancellationType.TRY_CANCEL,
+        retry_policy=_retries(task),
+    )
+
+
+async def _ledger(name: str, args: list[object], task: JobTask | DatasetTask, result: type[R]) -> R:
+    answer: R = await workflow.execute_activity(
+        name,
+        args=args,
+        result_type=result,
+        start_to_close_timeout=timedelta(seconds=SHORT),
+        schedule_to_close_timeout=timedelta(seconds=LEDGER_TIMEOUT),
+        retry_policy=_retries(task),
+    )
+    return answer

@@ -1,0 +1,96 @@
+"""What flows and steps hand each other: small, frozen, and safe to store in the engine's history."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from scicat_retriever.domain.errors import Failure
+from scicat_retriever.domain.ids import DatablockId, DatasetPid, JobId
+
+
+@dataclass(frozen=True)
+class FlowLimits:
+    """The settings that flows go by, fixed when a flow starts. All times are seconds; see `settings.FlowSettings`."""
+
+    parallel_datasets: int
+    parallel_datablocks: int
+    catalogue_timeout: float
+    report_timeout: float
+    space_timeout: float
+    appear_timeout: float
+    recall_timeout: float
+    transfer_timeout: float
+    transfer_attempts: int
+    job_timeout: float
+    backoff_initial: float
+    backoff_maximum: float
+    queue: str
+
+
+@dataclass(frozen=True)
+class JobTask:
+    """What a job's flow works on.
+
+    Attributes:
+        job_id: The job.
+        limits: The limits it goes by.
+        deadline: Unix seconds after which the job is given up; 0 before the first run.
+        after: How many of its datasets are done with.
+        opened: Whether SciCat was told that the job is in progress, and the dataset list is known.
+        datasets: How many datasets there are, once known.
+    """
+
+    job_id: JobId
+    limits: FlowLimits
+    deadline: float = 0.0
+    after: int = 0
+    opened: bool = False
+    datasets: int = 0
+
+
+@dataclass(frozen=True)
+class DatasetTask:
+    """What a dataset's flow works on.
+
+    Attributes:
+        pid: The dataset.
+        limits: The limits it goes by.
+        run: Names this retrieval in the ledger; empty before the first run.
+        subscribers: The job flows that wait for the dataset.
+        datablocks: How many there are, once planned; 0 before.
+        copied: How many are done with copying, in order.
+        verified: How many are done with verification, in order.
+    """
+
+    pid: DatasetPid
+    limits: FlowLimits
+    run: str = ""
+    subscribers: tuple[str, ...] = ()
+    datablocks: int = 0
+    copied: int = 0
+    verified: int = 0
+
+
+@dataclass(frozen=True)
+class BlockTask:
+    """One datablock, as steps are told of it."""
+
+    pid: DatasetPid
+    id: DatablockId
+    archive_id: str
+
+
+@dataclass(frozen=True)
+class DatasetOutcome:
+    """What a dataset's flow tells the jobs that wait: no failures means that it is retrieved."""
+
+    pid: DatasetPid
+    failures: tuple[Failure, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class Page:
+    """A part of a list in the ledger: at most `limit` entries from place `after`."""
+
+    after: int
+    limit: int
