@@ -256,13 +256,28 @@ def test_the_source_has_the_descriptor_of_the_open_file(root: Path) -> None:
         os.fstat(descriptor)
 
 
-def test_no_descriptor_is_left_open(root: Path) -> None:
+def test_a_source_that_was_closed_never_reads_another_file_s_bytes(root: Path) -> None:
     (root / A).write_bytes(b"content")
+    with share(root).open(A) as source:
+        reused = source.fileno()
+    other = os.open(root / A, os.O_RDONLY)
+    os.dup2(other, reused)
+    try:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            source.readinto(memoryview(bytearray(7)))
+    finally:
+        for descriptor in {other, reused}:
+            os.close(descriptor)
+
+
+def test_no_descriptor_is_left_open(root: Path) -> None:
+    (root / "folder").mkdir()
+    (root / "folder" / "a.tar").write_bytes(b"content")
     (root / "out.tar").symlink_to("/etc/passwd")
     store = share(root)
-    store.recall_state(A)
+    store.recall_state(ArchiveId("folder/a.tar"))
     before = len(list(Path("/proc/self/fd").iterdir()))
-    for archive_id in [A, "missing.tar", "out.tar"] * 20:
+    for archive_id in ["folder/a.tar", "folder/missing.tar", "out.tar"] * 20:
         for method in METHODS.values():
             try:
                 method(store, ArchiveId(archive_id))

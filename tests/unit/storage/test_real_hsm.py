@@ -157,7 +157,7 @@ def test_a_recall_reads_the_end_since_some_hsms_keep_the_beginning_on_disk(hsm: 
     hsm.migrate(A, CONTENT)
     PosixShare(PosixShareSettings(root=hsm.root)).request_recall(A)
     wait_for(lambda: hsm.held(A) == 1)
-    assert hsm.offsets == [len(CONTENT) - 1]
+    assert hsm.offsets[0] >= len(CONTENT) - os.sysconf("SC_PAGESIZE")
 
 
 def test_no_more_recalls_block_at_once_than_allowed_and_all_are_served(hsm: Hsm) -> None:

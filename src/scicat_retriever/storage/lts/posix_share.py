@@ -118,9 +118,14 @@ class OpenArchive:
         """Fill the start of `buffer`; gives the number of bytes, 0 at the end. May block for hours.
 
         Raises:
-            OSError: The read failed.
+            OSError: The read failed, or the archive is closed.
         """
         return os.readv(self._descriptor, [buffer])
+
+    def close(self) -> None:
+        """Close it. A thread that was left blocked in `readinto` finds it closed, and never reads another's file."""
+        descriptor, self._descriptor = self._descriptor, -1
+        os.close(descriptor)
 
 
 class PosixShare:
@@ -195,13 +200,13 @@ class PosixShare:
             DatablockMissing: There is no such file.
             ArchiveIdUnsafe, StoreUnavailable, DatablockUnreadable: As `recall_state`.
         """
-        descriptor = self._open(archive_id)
+        archive = OpenArchive(self._open(archive_id))
         try:
             with suppress(OSError):  # only a hint
-                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_SEQUENTIAL)
-            yield OpenArchive(descriptor)
+                os.posix_fadvise(archive.fileno(), 0, 0, os.POSIX_FADV_SEQUENTIAL)
+            yield archive
         finally:
-            os.close(descriptor)
+            archive.close()
 
     def release(self, archive_id: ArchiveId) -> None:
         """Forget how the archive's recall ended. The HSM itself decides what it moves to tape again."""

@@ -232,7 +232,8 @@ class DirectoryStaging:
             found = os.fstat(descriptor)
             os.ftruncate(descriptor, found.st_size)  # gives back the blocks set aside beyond the end
             os.fsync(descriptor)
-            staged.parent.mkdir(mode=0o750, exist_ok=True)
+            with suppress(FileExistsError):  # exist_ok fails if the folder is removed at this moment
+                staged.parent.mkdir(mode=0o750)
             if not os.path.samestat(found, partial.lstat()):
                 raise StagingWriteFailed(f"{partial} was begun anew: is the datablock copied twice?")
             partial.rename(staged)
