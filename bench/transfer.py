@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import tarfile
@@ -203,6 +204,7 @@ def main() -> None:
         }
         print(json.dumps(asdict(measured(work[options.way]))))
         return
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))  # so that the folder goes, as on Ctrl-C
     rows = []
     print(f"{'case':>18} {'seconds':>8} {'cp':>8} {'hash':>8} {'ratio':>6} {'read/B':>7} {'RSS MB':>7}")
     with tempfile.TemporaryDirectory(prefix="transfer-bench-", dir=options.dir) as folder:

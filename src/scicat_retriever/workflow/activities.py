@@ -30,10 +30,12 @@ P = ParamSpec("P")
 R = TypeVar("R")
 log = structlog.get_logger(__name__)
 
-_WAITS = (errors.NotYetOnline, errors.NoSpaceYet, errors.DatablockMissing)
+_APPEARING = (errors.DatablockMissing, errors.DatablockUnreadable, errors.ArchiveIncomplete)
+"""Errors of an archive that may still be on its way into the store; given up after `appear_timeout`."""
+_WAITS = (errors.NotYetOnline, errors.NoSpaceYet, *_APPEARING)
 """Errors that say no more than: ask again."""
-_IO_ERRORS = (errors.ReadFailed, errors.ReadStalled, errors.StagingWriteFailed, errors.DatablockUnreadable)
-"""Errors of a copy that are tried again a few times."""
+_NOT_COUNTED = (errors.LedgerUnavailable, errors.WorkerStopping)
+"""Errors of a copy that say nothing about the archive, so do not use up its attempts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,7 @@ class Activities:
     def wait_for_recall(self, block: BlockTask, appear_timeout: float) -> None:
         try:
             recall.recall(self._record(block), self._tools)
-        except (errors.DatablockMissing, errors.DatablockUnreadable) as error:
+        except _APPEARING as error:
             waited = datetime.now(UTC) - activity.info().scheduled_time
             raise self.engine_error(error, give_up=waited.total_seconds() >= appear_timeout) from error
 
@@ -163,9 +165,11 @@ class Activities:
             transfer.copy(recalled, record, self._tools, progress=progress, cancelled=cancelled)
         except errors.JobCancelled as error:
             raise self._stopped() from error
-        except _IO_ERRORS as error:
-            activity.heartbeat(failed_before + 1)
-            raise self.engine_error(error, give_up=failed_before + 1 >= attempts) from error
+        except RetrieverError as error:
+            if not isinstance(error, _NOT_COUNTED):
+                failed_before += 1
+            activity.heartbeat(failed_before)
+            raise self.engine_error(error, give_up=failed_before >= attempts) from error
 
     def _stopped(self) -> Exception:
         """Tell a cancelled copy from one whose worker stops: the latter goes on elsewhere."""

@@ -66,6 +66,9 @@ def failure_of(error: BaseException, archive_id: str | None = None) -> Failure:
                 late = _WAITED_TOO_LONG[code]
                 return late(f"gave up: {failure.message}").failure(failure.archive_id)
             return failure
+        case engine.TimeoutError(cause=ApplicationError() as last):
+            # The time was over while the step waited to be tried again: what it waited for says more than the time.
+            return failure_of(last, archive_id)
         case engine.TimeoutError():
             subject = archive_id or "the step"
             return TransferTimedOut(f"{subject} was not done within the time allowed").failure(archive_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from datetime import timedelta
 
 import structlog
 from temporalio.client import Client
@@ -18,6 +19,9 @@ from scicat_retriever.workflow.tasks import FlowLimits, JobTask
 
 log = structlog.get_logger(__name__)
 BATCH = 100
+"""Jobs read from the ledger at once."""
+RPC_TIMEOUT = timedelta(seconds=20)
+"""How long the engine may take to answer; one that hangs is asked again."""
 
 
 class FlowStarter:
@@ -47,8 +51,15 @@ class FlowStarter:
             self._wake.clear()
             try:
                 await self.start_stored()
-            except (RPCError, LedgerUnavailable) as error:
+            except (
+                RPCError,
+                RuntimeError,
+                LedgerUnavailable,
+            ) as error:  # RuntimeError: a lazy client cannot connect
                 log.warning("stored jobs cannot be started now; they will be", why=str(error))
+            except Exception:
+                # Were this task to end, no job would be started any more and nobody would know.
+                log.exception("stored jobs cannot be started by a fault of the service")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), self._interval)
 
@@ -71,6 +82,7 @@ class FlowStarter:
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 memo={"uuid": record.flow.uuid},
+                rpc_timeout=RPC_TIMEOUT,
             )
         except WorkflowAlreadyStartedError:
             log.info("the job's flow has run already", job_id=record.job.id)

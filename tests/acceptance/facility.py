@@ -1,0 +1,170 @@
+"""A research facility in small: a long-term store with tars, a SciCat (stand-in), and the service's folder."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import itertools
+import tarfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from scicat_retriever.testing.running import TOKEN, RunningService, ServiceFolder
+from scicat_retriever.testing.scicat import (
+    JobType,
+    Recorded,
+    ScicatStandIn,
+    archival_service,
+    log_in,
+    submit_retrieve_job,
+)
+
+QUICK: dict[str, dict[str, object]] = {
+    "flow": {
+        "backoff_initial": 0.1,
+        "backoff_maximum": 1.0,
+        "poll_initial": 0.1,
+        "poll_maximum": 0.5,
+        "appear_timeout": 2.0,
+    }
+}
+"""Settings that make failures and waits quick enough for a test."""
+
+
+@dataclass
+class Facility:
+    """Everything around one service.
+
+    Attributes:
+        scicat: The stand-in SciCat.
+        scicat_url: Where it is.
+        folder: The service's folder and settings.
+        service: The running service, where a test has one.
+    """
+
+    scicat: ScicatStandIn
+    scicat_url: str
+    folder: ServiceFolder
+    service: RunningService | None = None
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    @classmethod
+    @contextmanager
+    def open(
+        cls, root: Path, settings: Mapping[str, Mapping[str, object]], **scicat: Any
+    ) -> Iterator[Facility]:
+        """Make one; the service is not started yet."""
+        root.mkdir(parents=True, exist_ok=True)
+        stand_in = ScicatStandIn(**scicat)
+        with stand_in.serve() as url:
+            folder = ServiceFolder(root, url, settings=settings)
+            stand_in.set_job_type(JobType(create_action=archival_service(f"{folder.url}/api/v1/jobs", TOKEN)))
+            yield cls(stand_in, url, folder)
+
+    def new_pid(self) -> str:
+        """Give a pid that no other test uses."""
+        return f"20.500.12345/set-{next(self._numbers):04d}-x"
+
+    def archive(self, pid: str, files: Sequence[Mapping[str, bytes]], **fields: object) -> list[str]:
+        """Archive a dataset: a tar in the long-term store and a catalogue entry for each mapping of name to content.
+
+        Returns:
+            The archiveIds.
+        """
+        self.scicat.add_dataset(pid, **fields)  # type: ignore[arg-type]
+        blocks = [self.datablock(pid, number, content) for number, content in enumerate(files)]
+        self.scicat.add_datablocks(pid, blocks)
+        return [str(block["archiveId"]) for block in blocks]
+
+    def datablock(self, pid: str, number: int, content: Mapping[str, bytes]) -> dict[str, object]:
+        """Write a tar to the long-term store and give its catalogue entry."""
+        archive_id = f"{pid.rpartition('/')[2]}/{number:04d}.tar"
+        path = self.folder.lts / archive_id
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(tar_of(content))
+        return {
+            "archiveId": archive_id,
+            "size": sum(len(data) for data in content.values()),
+            "packedSize": path.stat().st_size,
+            "chkAlg": "sha256",
+            "dataFileList": [
+                {"path": name, "size": len(data), "chk": hashlib.sha256(data).hexdigest()}
+                for name, data in content.items()
+            ],
+        }
+
+    def ask_for(self, *pids: str, version: str = "v4") -> str:
+        """Ask for datasets as a scientist does, through SciCat; gives the job's id."""
+        token = log_in(self.scicat_url, "scientist")
+        answer = submit_retrieve_job(self.scicat_url, pids, token=token, version=version)  # type: ignore[arg-type]
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["id"])
+
+    def wait_for(self, job_id: str, seconds: float = 60.0) -> dict[str, Any]:
+        """Wait until a job has ended in SciCat and give it as SciCat has it."""
+        assert self.service is not None
+        self.service.wait_for_job(job_id, seconds)
+        return self.scicat.job(job_id)
+
+    def told(self, job_id: str, *pids: str) -> list[tuple[str, dict[str, Any]]]:
+        """What SciCat was told of a job and its datasets, in order: (job id or pid, body) of each accepted PATCH."""
+        updates = []
+        for request in self.scicat.log.requests(method="PATCH", status=200):
+            for subject, path in [
+                (job_id, f"/api/v4/jobs/{job_id}"),
+                *((pid, f"/api/v4/datasets/{pid}/datasetlifecycle") for pid in pids),
+            ]:
+                if request.path == path:
+                    updates.append((subject, _object(request)))
+        return updates
+
+    def lifecycle(self, pid: str) -> dict[str, Any]:
+        """Give a dataset's lifecycle as SciCat has it."""
+        lifecycle: dict[str, Any] = self.scicat.dataset(pid)["datasetlifecycle"]
+        return lifecycle
+
+    def files_in_staging(self, pid: str) -> list[Path]:
+        """What the staging area holds of a dataset, partial or staged."""
+        name = pid.rpartition("/")[2]
+        return sorted(path for path in self.folder.staging.rglob("*") if path.is_file() and name in str(path))
+
+
+def _object(request: Recorded) -> dict[str, Any]:
+    assert isinstance(request.body, dict)
+    return request.body
+
+
+def tar_of(content: Mapping[str, bytes]) -> bytes:
+    """Pack files into a tar."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for name, data in content.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def some_files(prefix: str, count: int = 3) -> dict[str, bytes]:
+    """Make files with distinct content."""
+    return {
+        f"{prefix}/file-{number}.dat": f"{prefix} {number} ".encode() * (100 + number)
+        for number in range(count)
+    }
+
+
+def some_datablocks(prefix: str, count: int) -> list[dict[str, bytes]]:
+    """Make the files of several datablocks."""
+    return [some_files(f"{prefix}-{number}") for number in range(count)]
+
+
+def download(url: str) -> bytes:
+    """Fetch a link as a scientist does."""
+    answer = httpx2.get(url, timeout=30, trust_env=False)
+    assert answer.status_code == 200, answer.text
+    return answer.content

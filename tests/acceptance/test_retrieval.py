@@ -1,0 +1,246 @@
+"""The flow as SciCat sees it: what it is told, in which order, in each branch of the diagram."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import httpx2
+
+from scicat_retriever.testing.running import TOKEN
+from tests.acceptance.facility import Facility, download, some_datablocks, some_files, tar_of
+
+RETRIEVED = {
+    "retrieveStatusMessage": "datasetRetrieved",
+    "retrievable": True,
+    "retrieveIntegrityCheck": True,
+}
+
+
+def _subset(body: dict[str, object], wanted: dict[str, object]) -> bool:
+    return all(body.get(key) == value for key, value in wanted.items())
+
+
+def test_two_datasets_of_four_datablocks_are_reported_in_the_order_of_the_diagram(facility: Facility) -> None:
+    pids = [facility.new_pid(), facility.new_pid()]
+    contents = {pid: some_datablocks(pid, 4) for pid in pids}
+    archives = {pid: facility.archive(pid, contents[pid]) for pid in pids}
+    before = facility.scicat.dataset(pids[0])["updatedAt"]
+
+    job_id = facility.ask_for(*pids)
+    job = facility.wait_for(job_id)
+
+    told = facility.told(job_id, *pids)
+    assert told[0] == (
+        job_id,
+        {"statusCode": "inProgress", "statusMessage": "The datasets are being retrieved."},
+    )
+    assert told[-1][0] == job_id
+    assert told[-1][1]["statusCode"] == "finishedSuccessful"
+    assert len(told) == 6
+    for pid in pids:
+        of_dataset = [body for subject, body in told if subject == pid]
+        assert of_dataset[0] == {"retrieveStatusMessage": "started"}
+        assert _subset(of_dataset[1], RETRIEVED)
+        assert len(of_dataset) == 2
+        assert facility.lifecycle(pid)["retrieveStatusMessage"] == "datasetRetrieved"
+
+    result = job["jobResultObject"]
+    assert result["errors"] == []
+    assert {(entry["datasetId"], entry["archiveId"]) for entry in result["result"]} == {
+        (pid, archive_id) for pid in pids for archive_id in archives[pid]
+    }
+    for entry in result["result"]:
+        original = (facility.folder.lts / entry["archiveId"]).read_bytes()
+        assert download(entry["url"]) == original
+        assert entry["size"] == len(original)
+        assert entry["files"] == 3
+        assert entry["integrity"] == "verified"
+        assert entry["checksum"].startswith("xxh3-128:")
+        assert datetime.fromisoformat(entry["expires"]) > datetime.now(UTC) + timedelta(days=6)
+    after = facility.scicat.dataset(pids[0])
+    assert (after["updatedBy"], after["updatedAt"] > before) == ("archiveManager", True)
+    assert (job["updatedBy"], job["updatedAt"] > job["createdAt"]) == ("archiveManager", True)
+
+
+def test_a_corrupt_dataset_fails_and_the_other_one_is_delivered(facility: Facility) -> None:
+    good, bad = facility.new_pid(), facility.new_pid()
+    facility.archive(good, some_datablocks(good, 2))
+    archives = facility.archive(bad, some_datablocks(bad, 3))
+    damaged = facility.folder.lts / archives[1]
+    content = bytearray(damaged.read_bytes())
+    content[600] ^= 1
+    damaged.write_bytes(content)
+
+    job_id = facility.ask_for(good, bad)
+    job = facility.wait_for(job_id)
+
+    assert job["statusCode"] == "finishedWithDatasetErrors"
+    result = job["jobResultObject"]
+    assert {entry["datasetId"] for entry in result["result"]} == {good}
+    (error,) = result["errors"]
+    assert (error["datasetId"], error["archiveId"]) == (bad, archives[1])
+    assert (error["code"], error["who"]) == ("checksum_mismatch", "operator")
+    lifecycle = facility.lifecycle(bad)
+    assert lifecycle["retrieveStatusMessage"] == "datasetRetrievalFailed"
+    assert lifecycle["retrieveReturnMessage"]["status"] == "retrievalFailed"
+    assert lifecycle["retrieveReturnMessage"]["code"] == "checksum_mismatch"
+    assert lifecycle["archiveStatusMessage"] == "datasetOnArchiveDisk"
+    assert facility.lifecycle(good)["retrieveStatusMessage"] == "datasetRetrieved"
+    assert facility.files_in_staging(bad) == []
+    for entry in result["result"]:
+        assert download(entry["url"]) == (facility.folder.lts / entry["archiveId"]).read_bytes()
+
+
+def test_the_next_success_clears_an_old_error(facility: Facility) -> None:
+    pid = facility.new_pid()
+    (archive_id,) = facility.archive(pid, [some_files("a")])
+    path = facility.folder.lts / archive_id
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-3000])
+    assert facility.wait_for(facility.ask_for(pid))["statusCode"] == "finishedWithDatasetErrors"
+    assert facility.lifecycle(pid)["retrieveReturnMessage"]["code"] == "archive_incomplete"
+
+    path.write_bytes(whole)
+    assert facility.wait_for(facility.ask_for(pid))["statusCode"] == "finishedSuccessful"
+    lifecycle = facility.lifecycle(pid)
+    assert lifecycle["retrieveStatusMessage"] == "datasetRetrieved"
+    assert not lifecycle.get("retrieveReturnMessage")
+
+
+def test_a_missing_datablock_is_told_with_its_name_and_nothing_is_left_in_staging(facility: Facility) -> None:
+    pid = facility.new_pid()
+    archives = facility.archive(pid, some_datablocks(pid, 4))
+    (facility.folder.lts / archives[2]).unlink()
+
+    job_id = facility.ask_for(pid)
+    job = facility.wait_for(job_id)
+
+    assert job["statusCode"] == "finishedWithDatasetErrors"
+    assert job["jobResultObject"]["result"] == []
+    (error,) = job["jobResultObject"]["errors"]
+    assert (error["code"], error["archiveId"], error["who"]) == ("datablock_missing", archives[2], "operator")
+    assert archives[2] in error["message"]
+    assert facility.lifecycle(pid)["retrieveStatusMessage"] == "datasetRetrievalFailed"
+    assert [
+        body["retrieveStatusMessage"] for subject, body in facility.told(job_id, pid) if subject == pid
+    ] == [
+        "started",
+        "datasetRetrievalFailed",
+    ]
+    assert facility.files_in_staging(pid) == []
+
+
+def test_an_archive_that_appears_late_is_waited_for(facility: Facility) -> None:
+    pid = facility.new_pid()
+    (archive_id,) = facility.archive(pid, [some_files("late")])
+    path = facility.folder.lts / archive_id
+    aside = path.with_suffix(".aside")
+    path.rename(aside)
+
+    job_id = facility.ask_for(pid)
+    assert facility.service is not None
+    waiting = _wait_for_reason(facility, job_id)
+    aside.rename(path)
+    job = facility.wait_for(job_id)
+
+    assert archive_id in waiting
+    assert job["statusCode"] == "finishedSuccessful"
+
+
+def _wait_for_reason(facility: Facility, job_id: str) -> str:
+    assert facility.service is not None
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        for dataset in facility.service.job(job_id)["datasets"]:
+            for block in dataset["datablocks"]:
+                if block.get("waitingFor"):
+                    return str(block["waitingFor"])
+        time.sleep(0.02)
+    raise TimeoutError("no datablock says that it waits")
+
+
+def test_all_of_250_datablocks_are_delivered(facility: Facility) -> None:
+    pid = facility.new_pid()
+    archives = facility.archive(pid, some_datablocks("many", 250))
+
+    job = facility.wait_for(facility.ask_for(pid), 120)
+
+    assert job["statusCode"] == "finishedSuccessful"
+    assert sorted(entry["archiveId"] for entry in job["jobResultObject"]["result"]) == archives
+
+
+def test_the_same_job_posted_twenty_times_at_once_runs_once_and_answers_the_same(facility: Facility) -> None:
+    pid = facility.new_pid()
+    facility.archive(pid, some_datablocks(pid, 2))
+    job_id = facility.ask_for(pid)
+    body = {"id": job_id, "type": "retrieve", "jobParams": {"datasetList": [{"pid": pid, "files": []}]}}
+    start = threading.Barrier(20)
+
+    def post(_: int) -> tuple[int, str]:
+        start.wait()
+        answer = httpx2.post(
+            f"{facility.folder.url}/api/v1/jobs",
+            json=body,
+            headers={"Authorization": f"Bearer {TOKEN}"},
+            timeout=30,
+            trust_env=False,
+        )
+        return answer.status_code, answer.text
+
+    with ThreadPoolExecutor(20) as threads:
+        answers = set(threads.map(post, range(20)))
+    job = facility.wait_for(job_id)
+
+    assert len(answers) == 1
+    assert next(iter(answers))[0] == 201
+    assert job["statusCode"] == "finishedSuccessful"
+    assert len(facility.told(job_id, pid)) == 4
+
+
+def test_a_v3_job_is_retrieved(facility: Facility) -> None:
+    pid = facility.new_pid()
+    facility.archive(pid, [some_files("v3")])
+    job = facility.wait_for(facility.ask_for(pid, version="v3"))
+    assert job["statusCode"] == "finishedSuccessful"
+
+
+def test_two_jobs_for_one_dataset_both_get_links(facility: Facility) -> None:
+    pid = facility.new_pid()
+    facility.archive(pid, some_datablocks(pid, 3))
+    job_ids = [facility.ask_for(pid), facility.ask_for(pid)]
+    for job_id in job_ids:
+        job = facility.wait_for(job_id)
+        assert job["statusCode"] == "finishedSuccessful"
+        assert len(job["jobResultObject"]["result"]) == 3
+
+
+def test_a_dataset_without_datablocks_is_an_error(facility: Facility) -> None:
+    pid = facility.new_pid()
+    facility.archive(pid, [])
+    job = facility.wait_for(facility.ask_for(pid))
+    assert job["statusCode"] == "finishedWithDatasetErrors"
+    (error,) = job["jobResultObject"]["errors"]
+    assert error["code"] == "datablocks_missing"
+
+
+def test_a_dataset_that_declares_more_files_than_its_datablocks_hold_is_an_error(facility: Facility) -> None:
+    pid = facility.new_pid()
+    facility.archive(pid, [some_files("few")])
+    facility.scicat.store.datasets[pid]["numberOfFilesArchived"] = 99
+    job = facility.wait_for(facility.ask_for(pid))
+    assert [error["code"] for error in job["jobResultObject"]["errors"]] == ["datablocks_missing"]
+
+
+def test_an_extra_file_in_the_archive_is_refused(facility: Facility) -> None:
+    pid = facility.new_pid()
+    content = some_files("extra")
+    facility.scicat.add_dataset(pid)
+    entry = facility.datablock(pid, 0, content)
+    path = facility.folder.lts / str(entry["archiveId"])
+    path.write_bytes(tar_of({**content, "extra/stranger.dat": b"who put this here"}))
+    facility.scicat.add_datablocks(pid, [{**entry, "packedSize": path.stat().st_size}])
+    job = facility.wait_for(facility.ask_for(pid))
+    assert [error["code"] for error in job["jobResultObject"]["errors"]] == ["member_unexpected"]
