@@ -1,0 +1,114 @@
+"""API and workers apart, against a Temporal and a PostgreSQL that were there before: as on many machines."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from scicat_retriever.testing.running import RunningService, free_port
+from scicat_retriever.workflow.engine import own_engine_command
+from tests.acceptance.facility import QUICK, Facility, download, some_datablocks
+from tests.integration.postgres import PostgresUnavailable, running_postgres
+
+SECRET = "a secret that all processes share, long enough"
+
+
+@pytest.fixture(scope="module")
+def postgres_url() -> Iterator[str]:
+    try:
+        with running_postgres() as server:
+            yield server.make_database("retriever")
+    except PostgresUnavailable as error:
+        pytest.skip(str(error))
+
+
+@contextmanager
+def _process(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=os.environ
+        )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        process.wait(60)
+
+
+def _wait_for_api(facility: Facility) -> None:
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        try:
+            if httpx2.get(f"{facility.folder.url}/api/v1/health", trust_env=False).is_success:
+                return
+        except httpx2.TransportError:
+            time.sleep(0.05)
+    raise TimeoutError(f"the API does not answer:\n{facility.folder.log.read_text()[-2000:]}")
+
+
+def test_apart_on_postgresql_a_lost_worker_is_made_up_for_by_another(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    engine_port = free_port()
+    settings = {
+        **QUICK,
+        "engine": {"address": f"127.0.0.1:{engine_port}"},
+        "ledger": {"url": postgres_url},
+        "links": {"secret": SECRET},
+    }
+    (tmp_path / "engine").mkdir()
+    with ExitStack() as stack:
+        facility = stack.enter_context(Facility.open(tmp_path, settings))
+        config = str(facility.folder.write_settings())
+        facility.service = RunningService(facility.folder)
+        program = [sys.executable, "-m", "scicat_retriever"]
+        engine = own_engine_command(tmp_path / "engine", engine_port, None)
+        stack.enter_context(_process(engine, tmp_path / "engine.log"))
+        stack.enter_context(_process([*program, "api", "--config", config], facility.folder.log))
+        _wait_for_api(facility)
+        lost = stack.enter_context(_process([*program, "worker", "--config", config], facility.folder.log))
+        pids = [facility.new_pid(), facility.new_pid()]
+        for pid in pids:
+            facility.archive(pid, some_datablocks(pid, 10))
+
+        job_id = facility.ask_for(*pids)
+        facility.scicat.log.wait_for(1, method="PATCH", path_contains="datasetlifecycle", deadline_seconds=60)
+        lost.kill()
+        stack.enter_context(_process([*program, "worker", "--config", config], facility.folder.log))
+        job = facility.wait_for(job_id, 150)
+
+        assert job["statusCode"] == "finishedSuccessful"
+        entries = job["jobResultObject"]["result"]
+        assert len(entries) == 20
+        assert download(entries[0]["url"]) == (facility.folder.lts / entries[0]["archiveId"]).read_bytes()
+
+
+@pytest.mark.parametrize("command", ["api", "worker"])
+def test_apart_without_a_shared_secret_for_links_the_start_is_refused(tmp_path: Path, command: str) -> None:
+    settings = {"engine": {"address": "127.0.0.1:9"}}
+    with Facility.open(tmp_path, settings) as facility:
+        started = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "scicat_retriever",
+                command,
+                "--config",
+                str(facility.folder.write_settings()),
+            ],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert started.returncode == 2
+    assert "links.secret is missing" in started.stderr
