@@ -122,13 +122,13 @@ async def _run_parts(
     if address is None:
         port = settings.engine.port or _free_port()
         address = f"127.0.0.1:{port}"
-        engine = Part("engine", own_engine_command(settings.data.absolute(), port, settings.engine.ui_port))
+        engine = Part("engine", own_engine_command(settings.data.resolve(), port, settings.engine.ui_port))
     environment = {
         f"{ENVIRONMENT_PREFIX}ENGINE__ADDRESS": address,
-        f"{ENVIRONMENT_PREFIX}DATA": str(settings.data.absolute()),
+        f"{ENVIRONMENT_PREFIX}DATA": str(settings.data.resolve()),
     }
     if config is not None:
-        environment[CONFIG_VARIABLE] = str(config.absolute())
+        environment[CONFIG_VARIABLE] = str(config)
     program = [sys.executable, "-m", "scicat_retriever"]
     api = Part("api", [*program, "api"], environment)
     worker = Part("worker", [*program, "worker"], environment)

@@ -24,7 +24,9 @@ from scicat_retriever.pipeline import intake, plan, publish, recall, report, tra
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.ports.ledger import DatablockRecord
 from scicat_retriever.workflow.failures import INTERNAL_ATTEMPTS, engine_error, pause_before
-from scicat_retriever.workflow.tasks import BlockTask, DatasetOutcome, Page
+from scicat_retriever.workflow.heart import Heart, remember
+from scicat_retriever.workflow.subscriptions import Subscriptions
+from scicat_retriever.workflow.tasks import BlockTask, DatasetOutcome, DatasetTask, Page
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -54,7 +56,8 @@ def step(body: Callable[Concatenate[Activities, P], R]) -> Callable[Concatenate[
     @functools.wraps(body)
     def run(self: Activities, /, *args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            return body(self, *args, **kwargs)
+            with self.heart.beating(tuple(activity.info().heartbeat_details)):
+                return body(self, *args, **kwargs)
         except (ApplicationError, CancelledError):
             raise
         except RetrieverError as error:
@@ -73,11 +76,14 @@ class Activities:
     Args:
         tools: The ports and policies.
         pace: How repetitions are spaced.
+        subscriptions: Reaches the flows of datasets.
     """
 
-    def __init__(self, tools: Toolbox, pace: Pace) -> None:
+    def __init__(self, tools: Toolbox, pace: Pace, subscriptions: Subscriptions) -> None:
         self._tools = tools
         self._pace = pace
+        self._subscriptions = subscriptions
+        self.heart = Heart()
 
     def engine_error(self, error: RetrieverError, *, give_up: bool = False) -> ApplicationError:
         """Turn an error into one that the engine repeats after a pause, or does not repeat."""
@@ -102,6 +108,15 @@ class Activities:
     @step
     def datasets_to_retrieve(self, job_id: JobId, page: Page) -> list[DatasetPid]:
         return [each.pid for each in self._tools.ledger.job_datasets(job_id, page.after, page.limit)]
+
+    @step
+    def subscribe(self, job_id: JobId, job_flow: str, task: DatasetTask) -> None:
+        self._tools.ledger.move_job_dataset(job_id, task.pid, DatasetState.STARTED)
+        self._subscriptions.join(job_flow, task)
+
+    @step
+    def unsubscribe(self, job_flow: str, pid: DatasetPid) -> None:
+        self._subscriptions.leave(job_flow, pid)
 
     @step
     def note_outcome(self, job_id: JobId, outcome: DatasetOutcome) -> None:
@@ -156,19 +171,15 @@ class Activities:
         def progress(bytes_done: int) -> None:
             self._tools.ledger.note_progress(record.key, bytes_done)
 
-        def cancelled() -> bool:
-            activity.heartbeat(failed_before)
-            return activity.is_cancelled()
-
         try:
             recalled = recall.recall(record, self._tools)
-            transfer.copy(recalled, record, self._tools, progress=progress, cancelled=cancelled)
+            transfer.copy(recalled, record, self._tools, progress=progress, cancelled=activity.is_cancelled)
         except errors.JobCancelled as error:
             raise self._stopped() from error
         except RetrieverError as error:
             if not isinstance(error, _NOT_COUNTED):
                 failed_before += 1
-            activity.heartbeat(failed_before)
+            remember(failed_before)
             raise self.engine_error(error, give_up=failed_before >= attempts) from error
 
     def _stopped(self) -> Exception:
@@ -182,7 +193,6 @@ class Activities:
     def verify_datablocks(self, pid: DatasetPid, page: Page) -> list[Failure]:
         failures = []
         for record in self._tools.ledger.datablocks(pid, page.after, page.limit):
-            activity.heartbeat()
             try:
                 publish.verify_and_stage(record, self._tools)
             except (errors.IntegrityError, errors.StagedFileMissing) as error:

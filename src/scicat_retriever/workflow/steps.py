@@ -26,8 +26,8 @@ SHORT = 120.0
 """Seconds that one attempt of a step may take that only asks the ledger, SciCat or the store."""
 LEDGER_TIMEOUT = 14 * 86400.0
 """Seconds that a step is tried again whose only obstacle can be our own database."""
-HEARTBEAT = 60.0
-"""Seconds of silence after which a long step's worker is taken for dead."""
+HEARTBEAT = timedelta(seconds=5)
+"""Silence after which a step's worker is taken for dead, and the step is given to another."""
 
 
 async def report_job_started(task: JobTask) -> None:
@@ -106,7 +106,7 @@ async def copy_datablock(task: DatasetTask, block: BlockTask) -> None:
         args=[block, task.limits.transfer_attempts],
         task_queue=task.limits.queue + COPY_QUEUE,
         start_to_close_timeout=timedelta(seconds=task.limits.transfer_timeout),
-        heartbeat_timeout=timedelta(seconds=HEARTBEAT),
+        heartbeat_timeout=HEARTBEAT,
         cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
         retry_policy=_retries(task),
     )
@@ -120,7 +120,7 @@ async def verify_datablocks(task: DatasetTask, page: Page) -> list[Failure]:
         result_type=list[Failure],
         task_queue=task.limits.queue + VERIFY_QUEUE,
         start_to_close_timeout=timedelta(seconds=task.limits.transfer_timeout),
-        heartbeat_timeout=timedelta(seconds=HEARTBEAT),
+        heartbeat_timeout=HEARTBEAT,
         cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
         retry_policy=_retries(task),
     )
@@ -157,6 +157,7 @@ async def _report(name: str, args: list[object], task: JobTask | DatasetTask, re
         args=args,
         result_type=result,
         start_to_close_timeout=timedelta(seconds=SHORT),
+        heartbeat_timeout=HEARTBEAT,
         schedule_to_close_timeout=timedelta(seconds=task.limits.report_timeout),
         retry_policy=_retries(task),
     )
@@ -174,7 +175,7 @@ async def _read(
         args=args,
         result_type=int,
         start_to_close_timeout=timedelta(seconds=attempt_timeout),
-        heartbeat_timeout=timedelta(seconds=HEARTBEAT),
+        heartbeat_timeout=HEARTBEAT,
         schedule_to_close_timeout=timedelta(seconds=task.limits.catalogue_timeout),
         retry_policy=policy,
     )
@@ -186,6 +187,7 @@ async def _wait(name: str, block: BlockTask, task: DatasetTask, patience: float)
         name,
         args=[block, task.limits.appear_timeout],
         start_to_close_timeout=timedelta(seconds=SHORT),
+        heartbeat_timeout=HEARTBEAT,
         schedule_to_close_timeout=timedelta(seconds=patience),
         cancellation_type=ActivityCancellationType.TRY_CANCEL,
         retry_policy=_retries(task),
@@ -198,6 +200,7 @@ async def _ledger(name: str, args: list[object], task: JobTask | DatasetTask, re
         args=args,
         result_type=result,
         start_to_close_timeout=timedelta(seconds=SHORT),
+        heartbeat_timeout=HEARTBEAT,
         schedule_to_close_timeout=timedelta(seconds=LEDGER_TIMEOUT),
         retry_policy=_retries(task),
     )

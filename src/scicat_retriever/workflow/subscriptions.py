@@ -3,59 +3,69 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
+from datetime import timedelta
+from typing import Any
 
-import structlog
-from temporalio import activity
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.service import RPCError, RPCStatusCode
 
-from scicat_retriever.domain.ids import DatasetPid, JobId
-from scicat_retriever.domain.states import DatasetState
+from scicat_retriever.domain.errors import EngineUnavailable
+from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.pipeline.intake import dataset_flow
-from scicat_retriever.ports.ledger import Ledger
 from scicat_retriever.workflow.retrieve_dataset import RetrieveDataset
 from scicat_retriever.workflow.tasks import DatasetTask
 
-log = structlog.get_logger(__name__)
+RPC_TIMEOUT = timedelta(seconds=20)
 
 
 class Subscriptions:
-    """The steps that speak to other flows. Failures of the engine are repeated by the engine.
+    """Starts, joins and leaves dataset flows; called from the threads of steps.
 
     Args:
         client: The engine.
-        ledger: The ledger.
+        loop: The event loop that the client lives in.
         queue: The task queue of flows.
     """
 
-    def __init__(self, client: Client, ledger: Ledger, queue: str) -> None:
+    def __init__(self, client: Client, loop: asyncio.AbstractEventLoop, queue: str) -> None:
         self._client = client
-        self._ledger = ledger
+        self._loop = loop
         self._queue = queue
 
-    @activity.defn
-    async def subscribe(self, job_id: JobId, job_flow: str, task: DatasetTask) -> None:
-        """Start the dataset's flow, or join the one that runs; either way it will tell the job's flow the outcome."""
-        await asyncio.to_thread(self._ledger.move_job_dataset, job_id, task.pid, DatasetState.STARTED)
-        await self._client.start_workflow(
-            RetrieveDataset.run,
-            task,
-            id=dataset_flow(task.pid),
-            task_queue=self._queue,
-            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            start_signal="subscribe",
-            start_signal_args=[job_flow],
+    def join(self, job_flow: str, task: DatasetTask) -> None:
+        """Start the dataset's flow, or join the one that runs; either way it will tell the job's flow the outcome.
+
+        Raises:
+            EngineUnavailable: The engine does not answer.
+        """
+        self._wait_for(
+            self._client.start_workflow(
+                RetrieveDataset.run,
+                task,
+                id=dataset_flow(task.pid),
+                task_queue=self._queue,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                start_signal="subscribe",
+                start_signal_args=[job_flow],
+                rpc_timeout=RPC_TIMEOUT,
+            )
         )
 
-    @activity.defn
-    async def unsubscribe(self, job_flow: str, pid: DatasetPid) -> None:
-        """Take a job's wish back; a flow that has ended is no matter."""
+    def leave(self, job_flow: str, pid: DatasetPid) -> None:
+        """Take a job's wish back; a flow that has ended is no matter.
+
+        Raises:
+            EngineUnavailable: The engine does not answer.
+        """
         handle = self._client.get_workflow_handle(dataset_flow(pid))
+        self._wait_for(handle.signal(RetrieveDataset.unsubscribe, job_flow, rpc_timeout=RPC_TIMEOUT))
+
+    def _wait_for(self, call: Coroutine[Any, Any, object]) -> None:
         try:
-            await handle.signal(RetrieveDataset.unsubscribe, job_flow)
+            asyncio.run_coroutine_threadsafe(call, self._loop).result()
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
-                raise
-            log.info("the dataset's flow has ended already", pid=pid)
+                raise EngineUnavailable(f"the workflow engine does not answer: {error.message}") from error

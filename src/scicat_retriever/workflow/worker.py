@@ -40,8 +40,8 @@ async def run_worker(
         read_slots: Archives read from the long-term store at once.
         verification_slots: Datasets verified at once.
     """
-    steps = Activities(tools, pace)
-    subscriptions = Subscriptions(client, tools.ledger, queue)
+    subscriptions = Subscriptions(client, asyncio.get_running_loop(), queue)
+    steps = Activities(tools, pace, subscriptions)
     short: list[Callable[..., Any]] = [
         steps.report_job_started,
         steps.open_job,
@@ -58,8 +58,8 @@ async def run_worker(
         steps.discard_dataset,
         steps.report_dataset_failed,
         steps.sweep_expired,
-        subscriptions.subscribe,
-        subscriptions.unsubscribe,
+        steps.subscribe,
+        steps.unsubscribe,
     ]
     async with AsyncExitStack() as stack:
         for name, activities, slots in (
@@ -92,6 +92,8 @@ def _worker(
         workflows=[RetrieveJob, RetrieveDataset, schedules.SweepStaging] if flows else [],
         activity_executor=threads,
         max_concurrent_activities=slots,
+        # A flow whose worker died is taken over by another after this time.
+        sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
         graceful_shutdown_timeout=timedelta(seconds=DRAIN_SECONDS),
         workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
     )

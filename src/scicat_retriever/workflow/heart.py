@@ -1,0 +1,80 @@
+"""Heartbeats of running steps, so that the engine notices within seconds that a worker died.
+
+A step blocks in its thread for as long as it needs; one thread of the worker speaks for all of them.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from temporalio import activity
+
+INTERVAL = 1.0
+"""Seconds between heartbeats; steps shorter than that send none."""
+
+
+@dataclass(eq=False)
+class Pulse:
+    """The heartbeats of one running step.
+
+    Attributes:
+        details: What the engine keeps for the next attempt, should this one be lost.
+    """
+
+    details: tuple[object, ...] = ()
+    _context: contextvars.Context = field(default_factory=contextvars.copy_context)
+    _due: float = field(default_factory=lambda: time.monotonic() + INTERVAL)
+
+    def beat(self, now: float) -> None:
+        """Send a heartbeat if one is due."""
+        if now >= self._due:
+            self._due = now + INTERVAL
+            self._context.run(activity.heartbeat, *self.details)
+
+
+_current: contextvars.ContextVar[Pulse] = contextvars.ContextVar("pulse")
+
+
+def remember(*details: object) -> None:
+    """Have the engine keep `details` of the running step for its next attempt, from the next moment on."""
+    _current.get().details = details
+    activity.heartbeat(*details)
+
+
+class Heart:
+    """Beats for all running steps of a worker, in a daemon thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pulses: set[Pulse] = set()
+        threading.Thread(target=self._run, name="heart", daemon=True).start()
+
+    @contextmanager
+    def beating(self, details: tuple[object, ...]) -> Iterator[Pulse]:
+        """Beat for the step that the caller runs, for as long as the context lasts.
+
+        Args:
+            details: What the engine kept of the attempt before; handed on until the step changes it.
+        """
+        pulse = Pulse(details)
+        _current.set(pulse)
+        with self._lock:
+            self._pulses.add(pulse)
+        try:
+            yield pulse
+        finally:
+            # Under the lock, so that no beat comes after the step has ended.
+            with self._lock:
+                self._pulses.discard(pulse)
+
+    def _run(self) -> None:
+        pause = threading.Event()
+        while not pause.wait(INTERVAL / 4):
+            with self._lock:
+                for pulse in self._pulses:
+                    pulse.beat(time.monotonic())
