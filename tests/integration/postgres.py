@@ -11,10 +11,12 @@ import pwd
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -78,15 +80,46 @@ def running_postgres() -> Iterator[Postgres]:
         data = home / "data"
         initdb: Command = [programs / "initdb", "-D", data, "-U", "postgres", "-E", "UTF8", "--locale=C"]
         _run([*initdb, "-A", "trust", "--no-sync"], user)
-        options = " ".join(f"-c {name}='{value}'" for name, value in _SETTINGS.items())
-        control: Command = [programs / "pg_ctl", "-D", data, "-w", "-t", str(_START_SECONDS)]
-        _run([*control, "-l", home / "log", "-o", f"{options} -k {home}", "start"], user)
-        try:
+        with _serving(programs, data, home, user):
             yield Postgres(home)
-        finally:
-            _run([*control, "-m", "immediate", "stop"], user)
     finally:
         shutil.rmtree(home, ignore_errors=True)
+
+
+@contextmanager
+def _serving(programs: Path, data: Path, home: Path, user: str | None) -> Iterator[None]:
+    """Run the server until the end of the block, or until this process is gone, however it went."""
+    settings = [f"--{name}={value}" for name, value in _SETTINGS.items()]
+    server: Command = [programs / "postgres", "-D", data, "-k", home, *settings]
+    # The shell waits for its standard input to be closed, which the end of this process does too.
+    guard = '"$@" </dev/null & server=$!; read -r _; kill -QUIT $server; wait $server'
+    with (home / "log").open("wb") as log:
+        running = subprocess.Popen(
+            ["sh", "-c", guard, "sh", *server],
+            cwd="/",
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            **_as_user(user),
+        )
+    try:
+        _wait_until_ready(home)
+        yield
+    finally:
+        running.communicate()
+
+
+def _wait_until_ready(home: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            psycopg.connect(host=str(home), user="postgres", dbname="postgres").close()
+            return
+        except psycopg.OperationalError:
+            if time.monotonic() > deadline:
+                words = (home / "log").read_text(errors="replace").strip()
+                raise PostgresUnavailable(f"PostgreSQL does not start here: {words}") from None
+            time.sleep(0.05)
 
 
 def _unprivileged(home: Path) -> str | None:
@@ -113,24 +146,25 @@ def _programs(home: Path, user: str | None) -> Path:
 
 
 def _run(command: Command, user: str | None) -> None:
-    """Run one of PostgreSQL's programs; its output goes to a file, since the server would hold a pipe open."""
-    with tempfile.TemporaryFile() as output:
-        try:
-            done = subprocess.run(
-                command,
-                check=False,
-                user=user,
-                group=None if user is None else pwd.getpwnam(user).pw_gid,
-                extra_groups=None if user is None else [],
-                cwd="/",
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                timeout=2 * _START_SECONDS,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise PostgresUnavailable(f"PostgreSQL does not run here: {error}") from error
-        if done.returncode != 0:
-            output.seek(0)
-            words = output.read().decode(errors="replace").strip()
-            raise PostgresUnavailable(f"PostgreSQL does not run here: {words}")
+    """Run one of PostgreSQL's programs to its end."""
+    try:
+        done = subprocess.run(
+            command,
+            check=False,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_START_SECONDS,
+            **_as_user(user),
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise PostgresUnavailable(f"PostgreSQL does not run here: {error}") from error
+    if done.returncode != 0:
+        words = done.stderr.decode(errors="replace").strip()
+        raise PostgresUnavailable(f"PostgreSQL does not run here: {words}")
+
+
+def _as_user(user: str | None) -> dict[str, Any]:
+    if user is None:
+        return {}
+    return {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}

@@ -55,8 +55,9 @@ class Database:
     """
 
     def __init__(self, url: str, *, check_references: bool = True) -> None:
-        self._url = ledger_url(url)
-        self._engine = _engine(self._url, check_references=check_references)
+        parsed = ledger_url(url)
+        self._password = parsed.password or str(parsed.query.get("password", ""))
+        self._engine = _engine(parsed, check_references=check_references)
         self._writer = self._engine.execution_options(writes=True)
         self._turn = threading.Lock()
 
@@ -72,7 +73,7 @@ class Database:
         Raises:
             LedgerUnavailable: The database does not answer or refuses.
         """
-        with named_refusals(self._url.password), self._engine.connect() as connection:
+        with named_refusals(self._password), self._engine.connect() as connection:
             yield connection
 
     @contextmanager
@@ -84,7 +85,7 @@ class Database:
         Raises:
             LedgerUnavailable: The database does not answer or refuses.
         """
-        with named_refusals(self._url.password), self._own_turn(), self._writer.begin() as connection:
+        with named_refusals(self._password), self._own_turn(), self._writer.begin() as connection:
             yield connection
 
     def lock(self, connection: Connection, *names: str) -> None:
@@ -104,7 +105,7 @@ class Database:
         if not self.is_sqlite:
             return
         deadline = time.monotonic() + WAIT_SECONDS
-        with named_refusals(self._url.password), closing(self._engine.raw_connection()) as raw:
+        with named_refusals(self._password), closing(self._engine.raw_connection()) as raw:
             while True:
                 try:
                     raw.cursor().execute("PRAGMA journal_mode = WAL")

@@ -44,7 +44,7 @@ _PASSWORD_IN_URL = re.compile(r"(://[^:/@\s]*:)[^@\s]+@")
 
 
 @contextmanager
-def named_refusals(password: str | None) -> Iterator[None]:
+def named_refusals(password: str) -> Iterator[None]:
     """Turn what the database refuses within into `LedgerUnavailable`; the password never shows in it."""
     try:
         yield
@@ -59,7 +59,7 @@ def named_refusals(password: str | None) -> Iterator[None]:
         raise LedgerUnavailable(refusal(error, password)) from None
 
 
-def refusal(error: BaseException | None, password: str | None) -> str:
+def refusal(error: BaseException | None, password: str) -> str:
     """Say in a sentence or two what the database refused and what to do.
 
     Args:

@@ -83,7 +83,7 @@ class DatablockRecord:
         bytes_total: Bytes to copy: the store's word where known, else the catalogue's `packedSize`.
         reason: What it waits for, in words, where it waits.
         integrity: What was compared, once staged.
-        archive_checksum: `xxh3_128:<hex>` of the archive, once copied.
+        archive_checksum: `xxh3-128:<hex>` of the archive, once copied.
         keep_until: Until when the staged file is kept (UTC), once staged.
         run: The flow run that is working, or last worked, on it.
     """

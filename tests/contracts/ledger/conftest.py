@@ -3,48 +3,20 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
 
 from scicat_retriever.ledger.connection import Database
-from scicat_retriever.ledger.schema import metadata, transitions
+from scicat_retriever.ledger.schema import metadata
 from scicat_retriever.ledger.sql import SqlLedger
 from scicat_retriever.ledger.upgrade import upgrade
 from scicat_retriever.ports.ledger import Ledger
+from tests.contracts.ledger.rig import Rig, book_of
 from tests.contracts.ledger.samples import HandClock
-from tests.fakes.ledger import InMemoryLedger, Transition
+from tests.fakes.ledger import InMemoryLedger
 from tests.integration.postgres import Postgres, PostgresUnavailable, running_postgres
-
-
-@dataclass
-class Rig:
-    """A ledger under test and how to look into its book."""
-
-    ledger: Ledger
-    clock: HandClock
-    transitions: Callable[[], list[Transition]]
-
-
-def book_of(ledger: SqlLedger) -> list[Transition]:
-    """The rows of the transitions table, oldest first."""
-    c = transitions.c
-    subjects = {"job": [c.job_id], "dataset": [c.job_id, c.pid], "datablock": [c.pid, c.datablock]}
-    with ledger._database.reading() as connection:
-        rows = connection.execute(select(transitions).order_by(c.number)).all()
-    return [
-        Transition(
-            row.at,
-            ("",) * (row.kind == "datablock") + tuple(row._mapping[name] for name in subjects[row.kind]),
-            row.old,
-            row.new,
-            row.reason,
-        )
-        for row in rows
-    ]
 
 
 @pytest.fixture(scope="session")

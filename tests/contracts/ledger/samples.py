@@ -77,7 +77,7 @@ def entries(count: int, pid: DatasetPid = P) -> list[CataloguedDatablock]:
 
 def copied(of: DatablockKey, size: int = 1024, seal: str = "seal") -> Copied:
     recalled = Recalled(of, ArchiveId(f"archive of {of.id}"), size)
-    return Copied(recalled, size, "xxh3_128:" + "ab" * 16, seal, 2)
+    return Copied(recalled, size, "xxh3-128:" + "ab" * 16, seal, 2)
 
 
 def staged(of: Copied, integrity: Integrity = Integrity.VERIFIED) -> Staged:

@@ -7,7 +7,6 @@ from pathlib import Path
 from scicat_retriever.domain.states import DatablockState, DatasetState
 from scicat_retriever.ledger.sql import SqlLedger
 from scicat_retriever.ports.ledger import FlowName, JobDatasetRecord, Ledger
-from tests.contracts.ledger.conftest import Rig
 from tests.contracts.ledger.other_process import (
     add_the_same_job,
     in_processes,
@@ -16,6 +15,7 @@ from tests.contracts.ledger.other_process import (
     open_new_ledger_and_add_job,
     reserve_each,
 )
+from tests.contracts.ledger.rig import Rig
 from tests.contracts.ledger.samples import (
     HOUR,
     JOB,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
+import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -13,10 +16,11 @@ from sqlalchemy import event, text
 from scicat_retriever.domain.errors import LedgerUnavailable
 from scicat_retriever.domain.states import DatablockState, JobState
 from scicat_retriever.ledger.connection import Database, ledger_url
+from scicat_retriever.ledger.refusals import refusal
 from scicat_retriever.ledger.schema import metadata
 from scicat_retriever.ledger.sql import SqlLedger, open_ledger
 from scicat_retriever.ledger.upgrade import upgrade
-from tests.contracts.ledger.conftest import book_of
+from tests.contracts.ledger.rig import book_of
 from tests.contracts.ledger.samples import (
     FLOW,
     HOUR,
@@ -79,6 +83,22 @@ def test_upgrading_twice_changes_nothing(url: str, sql_ledger: SqlLedger) -> Non
     assert sql_ledger.job(JOB) is not None
 
 
+def test_upgrading_waits_for_others_that_are_in_the_file(tmp_path: Path, clock: HandClock) -> None:
+    file = tmp_path / "new.db"
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with ThreadPoolExecutor(1) as pool:
+        upgrading = pool.submit(upgrade, f"sqlite:///{file}")
+        done, _ = wait([upgrading], timeout=0.3)
+        other.execute("COMMIT")
+        assert not done
+        upgrading.result(timeout=20)
+    other.close()
+    ledger = SqlLedger(f"sqlite:///{file}", clock)
+    assert ledger.job(JOB) is None
+    ledger.close()
+
+
 def test_a_ledger_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'newer.db'}"
     upgrade(url)
@@ -139,6 +159,20 @@ def test_a_server_that_cannot_be_reached_is_said_without_the_password(clock: Han
         upgrade(url)
     assert SECRET not in _all_words(refused.value)
     assert SECRET not in repr(SqlLedger(url, clock))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [f"refused: postgresql://ada:{SECRET}@host/ledger", f"invalid option password={SECRET}"],
+)
+def test_a_driver_that_repeats_the_password_is_not_quoted_with_it(words: str) -> None:
+    assert SECRET not in refusal(psycopg.OperationalError(words), SECRET)
+
+
+def test_a_password_in_the_query_of_the_url_is_not_shown_either(clock: HandClock) -> None:
+    with pytest.raises(LedgerUnavailable) as refused:
+        SqlLedger(f"postgresql:///ledger?host=/nowhere&password={SECRET}&sslmode={SECRET}", clock).job(JOB)
+    assert SECRET not in _all_words(refused.value)
 
 
 def test_a_database_that_is_not_there_is_said(postgres: Postgres, clock: HandClock) -> None:

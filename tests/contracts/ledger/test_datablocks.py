@@ -11,7 +11,7 @@ from scicat_retriever.domain.errors import TransitionIllegal
 from scicat_retriever.domain.evidence import Integrity
 from scicat_retriever.domain.states import LEGAL_DATABLOCK, DatablockState
 from scicat_retriever.ports.ledger import DatablockRecord, Ledger
-from tests.contracts.ledger.conftest import Rig
+from tests.contracts.ledger.rig import Rig
 from tests.contracts.ledger.samples import (
     HOUR,
     ODD,

@@ -11,7 +11,7 @@ from scicat_retriever.domain.errors import JobNotFound, TransitionIllegal
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState, JobState
 from scicat_retriever.ports.ledger import FlowName, JobDatasetRecord, JobRecord, Ledger
-from tests.contracts.ledger.conftest import Rig
+from tests.contracts.ledger.rig import Rig
 from tests.contracts.ledger.samples import FAILURE, FLOW, HOUR, JOB, ODD, START, P, Q, job
 
 

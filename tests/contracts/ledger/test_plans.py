@@ -10,7 +10,7 @@ from scicat_retriever.domain.dataset import CataloguedDatablock, FileEntry
 from scicat_retriever.domain.errors import CatalogueEntryInvalid, CatalogueUnavailable
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.ports.ledger import DatablockRecord, DatasetProgress, Ledger, Plan
-from tests.contracts.ledger.conftest import Rig
+from tests.contracts.ledger.rig import Rig
 from tests.contracts.ledger.samples import (
     FLOW,
     HOUR,

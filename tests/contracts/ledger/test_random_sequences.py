@@ -17,7 +17,7 @@ from scicat_retriever.domain.evidence import DatablockKey, Integrity
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState
 from scicat_retriever.ledger.sql import SqlLedger
 from scicat_retriever.ports.ledger import Ledger
-from tests.contracts.ledger.conftest import book_of
+from tests.contracts.ledger.rig import book_of
 from tests.contracts.ledger.samples import (
     FAILURE,
     FLOW,
