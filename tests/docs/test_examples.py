@@ -1,0 +1,214 @@
+"""The documentation's examples are run: what a page shows is what the code takes."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import BaseModel
+from pytest_socket import disable_socket
+from typer.testing import CliRunner
+
+from scicat_retriever.catalogue.wire import parse_job
+from scicat_retriever.cli import app
+from scicat_retriever.domain.errors import concrete_errors
+from scicat_retriever.http_api.app import create_app
+from scicat_retriever.settings import Settings, load_settings
+from tests.docs.pages import ROOT, Block, anchors, blocks, code_words, links, table_column
+
+SOURCE = ROOT / "src" / "scicat_retriever"
+SHELL = ("console", "sh")
+TOKEN = "a-token-of-the-operator"
+RECORDED_JOB = ROOT / "tests/contracts/scicat/transcripts/05d-recommended-config.json"
+NEEDED: dict[str, dict[str, Any]] = {
+    "api": {"tokens": ["a-token-for-the-tests"]},
+    "catalogue": {
+        "url": "https://scicat.example.org",
+        "username": "archiveManager",
+        "password": "its-password",
+    },
+    "lts": {"root": "/archive"},
+    "staging": {"root": "/staging/retriever"},
+}
+"""What a settings file cannot do without; a page that shows one section leaves the others out."""
+
+
+@pytest.fixture(autouse=True)
+def _closed_sockets() -> None:
+    disable_socket(allow_unix_socket=True)
+
+
+def command_lines() -> Iterator[tuple[str, list[str]]]:
+    """Give each `retriever ...` of the blocks of shell and of units, from the subcommand on."""
+    for block in blocks(*SHELL, "ini"):
+        for match in re.finditer(r"^(?:ExecStart=)?(?:[^ =]*/)?retriever (.+)$", block.text, re.MULTILINE):
+            yield block.place, shlex.split(match[1], comments=True)
+
+
+def inline_commands() -> Iterator[tuple[str, list[str]]]:
+    """Give each `retriever ...` that stands in a sentence."""
+    for place, code in code_words():
+        if re.fullmatch(r"retriever( [a-z-]+)+", code):
+            yield place, code.split()[1:]
+
+
+@pytest.mark.parametrize("block", [*blocks("toml")], ids=str)
+def test_a_settings_file_on_a_page_is_accepted(
+    block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = tomllib.loads(block.text)
+    if "tokens" not in shown.get("api", {}):
+        monkeypatch.setenv("RETRIEVER_API__TOKENS", json.dumps(NEEDED["api"]["tokens"]))
+    if not {"password", "token"} & shown.get("catalogue", NEEDED["catalogue"]).keys():
+        monkeypatch.setenv("RETRIEVER_CATALOGUE__PASSWORD", "its-password")
+    file = tmp_path / "retriever.toml"
+    file.write_text(block.text, encoding="utf-8")
+    missing = {section: keys for section, keys in NEEDED.items() if section not in shown}
+    settings = load_settings(file, **missing).model_dump(mode="json")
+    for section in shown.keys() - {"data"}:
+        for key, value in shown[section].items():
+            in_effect = str(settings[section][key])
+            assert "**" in in_effect or in_effect.rstrip("/") == str(value), f"{section}.{key}"
+
+
+@pytest.mark.parametrize(("place", "words"), [*command_lines(), *inline_commands()])
+def test_a_command_on_a_page_exists(place: str, words: list[str]) -> None:
+    name, *rest = words
+    help_page = CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": "200", "NO_COLOR": "1"})
+    assert help_page.exit_code == 0, f"{place}: there is no `retriever {name}`"
+    known = set(re.findall(r"--[a-z-]+", help_page.output))
+    assert {word for word in rest if word.startswith("-")} <= known, place
+
+
+def test_the_table_of_commands_lists_them_all() -> None:
+    listed = {
+        cell.strip("`").split()[1] for _, cell in table_column("command") if cell.startswith("`retriever")
+    }
+    assert listed == {
+        each.name or each.callback.__name__ for each in app.registered_commands if each.callback
+    }
+
+
+@pytest.mark.parametrize("block", [*blocks(*SHELL)], ids=str)
+def test_a_make_target_on_a_page_exists(block: Block) -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"^make ([a-z]+)", block.text, re.MULTILINE)) <= targets
+
+
+@pytest.mark.parametrize(("place", "page", "target"), [*links()])
+def test_a_link_leads_somewhere(place: str, page: Path, target: str) -> None:
+    path, _, anchor = target.partition("#")
+    file = (page.parent / path).resolve() if path else page
+    assert file.is_relative_to(ROOT), f"{place}: {target} leads out of the repository"
+    assert file.exists(), f"{place}: there is no {path}"
+    if anchor:
+        assert anchor in anchors(file), f"{place}: {path} has no heading #{anchor}"
+
+
+@pytest.mark.parametrize("block", [*blocks("json")], ids=str)
+def test_json_on_a_page_is_json(block: Block) -> None:
+    json.loads(block.text)
+
+
+def rendered(template: str, context: dict[str, Any]) -> str:
+    """Do by hand what Handlebars does with the few expressions that the pages use."""
+
+    def value(match: re.Match[str]) -> str:
+        found: Any = context
+        for step in match["path"].split("."):
+            found = found[step]
+        return json.dumps(found) if match["jsonify"] else str(found)
+
+    text = re.sub(r"\{\{\{ *(?P<jsonify>jsonify +)?(?P<path>[\w.]+) *\}\}\}", value, template)
+    assert "{{" not in text, f"{template} has an expression that this test does not know"
+    return text
+
+
+def url_actions(block: Block) -> list[dict[str, Any]]:
+    [job_type] = yaml.safe_load(block.text)["jobs"]
+    assert job_type["jobType"] == "retrieve"
+    return [action for action in job_type["create"]["actions"] if action["actionType"] == "url"]
+
+
+def recorded_job() -> dict[str, Any]:
+    """Give a job as a SciCat backend was seen to store it."""
+    exchanges = json.loads(RECORDED_JOB.read_text(encoding="utf-8"))["exchanges"]
+    job: dict[str, Any] = next(one["answer"] for one in exchanges if one["path"] == "/api/v4/jobs")
+    return job
+
+
+@pytest.mark.parametrize("block", [*blocks("yaml")], ids=str)
+def test_a_job_configuration_on_a_page_sends_a_job_that_is_taken(block: Block) -> None:
+    job = recorded_job()
+    [action] = url_actions(block)
+    body = rendered(action["body"], {"job": job, "env": {"RETRIEVER_TOKEN": TOKEN}})
+    taken = parse_job(body.encode(), Settings.model_fields["job_types"].default)
+    assert taken.id == job["id"]
+    assert [each.pid for each in taken.datasets] == [each["pid"] for each in job["jobParams"]["datasetList"]]
+
+
+@pytest.mark.parametrize("block", [*blocks("yaml")], ids=str)
+def test_a_job_configuration_on_a_page_posts_to_the_intake_with_a_token(block: Block) -> None:
+    [action] = url_actions(block)
+    headers = {
+        name: rendered(text, {"env": {"RETRIEVER_TOKEN": TOKEN}}) for name, text in action["headers"].items()
+    }
+    route = re.sub(r"^https?://[^/]+", "", action["url"])
+    assert "post" in create_app(None).openapi()["paths"][route]
+    assert (action["method"], headers["Authorization"]) == ("POST", f"Bearer {TOKEN}")
+    assert headers["Content-Type"] == "application/json"
+
+
+def setting_names() -> set[str]:
+    """Give `key` for those at the top and `section.key` for the others."""
+    names = set(Settings.model_fields)
+    for section, field in Settings.model_fields.items():
+        model = field.annotation
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            names |= {f"{section}.{key}" for key in model.model_fields}
+    return names
+
+
+SETTING = re.compile(
+    r"((?:api|catalogue|lts|staging|engine|ledger|flow|links)\.(?!sqlite|key)[a-z_]+)(?: = .+)?"
+)
+
+
+def test_a_setting_named_on_a_page_exists() -> None:
+    named = [(place, match[1]) for place, code in code_words() if (match := SETTING.fullmatch(code))]
+    assert named
+    assert [(place, name) for place, name in named if name not in setting_names()] == []
+
+
+def test_an_environment_variable_named_on_a_page_is_a_setting() -> None:
+    known = {"RETRIEVER_" + name.replace(".", "__").upper() for name in setting_names()}
+    named = {
+        (place, code) for place, code in code_words() if re.fullmatch(r"RETRIEVER_[A-Z]+__[A-Z_]+", code)
+    }
+    assert named
+    assert {place for place, code in named if code not in known} == set()
+
+
+def test_an_error_code_in_a_table_exists() -> None:
+    codes = {error.code for error in concrete_errors()}
+    named = [(place, cell.strip("`")) for place, cell in table_column("code")]
+    assert named
+    assert [(place, code) for place, code in named if code not in codes] == []
+
+
+def test_a_source_file_named_on_a_page_exists() -> None:
+    named = [
+        (place, code) for place, code in code_words() if re.fullmatch(r"[a-z_]+(/[a-z_]+)*(/|\.py)", code)
+    ]
+    assert named
+    missing = [
+        (place, code) for place, code in named if not ((SOURCE / code).exists() or (ROOT / code).exists())
+    ]
+    assert missing == []
