@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 DATA ?=
 JSON ?=
 
-.PHONY: venv demo test lint check bench lock openapi clean
+.PHONY: venv demo test lint check bench lock docs-reference clean
 
 venv: $(STAMP)
 
@@ -39,8 +39,11 @@ bench: venv
 lock: venv
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --all-extras --upgrade --python-version 3.11 pyproject.toml -o requirements.lock
 
-openapi: venv
+# Writes the pages of docs/reference that are made from the code; a test holds them equal.
+docs-reference: venv
 	$(BIN)/retriever openapi > docs/reference/openapi.json
+	$(BIN)/python -c 'from scicat_retriever.settings_page import reference; print(reference(), end="")' > docs/reference/settings.md
+	$(BIN)/python -c 'from scicat_retriever.errors_page import reference; print(reference(), end="")' > docs/reference/errors.md
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

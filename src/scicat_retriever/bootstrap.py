@@ -95,6 +95,7 @@ def build_toolbox(settings: Settings) -> Toolbox:
         ledger=build_ledger(settings),
         links=build_links(settings),
         checksums=ChecksumPolicy(settings.flow.missing_checksum, settings.flow.unnamed_algorithm),
+        check_packed_size=settings.flow.check_packed_size,
         retention=timedelta(seconds=settings.links.retention),
         stall_timeout=settings.flow.stall_timeout,
         clock=utc_now,

@@ -5,34 +5,41 @@ An unknown or a missing key stops the start with a message that names it. Durati
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_origin
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    PositiveFloat,
     PositiveInt,
     SecretStr,
     ValidationError,
+    field_validator,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
 
-from scicat_retriever.catalogue.settings import ScicatSettings
+from scicat_retriever.catalogue.settings import ScicatSettings, is_bearer_token
+from scicat_retriever.onepass.checksums import ChecksumAlgorithm
+from scicat_retriever.onepass.errors import UnknownChecksumAlgorithm
 from scicat_retriever.storage.lts.posix_share import PosixShareSettings
 from scicat_retriever.storage.staging.directory import DirectoryStagingSettings
 
 ENVIRONMENT_PREFIX = "RETRIEVER_"
 CONFIG_VARIABLE = ENVIRONMENT_PREFIX + "CONFIG"
 DAY = 86400.0
+Seconds = Annotated[float, Field(gt=0, le=3650 * DAY)]
 
 
 class SettingsInvalid(Exception):
@@ -42,7 +49,7 @@ class SettingsInvalid(Exception):
 class Section(BaseModel):
     """A part of the settings: unknown keys are refused, values never change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class ApiSettings(Section):
@@ -64,9 +71,10 @@ class ApiSettings(Section):
     max_body_bytes: PositiveInt = Field(32 * 2**20, description="Largest job accepted, bytes.")
 
     @model_validator(mode="after")
-    def _tokens_are_long_enough(self) -> Self:
-        if any(len(token.get_secret_value()) < 16 for token in self.tokens):
-            raise ValueError("each of `tokens` must have at least 16 characters")
+    def _tokens_are_usable(self) -> Self:
+        tokens = [token.get_secret_value() for token in self.tokens]
+        if any(len(token) < 16 or not is_bearer_token(token) for token in tokens):
+            raise ValueError("each of `tokens` must be one word of at least 16 printable ASCII characters")
         return self
 
     @property
@@ -89,7 +97,7 @@ class EngineSettings(Section):
     api_key: SecretStr | None = Field(None, description="API key for the engine, if it asks for one.")
     port: int = Field(0, ge=0, le=65535, description="Port of the service's own engine; 0 takes a free one.")
     ui_port: int | None = Field(
-        None, description="Port of the own engine's web page; without it there is no page."
+        None, ge=0, le=65535, description="Port of the own engine's web page; without it there is no page."
     )
 
 
@@ -121,39 +129,49 @@ class FlowSettings(Section):
     unnamed_algorithm: str | None = Field(
         None, description="Checksum algorithm of datablocks that have checksums and no `chkAlg`."
     )
-    catalogue_timeout: PositiveFloat = Field(
-        1 * DAY, description="How long reading from SciCat is tried again."
+    check_packed_size: bool = Field(
+        True,
+        description="Whether an archive must have exactly the size that the catalogue says (`packedSize`). Its files "
+        "are compared in any case.",
     )
-    report_timeout: PositiveFloat = Field(14 * DAY, description="How long telling SciCat is tried again.")
-    space_timeout: PositiveFloat = Field(1 * DAY, description="How long a datablock waits for staging space.")
-    appear_timeout: PositiveFloat = Field(
+    catalogue_timeout: Seconds = Field(1 * DAY, description="How long reading from SciCat is tried again.")
+    report_timeout: Seconds = Field(14 * DAY, description="How long telling SciCat is tried again.")
+    space_timeout: Seconds = Field(1 * DAY, description="How long a datablock waits for staging space.")
+    appear_timeout: Seconds = Field(
         600.0, description="How long to look for an archive that the long-term store does not have."
     )
-    recall_timeout: PositiveFloat = Field(
+    recall_timeout: Seconds = Field(
         2 * DAY, description="How long a datablock waits for its recall from tape."
     )
-    stall_timeout: PositiveFloat = Field(300.0, description="How long a read may give no byte.")
-    transfer_timeout: PositiveFloat = Field(
-        1 * DAY, description="How long copying one datablock may take in all."
-    )
+    stall_timeout: Seconds = Field(300.0, description="How long a read may give no byte.")
+    transfer_timeout: Seconds = Field(1 * DAY, description="How long copying one datablock may take in all.")
     transfer_attempts: PositiveInt = Field(
         4, description="How often a copy is tried that fails by an I/O error."
     )
-    job_timeout: PositiveFloat = Field(30 * DAY, description="How long a whole job may take.")
-    backoff_initial: PositiveFloat = Field(1.0, description="Pause before the first repetition.")
-    backoff_maximum: PositiveFloat = Field(300.0, description="Longest pause between repetitions.")
-    poll_initial: PositiveFloat = Field(
-        1.0, description="Pause before asking again for a recall or for space."
-    )
-    poll_maximum: PositiveFloat = Field(120.0, description="Longest pause between such questions.")
+    job_timeout: Seconds = Field(30 * DAY, description="How long a whole job may take.")
+    backoff_initial: Seconds = Field(1.0, description="Pause before the first repetition.")
+    backoff_maximum: Seconds = Field(300.0, description="Longest pause between repetitions.")
+    poll_initial: Seconds = Field(1.0, description="Pause before asking again for a recall or for space.")
+    poll_maximum: Seconds = Field(120.0, description="Longest pause between such questions.")
+
+    @field_validator("unnamed_algorithm")
+    @classmethod
+    def _known(cls, value: str | None) -> str | None:
+        try:
+            return None if value is None else ChecksumAlgorithm.named(value)
+        except UnknownChecksumAlgorithm as unknown:
+            raise ValueError(f"{unknown}; known are {', '.join(ChecksumAlgorithm)}") from None
 
 
 class LinkSettings(Section):
     """Download links."""
 
-    lifetime: PositiveFloat = Field(7 * DAY, description="How long a link is valid.")
-    retention: PositiveFloat = Field(
+    lifetime: Seconds = Field(7 * DAY, description="How long a link is valid.")
+    retention: Seconds = Field(
         8 * DAY, description="How long a staged datablock is kept; not shorter than a link's lifetime."
+    )
+    sweep_interval: Seconds = Field(
+        300.0, description="How often staged datablocks whose retention is over are looked for and removed."
     )
     secret: SecretStr | None = Field(
         None,
@@ -179,6 +197,7 @@ class Settings(BaseSettings):
         env_nested_delimiter="__",
         extra="forbid",
         frozen=True,
+        hide_input_in_errors=True,
         nested_model_default_partial_update=True,
     )
 
@@ -198,19 +217,6 @@ class Settings(BaseSettings):
     flow: FlowSettings = FlowSettings()
     links: LinkSettings = LinkSettings()
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Let the environment win over the file."""
-        del settings_cls, dotenv_settings, file_secret_settings
-        return env_settings, init_settings
-
     @property
     def ledger_url(self) -> str:
         """The ledger's database URL, for SQLAlchemy. Holds a password: never print it."""
@@ -224,19 +230,36 @@ def load_settings(path: Path | None = None, **overrides: object) -> Settings:
 
     Args:
         path: The file; None reads `retriever.toml` in the working folder, if it is there.
-        overrides: Top-level keys that win over the file (the command line's options).
+        overrides: Top-level keys that win over both (the command line's options).
 
     Raises:
         SettingsInvalid: The file cannot be read, or a key is unknown, missing or wrong; the message names each.
     """
-    _refuse_unknown_variables()
-    values: dict[str, Any] = {**_read_toml(path), **overrides}
+    _check_variables()
+    settings_of_file = _settings_of(_read_toml(path))
     try:
-        return Settings(**values)
+        return settings_of_file(**overrides)
     except ValidationError as error:
         raise SettingsInvalid(_explain(error)) from None
-    except ValueError as error:  # an environment variable that should be JSON and is not
-        raise SettingsInvalid(f"the environment cannot be read: {error}") from None
+
+
+def _settings_of(file_values: dict[str, Any]) -> Callable[..., Settings]:
+    """Give what makes the settings: its keywords win over the environment, which wins over the file."""
+
+    class LayeredSettings(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            del dotenv_settings, file_secret_settings
+            return init_settings, env_settings, InitSettingsSource(settings_cls, file_values)
+
+    return LayeredSettings
 
 
 def _read_toml(path: Path | None) -> dict[str, Any]:
@@ -251,11 +274,39 @@ def _read_toml(path: Path | None) -> dict[str, Any]:
         raise SettingsInvalid(f"{file} is not valid TOML: {error}") from None
 
 
-def _refuse_unknown_variables() -> None:
-    known = {ENVIRONMENT_PREFIX + name.upper() for name in Settings.model_fields} | {CONFIG_VARIABLE}
-    for variable in os.environ:
-        if variable.upper().startswith(ENVIRONMENT_PREFIX) and variable.upper().split("__")[0] not in known:
+def _check_variables() -> None:
+    """Refuse what pydantic-settings would pass over, or could not name."""
+    for variable, value in os.environ.items():
+        name = variable.upper()
+        if not name.startswith(ENVIRONMENT_PREFIX) or name == CONFIG_VARIABLE:
+            continue
+        top, *keys = name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
+        field = Settings.model_fields.get(top)
+        if field is None or (keys and not is_section(field)):
             raise SettingsInvalid(f"the environment variable {variable} names no setting")
+        for key in keys:
+            field = _keys_of(field).get(key)
+        if field is not None and (is_section(field) or get_origin(field.annotation) is tuple):
+            _refuse_other_than_json(variable, value)
+
+
+def is_section(field: FieldInfo) -> bool:
+    """Say whether a field of the settings is a section, with keys of its own."""
+    return isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+
+
+def _keys_of(field: FieldInfo | None) -> dict[str, FieldInfo]:
+    model = None if field is None else field.annotation
+    return model.model_fields if isinstance(model, type) and issubclass(model, BaseModel) else {}
+
+
+def _refuse_other_than_json(variable: str, value: str) -> None:
+    try:
+        json.loads(value)
+    except ValueError:
+        raise SettingsInvalid(
+            f'the environment variable {variable} must be JSON, such as ["one", "two"]'
+        ) from None
 
 
 def _explain(error: ValidationError) -> str:

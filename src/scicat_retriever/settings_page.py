@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from scicat_retriever.settings import ENVIRONMENT_PREFIX, Settings
+from scicat_retriever.settings import ENVIRONMENT_PREFIX, Settings, is_section
 
 
 def effective(settings: Settings) -> str:
@@ -25,8 +25,10 @@ def effective(settings: Settings) -> str:
 
 
 def _line(key: str, value: Any) -> str:  # noqa: ANN401 - whatever JSON holds
-    # JSON's numbers, strings, booleans and lists of them are TOML's too.
-    return f"# {key} is not set" if value is None else f"{key} = {json.dumps(value, ensure_ascii=False)}"
+    if value is None:
+        return f"# {key} is not set"
+    # JSON's numbers, strings, booleans and lists of them are TOML's too, but for the character DEL.
+    return f"{key} = {json.dumps(value, ensure_ascii=False)}".replace("\x7f", "\\u007f")
 
 
 def reference() -> str:
@@ -51,13 +53,9 @@ def _table(model: type[BaseModel], *, sections: bool) -> Iterator[str]:
     yield "| key | default | meaning |"
     yield "| --- | --- | --- |"
     for name, field in model.model_fields.items():
-        if sections or not _is_section(field):
+        if sections or not is_section(field):
             meaning = (field.description or "").replace("|", "\\|").replace("\n", " ")
             yield f"| `{name}` | {_default(field)} | {meaning} |"
-
-
-def _is_section(field: FieldInfo) -> bool:
-    return isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
 
 
 def _default(field: FieldInfo) -> str:

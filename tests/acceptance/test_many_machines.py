@@ -59,7 +59,7 @@ def test_apart_on_postgresql_a_lost_worker_is_made_up_for_by_another(
     tmp_path: Path, postgres_url: str
 ) -> None:
     engine_port = free_port()
-    settings = {
+    settings: dict[str, dict[str, object]] = {
         **QUICK,
         "engine": {"address": f"127.0.0.1:{engine_port}"},
         "ledger": {"url": postgres_url},
@@ -94,7 +94,7 @@ def test_apart_on_postgresql_a_lost_worker_is_made_up_for_by_another(
 
 @pytest.mark.parametrize("command", ["api", "worker"])
 def test_apart_without_a_shared_secret_for_links_the_start_is_refused(tmp_path: Path, command: str) -> None:
-    settings = {"engine": {"address": "127.0.0.1:9"}}
+    settings: dict[str, dict[str, object]] = {"engine": {"address": "127.0.0.1:9"}}
     with Facility.open(tmp_path, settings) as facility:
         started = subprocess.run(
             [

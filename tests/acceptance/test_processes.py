@@ -217,3 +217,20 @@ def test_a_missing_section_stops_the_start_with_its_name(make_facility: MakeFaci
     )
     assert started.returncode == 2
     assert f"{missing} is missing" in started.stderr
+
+
+def test_a_file_whose_retention_is_over_is_removed_and_its_link_says_what_to_do(
+    make_facility: MakeFacility,
+) -> None:
+    facility = make_facility(**_quick(links={"lifetime": 5.0, "retention": 5.0, "sweep_interval": 1.0}))
+    pid = facility.new_pid()
+    facility.archive(pid, some_datablocks(pid, 2))
+    with RunningService(facility.folder) as service:
+        facility.service = service
+        job = facility.wait_for(facility.ask_for(pid))
+        assert len(facility.files_in_staging(pid)) == 2
+        _wait_until(lambda: facility.files_in_staging(pid) == [])
+        answer = httpx2.get(job["jobResultObject"]["result"][0]["url"], trust_env=False)
+    assert answer.status_code == 403
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "ask for the dataset again" in answer.json()["detail"]

@@ -64,7 +64,7 @@ class _Reader:
         )
 
     def text(self, value: object, field: str) -> str:
-        if not isinstance(value, str) or not value or "\0" in value:
+        if not isinstance(value, str) or not value or not is_storable(value):
             raise self.invalid(f"has no usable {field}")
         return value
 
@@ -84,3 +84,8 @@ def _named(entry: Mapping[str, Any], position: int) -> str:
         if isinstance(entry.get(key), str) and entry[key]:
             return cleaned(entry[key])
     return f"no. {position + 1}"
+
+
+def is_storable(text: str) -> bool:
+    """Say whether a name can stand in a URL and a database: no NUL, no half of a surrogate pair."""
+    return not any(character == "\0" or "\ud800" <= character <= "\udfff" for character in text)

@@ -10,7 +10,7 @@ RetrieverError
 │   ├── CatalogueJobUnknown, CatalogueJobUnclosable, DatasetUnknown
 │   └── DatablocksMissing, DatablocksInvisible, CatalogueEntryInvalid
 ├── RecallError                 the long-term store
-│   ├── ArchiveIdUnsafe, DatablockMissing, DatablockUnreadable, StoreUnavailable
+│   ├── ArchiveIdUnsafe, DatablockMissing, DatablockUnreadable, ArchiveIncomplete, StoreUnavailable
 │   └── NotYetOnline, RecallTimedOut
 ├── TransferError               reading, writing
 │   ├── ReadFailed, ReadStalled, ArchiveSizeDiffers, ArchiveMalformed, ArchiveUnsupported
@@ -269,6 +269,12 @@ class DatablockUnreadable(RecallError):
     """The store has the archive and does not let it be read."""
 
     code, cause, retryable = "datablock_unreadable", Cause.DATA, True
+
+
+class ArchiveIncomplete(RecallError):
+    """The archive in the store has another size than the catalogue's `packedSize`; it may still be written."""
+
+    code, cause, retryable = "archive_incomplete", Cause.DATA, True
 
 
 class StoreUnavailable(RecallError):

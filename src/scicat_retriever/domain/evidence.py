@@ -53,7 +53,7 @@ class Copied:
     Attributes:
         recalled: The evidence before.
         bytes_copied: Bytes written.
-        archive_checksum: `xxh3_128:<hex>` of the archive's bytes.
+        archive_checksum: `xxh3-128:<hex>` of the archive's bytes.
         manifest_seal: Digest of the manifest (the list of members with the checksums seen), kept in the ledger.
         members: How many members the archive holds.
     """

@@ -60,6 +60,9 @@ def create_app(service: Service | None, lifespan: Lifespan = _idle) -> FastAPI:
 def _openapi(app: FastAPI) -> dict[str, Any]:
     if app.openapi_schema is None:
         document = FastAPI.openapi(app)
-        document["components"]["schemas"]["DatasetList"] = jobs.DATASET_LIST_SCHEMA
+        document["components"]["schemas"] |= {
+            "DatasetList": jobs.DATASET_LIST_SCHEMA,
+            "Problem": problems.Problem.model_json_schema(),
+        }
         app.openapi_schema = document
     return app.openapi_schema

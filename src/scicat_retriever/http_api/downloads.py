@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Annotated, BinaryIO
@@ -9,13 +10,14 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
-from scicat_retriever.domain.errors import LinkReleased, RangeUnsatisfiable, StagedFileMissing
+from scicat_retriever.domain.errors import LinkReleased, LinkTampered, RangeUnsatisfiable, StagedFileMissing
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatablockId, DatasetPid
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.http_api.byte_range import wanted_range
-from scicat_retriever.http_api.problems import MEDIA_TYPE, Problem, problem
+from scicat_retriever.http_api.problems import documented, problem
 from scicat_retriever.http_api.service import Service, service_of
 from scicat_retriever.pipeline.links import DOWNLOADS_PATH
 from scicat_retriever.ports.ledger import DatablockRecord
@@ -24,31 +26,45 @@ CHUNK = 2**20
 router = APIRouter(prefix=DOWNLOADS_PATH, tags=["downloads"])
 
 
-@router.api_route(
+class _FileResponse(StreamingResponse):
+    """Streams an open file, and closes it however the answer ends: read, broken off, or never begun."""
+
+    def __init__(
+        self, file: BinaryIO, wanted: range, stack: ExitStack, status: int, headers: dict[str, str]
+    ) -> None:
+        super().__init__(_bytes(file, wanted), status, headers, media_type="application/octet-stream")
+        self._stack = stack
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._stack:
+            await super().__call__(scope, receive, send)
+
+
+@router.head("/{name}", include_in_schema=False)
+@router.get(
     "/{name}",
-    methods=["GET", "HEAD"],
     summary="Download a datablock",
     response_class=Response,
     responses={
         200: {"content": {"application/octet-stream": {}}, "description": "The whole archive"},
         206: {"content": {"application/octet-stream": {}}, "description": "The range asked for"},
-        **{status: {"model": Problem, "content": {MEDIA_TYPE: {}}} for status in (403, 410, 416)},
+        **documented(403, 410, 416, 422, 503),
     },
 )
 def download(
     request: Request,
     name: str,
-    dataset: Annotated[str, Query(max_length=1000)],
-    datablock: Annotated[str, Query(max_length=1000)],
-    expires: Annotated[int, Query(ge=0, le=2**53)],
-    signature: Annotated[str, Query(max_length=64)],
-    range_header: Annotated[str | None, Header(alias="Range", max_length=1000)] = None,
-    if_range: Annotated[str | None, Header(alias="If-Range", max_length=1000)] = None,
+    dataset: str,
+    datablock: str,
+    expires: Annotated[str, Query(description="Unix time, seconds.")],
+    signature: str,
+    range_header: Annotated[str | None, Header(alias="Range")] = None,
+    if_range: Annotated[str | None, Header(alias="If-Range")] = None,
 ) -> Response:
     """Give the archive's bytes, whole or a range of them (RFC 9110). The link is all that is asked for."""
     service = service_of(request)
     key = DatablockKey(DatasetPid(dataset), DatablockId(datablock))
-    service.links.check(key, name, expires, signature, service.clock())
+    service.links.check(key, name, _seconds(expires), signature, service.clock())
     record, stack, file = _open(key, service)
     try:
         return _respond(
@@ -57,6 +73,12 @@ def download(
     except BaseException:
         stack.close()
         raise
+
+
+def _seconds(expires: str) -> int:
+    if re.fullmatch(r"[0-9]{1,12}", expires) is None:
+        raise LinkTampered("this link is not valid: use it exactly as it was given")
+    return int(expires)
 
 
 def _open(key: DatablockKey, service: Service) -> tuple[DatablockRecord, ExitStack, BinaryIO]:
@@ -97,21 +119,18 @@ def _respond(
     if request.method == "HEAD":
         stack.close()
         return Response(None, status, headers, media_type="application/octet-stream")
-    return StreamingResponse(
-        _bytes(file, wanted, stack), status, headers, media_type="application/octet-stream"
-    )
+    return _FileResponse(file, wanted, stack, status, headers)
 
 
-def _bytes(file: BinaryIO, wanted: range, stack: ExitStack) -> Iterator[bytes]:
-    with stack:
-        file.seek(wanted.start)
-        left = len(wanted)
-        while left:
-            chunk = file.read(min(CHUNK, left))
-            if not chunk:
-                raise StagedFileMissing("the staged file is shorter than it was")
-            left -= len(chunk)
-            yield chunk
+def _bytes(file: BinaryIO, wanted: range) -> Iterator[bytes]:
+    file.seek(wanted.start)
+    left = len(wanted)
+    while left:
+        chunk = file.read(min(CHUNK, left))
+        if not chunk:
+            raise StagedFileMissing("the staged file is shorter than it was")
+        left -= len(chunk)
+        yield chunk
 
 
 def _etag(record: DatablockRecord) -> str:

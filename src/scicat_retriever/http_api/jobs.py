@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Security
 from pydantic import BaseModel, Field
@@ -12,7 +12,7 @@ from scicat_retriever.catalogue.wire import parse_job
 from scicat_retriever.domain.errors import JobNotFound, JobTooLarge
 from scicat_retriever.domain.ids import JobId
 from scicat_retriever.http_api.auth import bearer_scheme
-from scicat_retriever.http_api.problems import MEDIA_TYPE, Problem
+from scicat_retriever.http_api.problems import documented
 from scicat_retriever.http_api.service import Service, service_of
 from scicat_retriever.http_api.status import JobStatus, job_status
 from scicat_retriever.pipeline import intake
@@ -51,10 +51,6 @@ DATASET_LIST_SCHEMA = {
 }
 
 
-def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {status: {"model": Problem, "content": {MEDIA_TYPE: {}}} for status in statuses}
-
-
 class FlowAnswer(BaseModel):
     """The flow that carries a job out: the same for every repetition of the request."""
 
@@ -75,7 +71,7 @@ router = APIRouter(
     "",
     status_code=201,
     summary="Take a retrieve job",
-    responses=_problems(401, 413, 422, 503),
+    responses=documented(401, 413, 422, 503),
     openapi_extra={
         "requestBody": {"required": True, "content": {"application/json": {"schema": _JOB_SCHEMA}}}
     },
@@ -102,7 +98,7 @@ async def _bounded_body(request: Request, service: Service) -> bytes:
     return bytes(body)
 
 
-@router.get("/{job_id}", summary="How far a job is", responses=_problems(401, 404, 503))
+@router.get("/{job_id}", summary="How far a job is", responses=documented(401, 404, 422, 503))
 def read_job(
     request: Request,
     job_id: str,

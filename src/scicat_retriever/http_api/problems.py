@@ -65,6 +65,12 @@ def problem(error: RetrieverError) -> JSONResponse:
     return _answer(body, headers)
 
 
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Describe the problems that a route answers with, for the OpenAPI document."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {status: {"description": "A problem detail (RFC 9457)", "content": content} for status in statuses}
+
+
 def _answer(body: Problem, headers: dict[str, str] | None = None) -> JSONResponse:
     content: dict[str, Any] = body.model_dump(exclude_none=True)
     return JSONResponse(content, body.status, headers, media_type=MEDIA_TYPE)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-
-from scicat_retriever.domain.dataset import CataloguedDatablock, Dataset
+from scicat_retriever.domain.dataset import Dataset
 from scicat_retriever.domain.errors import DatablocksMissing
 from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.domain.states import DatablockState
@@ -12,33 +10,31 @@ from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.ports.ledger import Plan
 
 
-def plan_dataset(pid: DatasetPid, run: str, tools: Toolbox, alive: Callable[[], None]) -> Plan:
+def plan_dataset(pid: DatasetPid, run: str, tools: Toolbox) -> Plan:
     """Take down all datablocks of a dataset in the ledger; what is staged already and still right is kept.
 
     Args:
         pid: The dataset.
         run: Names this retrieval.
         tools: The ports.
-        alive: Called for each datablock read, so that a long list is not taken for a dead worker.
 
     Raises:
         DatablocksMissing: There are none, or fewer files or bytes than the dataset declares.
     """
     dataset = tools.catalogue.dataset(pid)
-    plan = tools.ledger.plan(pid, _heard(tools.catalogue.datablocks(pid), alive), run)
+    _forget_lost_files(pid, tools)
+    plan = tools.ledger.plan(pid, tools.catalogue.datablocks(pid), run)
     _refuse_incomplete(dataset, plan)
     tools.ledger.keep(pid, tools.clock() + tools.retention)
+    return plan
+
+
+def _forget_lost_files(pid: DatasetPid, tools: Toolbox) -> None:
+    """Call what is staged in the ledger alone planned, before the plan, which gives it to the new run."""
     for record in tools.ledger.datablocks(pid):
         staged = record.state is DatablockState.STAGED
         if staged and tools.staging.staged_size(record.key) != record.bytes_total:
             tools.ledger.move_datablock(record.key, DatablockState.PLANNED, "its staged file is gone")
-    return plan
-
-
-def _heard(blocks: Iterable[CataloguedDatablock], alive: Callable[[], None]) -> Iterator[CataloguedDatablock]:
-    for block in blocks:
-        alive()
-        yield block
 
 
 def _refuse_incomplete(dataset: Dataset, plan: Plan) -> None:

@@ -42,6 +42,10 @@ def _verified(record: DatablockRecord, tools: Toolbox) -> Verified:
     except SealBroken as error:
         raise ManifestDamaged(f"{datablock.archive_id}: {error}") from error
     algorithm = tools.checksums.algorithm(datablock.algorithm, datablock.archive_id)
+    if algorithm is not None and algorithm is not manifest.algorithm:
+        raise ManifestDamaged(
+            f"{datablock.archive_id}: it was hashed with {manifest.algorithm}, wanted is {algorithm} now"
+        )
     try:
         return verify.against_catalogue(
             copied, manifest.members(), tools.ledger.files(record.key), algorithm, tools.checksums
@@ -102,8 +106,9 @@ def discard(pid: DatasetPid, run: str, reason: str, tools: Toolbox) -> None:
         if record.state is not DatablockState.RELEASED:
             after = DatablockState.RELEASED if staged else DatablockState.FAILED
             tools.ledger.move_datablock(record.key, after, reason)
-            tools.staging.release(record.key)
             _let_go(record, tools)
+        # Also of what the ledger calls released already: an earlier attempt may have got no further than that.
+        tools.staging.release(record.key)
 
 
 def sweep_expired(tools: Toolbox, limit: int = 500) -> int:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from scicat_retriever.domain.errors import DatablockMissing, LargerThanStaging, NoSpaceYet, NotYetOnline
+from scicat_retriever.domain.errors import (
+    ArchiveIncomplete,
+    DatablockMissing,
+    LargerThanStaging,
+    NoSpaceYet,
+    NotYetOnline,
+)
 from scicat_retriever.domain.evidence import Recalled
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.pipeline.toolbox import Toolbox
@@ -36,21 +42,38 @@ def recall(record: DatablockRecord, tools: Toolbox) -> Recalled:
     Raises:
         NotYetOnline: The recall goes on.
         DatablockMissing: The store has no such archive (yet).
+        ArchiveIncomplete: It is not (yet) as long as catalogued.
     """
     archive_id = record.datablock.archive_id
     state = tools.store.recall_state(archive_id)
     match state.locality:
         case Locality.ONLINE:
             size = record.bytes_total if state.size is None else state.size
-            tools.ledger.move_datablock(record.key, DatablockState.RECALLING)
-            tools.ledger.note_progress(record.key, 0, size)
+            _refuse_other_size(record, size, tools)
+            _note_recalling(record, "", tools)
+            if size != record.bytes_total:
+                tools.ledger.note_progress(record.key, 0, size)
             return Recalled(record.key, archive_id, size)
         case Locality.MISSING:
             reason = f"the long-term store has no {archive_id}"
-            tools.ledger.move_datablock(record.key, DatablockState.RECALLING, reason)
+            _note_recalling(record, reason, tools)
             raise DatablockMissing(reason)
         case Locality.OFFLINE | Locality.RECALLING:
             tools.store.request_recall(archive_id)
             reason = state.reason or f"waiting for {archive_id} to come back from tape"
-            tools.ledger.move_datablock(record.key, DatablockState.RECALLING, reason)
+            _note_recalling(record, reason, tools)
             raise NotYetOnline(reason)
+
+
+def _note_recalling(record: DatablockRecord, reason: str, tools: Toolbox) -> None:
+    """Note it where that is news: each note is a write to disk, and a recall is asked about many times."""
+    if record.state is not DatablockState.RECALLING or record.reason != reason:
+        tools.ledger.move_datablock(record.key, DatablockState.RECALLING, reason)
+
+
+def _refuse_other_size(record: DatablockRecord, size: int, tools: Toolbox) -> None:
+    catalogued = record.datablock.packed_size
+    if tools.check_packed_size and catalogued > 0 and size != catalogued:
+        reason = f"{record.datablock.archive_id} has {size} bytes in the long-term store, {catalogued} in the catalogue"
+        _note_recalling(record, reason, tools)
+        raise ArchiveIncomplete(reason)

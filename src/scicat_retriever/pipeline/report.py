@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from scicat_retriever.domain.errors import Cause, Failure, StagedFileMissing
+from scicat_retriever.domain.errors import Cause, Failure, InternalError, StagedFileMissing
 from scicat_retriever.domain.evidence import Integrity
 from scicat_retriever.domain.ids import DatasetPid, JobId
-from scicat_retriever.domain.states import DatablockState, DatasetState, JobState, LifecycleWord
+from scicat_retriever.domain.states import DatasetState, JobState, LifecycleWord
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.ports.catalogue import JobUpdate, LifecycleUpdate
 from scicat_retriever.ports.ledger import JobDatasetRecord
@@ -29,7 +29,10 @@ MESSAGE_LIMIT = 500
 
 
 def job_started(job_id: JobId, tools: Toolbox) -> None:
-    """Tell SciCat that the job is being worked on."""
+    """Tell SciCat that the job is being worked on; of one that has ended, a belated repetition tells nothing."""
+    record = tools.ledger.job(job_id)
+    if record is not None and record.state.finished:
+        return
     tools.catalogue.update_job(job_id, JobUpdate(JobState.IN_PROGRESS, "The datasets are being retrieved."))
     tools.ledger.move_job(job_id, JobState.IN_PROGRESS)
 
@@ -52,7 +55,7 @@ def dataset_failed(pid: DatasetPid, failures: Sequence[Failure], tools: Toolbox)
     first = failures[0]
     more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
     word = LifecycleWord.SYSTEM_ERROR if first.cause is Cause.SYSTEM else LifecycleWord.FAILED
-    message = {"status": "retrievalFailed", "code": first.code, "message": _short(first.message) + more}
+    message = {"status": "retrievalFailed", "code": first.code, "message": _short(first.message, more)}
     tools.catalogue.update_lifecycle(pid, LifecycleUpdate(word, message, integrity_check=False))
 
 
@@ -109,15 +112,17 @@ def job_result(job_id: JobId, failure: Failure | None, tools: Toolbox) -> JobRes
             retrieved += dataset.state is DatasetState.RETRIEVED
         except StagedFileMissing as error:
             errors.append(_error(dataset.pid, error.failure()))
-        errors.extend(_error(dataset.pid, each) for each in dataset.failures)
+        errors.extend(_error(dataset.pid, each) for each in dataset.failures or _unfinished(dataset, failure))
     body = {"result": entries, "errors": errors}
     expires = min((entry["expires"] for entry in entries), default="")
     ready = f"{retrieved} of {len(datasets)} datasets are ready for download"
     ready += f" until {expires}" if entries else ""
     if failure is not None:
-        return JobResult(JobState.UNSUCCESSFUL, f"The job failed: {_short(failure.message)}", body)
+        return JobResult(JobState.UNSUCCESSFUL, _short(f"The job failed: {failure.message}"), body)
     if errors:
-        return JobResult(JobState.WITH_DATASET_ERRORS, f"{ready}; {_first_reason(errors)}", body)
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        reason = f"{errors[0]['datasetId']} failed: {errors[0]['message']}"
+        return JobResult(JobState.WITH_DATASET_ERRORS, _short(f"{ready}; {reason}", more), body)
     return JobResult(JobState.SUCCESSFUL, f"{ready}.", body)
 
 
@@ -125,12 +130,11 @@ def _entries(dataset: JobDatasetRecord, tools: Toolbox) -> Iterator[dict[str, An
     if dataset.state is not DatasetState.RETRIEVED:
         return
     now = tools.clock()
+    kept = tools.ledger.keep(dataset.pid, now + tools.retention)
     records = tools.ledger.datablocks(dataset.pid)
-    if tools.ledger.keep(dataset.pid, now + tools.retention) != len(records):
+    if kept != len(records):
         raise StagedFileMissing(f"dataset {dataset.pid}: its staged files were released; ask for it again")
     for record in records:
-        if record.state is not DatablockState.STAGED:
-            raise StagedFileMissing(f"{record.datablock.archive_id}: it is not staged")
         link = tools.links.link(record.key, record.datablock.archive_id, now, now + tools.retention)
         yield {
             "datasetId": dataset.pid,
@@ -145,6 +149,13 @@ def _entries(dataset: JobDatasetRecord, tools: Toolbox) -> Iterator[dict[str, An
         }
 
 
+def _unfinished(dataset: JobDatasetRecord, failure: Failure | None) -> tuple[Failure, ...]:
+    """Say of a dataset that ended neither way in a job that did not fail as a whole, that this is our own fault."""
+    if failure is not None or dataset.state is DatasetState.RETRIEVED:
+        return ()
+    return (InternalError("the service did not finish this dataset").failure(),)
+
+
 def timestamp(moment: datetime) -> str:
     """Write a UTC time as SciCat does: RFC 3339 with milliseconds and `Z`."""
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
@@ -157,11 +168,6 @@ def _error(pid: DatasetPid | None, failure: Failure) -> dict[str, Any]:
     return {**about, "code": failure.code, "who": failure.who, "message": _short(failure.message)}
 
 
-def _first_reason(errors: Sequence[dict[str, Any]]) -> str:
-    first = errors[0]
-    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    return f"{first.get('datasetId', 'the job')} failed: {first['message']}{more}"
-
-
-def _short(message: str) -> str:
-    return message if len(message) <= MESSAGE_LIMIT else message[: MESSAGE_LIMIT - 1] + "…"
+def _short(message: str, ending: str = "") -> str:
+    room = MESSAGE_LIMIT - len(ending)
+    return (message if len(message) <= room else message[: room - 1] + "…") + ending

@@ -27,6 +27,7 @@ class Toolbox:
         ledger: The ledger.
         links: Signs and checks download links.
         checksums: What to do where the catalogue has no checksum.
+        check_packed_size: Whether an archive must have exactly the catalogued `packedSize`.
         retention: How long a staged datablock is kept.
         stall_timeout: Seconds after which a read that gives no byte is given up.
         clock: Gives the time, UTC and aware.
@@ -38,6 +39,7 @@ class Toolbox:
     ledger: Ledger
     links: LinkSigner
     checksums: ChecksumPolicy
+    check_packed_size: bool
     retention: timedelta
     stall_timeout: float
     clock: Clock

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from dataclasses import replace
 
 from scicat_retriever.domain import errors
 from scicat_retriever.domain.errors import RetrieverError
@@ -21,26 +23,60 @@ from scicat_retriever.ports.long_term_store import ArchiveSource
 FALLBACK_ALGORITHM = ChecksumAlgorithm.SHA256
 """Members are hashed with it where the catalogue names no algorithm, so that the manifest is complete."""
 
+BATCH_DATABLOCKS, BATCH_BYTES = 25, 64 * 2**20
+"""Datablocks are put in one batch up to so many, and so many bytes; a larger one is a batch of its own."""
+
+
+def batches(records: Iterable[DatablockRecord]) -> Iterator[list[DatablockRecord]]:
+    """Put small datablocks together, in their order: what a step costs beside the copy is then spent once for all.
+
+    One whose size nobody knows yet is taken for a large one.
+    """
+    batch: list[DatablockRecord] = []
+    room = 0
+    for record in records:
+        size = record.bytes_total or BATCH_BYTES
+        if batch and (size > room or len(batch) == BATCH_DATABLOCKS):
+            yield batch
+            batch = []
+        if not batch:
+            room = BATCH_BYTES
+        batch.append(record)
+        room -= size
+    if batch:
+        yield batch
+
 
 class _Opening:
     """An archive that is opened by its first read.
 
     Opening may hang as long as reading may (a share that went away, a tape), so it happens in the reading thread,
-    under the same watchdog.
+    under the same watchdog. An opening that ends after the copy was given up is closed at once.
     """
 
-    def __init__(
-        self, opening: Callable[[], AbstractContextManager[ArchiveSource]], stack: ExitStack
-    ) -> None:
+    def __init__(self, opening: Callable[[], AbstractContextManager[ArchiveSource]]) -> None:
         self._opening = opening
-        self._stack = stack
         self._source: ArchiveSource | None = None
+        self._stack = ExitStack()
+        self._given_up = False
+        self._lock = threading.Lock()
 
     def readinto(self, buffer: memoryview) -> int:
         """Fill the start of `buffer`; gives the number of bytes, 0 at the end."""
         if self._source is None:
-            self._source = self._stack.enter_context(self._opening())
+            with ExitStack() as late:
+                self._source = late.enter_context(self._opening())
+                with self._lock:
+                    if self._given_up:
+                        return 0
+                    self._stack = late.pop_all()
         return self._source.readinto(buffer)
+
+    def close(self) -> None:
+        """Close the archive, now or as soon as it is open."""
+        with self._lock:
+            self._given_up = True
+        self._stack.close()
 
 
 def copy(
@@ -71,13 +107,14 @@ def copy(
     tools.ledger.move_datablock(record.key, DatablockState.COPYING)
     with _translated(datablock.archive_id), ExitStack() as stack:
         partial = stack.enter_context(tools.staging.open_partial(record.key, recalled.size))
+        source = stack.enter_context(closing(_Opening(lambda: tools.store.open(datablock.archive_id))))
         report = copy_and_hash(
-            _Opening(lambda: tools.store.open(datablock.archive_id), stack),
+            source,
             partial.fileno(),
             algorithm=algorithm,
             on_member=manifest.add,
             gzip=True if is_gzip_name(datablock.archive_id) else None,
-            expected_bytes=recalled.size,
+            expected_bytes=recalled.size or None,
             max_unpacked_bytes=unpacked_allowance(datablock.size, datablock.file_count),
             progress=progress,
             cancelled=cancelled,
@@ -85,7 +122,7 @@ def copy(
         )
     sealed = manifest.seal()
     copied = Copied(
-        recalled=recalled,
+        recalled=replace(recalled, size=report.archive_bytes),
         bytes_copied=report.archive_bytes,
         archive_checksum=f"{archive_checksum_name()}:{report.archive_checksum}",
         manifest_seal=sealed.seal,

@@ -61,15 +61,18 @@ class _Comparison:
     policy: ChecksumPolicy
     algorithm: ChecksumAlgorithm | None
     met: dict[str, Member] = field(default_factory=dict)
+    symlinks: set[str] = field(default_factory=set)
     sizes_only: bool = False
 
     def meet(self, member: Member) -> None:
         """Take one member of the archive in, in the archive's order."""
         name = entry_name(member.name)
-        if member.unsafe:
+        if member.unsafe or self._is_below_a_symlink(name):
             raise MemberUnsafe(
                 f"the archive's member {member.name!r} leads outside the folder it is unpacked into"
             )
+        if member.kind is MemberKind.SYMLINK:
+            self.symlinks.add(name)
         if name in self.met:
             raise MemberDuplicated(f"the archive holds {member.name!r} twice")
         entry = self.expected.get(name)
@@ -83,6 +86,11 @@ class _Comparison:
         self._compare(entry, member)
         self.met[name] = member
 
+    def _is_below_a_symlink(self, name: str) -> bool:
+        """Say so for `a/b` after a symlink `a`: unpacking would write wherever the link leads."""
+        parts = name.split("/") if self.symlinks else []
+        return any("/".join(parts[:depth]) in self.symlinks for depth in range(1, len(parts)))
+
     def _target(self, member: Member) -> Member:
         target = self.met.get(entry_name(member.link))
         if target is None:
@@ -94,10 +102,12 @@ class _Comparison:
     def _compare(self, entry: FileEntry, member: Member) -> None:
         if member.kind is not MemberKind.FILE:
             # Directories and links are catalogued with any size, and have no bytes to compare.
-            if entry.digest is not None:
+            if entry.digest is not None or member.kind is MemberKind.OTHER:
                 raise ChecksumMismatch(
                     f"{entry.path!r} is catalogued as a file and archived as {member.kind}"
                 )
+            # Where checksums may be missing, this may as well have been a file.
+            self.sizes_only |= self.policy.missing == "size_only"
             return
         if member.size != entry.size:
             raise SizeMismatch(

@@ -42,8 +42,9 @@ async def run_worker_process(settings: Settings) -> None:
             tools,
             bootstrap.pace(settings),
             engine.task_queue,
-            settings.flow.read_slots,
-            settings.flow.verification_slots,
+            read_slots=settings.flow.read_slots,
+            verification_slots=settings.flow.verification_slots,
+            sweep_interval=settings.links.sweep_interval,
         )
     )
     loop = asyncio.get_running_loop()

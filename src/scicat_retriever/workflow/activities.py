@@ -38,6 +38,8 @@ _WAITS = (errors.NotYetOnline, errors.NoSpaceYet, *_APPEARING)
 """Errors that say no more than: ask again."""
 _NOT_COUNTED = (errors.LedgerUnavailable, errors.WorkerStopping)
 """Errors of a copy that say nothing about the archive, so do not use up its attempts."""
+_COPIED = frozenset({DatablockState.COPIED, DatablockState.STAGED})
+"""States in which there is nothing to copy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,9 @@ class Activities:
         self._subscriptions = subscriptions
         self.heart = Heart()
 
-    def engine_error(self, error: RetrieverError, *, give_up: bool = False) -> ApplicationError:
+    def engine_error(
+        self, error: RetrieverError, *, give_up: bool = False, archive_id: str | None = None
+    ) -> ApplicationError:
         """Turn an error into one that the engine repeats after a pause, or does not repeat."""
         pace = self._pace
         initial, maximum = pace.backoff_initial, pace.backoff_maximum
@@ -95,7 +99,8 @@ class Activities:
         log.info(
             "step not done", step=info.activity_type, code=error.code, attempt=info.attempt, why=str(error)
         )
-        return engine_error(error, give_up=give_up, pause=pause_before(info.attempt, initial, maximum))
+        pause_now = pause_before(info.attempt, initial, maximum)
+        return engine_error(error, give_up=give_up, pause=pause_now, archive_id=archive_id)
 
     @step
     def report_job_started(self, job_id: JobId) -> None:
@@ -138,16 +143,31 @@ class Activities:
 
     @step
     def plan_dataset(self, pid: DatasetPid, run: str) -> int:
-        return plan.plan_dataset(pid, run, self._tools, activity.heartbeat).datablocks
+        return plan.plan_dataset(pid, run, self._tools).datablocks
 
     @step
-    def datablocks_to_copy(self, pid: DatasetPid, page: Page) -> list[BlockTask]:
-        there = {DatablockState.STAGED, DatablockState.COPIED}
+    def datablocks_to_copy(self, pid: DatasetPid, page: Page) -> list[list[BlockTask]]:
+        records = self._tools.ledger.datablocks(pid, page.after, page.limit)
         return [
-            BlockTask(pid, record.datablock.id, record.datablock.archive_id)
-            for record in self._tools.ledger.datablocks(pid, page.after, page.limit)
-            if record.state not in there
+            [BlockTask(pid, record.datablock.id, record.datablock.archive_id) for record in batch]
+            for batch in transfer.batches(record for record in records if record.state not in _COPIED)
         ]
+
+    @step
+    def prepare_datablocks(self, batch: list[BlockTask]) -> list[BlockTask]:
+        ready = []
+        for block in batch:
+            try:
+                record = self._record(block)
+                recall.reserve_space(record, self._tools)
+                recall.recall(record, self._tools)
+            except _WAITS:
+                continue
+            except RetrieverError as error:
+                log.info("a datablock cannot be prepared", code=error.code, why=str(error))
+                break  # it, and those after it, are left to the steps that know what the error means
+            ready.append(block)
+        return ready
 
     @step
     def wait_for_space(self, block: BlockTask, appear_timeout: float) -> None:
@@ -163,24 +183,35 @@ class Activities:
             raise self.engine_error(error, give_up=waited.total_seconds() >= appear_timeout) from error
 
     @step
-    def copy_datablock(self, block: BlockTask, attempts: int) -> None:
-        record = self._record(block)
+    def copy_datablocks(self, batch: list[BlockTask], attempts: int) -> None:
         details = activity.info().heartbeat_details
-        failed_before = int(details[0]) if details else 0
+        failing, failures = (str(details[0]), int(details[1])) if details else ("", 0)
+        for block in batch:
+            record = self._record(block)
+            if record.state not in _COPIED:  # an attempt before this one may have come so far
+                self._copy(record, failures if block.id == failing else 0, attempts)
 
-        def progress(bytes_done: int) -> None:
-            self._tools.ledger.note_progress(record.key, bytes_done)
-
+    def _copy(self, record: DatablockRecord, failed_before: int, attempts: int) -> None:
+        """Copy one datablock; the engine keeps how often that one failed."""
         try:
+            if activity.is_cancelled():
+                raise self._stopped()
             recalled = recall.recall(record, self._tools)
+
+            def progress(bytes_done: int) -> None:
+                if bytes_done != recalled.size:  # that all are done, the finished copy tells
+                    self._tools.ledger.note_progress(record.key, bytes_done)
+
             transfer.copy(recalled, record, self._tools, progress=progress, cancelled=activity.is_cancelled)
         except errors.JobCancelled as error:
             raise self._stopped() from error
         except RetrieverError as error:
             if not isinstance(error, _NOT_COUNTED):
                 failed_before += 1
-            remember(failed_before)
-            raise self.engine_error(error, give_up=failed_before >= attempts) from error
+            remember(record.key.id, failed_before)
+            raise self.engine_error(
+                error, give_up=failed_before >= attempts, archive_id=record.datablock.archive_id
+            ) from error
 
     def _stopped(self) -> Exception:
         """Tell a cancelled copy from one whose worker stops: the latter goes on elsewhere."""

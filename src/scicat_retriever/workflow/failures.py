@@ -32,11 +32,13 @@ _WAITED_TOO_LONG: dict[str, type[RetrieverError]] = {
 }
 
 
-def engine_error(error: RetrieverError, *, give_up: bool, pause: timedelta) -> ApplicationError:
-    """Turn a step's error into one that the engine repeats after `pause`, or does not repeat."""
+def engine_error(
+    error: RetrieverError, *, give_up: bool, pause: timedelta, archive_id: str | None = None
+) -> ApplicationError:
+    """Turn a step's error, about a datablock or not, into one that the engine repeats after `pause`, or does not."""
     return ApplicationError(
         str(error),
-        dataclasses.asdict(error.failure()),
+        dataclasses.asdict(error.failure(archive_id)),
         type=error.code,
         non_retryable=give_up or not error.retryable,
         next_retry_delay=pause,

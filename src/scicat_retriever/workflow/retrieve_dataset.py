@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
@@ -107,27 +108,37 @@ class RetrieveDataset:
     async def _copy_window(self) -> None:
         """Bring the next datablocks into staging, in parallel; the first that fails stops the others."""
         page = Page(self._task.copied, WINDOW)
-        blocks = await steps.datablocks_to_copy(self._task, page)
+        batches = await steps.datablocks_to_copy(self._task, page)
         slots = asyncio.Semaphore(self._task.limits.parallel_datablocks)
         try:
             async with asyncio.TaskGroup() as copies:
-                for block in blocks:
-                    copies.create_task(self._copy(block, slots))
+                for batch in batches:
+                    copies.create_task(self._copy_batch(batch, slots))
         except ExceptionGroup as group:
-            raise _Failed([failure for error in group.exceptions for failure in _failures(error)]) from None
+            raise _Failed(_failures(group)) from None
         self._task = dataclasses.replace(self._task, copied=page.after + page.limit)
 
-    async def _copy(self, block: BlockTask, slots: asyncio.Semaphore) -> None:
-        """Bring one datablock from tape into staging, unverified."""
+    async def _copy_batch(self, batch: Sequence[BlockTask], slots: asyncio.Semaphore) -> None:
+        """Bring datablocks from tape into staging, unverified: all that are ready at once, each other one when it is."""
         async with slots:
-            try:
-                await steps.wait_for_space(self._task, block)
-                await steps.wait_for_recall(self._task, block)
-                await steps.copy_datablock(self._task, block)
-            except ActivityError as error:
-                if is_cancelled_exception(error):
-                    raise asyncio.CancelledError from error
-                raise _Failed([failure_of(error, block.archive_id)]) from error
+            with _failing():
+                ready = await steps.prepare_datablocks(self._task, batch)
+            async with asyncio.TaskGroup() as copies:
+                if ready:
+                    copies.create_task(self._copy(ready))
+                for block in batch:
+                    if block not in ready:
+                        copies.create_task(self._copy_when_ready(block))
+
+    async def _copy_when_ready(self, block: BlockTask) -> None:
+        with _failing(block.archive_id):
+            await steps.wait_for_space(self._task, block)
+            await steps.wait_for_recall(self._task, block)
+        await self._copy([block])
+
+    async def _copy(self, batch: Sequence[BlockTask]) -> None:
+        with _failing(batch[0].archive_id if len(batch) == 1 else None):
+            await steps.copy_datablocks(self._task, batch)
 
     async def _verify_window(self) -> None:
         """Verify the next datablocks, one after the other."""
@@ -158,7 +169,22 @@ class RetrieveDataset:
                 workflow.logger.info("the job's flow has ended already", extra={"job_flow": job_flow})
 
 
+@contextmanager
+def _failing(archive_id: str | None = None) -> Iterator[None]:
+    """Say what a step that fails means to the dataset."""
+    try:
+        yield
+    except ActivityError as error:
+        if is_cancelled_exception(error):
+            raise asyncio.CancelledError from error
+        raise _Failed([failure_of(error, archive_id)]) from error
+
+
 def _failures(error: Exception) -> Sequence[Failure]:
-    if isinstance(error, _Failed):
-        return error.failures
-    raise error
+    match error:
+        case _Failed():
+            return error.failures
+        case ExceptionGroup():
+            return [failure for each in error.exceptions for failure in _failures(each)]
+        case _:
+            raise error

@@ -14,11 +14,10 @@ from temporalio.client import (
     ScheduleOverlapPolicy,
     SchedulePolicy,
     ScheduleSpec,
+    ScheduleUpdate,
 )
 
 SWEEP = "sweep-staging"
-SWEEP_SECONDS = 300.0
-"""How often staged files whose time is over are looked for."""
 
 
 @workflow.defn(name="SweepStaging")
@@ -36,15 +35,21 @@ class SweepStaging:
         return swept
 
 
-async def ensure(client: Client, queue: str) -> None:
-    """See to it that the schedules exist; one that is there stays as it is."""
-    action = ScheduleActionStartWorkflow(SweepStaging.run, id=f"{queue}-{SWEEP}", task_queue=queue)
+async def ensure(client: Client, queue: str, sweep_interval: float) -> None:
+    """See to it that the schedules exist, as set.
+
+    Args:
+        client: The engine.
+        queue: The task queue of flows.
+        sweep_interval: Seconds between two looks for staged files whose time is over.
+    """
+    name = f"{queue}-{SWEEP}"
     schedule = Schedule(
-        action=action,
-        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(seconds=SWEEP_SECONDS))]),
+        action=ScheduleActionStartWorkflow(SweepStaging.run, id=name, task_queue=queue),
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(seconds=sweep_interval))]),
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP),
     )
     try:
-        await client.create_schedule(f"{queue}-{SWEEP}", schedule)
+        await client.create_schedule(name, schedule)
     except ScheduleAlreadyRunningError:
-        return
+        await client.get_schedule_handle(name).update(lambda _: ScheduleUpdate(schedule))

@@ -84,9 +84,24 @@ async def plan_dataset(task: DatasetTask) -> int:
     return await _read("plan_dataset", [task.pid, task.run], task, attempt_timeout=3600.0)
 
 
-async def datablocks_to_copy(task: DatasetTask, page: Page) -> list[BlockTask]:
-    """List the datablocks of a page that are not staged yet."""
-    return await _ledger("datablocks_to_copy", [task.pid, page], task, list[BlockTask])
+async def datablocks_to_copy(task: DatasetTask, page: Page) -> list[list[BlockTask]]:
+    """List the datablocks of a page that are not copied yet, small ones put together in batches."""
+    return await _ledger("datablocks_to_copy", [task.pid, page], task, list[list[BlockTask]])
+
+
+async def prepare_datablocks(task: DatasetTask, batch: Sequence[BlockTask]) -> list[BlockTask]:
+    """Set space aside and ask for the recall of a batch, without waiting; gives those that can be copied now."""
+    ready: list[BlockTask] = await workflow.execute_activity(
+        "prepare_datablocks",
+        args=[batch],
+        result_type=list[BlockTask],
+        start_to_close_timeout=timedelta(seconds=SHORT * len(batch)),
+        schedule_to_close_timeout=timedelta(seconds=LEDGER_TIMEOUT),
+        heartbeat_timeout=HEARTBEAT,
+        cancellation_type=ActivityCancellationType.TRY_CANCEL,
+        retry_policy=_retries(task),
+    )
+    return ready
 
 
 async def wait_for_space(task: DatasetTask, block: BlockTask) -> None:
@@ -99,11 +114,11 @@ async def wait_for_recall(task: DatasetTask, block: BlockTask) -> None:
     await _wait("wait_for_recall", block, task, task.limits.recall_timeout)
 
 
-async def copy_datablock(task: DatasetTask, block: BlockTask) -> None:
-    """Copy and hash the archive in one pass."""
+async def copy_datablocks(task: DatasetTask, batch: Sequence[BlockTask]) -> None:
+    """Copy and hash each archive of a batch in one pass, one after the other."""
     await workflow.execute_activity(
-        "copy_datablock",
-        args=[block, task.limits.transfer_attempts],
+        "copy_datablocks",
+        args=[batch, task.limits.transfer_attempts],
         task_queue=task.limits.queue + COPY_QUEUE,
         start_to_close_timeout=timedelta(seconds=task.limits.transfer_timeout),
         heartbeat_timeout=HEARTBEAT,

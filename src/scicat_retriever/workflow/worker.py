@@ -28,7 +28,14 @@ DRAIN_SECONDS = 20.0
 
 
 async def run_worker(
-    client: Client, tools: Toolbox, pace: Pace, queue: str, read_slots: int, verification_slots: int
+    client: Client,
+    tools: Toolbox,
+    pace: Pace,
+    queue: str,
+    *,
+    read_slots: int,
+    verification_slots: int,
+    sweep_interval: float,
 ) -> None:
     """Work until cancelled; then let running steps end, for a while.
 
@@ -39,6 +46,7 @@ async def run_worker(
         queue: The task queues' prefix.
         read_slots: Archives read from the long-term store at once.
         verification_slots: Datasets verified at once.
+        sweep_interval: Seconds between two looks for staged files whose time is over.
     """
     subscriptions = Subscriptions(client, asyncio.get_running_loop(), queue)
     steps = Activities(tools, pace, subscriptions)
@@ -52,6 +60,7 @@ async def run_worker(
         steps.report_dataset_started,
         steps.plan_dataset,
         steps.datablocks_to_copy,
+        steps.prepare_datablocks,
         steps.wait_for_space,
         steps.wait_for_recall,
         steps.publish_dataset,
@@ -64,14 +73,14 @@ async def run_worker(
     async with AsyncExitStack() as stack:
         for name, activities, slots in (
             (queue, short, SHORT_STEPS),
-            (queue + COPY_QUEUE, [steps.copy_datablock], read_slots),
+            (queue + COPY_QUEUE, [steps.copy_datablocks], read_slots),
             (queue + VERIFY_QUEUE, [steps.verify_datablocks], verification_slots),
         ):
             threads = stack.enter_context(ThreadPoolExecutor(slots, thread_name_prefix=name))
             await stack.enter_async_context(
                 _worker(client, name, activities, slots, threads, flows=name == queue)
             )
-        await schedules.ensure(client, queue)
+        await schedules.ensure(client, queue, sweep_interval)
         await asyncio.Event().wait()
 
 

@@ -1,0 +1,78 @@
+"""The HTTP application, made of the same fakes as the steps."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import urlsplit
+
+from httpx2 import Response
+from starlette.testclient import TestClient
+
+from scicat_retriever.http_api.app import create_app
+from scicat_retriever.http_api.auth import TokenGuard
+from scicat_retriever.http_api.service import Service
+from scicat_retriever.ports.ledger import DatablockRecord, Ledger
+from tests.unit.pipeline.rig import BASE_URL, PID, RETENTION, SECRET, Rig
+
+TOKEN, SECOND_TOKEN = "token-of-the-tests-1", "token-of-the-tests-2"
+AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
+MAX_BODY = 2000
+JOBS = "/api/v1/jobs"
+V4 = {"id": "job-1", "type": "retrieve", "jobParams": {"datasetList": [{"pid": PID, "files": []}]}}
+
+
+class ApiRig(Rig):
+    """Fakes with an application on top.
+
+    Attributes:
+        woken: How often the application said that a job was stored.
+    """
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.woken = 0
+
+    def client(self, ledger: Ledger | None = None) -> TestClient:
+        """A client of the application; `ledger` stands in for the rig's own."""
+        service = Service(
+            ledger=self.ledger if ledger is None else ledger,
+            staging=self.staging,
+            links=self.links,
+            guard=TokenGuard([TOKEN, SECOND_TOKEN]),
+            job_types=("retrieve",),
+            max_body_bytes=MAX_BODY,
+            clock=self.clock,
+            wake=self._wake,
+        )
+        client = TestClient(create_app(service), base_url=BASE_URL, raise_server_exceptions=False)
+        client.event_hooks = {"response": [_tells_no_secret]}
+        return client
+
+    def link(self, record: DatablockRecord) -> str:
+        """The path and query of a fresh link to a datablock."""
+        now = self.clock()
+        url = urlsplit(self.links.link(record.key, record.datablock.archive_id, now, now + RETENTION).url)
+        return f"{url.path}?{url.query}"
+
+    def _wake(self) -> None:
+        self.woken += 1
+
+
+def _tells_no_secret(response: Response) -> None:
+    """Looks at every answer of every test."""
+    told = response.read() + repr(response.headers).encode()
+    for secret in (TOKEN.encode(), SECOND_TOKEN.encode(), SECRET):
+        assert secret not in told
+
+
+def assert_problem(response: Response, status: int, code: str | None = None) -> Any:
+    """See that an answer is a problem detail; gives it."""
+    assert response.status_code == status
+    assert response.headers["content-type"] == "application/problem+json"
+    body = json.loads(response.text)
+    assert body["status"] == status
+    assert body["detail"]
+    if code is not None:
+        assert body["type"] == f"urn:scicat-retriever:error:{code}"
+    return body

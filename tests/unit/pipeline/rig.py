@@ -1,0 +1,170 @@
+"""The steps' tools, made of fakes, and a small archive to send through them."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from scicat_retriever.domain.dataset import (
+    CataloguedDatablock,
+    Datablock,
+    FileEntry,
+    RetrieveJob,
+    Selection,
+)
+from scicat_retriever.domain.evidence import Copied, DatablockKey
+from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid, JobId
+from scicat_retriever.domain.states import JobState
+from scicat_retriever.pipeline import intake, plan, publish, recall, transfer
+from scicat_retriever.pipeline.links import LinkSigner
+from scicat_retriever.pipeline.toolbox import Toolbox
+from scicat_retriever.pipeline.verify import ChecksumPolicy
+from scicat_retriever.ports.ledger import DatablockRecord
+from tests.fakes.catalogue import InMemoryCatalogue
+from tests.fakes.ledger import InMemoryLedger
+from tests.fakes.long_term_store import InMemoryLongTermStore
+from tests.fakes.staging_area import InMemoryStagingArea
+
+START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+LIFETIME, RETENTION = timedelta(days=7), timedelta(days=8)
+SECRET = b"a key of the tests, 32 bytes long"
+BASE_URL = "https://retriever.example.org"
+PID = DatasetPid("20.500.12345/p")
+JOB = JobId("6f1c2a50-0000-4000-8000-000000000001")
+FILES = {"run/a.dat": b"alpha" * 200, "run/b.dat": b"", "run/sub/c.dat": b"\0gamma"}
+
+
+class HandClock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, by: timedelta) -> None:
+        self.now += by
+
+
+def tar(files: Mapping[str, bytes], mode: Any = "w") -> bytes:
+    """Pack files, in their order; `mode` may be `w:gz`."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=mode) as archive:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def entries(files: Mapping[str, bytes]) -> tuple[FileEntry, ...]:
+    """List files as a catalogue does, with their sha256."""
+    return tuple(
+        FileEntry(name, len(content), hashlib.sha256(content).hexdigest()) for name, content in files.items()
+    )
+
+
+def without_checksums(files: Mapping[str, bytes]) -> tuple[FileEntry, ...]:
+    return tuple(replace(entry, digest=None) for entry in entries(files))
+
+
+@dataclass
+class Rig:
+    """The fakes and the tools made of them."""
+
+    clock: HandClock = field(default_factory=HandClock)
+    catalogue: InMemoryCatalogue = field(default_factory=InMemoryCatalogue)
+    store: InMemoryLongTermStore = field(default_factory=InMemoryLongTermStore)
+    staging: InMemoryStagingArea = field(default_factory=InMemoryStagingArea)
+    policy: ChecksumPolicy = field(default_factory=ChecksumPolicy)
+    stall_timeout: float = 10.0
+
+    def __post_init__(self) -> None:
+        self.ledger = InMemoryLedger(self.clock)
+        self.links = LinkSigner(SECRET, BASE_URL, LIFETIME)
+        self.tools = Toolbox(
+            catalogue=self.catalogue,
+            store=self.store,
+            staging=self.staging,
+            ledger=self.ledger,
+            links=self.links,
+            checksums=self.policy,
+            check_packed_size=True,
+            retention=RETENTION,
+            stall_timeout=self.stall_timeout,
+            clock=self.clock,
+        )
+
+    def archive(
+        self,
+        number: int = 0,
+        pid: DatasetPid = PID,
+        *,
+        content: bytes | None = None,
+        listed: tuple[FileEntry, ...] | None = None,
+        archive_id: str | None = None,
+        algorithm: str | None = "sha256",
+    ) -> CataloguedDatablock:
+        """Put an archive into the store and describe it as the catalogue would."""
+        packed = tar(FILES) if content is None else content
+        files = entries(FILES) if listed is None else listed
+        name = archive_id or f"{pid.rpartition('/')[2]}-{number}.tar"
+        self.store.put(name, packed)
+        block = Datablock(
+            DatablockId(f"block-{number}"),
+            pid,
+            ArchiveId(name),
+            sum(file.size for file in files),
+            len(packed),
+            algorithm,
+            len(files),
+        )
+        return CataloguedDatablock(block, files)
+
+    def plan(
+        self, *blocks: CataloguedDatablock, pid: DatasetPid = PID, run: str = "run-1"
+    ) -> list[DatablockRecord]:
+        """Register a dataset of these datablocks (one by default) and plan it."""
+        self.catalogue.add_dataset(pid, blocks or (self.archive(pid=pid),))
+        return self.plan_again(run, pid)
+
+    def plan_again(self, run: str, pid: DatasetPid = PID) -> list[DatablockRecord]:
+        plan.plan_dataset(pid, run, self.tools)
+        return list(self.ledger.datablocks(pid))
+
+    def copy(self, record: DatablockRecord) -> Copied:
+        """Recall and copy one datablock."""
+        recall.reserve_space(record, self.tools)
+        recalled = recall.recall(record, self.tools)
+        return transfer.copy(recalled, record, self.tools, progress=lambda _: None, cancelled=lambda: False)
+
+    def stage(self, record: DatablockRecord) -> DatablockKey:
+        """Bring one datablock all the way."""
+        self.copy(record)
+        publish.verify_and_stage(self.record(record.key), self.tools)
+        return record.key
+
+    def staged_dataset(self, *blocks: CataloguedDatablock, pid: DatasetPid = PID) -> list[DatablockRecord]:
+        """Plan and stage a whole dataset."""
+        for record in self.plan(*blocks, pid=pid):
+            self.stage(record)
+        return list(self.ledger.datablocks(pid))
+
+    def record(self, key: DatablockKey) -> DatablockRecord:
+        found = self.ledger.datablock(key)
+        assert found is not None
+        return found
+
+    def job(self, *pids: DatasetPid) -> JobId:
+        """Have a job for these datasets in progress."""
+        job = RetrieveJob(JOB, "retrieve", tuple(Selection(pid) for pid in pids))
+        self.catalogue.add_job(job)
+        intake.accept(job, self.ledger)
+        self.ledger.move_job(JOB, JobState.IN_PROGRESS)
+        return JOB

@@ -1,0 +1,139 @@
+import re
+import string
+from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from scicat_retriever.domain.errors import LinkExpired, LinkTampered
+from scicat_retriever.domain.evidence import DatablockKey
+from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid
+from scicat_retriever.pipeline.links import DOWNLOADS_PATH, Link, LinkSigner, download_name
+from tests.unit.pipeline.rig import BASE_URL, LIFETIME, SECRET, START
+
+SIGNER = LinkSigner(SECRET, BASE_URL, LIFETIME)
+KEY = DatablockKey(DatasetPid("20.500.12345/p"), DatablockId("block"))
+FOREVER = START + 10 * LIFETIME
+TEXT = st.text(st.characters(codec="utf-8"), min_size=1, max_size=30)
+KEYS = st.builds(DatablockKey, TEXT.map(DatasetPid), TEXT.map(DatablockId))
+ARCHIVES = TEXT.map(ArchiveId)
+MOMENTS = st.datetimes(datetime(2020, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+
+
+def parts(link: Link) -> tuple[str, dict[str, str]]:
+    """The filename and the query of a link, as a server reads them."""
+    url = urlsplit(link.url)
+    assert f"{url.scheme}://{url.netloc}" == BASE_URL
+    folder, _, name = url.path.rpartition("/")
+    assert folder == DOWNLOADS_PATH
+    return unquote(name), {key: values[0] for key, values in parse_qs(url.query).items()}
+
+
+def check(name: str, query: dict[str, str], now: datetime = START, signer: LinkSigner = SIGNER) -> None:
+    key = DatablockKey(DatasetPid(query["dataset"]), DatablockId(query["datablock"]))
+    signer.check(key, name, int(query["expires"]), query["signature"], now)
+
+
+@given(KEYS, ARCHIVES)
+def test_a_link_survives_its_way_through_a_url(key: DatablockKey, archive_id: ArchiveId) -> None:
+    link = SIGNER.link(key, archive_id, START, FOREVER)
+    assert re.fullmatch(r"[!-~]+", link.url)
+    name, query = parts(link)
+    assert (name, query["dataset"], query["datablock"]) == (download_name(archive_id), key.pid, key.id)
+    check(name, query)
+
+
+@pytest.mark.parametrize("part", ["name", "dataset", "datablock", "expires", "signature"])
+@given(key=KEYS, archive_id=ARCHIVES, data=st.data())
+def test_a_change_of_any_part_is_noticed(
+    part: str, key: DatablockKey, archive_id: ArchiveId, data: st.DataObject
+) -> None:
+    name, query = parts(SIGNER.link(key, archive_id, START, FOREVER))
+    changed = {"name": name, **query}
+    new = data.draw(st.integers(0, 2**40).map(str) if part == "expires" else TEXT)
+    assume(new != changed[part])
+    changed[part] = new
+    with pytest.raises(LinkTampered):
+        check(changed.pop("name"), changed)
+
+
+@given(st.integers(0, 63), st.sampled_from(string.hexdigits + "é"))
+def test_no_other_signature_will_do(place: int, digit: str) -> None:
+    name, query = parts(SIGNER.link(KEY, ArchiveId("a.tar"), START, FOREVER))
+    right = query["signature"]
+    assume(right[place] != digit)
+    for wrong in (right[:place] + digit + right[place + 1 :], right[:place], right + digit):
+        with pytest.raises(LinkTampered):
+            check(name, {**query, "signature": wrong})
+
+
+@given(TEXT, TEXT, TEXT)
+def test_the_border_between_pid_and_id_cannot_be_moved(one: str, two: str, three: str) -> None:
+    name, query = parts(
+        SIGNER.link(
+            DatablockKey(DatasetPid(one + two), DatablockId(three)), ArchiveId("a.tar"), START, FOREVER
+        )
+    )
+    with pytest.raises(LinkTampered):
+        check(name, {**query, "dataset": one, "datablock": two + three})
+
+
+def test_another_services_link_is_not_valid() -> None:
+    name, query = parts(SIGNER.link(KEY, ArchiveId("a.tar"), START, FOREVER))
+    with pytest.raises(LinkTampered):
+        check(name, query, signer=LinkSigner(SECRET[::-1], BASE_URL, LIFETIME))
+
+
+@given(MOMENTS, st.timedeltas(timedelta(0), timedelta(days=30)))
+def test_a_link_never_outlives_its_lifetime_or_its_file(now: datetime, kept_for: timedelta) -> None:
+    link = SIGNER.link(KEY, ArchiveId("a.tar"), now, now + kept_for)
+    latest = min(now + LIFETIME, now + kept_for)
+    assert latest - timedelta(seconds=1) < link.expires <= latest
+
+
+@given(MOMENTS)
+def test_a_link_is_valid_to_its_last_microsecond_and_not_longer(now: datetime) -> None:
+    link = SIGNER.link(KEY, ArchiveId("a.tar"), now, now + LIFETIME)
+    name, query = parts(link)
+    assert int(query["expires"]) == link.expires.timestamp()
+    check(name, query, link.expires - timedelta(microseconds=1))
+    with pytest.raises(LinkExpired):
+        check(name, query, link.expires)
+
+
+def test_an_expired_link_that_was_changed_says_nothing_about_its_expiry() -> None:
+    name, query = parts(SIGNER.link(KEY, ArchiveId("a.tar"), START, FOREVER))
+    with pytest.raises(LinkTampered):
+        check(name, {**query, "dataset": "other"}, FOREVER)
+
+
+@pytest.mark.parametrize(
+    ("archive_id", "name"),
+    [
+        ("a.tar", "a.tar"),
+        ("deep/er/a.tar", "a.tar"),
+        ("a.tar.gz", "a.tar.gz"),
+        ("A.TGZ", "A.TGZ"),
+        ("a", "a.tar"),
+        ("a.zip", "a.zip.tar"),
+        ("..", "...tar"),
+        ("/", "datablock.tar"),
+        (".", "datablock.tar"),
+        ('qu"o\\te;.tar', 'qu"o\\te;.tar'),
+        ("line\r\nbreak\0.tar", "line__break_.tar"),
+        ("Größe ☢.tar", "Größe ☢.tar"),
+        ("half\ud800.tar", "half_.tar"),
+    ],
+)
+def test_the_downloaded_file_is_named_for_its_archive(archive_id: str, name: str) -> None:
+    assert download_name(ArchiveId(archive_id)) == name
+
+
+@given(TEXT)
+def test_a_download_name_is_one_printable_path_part(archive_id: str) -> None:
+    name = download_name(ArchiveId(archive_id))
+    assert name.isprintable()
+    assert "/" not in name
+    assert name.lower().endswith((".tar", ".tar.gz", ".tgz"))

@@ -1,0 +1,277 @@
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+import pytest
+
+from scicat_retriever.domain import errors
+from scicat_retriever.domain.dataset import FileEntry
+from scicat_retriever.domain.errors import IntegrityError
+from scicat_retriever.domain.evidence import DatablockKey, Integrity
+from scicat_retriever.domain.ids import DatasetPid
+from scicat_retriever.domain.states import DatablockState
+from scicat_retriever.onepass.checksums import ChecksumAlgorithm
+from scicat_retriever.onepass.manifest import ManifestWriter
+from scicat_retriever.pipeline import publish
+from scicat_retriever.pipeline.verify import ChecksumPolicy
+from tests.fakes.ledger import InMemoryLedger
+from tests.unit.pipeline.rig import FILES, PID, RETENTION, START, Rig, entries, tar, without_checksums
+
+State = DatablockState
+Q = DatasetPid("20.500.12345/q")
+
+
+def test_a_copy_that_is_what_was_catalogued_gets_its_final_name() -> None:
+    rig, content = Rig(), tar(FILES)
+    (record,) = rig.plan(rig.archive(content=content))
+    rig.copy(record)
+    assert rig.staging.staged_keys() == set()
+    publish.verify_and_stage(rig.record(record.key), rig.tools)
+    after = rig.record(record.key)
+    assert rig.staging.staged_content(record.key) == content
+    assert (after.state, after.integrity, after.keep_until) == (
+        State.STAGED,
+        Integrity.VERIFIED,
+        START + RETENTION,
+    )
+
+
+def mutated(name: str = "run/a.dat", content: bytes | None = None) -> bytes:
+    changed = dict(FILES)
+    if content is None:
+        del changed[name]
+    else:
+        changed[name] = content
+    return tar(changed)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (mutated(content=b"alphA" + FILES["run/a.dat"][5:]), errors.ChecksumMismatch),
+        (mutated(content=b"longer" * 1000), errors.SizeMismatch),
+        (mutated(), errors.MemberMissing),
+        (mutated("run/new", b"1"), errors.MemberUnexpected),
+        (tar({**FILES, "/etc/passwd": b"x"}), errors.MemberUnsafe),
+    ],
+)
+def test_a_copy_that_is_not_what_was_catalogued_never_gets_its_final_name(
+    content: bytes, expected: type[IntegrityError]
+) -> None:
+    rig = Rig()
+    (record,) = rig.plan(rig.archive(content=content))
+    rig.copy(record)
+    with pytest.raises(expected, match=r"p-0\.tar: "):
+        publish.verify_and_stage(rig.record(record.key), rig.tools)
+    assert rig.staging.staged_keys() == set()
+    assert rig.record(record.key).state is State.COPIED
+
+
+def test_verifying_a_staged_datablock_again_changes_nothing() -> None:
+    rig = Rig()
+    (record,) = rig.staged_dataset()
+    rig.staging.release(record.key)
+    publish.verify_and_stage(record, rig.tools)
+    assert rig.record(record.key) == record
+
+
+def test_a_commit_that_the_ledger_was_not_told_of_is_made_good() -> None:
+    rig = Rig()
+    (record,) = rig.plan()
+    rig.copy(record)
+    rig.staging.commit(record.key)
+    publish.verify_and_stage(rig.record(record.key), rig.tools)
+    assert rig.record(record.key).state is State.STAGED
+
+
+def test_a_copy_whose_file_is_gone_is_an_error() -> None:
+    rig = Rig()
+    (record,) = rig.plan()
+    rig.copy(record)
+    rig.staging.discard_partial(record.key)
+    with pytest.raises(errors.StagedFileMissing, match="the staging area has None"):
+        publish.verify_and_stage(rig.record(record.key), rig.tools)
+
+
+def test_a_copy_whose_file_has_another_length_is_an_error() -> None:
+    rig = Rig()
+    (record,) = rig.plan()
+    rig.copy(record)
+    with rig.staging.open_partial(record.key, 10) as file:
+        file.write(b"0123456789")
+    with pytest.raises(errors.StagedFileMissing, match="the staging area has 10"):
+        publish.verify_and_stage(rig.record(record.key), rig.tools)
+    assert rig.staging.staged_keys() == set()
+
+
+def test_a_datablock_that_was_never_copied_is_an_error() -> None:
+    rig = Rig()
+    (record,) = rig.plan()
+    with pytest.raises(errors.StagedFileMissing, match="no record of its copy"):
+        publish.verify_and_stage(record, rig.tools)
+
+
+def test_a_manifest_without_its_seal_is_an_error_of_the_system() -> None:
+    rig = Rig()
+    (record,) = rig.plan()
+    copied = rig.copy(record)
+    rig.ledger.save_copy(copied, ManifestWriter(ChecksumAlgorithm.SHA256).seal().blob)
+    with pytest.raises(errors.ManifestDamaged, match=r"p-0\.tar") as raised:
+        publish.verify_and_stage(rig.record(record.key), rig.tools)
+    assert raised.value.cause is errors.Cause.SYSTEM
+
+
+def test_a_manifest_of_another_algorithm_is_an_error_of_the_system_and_no_mismatch() -> None:
+    rig = Rig(policy=ChecksumPolicy(unnamed_algorithm="md5"))
+    (record,) = rig.plan(rig.archive(algorithm=None))
+    rig.copy(record)
+    now = replace(rig.tools, checksums=ChecksumPolicy(unnamed_algorithm="sha256"))
+    with pytest.raises(errors.ManifestDamaged, match="hashed with md5, wanted is sha256"):
+        publish.verify_and_stage(rig.record(record.key), now)
+
+
+def test_a_dataset_without_checksums_is_published_as_size_only_by_policy() -> None:
+    rig = Rig(policy=ChecksumPolicy("size_only"))
+    rig.staged_dataset(rig.archive(0), rig.archive(1, listed=without_checksums(FILES), algorithm=None))
+    assert publish.publish(PID, rig.tools) is Integrity.SIZE_ONLY
+
+
+def test_a_whole_dataset_is_published_and_kept_from_then_on() -> None:
+    rig = Rig()
+    rig.staged_dataset(rig.archive(0), rig.archive(1))
+    rig.clock.advance(RETENTION / 2)
+    assert publish.publish(PID, rig.tools) is Integrity.VERIFIED
+    assert {r.keep_until for r in rig.ledger.datablocks(PID)} == {START + RETENTION / 2 + RETENTION}
+
+
+def test_a_dataset_of_which_one_datablock_is_not_staged_is_not_published() -> None:
+    rig = Rig()
+    first, _ = rig.plan(rig.archive(0), rig.archive(1))
+    rig.stage(first)
+    with pytest.raises(errors.StagedFileMissing, match="1 of 2 datablocks are staged"):
+        publish.publish(PID, rig.tools)
+
+
+def test_a_dataset_without_datablocks_is_not_published() -> None:
+    with pytest.raises(errors.StagedFileMissing, match="0 of 0"):
+        publish.publish(PID, Rig().tools)
+
+
+@pytest.mark.parametrize("loss", ["gone", "longer"])
+def test_a_dataset_whose_file_is_not_what_was_staged_is_not_published(loss: str) -> None:
+    rig = Rig()
+    _, second = rig.staged_dataset(rig.archive(0), rig.archive(1))
+    if loss == "gone":
+        rig.staging.release(second.key)
+    else:
+        rig.staging.damage_staged(second.key, tar(FILES) + b"x")
+    with pytest.raises(errors.StagedFileMissing, match=r"p-1\.tar"):
+        publish.publish(PID, rig.tools)
+
+
+def test_discarding_removes_what_the_failed_run_left_and_nothing_else() -> None:
+    rig = Rig()
+    (neighbour,) = rig.staged_dataset(pid=Q)
+    kept, staged, copied, planned = rig.plan(*(rig.archive(number) for number in range(4)))
+    rig.stage(kept)
+    rig.catalogue.add_dataset(
+        PID, [rig.archive(0), *(rig.archive(n, algorithm="SHA256") for n in range(1, 4))]
+    )
+    rig.plan_again("run-2")
+    rig.stage(rig.record(staged.key))
+    rig.copy(rig.record(copied.key))
+    publish.discard(PID, "run-2", "checksum_mismatch", rig.tools)
+    assert rig.staging.staged_keys() == {neighbour.key, kept.key}
+    assert rig.staging.partial_keys() == set()
+    assert [rig.record(r.key).state for r in (neighbour, kept, staged, copied, planned)] == [
+        State.STAGED,
+        State.STAGED,
+        State.RELEASED,
+        State.FAILED,
+        State.FAILED,
+    ]
+    assert rig.record(copied.key).reason == "checksum_mismatch"
+
+
+def test_discarding_gives_the_space_back_and_tells_the_store() -> None:
+    rig = Rig()
+    (record,) = rig.plan()
+    rig.ledger.reserve(record.key, 2**30, rig.staging.free_bytes())
+    publish.discard(PID, "run-1", "timed out", rig.tools)
+    assert rig.ledger.reserve(rig.plan_again("run-2")[0].key, 2**30, 2**30) == 0
+    assert rig.store.released == [record.datablock.archive_id]
+
+
+def test_discarding_again_changes_nothing() -> None:
+    rig = Rig()
+    first, second = rig.plan(rig.archive(0), rig.archive(1))
+    rig.stage(first)
+    rig.copy(second)
+    publish.discard(PID, "run-1", "why", rig.tools)
+    before = rig.ledger.datablocks(PID)
+    publish.discard(PID, "run-1", "why", rig.tools)
+    assert rig.ledger.datablocks(PID) == before
+
+
+def test_discarding_ends_what_an_attempt_left_that_died_in_the_middle() -> None:
+    rig = Rig()
+    (record,) = rig.staged_dataset()
+    rig.ledger.move_datablock(record.key, State.RELEASED, "why")
+    publish.discard(PID, "run-1", "why", rig.tools)
+    assert rig.staging.staged_keys() == set()
+
+
+def test_discarding_works_while_the_store_is_away() -> None:
+    rig = Rig()
+    (record,) = rig.staged_dataset()
+    rig.store.go_away()
+    publish.discard(PID, "run-1", "why", rig.tools)
+    assert rig.record(record.key).state is State.RELEASED
+
+
+def test_the_sweep_removes_what_is_over_and_keeps_the_rest() -> None:
+    rig = Rig()
+    (old,) = rig.staged_dataset()
+    rig.clock.advance(RETENTION / 2)
+    (young,) = rig.staged_dataset(pid=Q)
+    rig.clock.advance(RETENTION / 2)
+    assert publish.sweep_expired(rig.tools) == 1
+    assert rig.staging.staged_keys() == {young.key}
+    assert rig.record(old.key).state is State.RELEASED
+    assert publish.sweep_expired(rig.tools) == 0
+
+
+def test_the_sweep_takes_no_more_than_it_may() -> None:
+    rig = Rig()
+    rig.staged_dataset(*(rig.archive(number) for number in range(3)))
+    rig.clock.advance(RETENTION)
+    assert publish.sweep_expired(rig.tools, limit=2) == 2
+    assert len(rig.staging.staged_keys()) == 1
+
+
+class LastMinuteLedger(InMemoryLedger):
+    """A ledger where somebody asks for the dataset again just after the sweep looked."""
+
+    def expired(self, now: datetime, limit: int) -> Sequence[DatablockKey]:
+        found = super().expired(now, limit)
+        self.keep(PID, START + 9 * RETENTION)
+        return found
+
+
+def test_the_sweep_leaves_what_was_asked_for_in_the_meantime() -> None:
+    rig = Rig()
+    rig.ledger = LastMinuteLedger(rig.clock)
+    rig.tools = replace(rig.tools, ledger=rig.ledger)
+    (record,) = rig.staged_dataset()
+    rig.clock.advance(RETENTION)
+    assert publish.sweep_expired(rig.tools) == 0
+    assert rig.staging.staged_keys() == {record.key}
+
+
+def test_a_catalogued_file_that_is_not_archived_is_named() -> None:
+    rig = Rig()
+    listed = (*entries(FILES), FileEntry("run/lost.dat", 3, "00"))
+    (record,) = rig.plan(rig.archive(listed=listed))
+    rig.copy(record)
+    with pytest.raises(errors.MemberMissing, match=r"run/lost\.dat"):
+        publish.verify_and_stage(rig.record(record.key), rig.tools)

@@ -1,0 +1,331 @@
+import os
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from scicat_retriever.settings import Settings, SettingsInvalid, load_settings
+from scicat_retriever.settings_page import effective, reference
+
+TOKEN, PASSWORD = "a-token-of-the-tests", "a-password-of-the-tests"
+KEY, API_KEY = "a-link-key-of-the-tests-32-chars-long", "an-api-key-of-the-tests"
+DATABASE = "postgresql+psycopg://retriever:hidden-word@db/retriever"
+SECRETS = (TOKEN, PASSWORD, KEY, API_KEY, "hidden-word")
+LEAST = f"""
+[api]
+tokens = ["{TOKEN}"]
+[catalogue]
+url = "https://scicat.example.org"
+username = "retriever"
+password = "{PASSWORD}"
+[lts]
+root = "/lts"
+[staging]
+root = "/staging"
+"""
+MORE = f"""
+[engine]
+api_key = "{API_KEY}"
+[ledger]
+url = "{DATABASE}"
+[links]
+secret = "{KEY}"
+"""
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in list(os.environ):
+        if variable.upper().startswith("RETRIEVER_"):
+            monkeypatch.delenv(variable)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "retriever.toml"
+    path.write_text(LEAST + MORE)
+    return path
+
+
+def load(folder: Path, text: str, **overrides: object) -> Settings:
+    path = folder / "some.toml"
+    path.write_text(text)
+    return load_settings(path, **overrides)
+
+
+def refusal(folder: Path, text: str) -> str:
+    with pytest.raises(SettingsInvalid) as refused:
+        load(folder, text)
+    assert not any(secret in str(refused.value) for secret in SECRETS)
+    return str(refused.value)
+
+
+def test_the_least_that_must_be_set_is_enough(tmp_path: Path) -> None:
+    settings = load(tmp_path, LEAST)
+    assert settings.api.base_url == "http://127.0.0.1:8080"
+    assert settings.ledger_url == f"sqlite:///{Path('retriever-data').absolute()}/ledger.sqlite"
+
+
+def test_an_empty_file_is_told_each_key_that_is_missing_and_its_variable(tmp_path: Path) -> None:
+    message = refusal(tmp_path, "")
+    for section in ("api", "catalogue", "lts", "staging"):
+        assert f"{section} is missing: set it in retriever.toml, or RETRIEVER_{section.upper()}" in message
+
+
+@pytest.mark.parametrize(
+    ("remove", "named"),
+    [
+        (
+            f'tokens = ["{TOKEN}"]',
+            "api.tokens is missing: set it in retriever.toml, or RETRIEVER_API__TOKENS in",
+        ),
+        ('url = "https://scicat.example.org"', "catalogue.url is missing"),
+        ('root = "/lts"', "lts.root is missing"),
+        ('root = "/staging"', "staging.root is missing"),
+    ],
+)
+def test_a_missing_key_is_named(tmp_path: Path, remove: str, named: str) -> None:
+    assert remove in LEAST
+    assert named in refusal(tmp_path, LEAST.replace(remove, ""))
+
+
+@pytest.mark.parametrize(
+    ("more", "key"),
+    [
+        ("[nonsense]\na = 1", "nonsense"),
+        ("[flow]\nread_slot = 1", "flow.read_slot"),
+        ("[links]\nsecrets = 'x'", "links.secrets"),
+        ("[engine]\nadress = 'h:1'", "engine.adress"),
+    ],
+)
+def test_an_unknown_key_is_named(tmp_path: Path, more: str, key: str) -> None:
+    assert f"{key} is no setting: remove it, or correct its name" in refusal(tmp_path, LEAST + more)
+
+
+@pytest.mark.parametrize("section", ["api", "catalogue", "lts", "staging"])
+def test_an_unknown_key_of_each_required_section_is_named(tmp_path: Path, section: str) -> None:
+    assert f"{section}.nonsense is no setting" in refusal(
+        tmp_path, LEAST.replace(f"[{section}]", f"[{section}]\nnonsense = '{PASSWORD}'")
+    )
+
+
+@pytest.mark.parametrize(
+    ("more", "key"),
+    [
+        ("[flow]\nread_slots = 0", "flow.read_slots"),
+        ("[flow]\nread_slots = 'many'", "flow.read_slots"),
+        ("[flow]\nmissing_checksum = 'ignore'", "flow.missing_checksum"),
+        (
+            "[flow]\nunnamed_algorithm = 'md6'",
+            "flow.unnamed_algorithm: Value error, unknown checksum algorithm",
+        ),
+        ("[flow]\njob_timeout = inf", "flow.job_timeout"),
+        ("[flow]\njob_timeout = nan", "flow.job_timeout"),
+        ("[flow]\njob_timeout = 1e300", "flow.job_timeout"),
+        ("[flow]\nstall_timeout = 0", "flow.stall_timeout"),
+        ("[engine]\naddress = 'no-port'", "engine.address"),
+        ("[engine]\nui_port = 99999", "engine.ui_port"),
+        ("[links]\nsecret = 'short'", "links.secret"),
+        ("[links]\nretention = 1", "links"),
+        ("[ledger]\nurl = 5", "ledger.url"),
+    ],
+)
+def test_a_wrong_value_is_named_by_its_key(tmp_path: Path, more: str, key: str) -> None:
+    assert f"  {key}" in refusal(tmp_path, LEAST + more)
+
+
+@pytest.mark.parametrize(
+    "tokens",
+    [
+        "[]",
+        "['short']",
+        "['fifteen-letters']",
+        "['with a blank in it']",
+        "['line-break-at-end\\n']",
+        "['ünïcödé-is-no-token']",
+    ],
+)
+def test_a_token_that_no_request_can_bear_or_anyone_can_guess_is_refused(tmp_path: Path, tokens: str) -> None:
+    tokens = tokens.replace("'", '"')
+    message = refusal(tmp_path, LEAST.replace(f'["{TOKEN}"]', tokens))
+    assert "api" in message
+    assert not any(token in message for token in tokens.strip('[]"').split('"') if token)
+
+
+def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
+    message = refusal(tmp_path, LEAST + "[flow]\nread_slots = 0\nnonsense = 1\n[nonsense]")
+    assert {"flow.read_slots", "flow.nonsense", "nonsense"} <= {
+        line.split()[0].strip(":") for line in message.splitlines()
+    }
+
+
+@pytest.mark.parametrize("content", [b"[api", b"a = ", b"\xff\xfe", b"a = 1\na = 2"])
+def test_a_file_that_is_no_toml_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_bytes(content)
+    with pytest.raises(SettingsInvalid, match=r"bad\.toml is not valid TOML"):
+        load_settings(path)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsInvalid, match=r"none\.toml cannot be read: No such file"):
+        load_settings(tmp_path / "none.toml")
+
+
+def test_the_file_in_the_working_folder_is_read_unless_another_is_named(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(file.parent)
+    assert load_settings().catalogue.username == "retriever"
+
+
+def test_without_any_file_the_environment_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for variable, value in {
+        "API__TOKENS": f'["{TOKEN}"]',
+        "CATALOGUE__URL": "https://scicat.example.org",
+        "CATALOGUE__TOKEN": "a-long-lived-token",
+        "LTS__ROOT": "/lts",
+        "STAGING__ROOT": "/staging",
+    }.items():
+        monkeypatch.setenv(f"RETRIEVER_{variable}", value)
+    assert load_settings().api.tokens[0].get_secret_value() == TOKEN
+
+
+def test_the_environment_wins_over_the_file_key_by_key(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.write_text(LEAST + "[flow]\nread_slots = 2\nparallel_datasets = 3\n")
+    monkeypatch.setenv("RETRIEVER_FLOW__READ_SLOTS", "9")
+    monkeypatch.setenv("retriever_log_level", "debug")
+    monkeypatch.setenv("RETRIEVER_API__TOKENS", '["another-token-of-the-tests"]')
+    settings = load_settings(file)
+    assert (settings.flow.read_slots, settings.flow.parallel_datasets) == (9, 3)
+    assert settings.log_level == "debug"
+    assert [token.get_secret_value() for token in settings.api.tokens] == ["another-token-of-the-tests"]
+
+
+def test_the_command_line_wins_over_the_environment(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RETRIEVER_DATA", "/environment")
+    assert load_settings(file).data == Path("/environment")
+    assert load_settings(file, data=Path("/command-line")).data == Path("/command-line")
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "RETRIEVER_NONSENSE",
+        "RETRIEVER_FLOW_READ_SLOTS",
+        "RETRIEVER_DATA__X",
+        "RETRIEVER_CONFIG__X",
+        "retriever_x",
+    ],
+)
+def test_a_variable_that_names_no_setting_is_refused(
+    file: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, PASSWORD)
+    with pytest.raises(
+        SettingsInvalid, match=f"the environment variable {variable} names no setting"
+    ) as refused:
+        load_settings(file)
+    assert PASSWORD not in str(refused.value)
+
+
+def test_a_variable_that_names_no_key_of_its_section_is_refused(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RETRIEVER_FLOW__NONSENSE", "1")
+    with pytest.raises(SettingsInvalid, match=r"flow\.nonsense is no setting"):
+        load_settings(file)
+
+
+@pytest.mark.parametrize(
+    "variable", ["RETRIEVER_API__TOKENS", "RETRIEVER_JOB_TYPES", "RETRIEVER_API", "RETRIEVER_FLOW"]
+)
+def test_a_variable_that_must_be_json_and_is_not_is_named(
+    file: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, PASSWORD)
+    with pytest.raises(SettingsInvalid, match=f"{variable} must be JSON") as refused:
+        load_settings(file)
+    assert PASSWORD not in str(refused.value)
+
+
+def test_the_variable_that_names_the_file_is_no_setting(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RETRIEVER_CONFIG", "/somewhere/retriever.toml")
+    load_settings(file)
+
+
+def test_links_begin_with_the_public_url(tmp_path: Path) -> None:
+    public = LEAST.replace("[api]", '[api]\npublic_url = "https://data.example.org/retriever/"')
+    assert load(tmp_path, public).api.base_url == "https://data.example.org/retriever"
+
+
+def test_secrets_are_never_shown(file: Path) -> None:
+    settings = load_settings(file)
+    for shown in (
+        effective(settings),
+        repr(settings),
+        str(settings),
+        str(settings.model_dump()),
+        settings.model_dump_json(),
+    ):
+        assert not any(secret in shown for secret in SECRETS)
+    assert settings.ledger_url == DATABASE
+
+
+def with_secrets(text: str) -> dict[str, Any]:
+    """The settings in effect as they are printed, with the secrets put back by hand."""
+    values = tomllib.loads(text)
+    values["api"]["tokens"] = [TOKEN]
+    values["catalogue"]["password"] = PASSWORD
+    for section, key, secret in (
+        ("engine", "api_key", API_KEY),
+        ("ledger", "url", DATABASE),
+        ("links", "secret", KEY),
+    ):
+        assert values[section][key] == "**********"
+        values[section][key] = secret
+    return values
+
+
+def test_what_is_printed_can_be_loaded_again(file: Path) -> None:
+    settings = load_settings(file)
+    again = Settings(**with_secrets(effective(settings)))
+    assert again.model_dump() == settings.model_dump()
+
+
+@example('\x7f\x00\u2028"\\', 0.1)
+@given(st.text(st.characters(codec="utf-8")), st.floats(1e-9, 3e8))
+def test_any_value_that_is_printed_is_read_as_the_same(text: str, seconds: float) -> None:
+    base = {"url": "https://s.example.org", "token": "a-long-lived-token"}
+    settings = Settings(
+        data=Path("data") / "x",
+        api={"host": text, "tokens": [TOKEN]},
+        catalogue=base,
+        lts={"root": "/lts"},
+        staging={"root": "/staging"},
+        flow={"stall_timeout": seconds},
+    )
+    printed = tomllib.loads(effective(settings))
+    assert printed["api"]["host"] == text
+    assert printed["flow"]["stall_timeout"] == seconds
+
+
+def test_what_is_not_set_is_said(tmp_path: Path) -> None:
+    assert "# public_url is not set" in effective(load(tmp_path, LEAST)).splitlines()
+
+
+def test_the_reference_names_every_key_with_its_meaning() -> None:
+    page = reference()
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    assert all(len(row.split(" | ")[-1]) > len("x |") for row in rows)
+    for name, field in Settings.model_fields.items():
+        keys = getattr(field.annotation, "model_fields", None)
+        if keys is None:
+            assert f"| `{name}` |" in page
+        else:
+            part = page.split(f"## [{name}]")[1].split("\n## ")[0]
+            assert [line.split("`")[1] for line in part.splitlines() if line.startswith("| `")] == list(keys)
