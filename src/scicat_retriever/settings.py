@@ -115,7 +115,8 @@ class FlowSettings(Section):
 
     parallel_datasets: PositiveInt = Field(4, description="Datasets of one job that are retrieved at once.")
     parallel_datablocks: PositiveInt = Field(
-        64, description="Datablocks of one dataset that wait or are copied at once."
+        64,
+        description="Datablocks of one dataset that wait or are copied at once; a batch of small ones counts as one.",
     )
     read_slots: PositiveInt = Field(
         4, description="Archives read from the long-term store at once, per worker."

@@ -1,5 +1,6 @@
 """The buffers that a copy goes round in: few, large, and used again, so that memory stays flat."""
 
+import mmap
 from dataclasses import dataclass
 from enum import Enum, auto
 from queue import SimpleQueue
@@ -44,7 +45,7 @@ class ChunkPool:
         self._free: SimpleQueue[Chunk | None] = SimpleQueue()
         self._lock = Lock()
         for _ in range(CHUNKS):
-            room = memoryview(bytearray(CHUNK_BYTES))
+            room = memoryview(mmap.mmap(-1, CHUNK_BYTES))  # a bytearray would be filled with zeros at once
             self._free.put(Chunk(room, room[:0]))
 
     def take(self) -> Chunk | None:

@@ -36,7 +36,7 @@ _APPEARING = (errors.DatablockMissing, errors.DatablockUnreadable, errors.Archiv
 """Errors of an archive that may still be on its way into the store; given up after `appear_timeout`."""
 _WAITS = (errors.NotYetOnline, errors.NoSpaceYet, *_APPEARING)
 """Errors that say no more than: ask again."""
-_NOT_COUNTED = (errors.LedgerUnavailable, errors.WorkerStopping)
+_NOT_COUNTED = (errors.LedgerUnavailable, errors.WorkerStopping, errors.NotYetOnline)
 """Errors of a copy that say nothing about the archive, so do not use up its attempts."""
 _COPIED = frozenset({DatablockState.COPIED, DatablockState.STAGED})
 """States in which there is nothing to copy."""
