@@ -40,7 +40,8 @@ def create_app(service: Service | None, lifespan: Lifespan = _idle) -> FastAPI:
         version=__version__,
         description="Takes SciCat's retrieve jobs, says how far they are, and hands out what was retrieved.",
         lifespan=lifespan,
-        docs_url="/api/docs",
+        # FastAPI's own pages load scripts from elsewhere, which many facilities cannot reach and none should trust.
+        docs_url=None,
         redoc_url=None,
         openapi_url="/api/openapi.json",
     )

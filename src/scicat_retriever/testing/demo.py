@@ -243,7 +243,7 @@ def _show(rows: Sequence[Row], console: Console) -> None:
 
 def _stay(service: RunningService, scicat_url: str, console: Console) -> None:
     console.print(f"SciCat (stand-in): {scicat_url}  user scientist, password scientist-pw", markup=False)
-    console.print(f"SciCat Retriever:  {service.folder.url}/api/docs  token {TOKEN}", markup=False)
+    console.print(f"SciCat Retriever:  {service.folder.url}/api/openapi.json  token {TOKEN}", markup=False)
     console.print(f"its folder:        {service.folder.root}", markup=False)
     console.print("press Ctrl-C to stop", markup=False)
     try:

@@ -1,0 +1,45 @@
+"""`make demo`, on folders that people have."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+
+def _demo(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "scicat_retriever.testing.demo", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=150,
+        check=False,
+    )
+
+
+def test_the_demo_brings_every_byte_of_a_folder_back(tmp_path: Path) -> None:
+    folder = tmp_path / "my data"
+    (folder / "deep" / "er").mkdir(parents=True)
+    (folder / "empty").write_bytes(b"")
+    (folder / "a b ü.txt").write_text("blank and umlaut")
+    for number in range(20):
+        (folder / "deep" / "er" / f"{number}.dat").write_bytes(bytes([number]) * 10_000)
+    (folder / "link").symlink_to("empty")
+
+    done = _demo("--data", str(folder))
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    last = done.stdout.strip().splitlines()[-1]
+    assert last == "demo: finishedSuccessful datasets=4 datablocks=15 files=22 bytes=200016"
+
+
+def test_a_folder_without_files_is_refused_with_a_reason(tmp_path: Path) -> None:
+    done = _demo("--data", str(tmp_path))
+    assert done.returncode == 1
+    assert "there is no file to archive" in done.stdout
+
+
+def test_a_folder_that_is_none_is_refused_with_what_to_do() -> None:
+    done = _demo("--data", "/no/such/folder")
+    assert done.returncode == 2
+    assert "DATA=" in done.stdout
