@@ -4,7 +4,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DATA ?=
-JSON ?=
 
 .PHONY: venv demo test lint check bench lock docs-reference clean
 

@@ -26,15 +26,20 @@ def utc_now() -> datetime:
 
 
 def make_data_folder(settings: Settings) -> None:
-    """Make the service's own folder, for its own user alone.
+    """Make the service's own folder, and see to it that nobody else may look into it: it holds a key and user names.
 
     Raises:
-        SettingsInvalid: It cannot be made.
+        SettingsInvalid: It cannot be made, or others may enter it.
     """
     try:
         settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        mode = settings.data.stat().st_mode
     except OSError as error:
         raise SettingsInvalid(f"data: {settings.data} cannot be made: {error.strerror}") from None
+    if mode & 0o007:
+        raise SettingsInvalid(
+            f"data: {settings.data} is open to everybody: chmod 700 it, or take another folder"
+        )
 
 
 def make_link_key(settings: Settings) -> None:

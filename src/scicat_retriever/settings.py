@@ -77,6 +77,12 @@ class ApiSettings(Section):
             raise ValueError("each of `tokens` must be one word of at least 16 printable ASCII characters")
         return self
 
+    @model_validator(mode="after")
+    def _links_can_be_followed(self) -> Self:
+        if self.public_url is None and self.host in {"0.0.0.0", "::"}:  # noqa: S104 - compared, not listened on
+            raise ValueError("`public_url` is needed with this `host`: links cannot begin with it")
+        return self
+
     @property
     def base_url(self) -> str:
         """The URL that links begin with, without a slash at the end."""

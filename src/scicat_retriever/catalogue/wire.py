@@ -17,13 +17,13 @@ from scicat_retriever.domain.errors import (
 from scicat_retriever.domain.ids import DatasetPid, JobId
 
 MAX_ID = 256
-"""Characters of a job's id or type, and of a user's or group's name."""
+"""Bytes (UTF-8) of a job's id or type, and of a user's or group's name: the engine's names have 1000 in all."""
 
 MAX_PID = 512
-"""Characters of a pid."""
+"""Bytes (UTF-8) of a pid."""
 
 MAX_FILE_NAME = 4096
-"""Characters of a file's name (Linux, PATH_MAX)."""
+"""Bytes (UTF-8) of a file's name (Linux, PATH_MAX)."""
 
 
 def encoded(value: object) -> bytes:
@@ -159,15 +159,19 @@ def _file_name(value: object, path: str) -> str:
 def _text(value: object, path: str, longest: int) -> str:
     if not isinstance(value, str) or not value:
         raise JobMalformed(f"{path} must be a string that is not empty", path)
-    if len(value) > longest:
-        raise JobMalformed(f"{path} must have at most {longest} characters", path)
+    if len(value.encode(errors="surrogatepass")) > longest:
+        raise JobMalformed(f"{path} must have at most {longest} bytes", path)
     if any("\ud800" <= character <= "\udfff" for character in value):
         raise JobMalformed(f"{path} must be Unicode text", path)
     return value
 
 
 def _optional_name(value: object) -> str | None:
-    fits = isinstance(value, str) and 0 < len(value) <= MAX_ID and value.isprintable()
+    fits = (
+        isinstance(value, str)
+        and 0 < len(value.encode(errors="surrogatepass")) <= MAX_ID
+        and value.isprintable()
+    )
     return str(value) if fits else None
 
 

@@ -36,6 +36,12 @@ HTTP_STATUS: dict[type[RetrieverError], int] = {
 """The HTTP status of each error that a request can meet; any other is a 500."""
 
 
+_INSIDE = {
+    500: "the service failed; its log says why",
+    503: "a part of the service does not answer at the moment: try again later",
+}
+
+
 class Problem(BaseModel):
     """A problem detail (RFC 9457, section 3)."""
 
@@ -54,7 +60,8 @@ def problem(error: RetrieverError) -> JSONResponse:
         type=f"urn:scicat-retriever:error:{error.code}",
         title=error.code.replace("_", " "),
         status=status,
-        detail=str(error) if status != 500 else "the service failed; its log says why",
+        # What failed inside may name machines and users: the log has it.
+        detail=_INSIDE.get(status, str(error)),
         who=error.who,
         field=error.field if isinstance(error, errors.JobMalformed) else None,
     )

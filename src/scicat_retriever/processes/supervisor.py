@@ -22,6 +22,7 @@ import httpx2
 import structlog
 
 from scicat_retriever import bootstrap
+from scicat_retriever.domain.errors import EngineUnavailable
 from scicat_retriever.settings import CONFIG_VARIABLE, ENVIRONMENT_PREFIX, Settings, SettingsInvalid
 from scicat_retriever.workflow.engine import connect_when_up, keep_history, own_engine_command
 
@@ -40,18 +41,18 @@ class Part:
     Attributes:
         name: What it is called in the log.
         command: Its command line.
-        environment: What is added to its environment.
+        environment: Its environment.
     """
 
     name: str
     command: Sequence[str]
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(repr=False)
 
     async def start(self) -> asyncio.subprocess.Process:
         """Start the process, bound to die with this one."""
         return await asyncio.create_subprocess_exec(
             *self.command,
-            env={**os.environ, **self.environment},
+            env=self.environment,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=sys.stderr.fileno(),  # standard output is for the supervisor's own words
             preexec_fn=_die_with_parent,
@@ -122,8 +123,14 @@ async def _run_parts(
     if address is None:
         port = settings.engine.port or _free_port()
         address = f"127.0.0.1:{port}"
-        engine = Part("engine", own_engine_command(settings.data.resolve(), port, settings.engine.ui_port))
+        command = own_engine_command(settings.data.resolve(), port, settings.engine.ui_port)
+        # The engine is no program of ours: it gets none of our secrets.
+        strangers = {
+            name: value for name, value in os.environ.items() if not name.startswith(ENVIRONMENT_PREFIX)
+        }
+        engine = Part("engine", command, strangers)
     environment = {
+        **os.environ,
         f"{ENVIRONMENT_PREFIX}ENGINE__ADDRESS": address,
         f"{ENVIRONMENT_PREFIX}DATA": str(settings.data.resolve()),
     }
@@ -188,14 +195,20 @@ async def _ready(settings: Settings, address: str, *, own: bool) -> None:
     if own:
         await keep_history(client)
     url = f"http://{settings.api.host}:{settings.api.port}/api/v1/health"
-    async with asyncio.timeout(START_SECONDS):
-        async with httpx2.AsyncClient() as http:
-            while True:
-                try:
-                    if (await http.get(url)).is_success:
-                        return
-                except httpx2.HTTPError:
-                    await asyncio.sleep(0.1)
+    try:
+        # A proxy of the environment is for the world outside, not for this machine.
+        async with asyncio.timeout(START_SECONDS), httpx2.AsyncClient(trust_env=False) as http:
+            while not await _answers(http, url):  # noqa: ASYNC110 - another process cannot set an event here
+                await asyncio.sleep(0.1)
+    except TimeoutError:
+        raise EngineUnavailable(f"the API does not answer at {url}; its log says why") from None
+
+
+async def _answers(http: httpx2.AsyncClient, url: str) -> bool:
+    try:
+        return (await http.get(url)).is_success
+    except httpx2.HTTPError:
+        return False
 
 
 @contextlib.contextmanager

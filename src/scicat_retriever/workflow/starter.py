@@ -10,9 +10,10 @@ import structlog
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
-from scicat_retriever.domain.errors import LedgerUnavailable
+from scicat_retriever.domain.errors import InternalError, LedgerUnavailable
+from scicat_retriever.domain.states import JobState
 from scicat_retriever.ports.ledger import JobRecord, Ledger
 from scicat_retriever.workflow.retrieve_job import RetrieveJob
 from scicat_retriever.workflow.tasks import FlowLimits, JobTask
@@ -64,13 +65,27 @@ class FlowStarter:
                 await asyncio.wait_for(self._wake.wait(), self._interval)
 
     async def start_stored(self) -> int:
-        """Start the flows of all stored jobs that have none; gives how many there were."""
+        """Start the flows of all stored jobs that have none; gives how many there were.
+
+        A job whose flow the engine refuses is closed with that reason, so that it does not hold up the others.
+        """
         count = 0
         while jobs := await asyncio.to_thread(self._ledger.jobs_to_start, BATCH):
             for job in jobs:
-                await self._start(job)
+                try:
+                    await self._start(job)
+                except RPCError as error:
+                    if error.status is not RPCStatusCode.INVALID_ARGUMENT:
+                        raise
+                    await asyncio.to_thread(self._refuse, job, error.message)
             count += len(jobs)
         return count
+
+    def _refuse(self, record: JobRecord, why: str) -> None:
+        failure = InternalError(f"the workflow engine refuses the job's flow: {why}").failure()
+        log.error("a job cannot be started", job_id=record.job.id, why=why)
+        self._ledger.move_job(record.job.id, JobState.UNSUCCESSFUL, failure.message)
+        self._ledger.set_report_failure(record.job.id, failure)
 
     async def _start(self, record: JobRecord) -> None:
         try:

@@ -11,7 +11,7 @@ from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.service import RPCError, RPCStatusCode
 
-from scicat_retriever.domain.errors import EngineUnavailable
+from scicat_retriever.domain.errors import EngineUnavailable, InternalError
 from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.pipeline.intake import dataset_flow
 from scicat_retriever.workflow.retrieve_dataset import RetrieveDataset
@@ -67,5 +67,14 @@ class Subscriptions:
         try:
             asyncio.run_coroutine_threadsafe(call, self._loop).result()
         except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
-                raise EngineUnavailable(f"the workflow engine does not answer: {error.message}") from error
+            match error.status:
+                case RPCStatusCode.NOT_FOUND:
+                    return
+                case RPCStatusCode.INVALID_ARGUMENT:
+                    raise InternalError(
+                        f"the workflow engine refuses the request: {error.message}"
+                    ) from error
+                case _:
+                    raise EngineUnavailable(
+                        f"the workflow engine does not answer: {error.message}"
+                    ) from error

@@ -293,3 +293,9 @@ def test_whatever_scicat_lists_is_a_datablock_or_invalid(changes: dict[str, Any]
 def test_a_name_that_cannot_stand_in_a_url_or_a_database_is_invalid(name: str) -> None:
     with pytest.raises(CatalogueEntryInvalid, match="archiveId"):
         datablock_from({**block(), "archiveId": name}, PID, 0)
+
+
+def test_an_answer_that_is_nested_without_end_is_unreadable() -> None:
+    deep = b'[{"id": "1", "dataFileList": ' + b"[" * 5000
+    with pytest.raises(CatalogueAnswerUnreadable, match="deep"):
+        ids(backend([]).on(LIST, lambda _: httpx2.Response(200, content=deep)).on(COUNT, ok({"count": 1})))

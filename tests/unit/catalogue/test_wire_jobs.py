@@ -202,3 +202,13 @@ def test_a_job_survives_the_way_through_json(job: RetrieveJob, in_v4: bool) -> N
 
 def test_text_that_utf8_cannot_hold_is_still_sent() -> None:
     assert encoded({"name": "a\udcffb", "é": 1}) == '{"name":"a?b","é":1}'.encode()
+
+
+@pytest.mark.parametrize(("letters", "taken"), [(64, True), (65, False)])
+def test_a_jobs_id_is_bounded_in_bytes_since_the_engine_counts_those(letters: int, taken: bool) -> None:
+    body = {"id": "\U0001f600" * letters, "type": "retrieve"}
+    if taken:
+        assert parse_job(body, None).id == body["id"]
+    else:
+        with pytest.raises(JobMalformed, match="256 bytes"):
+            parse_job(body, None)

@@ -1,0 +1,54 @@
+from pathlib import Path
+
+import pytest
+
+from scicat_retriever import bootstrap
+from scicat_retriever.settings import Settings, SettingsInvalid, load_settings
+
+
+def settings(tmp_path: Path, **sections: dict[str, object]) -> Settings:
+    return load_settings(
+        None,
+        data=tmp_path / "data",
+        **{
+            "api": {"tokens": ["a-token-of-enough-length"]},
+            "catalogue": {"url": "http://scicat.test", "token": "a-scicat-token"},
+            "lts": {"root": str(tmp_path)},
+            "staging": {"root": str(tmp_path / "staging")},
+            **sections,
+        },
+    )
+
+
+def test_the_data_folder_is_made_for_its_user_alone(tmp_path: Path) -> None:
+    bootstrap.make_data_folder(settings(tmp_path))
+    assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_data_folder_that_is_open_to_everybody_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data").chmod(0o755)
+    with pytest.raises(SettingsInvalid, match="chmod 700"):
+        bootstrap.make_data_folder(settings(tmp_path))
+
+
+def test_a_link_key_is_made_once_and_readable_by_its_user_alone(tmp_path: Path) -> None:
+    used = settings(tmp_path)
+    bootstrap.make_data_folder(used)
+    bootstrap.make_link_key(used)
+    (key,) = (tmp_path / "data").iterdir()
+    first = key.read_bytes()
+    bootstrap.make_link_key(used)
+    assert key.read_bytes() == first
+    assert len(first) == 64
+    assert key.stat().st_mode & 0o777 == 0o600
+
+
+def test_without_a_key_links_cannot_be_made_and_the_missing_setting_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsInvalid, match=r"links\.secret is missing"):
+        bootstrap.build_links(settings(tmp_path))
+
+
+def test_a_service_that_listens_everywhere_must_say_what_its_links_begin_with(tmp_path: Path) -> None:
+    with pytest.raises(SettingsInvalid, match="public_url"):
+        settings(tmp_path, api={"tokens": ["a-token-of-enough-length"], "host": "0.0.0.0"})
