@@ -150,7 +150,9 @@ class FlowSettings(Section):
     recall_timeout: Seconds = Field(
         2 * DAY, description="How long a datablock waits for its recall from tape."
     )
-    stall_timeout: Seconds = Field(300.0, description="How long a read may give no byte.")
+    stall_timeout: Seconds = Field(
+        300.0, description="How long a read may give no byte, or a write take none."
+    )
     transfer_timeout: Seconds = Field(1 * DAY, description="How long copying one datablock may take in all.")
     transfer_attempts: PositiveInt = Field(
         4, description="How often a copy is tried that fails by an I/O error."

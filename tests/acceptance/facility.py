@@ -6,7 +6,8 @@ import hashlib
 import io
 import itertools
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -98,6 +99,17 @@ class Facility:
             ],
         }
 
+    def put_aside(self, archive_id: str) -> Callable[[], None]:
+        """Take an archive out of the long-term store; gives what brings it back."""
+        path = self.folder.lts / archive_id
+        aside = path.with_suffix(".aside")
+        path.rename(aside)
+
+        def bring_back() -> None:
+            aside.rename(path)
+
+        return bring_back
+
     def ask_for(self, *pids: str, version: str = "v4") -> str:
         """Ask for datasets as a scientist does, through SciCat; gives the job's id."""
         token = log_in(self.scicat_url, "scientist")
@@ -168,3 +180,26 @@ def download(url: str) -> bytes:
     answer = httpx2.get(url, timeout=30, trust_env=False)
     assert answer.status_code == 200, answer.text
     return answer.content
+
+
+def quick(**sections: dict[str, object]) -> dict[str, dict[str, object]]:
+    """Give the quick settings with some keys changed."""
+    return {**QUICK, **{name: {**QUICK.get(name, {}), **keys} for name, keys in sections.items()}}
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    """Wait for a condition.
+
+    Raises:
+        TimeoutError: It did not come true in time.
+    """
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError("the condition did not come true")
+        time.sleep(0.02)
+
+
+def block_states(service: RunningService, job_id: str) -> list[str]:
+    """Give the states of a job's datablocks."""
+    return [block["state"] for dataset in service.job(job_id)["datasets"] for block in dataset["datablocks"]]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 
 import httpx2
 import psutil
@@ -13,15 +12,11 @@ import pytest
 from scicat_retriever.testing.running import TOKEN, RunningService
 from scicat_retriever.testing.scicat import JobType
 from tests.acceptance.conftest import MakeFacility
-from tests.acceptance.facility import QUICK, Facility, some_datablocks
-
-
-def _quick(**sections: dict[str, object]) -> dict[str, dict[str, object]]:
-    return {**QUICK, **{name: {**QUICK.get(name, {}), **keys} for name, keys in sections.items()}}
+from tests.acceptance.facility import Facility, block_states, quick, some_datablocks, wait_until
 
 
 def test_a_job_goes_on_after_everything_was_killed(make_facility: MakeFacility) -> None:
-    facility = make_facility(**_quick(flow={"appear_timeout": 60.0}))
+    facility = make_facility(**quick(flow={"appear_timeout": 60.0}))
     pid = facility.new_pid()
     archives = facility.archive(pid, some_datablocks(pid, 3))
     late = facility.folder.lts / archives[2]
@@ -30,7 +25,7 @@ def test_a_job_goes_on_after_everything_was_killed(make_facility: MakeFacility) 
     with RunningService(facility.folder) as service:
         facility.service = service
         job_id = facility.ask_for(pid)
-        _wait_until(lambda: _states(service, job_id).count("copied") == 2)
+        wait_until(lambda: block_states(service, job_id).count("copied") == 2)
         service.kill()
         aside.rename(late)
         service.start()
@@ -39,21 +34,8 @@ def test_a_job_goes_on_after_everything_was_killed(make_facility: MakeFacility) 
     assert len(job["jobResultObject"]["result"]) == 3
 
 
-def _states(service: RunningService, job_id: str) -> list[str]:
-    return [block["state"] for dataset in service.job(job_id)["datasets"] for block in dataset["datablocks"]]
-
-
-def _wait_until(condition: object, seconds: float = 30.0) -> None:
-    assert callable(condition)
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            raise TimeoutError("the condition did not come true")
-        time.sleep(0.02)
-
-
 def test_a_part_that_is_killed_is_started_again(make_facility: MakeFacility) -> None:
-    facility = make_facility(**_quick())
+    facility = make_facility(**quick())
     pid = facility.new_pid()
     facility.archive(pid, some_datablocks(pid, 2))
     with RunningService(facility.folder) as service:
@@ -61,7 +43,7 @@ def test_a_part_that_is_killed_is_started_again(make_facility: MakeFacility) -> 
         for part in psutil.Process(service.process.pid).children():
             part.kill()
             part.wait(10)
-        _wait_until(lambda: _answers(facility))
+        wait_until(lambda: _answers(facility))
         job = facility.wait_for(facility.ask_for(pid))
     assert job["statusCode"] == "finishedSuccessful"
 
@@ -74,7 +56,7 @@ def _answers(facility: Facility) -> bool:
 
 
 def test_sigterm_drains_and_leaves_nothing_running(make_facility: MakeFacility) -> None:
-    facility = make_facility(**_quick())
+    facility = make_facility(**quick())
     service = RunningService(facility.folder)
     service.start()
     parts = psutil.Process(service.process.pid).children(recursive=True)
@@ -84,7 +66,7 @@ def test_sigterm_drains_and_leaves_nothing_running(make_facility: MakeFacility) 
 
 
 def test_when_the_supervisor_is_killed_its_parts_die_with_it(make_facility: MakeFacility) -> None:
-    facility = make_facility(**_quick())
+    facility = make_facility(**quick())
     service = RunningService(facility.folder)
     service.start()
     parts = psutil.Process(service.process.pid).children(recursive=True)
@@ -96,7 +78,7 @@ def test_when_the_supervisor_is_killed_its_parts_die_with_it(make_facility: Make
 def test_a_job_that_comes_while_the_engine_is_down_is_started_when_it_is_up(
     make_facility: MakeFacility,
 ) -> None:
-    facility = make_facility(**_quick())
+    facility = make_facility(**quick())
     pid = facility.new_pid()
     facility.archive(pid, some_datablocks(pid, 1))
     with RunningService(facility.folder) as service:
@@ -115,7 +97,7 @@ def test_a_job_that_comes_while_the_engine_is_down_is_started_when_it_is_up(
 
 
 def test_a_second_service_on_the_same_data_folder_is_refused(make_facility: MakeFacility) -> None:
-    facility = make_facility(**_quick())
+    facility = make_facility(**quick())
     with RunningService(facility.folder):
         config = facility.folder.write_settings()
         second = subprocess.run(
@@ -130,7 +112,7 @@ def test_a_second_service_on_the_same_data_folder_is_refused(make_facility: Make
 
 
 def test_a_wait_for_space_ends_at_its_deadline_as_a_system_error(make_facility: MakeFacility) -> None:
-    facility = make_facility(**_quick(flow={"space_timeout": 2.0}, staging={"capacity_bytes": 30_000}))
+    facility = make_facility(**quick(flow={"space_timeout": 2.0}, staging={"capacity_bytes": 30_000}))
     pid = facility.new_pid()
     facility.archive(pid, some_datablocks(pid, 5))
     with RunningService(facility.folder) as service:
@@ -143,14 +125,14 @@ def test_a_wait_for_space_ends_at_its_deadline_as_a_system_error(make_facility: 
 
 
 def test_a_job_that_is_not_done_by_its_deadline_ends_unsuccessful(make_facility: MakeFacility) -> None:
-    facility = make_facility(**_quick(flow={"job_timeout": 3.0, "appear_timeout": 600.0}))
+    facility = make_facility(**quick(flow={"job_timeout": 3.0, "appear_timeout": 600.0}))
     pid = facility.new_pid()
     (archive_id,) = facility.archive(pid, some_datablocks(pid, 1))
     (facility.folder.lts / archive_id).unlink()
     with RunningService(facility.folder) as service:
         facility.service = service
         job = facility.wait_for(facility.ask_for(pid))
-        _wait_until(lambda: facility.lifecycle(pid)["retrieveStatusMessage"] != "started")
+        wait_until(lambda: facility.lifecycle(pid)["retrieveStatusMessage"] != "started")
     assert job["statusCode"] == "finishedUnsuccessful"
     assert [error["code"] for error in job["jobResultObject"]["errors"]] == ["job_deadline_passed"]
     assert facility.lifecycle(pid)["retrieveReturnMessage"]["code"] == "job_cancelled"
@@ -159,7 +141,7 @@ def test_a_job_that_is_not_done_by_its_deadline_ends_unsuccessful(make_facility:
 def test_sizes_alone_are_compared_where_the_operator_allows_it_and_never_called_verified(
     make_facility: MakeFacility,
 ) -> None:
-    facility = make_facility(**_quick(flow={"missing_checksum": "size_only"}))
+    facility = make_facility(**quick(flow={"missing_checksum": "size_only"}))
     pid = facility.new_pid()
     facility.scicat.add_dataset(pid)
     entry = facility.datablock(pid, 0, {"a.dat": b"no checksum here"})
@@ -174,7 +156,7 @@ def test_sizes_alone_are_compared_where_the_operator_allows_it_and_never_called_
 
 
 def test_the_short_form_reads_the_dataset_list_from_scicat(make_facility: MakeFacility) -> None:
-    facility = make_facility(**_quick(catalogue={"username": "admin", "password": "admin-pw"}))
+    facility = make_facility(**quick(catalogue={"username": "admin", "password": "admin-pw"}))
     pid = facility.new_pid()
     facility.archive(pid, some_datablocks(pid, 1))
     with RunningService(facility.folder) as service:
@@ -222,14 +204,14 @@ def test_a_missing_section_stops_the_start_with_its_name(make_facility: MakeFaci
 def test_a_file_whose_retention_is_over_is_removed_and_its_link_says_what_to_do(
     make_facility: MakeFacility,
 ) -> None:
-    facility = make_facility(**_quick(links={"lifetime": 5.0, "retention": 5.0, "sweep_interval": 1.0}))
+    facility = make_facility(**quick(links={"lifetime": 5.0, "retention": 5.0, "sweep_interval": 1.0}))
     pid = facility.new_pid()
     facility.archive(pid, some_datablocks(pid, 2))
     with RunningService(facility.folder) as service:
         facility.service = service
         job = facility.wait_for(facility.ask_for(pid))
         assert len(facility.files_in_staging(pid)) == 2
-        _wait_until(lambda: facility.files_in_staging(pid) == [])
+        wait_until(lambda: facility.files_in_staging(pid) == [])
         answer = httpx2.get(job["jobResultObject"]["result"][0]["url"], trust_env=False)
     assert answer.status_code == 403
     assert answer.headers["content-type"] == "application/problem+json"

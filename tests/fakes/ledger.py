@@ -48,6 +48,7 @@ class _Block:
     copied: Copied | None = None
     manifest: bytes | None = None
     reserved: int = 0
+    files_left: bool = False
 
 
 class InMemoryLedger:
@@ -221,6 +222,7 @@ class InMemoryLedger:
                 bytes_done=copied.bytes_copied,
                 bytes_total=copied.recalled.size,
                 archive_checksum=copied.archive_checksum,
+                partial=copied.partial,
             )
             block.copied, block.manifest = copied, manifest
 
@@ -270,6 +272,16 @@ class InMemoryLedger:
             self._move(block, State.RELEASED, "its time to be kept is over")
             return True
 
+    def left_behind(self, limit: int) -> Sequence[DatablockKey]:
+        with self._lock:
+            left = [key for key, block in self._blocks.items() if block.files_left]
+            return sorted(left, key=lambda key: (key.pid, key.id))[:limit]
+
+    def forget_files(self, key: DatablockKey) -> None:
+        with self._lock:
+            if key in self._blocks:
+                self._blocks[key].files_left = False
+
     def forget_reservation(self, key: DatablockKey) -> None:
         with self._lock:
             if key in self._blocks:
@@ -302,6 +314,7 @@ class InMemoryLedger:
         block.listed = False
         if block.record.state is not State.STAGED:
             self._move(block, State.RELEASED, "no longer in the catalogue")
+            block.files_left = True
 
     def _plan_one(self, entry: CataloguedDatablock, position: int, run: str) -> None:
         key = DatablockKey(entry.datablock.pid, entry.datablock.id)
@@ -329,8 +342,10 @@ class InMemoryLedger:
         if new is not State.STAGED:
             changes |= {"integrity": None, "keep_until": None}
         if new not in {State.COPIED, State.STAGED}:
-            changes["archive_checksum"] = None
+            changes |= {"archive_checksum": None, "partial": ""}
         block.record = replace(block.record, **(changes | values))
+        if old != new:
+            block.files_left = new is State.RELEASED
         if new in _ENDS_RESERVATION:
             block.reserved = 0
         self._enter(("", block.record.key.pid, block.record.key.id), old, new, reason)

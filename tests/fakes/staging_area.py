@@ -6,6 +6,7 @@ Its files are memfds (memfd_create(2)), since writers and readers work on descri
 from __future__ import annotations
 
 import os
+import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from typing import BinaryIO
 
 from scicat_retriever.domain.errors import StagedFileMissing, StagingWriteFailed
 from scicat_retriever.domain.evidence import DatablockKey
+from scicat_retriever.ports.staging_area import Partial
 
 
 @dataclass
@@ -38,26 +40,29 @@ class InMemoryStagingArea:
     def __init__(self, capacity: int = 2**30) -> None:
         self._capacity = capacity
         self._lock = threading.RLock()
-        self._partials: dict[DatablockKey, _Partial] = {}
-        self._staged: dict[DatablockKey, bytes] = {}
+        self._partials: dict[tuple[DatablockKey, str], _Partial] = {}
+        self._staged: dict[tuple[DatablockKey, str], bytes] = {}
 
     # What a test looks at, or does to it.
 
     def staged_content(self, key: DatablockKey) -> bytes | None:
-        """The staged bytes, or None where there are none."""
-        return self._staged.get(key)
+        """The bytes of the one staged file, or None where there is none."""
+        contents = [content for (its, _), content in self._staged.items() if its == key]
+        assert len(contents) <= 1
+        return contents[0] if contents else None
 
     def staged_keys(self) -> set[DatablockKey]:
         """All that is staged."""
-        return set(self._staged)
+        return {key for key, _ in self._staged}
 
     def partial_keys(self) -> set[DatablockKey]:
         """All that has a partial."""
-        return set(self._partials)
+        return {key for key, _ in self._partials}
 
     def damage_staged(self, key: DatablockKey, content: bytes) -> None:
-        """Replace staged bytes behind everybody's back."""
-        self._staged[key] = content
+        """Replace staged bytes, if there are any, behind everybody's back."""
+        for name in [name for name in self._staged if name[0] == key]:
+            self._staged[name] = content
 
     # The port.
 
@@ -70,49 +75,52 @@ class InMemoryStagingArea:
         return self._capacity
 
     @contextmanager
-    def open_partial(self, key: DatablockKey, size: int) -> Iterator[BinaryIO]:
+    def open_partial(self, key: DatablockKey, size: int) -> Iterator[Partial]:
         with self._lock:
             self.discard_partial(key)
             missing = size - self.free_bytes()
             if missing > 0:
                 raise StagingWriteFailed(f"no room for {size} bytes: {missing} bytes are missing")
-            partial = self._partials[key] = _Partial(size)
+            token = secrets.token_hex(8)
+            partial = self._partials[key, token] = _Partial(size)
         with os.fdopen(os.memfd_create("partial"), "wb", buffering=0) as file:
             partial.descriptor = file.fileno()
             try:
-                yield file
+                yield Partial(file, token)
             finally:
                 with self._lock:
                     partial.content = os.pread(file.fileno(), partial.size, 0)
                     partial.descriptor = None
 
-    def partial_size(self, key: DatablockKey) -> int | None:
+    def partial_size(self, key: DatablockKey, token: str) -> int | None:
         with self._lock:
-            partial = self._partials.get(key)
+            partial = self._partials.get((key, token))
             return None if partial is None else partial.size
 
-    def commit(self, key: DatablockKey) -> None:
+    def commit(self, key: DatablockKey, token: str) -> None:
         with self._lock:
-            partial = self._partials.get(key)
+            partial = self._partials.get((key, token))
             if partial is None:
-                if key not in self._staged:
-                    raise StagedFileMissing(f"there is no partial and no staged file of {key}")
+                if (key, token) not in self._staged:
+                    raise StagedFileMissing(f"there is no partial and no staged file {token} of {key}")
                 return
             if partial.descriptor is not None:
-                raise StagingWriteFailed(f"the partial of {key} is still being written")
-            self._staged[key] = partial.content
-            del self._partials[key]
+                raise StagingWriteFailed(f"the partial {token} of {key} is still being written")
+            self.release(key)
+            self._staged[key, token] = partial.content
+            del self._partials[key, token]
 
-    def staged_size(self, key: DatablockKey) -> int | None:
+    def staged_size(self, key: DatablockKey, token: str) -> int | None:
         with self._lock:
-            return len(self._staged[key]) if key in self._staged else None
+            content = self._staged.get((key, token))
+            return None if content is None else len(content)
 
     @contextmanager
-    def open_staged(self, key: DatablockKey) -> Iterator[BinaryIO]:
+    def open_staged(self, key: DatablockKey, token: str) -> Iterator[BinaryIO]:
         with self._lock:
-            if key not in self._staged:
-                raise StagedFileMissing(f"there is no staged file of {key}")
-            content = self._staged[key]
+            content = self._staged.get((key, token))
+            if content is None:
+                raise StagedFileMissing(f"there is no staged file {token} of {key}")
         with os.fdopen(os.memfd_create("staged"), "r+b", buffering=0) as file:
             file.write(content)
             file.seek(0)
@@ -120,8 +128,8 @@ class InMemoryStagingArea:
 
     def discard_partial(self, key: DatablockKey) -> None:
         with self._lock:
-            self._partials.pop(key, None)
+            self._partials = {name: file for name, file in self._partials.items() if name[0] != key}
 
     def release(self, key: DatablockKey) -> None:
         with self._lock:
-            self._staged.pop(key, None)
+            self._staged = {name: file for name, file in self._staged.items() if name[0] != key}

@@ -11,6 +11,9 @@ from scicat_retriever.domain.dataset import CataloguedDatablock, Datablock, File
 from scicat_retriever.domain.errors import CatalogueEntryInvalid
 from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid
 
+MAX_NAME = 2048
+"""Characters of a datablock's id or archiveId: it goes into links, messages and database keys."""
+
 
 def datablock_from(entry: object, pid: DatasetPid, position: int) -> CataloguedDatablock:
     """Read a datablock: `{id, datasetId, archiveId, size, packedSize, chkAlg, dataFileList: [{path, size, chk}]}`.
@@ -64,7 +67,7 @@ class _Reader:
         )
 
     def text(self, value: object, field: str) -> str:
-        if not isinstance(value, str) or not value or not is_storable(value):
+        if not isinstance(value, str) or not value or len(value) > MAX_NAME or not is_storable(value):
             raise self.invalid(f"has no usable {field}")
         return value
 

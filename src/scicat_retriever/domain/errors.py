@@ -33,6 +33,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
+MESSAGE_LIMIT = 1000
+"""Longest message of a `Failure`, in characters: many of them must fit into one answer of a step."""
+
 
 class Actor(StrEnum):
     """Who can do something about an error."""
@@ -86,8 +89,11 @@ class RetrieverError(Exception):
     retryable: ClassVar[bool] = False
 
     def failure(self, archive_id: str | None = None) -> Failure:
-        """Give the error as a record."""
-        return Failure(self.code, str(self), self.who, self.cause, archive_id)
+        """Give the error as a record, which is small whatever the message is made of."""
+        message = str(self)
+        if len(message) > MESSAGE_LIMIT:
+            message = message[: MESSAGE_LIMIT - 1] + "…"
+        return Failure(self.code, message, self.who, self.cause, archive_id)
 
 
 def concrete_errors(root: type[RetrieverError] = RetrieverError) -> Iterator[type[RetrieverError]]:

@@ -56,6 +56,7 @@ class Copied:
         archive_checksum: `xxh3-128:<hex>` of the archive's bytes.
         manifest_seal: Digest of the manifest (the list of members with the checksums seen), kept in the ledger.
         members: How many members the archive holds.
+        partial: Token of the file that it was written to, which no other attempt has. The file keeps it when staged.
     """
 
     recalled: Recalled
@@ -63,6 +64,7 @@ class Copied:
     archive_checksum: str
     manifest_seal: str
     members: int
+    partial: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,6 @@ class LifecycleWord(StrEnum):
 
 
 _J, _D, _B = JobState, DatasetState, DatablockState
-_ON_THE_WAY = frozenset({_B.PLANNED, _B.WAITING_FOR_SPACE, _B.RECALLING, _B.COPYING, _B.COPIED})
 _AGAIN = frozenset({_B.PLANNED, _B.RELEASED})
 
 LEGAL_JOB: Mapping[JobState, frozenset[JobState]] = {
@@ -82,9 +81,9 @@ LEGAL_DATASET: Mapping[DatasetState, frozenset[DatasetState]] = {
 LEGAL_DATABLOCK: Mapping[DatablockState, frozenset[DatablockState]] = {
     _B.PLANNED: frozenset({_B.WAITING_FOR_SPACE, _B.RECALLING, _B.FAILED, _B.RELEASED}),
     _B.WAITING_FOR_SPACE: frozenset({_B.RECALLING, _B.FAILED}) | _AGAIN,
-    _B.RECALLING: frozenset({_B.COPYING, _B.FAILED}) | _AGAIN,
+    _B.RECALLING: frozenset({_B.WAITING_FOR_SPACE, _B.COPYING, _B.FAILED}) | _AGAIN,
     _B.COPYING: frozenset({_B.COPIED, _B.RECALLING, _B.FAILED}) | _AGAIN,
-    _B.COPIED: frozenset({_B.STAGED, _B.COPYING, _B.FAILED}) | _AGAIN,
+    _B.COPIED: frozenset({_B.STAGED, _B.RECALLING, _B.COPYING, _B.FAILED}) | _AGAIN,
     _B.STAGED: _AGAIN,
     _B.FAILED: _AGAIN,
     _B.RELEASED: frozenset({_B.PLANNED}),

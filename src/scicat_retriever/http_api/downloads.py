@@ -88,7 +88,7 @@ def _open(key: DatablockKey, service: Service) -> tuple[DatablockRecord, ExitSta
         raise released
     stack = ExitStack()
     try:
-        return record, stack, stack.enter_context(service.staging.open_staged(key))
+        return record, stack, stack.enter_context(service.staging.open_staged(key, record.partial))
     except StagedFileMissing as error:
         raise released from error
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, select, update
 
@@ -34,6 +35,7 @@ class CopiesPart(DatablockRows):
                 bytes_done=copied.bytes_copied,
                 bytes_total=recalled.size,
                 archive_checksum=copied.archive_checksum,
+                partial=copied.partial,
             )
             connection.execute(delete(copies).where(_is_copy(key)))
             connection.execute(
@@ -95,8 +97,7 @@ class CopiesPart(DatablockRows):
             .limit(limit)
         )
         with self._database.reading() as connection:
-            rows = connection.execute(over)
-            return [DatablockKey(DatasetPid(row.pid), DatablockId(row.id)) for row in rows]
+            return _keys(connection.execute(over))
 
     def release_expired(self, key: DatablockKey, now: datetime) -> bool:
         """Make a datablock released if it is staged and its time is still over."""
@@ -110,15 +111,44 @@ class CopiesPart(DatablockRows):
             self._move(connection, key, row, DatablockState.RELEASED, "its time to be kept is over")
             return True
 
+    def left_behind(self, limit: int) -> Sequence[DatablockKey]:
+        """Released datablocks whose files may still be there."""
+        released = (
+            select(datablocks.c.pid, datablocks.c.id)
+            .where(datablocks.c.files_left)
+            .order_by(datablocks.c.pid, datablocks.c.id)
+            .limit(limit)
+        )
+        with self._database.reading() as connection:
+            return _keys(connection.execute(released))
+
+    def forget_files(self, key: DatablockKey) -> None:
+        """Note that a released datablock's files are gone."""
+        gone = update(datablocks).where(is_datablock(key)).values(files_left=False)
+        with self._database.writing() as connection:
+            connection.execute(gone)
+
 
 def _is_copy(key: DatablockKey) -> ColumnElement[bool]:
     return and_(copies.c.pid == key.pid, copies.c.datablock == key.id)
 
 
+def _keys(rows: Iterable[Any]) -> list[DatablockKey]:
+    return [DatablockKey(DatasetPid(row.pid), DatablockId(row.id)) for row in rows]
+
+
 def _copied(connection: Connection, key: DatablockKey) -> Copied | None:
     c = copies.c
     wanted = (
-        select(c.archive_id, c.size, c.bytes_copied, c.archive_checksum, c.manifest_seal, c.members)
+        select(
+            c.archive_id,
+            c.size,
+            c.bytes_copied,
+            c.archive_checksum,
+            c.manifest_seal,
+            c.members,
+            datablocks.c.partial,
+        )
         .join_from(datablocks, copies, and_(c.pid == datablocks.c.pid, c.datablock == datablocks.c.id))
         .where(is_datablock(key), datablocks.c.state.in_(_WITH_COPY))
     )
@@ -126,4 +156,6 @@ def _copied(connection: Connection, key: DatablockKey) -> Copied | None:
     if row is None:
         return None
     recalled = Recalled(key, ArchiveId(row.archive_id), row.size)
-    return Copied(recalled, row.bytes_copied, row.archive_checksum, row.manifest_seal, row.members)
+    return Copied(
+        recalled, row.bytes_copied, row.archive_checksum, row.manifest_seal, row.members, row.partial
+    )

@@ -69,14 +69,14 @@ class DatablockRows(LedgerPart):
 
 
 def consequences(new: DatablockState) -> dict[str, object]:
-    """What a datablock's row may no longer claim once it enters a state."""
-    changes: dict[str, object] = {}
+    """What a datablock's row says, or may no longer claim, once it enters a state."""
+    changes: dict[str, object] = {"files_left": new is DatablockState.RELEASED}
     if new in BEFORE_COPIED:
         changes["bytes_done"] = 0
     if new is not DatablockState.STAGED:
         changes |= {"integrity": None, "keep_until": None}
     if new not in {DatablockState.COPIED, DatablockState.STAGED}:
-        changes["archive_checksum"] = None
+        changes |= {"archive_checksum": None, "partial": ""}
     return changes
 
 
@@ -105,6 +105,7 @@ def datablock_record(row: Any) -> DatablockRecord:  # noqa: ANN401
         integrity=None if row.integrity is None else Integrity(row.integrity),
         archive_checksum=row.archive_checksum,
         keep_until=row.keep_until,
+        partial=row.partial,
         run=row.run,
     )
 

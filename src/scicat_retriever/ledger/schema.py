@@ -91,6 +91,12 @@ datablocks = Table(
     Column("integrity", ExactText),
     Column("archive_checksum", ExactText),
     Column("keep_until", UtcTime, index=True),
+    Column(
+        "partial", ExactText, nullable=False, doc="Token of its file, while copied or staged; else empty."
+    ),
+    Column(
+        "files_left", Boolean, nullable=False, index=True, doc="Released, and its files not known to be gone."
+    ),
     Column("run", ExactText, nullable=False),
     Index(None, "pid", "listed", "position"),
 )

@@ -5,7 +5,6 @@ hashes, so that each of them can wait for its own device. Python's lock is free 
 """
 
 import os
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -15,15 +14,14 @@ from typing import Self
 from scicat_retriever.onepass.archive_stream import ArchiveStream
 from scicat_retriever.onepass.checksums import ChecksumAlgorithm
 from scicat_retriever.onepass.chunks import Chunk, ChunkPool, Milestone
-from scicat_retriever.onepass.errors import CopyCancelled, SourceStalled
+from scicat_retriever.onepass.errors import SourceStalled
 from scicat_retriever.onepass.member import Member
 from scicat_retriever.onepass.partial_writer import PartialWriter
 from scicat_retriever.onepass.source_reader import ReadsInto, SourceReader
 from scicat_retriever.onepass.tar_walker import MemberCounts, TarWalker
+from scicat_retriever.onepass.watch import LOOK_SECONDS, Watch
 
-_LOOK_SECONDS = 0.1
-_PROGRESS_SECONDS = 1.0
-_READER_PATIENCE = 1.0
+_PATIENCE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +59,7 @@ def copy_and_hash(
     gzip: bool | None = None,
     expected_bytes: int | None = None,
     max_unpacked_bytes: int | None = None,
+    most_members: int | None = None,
     progress: Callable[[int], None] = lambda _: None,
     cancelled: Callable[[], bool] = lambda: False,
     stall_timeout: float = 300.0,
@@ -68,8 +67,12 @@ def copy_and_hash(
     """Copy an archive and hash all of its members, reading each byte once.
 
     The partial file is durable (fsync) when this returns. Its name, its folder's entry and its removal after an error are
-    the caller's. No thread is left, but for one whose read of the source never returns: it touches neither the partial
-    file nor a descriptor of the caller's.
+    the caller's.
+
+    No thread is left, but for those that are stuck in the system. One whose read of the source never returns touches
+    neither the partial file nor a descriptor of the caller's. One whose write to the partial file never returns keeps
+    a duplicate of its descriptor; that write, 1 MiB at most, may reach the file at its offset whenever the system lets
+    it, so after ``PartialStalled`` (or a cancellation meanwhile) another attempt should write to a new file.
 
     Args:
         source: an open file descriptor, read from where it stands, or an object with ``readinto``. The caller closes it.
@@ -79,9 +82,10 @@ def copy_and_hash(
         gzip: True if the name says that it is compressed, False for a plain tar, None to look at the first bytes.
         expected_bytes: the archive's declared size, as stored; None if nobody knows.
         max_unpacked_bytes: bytes that a compressed archive may unpack to; see ``unpacked_allowance``.
+        most_members: members that the tar may have, more or less; see ``members_allowance``. None for any number.
         progress: gets the bytes done, about once a second even if none moved, and at the end; in the calling thread.
         cancelled: asked about ten times a second, in the calling thread.
-        stall_timeout: seconds that one read may take without giving a byte.
+        stall_timeout: seconds that one read or one write may take; the flush to disk at the end, ten times as many.
 
     Raises:
         TarFault: the tar is damaged, cut short, or of a kind that is refused.
@@ -91,10 +95,12 @@ def copy_and_hash(
         SourceStalled: no byte came in time.
         SourceReadFailed: reading failed.
         PartialWriteFailed: writing failed.
+        PartialStalled: a write, or the flush, did not return in time.
         CopyCancelled: ``cancelled`` said so.
     """
-    stream = ArchiveStream(TarWalker(algorithm, on_member), gzip=gzip, max_unpacked_bytes=max_unpacked_bytes)
-    watch = _Watch(progress, cancelled, stall_timeout)
+    walker = TarWalker(algorithm, on_member, most_members)
+    stream = ArchiveStream(walker, gzip=gzip, max_unpacked_bytes=max_unpacked_bytes)
+    watch = Watch(progress, cancelled, stall_timeout)
     with _CopyThreads(source, partial, expected_bytes, watch) as threads:
         for data in threads.chunks():
             stream.feed(data)
@@ -112,33 +118,6 @@ def copy_and_hash(
     )
 
 
-class _Watch:
-    """Looks after a running copy: tells its progress, and ends it when it is cancelled or stalled."""
-
-    def __init__(
-        self, progress: Callable[[int], None], cancelled: Callable[[], bool], stall_timeout: float
-    ) -> None:
-        self.hashed = 0
-        self.stall_timeout = stall_timeout
-        self._progress = progress
-        self._cancelled = cancelled
-        self._looked = self._told = time.monotonic()
-
-    def look(self, reader: SourceReader) -> None:
-        """Look, if the last time is long enough ago."""
-        now = time.monotonic()
-        if now - self._looked < _LOOK_SECONDS:
-            return
-        self._looked = now
-        if self._cancelled():
-            raise CopyCancelled(self.hashed)
-        if reader.waiting_seconds() > self.stall_timeout:
-            raise SourceStalled(reader.offset, self.stall_timeout)
-        if now - self._told >= _PROGRESS_SECONDS:
-            self._told = now
-            self._progress(self.hashed)
-
-
 class _CopyThreads:
     """The reader and the writer of one copy; on leaving, both are ended, or left behind if they are stuck."""
 
@@ -147,7 +126,7 @@ class _CopyThreads:
         source: int | ReadsInto,
         partial: int | str | os.PathLike[str],
         expected_bytes: int | None,
-        watch: _Watch,
+        watch: Watch,
     ) -> None:
         self._watch = watch
         self._pool = ChunkPool()
@@ -167,8 +146,8 @@ class _CopyThreads:
     ) -> None:
         self._pool.close()
         stuck = isinstance(value, SourceStalled)
-        self._reader.stop(0.0 if stuck else _READER_PATIENCE)
-        self._writer.stop(self._watch.stall_timeout)
+        self._reader.stop(0.0 if stuck else _PATIENCE)
+        self._writer.stop(max(_PATIENCE, self._watch.stall_timeout - self._writer.waiting_seconds()))
 
     @property
     def archive_checksum(self) -> str:
@@ -190,9 +169,9 @@ class _CopyThreads:
 
     def _next(self) -> Chunk | Milestone:
         while True:
-            self._watch.look(self._reader)
+            self._watch.look(self._reader, self._writer)
             try:
-                event = self._events.get(timeout=_LOOK_SECONDS)
+                event = self._events.get(timeout=LOOK_SECONDS)
             except Empty:
                 continue
             if isinstance(event, BaseException):

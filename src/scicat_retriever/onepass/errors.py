@@ -5,7 +5,8 @@ TransferFault
 ├── ManifestDamaged
 ├── TarFault                what the archive is
 │   ├── BadHeader           a block that is no tar header, or one that contradicts itself
-│   ├── HeaderTooLarge      extended headers beyond the bound
+│   ├── HeaderTooLarge      extended headers, or a path, beyond the bound
+│   ├── TooManyMembers      more members than the caller allows
 │   ├── SparseMember        a sparse file, in any dialect
 │   ├── UnsupportedMember   a piece of a multi-volume archive
 │   ├── TruncatedArchive    the bytes end before the end-of-archive marker
@@ -18,6 +19,7 @@ TransferFault
 ├── SourceReadFailed        the source's own error
 ├── SourceStalled           no byte in time
 ├── PartialWriteFailed      the error of the surface that is written to
+├── PartialStalled          a write, or the flush, that does not return
 └── CopyCancelled           the caller's wish
 """
 
@@ -54,7 +56,11 @@ class BadHeader(TarFault):
 
 
 class HeaderTooLarge(TarFault):
-    """An extended header (pax, GNU long name) is larger than any honest one."""
+    """An extended header (pax, GNU long name), or the path in it, is larger than any honest one."""
+
+
+class TooManyMembers(TarFault):
+    """The tar has more members than the caller allows."""
 
 
 class SparseMember(TarFault):
@@ -153,6 +159,22 @@ class PartialWriteFailed(TransferFault):
         super().__init__(f"writing the partial file failed at offset {offset}: {_words(errno)}")
         self.errno = errno
         self.offset = offset
+
+
+class PartialStalled(TransferFault):
+    """A write to the partial file, or its flush to disk, did not return within the time allowed.
+
+    Attributes:
+        offset: bytes written until then.
+        seconds: for how long it had not returned.
+    """
+
+    def __init__(self, offset: int, seconds: float) -> None:
+        super().__init__(
+            f"writing the partial file did not go on for {seconds:.0f} seconds at offset {offset}"
+        )
+        self.offset = offset
+        self.seconds = seconds
 
 
 class CopyCancelled(TransferFault):

@@ -1,6 +1,7 @@
 r"""The manifest of an archive: its members, written down while they go by, and sealed with a checksum.
 
-A blob is ``SCRM1``, a line feed, the name of the checksum algorithm and a line feed, then pages of up to 4096 members.
+A blob is ``SCRM1``, a line feed, the name of the checksum algorithm and a line feed, then pages of up to 4096 members,
+fewer where their names are long.
 A page is four little-endian 32-bit numbers (members, bytes of each of the three columns) and the columns:
 
 - numbers, zlib: the kinds (one letter each, a capital for ``unsafe``), the sizes, the offsets (64 bits each);
@@ -25,6 +26,8 @@ from scicat_retriever.onepass.member import Member, MemberKind
 _MAGIC = b"SCRM1\n"
 _PAGE = struct.Struct("<4I")
 _MEMBERS_A_PAGE = 4096
+_NAMES_A_PAGE = 1 << 20
+"""Characters of names and link targets after which a page is turned, so that long names are not held for long."""
 _LETTERS = {
     MemberKind.FILE: "f",
     MemberKind.DIRECTORY: "d",
@@ -61,12 +64,14 @@ class ManifestWriter:
     def __init__(self, algorithm: ChecksumAlgorithm) -> None:
         self._pages = [_MAGIC + algorithm.value.encode("ascii") + b"\n"]
         self._open: list[Member] = []
+        self._open_names = 0
         self._members = 0
 
     def add(self, member: Member) -> None:
         """Write one member down, after those before."""
         self._open.append(member)
-        if len(self._open) == _MEMBERS_A_PAGE:
+        self._open_names += len(member.name) + len(member.link)
+        if len(self._open) == _MEMBERS_A_PAGE or self._open_names >= _NAMES_A_PAGE:
             self._turn_page()
 
     def seal(self) -> SealedManifest:
@@ -92,6 +97,7 @@ class ManifestWriter:
         self._pages.append(_PAGE.pack(len(self._open), *map(len, columns)))
         self._pages.extend(columns)
         self._open.clear()
+        self._open_names = 0
 
 
 @dataclass(frozen=True, slots=True)

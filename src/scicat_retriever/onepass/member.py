@@ -3,6 +3,8 @@
 from enum import StrEnum
 from typing import NamedTuple
 
+_SHOWN = 200
+
 
 class MemberKind(StrEnum):
     """What a member is once unpacked; OTHER is a device, a FIFO, a volume label or an unknown type."""
@@ -50,6 +52,11 @@ def tidy_name(path: str) -> str:
     parts = [part for part in path.split("/") if part not in ("", ".")]
     root = "/" if path.startswith("/") else ""
     return root + "/".join(parts) or "."
+
+
+def shown(name: str) -> str:
+    """Write a name or a path for a message: quoted, odd characters escaped, the first 200 characters alone."""
+    return repr(name[:_SHOWN]) + ("…" if len(name) > _SHOWN else "")
 
 
 def is_unsafe(name: str) -> bool:

@@ -8,7 +8,10 @@ EXTENSION_TYPES = frozenset((b"x", b"X", b"g", b"L", b"K"))
 """Type flags of describing members; ``X`` is what Solaris wrote before POSIX settled on ``x``."""
 
 LARGEST_EXTENSION = 1 << 20
-"""Most bytes that may describe one member; an honest path has 4096 at most."""
+"""Most bytes that may describe one member."""
+
+LONGEST_PATH = 4096
+"""Most bytes of a name or of a link target: Linux's PATH_MAX, limits.h(0p)."""
 
 
 class Extensions:
@@ -58,6 +61,7 @@ class Extensions:
 
         Raises:
             BadHeader: pax and GNU headers name different paths, or the size is impossible.
+            HeaderTooLarge: a path is longer than any that can be unpacked.
         """
         name, link = self._pax.get(b"path"), self._pax.get(b"linkpath")
         if (name and self._name and name != self._name) or (link and self._link and link != self._link):
@@ -69,6 +73,11 @@ class Extensions:
             size=pax_size(size, offset) if size else header.size,
             link=link or self._link or header.link,
         )
+        longest = max(len(applied.name), len(applied.link))
+        if longest > LONGEST_PATH:
+            raise HeaderTooLarge(
+                f"a path of {longest} bytes for the member at offset {offset}; {LONGEST_PATH} is the most"
+            )
         self._name = self._link = None
         self._pax = {}
         self._bytes = 0

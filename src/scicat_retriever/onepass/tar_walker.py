@@ -18,6 +18,7 @@ from scicat_retriever.onepass.checksums import ChecksumAlgorithm, Digester
 from scicat_retriever.onepass.errors import (
     BadHeader,
     SparseMember,
+    TooManyMembers,
     TrailingGarbage,
     TruncatedArchive,
     UnsupportedMember,
@@ -40,6 +41,7 @@ _KINDS = MappingProxyType(
 )
 _FILE = MemberKind.FILE  # the look-up in the enumeration costs as much as a hash of 200 bytes
 _new = tuple.__new__  # half the time of calling the class
+_SHORT_NAME = 256
 _WITH_CONTENT_OF_ITS_OWN = b"D"  # GNU's directory listing of an incremental backup
 
 
@@ -54,6 +56,19 @@ class MemberCounts:
     others: int = 0
     file_bytes: int = 0
 
+    @property
+    def members(self) -> int:
+        """All of them."""
+        return self.files + self.directories + self.symlinks + self.hardlinks + self.others
+
+
+def members_allowance(files: int) -> int:
+    """Members that an honest tar with so many declared files may have, folders and links included.
+
+    See `TarWalker`'s ``most_members`` for how they are counted.
+    """
+    return 4 * files + 100_000
+
 
 class TarWalker:
     """Walks one tar, fed in pieces of any length.
@@ -61,11 +76,20 @@ class TarWalker:
     Args:
         algorithm: what files are hashed with.
         on_member: gets each member once its last byte of content was seen, in the order of the archive.
+        most_members: members that the tar may have; looked at after each piece that is fed. A long name counts as
+            one more for every 256 bytes, so that this bounds the memory that all names take. None for any number.
     """
 
-    def __init__(self, algorithm: ChecksumAlgorithm, on_member: Callable[[Member], None]) -> None:
+    def __init__(
+        self,
+        algorithm: ChecksumAlgorithm,
+        on_member: Callable[[Member], None],
+        most_members: int | None = None,
+    ) -> None:
         self._start_digest = algorithm.start
         self._on_member = on_member
+        self._most_members = most_members
+        self._counted_for_names = 0
         self._counts = MemberCounts()
         self._extensions = Extensions()
         self._step: Callable[[memoryview, int], int] = self._header_step
@@ -95,6 +119,12 @@ class TarWalker:
         while at < end:
             at = self._step(chunk, at)
         self._base += end
+        counted = self._counts.members + self._counted_for_names
+        if self._most_members is not None and counted > self._most_members:
+            raise TooManyMembers(
+                f"{self._counts.members} members before offset {self._base}, counted as {counted} for their names; "
+                f"{self._most_members} is the most"
+            )
 
     def finish(self) -> MemberCounts:
         """Say that no more bytes come.
@@ -128,6 +158,7 @@ class TarWalker:
             return self._begin_extension(header, after)
         if self._extensions.pending:
             header = self._extensions.apply(header, offset)
+            self._counted_for_names += (len(header.name) + len(header.link)) // _SHORT_NAME
         if not header.name:
             raise BadHeader(f"the member at offset {offset} has no name")
         if header.type in _FILE_TYPES and not header.name.endswith(b"/"):

@@ -22,10 +22,11 @@ def plan_dataset(pid: DatasetPid, run: str, tools: Toolbox) -> Plan:
         DatablocksMissing: There are none, or fewer files or bytes than the dataset declares.
     """
     dataset = tools.catalogue.dataset(pid)
+    # First of all, or the sweep might release in the middle of the plan what the plan counts on.
+    tools.ledger.keep(pid, tools.clock() + tools.retention)
     _forget_lost_files(pid, tools)
     plan = tools.ledger.plan(pid, tools.catalogue.datablocks(pid), run)
     _refuse_incomplete(dataset, plan)
-    tools.ledger.keep(pid, tools.clock() + tools.retention)
     return plan
 
 
@@ -33,7 +34,7 @@ def _forget_lost_files(pid: DatasetPid, tools: Toolbox) -> None:
     """Call what is staged in the ledger alone planned, before the plan, which gives it to the new run."""
     for record in tools.ledger.datablocks(pid):
         staged = record.state is DatablockState.STAGED
-        if staged and tools.staging.staged_size(record.key) != record.bytes_total:
+        if staged and tools.staging.staged_size(record.key, record.partial) != record.bytes_total:
             tools.ledger.move_datablock(record.key, DatablockState.PLANNED, "its staged file is gone")
 
 

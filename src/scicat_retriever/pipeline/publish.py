@@ -7,6 +7,7 @@ from scicat_retriever.domain.errors import (
     ManifestDamaged,
     RetrieverError,
     StagedFileMissing,
+    StagingError,
 )
 from scicat_retriever.domain.evidence import Integrity, Staged, Verified
 from scicat_retriever.domain.ids import DatasetPid
@@ -15,6 +16,7 @@ from scicat_retriever.onepass.errors import ManifestDamaged as SealBroken
 from scicat_retriever.onepass.manifest import read_manifest
 from scicat_retriever.pipeline import verify
 from scicat_retriever.pipeline.toolbox import Toolbox
+from scicat_retriever.pipeline.transfer import size_of_copy
 from scicat_retriever.ports.ledger import DatablockRecord
 
 
@@ -48,7 +50,12 @@ def _verified(record: DatablockRecord, tools: Toolbox) -> Verified:
         )
     try:
         return verify.against_catalogue(
-            copied, manifest.members(), tools.ledger.files(record.key), algorithm, tools.checksums
+            copied,
+            manifest.members(),
+            tools.ledger.files(record.key),
+            algorithm,
+            tools.checksums,
+            datablock.size,
         )
     except IntegrityError as error:
         raise type(error)(f"{datablock.archive_id}: {error}") from error
@@ -57,15 +64,12 @@ def _verified(record: DatablockRecord, tools: Toolbox) -> Verified:
 def _commit(verified: Verified, tools: Toolbox) -> Staged:
     copied = verified.copied
     key = copied.recalled.key
-    # A repetition after a crash may find the file renamed and the ledger not yet told.
-    size = tools.staging.partial_size(key)
-    if size is None:
-        size = tools.staging.staged_size(key)
+    size = size_of_copy(key, copied.partial, tools)
     if size != copied.bytes_copied:
         raise StagedFileMissing(
             f"{copied.recalled.archive_id}: {copied.bytes_copied} bytes were copied, the staging area has {size}"
         )
-    tools.staging.commit(key)
+    tools.staging.commit(key, copied.partial)
     staged = Staged(verified)
     tools.ledger.save_staged(staged, tools.clock() + tools.retention)
     return staged
@@ -80,12 +84,12 @@ def publish(pid: DatasetPid, tools: Toolbox) -> Integrity:
     Raises:
         StagedFileMissing: A datablock is not staged, or its file is not there.
     """
-    records = tools.ledger.datablocks(pid)
     kept = tools.ledger.keep(pid, tools.clock() + tools.retention)
+    records = tools.ledger.datablocks(pid)
     if not records or kept != len(records):
         raise StagedFileMissing(f"dataset {pid}: {kept} of {len(records)} datablocks are staged")
     for record in records:
-        if tools.staging.staged_size(record.key) != record.bytes_total:
+        if tools.staging.staged_size(record.key, record.partial) != record.bytes_total:
             raise StagedFileMissing(
                 f"{record.datablock.archive_id}: its staged file is gone or has another size"
             )
@@ -112,12 +116,39 @@ def discard(pid: DatasetPid, run: str, reason: str, tools: Toolbox) -> None:
 
 
 def sweep_expired(tools: Toolbox, limit: int = 500) -> int:
-    """Remove staged files whose time is over; gives how many. The ledger is told first, so no link is made to them."""
-    swept = 0
+    """Remove the files of datablocks whose time is over, or that were released otherwise.
+
+    The ledger is told first, so that no link is made to them, and remembers them until their files are gone, whatever
+    happens in between.
+
+    Args:
+        tools: The ports.
+        limit: How many datablocks at most.
+
+    Returns:
+        How many datablocks' files are gone.
+
+    Raises:
+        StagingError: Of the first one whose files could not be removed, after all others were looked after.
+    """
     for key in tools.ledger.expired(tools.clock(), limit):
-        if tools.ledger.release_expired(key, tools.clock()):
+        tools.ledger.release_expired(key, tools.clock())
+    swept = 0
+    failed: list[StagingError] = []
+    for key in tools.ledger.left_behind(limit):
+        record = tools.ledger.datablock(key)
+        if record is None or record.state is not DatablockState.RELEASED:
+            continue  # it was asked for again meanwhile
+        try:
+            tools.staging.discard_partial(key)
             tools.staging.release(key)
-            swept += 1
+        except StagingError as error:
+            failed.append(error)
+            continue
+        tools.ledger.forget_files(key)
+        swept += 1
+    if failed:
+        raise failed[0]
     return swept
 
 

@@ -23,7 +23,10 @@ def reserve_space(record: DatablockRecord, tools: Toolbox) -> None:
         NoSpaceYet: Not now; the message says how much is missing.
         LargerThanStaging: Never, as the staging area is.
     """
-    size = record.bytes_total
+    _reserve(record, record.bytes_total, tools)
+
+
+def _reserve(record: DatablockRecord, size: int, tools: Toolbox) -> None:
     if size > tools.staging.total_bytes():
         raise LargerThanStaging(
             f"{record.datablock.archive_id} needs {size} bytes; the staging area offers "
@@ -43,6 +46,7 @@ def recall(record: DatablockRecord, tools: Toolbox) -> Recalled:
         NotYetOnline: The recall goes on.
         DatablockMissing: The store has no such archive (yet).
         ArchiveIncomplete: It is not (yet) as long as catalogued.
+        NoSpaceYet: It is longer than catalogued, and there is no room for it now.
     """
     archive_id = record.datablock.archive_id
     state = tools.store.recall_state(archive_id)
@@ -52,6 +56,7 @@ def recall(record: DatablockRecord, tools: Toolbox) -> Recalled:
             _refuse_other_size(record, size, tools)
             _note_recalling(record, "", tools)
             if size != record.bytes_total:
+                _reserve(record, size, tools)
                 tools.ledger.note_progress(record.key, 0, size)
             return Recalled(record.key, archive_id, size)
         case Locality.MISSING:

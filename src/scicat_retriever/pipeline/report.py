@@ -11,7 +11,8 @@ with one entry of `result` for each datablock. Dataset: the lifecycle's `retriev
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -24,6 +25,10 @@ from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.ports.catalogue import JobUpdate, LifecycleUpdate
 from scicat_retriever.ports.ledger import JobDatasetRecord
 
+RESULT_LIMIT = 14 * 2**20
+"""Longest `jobResultObject` in bytes: SciCat refuses a body over 16 MB, and the links count in it."""
+SHORTENED_LIMIT = 10_000
+"""Most entries and most errors of a result that had to be shortened."""
 MESSAGE_LIMIT = 500
 """Longest message told to SciCat, in characters; the ledger and the log have the whole."""
 
@@ -86,7 +91,10 @@ def close_job(job_id: JobId, failure: Failure | None, tools: Toolbox) -> JobStat
         The state that it closed with.
     """
     result = job_result(job_id, failure, tools)
-    tools.catalogue.update_job(job_id, JobUpdate(result.state, result.message, result.body))
+    body = result.body
+    if len(json.dumps(body)) > RESULT_LIMIT:
+        body = shortened(body)
+    tools.catalogue.update_job(job_id, JobUpdate(result.state, result.message, body))
     tools.ledger.move_job(job_id, result.state, result.message)
     tools.ledger.set_report_failure(job_id, None)
     return result.state
@@ -124,6 +132,20 @@ def job_result(job_id: JobId, failure: Failure | None, tools: Toolbox) -> JobRes
         reason = f"{errors[0]['datasetId']} failed: {errors[0]['message']}"
         return JobResult(JobState.WITH_DATASET_ERRORS, _short(f"{ready}; {reason}", more), body)
     return JobResult(JobState.SUCCESSFUL, f"{ready}.", body)
+
+
+def shortened(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Give a result that SciCat can hold: an entry for each dataset without links, and the first errors."""
+    sums: dict[str, dict[str, Any]] = {}
+    for entry in body["result"]:
+        pid = entry["datasetId"]
+        whole = {"datasetId": pid, "name": pid, "size": 0, "files": 0, "datablocks": 0, "url": None}
+        total = sums.setdefault(pid, whole)
+        total["size"] += entry["size"]
+        total["files"] += entry["files"]
+        total["datablocks"] += 1
+    kept = {"result": list(sums.values())[:SHORTENED_LIMIT], "errors": list(body["errors"])[:SHORTENED_LIMIT]}
+    return {**kept, "shortened": "the links do not fit into SciCat: ask for fewer datasets at once"}
 
 
 def _entries(dataset: JobDatasetRecord, tools: Toolbox) -> Iterator[dict[str, Any]]:

@@ -9,13 +9,14 @@ from dataclasses import replace
 
 from scicat_retriever.domain import errors
 from scicat_retriever.domain.errors import RetrieverError
-from scicat_retriever.domain.evidence import Copied, Recalled
+from scicat_retriever.domain.evidence import Copied, DatablockKey, Recalled
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.onepass import errors as faults
 from scicat_retriever.onepass.checksums import ChecksumAlgorithm
 from scicat_retriever.onepass.copying import archive_checksum_name, copy_and_hash
 from scicat_retriever.onepass.gunzip import is_gzip_name, unpacked_allowance
 from scicat_retriever.onepass.manifest import ManifestWriter
+from scicat_retriever.onepass.tar_walker import members_allowance
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.ports.ledger import DatablockRecord
 from scicat_retriever.ports.long_term_store import ArchiveSource
@@ -45,6 +46,22 @@ def batches(records: Iterable[DatablockRecord]) -> Iterator[list[DatablockRecord
         room -= size
     if batch:
         yield batch
+
+
+def is_copied(record: DatablockRecord, tools: Toolbox) -> bool:
+    """Say whether there is nothing to copy: it is staged, or its copy waits in whole for its verification."""
+    if record.state is not DatablockState.COPIED:
+        return record.state is DatablockState.STAGED
+    return size_of_copy(record.key, record.partial, tools) == record.bytes_done
+
+
+def size_of_copy(key: DatablockKey, token: str, tools: Toolbox) -> int | None:
+    """Give the bytes of a copy's file, or None where it is gone.
+
+    A crash may have left it renamed to its staged name without a word to the ledger.
+    """
+    size = tools.staging.partial_size(key, token)
+    return tools.staging.staged_size(key, token) if size is None else size
 
 
 class _Opening:
@@ -98,7 +115,7 @@ def copy(
 
     Raises:
         TransferError: It could not be read to its end.
-        StagingError: It could not be written.
+        StagingError: It could not be written, or its file was removed, since another attempt was begun meanwhile.
         ChecksumUnknown: The catalogue names an algorithm that is not known.
     """
     datablock = record.datablock
@@ -110,12 +127,13 @@ def copy(
         source = stack.enter_context(closing(_Opening(lambda: tools.store.open(datablock.archive_id))))
         report = copy_and_hash(
             source,
-            partial.fileno(),
+            partial.file.fileno(),
             algorithm=algorithm,
             on_member=manifest.add,
             gzip=True if is_gzip_name(datablock.archive_id) else None,
             expected_bytes=recalled.size or None,
             max_unpacked_bytes=unpacked_allowance(datablock.size, datablock.file_count),
+            most_members=members_allowance(datablock.file_count),
             progress=progress,
             cancelled=cancelled,
             stall_timeout=tools.stall_timeout,
@@ -127,9 +145,21 @@ def copy(
         archive_checksum=f"{archive_checksum_name()}:{report.archive_checksum}",
         manifest_seal=sealed.seal,
         members=sealed.members,
+        partial=partial.token,
     )
+    _refuse_lost(copied, tools)
     tools.ledger.save_copy(copied, sealed.blob)
     return copied
+
+
+def _refuse_lost(copied: Copied, tools: Toolbox) -> None:
+    """Keep an attempt that was given up, and ends late, from taking the place of the one that followed it."""
+    size = tools.staging.partial_size(copied.recalled.key, copied.partial)
+    if size != copied.bytes_copied:
+        raise errors.StagedFileMissing(
+            f"{copied.recalled.archive_id}: {copied.bytes_copied} bytes were copied, the staging area has {size}: "
+            "another attempt was begun"
+        )
 
 
 _ERRORS: dict[type[faults.TransferFault], type[RetrieverError]] = {
@@ -143,6 +173,7 @@ _ERRORS: dict[type[faults.TransferFault], type[RetrieverError]] = {
     faults.SourceStalled: errors.ReadStalled,
     faults.SourceReadFailed: errors.ReadFailed,
     faults.PartialWriteFailed: errors.StagingWriteFailed,
+    faults.PartialStalled: errors.StagingWriteFailed,
     faults.CopyCancelled: errors.JobCancelled,
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -21,7 +23,10 @@ from scicat_retriever.domain.errors import (
 from scicat_retriever.domain.evidence import Copied, Integrity, Verified
 from scicat_retriever.onepass.checksums import ChecksumAlgorithm, same_digest
 from scicat_retriever.onepass.errors import UnknownChecksumAlgorithm
-from scicat_retriever.onepass.member import Member, MemberKind
+from scicat_retriever.onepass.member import Member, MemberKind, shown
+
+_LONGEST_PART = 255
+"""Characters of a path's part that are looked at for likeness; no common file system has room for longer ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,74 +67,143 @@ class _Comparison:
     algorithm: ChecksumAlgorithm | None
     met: dict[str, Member] = field(default_factory=dict)
     symlinks: set[str] = field(default_factory=set)
+    folders: set[str] = field(default_factory=set)
+    compared_bytes: int = 0
     sizes_only: bool = False
 
     def meet(self, member: Member) -> None:
         """Take one member of the archive in, in the archive's order."""
         name = entry_name(member.name)
-        if member.unsafe or self._is_below_a_symlink(name):
+        if member.unsafe or not (name or member.kind is MemberKind.DIRECTORY):
             raise MemberUnsafe(
-                f"the archive's member {member.name!r} leads outside the folder it is unpacked into"
+                f"the archive's member {shown(member.name)} leads outside the folder it is unpacked into"
             )
-        if member.kind is MemberKind.SYMLINK:
-            self.symlinks.add(name)
+        self.folders.add(name.rpartition("/")[0])
         if name in self.met:
-            raise MemberDuplicated(f"the archive holds {member.name!r} twice")
+            raise MemberDuplicated(f"the archive holds {shown(member.name)} twice")
         entry = self.expected.get(name)
         if entry is None:
             # A directory or a symbolic link holds no bytes of the dataset; everything else must be catalogued.
-            if member.kind not in {MemberKind.DIRECTORY, MemberKind.SYMLINK}:
-                raise MemberUnexpected(f"the archive holds {member.name!r}, which is not catalogued")
+            if member.kind is MemberKind.SYMLINK:
+                self.symlinks.add(name)
+            elif member.kind is not MemberKind.DIRECTORY:
+                raise MemberUnexpected(f"the archive holds {shown(member.name)}, which is not catalogued")
             return
         if member.kind is MemberKind.HARDLINK:
             member = self._target(member)
         self._compare(entry, member)
         self.met[name] = member
+        if member.kind is MemberKind.SYMLINK:
+            self.symlinks.add(name)
 
-    def _is_below_a_symlink(self, name: str) -> bool:
-        """Say so for `a/b` after a symlink `a`: unpacking would write wherever the link leads."""
-        parts = name.split("/") if self.symlinks else []
-        return any("/".join(parts[:depth]) in self.symlinks for depth in range(1, len(parts)))
+    def finish(self, declared_size: int) -> None:
+        """Look at what only all members together tell."""
+        self._refuse_nesting()
+        for name, entry in self.expected.items():
+            if name not in self.met:
+                raise MemberMissing(f"{shown(entry.path)} is catalogued and not in the archive")
+        if declared_size and not self.compared_bytes:
+            raise ChecksumMissing(
+                f"the catalogue declares {declared_size} bytes and lists no file that has any: nothing was compared"
+            )
+
+    def _refuse_nesting(self) -> None:
+        """Refuse `a/b` beside an `a` that is no folder: it cannot be unpacked, or is written where a link leads."""
+        files = (name for name, member in self.met.items() if member.kind is not MemberKind.DIRECTORY)
+        if (name := _first_above(files, self.folders)) is not None:
+            raise MemberUnsafe(f"the archive's member {shown(name)} is no folder, and others lie below it")
+        if not self.symlinks:
+            return
+        # Some file systems take names for the same that differ in case or in how an accent is written.
+        links = {_alike(name): name for name in self.symlinks}
+        if (name := _first_above(links, map(_alike, self.folders))) is not None:
+            raise MemberUnsafe(
+                f"the archive's members below the symbolic link {shown(links[name])} "
+                "lead outside the folder they are unpacked into"
+            )
 
     def _target(self, member: Member) -> Member:
         target = self.met.get(entry_name(member.link))
         if target is None:
             raise MemberUnexpected(
-                f"the archive's hard link {member.name!r} leads to {member.link!r}, which is not in it"
+                f"the archive's hard link {shown(member.name)} leads to {shown(member.link)}, which is not in it"
             )
         return target._replace(name=member.name)
 
     def _compare(self, entry: FileEntry, member: Member) -> None:
         if member.kind is not MemberKind.FILE:
-            # Directories and links are catalogued with any size, and have no bytes to compare.
-            if entry.digest is not None or member.kind is MemberKind.OTHER:
-                raise ChecksumMismatch(
-                    f"{entry.path!r} is catalogued as a file and archived as {member.kind}"
-                )
-            # Where checksums may be missing, this may as well have been a file.
-            self.sizes_only |= self.policy.missing == "size_only"
+            self._compare_without_content(entry, member)
             return
         if member.size != entry.size:
             raise SizeMismatch(
-                f"{entry.path!r} has {member.size} bytes in the archive, {entry.size} in the catalogue"
+                f"{shown(entry.path)} has {member.size} bytes in the archive, {entry.size} in the catalogue"
             )
+        self.compared_bytes += entry.size
         if entry.digest is None or self.algorithm is None:
             self._without_checksum(entry)
         elif not same_digest(entry.digest, member.digest):
             raise ChecksumMismatch(
-                f"{entry.path!r} has the {self.algorithm} checksum {member.digest}, catalogued is {entry.digest[:200]}"
+                f"{shown(entry.path)} has the {self.algorithm} checksum {member.digest}, "
+                f"catalogued is {entry.digest[:200]}"
             )
+
+    def _compare_without_content(self, entry: FileEntry, member: Member) -> None:
+        """Compare an entry with a directory or a link, which must not stand where a file with data was."""
+        if entry.digest is not None or member.kind is MemberKind.OTHER:
+            raise ChecksumMismatch(
+                f"{shown(entry.path)} is catalogued as a file and archived as {member.kind}"
+            )
+        if not _cannot_be_data(entry, member):
+            archived = (
+                f"{shown(entry.path)} is catalogued with {entry.size} bytes and archived as {member.kind}"
+            )
+            if self.policy.missing == "fail":
+                raise ChecksumMissing(f"{archived}; without a checksum nothing proves that it was no file")
+            raise SizeMismatch(archived)
+        if member.kind is MemberKind.SYMLINK:
+            self.compared_bytes += entry.size
+        # Where checksums may be missing, this may as well have been a file.
+        self.sizes_only |= self.policy.missing == "size_only"
 
     def _without_checksum(self, entry: FileEntry) -> None:
         if entry.digest is not None:
             raise ChecksumUnknown(
-                f"{entry.path!r} has a checksum, but its datablock names no algorithm (chkAlg)"
+                f"{shown(entry.path)} has a checksum, but its datablock names no algorithm (chkAlg)"
             )
         if self.policy.missing == "fail":
             raise ChecksumMissing(
-                f"{entry.path!r} has no checksum in the catalogue, and the policy is to fail"
+                f"{shown(entry.path)} has no checksum in the catalogue, and the policy is to fail"
             )
         self.sizes_only = True
+
+
+def _cannot_be_data(entry: FileEntry, member: Member) -> bool:
+    """Say whether an entry is that of the archived directory or link, going by its size and spelling.
+
+    Catalogues give a directory no bytes, or spell it with a `/` at its end and give it what its file system says
+    (4096). They give a symbolic link no bytes, or those of its target's name, as lstat(2) does.
+    """
+    if member.kind is MemberKind.DIRECTORY:
+        return entry.size == 0 or entry.path.endswith("/")
+    return entry.size in {0, len(member.link.encode("utf-8", "surrogateescape"))}
+
+
+def _first_above(names: Iterable[str], folders: Iterable[str]) -> str | None:
+    """Give a name that is also one of the folders, or an ancestor of one; each costs a look-up, however deep it is."""
+    ordered = sorted(f"{folder}/" for folder in folders)
+    for name in names:
+        prefix = f"{name}/"
+        at = bisect_left(ordered, prefix)
+        if at < len(ordered) and ordered[at].startswith(prefix):
+            return name
+    return None
+
+
+def _alike(path: str) -> str:
+    """Spell a path as one that ignores case and the composition of accents (NFC)."""
+    if path.isascii():
+        return path.lower()
+    return "/".join(unicodedata.normalize("NFC", part[:_LONGEST_PART].casefold()) for part in path.split("/"))
 
 
 def entry_name(path: str) -> str:
@@ -143,6 +217,7 @@ def against_catalogue(
     catalogued: Iterable[FileEntry],
     algorithm: ChecksumAlgorithm | None,
     policy: ChecksumPolicy,
+    declared_size: int,
 ) -> Verified:
     """Compare every member of the copy with the catalogue, and the catalogue with the copy.
 
@@ -154,16 +229,16 @@ def against_catalogue(
         catalogued: What the catalogue says it holds.
         algorithm: What the checksums are of; None where there are none.
         policy: What to do where there are none.
+        declared_size: Bytes of all files together, as the datablock's own entry has it.
 
     Raises:
-        IntegrityError: A subclass for each way in which the two can differ; the message names the file.
+        IntegrityError: A subclass for each way in which the two can differ; the message names the file. Where bytes
+            are declared and none could be compared, that is `ChecksumMissing`, whatever the policy.
     """
     comparison = _Comparison(_unique(catalogued), policy, algorithm)
     for member in members:
         comparison.meet(member)
-    for name, entry in comparison.expected.items():
-        if name not in comparison.met:
-            raise MemberMissing(f"{entry.path!r} is catalogued and not in the archive")
+    comparison.finish(declared_size)
     integrity = Integrity.SIZE_ONLY if comparison.sizes_only else Integrity.VERIFIED
     return Verified(copied, integrity, len(comparison.met))
 
@@ -173,6 +248,6 @@ def _unique(catalogued: Iterable[FileEntry]) -> dict[str, FileEntry]:
     for entry in catalogued:
         name = entry_name(entry.path)
         if name in expected:
-            raise CatalogueFileDuplicated(f"the catalogue lists {entry.path!r} twice in this datablock")
+            raise CatalogueFileDuplicated(f"the catalogue lists {shown(entry.path)} twice in this datablock")
         expected[name] = entry
     return expected

@@ -85,6 +85,7 @@ class DatablockRecord:
         integrity: What was compared, once staged.
         archive_checksum: `xxh3-128:<hex>` of the archive, once copied.
         keep_until: Until when the staged file is kept (UTC), once staged.
+        partial: Token of its file in the staging area, once copied, and then while staged; else empty.
         run: The flow run that is working, or last worked, on it.
     """
 
@@ -97,6 +98,7 @@ class DatablockRecord:
     integrity: Integrity | None = None
     archive_checksum: str | None = None
     keep_until: datetime | None = None
+    partial: str = ""
     run: str = ""
 
     @property
@@ -239,7 +241,7 @@ class Ledger(Protocol):
         ...
 
     def save_copy(self, copied: Copied, manifest: bytes) -> None:
-        """Note a finished copy with the manifest of its members: the datablock becomes copied."""
+        """Note a finished copy with its file's token and the manifest of its members: the datablock becomes copied."""
         ...
 
     def copied(self, key: DatablockKey) -> Copied | None:
@@ -273,6 +275,14 @@ class Ledger(Protocol):
 
     def release_expired(self, key: DatablockKey, now: datetime) -> bool:
         """Make a datablock released if it is staged and its time is still over; say whether it was."""
+        ...
+
+    def left_behind(self, limit: int) -> Sequence[DatablockKey]:
+        """Released datablocks, whatever released them, whose files may still be in the staging area."""
+        ...
+
+    def forget_files(self, key: DatablockKey) -> None:
+        """Note that the files of a datablock are gone. Of one that is no longer released, nothing changes."""
         ...
 
     def forget_reservation(self, key: DatablockKey) -> None:

@@ -54,15 +54,22 @@ class PackedDataset:
 
 
 def regular_files(folder: Path) -> list[Path]:
-    """List the readable regular files below a folder, sorted; links and what cannot be read are left out."""
+    """List the readable regular files below a folder, sorted.
+
+    Links are left out, and what cannot be read, and names that are no Unicode text, which SciCat's JSON cannot hold.
+    """
     found = []
     for place, folders, names in os.walk(folder):
         folders[:] = sorted(set(folders) - SKIPPED_FOLDERS)
         for name in sorted(names):
             path = Path(place, name)
-            if stat.S_ISREG(path.lstat().st_mode) and os.access(path, os.R_OK):
+            if stat.S_ISREG(path.lstat().st_mode) and os.access(path, os.R_OK) and _is_text(str(path)):
                 found.append(path)
     return found
+
+
+def _is_text(name: str) -> bool:
+    return name.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
 def pack(

@@ -6,7 +6,8 @@ All are plain functions run in threads. Each may be repeated at any time, also w
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Concatenate, ParamSpec, TypeVar
@@ -19,11 +20,11 @@ from scicat_retriever.domain import errors
 from scicat_retriever.domain.errors import Failure, RetrieverError
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatasetPid, JobId
-from scicat_retriever.domain.states import DatablockState, DatasetState
+from scicat_retriever.domain.states import DatasetState
 from scicat_retriever.pipeline import intake, plan, publish, recall, report, transfer
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.ports.ledger import DatablockRecord
-from scicat_retriever.workflow.failures import INTERNAL_ATTEMPTS, engine_error, pause_before
+from scicat_retriever.workflow.failures import INTERNAL_ATTEMPTS, engine_error, first_of, pause_before
 from scicat_retriever.workflow.heart import Heart, remember
 from scicat_retriever.workflow.subscriptions import Subscriptions
 from scicat_retriever.workflow.tasks import BlockTask, DatasetOutcome, DatasetTask, Page
@@ -36,10 +37,8 @@ _APPEARING = (errors.DatablockMissing, errors.DatablockUnreadable, errors.Archiv
 """Errors of an archive that may still be on its way into the store; given up after `appear_timeout`."""
 _WAITS = (errors.NotYetOnline, errors.NoSpaceYet, *_APPEARING)
 """Errors that say no more than: ask again."""
-_NOT_COUNTED = (errors.LedgerUnavailable, errors.WorkerStopping, errors.NotYetOnline)
+_NOT_COUNTED = (errors.LedgerUnavailable, errors.WorkerStopping)
 """Errors of a copy that say nothing about the archive, so do not use up its attempts."""
-_COPIED = frozenset({DatablockState.COPIED, DatablockState.STAGED})
-"""States in which there is nothing to copy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +101,26 @@ class Activities:
         pause_now = pause_before(info.attempt, initial, maximum)
         return engine_error(error, give_up=give_up, pause=pause_now, archive_id=archive_id)
 
+    @contextmanager
+    def _saying_why(self, job_id: JobId) -> Iterator[None]:
+        """Have the job's status say that it waits for SciCat, where it does."""
+        try:
+            yield
+        except errors.CatalogueError as error:
+            record = self._tools.ledger.job(job_id)
+            if record is not None and error.retryable:
+                self._tools.ledger.move_job(job_id, record.state, f"waiting for SciCat: {error}")
+            raise
+
     @step
     def report_job_started(self, job_id: JobId) -> None:
-        report.job_started(job_id, self._tools)
+        with self._saying_why(job_id):
+            report.job_started(job_id, self._tools)
 
     @step
     def open_job(self, job_id: JobId) -> int:
-        return intake.open_job(job_id, self._tools)
+        with self._saying_why(job_id):
+            return intake.open_job(job_id, self._tools)
 
     @step
     def datasets_to_retrieve(self, job_id: JobId, page: Page) -> list[DatasetPid]:
@@ -130,7 +142,8 @@ class Activities:
 
     @step
     def close_job(self, job_id: JobId, failure: Failure | None) -> str:
-        return report.close_job(job_id, failure, self._tools)
+        with self._saying_why(job_id):
+            return report.close_job(job_id, failure, self._tools)
 
     @step
     def close_job_untold(self, job_id: JobId, failure: Failure | None, why: Failure) -> str:
@@ -150,7 +163,7 @@ class Activities:
         records = self._tools.ledger.datablocks(pid, page.after, page.limit)
         return [
             [BlockTask(pid, record.datablock.id, record.datablock.archive_id) for record in batch]
-            for batch in transfer.batches(record for record in records if record.state not in _COPIED)
+            for batch in transfer.batches(r for r in records if not transfer.is_copied(r, self._tools))
         ]
 
     @step
@@ -183,13 +196,19 @@ class Activities:
             raise self.engine_error(error, give_up=waited.total_seconds() >= appear_timeout) from error
 
     @step
-    def copy_datablocks(self, batch: list[BlockTask], attempts: int) -> None:
+    def copy_datablocks(self, batch: list[BlockTask], attempts: int) -> list[BlockTask]:
         details = activity.info().heartbeat_details
         failing, failures = (str(details[0]), int(details[1])) if details else ("", 0)
+        back_on_tape = []
         for block in batch:
             record = self._record(block)
-            if record.state not in _COPIED:  # an attempt before this one may have come so far
+            if transfer.is_copied(record, self._tools):  # an attempt before this one may have come so far
+                continue
+            try:
                 self._copy(record, failures if block.id == failing else 0, attempts)
+            except errors.NotYetOnline:
+                back_on_tape.append(block)
+        return back_on_tape
 
     def _copy(self, record: DatablockRecord, failed_before: int, attempts: int) -> None:
         """Copy one datablock; the engine keeps how often that one failed."""
@@ -205,6 +224,8 @@ class Activities:
             transfer.copy(recalled, record, self._tools, progress=progress, cancelled=activity.is_cancelled)
         except errors.JobCancelled as error:
             raise self._stopped() from error
+        except errors.NotYetOnline:
+            raise  # the flow waits for it again, with the time that a recall may take
         except RetrieverError as error:
             if not isinstance(error, _NOT_COUNTED):
                 failed_before += 1
@@ -214,25 +235,34 @@ class Activities:
             ) from error
 
     def _stopped(self) -> Exception:
-        """Tell a cancelled copy from one whose worker stops: the latter goes on elsewhere."""
+        """Tell a cancelled step from one whose worker stops: the latter goes on elsewhere."""
         details = activity.cancellation_details()
         if details is not None and details.cancel_requested:
-            return CancelledError("the copy was cancelled")
-        return self.engine_error(errors.WorkerStopping("the worker stops; the copy is made again"))
+            return CancelledError("the step was cancelled")
+        return self.engine_error(errors.WorkerStopping("the worker stops; the step is repeated"))
 
     @step
-    def verify_datablocks(self, pid: DatasetPid, page: Page) -> list[Failure]:
+    def verify_datablocks(self, pid: DatasetPid, page: Page, attempts: int) -> list[Failure]:
         failures = []
         for record in self._tools.ledger.datablocks(pid, page.after, page.limit):
+            archive_id = record.datablock.archive_id
+            if activity.is_cancelled():
+                raise self._stopped()
             try:
                 publish.verify_and_stage(record, self._tools)
             except (errors.IntegrityError, errors.StagedFileMissing) as error:
-                failures.append(error.failure(record.datablock.archive_id))
-        return failures
+                failures.append(error.failure(archive_id))
+            except errors.StagingError as error:
+                give_up = activity.info().attempt >= attempts
+                raise self.engine_error(error, give_up=give_up, archive_id=archive_id) from error
+        return first_of(failures)
 
     @step
     def publish_dataset(self, pid: DatasetPid) -> None:
-        integrity = publish.publish(pid, self._tools)
+        try:
+            integrity = publish.publish(pid, self._tools)
+        except errors.StagedFileMissing as error:
+            raise self.engine_error(error, give_up=True) from error
         report.dataset_retrieved(pid, integrity, self._tools)
 
     @step

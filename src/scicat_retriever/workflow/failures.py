@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+from collections.abc import Sequence
 from datetime import timedelta
 
 from temporalio import exceptions as engine
@@ -26,6 +27,9 @@ from scicat_retriever.domain.errors import (
 INTERNAL_ATTEMPTS = 5
 """How often a step is tried that fails by a fault of our own."""
 
+_TOLD = 20
+"""Failures of one step that are told one by one."""
+
 _WAITED_TOO_LONG: dict[str, type[RetrieverError]] = {
     NotYetOnline.code: RecallTimedOut,
     NoSpaceYet.code: SpaceTimedOut,
@@ -36,13 +40,24 @@ def engine_error(
     error: RetrieverError, *, give_up: bool, pause: timedelta, archive_id: str | None = None
 ) -> ApplicationError:
     """Turn a step's error, about a datablock or not, into one that the engine repeats after `pause`, or does not."""
+    failure = error.failure(archive_id)
     return ApplicationError(
-        str(error),
-        dataclasses.asdict(error.failure(archive_id)),
+        failure.message,
+        dataclasses.asdict(failure),
         type=error.code,
         non_retryable=give_up or not error.retryable,
         next_retry_delay=pause,
     )
+
+
+def first_of(failures: Sequence[Failure]) -> list[Failure]:
+    """Give the first 20 failures; the last of them says how many more there are."""
+    told, more = list(failures[:_TOLD]), len(failures) - _TOLD
+    if more > 0:
+        told[-1] = dataclasses.replace(
+            told[-1], message=f"{told[-1].message} (and {more} more datablocks failed)"
+        )
+    return told
 
 
 def pause_before(attempt: int, initial: float, maximum: float) -> timedelta:

@@ -41,6 +41,7 @@ class RetrieveDataset:
         self._subscribers = list(task.subscribers)
         self._wanted = bool(task.subscribers)
         self._ending = False
+        self._dropped = False
 
     @workflow.signal
     def subscribe(self, job_flow: str) -> None:
@@ -65,10 +66,14 @@ class RetrieveDataset:
         except asyncio.CancelledError:
             workflow.logger.info("the dataset's flow was cancelled from outside")
         if not work.done() and not self._ending:
+            self._dropped = True
             work.cancel()
         outcome = await work
         if outcome is None:
             workflow.continue_as_new(dataclasses.replace(self._task, subscribers=tuple(self._subscribers)))
+        if self._dropped and outcome.failures and self._subscribers:
+            # Jobs that came after the last one had left want the dataset, not to hear that nobody did.
+            workflow.continue_as_new(DatasetTask(task.pid, task.limits, subscribers=tuple(self._subscribers)))
         await self._tell(outcome)
 
     @property
@@ -93,17 +98,26 @@ class RetrieveDataset:
         task = self._task
         if not task.datablocks:
             await steps.report_dataset_started(task)
+            self._go_on()
             self._task = task = dataclasses.replace(task, datablocks=await steps.plan_dataset(task))
         while self._task.copied < task.datablocks:
+            self._go_on()
             await self._copy_window()
             if workflow.info().is_continue_as_new_suggested():
                 return None
         while self._task.verified < task.datablocks:
+            self._go_on()
             await self._verify_window()
             if workflow.info().is_continue_as_new_suggested():
                 return None
+        self._go_on()
         await steps.publish_dataset(task)
         return DatasetOutcome(task.pid)
+
+    def _go_on(self) -> None:
+        """Stop here if the flow was told to end while a step was under way that had to be waited for."""
+        if self._dropped:
+            raise asyncio.CancelledError
 
     async def _copy_window(self) -> None:
         """Bring the next datablocks into staging, in parallel; the first that fails stops the others."""
@@ -138,7 +152,9 @@ class RetrieveDataset:
 
     async def _copy(self, batch: Sequence[BlockTask]) -> None:
         with _failing(batch[0].archive_id if len(batch) == 1 else None):
-            await steps.copy_datablocks(self._task, batch)
+            back_on_tape = await steps.copy_datablocks(self._task, batch)
+        for block in back_on_tape:
+            await self._copy_when_ready(block)
 
     async def _verify_window(self) -> None:
         """Verify the next datablocks, one after the other."""
@@ -149,10 +165,10 @@ class RetrieveDataset:
         self._task = dataclasses.replace(self._task, verified=page.after + page.limit)
 
     async def _clean_up(self, failures: Sequence[Failure]) -> None:
-        """Remove what the failed run left, then tell SciCat why it failed. The jobs are told in any case."""
+        """Tell SciCat why the run failed, then remove what it left. The jobs are told in any case."""
         for step in (
-            steps.discard_dataset(self._task, failures[0]),
             steps.report_dataset_failed(self._task, failures),
+            steps.discard_dataset(self._task, failures[0]),
         ):
             try:
                 await step

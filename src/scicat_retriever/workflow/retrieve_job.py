@@ -17,7 +17,7 @@ from scicat_retriever.workflow.tasks import DatasetOutcome, JobTask, Page
 
 WINDOW = 100
 """Datasets taken up at once."""
-CHECK_SECONDS = 1800.0
+CHECK_SECONDS = 12 * 3600.0
 """How often a job asks again for a dataset it waits for, in case the dataset's flow was ended from outside."""
 
 
@@ -31,6 +31,7 @@ class RetrieveJob:
         self._task = dataclasses.replace(task, deadline=deadline)
         self._outcomes: dict[DatasetPid, DatasetOutcome] = {}
         self._waiting: set[DatasetPid] = set()
+        self._closing = False
 
     @workflow.signal
     def dataset_ended(self, outcome: DatasetOutcome) -> None:
@@ -59,11 +60,13 @@ class RetrieveJob:
         """Retrieve all datasets; False where the flow should go on with a fresh history."""
         if not self._task.opened:
             await steps.report_job_started(self._task)
+            self._go_on()
             count = await steps.open_job(self._task)
             self._task = dataclasses.replace(self._task, opened=True, datasets=count)
         while self._task.after < self._task.datasets:
             page = Page(self._task.after, WINDOW)
             pids = await steps.datasets_to_retrieve(self._task, page)
+            self._go_on()
             slots = asyncio.Semaphore(self._task.limits.parallel_datasets)
             try:
                 async with asyncio.TaskGroup() as datasets:
@@ -81,6 +84,7 @@ class RetrieveJob:
             self._waiting.add(pid)
             while pid not in self._outcomes:
                 await steps.subscribe(self._task, pid)
+                self._go_on()
                 try:
                     await workflow.wait_condition(
                         lambda: pid in self._outcomes, timeout=timedelta(seconds=CHECK_SECONDS)
@@ -90,8 +94,14 @@ class RetrieveJob:
             await steps.note_outcome(self._task, self._outcomes[pid])
             self._waiting.discard(pid)
 
+    def _go_on(self) -> None:
+        """Stop here if the job is being closed while a step was under way that had to be waited for."""
+        if self._closing:
+            raise asyncio.CancelledError
+
     async def _close(self, work: asyncio.Task[bool], failure: Failure | None) -> str:
         """Let the datasets go that are still worked on, then tell SciCat."""
+        self._closing = True
         if not work.done():
             work.cancel()
             await workflow.wait([work])

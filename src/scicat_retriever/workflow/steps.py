@@ -26,6 +26,10 @@ SHORT = 120.0
 """Seconds that one attempt of a step may take that only asks the ledger, SciCat or the store."""
 LEDGER_TIMEOUT = 14 * 86400.0
 """Seconds that a step is tried again whose only obstacle can be our own database."""
+DISCARD_TIMEOUT = 600.0
+"""Seconds that removing a failed run's files is tried again; those who wait are told of the failure after that."""
+TOO_LONG = "TemporalTimeout:StartToClose"
+"""The engine's name for an attempt that took longer than one may."""
 HEARTBEAT = timedelta(seconds=5)
 """Silence after which a step's worker is taken for dead, and the step is given to another."""
 
@@ -114,30 +118,32 @@ async def wait_for_recall(task: DatasetTask, block: BlockTask) -> None:
     await _wait("wait_for_recall", block, task, task.limits.recall_timeout)
 
 
-async def copy_datablocks(task: DatasetTask, batch: Sequence[BlockTask]) -> None:
-    """Copy and hash each archive of a batch in one pass, one after the other."""
-    await workflow.execute_activity(
+async def copy_datablocks(task: DatasetTask, batch: Sequence[BlockTask]) -> list[BlockTask]:
+    """Copy and hash each archive of a batch in one pass, one after the other; gives those that went back to tape."""
+    left: list[BlockTask] = await workflow.execute_activity(
         "copy_datablocks",
         args=[batch, task.limits.transfer_attempts],
+        result_type=list[BlockTask],
         task_queue=task.limits.queue + COPY_QUEUE,
         start_to_close_timeout=timedelta(seconds=task.limits.transfer_timeout),
         heartbeat_timeout=HEARTBEAT,
         cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-        retry_policy=_retries(task),
+        retry_policy=_retries(task, never=[TOO_LONG]),
     )
+    return left
 
 
 async def verify_datablocks(task: DatasetTask, page: Page) -> list[Failure]:
     """Verify a page of datablocks, one after the other, and give each verified one its final name."""
     result: list[Failure] = await workflow.execute_activity(
         "verify_datablocks",
-        args=[task.pid, page],
+        args=[task.pid, page, task.limits.transfer_attempts],
         result_type=list[Failure],
         task_queue=task.limits.queue + VERIFY_QUEUE,
         start_to_close_timeout=timedelta(seconds=task.limits.transfer_timeout),
         heartbeat_timeout=HEARTBEAT,
         cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-        retry_policy=_retries(task),
+        retry_policy=_retries(task, never=[TOO_LONG]),
     )
     return result
 
@@ -149,7 +155,7 @@ async def publish_dataset(task: DatasetTask) -> None:
 
 async def discard_dataset(task: DatasetTask, failure: Failure) -> None:
     """Remove what a failed run left."""
-    await _ledger("discard_dataset", [task.pid, task.run, failure], task, type(None))
+    await _ledger("discard_dataset", [task.pid, task.run, failure], task, type(None), DISCARD_TIMEOUT)
 
 
 async def report_dataset_failed(task: DatasetTask, failures: Sequence[Failure]) -> None:
@@ -157,9 +163,13 @@ async def report_dataset_failed(task: DatasetTask, failures: Sequence[Failure]) 
     await _report("report_dataset_failed", [task.pid, list(failures)], task, type(None))
 
 
-def _retries(task: JobTask | DatasetTask) -> RetryPolicy:
-    """Exponential backoff with a ceiling; steps that fail by an error of ours add jitter (see `failures`)."""
+def _retries(task: JobTask | DatasetTask, never: Sequence[str] = ()) -> RetryPolicy:
+    """Exponential backoff with a ceiling; steps that fail by an error of ours add jitter (see `failures`).
+
+    Errors of a type in `never` are final.
+    """
     return RetryPolicy(
+        non_retryable_error_types=list(never),
         initial_interval=timedelta(seconds=task.limits.backoff_initial),
         backoff_coefficient=2.0,
         maximum_interval=timedelta(seconds=max(task.limits.backoff_initial, task.limits.backoff_maximum)),
@@ -174,6 +184,8 @@ async def _report(name: str, args: list[object], task: JobTask | DatasetTask, re
         start_to_close_timeout=timedelta(seconds=SHORT),
         heartbeat_timeout=HEARTBEAT,
         schedule_to_close_timeout=timedelta(seconds=task.limits.report_timeout),
+        # A step that was begun has its effect: the flow must not go on beside it, or SciCat hears two voices.
+        cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
         retry_policy=_retries(task),
     )
     return answer
@@ -183,8 +195,6 @@ async def _read(
     name: str, args: list[object], task: JobTask | DatasetTask, *, attempt_timeout: float = SHORT
 ) -> int:
     """Ask SciCat; a missing right is told to the user at once rather than after a day."""
-    policy = _retries(task)
-    policy.non_retryable_error_types = [CatalogueForbidden.code]
     answer: int = await workflow.execute_activity(
         name,
         args=args,
@@ -192,7 +202,8 @@ async def _read(
         start_to_close_timeout=timedelta(seconds=attempt_timeout),
         heartbeat_timeout=HEARTBEAT,
         schedule_to_close_timeout=timedelta(seconds=task.limits.catalogue_timeout),
-        retry_policy=policy,
+        cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+        retry_policy=_retries(task, never=[CatalogueForbidden.code]),
     )
     return answer
 
@@ -209,14 +220,21 @@ async def _wait(name: str, block: BlockTask, task: DatasetTask, patience: float)
     )
 
 
-async def _ledger(name: str, args: list[object], task: JobTask | DatasetTask, result: type[R]) -> R:
+async def _ledger(
+    name: str,
+    args: list[object],
+    task: JobTask | DatasetTask,
+    result: type[R],
+    patience: float = LEDGER_TIMEOUT,
+) -> R:
     answer: R = await workflow.execute_activity(
         name,
         args=args,
         result_type=result,
         start_to_close_timeout=timedelta(seconds=SHORT),
         heartbeat_timeout=HEARTBEAT,
-        schedule_to_close_timeout=timedelta(seconds=LEDGER_TIMEOUT),
+        schedule_to_close_timeout=timedelta(seconds=patience),
+        cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
         retry_policy=_retries(task),
     )
     return answer

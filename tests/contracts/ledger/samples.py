@@ -75,9 +75,9 @@ def entries(count: int, pid: DatasetPid = P) -> list[CataloguedDatablock]:
     return [entry(number, pid) for number in range(count)]
 
 
-def copied(of: DatablockKey, size: int = 1024, seal: str = "seal") -> Copied:
+def copied(of: DatablockKey, size: int = 1024, seal: str = "seal", partial: str = "token") -> Copied:
     recalled = Recalled(of, ArchiveId(f"archive of {of.id}"), size)
-    return Copied(recalled, size, "xxh3-128:" + "ab" * 16, seal, 2)
+    return Copied(recalled, size, "xxh3-128:" + "ab" * 16, seal, 2, partial)
 
 
 def staged(of: Copied, integrity: Integrity = Integrity.VERIFIED) -> Staged:

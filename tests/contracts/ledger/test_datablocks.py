@@ -292,5 +292,60 @@ def test_what_is_not_staged_does_not_expire(planned: Ledger, state: DatablockSta
     assert record(planned) == before
 
 
+def test_a_released_datablock_is_listed_until_its_files_are_gone(planned: Ledger) -> None:
+    bring_to(planned, key(), State.STAGED, START)
+    assert planned.left_behind(9) == []
+    planned.release_expired(key(), START)
+    assert planned.left_behind(9) == [key()]
+    planned.forget_files(key())
+    assert planned.left_behind(9) == []
+    assert record(planned).state is State.RELEASED
+
+
+def test_all_released_datablocks_are_listed_as_far_as_asked_for(ledger: Ledger) -> None:
+    ledger.plan(P, entries(4), "run-1")
+    for number in (2, 0, 3):
+        bring_to(ledger, key(number), State.RELEASED)
+    assert ledger.left_behind(9) == [key(0), key(2), key(3)]
+    assert ledger.left_behind(2) == [key(0), key(2)]
+
+
+def test_what_the_catalogue_no_longer_lists_may_have_left_files(ledger: Ledger) -> None:
+    ledger.plan(P, entries(2), "run-1")
+    bring_to(ledger, key(1), State.COPIED)
+    ledger.plan(P, entries(1), "run-2")
+    assert ledger.left_behind(9) == [key(1)]
+
+
+def test_a_released_datablock_that_is_asked_for_again_left_no_files(planned: Ledger) -> None:
+    bring_to(planned, key(), State.RELEASED)
+    planned.plan(P, entries(1), "run-2")
+    assert planned.left_behind(9) == []
+
+
+def test_forgetting_the_files_of_an_unknown_datablock_changes_nothing(planned: Ledger) -> None:
+    planned.forget_files(key(7))
+    assert planned.datablock(key(7)) is None
+
+
+def test_a_copy_s_token_is_kept_while_it_is_copied_or_staged(planned: Ledger) -> None:
+    tokens = []
+    for state in (State.COPYING, State.COPIED, State.STAGED, State.RELEASED):
+        bring_to(planned, key(), State.PLANNED)
+        planned.plan(P, entries(1), f"run-{state}")
+        bring_to(planned, key(), state)
+        tokens.append(record(planned).partial)
+        if state is State.STAGED:
+            planned.move_datablock(key(), State.PLANNED)
+    assert tokens == ["", "token", "token", ""]
+
+
+def test_evidence_of_another_file_stages_nothing(planned: Ledger) -> None:
+    bring_to(planned, key(), State.COPIED)
+    with pytest.raises(TransitionIllegal):
+        planned.save_staged(staged(copied(key(), partial="another")), START)
+    assert record(planned).state is State.COPIED
+
+
 def test_an_unknown_datablock_is_not_released(planned: Ledger) -> None:
     assert not planned.release_expired(key(7), START + 99 * HOUR)

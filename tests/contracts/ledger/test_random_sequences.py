@@ -118,6 +118,10 @@ class TwoLedgers(RuleBasedStateMachine):
     def release_expired(self, block: DatablockKey, now: Any) -> None:
         self.both(lambda ledger: ledger.release_expired(block, now))
 
+    @rule(block=blocks)
+    def forget_files(self, block: DatablockKey) -> None:
+        self.both(lambda ledger: ledger.forget_files(block))
+
     @rule(state=st.sampled_from(JobState), message=st.sampled_from(["", "said"]))
     def move_job(self, state: JobState, message: str) -> None:
         self.both(lambda ledger: ledger.move_job(JOB, state, message))
@@ -139,6 +143,7 @@ class TwoLedgers(RuleBasedStateMachine):
             lambda ledger: [(ledger.copied(block), ledger.manifest(block)) for block in BLOCKS],
             lambda ledger: [list(ledger.files(block)) for block in BLOCKS],
             lambda ledger: ledger.expired(self.clock(), 9),
+            lambda ledger: ledger.left_behind(9),
         ):
             self.both(ask)
         # The changes of one step come in any order; those of one datablock in theirs.

@@ -289,7 +289,7 @@ def test_whatever_scicat_lists_is_a_datablock_or_invalid(changes: dict[str, Any]
     assert len(read.files) == read.datablock.file_count
 
 
-@pytest.mark.parametrize("name", ["half a \ud800 pair", "a\0b", ""])
+@pytest.mark.parametrize("name", ["half a \ud800 pair", "a\0b", "", "x" * 2049])
 def test_a_name_that_cannot_stand_in_a_url_or_a_database_is_invalid(name: str) -> None:
     with pytest.raises(CatalogueEntryInvalid, match="archiveId"):
         datablock_from({**block(), "archiveId": name}, PID, 0)

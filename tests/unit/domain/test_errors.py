@@ -21,6 +21,11 @@ def test_the_tree_in_the_docstring_names_each_error_class_and_no_other() -> None
     assert drawn - defined <= {"SciCat"}
 
 
+def test_a_failure_is_small_however_long_the_message() -> None:
+    message = errors.MemberMissing("a" * 1_500_000).failure().message
+    assert message == "a" * 999 + "…"
+
+
 def test_a_failure_says_what_happened_and_who_acts() -> None:
     failure = errors.MemberMissing("a/b.dat is not in the archive").failure("tar-1")
     assert (failure.code, failure.who, failure.cause) == ("member_missing", Actor.OPERATOR, Cause.DATA)

@@ -30,8 +30,8 @@ class WatchedStaging(InMemoryStagingArea):
         self.opened: list[BinaryIO] = []
 
     @contextmanager
-    def open_staged(self, key: DatablockKey) -> Iterator[BinaryIO]:
-        with super().open_staged(key) as file:
+    def open_staged(self, key: DatablockKey, token: str) -> Iterator[BinaryIO]:
+        with super().open_staged(key, token) as file:
             self.opened.append(file)
             yield file
 

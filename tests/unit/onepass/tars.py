@@ -13,11 +13,14 @@ END = bytes(1024)
 
 
 def walk(
-    data: bytes, cuts: Sequence[int] = (), algorithm: ChecksumAlgorithm = ChecksumAlgorithm.SHA256
+    data: bytes,
+    cuts: Sequence[int] = (),
+    algorithm: ChecksumAlgorithm = ChecksumAlgorithm.SHA256,
+    most_members: int | None = None,
 ) -> list[Member]:
     """Walk a whole tar, fed in pieces of the given lengths in turn (at once if there are none)."""
     members: list[Member] = []
-    walker = TarWalker(algorithm, members.append)
+    walker = TarWalker(algorithm, members.append, most_members)
     for piece in pieces(data, cuts):
         walker.feed(memoryview(piece))
     walker.finish()

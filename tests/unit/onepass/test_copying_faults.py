@@ -19,6 +19,7 @@ from scicat_retriever.onepass.errors import (
     PartialWriteFailed,
     SourceReadFailed,
     SourceStalled,
+    TooManyMembers,
     Truncated,
     TruncatedArchive,
 )
@@ -112,6 +113,17 @@ def test_a_damaged_archive_ends_the_copy_at_once(tmp_path: Path) -> None:
     source = Bytes(b"no tar at all" * 1000, endless=True)
     with pytest.raises(BadHeader):
         copy(source, tmp_path / "partial")
+
+
+def test_an_archive_of_too_many_members_ends_the_copy(tmp_path: Path) -> None:
+    with pytest.raises(TooManyMembers):
+        copy_and_hash(
+            Bytes(file(b"one", b"x") * 11, endless=True),
+            tmp_path / "partial",
+            algorithm=ChecksumAlgorithm.MD5,
+            on_member=lambda _: None,
+            most_members=10,
+        )
 
 
 def test_a_read_error_keeps_its_number(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -58,6 +59,19 @@ def test_a_manifest_costs_little_more_than_its_digests() -> None:
     for number in range(10_000):
         writer.add(a_file(number))
     assert len(writer.seal().blob) < 10_000 * 48
+
+
+def test_long_names_are_not_held_for_long() -> None:
+    writer = ManifestWriter(ChecksumAlgorithm.SHA256)
+    members = [a_file(number)._replace(name=f"{number:04000}", link="") for number in range(2000)]
+    tracemalloc.start()
+    for number in range(2000):
+        writer.add(a_file(number)._replace(name=f"{number:04000}"))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5_000_000
+    sealed = writer.seal()
+    assert list(read_manifest(sealed.blob, sealed.seal).members()) == members
 
 
 def test_a_changed_byte_anywhere_breaks_the_seal() -> None:

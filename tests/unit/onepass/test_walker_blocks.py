@@ -1,6 +1,7 @@
 """Headers made by hand, honest and hostile."""
 
 import hashlib
+from collections.abc import Callable
 
 import pytest
 
@@ -9,11 +10,13 @@ from scicat_retriever.onepass.errors import (
     HeaderTooLarge,
     SparseMember,
     TarFault,
+    TooManyMembers,
     TrailingGarbage,
     TruncatedArchive,
     UnsupportedMember,
 )
 from scicat_retriever.onepass.member import MemberKind
+from scicat_retriever.onepass.tar_walker import members_allowance
 from tests.unit.onepass.tars import END, file, header, octal, padded, pax, pax_record, walk
 
 
@@ -244,6 +247,42 @@ def test_a_giant_extended_header_is_refused_before_its_content(kind: bytes) -> N
 def test_many_extended_headers_before_one_member_are_bounded_together() -> None:
     with pytest.raises(HeaderTooLarge):
         walk(pax({b"comment": bytes(1000)}) * 1100 + file(b"one", b"x") + END)
+
+
+LONG_PATHS = {
+    "pax path": lambda path: pax({b"path": path}) + header(b"it"),
+    "pax linkpath": lambda path: pax({b"linkpath": path}) + header(b"it", kind=b"2", link=b"x"),
+    "GNU L": lambda path: file(b"././@LongLink", path + b"\0", kind=b"L") + header(b"it"),
+    "GNU K": lambda path: file(b"././@LongLink", path + b"\0", kind=b"K") + header(b"it", kind=b"2"),
+}
+
+
+@pytest.mark.parametrize("wrap", LONG_PATHS.values(), ids=LONG_PATHS.keys())
+def test_a_path_is_taken_up_to_the_longest_that_can_be_unpacked(wrap: Callable[[bytes], bytes]) -> None:
+    member = walk(wrap(b"a/" * 2047 + b"bc") + END)[0]
+    assert 4096 in (len(member.name), len(member.link))
+    with pytest.raises(HeaderTooLarge, match="a path of 4097 bytes"):
+        walk(wrap(b"a/" * 2048 + b"b") + END)
+
+
+@pytest.mark.parametrize("kind", [b"0", b"1", b"2", b"3", b"5"])
+def test_members_of_each_kind_are_bounded_together(kind: bytes) -> None:
+    data = (file(b"one", b"x") + header(b"two", kind=kind, link=b"one")) * 5 + END
+    assert len(walk(data, (512,), most_members=10)) == 10
+    with pytest.raises(TooManyMembers, match="9 is the most"):
+        walk(data, (512,), most_members=9)
+
+
+def test_long_names_count_for_several_members() -> None:
+    data = (pax({b"path": b"n" * 2560}) + header(b"it")) * 5 + END
+    assert len(walk(data, (512,), most_members=55)) == 5
+    with pytest.raises(TooManyMembers):
+        walk(data, (512,), most_members=54)
+
+
+def test_an_honest_archive_has_room_for_folders_and_links() -> None:
+    assert members_allowance(0) == 100_000
+    assert members_allowance(1_000_000) == 4_100_000
 
 
 def test_many_global_headers_are_no_fault() -> None:

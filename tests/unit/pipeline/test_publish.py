@@ -1,18 +1,18 @@
-from collections.abc import Sequence
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
 
 import pytest
 
 from scicat_retriever.domain import errors
 from scicat_retriever.domain.dataset import FileEntry
 from scicat_retriever.domain.errors import IntegrityError
-from scicat_retriever.domain.evidence import DatablockKey, Integrity
+from scicat_retriever.domain.evidence import Copied, Integrity
 from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.onepass.checksums import ChecksumAlgorithm
 from scicat_retriever.onepass.manifest import ManifestWriter
-from scicat_retriever.pipeline import publish
+from scicat_retriever.pipeline import publish, recall, transfer
 from scicat_retriever.pipeline.verify import ChecksumPolicy
 from tests.fakes.ledger import InMemoryLedger
 from tests.unit.pipeline.rig import FILES, PID, RETENTION, START, Rig, entries, tar, without_checksums
@@ -78,8 +78,8 @@ def test_verifying_a_staged_datablock_again_changes_nothing() -> None:
 def test_a_commit_that_the_ledger_was_not_told_of_is_made_good() -> None:
     rig = Rig()
     (record,) = rig.plan()
-    rig.copy(record)
-    rig.staging.commit(record.key)
+    copied = rig.copy(record)
+    rig.staging.commit(record.key, copied.partial)
     publish.verify_and_stage(rig.record(record.key), rig.tools)
     assert rig.record(record.key).state is State.STAGED
 
@@ -96,12 +96,88 @@ def test_a_copy_whose_file_is_gone_is_an_error() -> None:
 def test_a_copy_whose_file_has_another_length_is_an_error() -> None:
     rig = Rig()
     (record,) = rig.plan()
-    rig.copy(record)
-    with rig.staging.open_partial(record.key, 10) as file:
-        file.write(b"0123456789")
+    copied = rig.copy(record)
+    with rig.staging.open_partial(record.key, 10) as partial:
+        partial.file.write(b"0123456789")
+    rig.ledger.save_copy(replace(copied, partial=partial.token), rig.ledger.manifest(record.key) or b"")
     with pytest.raises(errors.StagedFileMissing, match="the staging area has 10"):
         publish.verify_and_stage(rig.record(record.key), rig.tools)
     assert rig.staging.staged_keys() == set()
+
+
+ROTTEN = mutated(content=b"alphA" + FILES["run/a.dat"][5:])
+"""As long as the good archive, and not the same."""
+
+
+def test_what_a_later_attempt_wrote_is_not_staged_by_what_an_earlier_one_proved() -> None:
+    rig = Rig()
+    (record,) = rig.plan()
+    recalled = recall.recall(record, rig.tools)
+
+    def begin_another(_: int) -> None:
+        rig.store.put(record.datablock.archive_id, ROTTEN)
+        rig.copy(record)
+
+    with suppress(errors.StagedFileMissing):
+        transfer.copy(recalled, record, rig.tools, progress=begin_another, cancelled=lambda: False)
+    with pytest.raises(errors.ChecksumMismatch):
+        publish.verify_and_stage(rig.record(record.key), rig.tools)
+    assert rig.staging.staged_keys() == set()
+
+
+class OvertakenLedger(InMemoryLedger):
+    """A ledger where something else happens just before the first copy is saved."""
+
+    overtake: Callable[[], object] | None = None
+
+    def save_copy(self, copied: Copied, manifest: bytes) -> None:
+        overtake, self.overtake = self.overtake, None
+        if overtake is not None:
+            overtake()
+        super().save_copy(copied, manifest)
+
+
+def test_evidence_that_is_saved_after_its_file_is_gone_stages_nothing_and_the_copy_is_made_again() -> None:
+    rig, content = Rig(), tar(FILES)
+    ledger = rig.ledger = OvertakenLedger(rig.clock)
+    rig.tools = replace(rig.tools, ledger=ledger)
+    (record,) = rig.plan(rig.archive(content=content))
+
+    def begin_another() -> None:
+        rig.store.put(record.datablock.archive_id, ROTTEN)
+        rig.copy(record)
+
+    ledger.overtake = begin_another
+    rig.copy(record)
+    with pytest.raises(errors.StagedFileMissing):
+        publish.verify_and_stage(rig.record(record.key), rig.tools)
+    assert rig.staging.staged_keys() == set()
+    assert not transfer.is_copied(rig.record(record.key), rig.tools)
+    rig.store.put(record.datablock.archive_id, content)
+    rig.stage(rig.record(record.key))
+    assert rig.staging.staged_content(record.key) == content
+
+
+def test_an_older_staged_file_is_never_taken_for_the_new_copy() -> None:
+    rig = Rig()
+    (old,) = rig.staged_dataset()
+    newer = {**FILES, "run/a.dat": b"omega" * 200}
+    (record,) = rig.plan(rig.archive(content=tar(newer), listed=entries(newer)), run="run-2")
+    rig.copy(record)
+    rig.staging.discard_partial(record.key)
+    assert rig.staging.staged_keys() == {old.key}
+    with pytest.raises(errors.StagedFileMissing):
+        publish.verify_and_stage(rig.record(record.key), rig.tools)
+    assert rig.record(record.key).state is State.COPIED
+
+
+def test_a_new_copy_takes_the_place_of_an_older_staged_file() -> None:
+    rig = Rig()
+    rig.staged_dataset()
+    newer = {**FILES, "run/a.dat": b"omega" * 200}
+    (record,) = rig.plan(rig.archive(content=tar(newer), listed=entries(newer)), run="run-2")
+    rig.stage(record)
+    assert rig.staging.staged_content(record.key) == tar(newer)
 
 
 def test_a_datablock_that_was_never_copied_is_an_error() -> None:
@@ -227,45 +303,6 @@ def test_discarding_works_while_the_store_is_away() -> None:
     rig.store.go_away()
     publish.discard(PID, "run-1", "why", rig.tools)
     assert rig.record(record.key).state is State.RELEASED
-
-
-def test_the_sweep_removes_what_is_over_and_keeps_the_rest() -> None:
-    rig = Rig()
-    (old,) = rig.staged_dataset()
-    rig.clock.advance(RETENTION / 2)
-    (young,) = rig.staged_dataset(pid=Q)
-    rig.clock.advance(RETENTION / 2)
-    assert publish.sweep_expired(rig.tools) == 1
-    assert rig.staging.staged_keys() == {young.key}
-    assert rig.record(old.key).state is State.RELEASED
-    assert publish.sweep_expired(rig.tools) == 0
-
-
-def test_the_sweep_takes_no_more_than_it_may() -> None:
-    rig = Rig()
-    rig.staged_dataset(*(rig.archive(number) for number in range(3)))
-    rig.clock.advance(RETENTION)
-    assert publish.sweep_expired(rig.tools, limit=2) == 2
-    assert len(rig.staging.staged_keys()) == 1
-
-
-class LastMinuteLedger(InMemoryLedger):
-    """A ledger where somebody asks for the dataset again just after the sweep looked."""
-
-    def expired(self, now: datetime, limit: int) -> Sequence[DatablockKey]:
-        found = super().expired(now, limit)
-        self.keep(PID, START + 9 * RETENTION)
-        return found
-
-
-def test_the_sweep_leaves_what_was_asked_for_in_the_meantime() -> None:
-    rig = Rig()
-    rig.ledger = LastMinuteLedger(rig.clock)
-    rig.tools = replace(rig.tools, ledger=rig.ledger)
-    (record,) = rig.staged_dataset()
-    rig.clock.advance(RETENTION)
-    assert publish.sweep_expired(rig.tools) == 0
-    assert rig.staging.staged_keys() == {record.key}
 
 
 def test_a_catalogued_file_that_is_not_archived_is_named() -> None:

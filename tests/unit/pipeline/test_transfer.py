@@ -10,14 +10,15 @@ import xxhash
 
 from scicat_retriever.domain import errors
 from scicat_retriever.domain.errors import RetrieverError
-from scicat_retriever.domain.evidence import Recalled
+from scicat_retriever.domain.evidence import Copied, Recalled
 from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.onepass import errors as faults
 from scicat_retriever.onepass.manifest import read_manifest
-from scicat_retriever.pipeline import recall, transfer
+from scicat_retriever.pipeline import publish, recall, transfer
 from scicat_retriever.ports.ledger import DatablockRecord
 from tests.fakes.long_term_store import InMemoryLongTermStore, _InMemorySource
+from tests.fakes.staging_area import InMemoryStagingArea
 from tests.unit.pipeline.rig import FILES, Rig, tar
 
 
@@ -121,7 +122,7 @@ def test_a_copy_holds_the_archives_bytes_and_the_evidence_of_them() -> None:
         len(content),
         len(content),
     )
-    rig.staging.commit(record.key)
+    rig.staging.commit(record.key, copied.partial)
     assert rig.staging.staged_content(record.key) == content
 
 
@@ -310,8 +311,54 @@ def test_a_cancelled_copy_ends_and_leaves_no_evidence() -> None:
 
 
 def test_a_staging_area_without_room_is_an_error_of_staging() -> None:
-    rig = Rig()
+    rig = Rig(staging=InMemoryStagingArea(capacity=100))
     (record,) = rig.plan()
-    rig.staging.damage_staged(record.key, bytes(2**30))
     with pytest.raises(errors.StagingWriteFailed):
         copy(rig, record)
+
+
+def test_an_attempt_that_ends_after_another_was_begun_does_not_take_its_place() -> None:
+    rig = Rig()
+    (record,) = rig.plan()
+    recalled = recall.recall(record, rig.tools)
+    later = list[Copied]()
+
+    def begin_another(_: int) -> None:
+        later.append(rig.copy(record))
+
+    with pytest.raises(errors.StagedFileMissing, match="another attempt was begun"):
+        transfer.copy(recalled, record, rig.tools, progress=begin_another, cancelled=lambda: False)
+    assert rig.ledger.copied(record.key) == later[-1]
+    assert rig.staging.partial_size(record.key, later[-1].partial) == recalled.size
+
+
+def test_each_attempt_has_a_file_of_its_own() -> None:
+    rig = Rig()
+    (record,) = rig.plan()
+    assert rig.copy(record).partial != rig.copy(record).partial
+
+
+@pytest.mark.parametrize("state", ["planned", "copied", "committed", "staged"])
+def test_a_datablock_is_copied_once_its_copy_is_there_in_whole(state: str) -> None:
+    rig = Rig()
+    (record,) = rig.plan()
+    if state != "planned":
+        rig.copy(record)
+    if state == "committed":
+        rig.staging.commit(record.key, rig.record(record.key).partial)
+    if state == "staged":
+        publish.verify_and_stage(rig.record(record.key), rig.tools)
+    assert transfer.is_copied(rig.record(record.key), rig.tools) == (state != "planned")
+
+
+def test_a_copy_whose_file_is_gone_is_made_again() -> None:
+    rig = Rig()
+    (record,) = rig.plan()
+    first = rig.copy(record)
+    rig.staging.discard_partial(record.key)
+    lost = rig.record(record.key)
+    assert not transfer.is_copied(lost, rig.tools)
+    again = rig.copy(lost)
+    assert again.partial != first.partial
+    publish.verify_and_stage(rig.record(record.key), rig.tools)
+    assert rig.record(record.key).state is DatablockState.STAGED

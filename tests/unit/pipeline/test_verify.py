@@ -14,7 +14,12 @@ from scicat_retriever.pipeline.verify import ChecksumPolicy, against_catalogue, 
 from tests.unit.pipeline.rig import PID
 
 COPIED = Copied(
-    Recalled(DatablockKey(PID, DatablockId("b")), ArchiveId("a.tar"), 10), 10, "xxh3-128:0", "seal", 1
+    Recalled(DatablockKey(PID, DatablockId("b")), ArchiveId("a.tar"), 10),
+    10,
+    "xxh3-128:0",
+    "seal",
+    1,
+    "token",
 )
 FAIL, SIZE_ONLY = ChecksumPolicy(), ChecksumPolicy("size_only")
 KIND = MemberKind
@@ -26,6 +31,14 @@ def digest(content: bytes) -> str:
 
 def file(name: str, content: bytes = b"x") -> Member:
     return Member(name, KIND.FILE, len(content), 512, digest(content), "", unsafe=False)
+
+
+def symlink(name: str, link: str = "x") -> Member:
+    return other(name, KIND.SYMLINK, link)
+
+
+def directory(name: str) -> Member:
+    return other(name, KIND.DIRECTORY)
 
 
 def other(name: str, kind: MemberKind, link: str = "", *, unsafe: bool = False) -> Member:
@@ -46,8 +59,9 @@ def verify(
     catalogued: list[FileEntry],
     policy: ChecksumPolicy = FAIL,
     algorithm: ChecksumAlgorithm | None = ChecksumAlgorithm.SHA256,
+    declared_size: int = 0,
 ) -> Verified:
-    return against_catalogue(COPIED, members, catalogued, algorithm, policy)
+    return against_catalogue(COPIED, members, catalogued, algorithm, policy, declared_size)
 
 
 DIFFERENCES = {
@@ -121,7 +135,57 @@ DIFFERENCES = {
         [entry("d/sub/passwd")],
         errors.MemberUnsafe,
     ),
+    "a file before the symlink that it is below": (
+        [file("d/passwd"), symlink("d")],
+        [entry("d/passwd")],
+        errors.MemberUnsafe,
+    ),
+    "a folder deep below a symlink": ([symlink("d"), directory("d/e/f")], [], errors.MemberUnsafe),
+    "a file below a symlink in other case": (
+        [symlink("Data"), file("dATA/passwd")],
+        [entry("dATA/passwd")],
+        errors.MemberUnsafe,
+    ),
+    "a file below a symlink with another sharp s": (
+        [symlink("Maße"), file("MASSE/passwd")],
+        [entry("MASSE/passwd")],
+        errors.MemberUnsafe,
+    ),
+    "a file below a symlink with its accent composed otherwise": (
+        [symlink("caf\u00e9"), file("cafe\u0301/passwd")],
+        [entry("cafe\u0301/passwd")],
+        errors.MemberUnsafe,
+    ),
+    "a file below a hard link to a symlink, in other case": (
+        [symlink("l"), other("d", KIND.HARDLINK, "l"), file("D/passwd")],
+        [bare("l", 0), bare("d", 0), entry("D/passwd")],
+        errors.MemberUnsafe,
+    ),
+    "a file below a file": ([file("a"), file("a/b")], [entry("a"), entry("a/b")], errors.MemberUnsafe),
+    "a file above a file": ([file("a/b/c"), file("a")], [entry("a/b/c"), entry("a")], errors.MemberUnsafe),
+    "a folder below a file": ([file("a"), directory("a/b/c")], [entry("a")], errors.MemberUnsafe),
+    "the root as a symlink": ([symlink("."), file("a")], [entry("a")], errors.MemberUnsafe),
     "no checksum in the catalogue": ([file("a")], [bare("a")], errors.ChecksumMissing),
+    "a directory where a file without a checksum was": (
+        [directory("a")],
+        [bare("a", 10**9)],
+        errors.ChecksumMissing,
+    ),
+    "a symlink where a file without a checksum was": (
+        [symlink("a", "target")],
+        [bare("a", 10**9)],
+        errors.ChecksumMissing,
+    ),
+    "a hard link to a directory where a file without a checksum was": (
+        [directory("d"), other("a", KIND.HARDLINK, "d")],
+        [bare("d", 0), bare("a", 10**9)],
+        errors.ChecksumMissing,
+    ),
+    "a directory where a file was catalogued in a spelling with a slash within": (
+        [directory("a/b")],
+        [bare("a//b", 4096)],
+        errors.ChecksumMissing,
+    ),
 }
 
 
@@ -139,6 +203,51 @@ def test_an_error_names_the_file_with_its_odd_characters_escaped() -> None:
     with pytest.raises(errors.MemberUnexpected, match=re.escape(repr(name))) as raised:
         verify([file(name)], [])
     str(raised.value).encode()
+
+
+def test_an_error_shows_the_beginning_of_a_long_name() -> None:
+    with pytest.raises(errors.MemberUnexpected, match=r"'a{200}'…") as raised:
+        verify([file("a" * 100_000)], [])
+    assert len(str(raised.value)) < 500
+
+
+@pytest.mark.timeout(10)
+def test_a_deep_path_beside_a_symlink_takes_no_time() -> None:
+    deep = "d/" * 80_000 + "f"
+    assert verify([symlink("l"), file(deep)], [entry(deep)]).files == 1
+
+
+@pytest.mark.timeout(10)
+def test_many_symlinks_and_folders_take_no_time() -> None:
+    members = [symlink(f"{'d/' * 100}{number}") for number in range(5000)]
+    folders = [directory(f"{'e/' * 100}{number}/f") for number in range(5000)]
+    assert verify([*members, *folders], []).files == 0
+
+
+@pytest.mark.parametrize("policy", [FAIL, SIZE_ONLY])
+@pytest.mark.parametrize(
+    ("members", "catalogued"),
+    [
+        ([], []),
+        ([directory("d"), symlink("l")], []),
+        ([directory("d")], [bare("d", 0)]),
+        ([directory("d")], [bare("d/", 4096)]),
+        ([file("empty", b"")], [entry("empty", b"")]),
+    ],
+)
+def test_where_bytes_are_declared_and_none_compared_nothing_is_verified(
+    members: list[Member], catalogued: list[FileEntry], policy: ChecksumPolicy
+) -> None:
+    with pytest.raises(errors.ChecksumMissing, match="declares 4096 bytes"):
+        verify(members, catalogued, policy, declared_size=4096)
+
+
+def test_an_empty_datablock_that_declares_no_bytes_is_verified() -> None:
+    assert verify([], [], declared_size=0) == Verified(COPIED, Integrity.VERIFIED, 0)
+
+
+def test_a_datablock_of_symlinks_alone_is_verified() -> None:
+    assert verify([symlink("l", "target")], [bare("l", 6)], declared_size=6).files == 1
 
 
 def test_every_integrity_error_but_those_found_elsewhere_has_a_case_above() -> None:
@@ -172,10 +281,17 @@ def test_directories_and_symlinks_need_no_entry_in_the_catalogue() -> None:
     assert verify(members, [entry("d/a")]) == Verified(COPIED, Integrity.VERIFIED, 1)
 
 
-def test_directories_and_symlinks_may_be_catalogued_with_any_size() -> None:
-    members = [other("d", KIND.DIRECTORY), other("l", KIND.SYMLINK, "d"), file("d/a")]
-    catalogued = [bare("d/", 4096), bare("l", 7), entry("d/a")]
-    assert verify(members, catalogued) == Verified(COPIED, Integrity.VERIFIED, 3)
+def test_directories_and_symlinks_may_be_catalogued_as_such() -> None:
+    target = "caf\u00e9"
+    members = [directory("d"), directory("e"), symlink("l", target), symlink("m"), file("d/a")]
+    catalogued = [bare("d/", 4096), bare("e", 0), bare("l", 5), bare("m", 0), entry("d/a")]
+    assert verify(members, catalogued) == Verified(COPIED, Integrity.VERIFIED, 5)
+
+
+def test_files_whose_names_begin_alike_are_not_below_one_another() -> None:
+    names = ["a", "a.b", "a b/c", "a0/b", "A/b"]
+    members = [file(name) for name in names]
+    assert verify([symlink("s"), *members], [entry(name) for name in names]).files == 5
 
 
 def test_a_catalogued_directory_that_is_not_archived_is_missing() -> None:
@@ -205,8 +321,14 @@ def test_one_file_without_a_checksum_takes_the_word_verified_from_all() -> None:
 
 @pytest.mark.parametrize("kind", [KIND.DIRECTORY, KIND.SYMLINK])
 def test_what_may_have_been_a_file_without_checksum_takes_the_word_verified(kind: MemberKind) -> None:
-    verified = verify([other("a", kind), file("b")], [bare("a", 100), entry("b")], SIZE_ONLY)
+    verified = verify([other("a", kind), file("b")], [bare("a", 0), entry("b")], SIZE_ONLY)
     assert verified.integrity is Integrity.SIZE_ONLY
+
+
+@pytest.mark.parametrize("kind", [KIND.DIRECTORY, KIND.SYMLINK])
+def test_what_is_no_file_and_has_another_size_differs_where_sizes_alone_count(kind: MemberKind) -> None:
+    with pytest.raises(errors.SizeMismatch, match=f"100 bytes and archived as {kind}"):
+        verify([other("a", kind), file("b")], [bare("a", 100), entry("b")], SIZE_ONLY)
 
 
 @pytest.mark.parametrize("size", [0, 2])

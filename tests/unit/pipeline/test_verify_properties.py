@@ -2,28 +2,35 @@
 
 import ast
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from scicat_retriever.domain.errors import IntegrityError
+from scicat_retriever.domain.errors import IntegrityError, MemberUnsafe
 from scicat_retriever.domain.evidence import Integrity
 from scicat_retriever.onepass.member import Member
 from scicat_retriever.pipeline.verify import ChecksumPolicy, entry_name
-from tests.unit.pipeline.test_verify import entry, file, verify
+from tests.unit.pipeline.test_verify import entry, file, symlink, verify
 
 NAMES = (
     st.lists(st.text("ab.é ", min_size=1, max_size=3), min_size=1, max_size=3)
     .map("/".join)
     .filter(lambda name: entry_name(name) == name and ".." not in name.split("/"))
 )
-FILE_SETS = st.dictionaries(NAMES, st.binary(max_size=4), min_size=1, max_size=6)
+ANY_SETS = st.dictionaries(NAMES, st.binary(max_size=4), min_size=1, max_size=6)
 POLICIES = st.sampled_from([ChecksumPolicy(), ChecksumPolicy("size_only")])
 Files = dict[str, bytes]
+
+
+def can_be_unpacked(names: Collection[str]) -> bool:
+    return not any(lower.startswith(f"{upper}/") for upper in names for lower in names)
+
+
+FILE_SETS = ANY_SETS.filter(can_be_unpacked)
 
 
 def flip_a_byte(files: Files, name: str, draw: Callable[[int], int]) -> list[Member]:
@@ -73,6 +80,32 @@ def test_a_faithful_copy_is_verified_in_any_order(
     random.shuffle(members)
     verified = verify(members, [entry(f"./{name}", content) for name, content in files.items()], policy)
     assert (verified.integrity, verified.files) == (Integrity.VERIFIED, len(files))
+
+
+@given(ANY_SETS)
+def test_an_archive_is_refused_exactly_if_one_file_lies_below_another(files: Files) -> None:
+    members = [file(name, content) for name, content in files.items()]
+    listed = [entry(name, content) for name, content in files.items()]
+    if can_be_unpacked(files):
+        assert verify(members, listed).files == len(files)
+    else:
+        with pytest.raises(MemberUnsafe):
+            verify(members, listed)
+
+
+@given(FILE_SETS, NAMES, st.randoms(use_true_random=False))
+def test_an_archive_is_refused_exactly_if_a_file_lies_below_a_symlink(
+    files: Files, link: str, random: Random
+) -> None:
+    assume(not any(f"{link}/".startswith(f"{name}/") for name in files))
+    members = [symlink(link), *(file(name, content) for name, content in files.items())]
+    random.shuffle(members)
+    listed = [entry(name, content) for name, content in files.items()]
+    if can_be_unpacked([*files, link]):
+        assert verify(members, listed).files == len(files)
+    else:
+        with pytest.raises(MemberUnsafe):
+            verify(members, listed)
 
 
 @pytest.mark.parametrize("mutate", MUTATIONS)

@@ -15,7 +15,7 @@ from scicat_retriever.storage.staging.preallocation import set_aside
 from scicat_retriever.storage.staging.used_space import UsedSpace
 
 MIB = 2**20
-FIRST, SECOND = (DatablockKey(DatasetPid("20.500.12345/abc"), DatablockId(name)) for name in ("1", "2"))
+FIRST = DatablockKey(DatasetPid("20.500.12345/abc"), DatablockId("1"))
 
 
 @pytest.fixture
@@ -31,10 +31,11 @@ def staging(root: Path, **settings: object) -> DirectoryStaging:
     )
 
 
-def stage(area: DirectoryStaging, key: DatablockKey, content: bytes) -> None:
-    with area.open_partial(key, len(content)) as file:
-        file.write(content)
-    area.commit(key)
+def stage(area: DirectoryStaging, key: DatablockKey, content: bytes) -> str:
+    with area.open_partial(key, len(content)) as partial:
+        partial.file.write(content)
+    area.commit(key, partial.token)
+    return partial.token
 
 
 def test_files_are_readable_by_the_group_and_by_nobody_else(root: Path) -> None:
@@ -43,14 +44,26 @@ def test_files_are_readable_by_the_group_and_by_nobody_else(root: Path) -> None:
     assert modes == {True: 0o750, False: 0o640}
 
 
-def test_the_last_release_removes_the_dataset_s_folder(root: Path) -> None:
+def test_a_datablock_s_folders_are_there_for_as_long_as_they_hold_files(root: Path) -> None:
     area = staging(root)
-    stage(area, FIRST, b"x")
-    stage(area, SECOND, b"x")
+    token = stage(area, FIRST, b"x")
+    assert list((root / "partial").iterdir()) == []
+    assert list((root / "staged").rglob("*")) == [
+        root / "staged" / "20.500.12345%2Fabc,1",
+        root / "staged" / "20.500.12345%2Fabc,1" / token,
+    ]
+    with area.open_partial(FIRST, 1):
+        pass
+    area.discard_partial(FIRST)
     area.release(FIRST)
-    assert len(list((root / "staged").iterdir())) == 1
-    area.release(SECOND)
-    assert list((root / "staged").iterdir()) == []
+    assert [list((root / name).iterdir()) for name in ("partial", "staged")] == [[], []]
+
+
+def test_a_partial_that_finds_no_room_leaves_no_folder(root: Path) -> None:
+    area = staging(root)
+    with pytest.raises(StagingWriteFailed), area.open_partial(FIRST, 2**60):
+        pass
+    assert list((root / "partial").iterdir()) == []
 
 
 def test_the_folder_above_must_be_there(tmp_path: Path) -> None:
@@ -59,8 +72,8 @@ def test_the_folder_above_must_be_there(tmp_path: Path) -> None:
 
 
 def test_a_second_process_finds_what_the_first_has_staged(root: Path) -> None:
-    stage(staging(root), FIRST, b"x")
-    assert staging(root).staged_size(FIRST) == 1
+    token = stage(staging(root), FIRST, b"x")
+    assert staging(root).staged_size(FIRST, token) == 1
 
 
 def test_a_capacity_bounds_the_free_space_and_the_whole(root: Path) -> None:

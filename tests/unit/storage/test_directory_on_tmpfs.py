@@ -61,32 +61,32 @@ def test_a_partial_that_does_not_fit_says_how_many_bytes_are_missing_and_leaves_
     area = staging(root)
     with pytest.raises(StagingWriteFailed, match=f"at least {2 * MIB} bytes are missing"):
         area.open_partial(FIRST, 10 * MIB).__enter__()
-    assert (area.partial_size(FIRST), area.free_bytes()) == (None, 8 * MIB)
+    assert area.free_bytes() == 8 * MIB
 
 
 def test_room_is_set_aside_before_a_byte_is_written(root: Path) -> None:
     area = staging(root)
-    with area.open_partial(FIRST, 5 * MIB):
+    with area.open_partial(FIRST, 5 * MIB) as partial:
         assert area.free_bytes() == 3 * MIB
         with pytest.raises(StagingWriteFailed), area.open_partial(SECOND, 4 * MIB):
             pass
-    assert area.partial_size(FIRST) == 0
+    assert area.partial_size(FIRST, partial.token) == 0
 
 
 def test_what_was_set_aside_in_vain_is_given_back_by_the_commit(root: Path) -> None:
     area = staging(root)
-    with area.open_partial(FIRST, 6 * MIB) as file:
-        file.write(b"x")
+    with area.open_partial(FIRST, 6 * MIB) as partial:
+        partial.file.write(b"x")
     assert area.free_bytes() <= 2 * MIB
-    area.commit(FIRST)
+    area.commit(FIRST, partial.token)
     assert area.free_bytes() >= 8 * MIB - 3 * 4096
 
 
 def test_a_disk_that_fills_up_while_writing_fails_the_write_and_can_be_cleared(root: Path) -> None:
     area = staging(root)
-    with area.open_partial(FIRST, 0) as file, pytest.raises(OSError, match="No space left on device"):
-        write_for_ever(file)
-    assert area.staged_size(FIRST) is None
+    with area.open_partial(FIRST, 0) as partial, pytest.raises(OSError, match="No space left on device"):
+        write_for_ever(partial.file)
+    assert area.staged_size(FIRST, partial.token) is None
     area.discard_partial(FIRST)
     assert area.free_bytes() == 8 * MIB
 
@@ -109,12 +109,12 @@ def test_folders_on_two_file_systems_are_refused_at_the_start(tmp_path: Path) ->
 def test_an_unmounted_area_is_an_error_and_not_an_area_without_files(tmp_path: Path) -> None:
     with tmpfs(tmp_path):
         area = staging(tmp_path)
-        with area.open_partial(FIRST, 1) as file:
-            file.write(b"x")
-        area.commit(FIRST)
+        with area.open_partial(FIRST, 1) as partial:
+            partial.file.write(b"x")
+        area.commit(FIRST, partial.token)
     with pytest.raises(StagingWriteFailed, match="mount it"):
-        area.staged_size(FIRST)
+        area.staged_size(FIRST, partial.token)
     with pytest.raises(StagingWriteFailed, match="mount it"):
         area.release(FIRST)
     with pytest.raises(StagingWriteFailed, match="mount it"):
-        area.open_staged(FIRST).__enter__()
+        area.open_staged(FIRST, partial.token).__enter__()

@@ -8,18 +8,18 @@ from hypothesis import strategies as st
 
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatablockId, DatasetPid
-from scicat_retriever.storage.staging.file_names import partial_name, safe_part
+from scicat_retriever.storage.staging.file_names import folder_name, safe_part
 
 ANY_TEXT = st.text(alphabet=st.characters(exclude_categories=())) | st.text(alphabet="aA.%~,/2E", max_size=6)
 LONG_TEXT = st.builds(lambda text, times: text * times, ANY_TEXT, st.integers(1, 300))
 
 
-def partial(pid: str, datablock: str) -> str:
-    return partial_name(DatablockKey(DatasetPid(pid), DatablockId(datablock)))
+def folder(pid: str, datablock: str) -> str:
+    return folder_name(DatablockKey(DatasetPid(pid), DatablockId(datablock)))
 
 
 def test_an_ordinary_pid_stays_readable() -> None:
-    assert partial("20.500.12345/abc-1", "65f0") == "20.500.12345%2Fabc-1,65f0"
+    assert folder("20.500.12345/abc-1", "65f0") == "20.500.12345%2Fabc-1,65f0"
 
 
 @given(LONG_TEXT)
@@ -44,5 +44,5 @@ def test_no_other_text_has_the_name_of_a_long_one(text: str) -> None:
 
 
 @given(ANY_TEXT, ANY_TEXT, ANY_TEXT, ANY_TEXT)
-def test_different_keys_have_different_partials(a: str, b: str, c: str, d: str) -> None:
-    assert (partial(a, b) == partial(c, d)) == ((a, b) == (c, d))
+def test_different_keys_have_different_folders(a: str, b: str, c: str, d: str) -> None:
+    assert (folder(a, b) == folder(c, d)) == ((a, b) == (c, d))

@@ -10,7 +10,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, CancelledErro
 
 from scicat_retriever.domain import errors
 from scicat_retriever.domain.errors import RetrieverError, concrete_errors
-from scicat_retriever.workflow.failures import engine_error, failure_of, pause_before
+from scicat_retriever.workflow.failures import engine_error, failure_of, first_of, pause_before
 
 PAUSE = timedelta(seconds=3)
 WAITS = {errors.NotYetOnline: errors.RecallTimedOut, errors.NoSpaceYet: errors.SpaceTimedOut}
@@ -70,6 +70,24 @@ def test_a_failure_keeps_the_datablock_that_it_names_and_gets_one_otherwise() ->
     assert failure_of(told, "a.tar").archive_id == "a.tar"
     named = engine_error(errors.ReadFailed("x"), give_up=False, pause=PAUSE, archive_id="b.tar")
     assert failure_of(named, "a.tar").archive_id == "b.tar"
+
+
+def test_a_long_message_is_short_on_the_wire() -> None:
+    told = engine_error(errors.ReadFailed("x" * 1_500_000), give_up=False, pause=PAUSE)
+    converter = DataConverter.default
+    wire = Failure()
+    converter.failure_converter.to_failure(told, converter.payload_converter, wire)
+    assert wire.ByteSize() < 10_000
+
+
+@pytest.mark.parametrize(("count", "more"), [(19, 0), (20, 0), (21, 1), (50, 30)])
+def test_of_many_failures_the_first_are_told_and_the_others_counted(count: int, more: int) -> None:
+    failures = [errors.MemberMissing(f"no {number}").failure(f"{number}.tar") for number in range(count)]
+    told = first_of(failures)
+    assert [each.archive_id for each in told] == [each.archive_id for each in failures[:20]]
+    assert told[-1].message == f"no {len(told) - 1}" + (
+        f" (and {more} more datablocks failed)" if more else ""
+    )
 
 
 def test_a_step_that_was_not_done_in_time_names_the_datablock() -> None:

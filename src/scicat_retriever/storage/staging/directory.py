@@ -1,7 +1,7 @@
-"""A staging area in a folder: `partial/<pid>,<id>` while it is written, `staged/<pid>/<id>` when complete.
+"""A staging area in a folder: `partial/<pid>,<id>/<token>` while it is written, `staged/<pid>,<id>/<token>` when complete.
 
 Both folders lie on one file system, so a commit is one rename. A file that is being written is locked (flock), which
-keeps a second process from committing it half written. Modes are 0750 and 0640, less what the umask takes away.
+keeps another process from committing it half written. Modes are 0750 and 0640, less what the umask takes away.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,7 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, 
 
 from scicat_retriever.domain.errors import StagedFileMissing, StagingWriteFailed
 from scicat_retriever.domain.evidence import DatablockKey
-from scicat_retriever.storage.staging.file_names import partial_name, safe_part
+from scicat_retriever.ports.staging_area import Partial
+from scicat_retriever.storage.staging.file_names import folder_name
 from scicat_retriever.storage.staging.preallocation import set_aside
 from scicat_retriever.storage.staging.used_space import UsedSpace, taken_by
 
@@ -94,17 +96,18 @@ class DirectoryStaging:
         return max(0, total)
 
     @contextmanager
-    def open_partial(self, key: DatablockKey, size: int) -> Iterator[BinaryIO]:
-        """Open an empty partial file for writing, unbuffered (`write` may take less than it was given).
+    def open_partial(self, key: DatablockKey, size: int) -> Iterator[Partial]:
+        """Make a new partial file and open it, unbuffered (`write` may take less than it was given).
 
-        Blocks for `size` bytes are set aside at once where the file system can. Whoever held the partial before writes
-        into a removed file from now on. An error of the body passes through, and leaves the partial.
+        Blocks for `size` bytes are set aside at once where the file system can. Whoever still writes an older partial
+        writes into a removed file from now on. An error of the body passes through, and leaves the partial.
 
         Raises:
             StagingWriteFailed: It cannot be made, or there is no room; then no partial is left.
         """
         self.discard_partial(key)
-        path = self._partial_path(key)
+        token = secrets.token_hex(8)
+        path = self._partial_path(key, token)
         with self._explained("be written", path):
             descriptor = self._create(path)
         with os.fdopen(descriptor, "wb", buffering=0) as file:
@@ -113,29 +116,28 @@ class DirectoryStaging:
                 self._used.change(taken_by(os.fstat(descriptor)))
             except BaseException:
                 path.unlink(missing_ok=True)
+                _remove_if_empty(path.parent)
                 raise
-            yield file
+            yield Partial(file, token)
 
-    def partial_size(self, key: DatablockKey) -> int | None:
-        """Bytes of the partial file, or None where there is none."""
-        return self._size(self._partial_path(key))
+    def partial_size(self, key: DatablockKey, token: str) -> int | None:
+        """Bytes of this partial file, or None where it is not there."""
+        return self._size(self._partial_path(key, token))
 
-    def commit(self, key: DatablockKey) -> None:
-        """Make the partial file the staged one, durably and atomically; replaces a staged one. May be repeated.
+    def commit(self, key: DatablockKey, token: str) -> None:
+        """Make this partial file the staged one, durably and atomically; older staged ones go. May be repeated.
 
         Raises:
-            StagedFileMissing: There is neither a partial nor a staged file.
+            StagedFileMissing: It is there neither as a partial nor as a staged file.
             StagingWriteFailed: Somebody is writing the partial, or it cannot be made durable.
         """
-        partial, staged = self._partial_path(key), self._staged_path(key)
+        partial, staged = self._partial_path(key, token), self._staged_path(key, token)
         with self._explained("be committed", partial):
             for _ in range(_ATTEMPTS):
                 try:
                     self._flush_and_move(partial, staged)
                     break
-                except (
-                    FileNotFoundError
-                ):  # committed before; or the dataset's folder was removed at this moment
+                except FileNotFoundError:  # committed before; or the folder was removed at this moment
                     if not partial.exists():
                         staged.lstat()
                         break
@@ -144,40 +146,39 @@ class DirectoryStaging:
                     f"{staged.parent} was removed again and again while committing to it"
                 )
             self._flush_folders(staged)
+        self._remove_all(staged.parent, but=token)
+        _remove_if_empty(partial.parent)
 
-    def staged_size(self, key: DatablockKey) -> int | None:
-        """Bytes of the staged file, or None where there is none."""
-        return self._size(self._staged_path(key))
+    def staged_size(self, key: DatablockKey, token: str) -> int | None:
+        """Bytes of this staged file, or None where it is not there."""
+        return self._size(self._staged_path(key, token))
 
     @contextmanager
-    def open_staged(self, key: DatablockKey) -> Iterator[BinaryIO]:
-        """Open the staged file for reading, unbuffered; stays readable while open, even if it is released.
+    def open_staged(self, key: DatablockKey, token: str) -> Iterator[BinaryIO]:
+        """Open this staged file for reading, unbuffered; stays readable while open, even if it is released.
 
         Raises:
             StagedFileMissing: It is not there.
         """
-        path = self._staged_path(key)
+        path = self._staged_path(key, token)
         with self._explained("be read", path):
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         with os.fdopen(descriptor, "rb", buffering=0) as file:
             yield file
 
     def discard_partial(self, key: DatablockKey) -> None:
-        """Remove the partial file, if there is one."""
-        self._remove(self._partial_path(key))
+        """Remove all partial files of a datablock, and their folder."""
+        self._remove_all(self._partial / folder_name(key))
 
     def release(self, key: DatablockKey) -> None:
-        """Remove the staged file, if there is one, and its dataset's folder with the last one."""
-        path = self._staged_path(key)
-        self._remove(path)
-        with suppress(OSError):  # not empty, or another process was first
-            path.parent.rmdir()
+        """Remove all staged files of a datablock, and their folder."""
+        self._remove_all(self._staged / folder_name(key))
 
-    def _partial_path(self, key: DatablockKey) -> Path:
-        return self._partial / partial_name(key)
+    def _partial_path(self, key: DatablockKey, token: str) -> Path:
+        return self._partial / folder_name(key) / token
 
-    def _staged_path(self, key: DatablockKey) -> Path:
-        return self._staged / safe_part(key.pid) / safe_part(key.id)
+    def _staged_path(self, key: DatablockKey, token: str) -> Path:
+        return self._staged / folder_name(key) / token
 
     def _size(self, path: Path) -> int | None:
         with self._explained("be looked at", path):
@@ -187,26 +188,36 @@ class DirectoryStaging:
                 self._staged.stat()
                 return None
 
-    def _remove(self, path: Path) -> None:
-        with self._explained("be removed", path):
+    def _remove_all(self, folder: Path, but: str | None = None) -> None:
+        """Remove the files of a folder, and the folder if that leaves it empty."""
+        with self._explained("be removed", folder):
             try:
-                taken = taken_by(path.lstat())
-                path.unlink()
+                files = list(folder.iterdir())
             except FileNotFoundError:
                 self._staged.stat()
-            else:
-                self._used.change(-taken)
+                return
+            for file in files:
+                if file.name != but:
+                    self._remove(file)
+        _remove_if_empty(folder)
+
+    def _remove(self, path: Path) -> None:
+        with suppress(FileNotFoundError):  # another process was first
+            taken = taken_by(path.lstat())
+            path.unlink()
+            self._used.change(-taken)
 
     def _create(self, path: Path) -> int:
-        """Make a new file that belongs to this writer alone, in place of any that another writer made meanwhile."""
+        """Make a new file that is locked by this writer."""
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW
         for _ in range(_ATTEMPTS):
-            with suppress(FileExistsError):
+            with suppress(FileExistsError):  # exist_ok fails if the folder is removed at this moment
+                path.parent.mkdir(mode=0o750, exist_ok=True)
+            with suppress(FileNotFoundError):
                 descriptor = os.open(path, flags, 0o640)
                 _lock(descriptor, fcntl.LOCK_EX)
                 return descriptor
-            path.unlink(missing_ok=True)
-        raise StagingWriteFailed(f"{path} is made by others again and again: is the datablock copied twice?")
+        raise StagingWriteFailed(f"{path.parent} was removed again and again while making a file in it")
 
     def _set_aside(self, descriptor: int, size: int, path: Path) -> None:
         now = os.fstatvfs(descriptor)
@@ -234,14 +245,12 @@ class DirectoryStaging:
             os.fsync(descriptor)
             with suppress(FileExistsError):  # exist_ok fails if the folder is removed at this moment
                 staged.parent.mkdir(mode=0o750)
-            if not os.path.samestat(found, partial.lstat()):
-                raise StagingWriteFailed(f"{partial} was begun anew: is the datablock copied twice?")
             partial.rename(staged)
         finally:
             os.close(descriptor)
 
     def _flush_folders(self, staged: Path) -> None:
-        for folder in (staged.parent, self._staged, self._partial):
+        for folder in (staged.parent, self._staged):
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
                 os.fsync(descriptor)
@@ -270,6 +279,11 @@ class DirectoryStaging:
             if error.errno == errno.ENOENT and self._staged.is_dir():
                 raise StagedFileMissing(f"{path} cannot {what}: it is not there") from error
             raise _staging_error(what, path, error) from error
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with suppress(OSError):  # not empty, or another process was first
+        folder.rmdir()
 
 
 def _lock(descriptor: int, kind: int) -> bool:

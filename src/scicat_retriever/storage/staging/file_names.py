@@ -29,6 +29,6 @@ def safe_part(text: str) -> str:
     return quoted or "%"
 
 
-def partial_name(key: DatablockKey) -> str:
-    """Name a datablock's partial file; the comma, which no part holds, keeps pid and id apart."""
+def folder_name(key: DatablockKey) -> str:
+    """Name the folder of a datablock's files; the comma, which no part holds, keeps pid and id apart."""
     return f"{safe_part(key.pid)},{safe_part(key.id)}"

@@ -95,10 +95,13 @@ def _datablocks() -> None:
         _text("integrity", nullable=True),
         _text("archive_checksum", nullable=True),
         sa.Column("keep_until", sa.DateTime(timezone=True)),
+        _text("partial"),
+        sa.Column("files_left", sa.Boolean(), nullable=False),
         _text("run"),
         sa.PrimaryKeyConstraint("pid", "id", name="pk_datablocks"),
     )
     op.create_index("ix_datablocks_keep_until", "datablocks", ["keep_until"])
+    op.create_index("ix_datablocks_files_left", "datablocks", ["files_left"])
     op.create_index("ix_datablocks_pid_listed_position", "datablocks", ["pid", "listed", "position"])
 
 

@@ -1,0 +1,137 @@
+"""How datasets and jobs end when something goes wrong at an awkward moment: truthfully, and in time."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+
+from scicat_retriever.testing.running import RunningService, free_port
+from scicat_retriever.workflow.engine import connect
+from tests.acceptance.conftest import MakeFacility
+from tests.acceptance.facility import block_states, quick, some_datablocks, wait_until
+
+
+def _cancel_flow(port: int, name: str) -> None:
+    async def cancel() -> None:
+        client = await connect(f"127.0.0.1:{port}", "default", tls=False, api_key=None)
+        await client.get_workflow_handle(name).cancel()
+
+    asyncio.run(cancel())
+
+
+def test_a_copy_that_takes_longer_than_allowed_ends_with_that_reason(make_facility: MakeFacility) -> None:
+    facility = make_facility(**quick(flow={"transfer_timeout": 0.5}, lts={"offline_by_blocks": False}))
+    pid = facility.new_pid()
+    facility.scicat.add_dataset(pid)
+    block = facility.datablock(pid, 0, {"x.dat": b"x"})
+    with (facility.folder.lts / str(block["archiveId"])).open("r+b") as archive:
+        archive.truncate(3 * 2**30)  # zeros that take a few seconds to copy
+    facility.scicat.add_datablocks(pid, [{**block, "packedSize": 3 * 2**30}])
+    with RunningService(facility.folder) as service:
+        facility.service = service
+        job = facility.wait_for(facility.ask_for(pid))
+    assert [error["code"] for error in job["jobResultObject"]["errors"]] == ["transfer_timed_out"]
+    assert facility.lifecycle(pid)["retrieveStatusMessage"] == "scheduleRetrieveJobFailed"
+
+
+def test_a_job_cancelled_while_success_is_told_leaves_scicat_and_staging_in_agreement(
+    make_facility: MakeFacility,
+) -> None:
+    port = free_port()
+    facility = make_facility(**quick(flow={"appear_timeout": 60.0}, engine={"port": port}))
+    pid = facility.new_pid()
+    (archive_id,) = facility.archive(pid, some_datablocks(pid, 1))
+    bring_back = facility.put_aside(archive_id)
+    with RunningService(facility.folder) as service:
+        facility.service = service
+        job_id = facility.ask_for(pid)
+        facility.scicat.log.wait_for(1, method="PATCH", path_contains="datasetlifecycle", status=200)
+        facility.scicat.faults.delay(3.0, method="PATCH", path_contains="datasetlifecycle", times=1)
+        bring_back()
+        facility.scicat.log.wait_for(2, method="PATCH", path_contains="datasetlifecycle", deadline_seconds=30)
+        _cancel_flow(port, f"retrieve-job-{job_id}")
+        job = facility.wait_for(job_id)
+        wait_until(lambda: facility.lifecycle(pid)["retrieveStatusMessage"] != "started")
+    assert job["statusCode"] == "finishedUnsuccessful"
+    lifecycle = facility.lifecycle(pid)
+    told_retrieved = lifecycle["retrieveStatusMessage"] == "datasetRetrieved"
+    assert told_retrieved == bool(facility.files_in_staging(pid))
+    assert told_retrieved == (not lifecycle.get("retrieveReturnMessage"))
+
+
+def test_a_job_that_asks_for_a_dataset_just_abandoned_gets_it(make_facility: MakeFacility) -> None:
+    port = free_port()
+    facility = make_facility(**quick(flow={"appear_timeout": 60.0}, engine={"port": port}))
+    pid = facility.new_pid()
+    (archive_id,) = facility.archive(pid, some_datablocks(pid, 1))
+    bring_back = facility.put_aside(archive_id)
+    with RunningService(facility.folder) as service:
+        facility.service = service
+        first = facility.ask_for(pid)
+        wait_until(lambda: block_states(service, first) == ["recalling"])
+        facility.scicat.faults.fail(503, for_seconds=4.0, path_contains="/datasets/")
+        _cancel_flow(port, f"retrieve-job-{first}")
+        facility.scicat.log.wait_for(1, status=503, path_contains="/datasets/")
+        second = facility.ask_for(pid)
+        bring_back()
+        job = facility.wait_for(second)
+    assert job["statusCode"] == "finishedSuccessful"
+
+
+def test_a_dataset_whose_staging_is_gone_is_told_to_have_failed(make_facility: MakeFacility) -> None:
+    facility = make_facility(**quick(flow={"space_timeout": 2.0}))
+    pid = facility.new_pid()
+    facility.archive(pid, some_datablocks(pid, 1))
+    with RunningService(facility.folder) as service:
+        facility.service = service
+        shutil.rmtree(facility.folder.staging)
+        facility.ask_for(pid)
+        wait_until(lambda: facility.lifecycle(pid)["retrieveStatusMessage"] == "scheduleRetrieveJobFailed")
+
+
+def test_staged_files_lost_before_success_was_told_fail_the_dataset(make_facility: MakeFacility) -> None:
+    facility = make_facility(**quick(flow={"appear_timeout": 60.0}))
+    pid = facility.new_pid()
+    (archive_id,) = facility.archive(pid, some_datablocks(pid, 1))
+    bring_back = facility.put_aside(archive_id)
+    with RunningService(facility.folder) as service:
+        facility.service = service
+        job_id = facility.ask_for(pid)
+        wait_until(lambda: block_states(service, job_id) == ["recalling"])
+        facility.scicat.faults.fail(503, for_seconds=4.0, path_contains="/datasets/")
+        bring_back()
+        wait_until(lambda: block_states(service, job_id) == ["staged"])
+        for path in facility.files_in_staging(pid):
+            path.unlink()
+        job = facility.wait_for(job_id)
+    assert [error["code"] for error in job["jobResultObject"]["errors"]] == ["staged_file_missing"]
+
+
+def test_space_is_reserved_for_archives_whose_size_the_catalogue_does_not_know(
+    make_facility: MakeFacility,
+) -> None:
+    facility = make_facility(
+        **quick(flow={"space_timeout": 2.0, "recall_timeout": 3.0}, staging={"capacity_bytes": 3_000_000})
+    )
+    pid = facility.new_pid()
+    facility.scicat.add_dataset(pid)
+    blocks = [facility.datablock(pid, number, {"x.dat": os.urandom(1_000_000)}) for number in range(6)]
+    facility.scicat.add_datablocks(pid, [{**block, "packedSize": 0} for block in blocks])
+    with RunningService(facility.folder) as service:
+        facility.service = service
+        job = facility.wait_for(facility.ask_for(pid))
+    assert {error["code"] for error in job["jobResultObject"]["errors"]} == {"space_timed_out"}
+
+
+def test_the_status_says_that_a_job_waits_for_scicat(make_facility: MakeFacility) -> None:
+    facility = make_facility(**quick())
+    pid = facility.new_pid()
+    facility.archive(pid, some_datablocks(pid, 1))
+    with RunningService(facility.folder) as service:
+        facility.service = service
+        facility.scicat.faults.fail(503, for_seconds=3.0, method="PATCH")
+        job_id = facility.ask_for(pid)
+        wait_until(lambda: "waiting for SciCat" in str(service.job(job_id)["message"]))
+        job = facility.wait_for(job_id)
+    assert job["statusCode"] == "finishedSuccessful"
