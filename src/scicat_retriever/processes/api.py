@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import uvicorn
 from fastapi import FastAPI
@@ -13,6 +13,7 @@ from scicat_retriever import bootstrap
 from scicat_retriever.http_api.app import create_app
 from scicat_retriever.http_api.auth import TokenGuard
 from scicat_retriever.http_api.service import Service
+from scicat_retriever.ports.ledger import Ledger
 from scicat_retriever.settings import Settings, SettingsInvalid
 from scicat_retriever.workflow.engine import connect
 from scicat_retriever.workflow.starter import FlowStarter
@@ -39,16 +40,7 @@ async def run_api(settings: Settings) -> None:
         lazy=True,
     )
     starter = FlowStarter(client, ledger, bootstrap.flow_limits(settings))
-    service = Service(
-        ledger=ledger,
-        staging=bootstrap.build_staging(settings),
-        links=bootstrap.build_links(settings),
-        guard=TokenGuard(token.get_secret_value() for token in settings.api.tokens),
-        job_types=settings.job_types,
-        max_body_bytes=settings.api.max_body_bytes,
-        clock=bootstrap.utc_now,
-        wake=starter.wake,
-    )
+    service = _service(settings, ledger, starter.wake)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -71,6 +63,19 @@ async def run_api(settings: Settings) -> None:
         await uvicorn.Server(config).serve()
     finally:
         ledger.close()
+
+
+def _service(settings: Settings, ledger: Ledger, wake: Callable[[], None]) -> Service:
+    return Service(
+        ledger=ledger,
+        staging=bootstrap.build_staging(settings),
+        links=bootstrap.build_links(settings),
+        guard=TokenGuard(token.get_secret_value() for token in settings.api.tokens),
+        job_types=settings.job_types,
+        max_body_bytes=settings.api.max_body_bytes,
+        clock=bootstrap.utc_now,
+        wake=wake,
+    )
 
 
 def _secret(settings: Settings) -> str | None:

@@ -50,7 +50,22 @@ async def run_worker(
     """
     subscriptions = Subscriptions(client, asyncio.get_running_loop(), queue)
     steps = Activities(tools, pace, subscriptions)
-    short: list[Callable[..., Any]] = [
+    async with AsyncExitStack() as stack:
+        for name, activities, slots in (
+            (queue, _short_steps(steps), SHORT_STEPS),
+            (queue + COPY_QUEUE, [steps.copy_datablocks], read_slots),
+            (queue + VERIFY_QUEUE, [steps.verify_datablocks], verification_slots),
+        ):
+            threads = stack.enter_context(ThreadPoolExecutor(slots, thread_name_prefix=name))
+            await stack.enter_async_context(
+                _worker(client, name, activities, slots, threads, flows=name == queue)
+            )
+        await schedules.ensure(client, queue, sweep_interval)
+        await asyncio.Event().wait()
+
+
+def _short_steps(steps: Activities) -> list[Callable[..., Any]]:
+    return [
         steps.report_job_started,
         steps.open_job,
         steps.datasets_to_retrieve,
@@ -70,18 +85,6 @@ async def run_worker(
         steps.subscribe,
         steps.unsubscribe,
     ]
-    async with AsyncExitStack() as stack:
-        for name, activities, slots in (
-            (queue, short, SHORT_STEPS),
-            (queue + COPY_QUEUE, [steps.copy_datablocks], read_slots),
-            (queue + VERIFY_QUEUE, [steps.verify_datablocks], verification_slots),
-        ):
-            threads = stack.enter_context(ThreadPoolExecutor(slots, thread_name_prefix=name))
-            await stack.enter_async_context(
-                _worker(client, name, activities, slots, threads, flows=name == queue)
-            )
-        await schedules.ensure(client, queue, sweep_interval)
-        await asyncio.Event().wait()
 
 
 def _worker(

@@ -1,0 +1,185 @@
+"""Every way in which a retrieval can fail. Each class fixes its code, its cause, who acts, and whether to try again.
+
+RetrieverError
+├── RequestError                what was sent to the service cannot be carried out
+│   ├── JobMalformed, JobTypeUnknown, DatasetListEmpty, JobTooLarge, JobNotFound
+│   └── TokenInvalid, LinkTampered, LinkExpired, LinkReleased, RangeUnsatisfiable
+├── CatalogueError              SciCat
+│   ├── CatalogueUnavailable, CatalogueLoginFailed, CatalogueForbidden, CatalogueRefused
+│   ├── CatalogueAnswerUnreadable, CatalogueUpdateLost
+│   ├── CatalogueJobUnknown, CatalogueJobUnclosable, DatasetUnknown
+│   └── DatablocksMissing, DatablocksInvisible, CatalogueEntryInvalid
+├── RecallError                 the long-term store
+│   ├── ArchiveIdUnsafe, DatablockMissing, DatablockUnreadable, ArchiveIncomplete, StoreUnavailable
+│   └── NotYetOnline, RecallTimedOut
+├── TransferError               reading, writing
+│   ├── ReadFailed, ReadStalled, ArchiveSizeDiffers, ArchiveMalformed, ArchiveUnsupported
+│   └── TransferTimedOut
+├── StagingError                the staging area
+│   └── NoSpaceYet, SpaceTimedOut, LargerThanStaging, StagingWriteFailed, StagedFileMissing
+├── IntegrityError              what was read is not what was catalogued
+│   ├── ChecksumMismatch, SizeMismatch, MemberMissing, MemberUnexpected, MemberDuplicated, MemberUnsafe
+│   └── ChecksumMissing, ChecksumUnknown, CatalogueFileDuplicated, ManifestDamaged
+├── FlowError                   the flow as a whole
+│   └── JobDeadlinePassed, JobCancelled, InternalError
+└── ServiceError                our own parts
+    └── EngineUnavailable, LedgerUnavailable, TransitionIllegal, WorkerStopping
+"""
+
+from scicat_retriever.domain.errors.base import (
+    MESSAGE_LIMIT,
+    Actor,
+    Cause,
+    Failure,
+    RetrieverError,
+    concrete_errors,
+)
+from scicat_retriever.domain.errors.catalogue import (
+    CatalogueAnswerUnreadable,
+    CatalogueEntryInvalid,
+    CatalogueError,
+    CatalogueForbidden,
+    CatalogueJobUnclosable,
+    CatalogueJobUnknown,
+    CatalogueLoginFailed,
+    CatalogueRefused,
+    CatalogueUnavailable,
+    CatalogueUpdateLost,
+    DatablocksInvisible,
+    DatablocksMissing,
+    DatasetUnknown,
+)
+from scicat_retriever.domain.errors.integrity import (
+    CatalogueFileDuplicated,
+    ChecksumMismatch,
+    ChecksumMissing,
+    ChecksumUnknown,
+    IntegrityError,
+    ManifestDamaged,
+    MemberDuplicated,
+    MemberMissing,
+    MemberUnexpected,
+    MemberUnsafe,
+    SizeMismatch,
+)
+from scicat_retriever.domain.errors.request import (
+    DatasetListEmpty,
+    JobMalformed,
+    JobNotFound,
+    JobTooLarge,
+    JobTypeUnknown,
+    LinkExpired,
+    LinkReleased,
+    LinkTampered,
+    RangeUnsatisfiable,
+    RequestError,
+    TokenInvalid,
+)
+from scicat_retriever.domain.errors.service import (
+    EngineUnavailable,
+    FlowError,
+    InternalError,
+    JobCancelled,
+    JobDeadlinePassed,
+    LedgerUnavailable,
+    ServiceError,
+    TransitionIllegal,
+    WorkerStopping,
+)
+from scicat_retriever.domain.errors.storage import (
+    ArchiveIdUnsafe,
+    ArchiveIncomplete,
+    ArchiveMalformed,
+    ArchiveSizeDiffers,
+    ArchiveUnsupported,
+    DatablockMissing,
+    DatablockUnreadable,
+    LargerThanStaging,
+    NoSpaceYet,
+    NotYetOnline,
+    ReadFailed,
+    ReadStalled,
+    RecallError,
+    RecallTimedOut,
+    SpaceTimedOut,
+    StagedFileMissing,
+    StagingError,
+    StagingWriteFailed,
+    StoreUnavailable,
+    TransferError,
+    TransferTimedOut,
+)
+
+__all__ = [
+    "MESSAGE_LIMIT",
+    "Actor",
+    "ArchiveIdUnsafe",
+    "ArchiveIncomplete",
+    "ArchiveMalformed",
+    "ArchiveSizeDiffers",
+    "ArchiveUnsupported",
+    "CatalogueAnswerUnreadable",
+    "CatalogueEntryInvalid",
+    "CatalogueError",
+    "CatalogueFileDuplicated",
+    "CatalogueForbidden",
+    "CatalogueJobUnclosable",
+    "CatalogueJobUnknown",
+    "CatalogueLoginFailed",
+    "CatalogueRefused",
+    "CatalogueUnavailable",
+    "CatalogueUpdateLost",
+    "Cause",
+    "ChecksumMismatch",
+    "ChecksumMissing",
+    "ChecksumUnknown",
+    "DatablockMissing",
+    "DatablockUnreadable",
+    "DatablocksInvisible",
+    "DatablocksMissing",
+    "DatasetListEmpty",
+    "DatasetUnknown",
+    "EngineUnavailable",
+    "Failure",
+    "FlowError",
+    "IntegrityError",
+    "InternalError",
+    "JobCancelled",
+    "JobDeadlinePassed",
+    "JobMalformed",
+    "JobNotFound",
+    "JobTooLarge",
+    "JobTypeUnknown",
+    "LargerThanStaging",
+    "LedgerUnavailable",
+    "LinkExpired",
+    "LinkReleased",
+    "LinkTampered",
+    "ManifestDamaged",
+    "MemberDuplicated",
+    "MemberMissing",
+    "MemberUnexpected",
+    "MemberUnsafe",
+    "NoSpaceYet",
+    "NotYetOnline",
+    "RangeUnsatisfiable",
+    "ReadFailed",
+    "ReadStalled",
+    "RecallError",
+    "RecallTimedOut",
+    "RequestError",
+    "RetrieverError",
+    "ServiceError",
+    "SizeMismatch",
+    "SpaceTimedOut",
+    "StagedFileMissing",
+    "StagingError",
+    "StagingWriteFailed",
+    "StoreUnavailable",
+    "TokenInvalid",
+    "TransferError",
+    "TransferTimedOut",
+    "TransitionIllegal",
+    "WorkerStopping",
+    "concrete_errors",
+]

@@ -1,0 +1,81 @@
+"""SciCat did not do what it was asked, or what it says cannot be worked with."""
+
+from __future__ import annotations
+
+from scicat_retriever.domain.errors.base import Actor, Cause, RetrieverError
+
+
+class CatalogueError(RetrieverError):
+    """SciCat did not do what it was asked."""
+
+
+class CatalogueUnavailable(CatalogueError):
+    """SciCat cannot be reached, does not answer in time, or answers 5xx or 429."""
+
+    code, who, retryable = "catalogue_unavailable", Actor.SYSTEM, True
+
+
+class CatalogueLoginFailed(CatalogueError):
+    """SciCat refuses the service's account or token."""
+
+    code, retryable = "catalogue_login_failed", True
+
+
+class CatalogueForbidden(CatalogueError):
+    """SciCat answers 403 after a fresh login: the service's account lacks a right."""
+
+    code, retryable = "catalogue_forbidden", True
+
+
+class CatalogueRefused(CatalogueError):
+    """SciCat answers 4xx to a request of ours: the same request will be refused again."""
+
+    code = "catalogue_refused"
+
+
+class CatalogueAnswerUnreadable(CatalogueError):
+    """SciCat's answer is not of the shape that its interface describes."""
+
+    code = "catalogue_answer_unreadable"
+
+
+class CatalogueUpdateLost(CatalogueError):
+    """SciCat accepted an update that cannot be read back; another writer may have undone it."""
+
+    code, who, retryable = "catalogue_update_lost", Actor.SYSTEM, True
+
+
+class CatalogueJobUnknown(CatalogueError):
+    """SciCat knows no job of that id."""
+
+    code, cause, who = "catalogue_job_unknown", Cause.USER, Actor.USER
+
+
+class CatalogueJobUnclosable(CatalogueError):
+    """SciCat cannot update the job any more, since a dataset of it was deleted (404)."""
+
+    code = "catalogue_job_unclosable"
+
+
+class DatasetUnknown(CatalogueError):
+    """SciCat knows no dataset of that pid."""
+
+    code, cause, who = "dataset_unknown", Cause.USER, Actor.USER
+
+
+class DatablocksMissing(CatalogueError):
+    """The catalogue lists none or fewer datablocks than the dataset declares."""
+
+    code, cause = "datablocks_missing", Cause.DATA
+
+
+class DatablocksInvisible(CatalogueError):
+    """The catalogue shows no datablocks where the dataset declares some: the account may lack the right."""
+
+    code = "datablocks_invisible"
+
+
+class CatalogueEntryInvalid(CatalogueError):
+    """A datablock's entry in the catalogue cannot be worked with."""
+
+    code, cause = "catalogue_entry_invalid", Cause.DATA

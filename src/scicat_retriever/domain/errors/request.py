@@ -1,0 +1,80 @@
+"""What was sent to the service cannot be carried out."""
+
+from __future__ import annotations
+
+from scicat_retriever.domain.errors.base import Actor, Cause, RetrieverError
+
+
+class RequestError(RetrieverError):
+    """What was sent to the service cannot be carried out."""
+
+    cause, who = Cause.USER, Actor.USER
+
+
+class JobMalformed(RequestError):
+    """The body is no SciCat job.
+
+    Attributes:
+        field: The JSON path of the first offending field.
+    """
+
+    code = "job_malformed"
+
+    def __init__(self, message: str, field: str = "$") -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class JobTypeUnknown(JobMalformed):
+    """The job's type is none that this service carries out."""
+
+    code = "job_type_unknown"
+
+
+class DatasetListEmpty(JobMalformed):
+    """The job names no dataset."""
+
+    code = "dataset_list_empty"
+
+
+class JobTooLarge(RequestError):
+    """The body is larger than the limit."""
+
+    code = "job_too_large"
+
+
+class JobNotFound(RequestError):
+    """The service has no job of that id."""
+
+    code = "job_not_found"
+
+
+class TokenInvalid(RequestError):
+    """The request carries no valid token."""
+
+    code = "token_invalid"
+    who = Actor.OPERATOR
+
+
+class LinkTampered(RequestError):
+    """The download link is not one that this service signed."""
+
+    code = "link_tampered"
+
+
+class LinkExpired(RequestError):
+    """The download link's time is over; ask SciCat for the dataset again."""
+
+    code = "link_expired"
+
+
+class LinkReleased(RequestError):
+    """The file was removed from staging; ask SciCat for the dataset again."""
+
+    code = "link_released"
+
+
+class RangeUnsatisfiable(RequestError):
+    """The Range header lies outside the file (RFC 9110, 15.5.17)."""
+
+    code = "range_unsatisfiable"

@@ -1,0 +1,55 @@
+"""The flow as a whole, and the parts of the service itself."""
+
+from __future__ import annotations
+
+from scicat_retriever.domain.errors.base import Actor, Cause, RetrieverError
+
+
+class FlowError(RetrieverError):
+    """The flow as a whole came to an end."""
+
+
+class JobDeadlinePassed(FlowError):
+    """The job was not finished in the time allowed."""
+
+    code = "job_deadline_passed"
+
+
+class JobCancelled(FlowError):
+    """Somebody cancelled the job."""
+
+    code, cause, who = "job_cancelled", Cause.USER, Actor.USER
+
+
+class InternalError(FlowError):
+    """A fault of the service itself; the log has the details."""
+
+    code = "internal_error"
+
+
+class ServiceError(RetrieverError):
+    """A part of the service itself is missing."""
+
+
+class EngineUnavailable(ServiceError):
+    """The workflow engine does not answer."""
+
+    code, retryable = "engine_unavailable", True
+
+
+class LedgerUnavailable(ServiceError):
+    """The ledger's database does not answer."""
+
+    code, retryable = "ledger_unavailable", True
+
+
+class TransitionIllegal(ServiceError):
+    """A state was to follow another that it must not follow."""
+
+    code = "transition_illegal"
+
+
+class WorkerStopping(ServiceError):
+    """The worker was asked to stop in the middle of a step, which another will repeat."""
+
+    code, who, retryable = "worker_stopping", Actor.SYSTEM, True

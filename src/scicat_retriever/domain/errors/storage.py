@@ -1,0 +1,125 @@
+"""The long-term store, the reading and writing, and the staging area."""
+
+from __future__ import annotations
+
+from scicat_retriever.domain.errors.base import Actor, Cause, RetrieverError
+
+
+class RecallError(RetrieverError):
+    """The long-term store did not give the archive."""
+
+
+class ArchiveIdUnsafe(RecallError):
+    """The catalogued archiveId leads outside the store."""
+
+    code, cause = "archive_id_unsafe", Cause.DATA
+
+
+class DatablockMissing(RecallError):
+    """The store has no such archive."""
+
+    code, cause, retryable = "datablock_missing", Cause.DATA, True
+
+
+class DatablockUnreadable(RecallError):
+    """The store has the archive and does not let it be read."""
+
+    code, cause, retryable = "datablock_unreadable", Cause.DATA, True
+
+
+class ArchiveIncomplete(RecallError):
+    """The archive in the store has another size than the catalogue's `packedSize`; it may still be written."""
+
+    code, cause, retryable = "archive_incomplete", Cause.DATA, True
+
+
+class StoreUnavailable(RecallError):
+    """The store does not answer: not mounted, hung, or refusing."""
+
+    code, retryable = "store_unavailable", True
+
+
+class NotYetOnline(RecallError):
+    """The archive is still on tape; the recall goes on."""
+
+    code, who, retryable = "not_yet_online", Actor.SYSTEM, True
+
+
+class RecallTimedOut(RecallError):
+    """The archive did not become readable in the time allowed."""
+
+    code = "recall_timed_out"
+
+
+class TransferError(RetrieverError):
+    """The archive could not be read to its end."""
+
+
+class ReadFailed(TransferError):
+    """Reading from the store failed with an I/O error."""
+
+    code, retryable = "read_failed", True
+
+
+class ReadStalled(TransferError):
+    """The store gave no byte for too long."""
+
+    code, retryable = "read_stalled", True
+
+
+class ArchiveSizeDiffers(TransferError):
+    """The archive is shorter or longer than the catalogue or its own format says."""
+
+    code, cause = "archive_size_differs", Cause.DATA
+
+
+class ArchiveMalformed(TransferError):
+    """The archive is no readable tar."""
+
+    code, cause = "archive_malformed", Cause.DATA
+
+
+class ArchiveUnsupported(TransferError):
+    """The archive uses a part of the tar format that cannot be verified (sparse members)."""
+
+    code, cause = "archive_unsupported", Cause.DATA
+
+
+class TransferTimedOut(TransferError):
+    """The whole datablock took longer than allowed."""
+
+    code = "transfer_timed_out"
+
+
+class StagingError(RetrieverError):
+    """The staging area did not take or keep the bytes."""
+
+
+class NoSpaceYet(StagingError):
+    """There is not enough free staging space at the moment."""
+
+    code, who, retryable = "no_space_yet", Actor.SYSTEM, True
+
+
+class SpaceTimedOut(StagingError):
+    """There was not enough free staging space within the time allowed."""
+
+    code = "space_timed_out"
+
+
+class LargerThanStaging(StagingError):
+    """The datablock would not fit even if the staging area were empty."""
+
+    code = "larger_than_staging"
+
+
+class StagingWriteFailed(StagingError):
+    """Writing to the staging area failed."""
+
+    code, retryable = "staging_write_failed", True
+
+
+class StagedFileMissing(StagingError):
+    """A staged or partial file is not where the ledger says."""
+
+    code, retryable = "staged_file_missing", True
