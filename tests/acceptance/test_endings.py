@@ -81,10 +81,13 @@ def test_a_job_that_asks_for_a_dataset_just_abandoned_gets_it(make_facility: Mak
 
 def test_a_dataset_whose_staging_is_gone_is_told_to_have_failed(make_facility: MakeFacility) -> None:
     facility = make_facility(**quick(flow={"space_timeout": 2.0}))
-    pid = facility.new_pid()
+    pid, other = facility.new_pid(), facility.new_pid()
     facility.archive(pid, some_datablocks(pid, 1))
+    facility.archive(other, some_datablocks(other, 1))
     with RunningService(facility.folder) as service:
         facility.service = service
+        # A worker that starts makes the folder: it must have started before the folder goes.
+        assert facility.wait_for(facility.ask_for(other))["statusCode"] == "finishedSuccessful"
         shutil.rmtree(facility.folder.staging)
         facility.ask_for(pid)
         wait_until(lambda: facility.lifecycle(pid)["retrieveStatusMessage"] == "scheduleRetrieveJobFailed")
