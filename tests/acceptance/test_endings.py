@@ -70,9 +70,9 @@ def test_a_job_that_asks_for_a_dataset_just_abandoned_gets_it(make_facility: Mak
         facility.service = service
         first = facility.ask_for(pid)
         wait_until(lambda: block_states(service, first) == ["recalling"])
-        facility.scicat.faults.fail(503, for_seconds=4.0, path_contains="/datasets/")
+        facility.scicat.faults.fail(503, times=6, path_contains="/datasets/")
         _cancel_flow(port, f"retrieve-job-{first}")
-        facility.scicat.log.wait_for(1, status=503, path_contains="/datasets/")
+        facility.scicat.log.wait_for(1, status=503, path_contains="/datasets/", deadline_seconds=30)
         second = facility.ask_for(pid)
         bring_back()
         job = facility.wait_for(second)

@@ -100,12 +100,13 @@ def publish(pid: DatasetPid, tools: Toolbox) -> Integrity:
 def discard(pid: DatasetPid, run: str, reason: str, tools: Toolbox) -> None:
     """Remove the partial and staged files that a failed run left, give their space back, and touch nothing else.
 
-    What an earlier run staged stays: others may hold links to it.
+    What another run staged stays, since others may hold links to it; so does what a later run works on, should a lost
+    repetition of this step come late.
     """
     for record in tools.ledger.datablocks(pid):
-        staged = record.state is DatablockState.STAGED
-        if staged and record.run != run:
+        if record.run != run:
             continue
+        staged = record.state is DatablockState.STAGED
         tools.staging.discard_partial(record.key)
         if record.state is not DatablockState.RELEASED:
             after = DatablockState.RELEASED if staged else DatablockState.FAILED
