@@ -183,8 +183,7 @@ class Activities:
         return ready
 
     @step
-    def wait_for_space(self, block: BlockTask, appear_timeout: float) -> None:
-        del appear_timeout
+    def wait_for_space(self, block: BlockTask) -> None:
         recall.reserve_space(self._record(block), self._tools)
 
     @step

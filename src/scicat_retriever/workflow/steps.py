@@ -85,7 +85,7 @@ async def report_dataset_started(task: DatasetTask) -> None:
 
 async def plan_dataset(task: DatasetTask) -> int:
     """Take down the dataset's datablocks; gives how many there are."""
-    return await _read("plan_dataset", [task.pid, task.run], task, attempt_timeout=3600.0)
+    return await _read("plan_dataset", [task.pid, task.run], task, attempt=3600.0)
 
 
 async def datablocks_to_copy(task: DatasetTask, page: Page) -> list[list[BlockTask]]:
@@ -95,57 +95,37 @@ async def datablocks_to_copy(task: DatasetTask, page: Page) -> list[list[BlockTa
 
 async def prepare_datablocks(task: DatasetTask, batch: Sequence[BlockTask]) -> list[BlockTask]:
     """Set space aside and ask for the recall of a batch, without waiting; gives those that can be copied now."""
-    ready: list[BlockTask] = await workflow.execute_activity(
+    return await _run(
         "prepare_datablocks",
-        args=[batch],
-        result_type=list[BlockTask],
-        start_to_close_timeout=timedelta(seconds=SHORT * len(batch)),
-        schedule_to_close_timeout=timedelta(seconds=LEDGER_TIMEOUT),
-        heartbeat_timeout=HEARTBEAT,
-        cancellation_type=ActivityCancellationType.TRY_CANCEL,
-        retry_policy=_retries(task),
+        [batch],
+        task,
+        list[BlockTask],
+        patience=LEDGER_TIMEOUT,
+        attempt=SHORT * len(batch),
+        cancellation=ActivityCancellationType.TRY_CANCEL,
     )
-    return ready
 
 
 async def wait_for_space(task: DatasetTask, block: BlockTask) -> None:
     """Set staging space aside, waiting for it if need be."""
-    await _wait("wait_for_space", block, task, task.limits.space_timeout)
+    await _wait("wait_for_space", [block], task, task.limits.space_timeout)
 
 
 async def wait_for_recall(task: DatasetTask, block: BlockTask) -> None:
     """Have the archive readable, waiting for the tape if need be."""
-    await _wait("wait_for_recall", block, task, task.limits.recall_timeout)
+    await _wait("wait_for_recall", [block, task.limits.appear_timeout], task, task.limits.recall_timeout)
 
 
 async def copy_datablocks(task: DatasetTask, batch: Sequence[BlockTask]) -> list[BlockTask]:
     """Copy and hash each archive of a batch in one pass, one after the other; gives those that went back to tape."""
-    left: list[BlockTask] = await workflow.execute_activity(
-        "copy_datablocks",
-        args=[batch, task.limits.transfer_attempts],
-        result_type=list[BlockTask],
-        task_queue=task.limits.queue + COPY_QUEUE,
-        start_to_close_timeout=timedelta(seconds=task.limits.transfer_timeout),
-        heartbeat_timeout=HEARTBEAT,
-        cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-        retry_policy=_retries(task, never=[TOO_LONG]),
-    )
-    return left
+    args: list[object] = [batch, task.limits.transfer_attempts]
+    return await _transfer("copy_datablocks", args, task, list[BlockTask], COPY_QUEUE)
 
 
 async def verify_datablocks(task: DatasetTask, page: Page) -> list[Failure]:
     """Verify a page of datablocks, one after the other, and give each verified one its final name."""
-    result: list[Failure] = await workflow.execute_activity(
-        "verify_datablocks",
-        args=[task.pid, page, task.limits.transfer_attempts],
-        result_type=list[Failure],
-        task_queue=task.limits.queue + VERIFY_QUEUE,
-        start_to_close_timeout=timedelta(seconds=task.limits.transfer_timeout),
-        heartbeat_timeout=HEARTBEAT,
-        cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-        retry_policy=_retries(task, never=[TOO_LONG]),
-    )
-    return result
+    args: list[object] = [task.pid, page, task.limits.transfer_attempts]
+    return await _transfer("verify_datablocks", args, task, list[Failure], VERIFY_QUEUE)
 
 
 async def publish_dataset(task: DatasetTask) -> None:
@@ -177,47 +157,18 @@ def _retries(task: JobTask | DatasetTask, never: Sequence[str] = ()) -> RetryPol
 
 
 async def _report(name: str, args: list[object], task: JobTask | DatasetTask, result: type[R]) -> R:
-    answer: R = await workflow.execute_activity(
-        name,
-        args=args,
-        result_type=result,
-        start_to_close_timeout=timedelta(seconds=SHORT),
-        heartbeat_timeout=HEARTBEAT,
-        schedule_to_close_timeout=timedelta(seconds=task.limits.report_timeout),
-        # A step that was begun has its effect: the flow must not go on beside it, or SciCat hears two voices.
-        cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-        retry_policy=_retries(task),
-    )
-    return answer
+    return await _run(name, args, task, result, patience=task.limits.report_timeout)
 
 
-async def _read(
-    name: str, args: list[object], task: JobTask | DatasetTask, *, attempt_timeout: float = SHORT
-) -> int:
+async def _read(name: str, args: list[object], task: JobTask | DatasetTask, *, attempt: float = SHORT) -> int:
     """Ask SciCat; a missing right is told to the user at once rather than after a day."""
-    answer: int = await workflow.execute_activity(
-        name,
-        args=args,
-        result_type=int,
-        start_to_close_timeout=timedelta(seconds=attempt_timeout),
-        heartbeat_timeout=HEARTBEAT,
-        schedule_to_close_timeout=timedelta(seconds=task.limits.catalogue_timeout),
-        cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-        retry_policy=_retries(task, never=[CatalogueForbidden.code]),
-    )
-    return answer
+    patience, never = task.limits.catalogue_timeout, [CatalogueForbidden.code]
+    return await _run(name, args, task, int, patience=patience, attempt=attempt, never=never)
 
 
-async def _wait(name: str, block: BlockTask, task: DatasetTask, patience: float) -> None:
-    await workflow.execute_activity(
-        name,
-        args=[block, task.limits.appear_timeout],
-        start_to_close_timeout=timedelta(seconds=SHORT),
-        heartbeat_timeout=HEARTBEAT,
-        schedule_to_close_timeout=timedelta(seconds=patience),
-        cancellation_type=ActivityCancellationType.TRY_CANCEL,
-        retry_policy=_retries(task),
-    )
+async def _wait(name: str, args: list[object], task: DatasetTask, patience: float) -> None:
+    cancellation = ActivityCancellationType.TRY_CANCEL
+    await _run(name, args, task, type(None), patience=patience, cancellation=cancellation)
 
 
 async def _ledger(
@@ -227,14 +178,52 @@ async def _ledger(
     result: type[R],
     patience: float = LEDGER_TIMEOUT,
 ) -> R:
+    return await _run(name, args, task, result, patience=patience)
+
+
+async def _transfer(name: str, args: list[object], task: DatasetTask, result: type[R], queue: str) -> R:
+    """Move or compare bytes: one attempt may take long, wait for its slot as long as it must, and never overrun."""
+    attempt, never = task.limits.transfer_timeout, [TOO_LONG]
+    return await _run(name, args, task, result, patience=None, attempt=attempt, queue=queue, never=never)
+
+
+async def _run(
+    name: str,
+    args: list[object],
+    task: JobTask | DatasetTask,
+    result: type[R],
+    *,
+    patience: float | None,
+    attempt: float = SHORT,
+    queue: str = "",
+    cancellation: ActivityCancellationType = ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    never: Sequence[str] = (),
+) -> R:
+    """Run a step, repeating it as `_retries` says.
+
+    A step that was begun has its effect. By default a cancelled flow waits for its end and does not go on beside it:
+    SciCat would hear two voices.
+
+    Args:
+        name: The activity.
+        args: What it is given.
+        task: Whose limits it goes by.
+        result: The type of what it gives.
+        patience: Seconds after which it is not tried again; None for no end.
+        attempt: Seconds that one attempt may take.
+        queue: Suffix of the task queue.
+        cancellation: Whether a cancelled flow waits for the step's end.
+        never: Types of errors that are final.
+    """
     answer: R = await workflow.execute_activity(
         name,
         args=args,
         result_type=result,
-        start_to_close_timeout=timedelta(seconds=SHORT),
+        task_queue=task.limits.queue + queue,
+        start_to_close_timeout=timedelta(seconds=attempt),
         heartbeat_timeout=HEARTBEAT,
-        schedule_to_close_timeout=timedelta(seconds=patience),
-        cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-        retry_policy=_retries(task),
+        schedule_to_close_timeout=None if patience is None else timedelta(seconds=patience),
+        cancellation_type=cancellation,
+        retry_policy=_retries(task, never),
     )
     return answer
