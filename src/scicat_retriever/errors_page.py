@@ -18,10 +18,13 @@ def reference() -> str:
         "  `scheduleRetrieveJobFailed`.",
         "- **who**: who can do something about it.",
         "- **retry**: whether the same step may succeed when tried again later; if so, the service does that itself.",
+        "- **until**: the [settings](settings.md) that end the repetitions, the usual one first. Which of them it is",
+        "  depends on the step that met the error; `flow.job_timeout` ends the job in any case. An attempt that ends",
+        "  with the worker, or since the ledger does not answer, is not counted.",
         "- **HTTP**: the status, where a request can meet the error.",
         "",
-        "| code | class | cause | who | retry | HTTP | meaning |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| code | class | cause | who | retry | until | HTTP | meaning |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     return "\n".join([*lines, *map(_row, concrete_errors())]) + "\n"
 
@@ -34,6 +37,7 @@ def _row(error: type[RetrieverError]) -> str:
         error.cause,
         error.who,
         "yes" if error.retryable else "no",
+        ", ".join(f"`{setting}`" for setting in error.limits) or ("it is over" if error.retryable else ""),
         str(HTTP_STATUS.get(error, "")),
         meaning,
     )

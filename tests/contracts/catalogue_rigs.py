@@ -40,6 +40,8 @@ class Rig(Protocol):
 
     def submit(self, *pids: DatasetPid) -> JobId: ...
 
+    def delete_job(self, job_id: JobId) -> None: ...
+
     def told_of_job(self, job_id: JobId) -> tuple[str, str, Mapping[str, Any]]:
         """Give code, message and result."""
 
@@ -63,6 +65,9 @@ class FakeRig:
         )
         self.catalogue.add_job(job)
         return job.id
+
+    def delete_job(self, job_id: JobId) -> None:
+        self.catalogue.delete_job(job_id)
 
     def told_of_job(self, job_id: JobId) -> tuple[str, str, Mapping[str, Any]]:
         held = self.catalogue.held_job(job_id)
@@ -96,6 +101,9 @@ class ScicatRig:
         answer = submit_retrieve_job(self._url, pids, token=log_in(self._url, "scientist"))
         self.stand_in.log.clear()
         return JobId(answer.json()["id"])
+
+    def delete_job(self, job_id: JobId) -> None:
+        del self.stand_in.store.jobs[job_id]
 
     def told_of_job(self, job_id: JobId) -> tuple[str, str, Mapping[str, Any]]:
         job = self.stand_in.job(job_id)

@@ -16,7 +16,7 @@ from scicat_retriever.domain.errors import (
 )
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import JobState, LifecycleWord
-from scicat_retriever.ports.catalogue import JobUpdate, LifecycleUpdate
+from scicat_retriever.ports.catalogue import JobUpdate, LifecycleUpdate, Visibility
 from scicat_retriever.testing.scicat import PROFILES, ScicatStandIn
 from tests.contracts.catalogue_rigs import NONE, OTHER, PID, RESULT, RETRIEVED, FakeRig, Rig, ScicatRig, block
 
@@ -37,6 +37,19 @@ def rig(request: pytest.FixtureRequest) -> Iterator[Rig]:
         yield ScicatRig(stand_in, url)
 
 
+@pytest.fixture(params=["fake", "scicat"])
+def rig_without_the_right(request: pytest.FixtureRequest) -> Iterator[Rig]:
+    """A catalogue that lists nobody else's jobs to the service's account."""
+    if request.param == "fake":
+        fake = FakeRig()
+        fake.catalogue.hide_jobs()
+        yield fake
+        return
+    stand_in = ScicatStandIn(groups=PROFILES["lab_default"])
+    with stand_in.serve() as url:
+        yield ScicatRig(stand_in, url)
+
+
 def test_a_job_is_read_with_its_dataset_list(rig: Rig) -> None:
     rig.add_dataset(PID)
     rig.add_dataset(OTHER)
@@ -50,6 +63,68 @@ def test_an_unknown_job_is_said(rig: Rig) -> None:
         rig.catalogue.job(NO_JOB)
     with pytest.raises(CatalogueJobUnknown):
         rig.catalogue.update_job(NO_JOB, JobUpdate(JobState.IN_PROGRESS, "m"))
+
+
+def test_all_open_jobs_are_listed_in_the_short_form_oldest_first(rig: Rig) -> None:
+    rig.add_dataset(PID)
+    submitted = [rig.submit(PID) for _ in range(120)]
+    shorts = [RetrieveJob(job_id, "retrieve", (), "scientist", "group1") for job_id in submitted]
+    listed = list(rig.catalogue.open_jobs({"retrieve"}))
+    assert [one.job for one in listed] == shorts
+    assert {(one.status, one.updated_by, one.fault) for one in listed} == {
+        ("jobSubmitted", "scientist", None)
+    }
+
+
+def test_a_job_in_progress_is_listed_with_the_account_that_updated_it(rig: Rig) -> None:
+    rig.add_dataset(PID)
+    rig.catalogue.update_job(job_id := rig.submit(PID), JobUpdate(JobState.IN_PROGRESS, "m"))
+    (listed,) = rig.catalogue.open_jobs({"retrieve"})
+    assert (listed.id, listed.status) == (job_id, "inProgress")
+    assert listed.updated_by == rig.catalogue.account()
+    assert listed.updated_by is not None
+
+
+@pytest.mark.parametrize(
+    "state", [JobState.SUCCESSFUL, JobState.WITH_DATASET_ERRORS, JobState.UNSUCCESSFUL], ids=str
+)
+def test_a_job_that_has_ended_is_not_listed(rig: Rig, state: JobState) -> None:
+    rig.add_dataset(PID)
+    ended, still_open = rig.submit(PID), rig.submit(PID)
+    rig.catalogue.update_job(ended, JobUpdate(state, "m"))
+    assert [one.id for one in rig.catalogue.open_jobs({"retrieve"})] == [still_open]
+
+
+def test_only_jobs_of_the_wanted_types_are_listed(rig: Rig) -> None:
+    rig.add_dataset(PID)
+    job_id = rig.submit(PID)
+    assert list(rig.catalogue.open_jobs({"archive"})) == []
+    assert [one.id for one in rig.catalogue.open_jobs(["archive", "retrieve"])] == [job_id]
+
+
+def test_with_the_right_another_ones_job_proves_that_jobs_are_visible(rig: Rig) -> None:
+    rig.add_dataset(PID)
+    job_id = rig.submit(PID)
+    rig.catalogue.update_job(job_id, JobUpdate(JobState.SUCCESSFUL, "m"))
+    assert list(rig.catalogue.open_jobs({"retrieve"})) == []
+    assert rig.catalogue.visibility(job_id) is Visibility.VISIBLE
+
+
+def test_without_the_right_nothing_is_listed_and_another_ones_job_proves_it(
+    rig_without_the_right: Rig,
+) -> None:
+    rig = rig_without_the_right
+    rig.add_dataset(PID)
+    job_id = rig.submit(PID)
+    assert list(rig.catalogue.open_jobs({"retrieve"})) == []
+    assert rig.catalogue.visibility(job_id) is Visibility.HIDDEN
+
+
+def test_without_a_job_that_still_exists_visibility_is_not_known(rig: Rig) -> None:
+    rig.add_dataset(PID)
+    rig.delete_job(gone := rig.submit(PID))
+    assert rig.catalogue.visibility(gone) is Visibility.UNKNOWN
+    assert rig.catalogue.visibility(None) is Visibility.UNKNOWN
 
 
 def test_a_dataset_declares_what_its_datablocks_hold(rig: Rig) -> None:

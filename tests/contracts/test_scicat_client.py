@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import httpx2
 import pytest
 
 from scicat_retriever.domain.errors import (
@@ -13,8 +14,8 @@ from scicat_retriever.domain.errors import (
     DatablocksInvisible,
 )
 from scicat_retriever.domain.states import JobState
-from scicat_retriever.ports.catalogue import JobUpdate
-from scicat_retriever.testing.scicat import PROFILES, JobType, ScicatStandIn, UrlAction
+from scicat_retriever.ports.catalogue import JobUpdate, Visibility
+from scicat_retriever.testing.scicat import PROFILES, JobType, ScicatStandIn, UrlAction, log_in
 from tests.contracts.catalogue_rigs import PID, RESULT, RETRIEVED, ScicatRig
 
 
@@ -48,6 +49,8 @@ def test_tokens_that_expire_between_any_two_requests_are_renewed(scicat: ScicatR
     expire = scicat.stand_in.expire_tokens
     expire()
     assert scicat.catalogue.job(job_id).id == job_id
+    expire()
+    assert [one.id for one in scicat.catalogue.open_jobs(["retrieve"])] == [job_id]
     expire()
     assert len(list(scicat.catalogue.datablocks(PID))) == 3
     expire()
@@ -141,3 +144,52 @@ def test_an_older_backend_is_told_without_losing_the_rest_of_the_lifecycle() -> 
     assert told["retrieveStatusMessage"] == "datasetRetrieved"
     assert (told["storageLocation"], told["archiveStatusMessage"]) == ("tape1", "datasetOnArchiveDisk")
     assert not told.get("retrieveReturnMessage")
+
+
+def test_an_older_backend_has_its_jobs_listed_read_and_updated() -> None:
+    stand_in = ScicatStandIn(groups=PROFILES["job_privileged"])
+    with stand_in.serve() as url:
+        rig = ScicatRig(stand_in, url)
+        rig.add_dataset(PID)
+        first, second = rig.submit(PID), rig.submit(PID)
+        stand_in.offer_jobs_in_v4(offered=False)
+        rig.catalogue.update_job(first, JobUpdate(JobState.IN_PROGRESS, "m"))
+        listed = [(one.id, one.status) for one in rig.catalogue.open_jobs(["retrieve"])]
+        assert listed == [(first, "inProgress"), (second, "jobSubmitted")]
+        assert [one.pid for one in rig.catalogue.job(first).datasets] == [PID]
+        assert rig.catalogue.visibility(first) is Visibility.VISIBLE
+
+
+def test_the_list_of_open_jobs_is_small_however_large_the_jobs() -> None:
+    stand_in = ScicatStandIn(groups=PROFILES["job_privileged"])
+    with stand_in.serve() as url:
+        rig = ScicatRig(stand_in, url)
+        rig.add_dataset(PID)
+        job_id = rig.submit(PID)
+        rig.catalogue.update_job(job_id, JobUpdate(JobState.IN_PROGRESS, "m", {"result": ["x" * 1_000_000]}))
+        assert [one.id for one in rig.catalogue.open_jobs(["retrieve"])] == [job_id]
+        asked = stand_in.log.requests(method="GET", path_contains="/jobs")[-1].target
+        answer = httpx2.get(f"{url}{asked}", headers={"Authorization": f"Bearer {log_in(url, 'admin')}"})
+    assert [one["id"] for one in answer.json()] == [job_id]
+    assert len(answer.content) < 500
+
+
+def test_a_job_that_cannot_be_worked_with_does_not_hide_the_others(scicat: ScicatRig) -> None:
+    scicat.add_dataset(PID)
+    broken, good = scicat.submit(PID), scicat.submit(PID)
+    scicat.stand_in.store.jobs[broken]["id"] = "line\nbreak"
+    first, second = scicat.catalogue.open_jobs(["retrieve"])
+    assert (first.id, first.job, second.id) == ("line break", None, good)
+    assert first.fault is not None
+
+
+def test_a_job_of_the_account_itself_does_not_prove_that_others_are_visible() -> None:
+    stand_in = ScicatStandIn(groups=PROFILES["lab_default"])
+    with stand_in.serve() as url:
+        rig = ScicatRig(stand_in, url)
+        rig.add_dataset(PID)
+        owned, shared = rig.submit(PID), rig.submit(PID)
+        stand_in.store.jobs[owned]["ownerUser"] = "archiveManager"
+        stand_in.store.jobs[shared]["ownerGroup"] = "archivemanager"
+        assert [one.id for one in rig.catalogue.open_jobs(["retrieve"])] == [owned, shared]
+        assert {rig.catalogue.visibility(one) for one in (owned, shared)} == {Visibility.UNKNOWN}

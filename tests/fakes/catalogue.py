@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,10 +15,14 @@ from scicat_retriever.domain.errors import (
     DatablocksInvisible,
     DatablocksMissing,
     DatasetUnknown,
+    Failure,
 )
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import JobState, LifecycleWord
-from scicat_retriever.ports.catalogue import JobUpdate, LifecycleUpdate
+from scicat_retriever.ports.catalogue import OPEN, JobUpdate, LifecycleUpdate, ListedJob, Visibility
+
+ACCOUNT = "archiveManager"
+"""The service's account."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,8 @@ class HeldJob:
     state: JobState = JobState.SUBMITTED
     message: str = "Job submitted."
     result: Mapping[str, Any] | None = None
+    updated_by: str | None = None
+    fault: Failure | None = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,7 @@ class InMemoryCatalogue:
         self._jobs: dict[JobId, HeldJob] = {}
         self._datasets: dict[DatasetPid, HeldDataset] = {}
         self._hidden: set[DatasetPid] = set()
+        self._jobs_hidden = False
         self._counts: dict[DatasetPid, int] = {}
         self._mishaps: list[_Mishap] = []
 
@@ -85,7 +92,19 @@ class InMemoryCatalogue:
 
     def add_job(self, job: RetrieveJob) -> None:
         """Submit a job."""
-        self._jobs[job.id] = HeldJob(job)
+        self._jobs[job.id] = HeldJob(job, updated_by=job.owner_user)
+
+    def add_malformed_job(self, job_id: JobId, fault: Failure, job_type: str = "retrieve") -> None:
+        """Submit a job that cannot be worked with."""
+        self._jobs[job_id] = HeldJob(RetrieveJob(job_id, job_type), fault=fault)
+
+    def delete_job(self, job_id: JobId) -> None:
+        """Forget a job."""
+        del self._jobs[job_id]
+
+    def hide_jobs(self, *, hidden: bool = True) -> None:
+        """List no jobs, as to an account without the right."""
+        self._jobs_hidden = hidden
 
     def held_job(self, job_id: JobId) -> HeldJob:
         """What the catalogue holds of a job."""
@@ -114,6 +133,26 @@ class InMemoryCatalogue:
             self._take_mishap("job")
             return self._job(job_id).job
 
+    def open_jobs(self, types: Collection[str]) -> Iterator[ListedJob]:
+        with self._lock:
+            self._take_mishap("open_jobs")
+            held = [] if self._jobs_hidden else list(self._jobs.values())
+        for one in held:
+            if one.state in OPEN and one.job.type in types:
+                job = None if one.fault else replace(one.job, datasets=())
+                yield ListedJob(one.job.id, one.state, one.updated_by, job, one.fault)
+
+    def visibility(self, witness: JobId | None) -> Visibility:
+        with self._lock:
+            self._take_mishap("visibility")
+            held = None if witness is None else self._jobs.get(witness)
+        if held is None or held.job.owner_user == ACCOUNT:
+            return Visibility.UNKNOWN
+        return Visibility.HIDDEN if self._jobs_hidden else Visibility.VISIBLE
+
+    def account(self) -> str | None:
+        return ACCOUNT
+
     def dataset(self, pid: DatasetPid) -> Dataset:
         with self._lock:
             self._take_mishap("dataset")
@@ -139,7 +178,9 @@ class InMemoryCatalogue:
             if any(selection.pid not in self._datasets for selection in held.job.datasets):
                 raise CatalogueJobUnclosable(f"A dataset of job {job_id} was deleted")
             result = held.result if update.result is None else dict(update.result)
-            self._jobs[job_id] = replace(held, state=update.state, message=update.message, result=result)
+            self._jobs[job_id] = replace(
+                held, state=update.state, message=update.message, result=result, updated_by=ACCOUNT
+            )
             self.updates.append((job_id, update))
 
     def update_lifecycle(self, pid: DatasetPid, update: LifecycleUpdate) -> None:

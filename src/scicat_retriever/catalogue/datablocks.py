@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import httpx2
-import ijson
 
 from scicat_retriever.catalogue.datablock_entry import datablock_from
 from scicat_retriever.catalogue.datasets import Datasets, dataset_path
+from scicat_retriever.catalogue.listing import elements
 from scicat_retriever.catalogue.session import Session
 from scicat_retriever.catalogue.wire import encoded, is_amount
 from scicat_retriever.domain.dataset import CataloguedDatablock
@@ -27,9 +27,6 @@ HEADROOM = 100
 
 UNCOUNTED_LIMIT = 1_000_000
 """How many are asked for where SciCat does not let us count."""
-
-MAX_DEPTH = 32
-"""How deeply an answer may be nested; SciCat's own are 4 deep, `scientificMetadata` a few more."""
 
 COUNT = "/api/v3/datablocks/count"
 LIST = "/api/v3/datablocks"
@@ -126,8 +123,7 @@ def _filter(pid: DatasetPid, limit: int | None = None) -> str:
 def _entries(response: httpx2.Response, prefix: str, pid: DatasetPid) -> _Blocks:
     ids: set[str] = set()
     archive_ids: set[str] = set()
-    events = ijson.basic_parse(ijson.from_iter(response.iter_bytes()), use_float=True)
-    for entry in ijson.items(ijson.parse(_shallow(events)), prefix):
+    for entry in elements(response, prefix, "datablocks"):
         block = datablock_from(entry, pid, len(ids))
         # One datablock may have 100,000 files; nothing holds on to them while the next one is parsed.
         del entry
@@ -141,17 +137,3 @@ def _entries(response: httpx2.Response, prefix: str, pid: DatasetPid) -> _Blocks
         yield block
         del block
     return len(ids)
-
-
-def _shallow(events: Iterable[tuple[str, object]]) -> Iterator[tuple[str, object]]:
-    """Let JSON events pass that are not nested too deeply: the parser needs memory quadratic in the depth.
-
-    Raises:
-        CatalogueAnswerUnreadable: They are.
-    """
-    depth = 0
-    for event, value in events:
-        depth += (event in {"start_map", "start_array"}) - (event in {"end_map", "end_array"})
-        if depth > MAX_DEPTH:
-            raise CatalogueAnswerUnreadable("SciCat's answer is nested too deeply to be a list of datablocks")
-        yield event, value

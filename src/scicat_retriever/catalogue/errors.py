@@ -101,3 +101,6 @@ def foreign_errors_mapped(what: str) -> Iterator[None]:
         raise transport_error(error, what) from None
     except ijson.JSONError as error:
         raise _parser_error(error, what) from None
+    except UnicodeDecodeError:
+        # ijson's parser passes half an escaped surrogate pair on as bytes that are not UTF-8.
+        raise CatalogueAnswerUnreadable(f"SciCat's answer to {what} holds text that is not Unicode") from None

@@ -39,7 +39,7 @@ class Jobs:
         Raises:
             CatalogueJobUnknown: SciCat has no such job.
         """
-        raw = self._read_raw(job_id)
+        raw = self.read_raw(job_id)
         try:
             job = parse_job(raw, None)
         except JobMalformed as malformed:
@@ -51,6 +51,19 @@ class Jobs:
         if not job.datasets:
             raise CatalogueAnswerUnreadable(f"SciCat's job {job_id} has no dataset list")
         return job
+
+    def read_raw(self, job_id: JobId) -> dict[str, Any]:
+        """Read a job as SciCat's v4 has it, or its v3; errors as in `read`."""
+        answer = self._session.ask("GET", f"/api/v4/jobs/{segment(job_id)}")
+        if answer.route_missing:
+            answer = self._session.ask("GET", f"/api/v3/jobs/{segment(job_id)}")
+        if answer.status == 403 and (listed := self._read_listed(job_id)) is not None:
+            return listed
+        if answer.object_missing:
+            raise CatalogueJobUnknown(f"SciCat has no job {job_id}")
+        if not answer.ok:
+            raise _failure(answer, job_id)
+        return answer.json_object()
 
     def update(self, job_id: JobId, update: JobUpdate) -> None:
         """Tell SciCat a job's state; an error that may have come after SciCat stored it is looked into first.
@@ -93,23 +106,11 @@ class Jobs:
 
     def _holds(self, job_id: JobId, told: Mapping[str, Any]) -> bool:
         try:
-            held = self._read_raw(job_id)
+            held = self.read_raw(job_id)
         except CatalogueError:
             return False
         expected = told if "statusCode" in held else _in_v3(told)
         return all(pruned(held.get(key)) == pruned(value) for key, value in expected.items())
-
-    def _read_raw(self, job_id: JobId) -> dict[str, Any]:
-        answer = self._session.ask("GET", f"/api/v4/jobs/{segment(job_id)}")
-        if answer.route_missing:
-            answer = self._session.ask("GET", f"/api/v3/jobs/{segment(job_id)}")
-        if answer.status == 403 and (listed := self._read_listed(job_id)) is not None:
-            return listed
-        if answer.object_missing:
-            raise CatalogueJobUnknown(f"SciCat has no job {job_id}")
-        if not answer.ok:
-            raise _failure(answer, job_id)
-        return answer.json_object()
 
     def _read_listed(self, job_id: JobId) -> dict[str, Any] | None:
         query = {"filter": encoded({"where": {"id": job_id}}).decode()}

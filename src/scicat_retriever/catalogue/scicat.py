@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from types import TracebackType
 from typing import Self
 
@@ -13,11 +13,12 @@ from scicat_retriever.catalogue.datablocks import Datablocks
 from scicat_retriever.catalogue.datasets import Datasets
 from scicat_retriever.catalogue.jobs import Jobs
 from scicat_retriever.catalogue.lifecycle import Lifecycle
+from scicat_retriever.catalogue.open_jobs import OpenJobs
 from scicat_retriever.catalogue.session import Session
 from scicat_retriever.catalogue.settings import ScicatSettings
 from scicat_retriever.domain.dataset import CataloguedDatablock, Dataset, RetrieveJob
 from scicat_retriever.domain.ids import DatasetPid, JobId
-from scicat_retriever.ports.catalogue import JobUpdate, LifecycleUpdate
+from scicat_retriever.ports.catalogue import JobUpdate, LifecycleUpdate, ListedJob, Visibility
 
 
 class Scicat:
@@ -45,6 +46,7 @@ class Scicat:
         self._datasets = Datasets(self._session)
         self._datablocks = Datablocks(self._session, self._datasets)
         self._jobs = Jobs(self._session)
+        self._open_jobs = OpenJobs(self._session, self._jobs)
         self._lifecycle = Lifecycle(self._session, self._datasets)
 
     def __enter__(self) -> Self:
@@ -62,6 +64,18 @@ class Scicat:
     def job(self, job_id: JobId) -> RetrieveJob:
         """Read a job with its dataset list; see `Catalogue.job`."""
         return self._jobs.read(job_id)
+
+    def open_jobs(self, types: Collection[str]) -> Iterator[ListedJob]:
+        """Give all open jobs; see `Catalogue.open_jobs`. Nothing is sent before the first is asked for."""
+        return self._open_jobs.read(types)
+
+    def visibility(self, witness: JobId | None) -> Visibility:
+        """Say whether an empty list of jobs can be believed; see `Catalogue.visibility`."""
+        return self._open_jobs.visibility(witness)
+
+    def account(self) -> str | None:
+        """Give the name that SciCat records for our updates; see `Catalogue.account`."""
+        return self._session.account
 
     def dataset(self, pid: DatasetPid) -> Dataset:
         """Read what the catalogue declares of a dataset; see `Catalogue.dataset`."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from importlib.metadata import version
+from pathlib import Path
 
 import httpx2
 
@@ -16,7 +17,7 @@ from scicat_retriever.catalogue.errors import foreign_errors_mapped, message_in
 from scicat_retriever.catalogue.grant import Grant, granted_by_login, granted_by_operator
 from scicat_retriever.catalogue.settings import ScicatSettings
 from scicat_retriever.catalogue.wire import encoded
-from scicat_retriever.domain.errors import CatalogueAnswerUnreadable, CatalogueLoginFailed
+from scicat_retriever.domain.errors import CatalogueAnswerUnreadable, CatalogueLoginFailed, CatalogueRefused
 
 DENIED = (401, 403)
 """How SciCat answers somebody without a right, and also somebody whose token ran out, whom it takes for anonymous."""
@@ -45,6 +46,9 @@ class Session:
             settings: Where SciCat is, and the account.
             clock: Seconds since the epoch.
             transport: Carries the requests instead of the network.
+
+        Raises:
+            CatalogueRefused: The configured file of CA certificates cannot be used.
         """
         self._settings = settings
         self._clock = clock
@@ -61,9 +65,7 @@ class Session:
                 "User-Agent": f"scicat-retriever/{version('scicat-retriever')}",
                 "Accept": "application/json",
             },
-            verify=True
-            if settings.ca_bundle is None
-            else ssl.create_default_context(cafile=settings.ca_bundle),
+            verify=True if settings.ca_bundle is None else _trusting(settings.ca_bundle),
         )
 
     def close(self) -> None:
@@ -208,3 +210,12 @@ class Session:
         if grant is None:
             raise CatalogueAnswerUnreadable(f"SciCat's answer to {what} holds no usable access_token")
         return grant
+
+
+def _trusting(ca_bundle: Path) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca_bundle)
+    except OSError as error:
+        raise CatalogueRefused(
+            f"The CA certificates {ca_bundle} cannot be used ({error.strerror}); correct catalogue.ca_bundle"
+        ) from error

@@ -25,6 +25,9 @@ MAX_PID = 512
 MAX_FILE_NAME = 4096
 """Bytes (UTF-8) of a file's name (Linux, PATH_MAX)."""
 
+LARGEST_AMOUNT = 2**53 - 1
+"""The largest whole number that JavaScript keeps exactly (RFC 8259, section 6): 8 PiB."""
+
 
 def encoded(value: object) -> bytes:
     """Give a value as JSON in UTF-8; halves of surrogate pairs, which UTF-8 cannot hold, become `?`."""
@@ -57,8 +60,8 @@ def parse_job(body: bytes | Mapping[str, Any], accepted_types: Collection[str] |
         id=JobId(job_id),
         type=job_type,
         datasets=_selections(job),
-        owner_user=_optional_name(job.get("ownerUser")),
-        owner_group=_optional_name(job.get("ownerGroup")),
+        owner_user=optional_name(job.get("ownerUser")),
+        owner_group=optional_name(job.get("ownerGroup")),
     )
 
 
@@ -76,14 +79,24 @@ def dataset_from(entry: Mapping[str, Any], pid: DatasetPid) -> Dataset:
         name=name if isinstance(name, str) and name else pid,
         files_archived=_amount(entry, "numberOfFilesArchived", pid),
         packed_size=_amount(entry, "packedSize", pid),
-        owner_group=_optional_name(entry.get("ownerGroup")),
+        owner_group=optional_name(entry.get("ownerGroup")),
         updated_at=_time(entry.get("updatedAt")),
     )
 
 
 def is_amount(value: object) -> TypeGuard[int]:
-    """Say whether a JSON value is a whole number that is not negative."""
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    """Say whether a JSON value is a whole number that is not negative, and exact in SciCat's own language."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST_AMOUNT
+
+
+def optional_name(value: object) -> str | None:
+    """Give a user's or a group's name, or None where SciCat gives no usable one."""
+    fits = (
+        isinstance(value, str)
+        and 0 < len(value.encode(errors="surrogatepass")) <= MAX_ID
+        and value.isprintable()
+    )
+    return str(value) if fits else None
 
 
 def pruned(value: object) -> object:
@@ -118,13 +131,14 @@ def _selections(job: Mapping[str, Any]) -> tuple[Selection, ...]:
         raise JobMalformed("The dataset list must be an array", path)
     if not entries:
         raise DatasetListEmpty("The job names no dataset", path)
-    wanted: dict[DatasetPid, tuple[str, ...]] = {}
+    wanted: dict[DatasetPid, dict[str, None]] = {}
+    whole: set[DatasetPid] = set()
     for index, entry in enumerate(entries):
         selection = _selection(entry, f"{path}[{index}]")
-        before = wanted.get(selection.pid, selection.files)
-        whole = not before or not selection.files
-        wanted[selection.pid] = () if whole else tuple(dict.fromkeys(before + selection.files))
-    return tuple(Selection(pid, files) for pid, files in wanted.items())
+        wanted.setdefault(selection.pid, {}).update(dict.fromkeys(selection.files))
+        if not selection.files:
+            whole.add(selection.pid)
+    return tuple(Selection(pid, () if pid in whole else tuple(files)) for pid, files in wanted.items())
 
 
 def _selection(entry: object, path: str) -> Selection:
@@ -164,15 +178,6 @@ def _text(value: object, path: str, longest: int) -> str:
     if any("\ud800" <= character <= "\udfff" for character in value):
         raise JobMalformed(f"{path} must be Unicode text", path)
     return value
-
-
-def _optional_name(value: object) -> str | None:
-    fits = (
-        isinstance(value, str)
-        and 0 < len(value.encode(errors="surrogatepass")) <= MAX_ID
-        and value.isprintable()
-    )
-    return str(value) if fits else None
 
 
 def _amount(entry: Mapping[str, Any], key: str, pid: DatasetPid) -> int:

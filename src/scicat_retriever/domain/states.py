@@ -1,7 +1,9 @@
 """The states of jobs, datasets and datablocks, and the one table of legal transitions.
 
 job        submitted -> inProgress -> finishedSuccessful | finishedWithDatasetErrors | finishedUnsuccessful
-dataset    submitted -> started -> retrieved | failed            (and again from `started` when asked again)
+dataset    submitted -> started -> retrieved | failed
+           both: from an end -> submitted when the job is retried; what is lost from staging before SciCat was told:
+           retrieved -> failed, finishedSuccessful -> finishedWithDatasetErrors
 datablock  planned -> waitingForSpace -> recalling -> copying -> copied -> staged -> released
            any of them before `staged` -> failed; `released` and `failed` -> planned when asked again
 """
@@ -64,17 +66,17 @@ _AGAIN = frozenset({_B.PLANNED, _B.RELEASED})
 LEGAL_JOB: Mapping[JobState, frozenset[JobState]] = {
     _J.SUBMITTED: frozenset({_J.IN_PROGRESS, _J.UNSUCCESSFUL}),
     _J.IN_PROGRESS: frozenset({_J.SUCCESSFUL, _J.WITH_DATASET_ERRORS, _J.UNSUCCESSFUL}),
-    _J.SUCCESSFUL: frozenset(),
-    _J.WITH_DATASET_ERRORS: frozenset(),
-    _J.UNSUCCESSFUL: frozenset(),
+    _J.SUCCESSFUL: frozenset({_J.WITH_DATASET_ERRORS, _J.SUBMITTED}),
+    _J.WITH_DATASET_ERRORS: frozenset({_J.SUBMITTED}),
+    _J.UNSUCCESSFUL: frozenset({_J.SUBMITTED}),
 }
 """From each job state, the states that may follow."""
 
 LEGAL_DATASET: Mapping[DatasetState, frozenset[DatasetState]] = {
     _D.SUBMITTED: frozenset({_D.STARTED, _D.RETRIEVED, _D.FAILED}),
-    _D.STARTED: frozenset({_D.RETRIEVED, _D.FAILED}),
-    _D.RETRIEVED: frozenset(),
-    _D.FAILED: frozenset(),
+    _D.STARTED: frozenset({_D.RETRIEVED, _D.FAILED, _D.SUBMITTED}),
+    _D.RETRIEVED: frozenset({_D.FAILED, _D.SUBMITTED}),
+    _D.FAILED: frozenset({_D.SUBMITTED}),
 }
 """From each state of a job's dataset, the states that may follow."""
 

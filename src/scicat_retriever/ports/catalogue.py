@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Protocol
 
 from scicat_retriever.domain.dataset import CataloguedDatablock, Dataset, RetrieveJob
+from scicat_retriever.domain.errors import Failure
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import JobState, LifecycleWord
 
@@ -44,6 +46,41 @@ class LifecycleUpdate:
     integrity_check: bool | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ListedJob:
+    """A job as SciCat lists it.
+
+    Attributes:
+        id: The job's id; where it is of no use, as much of it as can be shown, which may be nothing.
+        status: Its `statusCode`, one of `OPEN`.
+        updated_by: Who updated it last; None where SciCat does not say.
+        job: The job in the short form, without its datasets, which `Catalogue.job` reads when it is carried out;
+            None where it cannot be worked with.
+        fault: Why it cannot be worked with, else None.
+    """
+
+    id: JobId
+    status: str
+    updated_by: str | None
+    job: RetrieveJob | None
+    fault: Failure | None = None
+
+
+OPEN = (JobState.SUBMITTED, JobState.IN_PROGRESS)
+"""The states of jobs that somebody still waits for."""
+
+
+class Visibility(StrEnum):
+    """Whether SciCat lists other people's jobs to the service's account.
+
+    SciCat answers `200 []` to an account without the right, so an empty list alone proves nothing.
+    """
+
+    VISIBLE = "visible"
+    HIDDEN = "hidden"
+    UNKNOWN = "unknown"
+
+
 class Catalogue(Protocol):
     """SciCat, as the pipeline needs it.
 
@@ -57,6 +94,34 @@ class Catalogue(Protocol):
         Raises:
             CatalogueJobUnknown: SciCat has no such job.
         """
+        ...
+
+    def open_jobs(self, types: Collection[str]) -> Iterator[ListedJob]:
+        """Give ALL open jobs (`OPEN`) of these types once, oldest first, in memory for one of them.
+
+        A job that cannot be worked with is given with its fault, and does not stop the others. That there are none
+        does not prove that there is no work: see `visibility`.
+
+        Raises:
+            CatalogueForbidden: SciCat refuses the list, also after a fresh login.
+            CatalogueUnavailable: The answer broke off; begin again.
+        """
+        ...
+
+    def visibility(self, witness: JobId | None) -> Visibility:
+        """Say whether an empty list of jobs can be believed.
+
+        Args:
+            witness: Some job that SciCat is known to have had, in any state; there is no way to tell without one.
+
+        Returns:
+            UNKNOWN without a witness, where SciCat has the witness no more, or where the account may see it for
+            being its owner or in its group.
+        """
+        ...
+
+    def account(self) -> str | None:
+        """Give the name that SciCat records for our updates (`updatedBy`); None where it is not known (yet)."""
         ...
 
     def dataset(self, pid: DatasetPid) -> Dataset:

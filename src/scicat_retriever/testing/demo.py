@@ -27,7 +27,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 from rich.table import Table
 
 from scicat_retriever.testing.packing import PackedDataset, pack
-from scicat_retriever.testing.running import TOKEN, RunningService, ServiceFolder
+from scicat_retriever.testing.running import TOKEN, RunningService, ServiceFolder, is_over
 from scicat_retriever.testing.scicat import (
     JobType,
     ScicatStandIn,
@@ -175,7 +175,7 @@ def _watch(job_id: str, datasets: Sequence[PackedDataset], service: RunningServi
             status = service.job(job_id)
             for dataset in status["datasets"]:
                 progress.update(bars[dataset["pid"]], completed=dataset["bytesDone"], state=dataset["state"])
-            if str(status["state"]).startswith("finished"):
+            if is_over(status):
                 return
             time.sleep(0.1)
     raise DemoFailed(f"the job was not finished in {JOB_SECONDS:.0f} s:\n{service.log_end()}")

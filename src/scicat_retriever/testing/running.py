@@ -181,16 +181,23 @@ class RunningService:
         return status
 
     def wait_for_job(self, job_id: str, seconds: float = 60.0) -> dict[str, Any]:
-        """Wait until a job has ended; gives its last status.
+        """Wait until a job has ended and SciCat was told, or cannot be; gives its last status.
 
         Raises:
             TimeoutError: It did not end in time; the end of the log is in the message.
         """
         end = time.monotonic() + seconds
-        while not str((status := self.job(job_id))["state"]).startswith("finished"):
+        while not is_over(status := self.job(job_id)):
             if time.monotonic() > end:
                 break
             time.sleep(0.05)
         else:
             return status
         raise TimeoutError(f"job {job_id} did not end in {seconds} s:\n{status}\n{self.log_end()}")
+
+
+def is_over(status: Mapping[str, Any]) -> bool:
+    """Say of a job's status whether it has ended, and SciCat was told of it or cannot be."""
+    report = status["report"]
+    ended = str(status["state"]).startswith("finished")
+    return ended and (report is None or report["state"] == "parked")

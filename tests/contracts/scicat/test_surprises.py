@@ -105,7 +105,18 @@ def test_an_older_backend_has_no_lifecycle_route() -> None:
     assert stand_in.dataset("20.500.12345/abc")["datasetlifecycle"]["retrieveStatusMessage"] == ""
 
 
+def test_an_older_backend_has_jobs_in_v3_alone() -> None:
+    stand_in = ScicatStandIn()
+    stand_in.offer_jobs_in_v4(offered=False)
+    with stand_in.serve() as url:
+        headers = {"Authorization": f"Bearer {log_in(url, 'admin')}"}
+        refused = httpx2.get(f"{url}/api/v4/jobs", headers=headers)
+        listed = httpx2.get(f"{url}/api/v3/jobs/fullquery", headers=headers)
+    assert (refused.status_code, refused.json()["message"]) == (404, "Cannot GET /api/v4/jobs")
+    assert (listed.status_code, listed.json()) == (200, [])
+
+
 def test_a_route_that_the_stand_in_does_not_imitate_says_so() -> None:
     with ScicatStandIn().serve() as url:
         headers = {"Authorization": f"Bearer {log_in(url, 'admin')}"}
-        assert httpx2.get(f"{url}/api/v3/jobs/fullquery", headers=headers).status_code == 501
+        assert httpx2.get(f"{url}/api/v3/jobs/fullfacet", headers=headers).status_code == 501

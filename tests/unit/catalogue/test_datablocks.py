@@ -165,6 +165,8 @@ def test_an_account_without_any_right_is_said() -> None:
         {"archiveId": "a\x00b"},
         {"archiveId": 7},
         {"size": -1},
+        {"size": 2**53},
+        {"packedSize": 2**63 - 1},
         {"size": 1.5},
         {"size": "1"},
         {"size": True},
@@ -219,6 +221,7 @@ def test_a_datablock_may_lack_algorithm_and_packed_size() -> None:
         (httpx2.Response(200, text="<html>"), CatalogueAnswerUnreadable),
         (httpx2.Response(200, content=b'[{"id":'), CatalogueUnavailable),
         (httpx2.Response(200, content=b'[{"id":' + b"9" * 400 + b"}]"), CatalogueAnswerUnreadable),
+        (httpx2.Response(200, content=b'["\\udc00"]'), CatalogueAnswerUnreadable),
         (
             httpx2.Response(
                 200, headers={"Content-Encoding": "gzip"}, stream=httpx2.ByteStream(b"this is no gzip")

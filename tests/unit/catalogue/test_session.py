@@ -3,6 +3,7 @@ import json
 import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -249,3 +250,14 @@ def test_a_login_error_does_not_repeat_what_was_sent() -> None:
     with pytest.raises(CatalogueUnavailable) as raised:
         Backend().on(LOGIN, echo).client().dataset(PID)
     assert PASSWORD not in "".join(traceback.format_exception(raised.value))
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no certificate"], ids=["missing", "empty", "garbage"])
+def test_ca_certificates_that_cannot_be_used_are_said_with_the_setting(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    bundle = tmp_path / "ca.pem"
+    if content is not None:
+        bundle.write_bytes(content)
+    with pytest.raises(CatalogueRefused, match=r"ca\.pem cannot be used .*catalogue\.ca_bundle"):
+        Backend().client(ca_bundle=bundle)

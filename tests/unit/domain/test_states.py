@@ -34,9 +34,23 @@ def test_a_step_may_be_repeated(state: StrEnum) -> None:
     assert may_become(state, state)
 
 
-@pytest.mark.parametrize("end", [state for state in JobState if state.finished])
-def test_a_finished_job_never_changes(end: JobState) -> None:
-    assert not any(may_become(end, other) for other in JobState if other != end)
+ENDS = [state for state in JobState if state.finished]
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_finished_job_is_not_in_progress_again_before_it_is_submitted_again(end: JobState) -> None:
+    assert not may_become(end, JobState.IN_PROGRESS)
+    assert may_become(end, JobState.SUBMITTED)
+
+
+def test_no_finished_job_becomes_a_better_one() -> None:
+    changes = {(old, new) for old in ENDS for new in ENDS if old != new and may_become(old, new)}
+    assert changes == {(JobState.SUCCESSFUL, JobState.WITH_DATASET_ERRORS)}
+
+
+def test_a_failed_dataset_is_not_retrieved_before_it_is_submitted_again() -> None:
+    after = {new for new in DatasetState if may_become(DatasetState.FAILED, new)}
+    assert after == {DatasetState.FAILED, DatasetState.SUBMITTED}
 
 
 def test_nothing_is_staged_that_was_not_copied() -> None:

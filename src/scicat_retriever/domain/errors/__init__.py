@@ -3,6 +3,7 @@
 RetrieverError
 ├── RequestError                what was sent to the service cannot be carried out
 │   ├── JobMalformed, JobTypeUnknown, DatasetListEmpty, JobTooLarge, JobNotFound
+│   ├── JobEnded, JobNotEnded, NothingToRetry
 │   └── TokenInvalid, LinkTampered, LinkExpired, LinkReleased, RangeUnsatisfiable
 ├── CatalogueError              SciCat
 │   ├── CatalogueUnavailable, CatalogueLoginFailed, CatalogueForbidden, CatalogueRefused
@@ -23,7 +24,8 @@ RetrieverError
 ├── FlowError                   the flow as a whole
 │   └── JobDeadlinePassed, JobCancelled, InternalError
 └── ServiceError                our own parts
-    └── EngineUnavailable, LedgerUnavailable, TransitionIllegal, WorkerStopping
+    ├── EngineUnavailable, LedgerUnavailable, TransitionIllegal, WorkerStopping
+    └── BrokerUnavailable, BrokerRefused
 """
 
 from scicat_retriever.domain.errors.base import (
@@ -64,18 +66,23 @@ from scicat_retriever.domain.errors.integrity import (
 )
 from scicat_retriever.domain.errors.request import (
     DatasetListEmpty,
+    JobEnded,
     JobMalformed,
+    JobNotEnded,
     JobNotFound,
     JobTooLarge,
     JobTypeUnknown,
     LinkExpired,
     LinkReleased,
     LinkTampered,
+    NothingToRetry,
     RangeUnsatisfiable,
     RequestError,
     TokenInvalid,
 )
 from scicat_retriever.domain.errors.service import (
+    BrokerRefused,
+    BrokerUnavailable,
     EngineUnavailable,
     FlowError,
     InternalError,
@@ -118,6 +125,8 @@ __all__ = [
     "ArchiveMalformed",
     "ArchiveSizeDiffers",
     "ArchiveUnsupported",
+    "BrokerRefused",
+    "BrokerUnavailable",
     "CatalogueAnswerUnreadable",
     "CatalogueEntryInvalid",
     "CatalogueError",
@@ -146,7 +155,9 @@ __all__ = [
     "InternalError",
     "JobCancelled",
     "JobDeadlinePassed",
+    "JobEnded",
     "JobMalformed",
+    "JobNotEnded",
     "JobNotFound",
     "JobTooLarge",
     "JobTypeUnknown",
@@ -162,6 +173,7 @@ __all__ = [
     "MemberUnsafe",
     "NoSpaceYet",
     "NotYetOnline",
+    "NothingToRetry",
     "RangeUnsatisfiable",
     "ReadFailed",
     "ReadStalled",

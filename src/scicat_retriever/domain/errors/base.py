@@ -53,14 +53,16 @@ class Failure:
 class RetrieverError(Exception):
     """The root of all errors of the service.
 
-    Class attributes: `code` (stable, snake case), `cause`, `who` acts, and `retryable`: whether the same step may
-    succeed when simply tried again later.
+    Class attributes: `code` (stable, snake case), `cause`, `who` acts, `retryable`: whether the same step may succeed
+    when simply tried again later, and `limits`: the settings that end the repetitions, the usual one first. Which of
+    them it is depends on the step that met the error. A retryable error without limits is tried for as long as it takes.
     """
 
     code: ClassVar[str] = "internal"
     cause: ClassVar[Cause] = Cause.SYSTEM
     who: ClassVar[Actor] = Actor.OPERATOR
     retryable: ClassVar[bool] = False
+    limits: ClassVar[tuple[str, ...]] = ()
 
     def failure(self, archive_id: str | None = None) -> Failure:
         """Give the error as a record, which is small whatever the message is made of."""

@@ -13,18 +13,21 @@ class CatalogueUnavailable(CatalogueError):
     """SciCat cannot be reached, does not answer in time, or answers 5xx or 429."""
 
     code, who, retryable = "catalogue_unavailable", Actor.SYSTEM, True
+    limits = ("flow.catalogue_timeout", "flow.report_timeout")
 
 
 class CatalogueLoginFailed(CatalogueError):
     """SciCat refuses the service's account or token."""
 
     code, retryable = "catalogue_login_failed", True
+    limits = ("flow.catalogue_timeout", "flow.report_timeout")
 
 
 class CatalogueForbidden(CatalogueError):
     """SciCat answers 403 after a fresh login: the service's account lacks a right."""
 
     code, retryable = "catalogue_forbidden", True
+    limits = ("flow.report_timeout",)
 
 
 class CatalogueRefused(CatalogueError):
@@ -34,15 +37,17 @@ class CatalogueRefused(CatalogueError):
 
 
 class CatalogueAnswerUnreadable(CatalogueError):
-    """SciCat's answer is not of the shape that its interface describes."""
+    """SciCat's answer is not of the shape that its interface describes; a proxy on the way may have made it."""
 
-    code = "catalogue_answer_unreadable"
+    code, retryable = "catalogue_answer_unreadable", True
+    limits = ("flow.catalogue_timeout", "flow.report_timeout")
 
 
 class CatalogueUpdateLost(CatalogueError):
     """SciCat accepted an update that cannot be read back; another writer may have undone it."""
 
     code, who, retryable = "catalogue_update_lost", Actor.SYSTEM, True
+    limits = ("flow.report_timeout",)
 
 
 class CatalogueJobUnknown(CatalogueError):

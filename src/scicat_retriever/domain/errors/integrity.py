@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scicat_retriever.domain.errors.base import Actor, Cause, RetrieverError
+from scicat_retriever.domain.errors.base import Cause, RetrieverError
 
 
 class IntegrityError(RetrieverError):
@@ -66,6 +66,6 @@ class CatalogueFileDuplicated(IntegrityError):
 
 
 class ManifestDamaged(IntegrityError):
-    """The record of what was copied does not bear its seal; the copy is made again."""
+    """The record of what was copied does not bear its seal; a retry of the job copies the archive again."""
 
-    code, cause, who, retryable = "manifest_damaged", Cause.SYSTEM, Actor.SYSTEM, True
+    code, cause = "manifest_damaged", Cause.SYSTEM

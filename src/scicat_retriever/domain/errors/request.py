@@ -49,6 +49,24 @@ class JobNotFound(RequestError):
     code = "job_not_found"
 
 
+class JobEnded(RequestError):
+    """The job has ended: there is nothing left to cancel."""
+
+    code = "job_ended"
+
+
+class JobNotEnded(RequestError):
+    """The job is still being carried out: it cannot be retried yet."""
+
+    code = "job_not_ended"
+
+
+class NothingToRetry(RequestError):
+    """Every dataset of the job that is asked about is there: nothing needs to be retrieved again."""
+
+    code = "nothing_to_retry"
+
+
 class TokenInvalid(RequestError):
     """The request carries no valid token."""
 

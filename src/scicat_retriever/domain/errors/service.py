@@ -35,12 +35,26 @@ class EngineUnavailable(ServiceError):
     """The workflow engine does not answer."""
 
     code, retryable = "engine_unavailable", True
+    limits = ("flow.job_timeout",)
 
 
 class LedgerUnavailable(ServiceError):
     """The ledger's database does not answer."""
 
     code, retryable = "ledger_unavailable", True
+    limits = ("flow.job_timeout",)
+
+
+class BrokerUnavailable(ServiceError):
+    """The message broker does not answer."""
+
+    code, retryable = "broker_unavailable", True
+
+
+class BrokerRefused(ServiceError):
+    """The message broker refuses the account, the virtual host, or the queues as they are set."""
+
+    code = "broker_refused"
 
 
 class TransitionIllegal(ServiceError):
@@ -53,3 +67,4 @@ class WorkerStopping(ServiceError):
     """The worker was asked to stop in the middle of a step, which another will repeat."""
 
     code, who, retryable = "worker_stopping", Actor.SYSTEM, True
+    limits = ("flow.job_timeout",)

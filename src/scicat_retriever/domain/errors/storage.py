@@ -19,30 +19,35 @@ class DatablockMissing(RecallError):
     """The store has no such archive."""
 
     code, cause, retryable = "datablock_missing", Cause.DATA, True
+    limits = ("flow.appear_timeout", "flow.transfer_attempts")
 
 
 class DatablockUnreadable(RecallError):
     """The store has the archive and does not let it be read."""
 
     code, cause, retryable = "datablock_unreadable", Cause.DATA, True
+    limits = ("flow.appear_timeout", "flow.transfer_attempts")
 
 
 class ArchiveIncomplete(RecallError):
     """The archive in the store has another size than the catalogue's `packedSize`; it may still be written."""
 
     code, cause, retryable = "archive_incomplete", Cause.DATA, True
+    limits = ("flow.appear_timeout", "flow.transfer_attempts")
 
 
 class StoreUnavailable(RecallError):
     """The store does not answer: not mounted, hung, or refusing."""
 
     code, retryable = "store_unavailable", True
+    limits = ("flow.recall_timeout", "flow.transfer_attempts")
 
 
 class NotYetOnline(RecallError):
     """The archive is still on tape; the recall goes on."""
 
     code, who, retryable = "not_yet_online", Actor.SYSTEM, True
+    limits = ("flow.recall_timeout",)
 
 
 class RecallTimedOut(RecallError):
@@ -59,12 +64,14 @@ class ReadFailed(TransferError):
     """Reading from the store failed with an I/O error."""
 
     code, retryable = "read_failed", True
+    limits = ("flow.transfer_attempts",)
 
 
 class ReadStalled(TransferError):
     """The store gave no byte for too long."""
 
     code, retryable = "read_stalled", True
+    limits = ("flow.transfer_attempts",)
 
 
 class ArchiveSizeDiffers(TransferError):
@@ -99,6 +106,7 @@ class NoSpaceYet(StagingError):
     """There is not enough free staging space at the moment."""
 
     code, who, retryable = "no_space_yet", Actor.SYSTEM, True
+    limits = ("flow.space_timeout", "flow.recall_timeout", "flow.transfer_attempts")
 
 
 class SpaceTimedOut(StagingError):
@@ -117,9 +125,11 @@ class StagingWriteFailed(StagingError):
     """Writing to the staging area failed."""
 
     code, retryable = "staging_write_failed", True
+    limits = ("flow.transfer_attempts", "flow.space_timeout")
 
 
 class StagedFileMissing(StagingError):
     """A staged or partial file is not where the ledger says."""
 
     code, retryable = "staged_file_missing", True
+    limits = ("flow.transfer_attempts",)

@@ -12,6 +12,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -63,11 +64,11 @@ class DirectoryStaging:
         self._partial = settings.root / "partial"
         self._staged = settings.root / "staged"
         self._used = UsedSpace(settings.root)
-        if not settings.root.parent.is_dir():
-            raise StagingWriteFailed(
-                f"the staging area {settings.root} cannot be set up: make the folder above it"
-            )
         with self._explained("be set up", settings.root):
+            if not settings.root.parent.is_dir():
+                raise StagingWriteFailed(
+                    f"the staging area {settings.root} cannot be set up: make the folder above it"
+                )
             for folder in (settings.root, self._partial, self._staged):
                 folder.mkdir(mode=0o750, exist_ok=True)
             self._refuse_two_file_systems()
@@ -110,12 +111,14 @@ class DirectoryStaging:
         path = self._partial_path(key, token)
         with self._explained("be written", path):
             descriptor = self._create(path)
-        with os.fdopen(descriptor, "wb", buffering=0) as file:
+        with self._closed_in_the_end(os.fdopen(descriptor, "wb", buffering=0), path) as file:
             try:
-                self._set_aside(descriptor, size, path)
-                self._used.change(taken_by(os.fstat(descriptor)))
+                with self._explained("be written", path):
+                    self._set_aside(descriptor, size, path)
+                    self._used.change(taken_by(os.fstat(descriptor)))
             except BaseException:
-                path.unlink(missing_ok=True)
+                with suppress(OSError):  # why it was not made says more
+                    path.unlink(missing_ok=True)
                 _remove_if_empty(path.parent)
                 raise
             yield Partial(file, token)
@@ -272,11 +275,23 @@ class DirectoryStaging:
             ) from error
 
     @contextmanager
+    def _closed_in_the_end(self, file: FileIO, path: Path) -> Iterator[FileIO]:
+        """Close a file after the body; a network file system may refuse its last bytes only then."""
+        try:
+            yield file
+        except BaseException:
+            with suppress(OSError):
+                file.close()
+            raise
+        with self._explained("be written", path):
+            file.close()
+
+    @contextmanager
     def _explained(self, what: str, path: Path) -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            if error.errno == errno.ENOENT and self._staged.is_dir():
+            if error.errno == errno.ENOENT and os.path.isdir(self._staged):  # noqa: PTH112 - Path's may raise
                 raise StagedFileMissing(f"{path} cannot {what}: it is not there") from error
             raise _staging_error(what, path, error) from error
 

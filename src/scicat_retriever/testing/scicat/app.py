@@ -168,6 +168,10 @@ class ScicatStandIn:
         """Switch the lifecycle sub-resource off (404, as an older backend) or on."""
         self._lifecycle.offered = offered
 
+    def offer_jobs_in_v4(self, *, offered: bool) -> None:
+        """Switch the v4 routes of jobs off (404, as an older backend) or on."""
+        self._jobs.offered_in_v4 = offered
+
     def set_job_type(self, job_type: JobType) -> None:
         """Add or replace an entry of the job configuration."""
         self._jobs.types[job_type.name] = job_type
@@ -239,7 +243,6 @@ def _unmodelled() -> list[Route]:
         return Answer(501, {"statusCode": 501, "message": f"the stand-in does not model {call.raw_path}"})
 
     reads = (
-        "v3/jobs/fullquery",
         "{version}/jobs/fullfacet",
         "{version}/jobs/datasetDetails",
         "v3/users/my/identity",

@@ -49,13 +49,17 @@ class Call:
 
     def filter(self) -> JsonObject:
         """Read the ``filter`` query argument; refuses what is not JSON."""
-        values = self.arguments("filter")
+        return self.json_argument("filter")
+
+    def json_argument(self, name: str) -> JsonObject:
+        """Read a query argument that holds a JSON object, ``{}`` where there is none; refuses what is not JSON."""
+        values = self.arguments(name)
         if not values or not values[0]:
             return {}
         try:
             parsed = json.loads(values[0])
         except ValueError:
-            raise framework_refusal(400, f"Invalid JSON in filter: {json_complaint(values[0])}") from None
+            raise framework_refusal(400, f"Invalid JSON in {name}: {json_complaint(values[0])}") from None
         return parsed if isinstance(parsed, dict) else {}
 
 

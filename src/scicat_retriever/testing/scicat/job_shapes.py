@@ -68,6 +68,29 @@ def show_job(job: JsonObject, version: str) -> JsonObject:
     return {key: value for key, value in shown.items() if value is not None}
 
 
+def filter_from_v3(fields: JsonObject, limits: JsonObject) -> JsonObject:
+    """Turn the query of v3's ``fullquery`` into a v4 filter.
+
+    Args:
+        fields: what the jobs must have, under v3's names; a list means any of it.
+        limits: ``limit``, ``skip`` and ``order`` (``creationTime:asc``).
+    """
+    where = {
+        _V4_NAMES.get(key, key): {"$in": value} if isinstance(value, list) else value
+        for key, value in fields.items()
+    }
+    key, _, direction = str(limits.get("order", "")).partition(":")
+    sort = {_V4_NAMES.get(key, key): -1 if direction == "desc" else 1} if key else {}
+    return {"where": where, "sort": sort, "limits": {k: v for k, v in limits.items() if k != "order"}}
+
+
+_V4_NAMES = {
+    "jobStatusMessage": "statusCode",
+    "emailJobInitiator": "contactEmail",
+    "creationTime": "createdAt",
+}
+
+
 def create_request_from_v3(
     body: JsonObject, who: Account | None, owner_group: Callable[[list[Any]], str | None]
 ) -> JsonObject:

@@ -13,6 +13,7 @@ from scicat_retriever.testing.scicat.answers import (
     application_refusal,
     forbidden_resource,
     framework_refusal,
+    no_such_route,
 )
 from scicat_retriever.testing.scicat.call import Call
 from scicat_retriever.testing.scicat.filters import check_job_filter, limits_of, matching, project, sort_jobs
@@ -27,12 +28,13 @@ from scicat_retriever.testing.scicat.job_checks import (
 )
 from scicat_retriever.testing.scicat.job_shapes import (
     create_request_from_v3,
+    filter_from_v3,
     new_job,
     show_job,
     update_from_v3,
 )
 from scicat_retriever.testing.scicat.lifecycle import merge_patch
-from scicat_retriever.testing.scicat.routing import Route
+from scicat_retriever.testing.scicat.routing import Handler, Route
 from scicat_retriever.testing.scicat.store import Store
 from scicat_retriever.testing.scicat.url_action import JobContext, UrlAction
 
@@ -71,26 +73,30 @@ class JobRoutes:
 
     Attributes:
         types: the job configuration by type; may be changed while running.
+        offered_in_v4: False makes the routes of v4 unknown (404), as on an older backend.
     """
 
     def __init__(
         self, store: Store, access: Access, job_types: Iterable[JobType], config_version: str
     ) -> None:
         self.types: dict[str, JobType] = {one.name: one for one in job_types}
+        self.offered_in_v4 = True
         self._store = store
         self._access = access
         self._config_version = config_version
 
     def routes(self) -> list[Route]:
         """Give the routes."""
-        return [
-            Route("POST", "{version}/jobs", self.create),
-            Route("GET", "{version}/jobs", self.find),
-            Route("GET", "v4/jobs/fullquery", self.find),
-            Route("GET", "{version}/jobs/{id}", self.read),
-            Route("PATCH", "{version}/jobs/{id}", self.change),
-            Route("DELETE", "{version}/jobs/{id}", self.delete),
-        ]
+        routes = (
+            ("POST", "{version}/jobs", self.create),
+            ("GET", "{version}/jobs", self.find),
+            ("GET", "v3/jobs/fullquery", self.find_by_fields),
+            ("GET", "v4/jobs/fullquery", self.find),
+            ("GET", "{version}/jobs/{id}", self.read),
+            ("PATCH", "{version}/jobs/{id}", self.change),
+            ("DELETE", "{version}/jobs/{id}", self.delete),
+        )
+        return [Route(method, pattern, self._where_offered(handler)) for method, pattern, handler in routes]
 
     async def create(self, call: Call) -> Answer:
         """Store a job, then run its action: 201, or the error of the action with the job stored."""
@@ -126,18 +132,28 @@ class JobRoutes:
         return Answer(200, show_job(job, call.version))
 
     async def find(self, call: Call) -> Answer:
-        """List the jobs that the caller may read: nobody else's are mentioned, not even by an error."""
-        who = call.account
-        if who is None:
+        """List jobs as ``filter`` says."""
+        if call.account is None:
             raise forbidden_resource()
         given = call.filter()
         check_job_filter(given, call.version)
+        return self._found(call.account, given, call.version)
+
+    async def find_by_fields(self, call: Call) -> Answer:
+        """List jobs as v3's ``fields`` and ``limits`` say."""
+        if call.account is None:
+            raise forbidden_resource()
+        given = filter_from_v3(call.json_argument("fields"), call.json_argument("limits"))
+        return self._found(call.account, given, call.version)
+
+    def _found(self, who: Account, given: JsonObject, version: str) -> Answer:
+        """List the jobs that the caller may read: nobody else's are mentioned, not even by an error."""
         visible = (job for job in self._store.jobs.values() if self._may_read(who, job))
         found = sort_jobs(matching(visible, given.get("where")), given.get("sort"))
         limit, skip = limits_of(given, None)
         # SciCat skips inside what the limit has left: pages beyond the first come out short or empty.
         page = [self._with_datasets(job, given) for job in found[:limit][skip:]]
-        return Answer(200, [show_job(project(job, given.get("fields")), call.version) for job in page])
+        return Answer(200, [show_job(project(job, given.get("fields")), version) for job in page])
 
     async def change(self, call: Call) -> Answer:
         """Set a job's status, and its result if sent; exactly merge-patch merges the result."""
@@ -171,6 +187,14 @@ class JobRoutes:
         if job is None:
             raise application_refusal(400, f"Job id {call.params['id']} doesn't exist.")
         return Answer(200, show_job(job, call.version))
+
+    def _where_offered(self, handler: Handler) -> Handler:
+        async def answer(call: Call) -> Answer:
+            if call.version == "v4" and not self.offered_in_v4:
+                raise no_such_route(call.method, call.target)
+            return await handler(call)
+
+        return answer
 
     def _apply(self, call: Call, job: JsonObject, body: JsonObject, who: Account) -> None:
         job["statusCode"] = body["statusCode"]
