@@ -5,17 +5,25 @@ from __future__ import annotations
 import os
 import secrets
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
+from scicat_retriever.broker.consumer import JobConsumer
+from scicat_retriever.broker.settings import BrokerSettings
 from scicat_retriever.catalogue.scicat import Scicat
+from scicat_retriever.catalogue.wire import parse_job
 from scicat_retriever.ledger.sql import SqlLedger, open_ledger
+from scicat_retriever.pipeline import intake
 from scicat_retriever.pipeline.links import LinkSigner
+from scicat_retriever.pipeline.outbox import Patience
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.pipeline.verify import ChecksumPolicy
+from scicat_retriever.ports.ledger import Ledger
 from scicat_retriever.settings import Settings, SettingsInvalid
 from scicat_retriever.storage.lts.posix_share import PosixShare
 from scicat_retriever.storage.staging.directory import DirectoryStaging
 from scicat_retriever.workflow.activities import Pace
 from scicat_retriever.workflow.tasks import FlowLimits
+from scicat_retriever.workflow.worker import WorkerLimits
 
 _KEY_FILE = "links.key"
 
@@ -91,6 +99,34 @@ def build_staging(settings: Settings) -> DirectoryStaging:
     return DirectoryStaging(settings.staging)
 
 
+def require_broker(settings: Settings) -> BrokerSettings:
+    """Give the broker's settings.
+
+    Raises:
+        SettingsInvalid: There are none.
+    """
+    if settings.broker is None:
+        raise SettingsInvalid(
+            "broker.url is missing: add a section [broker] to retriever.toml, or set RETRIEVER_BROKER__URL, to "
+            "consume jobs from RabbitMQ"
+        )
+    return settings.broker
+
+
+def build_consumer(settings: Settings, ledger: Ledger) -> JobConsumer:
+    """Make what consumes jobs from RabbitMQ and stores them in the ledger.
+
+    Raises:
+        SettingsInvalid: There is no section `[broker]`.
+    """
+    return JobConsumer(
+        require_broker(settings),
+        parse=partial(parse_job, accepted_types=settings.job_types),
+        accept=partial(intake.accept, ledger=ledger),
+        max_body_bytes=settings.api.max_body_bytes,
+    )
+
+
 def build_toolbox(settings: Settings) -> Toolbox:
     """Build what the steps of a retrieval work with."""
     return Toolbox(
@@ -131,3 +167,16 @@ def pace(settings: Settings) -> Pace:
     """Give how repetitions are spaced."""
     flow = settings.flow
     return Pace(flow.backoff_initial, flow.backoff_maximum, flow.poll_initial, flow.poll_maximum)
+
+
+def worker_limits(settings: Settings) -> WorkerLimits:
+    """Give how much a worker does at once."""
+    flow = settings.flow
+    return WorkerLimits(
+        read_slots=flow.read_slots,
+        verification_slots=flow.verification_slots,
+        sweep_interval=settings.links.sweep_interval,
+        reconcile_interval=flow.reconcile_interval,
+        patience=Patience(flow.backoff_initial, flow.backoff_maximum, flow.report_timeout),
+        job_types=settings.job_types,
+    )

@@ -6,17 +6,19 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
-from scicat_retriever import __version__, bootstrap
+from scicat_retriever import __version__, bootstrap, operator_cli
 from scicat_retriever.domain.errors import RetrieverError
 from scicat_retriever.http_api.app import create_app
 from scicat_retriever.observability import logs
+from scicat_retriever.processes import backup as backups
 from scicat_retriever.processes.api import run_api
+from scicat_retriever.processes.consumer import run_consumer
 from scicat_retriever.processes.supervisor import serve as serve_all
 from scicat_retriever.processes.worker import run_worker_process
 from scicat_retriever.settings import CONFIG_VARIABLE, Settings, SettingsInvalid, load_settings
@@ -61,6 +63,39 @@ def worker(config: Config = None, data: Data = None) -> None:
     _run(run_worker_process(settings))
 
 
+@app.command()
+def consume(config: Config = None, data: Data = None) -> None:
+    """Take the jobs that SciCat publishes to RabbitMQ (section [broker]) and store them."""
+    settings = _settings(config, data)
+    bootstrap.make_data_folder(settings)
+    _run(run_consumer(settings))
+
+
+@app.command()
+def backup(
+    target: Annotated[Path, typer.Argument(help="A folder that is not there yet.")],
+    config: Config = None,
+    data: Data = None,
+) -> None:
+    """Copy the ledger and the key of the links to a folder, while the service runs."""
+    _say(backups.back_up(_settings(config, data), target))
+
+
+@app.command()
+def restore(
+    source: Annotated[Path, typer.Argument(help="What `retriever backup` made.")],
+    config: Config = None,
+    data: Data = None,
+    *,
+    remove_strays: Annotated[
+        bool,
+        typer.Option("--remove-strays", help="Remove staged files that the restored ledger does not know."),
+    ] = False,
+) -> None:
+    """Put a backup into a fresh data folder, before the service is started."""
+    _say(backups.restore(_settings(config, data), source, remove_strays=remove_strays))
+
+
 @app.command("settings")
 def show_settings(config: Config = None, data: Data = None) -> None:
     """Print the settings in effect, secrets hidden."""
@@ -99,9 +134,22 @@ def _run(work: Coroutine[Any, Any, None]) -> None:
     os._exit(0)
 
 
+def _say(sentences: Iterator[str]) -> None:
+    try:
+        for sentence in sentences:
+            typer.echo(f"retriever: {sentence}")
+    except (SettingsInvalid, RetrieverError) as error:
+        _fail(str(error))
+
+
 def _fail(why: str) -> NoReturn:
     typer.echo(f"retriever: {why}", err=True)
     raise SystemExit(2)
+
+
+jobs_app, reports_app = operator_cli.commands(lambda config: _settings(config, None))
+app.add_typer(jobs_app, name="jobs")
+app.add_typer(reports_app, name="reports")
 
 
 def main() -> None:

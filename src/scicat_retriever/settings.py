@@ -10,7 +10,7 @@ import os
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_origin
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
 from pydantic import (
     BaseModel,
@@ -30,6 +30,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from scicat_retriever.broker.settings import BrokerSettings
 from scicat_retriever.catalogue.settings import ScicatSettings, is_bearer_token
 from scicat_retriever.onepass.checksums import ChecksumAlgorithm
 from scicat_retriever.onepass.errors import UnknownChecksumAlgorithm
@@ -142,7 +143,10 @@ class FlowSettings(Section):
         "are compared in any case.",
     )
     catalogue_timeout: Seconds = Field(1 * DAY, description="How long reading from SciCat is tried again.")
-    report_timeout: Seconds = Field(14 * DAY, description="How long telling SciCat is tried again.")
+    report_timeout: Seconds = Field(
+        14 * DAY,
+        description="How long telling SciCat is tried again; after that it is parked until an operator asks for it.",
+    )
     space_timeout: Seconds = Field(1 * DAY, description="How long a datablock waits for staging space.")
     appear_timeout: Seconds = Field(
         600.0, description="How long to look for an archive that the long-term store does not have."
@@ -158,6 +162,11 @@ class FlowSettings(Section):
         4, description="How often a copy is tried that fails by an I/O error."
     )
     job_timeout: Seconds = Field(30 * DAY, description="How long a whole job may take.")
+    reconcile_interval: Seconds = Field(
+        60.0,
+        description="How often open jobs in SciCat are compared with the ledger, and the ledger's with the engine's "
+        "flows: a job that the service was not told of is found after at most two such times.",
+    )
     backoff_initial: Seconds = Field(1.0, description="Pause before the first repetition.")
     backoff_maximum: Seconds = Field(300.0, description="Longest pause between repetitions.")
     poll_initial: Seconds = Field(1.0, description="Pause before asking again for a recall or for space.")
@@ -225,6 +234,7 @@ class Settings(BaseSettings):
     ledger: LedgerSettings = LedgerSettings()
     flow: FlowSettings = FlowSettings()
     links: LinkSettings = LinkSettings()
+    broker: BrokerSettings | None = None
 
     @property
     def ledger_url(self) -> str:
@@ -301,12 +311,20 @@ def _check_variables() -> None:
 
 def is_section(field: FieldInfo) -> bool:
     """Say whether a field of the settings is a section, with keys of its own."""
-    return isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+    return section_of(field) is not None
+
+
+def section_of(field: FieldInfo) -> type[BaseModel] | None:
+    """Give the model of a section, also of one that may be left out; None for a plain field."""
+    for kind in (field.annotation, *get_args(field.annotation)):
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            return kind
+    return None
 
 
 def _keys_of(field: FieldInfo | None) -> dict[str, FieldInfo]:
-    model = None if field is None else field.annotation
-    return model.model_fields if isinstance(model, type) and issubclass(model, BaseModel) else {}
+    model = None if field is None else section_of(field)
+    return {} if model is None else model.model_fields
 
 
 def _refuse_other_than_json(variable: str, value: str) -> None:

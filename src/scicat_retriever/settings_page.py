@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from scicat_retriever.settings import ENVIRONMENT_PREFIX, Settings, is_section
+from scicat_retriever.settings import ENVIRONMENT_PREFIX, Settings, is_section, section_of
 
 
 def effective(settings: Settings) -> str:
@@ -42,8 +42,8 @@ def reference() -> str:
     ]
     lines += ["", "## At the top", "", *_table(Settings, sections=False)]
     for name, field in Settings.model_fields.items():
-        model = field.annotation
-        if isinstance(model, type) and issubclass(model, BaseModel):
+        model = section_of(field)
+        if model is not None:
             about = (model.__doc__ or "").strip().split("\n")[0]
             lines += ["", f"## [{name}]", "", about, "", *_table(model, sections=True)]
     return "\n".join(lines) + "\n"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import psutil
 
 from scicat_retriever.testing.running import TOKEN, RunningService, ServiceFolder
 from scicat_retriever.testing.scicat import (
@@ -139,6 +140,21 @@ class Facility:
         """Give a dataset's lifecycle as SciCat has it."""
         lifecycle: dict[str, Any] = self.scicat.dataset(pid)["datasetlifecycle"]
         return lifecycle
+
+    def part(self, name: str) -> psutil.Process:
+        """Give the process of one part of the running service: `api`, `worker`, or `temporal`, its engine."""
+        assert self.service is not None
+        parts = psutil.Process(self.service.process.pid).children()
+        (found,) = [part for part in parts if name in part.name() or part.cmdline()[-1:] == [name]]
+        return found
+
+    def datablocks_in_staging(self, pid: str) -> list[int]:
+        """Numbers of the datablocks whose whole archive the staging area holds; anything else it holds is an error."""
+        held = [path.read_bytes() for path in self.files_in_staging(pid)]
+        archives = (self.folder.lts / pid.rpartition("/")[2]).glob("*.tar")
+        numbers = sorted(int(path.stem) for path in archives if path.read_bytes() in held)
+        assert len(numbers) == len(held)
+        return numbers
 
     def files_in_staging(self, pid: str) -> list[Path]:
         """What the staging area holds of a dataset, partial or staged."""

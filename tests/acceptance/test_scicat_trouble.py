@@ -85,7 +85,8 @@ def test_a_dataset_deleted_in_mid_flow_ends_the_job_with_a_reason_and_without_a_
     aside.rename(path)
     status = facility.service.wait_for_job(job_id)
 
-    assert status["reportError"]["code"] == "catalogue_job_unclosable"
-    assert status["reportError"]["who"] == "operator"
+    assert status["report"]["state"] == "parked"
+    assert status["report"]["error"]["code"] == "catalogue_job_unclosable"
+    assert status["report"]["error"]["who"] == "operator"
     assert len(facility.scicat.log.requests(method="PATCH", path_contains=job_id)) < 10
     assert facility.files_in_staging(pid) == []

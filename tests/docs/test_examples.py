@@ -11,16 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 import yaml
-from pydantic import BaseModel
 from pytest_socket import disable_socket
 from typer.testing import CliRunner
 
+from scicat_retriever.broker.settings import BrokerSettings
 from scicat_retriever.catalogue.wire import parse_job
 from scicat_retriever.cli import app
 from scicat_retriever.domain.errors import concrete_errors
 from scicat_retriever.http_api.app import create_app
-from scicat_retriever.settings import Settings, load_settings
+from scicat_retriever.settings import Settings, load_settings, section_of
 from tests.docs.pages import ROOT, Block, anchors, blocks, code_words, links, table_column
 
 SOURCE = ROOT / "src" / "scicat_retriever"
@@ -80,20 +81,28 @@ def test_a_settings_file_on_a_page_is_accepted(
 
 @pytest.mark.parametrize(("place", "words"), [*command_lines(), *inline_commands()])
 def test_a_command_on_a_page_exists(place: str, words: list[str]) -> None:
-    name, *rest = words
-    help_page = CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": "200", "NO_COLOR": "1"})
-    assert help_page.exit_code == 0, f"{place}: there is no `retriever {name}`"
+    groups = {group.name for group in app.registered_groups}
+    length = 2 if words[0] in groups else 1
+    command, rest = words[:length], words[length:]
+    help_page = CliRunner().invoke(app, [*command, "--help"], env={"COLUMNS": "200", "NO_COLOR": "1"})
+    assert help_page.exit_code == 0, f"{place}: there is no `retriever {' '.join(command)}`"
     known = set(re.findall(r"--[a-z-]+", help_page.output))
     assert {word for word in rest if word.startswith("-")} <= known, place
 
 
 def test_the_table_of_commands_lists_them_all() -> None:
-    listed = {
-        cell.strip("`").split()[1] for _, cell in table_column("command") if cell.startswith("`retriever")
+    cells = [cell.strip("`") for _, cell in table_column("command") if cell.startswith("`retriever")]
+    listed = {" ".join(word for word in cell.split()[1:] if word.islower()) for cell in cells}
+    assert listed == {*_names(app)} | {
+        f"{group.name} {name}"
+        for group in app.registered_groups
+        if group.typer_instance is not None
+        for name in _names(group.typer_instance)
     }
-    assert listed == {
-        each.name or each.callback.__name__ for each in app.registered_commands if each.callback
-    }
+
+
+def _names(commands: typer.Typer) -> list[str]:
+    return [each.name or each.callback.__name__ for each in commands.registered_commands if each.callback]
 
 
 @pytest.mark.parametrize("block", [*blocks(*SHELL)], ids=str)
@@ -131,10 +140,21 @@ def rendered(template: str, context: dict[str, Any]) -> str:
     return text
 
 
-def url_actions(block: Block) -> list[dict[str, Any]]:
+def create_actions(block: Block, kind: str) -> list[dict[str, Any]]:
     [job_type] = yaml.safe_load(block.text)["jobs"]
     assert job_type["jobType"] == "retrieve"
-    return [action for action in job_type["create"]["actions"] if action["actionType"] == "url"]
+    return [action for action in job_type["create"]["actions"] if action["actionType"] == kind]
+
+
+def configurations(kind: str) -> list[Block]:
+    """Give the job configurations that hand a job over by one kind of action."""
+    return [block for block in blocks("yaml") if create_actions(block, kind)]
+
+
+def test_each_job_configuration_on_a_page_hands_the_job_over() -> None:
+    assert {block.place for block in blocks("yaml")} == {
+        block.place for kind in ("url", "rabbitmq") for block in configurations(kind)
+    }
 
 
 def recorded_job() -> dict[str, Any]:
@@ -144,19 +164,19 @@ def recorded_job() -> dict[str, Any]:
     return job
 
 
-@pytest.mark.parametrize("block", [*blocks("yaml")], ids=str)
+@pytest.mark.parametrize("block", configurations("url"), ids=str)
 def test_a_job_configuration_on_a_page_sends_a_job_that_is_taken(block: Block) -> None:
     job = recorded_job()
-    [action] = url_actions(block)
+    [action] = create_actions(block, "url")
     body = rendered(action["body"], {"job": job, "env": {"RETRIEVER_TOKEN": TOKEN}})
     taken = parse_job(body.encode(), Settings.model_fields["job_types"].default)
     assert taken.id == job["id"]
     assert [each.pid for each in taken.datasets] == [each["pid"] for each in job["jobParams"]["datasetList"]]
 
 
-@pytest.mark.parametrize("block", [*blocks("yaml")], ids=str)
+@pytest.mark.parametrize("block", configurations("url"), ids=str)
 def test_a_job_configuration_on_a_page_posts_to_the_intake_with_a_token(block: Block) -> None:
-    [action] = url_actions(block)
+    [action] = create_actions(block, "url")
     headers = {
         name: rendered(text, {"env": {"RETRIEVER_TOKEN": TOKEN}}) for name, text in action["headers"].items()
     }
@@ -166,18 +186,29 @@ def test_a_job_configuration_on_a_page_posts_to_the_intake_with_a_token(block: B
     assert headers["Content-Type"] == "application/json"
 
 
+@pytest.mark.parametrize("block", configurations("rabbitmq"), ids=str)
+def test_a_job_configuration_on_a_page_publishes_to_the_queue_that_is_consumed(block: Block) -> None:
+    [action] = create_actions(block, "rabbitmq")
+    consumed = BrokerSettings.model_validate({"url": "amqp://user:password@rabbit.example.org"})
+    shown = [tomllib.loads(each.text)["broker"] for each in blocks("toml") if "[broker]" in each.text]
+    for section in (consumed.model_dump(), *shown):
+        assert [section[key] for key in ("exchange", "queue", "binding_key")] == [
+            action[key] for key in ("exchange", "queue", "key")
+        ]
+
+
 def setting_names() -> set[str]:
     """Give `key` for those at the top and `section.key` for the others."""
     names = set(Settings.model_fields)
     for section, field in Settings.model_fields.items():
-        model = field.annotation
-        if isinstance(model, type) and issubclass(model, BaseModel):
+        model = section_of(field)
+        if model is not None:
             names |= {f"{section}.{key}" for key in model.model_fields}
     return names
 
 
 SETTING = re.compile(
-    r"((?:api|catalogue|lts|staging|engine|ledger|flow|links)\.(?!sqlite|key)[a-z_]+)(?: = .+)?"
+    r"((?:api|broker|catalogue|lts|staging|engine|ledger|flow|links)\.(?!sqlite|key)[a-z_]+)(?: = .+)?"
 )
 
 

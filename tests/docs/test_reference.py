@@ -33,4 +33,4 @@ def test_the_openapi_document_is_up_to_date() -> None:
 def test_each_error_has_one_row_that_says_what_it_means() -> None:
     rows = [line.strip("| ").split(" | ") for line in errors_page.reference().splitlines() if "| `" in line]
     assert [row[0].strip("`") for row in rows] == [error.code for error in concrete_errors()]
-    assert all(len(row) == 7 and row[-1].endswith(".") for row in rows)
+    assert all(len(row) == 8 and row[-1].endswith(".") for row in rows)

@@ -22,6 +22,8 @@ from scicat_retriever.ports.ledger import (
     JobRecord,
     Plan,
 )
+from scicat_retriever.ports.outbox import Subject
+from tests.fakes.outbox import InMemoryOutbox
 
 Record = TypeVar("Record")
 State = DatablockState
@@ -51,7 +53,7 @@ class _Block:
     files_left: bool = False
 
 
-class InMemoryLedger:
+class InMemoryLedger(InMemoryOutbox):
     """Jobs and datablocks in dicts behind one lock.
 
     Args:
@@ -59,6 +61,7 @@ class InMemoryLedger:
     """
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
+        super().__init__()
         self._clock = clock
         self._lock = threading.RLock()
         self._jobs: dict[JobId, JobRecord] = {}
@@ -107,14 +110,17 @@ class InMemoryLedger:
         with self._lock:
             return _page(list(self._datasets.get(job_id, {}).values()), after, limit)
 
-    def move_job(self, job_id: JobId, state: JobState, message: str = "") -> None:
+    def move_job(
+        self, job_id: JobId, state: JobState, message: str = "", failure: Failure | None = None
+    ) -> None:
         with self._lock:
             record = self._known_job(job_id)
             _require_legal(record.state, state)
-            changed = record.updated_at
+            moved = replace(record, state=state, message=message)
             if record.state != state:
-                changed = max(changed, self._clock())
-            self._jobs[job_id] = replace(record, state=state, message=message, updated_at=changed)
+                moved = replace(moved, updated_at=max(record.updated_at, self._clock()), failure=failure)
+                self._write(Subject.job(job_id), state)
+            self._jobs[job_id] = moved
             self._enter((job_id,), record.state, state, message)
 
     def move_job_dataset(
@@ -128,10 +134,6 @@ class InMemoryLedger:
             _require_legal(record.state, state)
             self._datasets[job_id][pid] = JobDatasetRecord(pid, state, tuple(failures))
             self._enter((job_id, pid), record.state, state, "; ".join(f.code for f in failures))
-
-    def set_report_failure(self, job_id: JobId, failure: Failure | None) -> None:
-        with self._lock:
-            self._jobs[job_id] = replace(self._known_job(job_id), report_failure=failure)
 
     def plan(self, pid: DatasetPid, datablocks: Iterable[CataloguedDatablock], run: str) -> Plan:
         entries = list(datablocks)
@@ -261,6 +263,7 @@ class InMemoryLedger:
                 (block.record.keep_until, key.pid, key.id)
                 for key, block in self._blocks.items()
                 if block.record.keep_until is not None and block.record.keep_until <= now
+                if not self._awaited(key.pid)
             ]
             return [DatablockKey(pid, block_id) for _, pid, block_id in sorted(over)[:limit]]
 
@@ -268,6 +271,8 @@ class InMemoryLedger:
         with self._lock:
             block = self._blocks.get(key)
             if block is None or block.record.keep_until is None or block.record.keep_until > now:
+                return False
+            if self._awaited(key.pid):
                 return False
             self._move(block, State.RELEASED, "its time to be kept is over")
             return True

@@ -52,3 +52,8 @@ def test_without_a_key_links_cannot_be_made_and_the_missing_setting_is_named(tmp
 def test_a_service_that_listens_everywhere_must_say_what_its_links_begin_with(tmp_path: Path) -> None:
     with pytest.raises(SettingsInvalid, match="public_url"):
         settings(tmp_path, api={"tokens": ["a-token-of-enough-length"], "host": "0.0.0.0"})
+
+
+def test_without_a_broker_nothing_can_be_consumed_and_the_missing_setting_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsInvalid, match=r"broker\.url is missing.*RETRIEVER_BROKER__URL"):
+        bootstrap.require_broker(settings(tmp_path))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from scicat_retriever.settings import Settings, SettingsInvalid, load_settings
+from scicat_retriever.settings import Settings, SettingsInvalid, load_settings, section_of
 from scicat_retriever.settings_page import effective, reference
 
 TOKEN, PASSWORD = "a-token-of-the-tests", "a-password-of-the-tests"
@@ -253,6 +253,28 @@ def test_a_variable_that_must_be_json_and_is_not_is_named(
     assert PASSWORD not in str(refused.value)
 
 
+def test_a_section_that_may_be_left_out_is_made_by_its_variables(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load_settings(file).broker is None
+    monkeypatch.setenv("RETRIEVER_BROKER__URL", f"amqp://retriever:{PASSWORD}@rabbit")
+    monkeypatch.setenv("RETRIEVER_BROKER__PREFETCH", "7")
+    broker = load_settings(file).broker
+    assert broker is not None
+    assert (broker.queue, broker.prefetch) == ("retriever.jobs", 7)
+
+
+def test_a_section_that_may_be_left_out_and_is_begun_must_be_complete(tmp_path: Path) -> None:
+    message = refusal(tmp_path, LEAST + '[broker]\nqueue = "retriever.jobs"')
+    assert "broker.url is missing: set it in retriever.toml, or RETRIEVER_BROKER__URL" in message
+
+
+def test_the_password_of_the_broker_is_never_shown(tmp_path: Path) -> None:
+    settings = load(tmp_path, LEAST + f'[broker]\nurl = "amqp://retriever:{PASSWORD}@rabbit"')
+    for shown in (effective(settings), repr(settings), settings.model_dump_json()):
+        assert PASSWORD not in shown
+
+
 def test_the_variable_that_names_the_file_is_no_setting(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RETRIEVER_CONFIG", "/somewhere/retriever.toml")
     load_settings(file)
@@ -323,9 +345,10 @@ def test_the_reference_names_every_key_with_its_meaning() -> None:
     rows = [line for line in page.splitlines() if line.startswith("| `")]
     assert all(len(row.split(" | ")[-1]) > len("x |") for row in rows)
     for name, field in Settings.model_fields.items():
-        keys = getattr(field.annotation, "model_fields", None)
-        if keys is None:
+        section = section_of(field)
+        if section is None:
             assert f"| `{name}` |" in page
         else:
+            keys = section.model_fields
             part = page.split(f"## [{name}]")[1].split("\n## ")[0]
             assert [line.split("`")[1] for line in part.splitlines() if line.startswith("| `")] == list(keys)

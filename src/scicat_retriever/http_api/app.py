@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from scicat_retriever import __version__
-from scicat_retriever.http_api import downloads, jobs, problems
+from scicat_retriever.http_api import downloads, jobs, overview, problems, reports
 from scicat_retriever.http_api.service import Service
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -48,6 +48,8 @@ def create_app(service: Service | None, lifespan: Lifespan = _idle) -> FastAPI:
     app.state.service = service
     problems.install(app)
     app.include_router(jobs.router)
+    app.include_router(reports.router)
+    app.include_router(overview.router)
     app.include_router(downloads.router)
 
     @app.get("/api/v1/health", tags=["service"], summary="Whether the process answers")

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, Security
-from pydantic import BaseModel, Field
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
 
 from scicat_retriever.catalogue.wire import parse_job
 from scicat_retriever.domain.errors import JobNotFound, JobTooLarge
-from scicat_retriever.domain.ids import JobId
-from scicat_retriever.http_api.auth import bearer_scheme
+from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.http_api.problems import documented
-from scicat_retriever.http_api.service import Service, service_of
+from scicat_retriever.http_api.service import AUTHORIZED, Service, service_of
 from scicat_retriever.http_api.status import JobStatus, job_status
 from scicat_retriever.pipeline import intake
 from scicat_retriever.ports.ledger import JobRecord
@@ -58,13 +57,7 @@ class FlowAnswer(BaseModel):
     name: str = Field(description="The flow's name.")
 
 
-def _authorized(request: Request) -> None:
-    service_of(request).guard.check(request)
-
-
-router = APIRouter(
-    prefix="/api/v1/jobs", tags=["jobs"], dependencies=[Security(bearer_scheme), Depends(_authorized)]
-)
+router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"], dependencies=AUTHORIZED)
 
 
 @router.post(
@@ -96,6 +89,70 @@ async def _bounded_body(request: Request, service: Service) -> bytes:
         if len(body) > service.max_body_bytes:
             raise JobTooLarge(f"the job is larger than {service.max_body_bytes} bytes (api.max_body_bytes)")
     return bytes(body)
+
+
+class RetryRequest(BaseModel):
+    """What to retry."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    datasets: list[str] | None = Field(
+        None,
+        min_length=1,
+        description="Pids of the datasets to retrieve again; all that are not there if absent.",
+    )
+
+
+@router.delete(
+    "/{job_id}",
+    status_code=202,
+    summary="Cancel a job",
+    responses=documented(401, 404, 409, 422, 503),
+)
+async def cancel_job(
+    request: Request,
+    job_id: str,
+    *,
+    by: Annotated[
+        str,
+        Query(
+            min_length=1,
+            max_length=100,
+            pattern=r"^[^\x00-\x1f\x7f]+$",
+            description="Who cancels; SciCat is told.",
+        ),
+    ] = "an operator",
+) -> JobStatus:
+    """Stop the job's transfers, give back what nobody else needs, and tell SciCat that it was cancelled, and by whom.
+
+    The answer comes at once; the job ends seconds later, which its status shows.
+    """
+    service = service_of(request)
+    await asyncio.to_thread(service.ledger.cancel_job, JobId(job_id), by)
+    service.wake()
+    return await asyncio.to_thread(_status, JobId(job_id), service)
+
+
+@router.post(
+    "/{job_id}/retry",
+    status_code=202,
+    summary="Retrieve again what a job did not bring",
+    responses=documented(401, 404, 409, 422, 503),
+)
+async def retry_job(request: Request, job_id: str, what: RetryRequest | None = None) -> JobStatus:
+    """Carry an ended job out again, from what is verified already: its datasets that failed or are gone by now."""
+    service = service_of(request)
+    pids = None if what is None or what.datasets is None else {DatasetPid(pid) for pid in what.datasets}
+    await asyncio.to_thread(intake.retry, JobId(job_id), service.ledger, pids)
+    service.wake()
+    return await asyncio.to_thread(_status, JobId(job_id), service)
+
+
+def _status(job_id: JobId, service: Service) -> JobStatus:
+    status = job_status(job_id, service.ledger, datablocks=False)
+    if status is None:
+        raise JobNotFound("no such job was ever posted here")
+    return status
 
 
 @router.get("/{job_id}", summary="How far a job is", responses=documented(401, 404, 422, 503))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+from fastapi import Depends, Request, Security
 from starlette.requests import HTTPConnection
 
-from scicat_retriever.http_api.auth import TokenGuard
+from scicat_retriever.http_api.auth import TokenGuard, bearer_scheme
 from scicat_retriever.pipeline.links import LinkSigner
 from scicat_retriever.pipeline.toolbox import Clock
 from scicat_retriever.ports.ledger import Ledger
@@ -44,3 +45,11 @@ def service_of(connection: HTTPConnection) -> Service:
     service = connection.app.state.service
     assert isinstance(service, Service)  # noqa: S101 - tells the type checker what `create_app` put there
     return service
+
+
+def _authorized(request: Request) -> None:
+    service_of(request).guard.check(request)
+
+
+AUTHORIZED = [Security(bearer_scheme), Depends(_authorized)]
+"""The dependencies of routes that need a token."""

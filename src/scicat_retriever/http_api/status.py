@@ -10,6 +10,8 @@ from scicat_retriever.domain.errors import Failure
 from scicat_retriever.domain.ids import JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState
 from scicat_retriever.ports.ledger import DatablockRecord, DatasetProgress, JobDatasetRecord, Ledger
+from scicat_retriever.ports.outbox import Report
+from scicat_retriever.ports.outbox import Subject as ReportSubject
 
 
 class ErrorStatus(BaseModel):
@@ -60,8 +62,34 @@ class DatasetStatus(BaseModel):
     bytes_total: int = Field(0, serialization_alias="bytesTotal")
     datablocks_staged: int = Field(0, serialization_alias="datablocksStaged")
     datablocks_total: int = Field(0, serialization_alias="datablocksTotal")
+    waiting_for: str | None = Field(
+        None, serialization_alias="waitingFor", description="What it waits for, where no datablock says it."
+    )
     errors: list[ErrorStatus] = []
     datablocks: list[DatablockStatus] | None = None
+
+
+class ReportStatus(BaseModel):
+    """Something that SciCat was not told yet."""
+
+    state: str = Field(
+        description="`waiting` to be told, or `parked` until somebody asks that it be tried again."
+    )
+    attempts: int = Field(description="How often it was tried in vain.")
+    since: datetime = Field(description="Since when it waits (UTC).")
+    next_attempt: datetime | None = Field(None, serialization_alias="nextAttempt")
+    error: ErrorStatus | None = Field(None, description="Why the last attempt failed.")
+
+    @classmethod
+    def of(cls, report: Report) -> ReportStatus:
+        """Tell of a report."""
+        return cls(
+            state="parked" if report.parked else "waiting",
+            attempts=report.attempts,
+            since=report.created_at,
+            next_attempt=None if report.parked else report.due_at,
+            error=None if report.failure is None else ErrorStatus.of(report.failure),
+        )
 
 
 class FlowStatus(BaseModel):
@@ -80,8 +108,10 @@ class JobStatus(BaseModel):
     flow: FlowStatus
     received_at: datetime = Field(serialization_alias="receivedAt")
     updated_at: datetime = Field(serialization_alias="updatedAt")
-    report_error: ErrorStatus | None = Field(
-        None, serialization_alias="reportError", description="Why SciCat could not be told of the job's end."
+    attempt: int = Field(description="1, and one more for each retry.")
+    cancelled_by: str | None = Field(None, serialization_alias="cancelledBy")
+    report: ReportStatus | None = Field(
+        None, description="What SciCat was not told of the job yet; absent when it knows all."
     )
     datasets: list[DatasetStatus]
 
@@ -91,6 +121,7 @@ def job_status(job_id: JobId, ledger: Ledger, *, datablocks: bool) -> JobStatus 
     record = ledger.job(job_id)
     if record is None:
         return None
+    untold = ledger.reports(ReportSubject.job(job_id))
     sums = {progress.pid: progress for progress in ledger.progress_of(job_id)}
     return JobStatus(
         id=job_id,
@@ -99,7 +130,9 @@ def job_status(job_id: JobId, ledger: Ledger, *, datablocks: bool) -> JobStatus 
         flow=FlowStatus(uuid=record.flow.uuid, name=record.flow.name),
         received_at=record.received_at,
         updated_at=record.updated_at,
-        report_error=None if record.report_failure is None else ErrorStatus.of(record.report_failure),
+        attempt=record.attempt,
+        cancelled_by=record.cancelled_by or None,
+        report=ReportStatus.of(untold[-1]) if untold else None,
         datasets=[
             _dataset_status(each, sums.get(each.pid), ledger if datablocks else None)
             for each in ledger.job_datasets(job_id)
@@ -111,7 +144,10 @@ def _dataset_status(
     record: JobDatasetRecord, progress: DatasetProgress | None, ledger: Ledger | None
 ) -> DatasetStatus:
     status = DatasetStatus(
-        pid=record.pid, state=record.state, errors=[ErrorStatus.of(failure) for failure in record.failures]
+        pid=record.pid,
+        state=record.state,
+        waiting_for=record.reason or None,
+        errors=[ErrorStatus.of(failure) for failure in record.failures],
     )
     if progress is not None:
         status.bytes_done, status.bytes_total = progress.bytes_done, progress.bytes_total

@@ -6,14 +6,28 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    delete,
+    exists,
+    func,
+    insert,
+    not_,
+    or_,
+    select,
+    update,
+)
 
 from scicat_retriever.domain.errors import TransitionIllegal
 from scicat_retriever.domain.evidence import Copied, DatablockKey, Recalled, Staged
 from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.ledger.datablock_rows import DatablockRows, is_datablock
-from scicat_retriever.ledger.schema import copies, datablocks
+from scicat_retriever.ledger.jobs import FINISHED
+from scicat_retriever.ledger.schema import copies, datablocks, job_datasets, jobs, reports
+from scicat_retriever.ports.outbox import ReportKind
 
 _WITH_COPY = (DatablockState.COPIED, DatablockState.STAGED)
 
@@ -92,7 +106,7 @@ class CopiesPart(DatablockRows):
         """Staged datablocks whose time to be kept is over."""
         over = (
             select(datablocks.c.pid, datablocks.c.id)
-            .where(datablocks.c.keep_until <= now, datablocks.c.state == DatablockState.STAGED)
+            .where(_is_over(now))
             .order_by(datablocks.c.keep_until, datablocks.c.pid, datablocks.c.id)
             .limit(limit)
         )
@@ -101,9 +115,7 @@ class CopiesPart(DatablockRows):
 
     def release_expired(self, key: DatablockKey, now: datetime) -> bool:
         """Make a datablock released if it is staged and its time is still over."""
-        over = and_(
-            is_datablock(key), datablocks.c.keep_until <= now, datablocks.c.state == DatablockState.STAGED
-        )
+        over = and_(is_datablock(key), _is_over(now))
         with self._database.writing() as connection:
             row = connection.execute(select(datablocks).where(over).with_for_update()).first()
             if row is None:
@@ -127,6 +139,20 @@ class CopiesPart(DatablockRows):
         gone = update(datablocks).where(is_datablock(key)).values(files_left=False)
         with self._database.writing() as connection:
             connection.execute(gone)
+
+
+def _is_over(now: datetime) -> ColumnElement[bool]:
+    """The condition that a staged datablock may go, as `Ledger.expired` tells."""
+    staged = and_(datablocks.c.keep_until <= now, datablocks.c.state == DatablockState.STAGED)
+    to_be_told = exists().where(
+        reports.c.kind == ReportKind.JOB, reports.c.name == jobs.c.id, not_(reports.c.parked)
+    )
+    awaited = exists().where(
+        job_datasets.c.pid == datablocks.c.pid,
+        jobs.c.id == job_datasets.c.job_id,
+        or_(jobs.c.state.not_in(FINISHED), to_be_told),
+    )
+    return and_(staged, not_(awaited))
 
 
 def _is_copy(key: DatablockKey) -> ColumnElement[bool]:

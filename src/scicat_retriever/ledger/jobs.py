@@ -12,14 +12,17 @@ from scicat_retriever.domain.errors import Failure, JobNotFound, TransitionIlleg
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState, JobState
 from scicat_retriever.ledger.packing import pack_selections, unpack_selections
-from scicat_retriever.ledger.part import LedgerPart, Subject
+from scicat_retriever.ledger.part import Subject
+from scicat_retriever.ledger.report_rows import ReportRows
 from scicat_retriever.ledger.schema import job_datasets, job_selections, jobs
 from scicat_retriever.ports.ledger import FlowName, JobDatasetRecord, JobRecord
+from scicat_retriever.ports.outbox import Subject as ReportSubject
 
-_FINISHED = tuple(state for state in JobState if state.finished)
+FINISHED = tuple(state for state in JobState if state.finished)
+"""The states that a job ends in."""
 
 
-class JobsPart(LedgerPart):
+class JobsPart(ReportRows):
     """Jobs and their datasets, as `ports.ledger.Ledger` promises."""
 
     def add_job(self, job: RetrieveJob, flow: FlowName) -> JobRecord:
@@ -42,7 +45,9 @@ class JobsPart(LedgerPart):
                     message="",
                     received_at=now,
                     updated_at=now,
-                    report_failure=(),
+                    failure=(),
+                    attempt=1,
+                    cancelled_by="",
                 )
             )
             self._enter(connection, Subject("job", job.id), None, JobState.SUBMITTED)
@@ -57,18 +62,18 @@ class JobsPart(LedgerPart):
     def jobs_to_start(self, limit: int) -> Sequence[JobRecord]:
         """Jobs whose flow the engine does not have, oldest first."""
         waiting = (
-            _with_selections()
-            .where(jobs.c.flow_started_at.is_(None), jobs.c.state.not_in(_FINISHED))
+            with_selections()
+            .where(jobs.c.flow_started_at.is_(None), jobs.c.state.not_in(FINISHED))
             .order_by(jobs.c.number)
             .limit(limit)
         )
         with self._database.reading() as connection:
-            return [_job_record(row) for row in connection.execute(waiting)]
+            return [job_record(row) for row in connection.execute(waiting)]
 
     def mark_flow_started(self, job_id: JobId) -> None:
         """Note that the engine has the job's flow."""
         with self._database.writing() as connection:
-            _lock_job(connection, job_id)
+            lock_job(connection, job_id)
             connection.execute(
                 update(jobs)
                 .where(jobs.c.id == job_id, jobs.c.flow_started_at.is_(None))
@@ -78,7 +83,7 @@ class JobsPart(LedgerPart):
     def set_datasets(self, job_id: JobId, datasets: Sequence[Selection]) -> None:
         """Complete a short-form job's dataset list."""
         with self._database.writing() as connection:
-            _lock_job(connection, job_id)
+            lock_job(connection, job_id)
             there = select(job_selections.c.job_id).where(job_selections.c.job_id == job_id)
             if connection.execute(there).first() is None:
                 self._add_datasets(connection, job_id, datasets)
@@ -88,30 +93,47 @@ class JobsPart(LedgerPart):
     ) -> Sequence[JobDatasetRecord]:
         """A job's datasets in the order asked for."""
         page = (
-            select(job_datasets.c.pid, job_datasets.c.state, job_datasets.c.failures)
+            select(job_datasets.c.pid, job_datasets.c.state, job_datasets.c.failures, job_datasets.c.reason)
             .where(job_datasets.c.job_id == job_id, job_datasets.c.position >= after)
             .order_by(job_datasets.c.position)
             .limit(limit)
         )
         with self._database.reading() as connection:
             return [
-                JobDatasetRecord(DatasetPid(row.pid), DatasetState(row.state), row.failures)
+                JobDatasetRecord(DatasetPid(row.pid), DatasetState(row.state), row.failures, row.reason)
                 for row in connection.execute(page)
             ]
 
-    def move_job(self, job_id: JobId, state: JobState, message: str = "") -> None:
-        """Note a job's state."""
-        subject = Subject("job", job_id)
+    def move_job(
+        self, job_id: JobId, state: JobState, message: str = "", failure: Failure | None = None
+    ) -> None:
+        """Note a job's state, and have SciCat told of a new one."""
         with self._database.writing() as connection:
-            row = _lock_job(connection, job_id)
+            row = lock_job(connection, job_id)
             old = JobState(row.state)
-            self._require_legal(subject, old, state)
-            changes: dict[str, object] = {"state": state, "message": message}
+            self._move_job(connection, row, state, message)
             if old != state:
-                # Machines' clocks differ: the time never goes back.
-                changes["updated_at"] = max(self._clock(), row.updated_at)
-            connection.execute(update(jobs).where(jobs.c.id == job_id).values(changes))
-            self._enter(connection, subject, old, state, message)
+                kept = () if failure is None else (failure,)
+                connection.execute(update(jobs).where(jobs.c.id == job_id).values(failure=kept))
+                self._write_report(connection, ReportSubject.job(job_id), state)
+
+    def _move_job(
+        self,
+        connection: Connection,
+        row: Any,  # noqa: ANN401
+        state: JobState,
+        message: str,
+        **values: object,
+    ) -> None:
+        """Move a locked job to a state, and set `values` beside."""
+        subject, old = Subject("job", row.id), JobState(row.state)
+        self._require_legal(subject, old, state)
+        changes: dict[str, object] = {"state": state, "message": message}
+        if old != state:
+            # Machines' clocks differ: the time never goes back.
+            changes["updated_at"] = max(self._clock(), row.updated_at)
+        connection.execute(update(jobs).where(jobs.c.id == row.id).values(changes | values))
+        self._enter(connection, subject, old, state, message)
 
     def move_job_dataset(
         self, job_id: JobId, pid: DatasetPid, state: DatasetState, failures: Sequence[Failure] = ()
@@ -122,20 +144,23 @@ class JobsPart(LedgerPart):
         with self._database.writing() as connection:
             row = connection.execute(select(job_datasets.c.state).where(*its).with_for_update()).first()
             if row is None:
-                _lock_job(connection, job_id)
+                lock_job(connection, job_id)
                 raise TransitionIllegal(f"The {subject} cannot become {state}: the job does not ask for it.")
             old = DatasetState(row.state)
             self._require_legal(subject, old, state)
             kept = tuple(failures)
-            connection.execute(update(job_datasets).where(*its).values(state=state, failures=kept))
+            connection.execute(update(job_datasets).where(*its).values(state=state, failures=kept, reason=""))
             self._enter(connection, subject, old, state, "; ".join(failure.code for failure in kept))
 
-    def set_report_failure(self, job_id: JobId, failure: Failure | None) -> None:
-        """Note that SciCat could not be told of the job's end, or could after all."""
+    def note_waiting(self, pid: DatasetPid, reason: str) -> None:
+        """Note what a dataset waits for."""
+        c = job_datasets.c
+        news = (c.pid == pid, c.state == DatasetState.STARTED, c.reason != reason)
+        with self._database.reading() as connection:
+            if connection.execute(select(c.job_id).where(*news).limit(1)).first() is None:
+                return
         with self._database.writing() as connection:
-            _lock_job(connection, job_id)
-            kept = () if failure is None else (failure,)
-            connection.execute(update(jobs).where(jobs.c.id == job_id).values(report_failure=kept))
+            connection.execute(update(job_datasets).where(*news).values(reason=reason))
 
     def _add_datasets(self, connection: Connection, job_id: JobId, datasets: Sequence[Selection]) -> None:
         if not datasets:
@@ -146,31 +171,45 @@ class JobsPart(LedgerPart):
         connection.execute(
             insert(job_datasets),
             [
-                {"job_id": job_id, "position": position, "pid": pid, "state": state, "failures": ()}
+                {
+                    "job_id": job_id,
+                    "position": position,
+                    "pid": pid,
+                    "state": state,
+                    "failures": (),
+                    "reason": "",
+                }
                 for position, pid in enumerate(pids)
             ],
         )
         self._enter_all(connection, [(Subject("dataset", job_id, pid), None) for pid in pids], state)
 
 
-def _with_selections() -> Select[Any]:
+def with_selections() -> Select[Any]:
+    """Select jobs with their dataset lists."""
     return select(jobs, job_selections.c.selections).outerjoin(job_selections)
 
 
 def _job(connection: Connection, job_id: JobId) -> JobRecord | None:
-    row = connection.execute(_with_selections().where(jobs.c.id == job_id)).first()
-    return None if row is None else _job_record(row)
+    row = connection.execute(with_selections().where(jobs.c.id == job_id)).first()
+    return None if row is None else job_record(row)
 
 
-def _lock_job(connection: Connection, job_id: JobId) -> Any:  # noqa: ANN401
-    wanted = select(jobs.c.state, jobs.c.updated_at).where(jobs.c.id == job_id).with_for_update()
+def lock_job(connection: Connection, job_id: JobId) -> Any:  # noqa: ANN401
+    """Give a job's row, nobody else's to change until the transaction ends.
+
+    Raises:
+        JobNotFound: There is no such job.
+    """
+    wanted = select(jobs).where(jobs.c.id == job_id).with_for_update()
     row = connection.execute(wanted).first()
     if row is None:
         raise JobNotFound(f"The service has no job {job_id}.")
     return row
 
 
-def _job_record(row: Any) -> JobRecord:  # noqa: ANN401
+def job_record(row: Any) -> JobRecord:  # noqa: ANN401
+    """Give a row of `with_selections` as a record."""
     datasets = () if row.selections is None else unpack_selections(row.selections)
     return JobRecord(
         job=RetrieveJob(JobId(row.id), row.type, datasets, row.owner_user, row.owner_group),
@@ -179,5 +218,7 @@ def _job_record(row: Any) -> JobRecord:  # noqa: ANN401
         message=row.message,
         received_at=row.received_at,
         updated_at=row.updated_at,
-        report_failure=row.report_failure[0] if row.report_failure else None,
+        failure=row.failure[0] if row.failure else None,
+        attempt=row.attempt,
+        cancelled_by=row.cancelled_by,
     )

@@ -2,7 +2,7 @@
 
     jobs 1--1 job_selections, 1--n job_datasets
     datablocks 1--n file_lists, 1--0..1 copies, 1--0..1 reservations
-    transitions
+    reports, findings, transitions
 
 Large values (dataset lists, file lists, manifests) have tables of their own, so that listing reads none of them.
 """
@@ -49,8 +49,12 @@ jobs = Table(
     Column("message", ExactText, nullable=False),
     Column("received_at", UtcTime, nullable=False),
     Column("updated_at", UtcTime, nullable=False),
-    Column("report_failure", Failures, nullable=False, doc="At most one."),
+    Column("failure", Failures, nullable=False, doc="Why it failed as a whole: at most one."),
+    Column("attempt", Integer, nullable=False, doc="Counts its flows, from 1."),
+    Column("cancelled_by", ExactText, nullable=False, doc="Who wants it cancelled; empty where nobody does."),
+    Column("cancel_told_at", UtcTime, doc="When its flow was told so; none until then."),
     Index(None, "flow_started_at", "number"),
+    Index(None, "state", "number"),
 )
 
 job_selections = Table(
@@ -68,7 +72,9 @@ job_datasets = Table(
     Column("pid", ExactText, nullable=False),
     Column("state", ExactText, nullable=False),
     Column("failures", Failures, nullable=False),
+    Column("reason", ExactText, nullable=False, doc="What it waits for, in words."),
     UniqueConstraint("job_id", "pid"),
+    Index(None, "pid", "job_id"),
 )
 
 datablocks = Table(
@@ -133,6 +139,34 @@ reservations = Table(
     Column("datablock", ExactText, primary_key=True),
     Column("bytes", BigInteger, nullable=False),
     ForeignKeyConstraint(["pid", "datablock"], ["datablocks.pid", "datablocks.id"], ondelete="CASCADE"),
+)
+
+reports = Table(
+    "reports",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("kind", ExactText, nullable=False, doc="`job` or `dataset`."),
+    Column("name", ExactText, nullable=False, doc="The job's id, or the dataset's pid."),
+    Column("told", ExactText, nullable=False, doc="A job's state, or a dataset's lifecycle as JSON."),
+    Column("created_at", UtcTime, nullable=False),
+    Column("due_at", UtcTime, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("failure", Failures, nullable=False, doc="Of the last attempt: at most one."),
+    Column("parked", Boolean, nullable=False),
+    Column("teller", ExactText, nullable=False, doc="Who is telling it; empty where nobody is."),
+    Column("claimed_until", UtcTime),
+    Index(None, "kind", "name", "number"),
+    Index(None, "parked", "due_at"),
+    # A number that was used once must not be used again, or a late word on a told report would hit another one.
+    sqlite_autoincrement=True,
+)
+
+findings = Table(
+    "findings",
+    metadata,
+    Column("name", ExactText, primary_key=True, doc="Which regular look."),
+    Column("at", UtcTime, nullable=False),
+    Column("found", ExactText, nullable=False, doc="What it found last: a JSON object."),
 )
 
 transitions = Table(

@@ -42,3 +42,6 @@ def configure(level: str) -> None:
     # These two log each request; the service logs what it does itself.
     for noisy in ("httpx2", "httpcore2"):
         logging.getLogger(noisy).setLevel(max(least, logging.WARNING))
+    # These log each lost connection with its traceback, besides raising it.
+    for noisy in ("aio_pika", "aiormq"):
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 
 from scicat_retriever.domain.dataset import RetrieveJob
-from scicat_retriever.domain.errors import DatasetListEmpty
+from scicat_retriever.domain.errors import DatasetListEmpty, JobNotFound
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.ports.ledger import FlowName, JobRecord, Ledger
@@ -14,9 +15,12 @@ _FLOWS = uuid.UUID("5a1c7e9c-33f5-4c35-9d4f-2f8f8d9f2f60")
 """Namespace of the flows' UUIDs (RFC 9562, version 5)."""
 
 
-def job_flow(job_id: JobId) -> FlowName:
-    """Name the flow of a job: the same for every repetition of its intake."""
-    return FlowName(uuid=str(uuid.uuid5(_FLOWS, job_id)), name=f"retrieve-job-{job_id}")
+def job_flow(job_id: JobId, attempt: int = 1) -> FlowName:
+    """Name the flow of a job: the same for every repetition of its intake, another for each retry."""
+    first = uuid.uuid5(_FLOWS, job_id)
+    if attempt == 1:
+        return FlowName(str(first), f"retrieve-job-{job_id}")
+    return FlowName(str(uuid.uuid5(first, str(attempt))), f"retry-{attempt}-of-job-{job_id}")
 
 
 def dataset_flow(pid: DatasetPid) -> str:
@@ -27,6 +31,35 @@ def dataset_flow(pid: DatasetPid) -> str:
 def accept(job: RetrieveJob, ledger: Ledger) -> JobRecord:
     """Store a job. Accepting it again changes nothing and gives the same record."""
     return ledger.add_job(job, job_flow(job.id))
+
+
+def retry(job_id: JobId, ledger: Ledger, pids: Collection[DatasetPid] | None = None) -> JobRecord:
+    """Have an ended job carried out again: the datasets of it that are not there, or those of them in `pids`.
+
+    Raises:
+        JobNotFound: There is no such job.
+        JobNotEnded: It is still being carried out.
+        NothingToRetry: All that is asked about is there.
+    """
+    ledger.retry_job(job_id, _next_flow(job_id, ledger), pids)
+    return _known(job_id, ledger)
+
+
+def restart(record: JobRecord, ledger: Ledger) -> bool:
+    """Have a job carried out by a new flow, since the engine lost the one it had; False where that is not so."""
+    flow = job_flow(record.job.id, record.attempt + 1)
+    return ledger.restart_job(record.job.id, flow, record.attempt)
+
+
+def _next_flow(job_id: JobId, ledger: Ledger) -> FlowName:
+    return job_flow(job_id, _known(job_id, ledger).attempt + 1)
+
+
+def _known(job_id: JobId, ledger: Ledger) -> JobRecord:
+    record = ledger.job(job_id)
+    if record is None:
+        raise JobNotFound(f"The service has no job {job_id}.")
+    return record
 
 
 def open_job(job_id: JobId, tools: Toolbox) -> int:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from scicat_retriever.domain.errors import (
+    CatalogueError,
     IntegrityError,
     ManifestDamaged,
     RetrieverError,
@@ -88,32 +91,65 @@ def publish(pid: DatasetPid, tools: Toolbox) -> Integrity:
     records = tools.ledger.datablocks(pid)
     if not records or kept != len(records):
         raise StagedFileMissing(f"dataset {pid}: {kept} of {len(records)} datablocks are staged")
-    for record in records:
-        if tools.staging.staged_size(record.key, record.partial) != record.bytes_total:
-            raise StagedFileMissing(
-                f"{record.datablock.archive_id}: its staged file is gone or has another size"
-            )
+    refuse_lost(records, tools)
     sizes_only = any(record.integrity is not Integrity.VERIFIED for record in records)
     return Integrity.SIZE_ONLY if sizes_only else Integrity.VERIFIED
 
 
-def discard(pid: DatasetPid, run: str, reason: str, tools: Toolbox) -> None:
-    """Remove the partial and staged files that a failed run left, give their space back, and touch nothing else.
+def refuse_lost(records: Sequence[DatablockRecord], tools: Toolbox) -> None:
+    """See that all datablocks of a dataset are staged, and their files there.
+
+    Raises:
+        StagedFileMissing: One was released, or its file is gone or has another size.
+    """
+    for record in records:
+        if record.state is not DatablockState.STAGED:
+            raise StagedFileMissing(f"{record.datablock.archive_id}: it was released; ask for it again")
+        if tools.staging.staged_size(record.key, record.partial) != record.bytes_total:
+            raise StagedFileMissing(
+                f"{record.datablock.archive_id}: its staged file is gone or has another size"
+            )
+
+
+def discard(pid: DatasetPid, run: str, reason: str, tools: Toolbox, *, keep_verified: bool) -> None:
+    """Remove the files that a failed run left, give their space back, and touch nothing else.
 
     What another run staged stays, since others may hold links to it; so does what a later run works on, should a lost
     repetition of this step come late.
+
+    Args:
+        pid: The dataset.
+        run: The run that failed.
+        reason: Why, for the ledger.
+        tools: The ports.
+        keep_verified: Whether to keep, until their time is over, the run's datablocks that are right, so that a retry
+            goes on from there. Copies that were not verified yet are verified now.
     """
     for record in tools.ledger.datablocks(pid):
-        if record.run != run:
-            continue
-        staged = record.state is DatablockState.STAGED
-        tools.staging.discard_partial(record.key)
-        if record.state is not DatablockState.RELEASED:
-            after = DatablockState.RELEASED if staged else DatablockState.FAILED
-            tools.ledger.move_datablock(record.key, after, reason)
-            _let_go(record, tools)
-        # Also of what the ledger calls released already: an earlier attempt may have got no further than that.
-        tools.staging.release(record.key)
+        if record.run == run and not (keep_verified and _is_right(record, tools)):
+            _discard(record, reason, tools)
+
+
+def _is_right(record: DatablockRecord, tools: Toolbox) -> bool:
+    if record.state is DatablockState.COPIED:
+        try:
+            verify_and_stage(record, tools)
+        except (IntegrityError, StagedFileMissing, CatalogueError):
+            return False
+        _let_go(record, tools)
+        return True
+    return record.state is DatablockState.STAGED
+
+
+def _discard(record: DatablockRecord, reason: str, tools: Toolbox) -> None:
+    staged = record.state is DatablockState.STAGED
+    tools.staging.discard_partial(record.key)
+    if record.state is not DatablockState.RELEASED:
+        after = DatablockState.RELEASED if staged else DatablockState.FAILED
+        tools.ledger.move_datablock(record.key, after, reason)
+        _let_go(record, tools)
+    # Also of what the ledger calls released already: an earlier attempt may have got no further than that.
+    tools.staging.release(record.key)
 
 
 def sweep_expired(tools: Toolbox, limit: int = 500) -> int:

@@ -1,4 +1,4 @@
-"""Report: what SciCat is told, in the shapes that its pages and e-mails read.
+"""Report: what SciCat has to hear, in the shapes that its pages and e-mails read.
 
 Job: `statusCode`, `statusMessage` and `jobResultObject`
 
@@ -17,10 +17,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from scicat_retriever.domain.errors import Cause, Failure, InternalError, StagedFileMissing
+from scicat_retriever.domain.errors import (
+    Cause,
+    Failure,
+    InternalError,
+    JobNotFound,
+    StagedFileMissing,
+)
 from scicat_retriever.domain.evidence import Integrity
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState, JobState, LifecycleWord
+from scicat_retriever.pipeline.publish import refuse_lost
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.ports.catalogue import JobUpdate, LifecycleUpdate
 from scicat_retriever.ports.ledger import JobDatasetRecord
@@ -33,35 +40,51 @@ MESSAGE_LIMIT = 500
 """Longest message told to SciCat, in characters; the ledger and the log have the whole."""
 
 
+STARTED = "The datasets are being retrieved."
+
+
 def job_started(job_id: JobId, tools: Toolbox) -> None:
-    """Tell SciCat that the job is being worked on; of one that has ended, a belated repetition tells nothing."""
+    """Have SciCat told that the job is being worked on; of one that has ended, a belated repetition tells nothing."""
     record = tools.ledger.job(job_id)
-    if record is not None and record.state.finished:
-        return
-    tools.catalogue.update_job(job_id, JobUpdate(JobState.IN_PROGRESS, "The datasets are being retrieved."))
-    tools.ledger.move_job(job_id, JobState.IN_PROGRESS)
+    if record is not None and not record.state.finished:
+        tools.ledger.move_job(job_id, JobState.IN_PROGRESS, STARTED)
 
 
 def dataset_started(pid: DatasetPid, tools: Toolbox) -> None:
-    """Tell SciCat that the dataset is being retrieved, and take an old error back."""
-    tools.catalogue.update_lifecycle(pid, LifecycleUpdate(LifecycleWord.STARTED))
+    """Have SciCat told that the dataset is being retrieved, and take an old error back."""
+    tools.ledger.tell_dataset(pid, LifecycleUpdate(LifecycleWord.STARTED))
 
 
 def dataset_retrieved(pid: DatasetPid, integrity: Integrity, tools: Toolbox) -> None:
-    """Tell SciCat that the dataset is there, and whether its bytes were compared with catalogued checksums."""
+    """Have SciCat told that the dataset is there, and whether its bytes were compared with catalogued checksums."""
     update = LifecycleUpdate(
         LifecycleWord.RETRIEVED, retrievable=True, integrity_check=integrity is Integrity.VERIFIED
     )
-    tools.catalogue.update_lifecycle(pid, update)
+    tools.ledger.tell_dataset(pid, update)
 
 
 def dataset_failed(pid: DatasetPid, failures: Sequence[Failure], tools: Toolbox) -> None:
-    """Tell SciCat why the dataset could not be retrieved: the first failure, and how many more there are."""
+    """Have SciCat told why the dataset could not be retrieved."""
+    tools.ledger.tell_dataset(pid, _failed(failures))
+
+
+def lifecycle_update(pid: DatasetPid, update: LifecycleUpdate, tools: Toolbox) -> LifecycleUpdate:
+    """Give what SciCat is told of a dataset: what was noted, unless its files were lost since."""
+    if update.status is LifecycleWord.RETRIEVED:
+        try:
+            refuse_lost(tools.ledger.datablocks(pid), tools)
+        except StagedFileMissing as lost:
+            return _failed([lost.failure()])
+    return update
+
+
+def _failed(failures: Sequence[Failure]) -> LifecycleUpdate:
+    """Tell of the first failure, and how many more there are."""
     first = failures[0]
     more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
     word = LifecycleWord.SYSTEM_ERROR if first.cause is Cause.SYSTEM else LifecycleWord.FAILED
     message = {"status": "retrievalFailed", "code": first.code, "message": _short(first.message, more)}
-    tools.catalogue.update_lifecycle(pid, LifecycleUpdate(word, message, integrity_check=False))
+    return LifecycleUpdate(word, message, integrity_check=False)
 
 
 @dataclass(slots=True)
@@ -80,7 +103,7 @@ class JobResult:
 
 
 def close_job(job_id: JobId, failure: Failure | None, tools: Toolbox) -> JobState:
-    """Tell SciCat what the job came to, from what its datasets ended as.
+    """Note what the job came to, from what its datasets ended as, and have SciCat told.
 
     Args:
         job_id: The job.
@@ -90,29 +113,66 @@ def close_job(job_id: JobId, failure: Failure | None, tools: Toolbox) -> JobStat
     Returns:
         The state that it closed with.
     """
-    result = job_result(job_id, failure, tools)
+    record = tools.ledger.job(job_id)
+    if record is not None and record.state.finished:
+        return record.state
+    datasets = tools.ledger.job_datasets(job_id)
+    retrieved = sum(dataset.state is DatasetState.RETRIEVED for dataset in datasets)
+    errors = [error for dataset in datasets for error in _errors(dataset, failure)]
+    # The links are made when they are told, however many there are: a step has little time.
+    state, message = _outcome(
+        f"{retrieved} of {len(datasets)} datasets are ready for download", errors, failure
+    )
+    tools.ledger.move_job(job_id, state, message, failure)
+    return state
+
+
+def job_update(job_id: JobId, state: JobState, tools: Toolbox) -> JobUpdate:
+    """Compose what SciCat is told of a job: of one that has ended, the result with links that are fresh now.
+
+    A dataset whose files are gone by now is withdrawn first: whoever hears of the job's end wants to fetch them.
+
+    Args:
+        job_id: The job.
+        state: The state to tell.
+        tools: The ports.
+
+    Raises:
+        JobNotFound: The ledger does not know the job.
+    """
+    record = tools.ledger.job(job_id)
+    if record is None:
+        raise JobNotFound(f"the ledger has no job {job_id}")
+    if not (state.finished and record.state.finished):
+        # The end of a job that is retried is not told any more: it has not ended.
+        return JobUpdate(record.state if state.finished else state, STARTED)
+    _withdraw_lost(job_id, tools)
+    result = job_result(job_id, record.failure, tools)
+    ended = record.state
+    if ended is JobState.SUCCESSFUL and result.state is not ended:
+        ended = result.state
+        tools.ledger.move_job(job_id, ended, result.message)
     body = result.body
     if len(json.dumps(body)) > RESULT_LIMIT:
         body = shortened(body)
-    tools.catalogue.update_job(job_id, JobUpdate(result.state, result.message, body))
-    tools.ledger.move_job(job_id, result.state, result.message)
-    tools.ledger.set_report_failure(job_id, None)
-    return result.state
+    return JobUpdate(ended, result.message, body)
 
 
-def close_job_untold(job_id: JobId, failure: Failure | None, why: Failure, tools: Toolbox) -> JobState:
-    """Close a job that SciCat cannot be told of, and note why, so that somebody looks at it."""
-    result = job_result(job_id, failure, tools)
-    tools.ledger.move_job(job_id, result.state, result.message)
-    tools.ledger.set_report_failure(job_id, why)
-    return result.state
+def _withdraw_lost(job_id: JobId, tools: Toolbox) -> None:
+    for dataset in tools.ledger.job_datasets(job_id):
+        if dataset.state is DatasetState.RETRIEVED:
+            try:
+                refuse_lost(tools.ledger.datablocks(dataset.pid), tools)
+            except StagedFileMissing as lost:
+                failures = [lost.failure()]
+                tools.ledger.move_job_dataset(job_id, dataset.pid, DatasetState.FAILED, failures)
 
 
 def job_result(job_id: JobId, failure: Failure | None, tools: Toolbox) -> JobResult:
     """Compose a job's result from the ledger, with fresh links."""
     datasets = tools.ledger.job_datasets(job_id)
     entries: list[dict[str, Any]] = []
-    errors = [] if failure is None else [_error(None, failure)]
+    errors = []
     retrieved = 0
     for dataset in datasets:
         try:
@@ -120,18 +180,30 @@ def job_result(job_id: JobId, failure: Failure | None, tools: Toolbox) -> JobRes
             retrieved += dataset.state is DatasetState.RETRIEVED
         except StagedFileMissing as error:
             errors.append(_error(dataset.pid, error.failure()))
-        errors.extend(_error(dataset.pid, each) for each in dataset.failures or _unfinished(dataset, failure))
-    body = {"result": entries, "errors": errors}
+        errors.extend(_errors(dataset, failure))
     expires = min((entry["expires"] for entry in entries), default="")
     ready = f"{retrieved} of {len(datasets)} datasets are ready for download"
     ready += f" until {expires}" if entries else ""
+    state, message = _outcome(ready, errors, failure)
+    of_job = [] if failure is None else [_error(None, failure)]
+    return JobResult(state, message, {"result": entries, "errors": of_job + errors})
+
+
+def _outcome(
+    ready: str, errors: Sequence[Mapping[str, Any]], failure: Failure | None
+) -> tuple[JobState, str]:
+    """Say what a job came to, and in a sentence, from what of its datasets is ready and what went wrong."""
     if failure is not None:
-        return JobResult(JobState.UNSUCCESSFUL, _short(f"The job failed: {failure.message}"), body)
+        return JobState.UNSUCCESSFUL, _short(f"The job failed: {failure.message}")
     if errors:
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         reason = f"{errors[0]['datasetId']} failed: {errors[0]['message']}"
-        return JobResult(JobState.WITH_DATASET_ERRORS, _short(f"{ready}; {reason}", more), body)
-    return JobResult(JobState.SUCCESSFUL, f"{ready}.", body)
+        return JobState.WITH_DATASET_ERRORS, _short(f"{ready}; {reason}", more)
+    return JobState.SUCCESSFUL, f"{ready}."
+
+
+def _errors(dataset: JobDatasetRecord, failure: Failure | None) -> list[dict[str, Any]]:
+    return [_error(dataset.pid, each) for each in dataset.failures or _unfinished(dataset, failure)]
 
 
 def shortened(body: Mapping[str, Any]) -> dict[str, Any]:

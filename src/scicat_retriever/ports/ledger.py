@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -18,6 +18,7 @@ from scicat_retriever.domain.errors import Failure
 from scicat_retriever.domain.evidence import Copied, DatablockKey, Integrity, Staged
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState
+from scicat_retriever.ports.outbox import Outbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,9 @@ class JobRecord:
         message: What was last said of it.
         received_at: When it was stored (UTC).
         updated_at: When its state last changed (UTC).
-        report_failure: Why SciCat could not be told its end, where that is so: somebody has to look.
+        failure: Why the job as a whole failed, where it did.
+        attempt: Counts its flows from 1: a retry, or a flow that the engine lost, makes a new one.
+        cancelled_by: Who asked that it be cancelled; empty where nobody did.
     """
 
     job: RetrieveJob
@@ -53,7 +56,9 @@ class JobRecord:
     message: str
     received_at: datetime
     updated_at: datetime
-    report_failure: Failure | None = None
+    failure: Failure | None = None
+    attempt: int = 1
+    cancelled_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +69,13 @@ class JobDatasetRecord:
         pid: The dataset.
         state: How far it is for this job.
         failures: Why it failed, one for each datablock that did, or one for the dataset.
+        reason: What it waits for, in words, where that is not one of its datablocks' affairs.
     """
 
     pid: DatasetPid
     state: DatasetState
     failures: tuple[Failure, ...] = ()
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +134,15 @@ class DatasetProgress:
     bytes_total: int
 
 
-class Ledger(Protocol):
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a regular look found last, and when (UTC)."""
+
+    at: datetime
+    found: Mapping[str, int | str]
+
+
+class Ledger(Outbox, Protocol):
     """The ledger.
 
     Each method is one transaction, durable when it returns, and may be called from any thread and from several
@@ -154,6 +169,52 @@ class Ledger(Protocol):
         """Note that the engine has the job's flow."""
         ...
 
+    def started_jobs(self, after: int, limit: int) -> Sequence[tuple[int, JobRecord]]:
+        """Jobs that have not ended and whose flow the engine has, with their numbers, above `after`, in order."""
+        ...
+
+    def restart_job(self, job_id: JobId, flow: FlowName, lost_attempt: int) -> bool:
+        """Have a job carried out by a new flow, since the engine lost the one it had, and count that flow.
+
+        False, and nothing changes, where the job has ended or is not at attempt `lost_attempt` any more.
+        """
+        ...
+
+    def retry_job(self, job_id: JobId, flow: FlowName, pids: Collection[DatasetPid] | None = None) -> int:
+        """Have an ended job carried out again by a new flow: those of its datasets that are not there.
+
+        A dataset is there when it was retrieved for the job and all its datablocks are still staged. The job becomes
+        submitted, as do those datasets; a wish to cancel is forgotten. Datasets beside `pids` stay as they are.
+
+        Returns:
+            How many datasets are retrieved again.
+
+        Raises:
+            JobNotEnded: It is still being carried out.
+            NothingToRetry: All of them are there.
+        """
+        ...
+
+    def cancel_job(self, job_id: JobId, by: str) -> None:
+        """Note who wants a job cancelled; the first one stays.
+
+        Raises:
+            JobEnded: It has ended.
+        """
+        ...
+
+    def jobs_to_cancel(self, limit: int) -> Sequence[JobRecord]:
+        """Jobs that have not ended, are to be cancelled, have a flow, and whose flow was not told yet."""
+        ...
+
+    def mark_cancel_told(self, job_id: JobId) -> None:
+        """Note that the job's flow knows that it is cancelled."""
+        ...
+
+    def recent_job(self) -> JobId | None:
+        """The job that was stored last, or None in an empty ledger."""
+        ...
+
     def set_datasets(self, job_id: JobId, datasets: Sequence[Selection]) -> None:
         """Complete a short-form job's dataset list. A list that is there stays as it is."""
         ...
@@ -164,18 +225,23 @@ class Ledger(Protocol):
         """A job's datasets in the order asked for, each pid once, from place `after` (counted from 0)."""
         ...
 
-    def move_job(self, job_id: JobId, state: JobState, message: str = "") -> None:
-        """Note a job's state and what is said of it now."""
+    def move_job(
+        self, job_id: JobId, state: JobState, message: str = "", failure: Failure | None = None
+    ) -> None:
+        """Note a job's state, what is said of it now, and why it failed as a whole.
+
+        A change of state has a report written in the same transaction.
+        """
+        ...
+
+    def note_waiting(self, pid: DatasetPid, reason: str) -> None:
+        """Note what a dataset waits for, in words, for all jobs it was started for; empty when it goes on."""
         ...
 
     def move_job_dataset(
         self, job_id: JobId, pid: DatasetPid, state: DatasetState, failures: Sequence[Failure] = ()
     ) -> None:
         """Note the state of one of a job's datasets and why it failed, in place of what was noted before."""
-        ...
-
-    def set_report_failure(self, job_id: JobId, failure: Failure | None) -> None:
-        """Note that SciCat could not be told of the job's end, or (None) that it could after all."""
         ...
 
     def plan(self, pid: DatasetPid, datablocks: Iterable[CataloguedDatablock], run: str) -> Plan:
@@ -270,11 +336,15 @@ class Ledger(Protocol):
         ...
 
     def expired(self, now: datetime, limit: int) -> Sequence[DatablockKey]:
-        """Staged datablocks whose time to be kept is over, the oldest first."""
+        """Staged datablocks whose time to be kept is over, the oldest first.
+
+        Datablocks of datasets that a job asks for which has not ended, or whose end SciCat waits to be told, are left
+        out: nobody has had the links yet.
+        """
         ...
 
     def release_expired(self, key: DatablockKey, now: datetime) -> bool:
-        """Make a datablock released if it is staged and its time is still over; say whether it was."""
+        """Make a datablock released if `expired` would still give it; say whether it was."""
         ...
 
     def left_behind(self, limit: int) -> Sequence[DatablockKey]:
@@ -287,4 +357,12 @@ class Ledger(Protocol):
 
     def forget_reservation(self, key: DatablockKey) -> None:
         """Give reserved staging space back."""
+        ...
+
+    def note_finding(self, name: str, found: Mapping[str, int | str]) -> None:
+        """Keep what a regular look found, in place of what it found before."""
+        ...
+
+    def findings(self) -> Mapping[str, Finding]:
+        """What each regular look found last, by its name."""
         ...

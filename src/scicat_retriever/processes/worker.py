@@ -41,10 +41,8 @@ async def run_worker_process(settings: Settings) -> None:
             client,
             tools,
             bootstrap.pace(settings),
-            engine.task_queue,
-            read_slots=settings.flow.read_slots,
-            verification_slots=settings.flow.verification_slots,
-            sweep_interval=settings.links.sweep_interval,
+            bootstrap.flow_limits(settings),
+            bootstrap.worker_limits(settings),
         )
     )
     loop = asyncio.get_running_loop()

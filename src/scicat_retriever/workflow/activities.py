@@ -6,9 +6,9 @@ All are plain functions run in threads. Each may be repeated at any time, also w
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -21,11 +21,16 @@ from scicat_retriever.domain.errors import Failure, RetrieverError
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState
-from scicat_retriever.pipeline import intake, plan, publish, recall, report, transfer
+from scicat_retriever.pipeline import intake, plan, publish, recall, reconcile, report, transfer
+from scicat_retriever.pipeline.outbox import Teller
+from scicat_retriever.pipeline.pause import pause_before
 from scicat_retriever.pipeline.toolbox import Toolbox
+from scicat_retriever.ports.catalogue import Visibility
 from scicat_retriever.ports.ledger import DatablockRecord
-from scicat_retriever.workflow.failures import INTERNAL_ATTEMPTS, engine_error, first_of, pause_before
+from scicat_retriever.ports.outbox import Subject
+from scicat_retriever.workflow.failures import engine_error, first_of
 from scicat_retriever.workflow.heart import Heart, remember
+from scicat_retriever.workflow.lost_flows import LostFlows
 from scicat_retriever.workflow.subscriptions import Subscriptions
 from scicat_retriever.workflow.tasks import BlockTask, DatasetOutcome, DatasetTask, Page
 
@@ -37,6 +42,10 @@ _APPEARING = (errors.DatablockMissing, errors.DatablockUnreadable, errors.Archiv
 """Errors of an archive that may still be on its way into the store; given up after `appear_timeout`."""
 _WAITS = (errors.NotYetOnline, errors.NoSpaceYet, *_APPEARING)
 """Errors that say no more than: ask again."""
+_WANTS_NOTHING_KEPT = {
+    kind.code for kind in (errors.JobCancelled, errors.SpaceTimedOut, errors.LargerThanStaging)
+}
+"""Failures after which nothing is kept for a retry: nobody wants it, or others need the space."""
 _NOT_COUNTED = (errors.LedgerUnavailable, errors.WorkerStopping)
 """Errors of a copy that say nothing about the archive, so do not use up its attempts."""
 
@@ -66,7 +75,7 @@ def step(body: Callable[Concatenate[Activities, P], R]) -> Callable[Concatenate[
         except Exception as error:
             log.exception("a step failed by a fault of the service", step=body.__name__)
             fault = errors.InternalError(f"{body.__name__}: {type(error).__name__}: {error}")
-            raise self.engine_error(fault, give_up=activity.info().attempt >= INTERNAL_ATTEMPTS) from error
+            raise self.engine_error(fault) from error
 
     return activity.defn(name=body.__name__, no_thread_cancel_exception=True)(run)
 
@@ -78,10 +87,24 @@ class Activities:
         tools: The ports and policies.
         pace: How repetitions are spaced.
         subscriptions: Reaches the flows of datasets.
+        teller: Tells SciCat.
+        lost_flows: Finds jobs whose flows are lost.
+        job_types: SciCat's job types that are carried out here.
     """
 
-    def __init__(self, tools: Toolbox, pace: Pace, subscriptions: Subscriptions) -> None:
+    def __init__(
+        self,
+        tools: Toolbox,
+        pace: Pace,
+        subscriptions: Subscriptions,
+        teller: Teller,
+        lost_flows: LostFlows,
+        job_types: Collection[str],
+    ) -> None:
         self._tools = tools
+        self._teller = teller
+        self._lost_flows = lost_flows
+        self._job_types = job_types
         self._pace = pace
         self._subscriptions = subscriptions
         self.heart = Heart()
@@ -99,7 +122,9 @@ class Activities:
             "step not done", step=info.activity_type, code=error.code, attempt=info.attempt, why=str(error)
         )
         pause_now = pause_before(info.attempt, initial, maximum)
-        return engine_error(error, give_up=give_up, pause=pause_now, archive_id=archive_id)
+        return engine_error(
+            error, attempt=info.attempt, give_up=give_up, pause=pause_now, archive_id=archive_id
+        )
 
     @contextmanager
     def _saying_why(self, job_id: JobId) -> Iterator[None]:
@@ -116,6 +141,8 @@ class Activities:
     def report_job_started(self, job_id: JobId) -> None:
         with self._saying_why(job_id):
             report.job_started(job_id, self._tools)
+            # Waits for SciCat: nothing is recalled for a job that it does not know.
+            self._teller.tell_now(Subject.job(job_id))
 
     @step
     def open_job(self, job_id: JobId) -> int:
@@ -124,7 +151,9 @@ class Activities:
 
     @step
     def datasets_to_retrieve(self, job_id: JobId, page: Page) -> list[DatasetPid]:
-        return [each.pid for each in self._tools.ledger.job_datasets(job_id, page.after, page.limit)]
+        datasets = self._tools.ledger.job_datasets(job_id, page.after, page.limit)
+        ended = (DatasetState.RETRIEVED, DatasetState.FAILED)
+        return [each.pid for each in datasets if each.state not in ended]
 
     @step
     def subscribe(self, job_id: JobId, job_flow: str, task: DatasetTask) -> None:
@@ -142,13 +171,7 @@ class Activities:
 
     @step
     def close_job(self, job_id: JobId, failure: Failure | None) -> str:
-        with self._saying_why(job_id):
-            return report.close_job(job_id, failure, self._tools)
-
-    @step
-    def close_job_untold(self, job_id: JobId, failure: Failure | None, why: Failure) -> str:
-        log.error("SciCat cannot be told of a job's end", job_id=job_id, code=why.code, why=why.message)
-        return report.close_job_untold(job_id, failure, why, self._tools)
+        return report.close_job(job_id, failure, self._tools)
 
     @step
     def report_dataset_started(self, pid: DatasetPid) -> None:
@@ -156,7 +179,13 @@ class Activities:
 
     @step
     def plan_dataset(self, pid: DatasetPid, run: str) -> int:
-        return plan.plan_dataset(pid, run, self._tools).datablocks
+        try:
+            planned = plan.plan_dataset(pid, run, self._tools)
+        except errors.CatalogueError as error:
+            self._tools.ledger.note_waiting(pid, f"waiting for SciCat: {error}" if error.retryable else "")
+            raise
+        self._tools.ledger.note_waiting(pid, "")
+        return planned.datablocks
 
     @step
     def datablocks_to_copy(self, pid: DatasetPid, page: Page) -> list[list[BlockTask]]:
@@ -266,7 +295,9 @@ class Activities:
 
     @step
     def discard_dataset(self, pid: DatasetPid, run: str, failure: Failure) -> None:
-        publish.discard(pid, run, failure.code, self._tools)
+        publish.discard(
+            pid, run, failure.code, self._tools, keep_verified=failure.code not in _WANTS_NOTHING_KEPT
+        )
 
     @step
     def report_dataset_failed(self, pid: DatasetPid, failures: list[Failure]) -> None:
@@ -275,6 +306,26 @@ class Activities:
     @step
     def sweep_expired(self) -> int:
         return publish.sweep_expired(self._tools)
+
+    @step
+    def reconcile_jobs(self) -> int:
+        try:
+            found = reconcile.reconcile(self._job_types, self._tools)
+        except errors.CatalogueError as error:
+            self._tools.ledger.note_finding(reconcile.FINDING, {"error": error.code, "message": str(error)})
+            raise
+        self._tools.ledger.note_finding(reconcile.FINDING, found.as_finding())
+        if found.visibility is Visibility.HIDDEN:
+            log.error(
+                "SciCat does not list jobs to the service's account: jobs it is not told of stay unseen"
+            )
+        return found.missed + found.told_again
+
+    @step
+    def restart_lost_flows(self) -> int:
+        found = self._lost_flows.restart()
+        self._tools.ledger.note_finding("engine", asdict(found))
+        return found.restarted
 
     def _record(self, block: BlockTask) -> DatablockRecord:
         record = self._tools.ledger.datablock(DatablockKey(block.pid, block.id))

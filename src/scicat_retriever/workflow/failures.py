@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import random
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -37,15 +36,19 @@ _WAITED_TOO_LONG: dict[str, type[RetrieverError]] = {
 
 
 def engine_error(
-    error: RetrieverError, *, give_up: bool, pause: timedelta, archive_id: str | None = None
+    error: RetrieverError, *, attempt: int, give_up: bool, pause: timedelta, archive_id: str | None = None
 ) -> ApplicationError:
-    """Turn a step's error, about a datablock or not, into one that the engine repeats after `pause`, or does not."""
+    """Turn a step's error, about a datablock or not, into one that the engine repeats after `pause`, or does not.
+
+    A fault of our own may be a rare accident, so it is repeated a few times.
+    """
     failure = error.failure(archive_id)
+    accident = isinstance(error, InternalError) and attempt < INTERNAL_ATTEMPTS
     return ApplicationError(
         failure.message,
         dataclasses.asdict(failure),
         type=error.code,
-        non_retryable=give_up or not error.retryable,
+        non_retryable=give_up or not (error.retryable or accident),
         next_retry_delay=pause,
     )
 
@@ -58,12 +61,6 @@ def first_of(failures: Sequence[Failure]) -> list[Failure]:
             told[-1], message=f"{told[-1].message} (and {more} more datablocks failed)"
         )
     return told
-
-
-def pause_before(attempt: int, initial: float, maximum: float) -> timedelta:
-    """Give the pause after the `attempt`-th failure (from 1): doubling, with a ceiling, and 20 % of jitter."""
-    seconds = min(maximum, initial * 2.0 ** min(attempt - 1, 40))
-    return timedelta(seconds=seconds * random.uniform(0.8, 1.2))  # noqa: S311 - spreads load, keeps no secret
 
 
 def failure_of(error: BaseException, archive_id: str | None = None) -> Failure:

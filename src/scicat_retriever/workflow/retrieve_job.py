@@ -32,11 +32,17 @@ class RetrieveJob:
         self._outcomes: dict[DatasetPid, DatasetOutcome] = {}
         self._waiting: set[DatasetPid] = set()
         self._closing = False
+        self._cancelled_by = ""
 
     @workflow.signal
     def dataset_ended(self, outcome: DatasetOutcome) -> None:
         """A dataset's flow says what the dataset ended as."""
         self._outcomes[outcome.pid] = outcome
+
+    @workflow.signal
+    def cancel(self, by: str) -> None:
+        """Somebody wants the job cancelled. A signal, since the engine's own word could come before the first step."""
+        self._cancelled_by = by
 
     @workflow.run
     async def run(self, task: JobTask) -> str:
@@ -45,8 +51,12 @@ class RetrieveJob:
         work = asyncio.create_task(self._retrieve())
         try:
             remaining = max(0.0, self._task.deadline - workflow.time())
-            await workflow.wait_condition(work.done, timeout=timedelta(seconds=remaining))
-            if not await work:
+            await workflow.wait_condition(
+                lambda: work.done() or bool(self._cancelled_by), timeout=timedelta(seconds=remaining)
+            )
+            if self._cancelled_by:
+                failure = JobCancelled(f"the job was cancelled by {self._cancelled_by}").failure()
+            elif not await work:
                 workflow.continue_as_new(self._task)
         except TimeoutError:
             failure = JobDeadlinePassed("the job was not finished in the time allowed").failure()
@@ -100,14 +110,11 @@ class RetrieveJob:
             raise asyncio.CancelledError
 
     async def _close(self, work: asyncio.Task[bool], failure: Failure | None) -> str:
-        """Let the datasets go that are still worked on, then tell SciCat."""
+        """Let the datasets go that are still worked on, then have SciCat told."""
         self._closing = True
         if not work.done():
             work.cancel()
             await workflow.wait([work])
         for pid in sorted(self._waiting):
             await steps.unsubscribe(self._task, pid)
-        try:
-            return await steps.close_job(self._task, failure)
-        except ActivityError as error:
-            return await steps.close_job_untold(self._task, failure, failure_of(error))
+        return await steps.close_job(self._task, failure)

@@ -1,4 +1,4 @@
-"""Hands stored jobs to the engine. The ledger is the queue: a job that is stored is started, whatever was down."""
+"""Hands stored jobs, and wishes to cancel them, to the engine. The ledger is the queue, whatever was down."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class FlowStarter:
         self._wake = asyncio.Event()
 
     def wake(self) -> None:
-        """A job was stored. Call it from the event loop's thread."""
+        """A job was stored, or is to be cancelled. Call it from the event loop's thread."""
         self._wake.set()
 
     async def run(self) -> None:
@@ -52,15 +52,16 @@ class FlowStarter:
             self._wake.clear()
             try:
                 await self.start_stored()
+                await self.cancel_wanted()
             except (
                 RPCError,
                 RuntimeError,
                 LedgerUnavailable,
             ) as error:  # RuntimeError: a lazy client cannot connect
-                log.warning("stored jobs cannot be started now; they will be", why=str(error))
+                log.warning("stored jobs cannot be handed to the engine now; they will be", why=str(error))
             except Exception:
                 # Were this task to end, no job would be started any more and nobody would know.
-                log.exception("stored jobs cannot be started by a fault of the service")
+                log.exception("stored jobs cannot be handed over by a fault of the service")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), self._interval)
 
@@ -81,11 +82,26 @@ class FlowStarter:
             count += len(jobs)
         return count
 
+    async def cancel_wanted(self) -> int:
+        """Tell the flows of all jobs that are to be cancelled; gives how many there were."""
+        count = 0
+        while jobs := await asyncio.to_thread(self._ledger.jobs_to_cancel, BATCH):
+            for job in jobs:
+                flow = self._client.get_workflow_handle(job.flow.name)
+                try:
+                    await flow.signal(RetrieveJob.cancel, job.cancelled_by, rpc_timeout=RPC_TIMEOUT)
+                except RPCError as error:
+                    if error.status is not RPCStatusCode.NOT_FOUND:
+                        raise
+                    log.warning("a job to be cancelled has lost its flow", job_id=job.job.id)
+                await asyncio.to_thread(self._ledger.mark_cancel_told, job.job.id)
+            count += len(jobs)
+        return count
+
     def _refuse(self, record: JobRecord, why: str) -> None:
         failure = InternalError(f"the workflow engine refuses the job's flow: {why}").failure()
         log.error("a job cannot be started", job_id=record.job.id, why=why)
-        self._ledger.move_job(record.job.id, JobState.UNSUCCESSFUL, failure.message)
-        self._ledger.set_report_failure(record.job.id, failure)
+        self._ledger.move_job(record.job.id, JobState.UNSUCCESSFUL, failure.message, failure)
 
     async def _start(self, record: JobRecord) -> None:
         try:

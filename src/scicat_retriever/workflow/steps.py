@@ -36,7 +36,8 @@ HEARTBEAT = timedelta(seconds=5)
 
 async def report_job_started(task: JobTask) -> None:
     """Tell SciCat that the job is in progress."""
-    await _report("report_job_started", [task.job_id], task, type(None))
+    patience = task.limits.report_timeout
+    await _run("report_job_started", [task.job_id], task, type(None), patience=patience)
 
 
 async def open_job(task: JobTask) -> int:
@@ -69,18 +70,13 @@ async def note_outcome(task: JobTask, outcome: DatasetOutcome) -> None:
 
 
 async def close_job(task: JobTask, failure: Failure | None) -> str:
-    """Tell SciCat what the job came to; gives the state."""
-    return await _report("close_job", [task.job_id, failure], task, str)
-
-
-async def close_job_untold(task: JobTask, failure: Failure | None, why: Failure) -> str:
-    """Close a job that SciCat cannot be told of."""
-    return await _ledger("close_job_untold", [task.job_id, failure, why], task, str)
+    """Note what the job came to, and have SciCat told; gives the state."""
+    return await _ledger("close_job", [task.job_id, failure], task, str)
 
 
 async def report_dataset_started(task: DatasetTask) -> None:
-    """Tell SciCat that the dataset is being retrieved."""
-    await _report("report_dataset_started", [task.pid], task, type(None))
+    """Have SciCat told that the dataset is being retrieved."""
+    await _ledger("report_dataset_started", [task.pid], task, type(None))
 
 
 async def plan_dataset(task: DatasetTask) -> int:
@@ -129,8 +125,8 @@ async def verify_datablocks(task: DatasetTask, page: Page) -> list[Failure]:
 
 
 async def publish_dataset(task: DatasetTask) -> None:
-    """See that the whole dataset is staged, and tell SciCat that it is retrieved."""
-    await _report("publish_dataset", [task.pid], task, type(None))
+    """See that the whole dataset is staged, and have SciCat told that it is retrieved."""
+    await _ledger("publish_dataset", [task.pid], task, type(None))
 
 
 async def discard_dataset(task: DatasetTask, failure: Failure) -> None:
@@ -139,8 +135,8 @@ async def discard_dataset(task: DatasetTask, failure: Failure) -> None:
 
 
 async def report_dataset_failed(task: DatasetTask, failures: Sequence[Failure]) -> None:
-    """Tell SciCat why the dataset could not be retrieved."""
-    await _report("report_dataset_failed", [task.pid, list(failures)], task, type(None))
+    """Have SciCat told why the dataset could not be retrieved."""
+    await _ledger("report_dataset_failed", [task.pid, list(failures)], task, type(None))
 
 
 def _retries(task: JobTask | DatasetTask, never: Sequence[str] = ()) -> RetryPolicy:
@@ -154,10 +150,6 @@ def _retries(task: JobTask | DatasetTask, never: Sequence[str] = ()) -> RetryPol
         backoff_coefficient=2.0,
         maximum_interval=timedelta(seconds=max(task.limits.backoff_initial, task.limits.backoff_maximum)),
     )
-
-
-async def _report(name: str, args: list[object], task: JobTask | DatasetTask, result: type[R]) -> R:
-    return await _run(name, args, task, result, patience=task.limits.report_timeout)
 
 
 async def _read(name: str, args: list[object], task: JobTask | DatasetTask, *, attempt: float = SHORT) -> int:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import os
+import socket
+import threading
+import uuid
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -13,29 +18,48 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from scicat_retriever.pipeline.outbox import Patience, Teller
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.workflow import schedules
 from scicat_retriever.workflow.activities import Activities, Pace
+from scicat_retriever.workflow.lost_flows import LostFlows
 from scicat_retriever.workflow.retrieve_dataset import RetrieveDataset
 from scicat_retriever.workflow.retrieve_job import RetrieveJob
 from scicat_retriever.workflow.steps import COPY_QUEUE, VERIFY_QUEUE
 from scicat_retriever.workflow.subscriptions import Subscriptions
+from scicat_retriever.workflow.tasks import FlowLimits
 
+FLOWS = (RetrieveJob, RetrieveDataset, schedules.SweepStaging, schedules.Reconcile)
+"""All flows."""
 SHORT_STEPS = 32
 """Short steps that run at once in one worker."""
 DRAIN_SECONDS = 20.0
 """How long running steps may go on when the worker is asked to stop; a longer copy is made again elsewhere."""
 
 
+@dataclass(frozen=True, slots=True)
+class WorkerLimits:
+    """How much a worker does at once, and what it looks for how often.
+
+    Attributes:
+        read_slots: Archives read from the long-term store at once.
+        verification_slots: Datasets verified at once.
+        sweep_interval: Seconds between two looks for staged files whose time is over.
+        reconcile_interval: Seconds between two looks for differences to SciCat and the engine.
+        patience: How SciCat is told again.
+        job_types: SciCat's job types that are carried out.
+    """
+
+    read_slots: int
+    verification_slots: int
+    sweep_interval: float
+    reconcile_interval: float
+    patience: Patience
+    job_types: Collection[str]
+
+
 async def run_worker(
-    client: Client,
-    tools: Toolbox,
-    pace: Pace,
-    queue: str,
-    *,
-    read_slots: int,
-    verification_slots: int,
-    sweep_interval: float,
+    client: Client, tools: Toolbox, pace: Pace, flow_limits: FlowLimits, limits: WorkerLimits
 ) -> None:
     """Work until cancelled; then let running steps end, for a while.
 
@@ -43,25 +67,37 @@ async def run_worker(
         client: The engine.
         tools: The ports and policies.
         pace: How repetitions are spaced.
-        queue: The task queues' prefix.
-        read_slots: Archives read from the long-term store at once.
-        verification_slots: Datasets verified at once.
-        sweep_interval: Seconds between two looks for staged files whose time is over.
+        flow_limits: What flows go by that the worker starts itself; names the task queues.
+        limits: The worker's own.
     """
-    subscriptions = Subscriptions(client, asyncio.get_running_loop(), queue)
-    steps = Activities(tools, pace, subscriptions)
+    queue, loop = flow_limits.queue, asyncio.get_running_loop()
+    subscriptions = Subscriptions(client, loop, queue)
+    teller = Teller(f"{socket.gethostname()} {os.getpid()} {uuid.uuid4()}", tools, limits.patience)
+    lost_flows = LostFlows(client, loop, tools.ledger, subscriptions, flow_limits)
+    steps = Activities(tools, pace, subscriptions, teller, lost_flows, limits.job_types)
     async with AsyncExitStack() as stack:
         for name, activities, slots in (
             (queue, _short_steps(steps), SHORT_STEPS),
-            (queue + COPY_QUEUE, [steps.copy_datablocks], read_slots),
-            (queue + VERIFY_QUEUE, [steps.verify_datablocks], verification_slots),
+            (queue + COPY_QUEUE, [steps.copy_datablocks], limits.read_slots),
+            (queue + VERIFY_QUEUE, [steps.verify_datablocks], limits.verification_slots),
         ):
             threads = stack.enter_context(ThreadPoolExecutor(slots, thread_name_prefix=name))
             await stack.enter_async_context(
                 _worker(client, name, activities, slots, threads, flows=name == queue)
             )
-        await schedules.ensure(client, queue, sweep_interval)
-        await asyncio.Event().wait()
+        await schedules.ensure(client, queue, limits.sweep_interval, limits.reconcile_interval)
+        await _tell(teller)
+
+
+async def _tell(teller: Teller) -> None:
+    """Tell SciCat what it has to hear until cancelled."""
+    stop = threading.Event()
+    telling = asyncio.create_task(asyncio.to_thread(teller.run, stop))
+    try:
+        await asyncio.shield(telling)
+    finally:
+        stop.set()
+        await telling
 
 
 def _short_steps(steps: Activities) -> list[Callable[..., Any]]:
@@ -71,7 +107,6 @@ def _short_steps(steps: Activities) -> list[Callable[..., Any]]:
         steps.datasets_to_retrieve,
         steps.note_outcome,
         steps.close_job,
-        steps.close_job_untold,
         steps.report_dataset_started,
         steps.plan_dataset,
         steps.datablocks_to_copy,
@@ -84,7 +119,15 @@ def _short_steps(steps: Activities) -> list[Callable[..., Any]]:
         steps.sweep_expired,
         steps.subscribe,
         steps.unsubscribe,
+        steps.reconcile_jobs,
+        steps.restart_lost_flows,
     ]
+
+
+def flow_runner() -> SandboxedWorkflowRunner:
+    """Make what flows run in: our own code, which flows share with the steps, is not imported anew for each."""
+    restrictions = SandboxRestrictions.default.with_passthrough_modules("scicat_retriever", "structlog")
+    return SandboxedWorkflowRunner(restrictions=restrictions)
 
 
 def _worker(
@@ -96,16 +139,15 @@ def _worker(
     *,
     flows: bool,
 ) -> Worker:
-    restrictions = SandboxRestrictions.default.with_passthrough_modules("scicat_retriever", "structlog")
     return Worker(
         client,
         task_queue=queue,
         activities=activities,
-        workflows=[RetrieveJob, RetrieveDataset, schedules.SweepStaging] if flows else [],
+        workflows=FLOWS if flows else (),
         activity_executor=threads,
         max_concurrent_activities=slots,
         # A flow whose worker died is taken over by another after this time.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
         graceful_shutdown_timeout=timedelta(seconds=DRAIN_SECONDS),
-        workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
+        workflow_runner=flow_runner(),
     )

@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from threading import Barrier
 from typing import Any, TypeVar
 
-from scicat_retriever.domain.errors import TransitionIllegal
+from scicat_retriever.domain.errors import RetrieverError, TransitionIllegal
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.ledger.sql import SqlLedger, open_ledger
 from scicat_retriever.ports.ledger import FlowName, Ledger
-from tests.contracts.ledger.samples import JOB, P, Q, job, key
+from tests.contracts.ledger.samples import HOUR, JOB, P, Q, job, key
 
 Result = TypeVar("Result")
 
@@ -73,6 +73,35 @@ def reserve_each(url: str, process: int, blocks: Sequence[int], size: int, free:
         return missing.count(0)
     finally:
         ledger.close()
+
+
+def tell_all(url: str, process: int, teller: str) -> list[int]:
+    """Claim and tell reports until there are none; gives their numbers in the order in which they were told."""
+    ledger = SqlLedger(url, now)
+    numbers: list[int] = []
+
+    def work(_: int) -> None:
+        while ledger.count_reports() != (0, 0):
+            report = ledger.claim_report(f"{teller}-{process}", HOUR)
+            if report is not None:
+                first = ledger.reports(report.subject)[0]
+                assert first.number == report.number, "a report overtook another one"
+                numbers.append(report.number)
+                ledger.told(report.number)
+
+    try:
+        in_threads(2, work)
+        return numbers
+    finally:
+        ledger.close()
+
+
+def done_or_refused(step: Callable[[], object]) -> bool:
+    try:
+        step()
+    except RetrieverError:
+        return False
+    return True
 
 
 def move_or_be_refused(ledger: Ledger, state: DatablockState) -> bool:

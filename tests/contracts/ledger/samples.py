@@ -15,8 +15,9 @@ from scicat_retriever.domain.dataset import (
 from scicat_retriever.domain.errors import Actor, Cause, Failure
 from scicat_retriever.domain.evidence import Copied, DatablockKey, Integrity, Recalled, Staged, Verified
 from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid, JobId
-from scicat_retriever.domain.states import DatablockState
+from scicat_retriever.domain.states import DatablockState, JobState
 from scicat_retriever.ports.ledger import FlowName, Ledger
+from scicat_retriever.ports.outbox import Subject
 
 START = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -99,3 +100,17 @@ def bring_to(ledger: Ledger, of: DatablockKey, state: DatablockState, until: dat
             ledger.move_datablock(of, step)
     if state is DatablockState.RELEASED:
         ledger.move_datablock(of, state)
+
+
+def end(ledger: Ledger, job_id: JobId = JOB, state: JobState = JobState.UNSUCCESSFUL) -> None:
+    """Bring a submitted job to an end that SciCat knows of."""
+    if state is not JobState.UNSUCCESSFUL:
+        ledger.move_job(job_id, JobState.IN_PROGRESS)
+    ledger.move_job(job_id, state)
+    tell_all(ledger, Subject.job(job_id))
+
+
+def tell_all(ledger: Ledger, subject: Subject) -> None:
+    """Have all that waits of a subject told."""
+    for report in ledger.reports(subject):
+        ledger.told(report.number)

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from functools import partial
+from itertools import chain
 from pathlib import Path
 
-from scicat_retriever.domain.states import DatablockState, DatasetState
+from scicat_retriever.domain.ids import DatasetPid, JobId
+from scicat_retriever.domain.states import DatablockState, DatasetState, JobState, LifecycleWord
 from scicat_retriever.ledger.sql import SqlLedger
+from scicat_retriever.ports.catalogue import LifecycleUpdate
 from scicat_retriever.ports.ledger import FlowName, JobDatasetRecord, Ledger
+from scicat_retriever.ports.outbox import Subject
 from tests.contracts.ledger.other_process import (
     add_the_same_job,
+    done_or_refused,
     in_processes,
     in_threads,
     move_or_be_refused,
     open_new_ledger_and_add_job,
     reserve_each,
+    tell_all,
 )
 from tests.contracts.ledger.rig import Rig
 from tests.contracts.ledger.samples import (
+    FLOW,
     HOUR,
     JOB,
     START,
@@ -24,6 +32,7 @@ from tests.contracts.ledger.samples import (
     Q,
     bring_to,
     copied,
+    end,
     entries,
     entry,
     job,
@@ -33,6 +42,7 @@ from tests.contracts.ledger.samples import (
 from tests.integration.postgres import Postgres
 
 State = DatablockState
+STARTED = LifecycleUpdate(LifecycleWord.STARTED)
 
 
 def test_one_job_added_by_twenty_threads_is_one_row_and_one_answer(rig: Rig) -> None:
@@ -102,6 +112,83 @@ def test_all_steps_on_one_dataset_at_once_block_nobody(ledger: Ledger) -> None:
 
     in_threads(count, work)
     assert [record.state for record in ledger.datablocks(P)] == [State.PLANNED] * count
+
+
+def test_each_report_is_claimed_by_one_of_many(ledger: Ledger) -> None:
+    for number in range(20):
+        ledger.tell_dataset(DatasetPid(f"p{number}"), STARTED)
+
+    def claim_all(thread: int) -> list[int]:
+        claimed = []
+        while report := ledger.claim_report(f"teller-{thread}", HOUR):
+            claimed.append(report.number)
+        return claimed
+
+    claimed = chain.from_iterable(in_threads(8, claim_all))
+    assert sorted(claimed) == [report.number for report in ledger.reports()]
+
+
+def test_a_report_that_is_claimed_by_its_name_is_claimed_by_one_of_many(ledger: Ledger) -> None:
+    ledger.tell_dataset(P, STARTED)
+    subject = Subject.dataset(P)
+    claimed = in_threads(8, lambda thread: ledger.claim_report(f"teller-{thread}", HOUR, subject))
+    assert [report for report in claimed if report is not None] == list(ledger.reports())
+
+
+def test_reports_that_are_written_at_once_each_have_a_number(ledger: Ledger) -> None:
+    in_threads(20, lambda _: ledger.tell_dataset(P, STARTED))
+    assert len({report.number for report in ledger.reports()}) == 20
+
+
+def test_a_job_that_lost_its_flow_is_restarted_by_one_of_many(ledger: Ledger) -> None:
+    ledger.add_job(job(JOB, P), FLOW)
+    restarted = in_threads(8, lambda thread: ledger.restart_job(JOB, FlowName(str(thread), "flow"), 1))
+    assert sorted(restarted) == [False] * 7 + [True]
+    assert [record.attempt for record in ledger.jobs_to_start(9)] == [2]
+
+
+def test_a_job_is_retried_by_one_of_many(ledger: Ledger) -> None:
+    ledger.add_job(job(JOB, P), FLOW)
+    end(ledger)
+    retried = in_threads(8, lambda _: done_or_refused(lambda: ledger.retry_job(JOB, FLOW)))
+    assert sorted(retried) == [False] * 7 + [True]
+    assert [record.attempt for record in ledger.jobs_to_start(9)] == [2]
+
+
+def test_a_job_is_told_again_once_though_many_ask_for_it(ledger: Ledger) -> None:
+    ledger.add_job(job(JOB, P), FLOW)
+    assert sorted(in_threads(8, lambda _: ledger.tell_job_again(JOB))) == [False] * 7 + [True]
+
+
+def test_a_job_is_cancelled_or_ends_whatever_comes_first(ledger: Ledger) -> None:
+    for number in range(5):
+        name = JobId(f"job {number}")
+        ledger.add_job(job(name, P), FLOW)
+        steps = [
+            partial(ledger.cancel_job, name, "ada"),
+            partial(ledger.move_job, name, JobState.UNSUCCESSFUL),
+        ]
+        done = in_threads(2, lambda thread: done_or_refused(steps[thread]))  # noqa: B023 - called at once
+        record = ledger.job(name)
+        assert record is not None
+        assert done == [record.cancelled_by == "ada", True]
+
+
+def test_a_finding_that_many_note_is_one(ledger: Ledger) -> None:
+    in_threads(8, lambda thread: ledger.note_finding("catalogue", {"thread": thread}))
+    assert list(ledger.findings()) == ["catalogue"]
+
+
+def test_tellers_in_two_processes_tell_each_report_once_and_in_its_order(
+    url: str, sql_ledger: SqlLedger
+) -> None:
+    for _ in range(5):
+        for number in range(6):
+            sql_ledger.tell_dataset(DatasetPid(f"p{number}"), STARTED)
+    expected = [report.number for report in sql_ledger.reports()]
+    told = in_processes(2, tell_all, url, "teller")
+    assert sorted(told[0] + told[1]) == expected
+    assert sql_ledger.reports() == []
 
 
 def test_one_job_added_by_two_processes_is_one_row_and_one_answer(url: str, sql_ledger: SqlLedger) -> None:

@@ -30,6 +30,7 @@ from tests.contracts.ledger.samples import (
     P,
     bring_to,
     copied,
+    end,
     entries,
     entry,
     files,
@@ -41,25 +42,47 @@ from tests.integration.postgres import Postgres
 SECRET = "s3cret-Passw0rd"
 
 
+def all_of(ledger: SqlLedger) -> list[object]:
+    """All that a ledger holds of the job and its dataset."""
+    control = [ledger.job(JOB), ledger.job_datasets(JOB), ledger.reports(), ledger.findings()]
+    return [*control, ledger.datablocks(P), book_of(ledger)]
+
+
 def test_everything_is_there_when_the_ledger_is_opened_again(url: str, clock: HandClock) -> None:
     before = open_ledger(url, clock)
     before.add_job(job(JOB, P), FLOW)
     before.move_job(JOB, JobState.IN_PROGRESS, "going on")
+    before.note_finding("catalogue", {"open": 3})
     before.plan(P, entries(2), "run-1")
     bring_to(before, key(0), DatablockState.STAGED)
     before.reserve(key(1), 60, 100)
-    seen = (before.job(JOB), before.job_datasets(JOB), before.datablocks(P), book_of(before))
+    seen = all_of(before)
     before.close()
 
     after = open_ledger(url, clock)
-    assert (after.job(JOB), after.job_datasets(JOB), after.datablocks(P), book_of(after)) == seen
+    assert all_of(after) == seen
     assert after.copied(key(0)) == copied(key(0))
     assert after.manifest(key(0)) == b"manifest of block-0"
     assert tuple(after.files(key(1))) == files()
+    end(after)
     assert after.expired(START + HOUR, 9) == [key(0)]
     after.plan(P, entries(3), "run-1")
     assert after.reserve(key(2), 60, 100) == 20
     after.close()
+
+
+def test_a_new_state_is_not_kept_if_its_report_is_not(sqlite_url: str, clock: HandClock) -> None:
+    ledger, database = SqlLedger(sqlite_url, clock), Database(sqlite_url)
+    ledger.add_job(job(JOB, P), FLOW)
+    before = all_of(ledger)
+    with database.writing() as connection:
+        refuse = "CREATE TRIGGER refuse BEFORE INSERT ON reports BEGIN SELECT RAISE(ABORT, 'no'); END"
+        connection.execute(text(refuse))
+    with pytest.raises(LedgerUnavailable):
+        ledger.move_job(JOB, JobState.IN_PROGRESS, "going on")
+    assert all_of(ledger) == before
+    database.close()
+    ledger.close()
 
 
 def test_what_one_process_wrote_another_reads_at_once(url: str, sql_ledger: SqlLedger) -> None:

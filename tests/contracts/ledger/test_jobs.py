@@ -157,12 +157,12 @@ def test_a_dataset_keeps_its_state_and_failures(ledger: Ledger) -> None:
     ]
 
 
-def test_a_dataset_cannot_leave_its_end(ledger: Ledger) -> None:
+def test_a_dataset_that_failed_stays_so(ledger: Ledger) -> None:
     ledger.add_job(job(JOB, P), FLOW)
-    ledger.move_job_dataset(JOB, P, DatasetState.RETRIEVED)
+    ledger.move_job_dataset(JOB, P, DatasetState.FAILED, [FAILURE])
     with pytest.raises(TransitionIllegal):
-        ledger.move_job_dataset(JOB, P, DatasetState.FAILED, [FAILURE])
-    assert ledger.job_datasets(JOB) == [JobDatasetRecord(P, DatasetState.RETRIEVED)]
+        ledger.move_job_dataset(JOB, P, DatasetState.RETRIEVED)
+    assert ledger.job_datasets(JOB) == [JobDatasetRecord(P, DatasetState.FAILED, (FAILURE,))]
 
 
 def test_a_dataset_that_the_job_does_not_ask_for_cannot_be_moved(ledger: Ledger) -> None:
@@ -178,17 +178,6 @@ def test_the_same_dataset_in_two_jobs_is_moved_apart(ledger: Ledger) -> None:
     assert ledger.job_datasets(JobId("b")) == [JobDatasetRecord(P, DatasetState.SUBMITTED)]
 
 
-def test_a_report_failure_is_kept_until_it_is_taken_back(ledger: Ledger) -> None:
-    ledger.add_job(job(JOB, P), FLOW)
-    ledger.set_report_failure(JOB, FAILURE)
-    failed = ledger.job(JOB)
-    ledger.set_report_failure(JOB, None)
-    well = ledger.job(JOB)
-    assert failed is not None
-    assert well is not None
-    assert (failed.report_failure, well.report_failure) == (FAILURE, None)
-
-
 def test_an_unknown_job_cannot_be_changed(ledger: Ledger) -> None:
     nobody = JobId("nobody")
     with pytest.raises(JobNotFound):
@@ -199,8 +188,6 @@ def test_an_unknown_job_cannot_be_changed(ledger: Ledger) -> None:
         ledger.mark_flow_started(nobody)
     with pytest.raises(JobNotFound):
         ledger.set_datasets(nobody, [Selection(P)])
-    with pytest.raises(JobNotFound):
-        ledger.set_report_failure(nobody, FAILURE)
 
 
 def test_every_change_of_a_job_and_its_datasets_is_in_the_book_with_its_time(rig: Rig) -> None:

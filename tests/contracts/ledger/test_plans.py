@@ -20,6 +20,7 @@ from tests.contracts.ledger.samples import (
     P,
     Q,
     bring_to,
+    end,
     entries,
     entry,
     files,
@@ -170,6 +171,7 @@ def test_what_is_staged_and_no_longer_listed_stays_to_be_swept_and_does_not_coun
     assert states(ledger) == [("block-0", State.PLANNED)]
     assert ledger.progress_of(JOB) == [DatasetProgress(P, 1, 0, 0, 1000)]
     assert ledger.keep(P, START + 9 * HOUR) == 0
+    end(ledger)
     assert ledger.expired(START + HOUR, 9) == [key(1)]
     assert ledger.release_expired(key(1), START + HOUR)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from scicat_retriever.domain.errors import RetrieverError
 from scicat_retriever.domain.evidence import DatablockKey, Integrity
-from scicat_retriever.domain.states import DatablockState, DatasetState, JobState
+from scicat_retriever.domain.ids import DatasetPid, JobId
+from scicat_retriever.domain.states import DatablockState, DatasetState, JobState, LifecycleWord
 from scicat_retriever.ledger.sql import SqlLedger
-from scicat_retriever.ports.ledger import Ledger
+from scicat_retriever.ports.catalogue import LifecycleUpdate
+from scicat_retriever.ports.ledger import FlowName, Ledger
+from scicat_retriever.ports.outbox import Subject
 from tests.contracts.ledger.rig import book_of
 from tests.contracts.ledger.samples import (
     FAILURE,
@@ -42,6 +46,13 @@ blocks = st.sampled_from(BLOCKS)
 sizes = st.integers(0, 120)
 hours = st.integers(-3, 6).map(lambda number: START + number * HOUR)
 seals = st.sampled_from(["seal", "another"])
+ANOTHER = JobId("another job, for P alone")
+jobs = st.sampled_from([JOB, ANOTHER])
+pids = st.sampled_from([P, Q])
+numbers = st.integers(1, 12)
+tellers = st.sampled_from(["teller-1", "teller-2"])
+subjects = jobs.map(Subject.job) | pids.map(Subject.dataset)
+updates = st.sampled_from(LifecycleWord).map(LifecycleUpdate)
 
 
 class TwoLedgers(RuleBasedStateMachine):
@@ -57,6 +68,7 @@ class TwoLedgers(RuleBasedStateMachine):
         self.fake = InMemoryLedger(self.clock)
         self.sql = SqlLedger(f"sqlite:///{self.folder / 'ledger.db'}", self.clock)
         self.both(lambda ledger: ledger.add_job(job(JOB, P, Q), FLOW))
+        self.both(lambda ledger: ledger.add_job(job(ANOTHER, P), FLOW))
 
     def teardown(self) -> None:
         self.sql.close()
@@ -122,15 +134,75 @@ class TwoLedgers(RuleBasedStateMachine):
     def forget_files(self, block: DatablockKey) -> None:
         self.both(lambda ledger: ledger.forget_files(block))
 
-    @rule(state=st.sampled_from(JobState), message=st.sampled_from(["", "said"]))
-    def move_job(self, state: JobState, message: str) -> None:
-        self.both(lambda ledger: ledger.move_job(JOB, state, message))
+    @rule(which=jobs, state=st.sampled_from(JobState), failed=st.booleans())
+    def move_job(self, which: JobId, state: JobState, failed: bool) -> None:
+        self.both(lambda ledger: ledger.move_job(which, state, "said", FAILURE if failed else None))
 
-    @rule(pid=st.sampled_from([P, Q]), state=st.sampled_from(DatasetState), failed=st.booleans())
-    def move_job_dataset(self, pid: Any, state: DatasetState, failed: bool) -> None:
-        self.both(lambda ledger: ledger.move_job_dataset(JOB, pid, state, [FAILURE] * failed))
+    @rule(which=jobs, pid=pids, state=st.sampled_from(DatasetState), failed=st.booleans())
+    def move_job_dataset(self, which: JobId, pid: DatasetPid, state: DatasetState, failed: bool) -> None:
+        self.both(lambda ledger: ledger.move_job_dataset(which, pid, state, [FAILURE] * failed))
 
-    @rule(by=st.integers(-2, 3))
+    @rule(which=jobs)
+    def mark_flow_started(self, which: JobId) -> None:
+        self.both(lambda ledger: ledger.mark_flow_started(which))
+
+    @rule(which=jobs, attempt=st.integers(1, 4))
+    def restart_job(self, which: JobId, attempt: int) -> None:
+        self.both(lambda ledger: ledger.restart_job(which, FlowName(str(attempt), "restarted"), attempt))
+
+    @rule(which=jobs, chosen=st.none() | st.sets(pids))
+    def retry_job(self, which: JobId, chosen: set[DatasetPid] | None) -> None:
+        self.both(lambda ledger: ledger.retry_job(which, FlowName("retry", "retried"), chosen))
+
+    @rule(which=jobs, by=st.sampled_from(["ada", "bob"]))
+    def cancel_job(self, which: JobId, by: str) -> None:
+        self.both(lambda ledger: ledger.cancel_job(which, by))
+
+    @rule(which=jobs)
+    def mark_cancel_told(self, which: JobId) -> None:
+        self.both(lambda ledger: ledger.mark_cancel_told(which))
+
+    @rule(pid=pids, reason=st.sampled_from(["", "SciCat", "space"]))
+    def note_waiting(self, pid: DatasetPid, reason: str) -> None:
+        self.both(lambda ledger: ledger.note_waiting(pid, reason))
+
+    @rule(pid=pids, update=updates)
+    def tell_dataset(self, pid: DatasetPid, update: LifecycleUpdate) -> None:
+        self.both(lambda ledger: ledger.tell_dataset(pid, update))
+
+    @rule(which=jobs)
+    def tell_job_again(self, which: JobId) -> None:
+        self.both(lambda ledger: ledger.tell_job_again(which))
+
+    @rule(teller=tellers, subject=st.none() | subjects)
+    def claim(self, teller: str, subject: Subject | None) -> None:
+        self.both(lambda ledger: ledger.claim_report(teller, HOUR, subject))
+
+    @rule(teller=tellers, chosen=st.sets(numbers))
+    def renew(self, teller: str, chosen: set[int]) -> None:
+        self.both(lambda ledger: ledger.renew_claims(teller, chosen, 2 * HOUR))
+
+    @rule(number=numbers)
+    def told(self, number: int) -> None:
+        self.both(lambda ledger: ledger.told(number))
+
+    @rule(number=numbers, due_at=hours)
+    def postpone(self, number: int, due_at: datetime) -> None:
+        self.both(lambda ledger: ledger.postpone(number, FAILURE, due_at))
+
+    @rule(number=numbers)
+    def park(self, number: int) -> None:
+        self.both(lambda ledger: ledger.park(number, FAILURE))
+
+    @rule(subject=st.none() | subjects)
+    def unpark(self, subject: Subject | None) -> None:
+        self.both(lambda ledger: ledger.unpark(subject))
+
+    @rule(name=st.sampled_from(["catalogue", "engine"]), count=st.integers(0, 9))
+    def note_finding(self, name: str, count: int) -> None:
+        self.both(lambda ledger: ledger.note_finding(name, {"count": count}))
+
+    @rule(by=st.sampled_from([-48, -2, -1, 0, 1, 2, 3, 48]))
     def advance(self, by: int) -> None:
         self.clock.advance(by * HOUR)
 
@@ -138,6 +210,10 @@ class TwoLedgers(RuleBasedStateMachine):
     def all_that_can_be_seen_is_the_same(self) -> None:
         for ask in (
             lambda ledger: [ledger.job(JOB), ledger.job_datasets(JOB), ledger.progress_of(JOB)],
+            lambda ledger: [ledger.job(ANOTHER), ledger.job_datasets(ANOTHER)],
+            lambda ledger: [ledger.jobs_to_start(9), ledger.started_jobs(0, 9), ledger.jobs_to_cancel(9)],
+            lambda ledger: [ledger.reports(), ledger.reports(Subject.dataset(P)), ledger.count_reports()],
+            lambda ledger: [ledger.findings(), ledger.recent_job()],
             lambda ledger: [ledger.datablocks(pid) for pid in (P, Q)],
             lambda ledger: [ledger.datablock(block) for block in BLOCKS],
             lambda ledger: [(ledger.copied(block), ledger.manifest(block)) for block in BLOCKS],

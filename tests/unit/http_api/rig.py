@@ -33,7 +33,7 @@ class ApiRig(Rig):
         super().__post_init__()
         self.woken = 0
 
-    def client(self, ledger: Ledger | None = None) -> TestClient:
+    def client(self, ledger: Ledger | None = None, max_body_bytes: int = MAX_BODY) -> TestClient:
         """A client of the application; `ledger` stands in for the rig's own."""
         service = Service(
             ledger=self.ledger if ledger is None else ledger,
@@ -41,7 +41,7 @@ class ApiRig(Rig):
             links=self.links,
             guard=TokenGuard([TOKEN, SECOND_TOKEN]),
             job_types=("retrieve",),
-            max_body_bytes=MAX_BODY,
+            max_body_bytes=max_body_bytes,
             clock=self.clock,
             wake=self._wake,
         )

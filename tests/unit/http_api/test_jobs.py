@@ -25,6 +25,7 @@ from tests.unit.http_api.rig import (
 from tests.unit.pipeline.rig import FILES, JOB, PID, START, Rig, tar
 
 SIZE = len(tar(FILES))
+NOW = START.isoformat().replace("+00:00", "Z")
 
 
 class AwayLedger(InMemoryLedger):
@@ -188,15 +189,16 @@ def test_an_unknown_job_is_not_found(client: TestClient) -> None:
 def test_a_new_job_has_all_datasets_before_it(client: TestClient) -> None:
     client.post(JOBS, json=V4, headers=AUTHORIZED)
     flow = intake.job_flow(JobId("job-1"))
-    now = START.isoformat().replace("+00:00", "Z")
     assert client.get(f"{JOBS}/job-1", headers=AUTHORIZED).json() == {
         "id": "job-1",
         "state": "jobSubmitted",
         "message": "",
         "flow": {"uuid": flow.uuid, "name": flow.name},
-        "receivedAt": now,
-        "updatedAt": now,
-        "reportError": None,
+        "receivedAt": NOW,
+        "updatedAt": NOW,
+        "attempt": 1,
+        "cancelledBy": None,
+        "report": None,
         "datasets": [
             {
                 "pid": PID,
@@ -205,6 +207,7 @@ def test_a_new_job_has_all_datasets_before_it(client: TestClient) -> None:
                 "bytesTotal": 0,
                 "datablocksStaged": 0,
                 "datablocksTotal": 0,
+                "waitingFor": None,
                 "errors": [],
                 "datablocks": [],
             }
@@ -236,6 +239,7 @@ def test_the_status_tells_bytes_waits_and_errors(client: TestClient, api: ApiRig
             "bytesTotal": 2 * SIZE,
             "datablocksStaged": 1,
             "datablocksTotal": 2,
+            "waitingFor": None,
             "errors": [],
             "datablocks": [
                 {
@@ -261,6 +265,7 @@ def test_the_status_tells_bytes_waits_and_errors(client: TestClient, api: ApiRig
             "bytesTotal": 0,
             "datablocksStaged": 0,
             "datablocksTotal": 0,
+            "waitingFor": None,
             "errors": [
                 {
                     "code": "checksum_mismatch",
@@ -283,14 +288,40 @@ def test_the_status_leaves_the_datablocks_out_if_asked_to(client: TestClient, ap
 
 def test_the_status_says_why_the_catalogue_could_not_be_told(client: TestClient, api: ApiRig) -> None:
     half_done(api)
-    api.ledger.set_report_failure(JOB, errors.CatalogueJobUnclosable("a dataset is gone").failure())
-    told = client.get(f"{JOBS}/{JOB}", headers=AUTHORIZED).json()["reportError"]
+    api.ledger.park(1, errors.CatalogueJobUnclosable("a dataset is gone").failure())
+    told = client.get(f"{JOBS}/{JOB}", headers=AUTHORIZED).json()["report"]
     assert told == {
-        "code": "catalogue_job_unclosable",
-        "who": "operator",
-        "message": "a dataset is gone",
-        "archiveId": None,
+        "state": "parked",
+        "attempts": 1,
+        "since": NOW,
+        "nextAttempt": None,
+        "error": {
+            "code": "catalogue_job_unclosable",
+            "who": "operator",
+            "message": "a dataset is gone",
+            "archiveId": None,
+        },
     }
+
+
+def test_the_status_says_that_the_catalogue_was_not_told_yet(client: TestClient, api: ApiRig) -> None:
+    half_done(api)
+    told = client.get(f"{JOBS}/{JOB}", headers=AUTHORIZED).json()["report"]
+    assert told == {"state": "waiting", "attempts": 0, "since": NOW, "nextAttempt": NOW, "error": None}
+
+
+def test_the_status_has_no_report_when_the_catalogue_was_told(client: TestClient, api: ApiRig) -> None:
+    half_done(api)
+    api.ledger.told(1)
+    assert client.get(f"{JOBS}/{JOB}", headers=AUTHORIZED).json()["report"] is None
+
+
+def test_the_status_says_what_a_dataset_waits_for(client: TestClient, api: ApiRig) -> None:
+    half_done(api)
+    api.ledger.move_job_dataset(JOB, PID, DatasetState.STARTED)
+    api.ledger.note_waiting(PID, "waiting for SciCat")
+    datasets = client.get(f"{JOBS}/{JOB}", headers=AUTHORIZED).json()["datasets"]
+    assert [each["waitingFor"] for each in datasets] == ["waiting for SciCat", None]
 
 
 def test_a_parameter_of_the_wrong_kind_is_a_problem_that_names_it(client: TestClient) -> None:

@@ -22,6 +22,7 @@ from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid, JobI
 from scicat_retriever.domain.states import JobState
 from scicat_retriever.pipeline import intake, plan, publish, recall, transfer
 from scicat_retriever.pipeline.links import LinkSigner
+from scicat_retriever.pipeline.outbox import Patience, Teller
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.pipeline.verify import ChecksumPolicy
 from scicat_retriever.ports.ledger import DatablockRecord
@@ -32,6 +33,7 @@ from tests.fakes.staging_area import InMemoryStagingArea
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 LIFETIME, RETENTION = timedelta(days=7), timedelta(days=8)
+PATIENCE = Patience(initial=10, maximum=40, total=3600)
 SECRET = b"a key of the tests, 32 bytes long"
 BASE_URL = "https://retriever.example.org"
 PID = DatasetPid("20.500.12345/p")
@@ -155,6 +157,14 @@ class Rig:
         for record in self.plan(*blocks, pid=pid):
             self.stage(record)
         return list(self.ledger.datablocks(pid))
+
+    def teller(self, name: str = "teller-1", patience: Patience = PATIENCE) -> Teller:
+        return Teller(name, self.tools, patience)
+
+    def deliver(self) -> None:
+        """Have the catalogue told all that waits, of the datasets first."""
+        for report in sorted(self.ledger.reports(), key=lambda each: each.subject.kind):
+            self.teller().tell_now(report.subject)
 
     def record(self, key: DatablockKey) -> DatablockRecord:
         found = self.ledger.datablock(key)

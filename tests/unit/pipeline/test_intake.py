@@ -1,18 +1,26 @@
 import uuid
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from scicat_retriever.domain.dataset import RetrieveJob, Selection
-from scicat_retriever.domain.errors import CatalogueJobUnknown, DatasetListEmpty
+from scicat_retriever.domain.errors import (
+    CatalogueJobUnknown,
+    DatasetListEmpty,
+    JobNotEnded,
+    JobNotFound,
+    NothingToRetry,
+)
 from scicat_retriever.domain.ids import DatasetPid, JobId
-from scicat_retriever.domain.states import JobState
+from scicat_retriever.domain.states import DatasetState, JobState
 from scicat_retriever.pipeline import intake
 from tests.unit.pipeline.rig import JOB, PID, Rig
 
 SHORT = RetrieveJob(JOB, "retrieve")
-WHOLE = RetrieveJob(JOB, "retrieve", (Selection(PID), Selection(DatasetPid("20.500.12345/q"), ("a",))))
+Q = DatasetPid("20.500.12345/q")
+WHOLE = RetrieveJob(JOB, "retrieve", (Selection(PID), Selection(Q, ("a",))))
+attempts = st.integers(1, 10**6)
 
 
 def test_accepting_a_job_again_gives_the_first_record() -> None:
@@ -28,6 +36,14 @@ def test_each_job_has_a_flow_of_its_own_that_never_changes(one: str, two: str) -
     assert intake.job_flow(JobId(one)) == intake.job_flow(JobId(one))
     assert (intake.job_flow(JobId(one)) == intake.job_flow(JobId(two))) == (one == two)
     assert uuid.UUID(intake.job_flow(JobId(one)).uuid).version == 5
+
+
+@given(st.text(min_size=1), st.text(min_size=1), attempts, attempts)
+def test_each_attempt_of_each_job_has_a_flow_of_its_own(one: str, two: str, first: int, second: int) -> None:
+    assume((one, first) != (two, second))
+    flow, other = intake.job_flow(JobId(one), first), intake.job_flow(JobId(two), second)
+    assert flow.uuid != other.uuid
+    assert flow.name != other.name
 
 
 def test_the_names_of_a_job_and_of_a_dataset_never_meet() -> None:
@@ -61,3 +77,82 @@ def test_a_short_job_that_the_catalogue_does_not_know_is_an_error() -> None:
     intake.accept(SHORT, rig.ledger)
     with pytest.raises(CatalogueJobUnknown):
         intake.open_job(JOB, rig.tools)
+
+
+def ended(*retrieved: DatasetPid) -> Rig:
+    """A job that ended, some of its datasets there and the others failed."""
+    rig = Rig()
+    intake.accept(WHOLE, rig.ledger)
+    rig.ledger.mark_flow_started(JOB)
+    for pid in (PID, Q):
+        if pid in retrieved:
+            rig.staged_dataset(pid=pid)
+        state = DatasetState.RETRIEVED if pid in retrieved else DatasetState.FAILED
+        rig.ledger.move_job_dataset(JOB, pid, state)
+    rig.ledger.move_job(JOB, JobState.IN_PROGRESS)
+    rig.ledger.move_job(JOB, JobState.WITH_DATASET_ERRORS)
+    return rig
+
+
+def states(rig: Rig) -> list[DatasetState]:
+    return [each.state for each in rig.ledger.job_datasets(JOB)]
+
+
+def test_a_retried_job_is_to_be_started_with_a_flow_of_its_own() -> None:
+    rig = ended()
+    record = intake.retry(JOB, rig.ledger)
+    assert (record.state, record.attempt, record.flow) == (JobState.SUBMITTED, 2, intake.job_flow(JOB, 2))
+    assert rig.ledger.jobs_to_start(9) == [record]
+
+
+def test_a_retry_retrieves_what_is_not_there() -> None:
+    rig = ended(PID)
+    intake.retry(JOB, rig.ledger)
+    assert states(rig) == [DatasetState.RETRIEVED, DatasetState.SUBMITTED]
+
+
+def test_a_retry_retrieves_what_it_was_asked_for_alone() -> None:
+    rig = ended()
+    intake.retry(JOB, rig.ledger, {Q})
+    assert states(rig) == [DatasetState.FAILED, DatasetState.SUBMITTED]
+
+
+def test_a_job_of_which_all_is_there_is_not_retried() -> None:
+    rig = ended(PID, Q)
+    with pytest.raises(NothingToRetry):
+        intake.retry(JOB, rig.ledger)
+
+
+def test_a_job_that_has_not_ended_is_not_retried() -> None:
+    rig = Rig()
+    intake.accept(WHOLE, rig.ledger)
+    with pytest.raises(JobNotEnded):
+        intake.retry(JOB, rig.ledger)
+
+
+def test_an_unknown_job_is_not_retried() -> None:
+    with pytest.raises(JobNotFound):
+        intake.retry(JOB, Rig().ledger)
+
+
+def test_a_job_that_lost_its_flow_gets_the_next_one() -> None:
+    rig = Rig()
+    record = intake.accept(WHOLE, rig.ledger)
+    rig.ledger.mark_flow_started(JOB)
+    assert intake.restart(record, rig.ledger)
+    assert [each.flow for each in rig.ledger.jobs_to_start(9)] == [intake.job_flow(JOB, 2)]
+
+
+def test_a_lost_flow_is_replaced_once() -> None:
+    rig = Rig()
+    record = intake.accept(WHOLE, rig.ledger)
+    intake.restart(record, rig.ledger)
+    assert not intake.restart(record, rig.ledger)
+    assert [each.attempt for each in rig.ledger.jobs_to_start(9)] == [2]
+
+
+def test_a_job_that_has_ended_gets_no_new_flow() -> None:
+    rig = ended()
+    record = rig.ledger.job(JOB)
+    assert record is not None
+    assert not intake.restart(record, rig.ledger)

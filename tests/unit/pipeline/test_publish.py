@@ -245,66 +245,6 @@ def test_a_dataset_whose_file_is_not_what_was_staged_is_not_published(loss: str)
         publish.publish(PID, rig.tools)
 
 
-def test_discarding_removes_what_the_failed_run_left_and_nothing_else() -> None:
-    rig = Rig()
-    (neighbour,) = rig.staged_dataset(pid=Q)
-    kept, staged, copied, planned = rig.plan(*(rig.archive(number) for number in range(4)))
-    rig.stage(kept)
-    rig.catalogue.add_dataset(
-        PID, [rig.archive(0), *(rig.archive(n, algorithm="SHA256") for n in range(1, 4))]
-    )
-    rig.plan_again("run-2")
-    rig.stage(rig.record(staged.key))
-    rig.copy(rig.record(copied.key))
-    publish.discard(PID, "run-2", "checksum_mismatch", rig.tools)
-    assert rig.staging.staged_keys() == {neighbour.key, kept.key}
-    assert rig.staging.partial_keys() == set()
-    assert [rig.record(r.key).state for r in (neighbour, kept, staged, copied, planned)] == [
-        State.STAGED,
-        State.STAGED,
-        State.RELEASED,
-        State.FAILED,
-        State.FAILED,
-    ]
-    assert rig.record(copied.key).reason == "checksum_mismatch"
-
-
-def test_discarding_gives_the_space_back_and_tells_the_store() -> None:
-    rig = Rig()
-    (record,) = rig.plan()
-    rig.ledger.reserve(record.key, 2**30, rig.staging.free_bytes())
-    publish.discard(PID, "run-1", "timed out", rig.tools)
-    assert rig.ledger.reserve(rig.plan_again("run-2")[0].key, 2**30, 2**30) == 0
-    assert rig.store.released == [record.datablock.archive_id]
-
-
-def test_discarding_again_changes_nothing() -> None:
-    rig = Rig()
-    first, second = rig.plan(rig.archive(0), rig.archive(1))
-    rig.stage(first)
-    rig.copy(second)
-    publish.discard(PID, "run-1", "why", rig.tools)
-    before = rig.ledger.datablocks(PID)
-    publish.discard(PID, "run-1", "why", rig.tools)
-    assert rig.ledger.datablocks(PID) == before
-
-
-def test_discarding_ends_what_an_attempt_left_that_died_in_the_middle() -> None:
-    rig = Rig()
-    (record,) = rig.staged_dataset()
-    rig.ledger.move_datablock(record.key, State.RELEASED, "why")
-    publish.discard(PID, "run-1", "why", rig.tools)
-    assert rig.staging.staged_keys() == set()
-
-
-def test_discarding_works_while_the_store_is_away() -> None:
-    rig = Rig()
-    (record,) = rig.staged_dataset()
-    rig.store.go_away()
-    publish.discard(PID, "run-1", "why", rig.tools)
-    assert rig.record(record.key).state is State.RELEASED
-
-
 def test_a_catalogued_file_that_is_not_archived_is_named() -> None:
     rig = Rig()
     listed = (*entries(FILES), FileEntry("run/lost.dat", 3, "00"))

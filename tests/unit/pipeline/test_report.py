@@ -12,7 +12,7 @@ from scicat_retriever.domain.dataset import CataloguedDatablock
 from scicat_retriever.domain.errors import Cause, Failure
 from scicat_retriever.domain.evidence import Integrity
 from scicat_retriever.domain.ids import DatasetPid
-from scicat_retriever.domain.states import DatasetState, JobState, LifecycleWord
+from scicat_retriever.domain.states import DatablockState, DatasetState, JobState, LifecycleWord
 from scicat_retriever.pipeline import report
 from scicat_retriever.pipeline.verify import ChecksumPolicy
 from tests.fakes.catalogue import HeldDataset, HeldJob
@@ -52,6 +52,7 @@ def finished(
 
 def told(rig: Rig, failure: Failure | None = None) -> HeldJob:
     report.close_job(JOB, failure, rig.tools)
+    rig.deliver()
     return rig.catalogue.held_job(JOB)
 
 
@@ -61,6 +62,7 @@ def result_of(held: HeldJob) -> Any:
 
 
 def dataset(rig: Rig, pid: DatasetPid = PID) -> HeldDataset:
+    rig.deliver()
     return rig.catalogue.held_dataset(pid)
 
 
@@ -76,6 +78,7 @@ def test_a_started_job_is_in_progress_for_the_catalogue_and_the_ledger() -> None
     rig.catalogue.add_dataset(PID, ())
     rig.job(PID)
     report.job_started(JOB, rig.tools)
+    rig.deliver()
     held = rig.catalogue.held_job(JOB)
     assert (held.state, held.message, held.result) == (
         JobState.IN_PROGRESS,
@@ -138,7 +141,7 @@ def test_a_retrieved_dataset_says_whether_its_checksums_were_compared(
     integrity: Integrity, checked: bool
 ) -> None:
     rig = Rig()
-    rig.catalogue.add_dataset(PID, ())
+    rig.staged_dataset()
     report.dataset_retrieved(PID, integrity, rig.tools)
     held = dataset(rig)
     assert (held.status, held.retrievable, held.integrity_check) == (LifecycleWord.RETRIEVED, True, checked)
@@ -237,8 +240,7 @@ def test_a_job_whose_files_were_released_in_the_meantime_is_not_successful() -> 
     rig = Rig()
     finished(rig, rig.archive(0), rig.archive(1))
     (first, _) = rig.ledger.datablocks(PID)
-    rig.clock.advance(RETENTION)
-    rig.ledger.release_expired(first.key, rig.clock())
+    rig.ledger.move_datablock(first.key, DatablockState.RELEASED)
     held = told(rig)
     assert held.state is JobState.WITH_DATASET_ERRORS
     result = result_of(held)
@@ -267,28 +269,7 @@ def test_a_job_is_successful_only_if_every_dataset_was_retrieved(
     assert with_results == {p for p, s in zip(pids, states, strict=True) if s is DatasetState.RETRIEVED}
 
 
-def test_a_job_that_the_catalogue_cannot_be_told_of_is_closed_with_the_reason() -> None:
-    rig = Rig()
-    finished(rig)
-    why = errors.CatalogueJobUnclosable("a dataset was deleted").failure()
-    assert report.close_job_untold(JOB, None, why, rig.tools) is JobState.SUCCESSFUL
-    record = rig.ledger.job(JOB)
-    assert record is not None
-    assert (record.state, record.report_failure) == (JobState.SUCCESSFUL, why)
-    assert rig.catalogue.updates == []
-
-
-def test_a_job_that_could_be_told_of_after_all_has_no_reason_left() -> None:
-    rig = Rig()
-    finished(rig)
-    rig.ledger.set_report_failure(JOB, STALLED)
-    told(rig)
-    record = rig.ledger.job(JOB)
-    assert record is not None
-    assert record.report_failure is None
-
-
-def test_a_job_is_not_closed_in_the_ledger_before_the_catalogue_was_told() -> None:
+def test_a_job_is_closed_while_the_catalogue_is_away_and_told_later() -> None:
     rig = Rig()
     finished(rig)
     rig.catalogue.fail(errors.CatalogueUnavailable("away"), "update_job")
@@ -296,8 +277,25 @@ def test_a_job_is_not_closed_in_the_ledger_before_the_catalogue_was_told() -> No
         told(rig)
     record = rig.ledger.job(JOB)
     assert record is not None
-    assert record.state is JobState.IN_PROGRESS
+    assert record.state is JobState.SUCCESSFUL
     assert told(rig).state is JobState.SUCCESSFUL
+
+
+def test_a_closed_job_stays_as_it_was_closed() -> None:
+    rig = Rig()
+    finished(rig)
+    first = told(rig)
+    why = errors.JobDeadlinePassed("too late").failure()
+    assert report.close_job(JOB, why, rig.tools) is JobState.SUCCESSFUL
+    assert told(rig) == first
+
+
+def test_a_belated_start_of_a_job_that_has_ended_tells_nothing() -> None:
+    rig = Rig()
+    finished(rig)
+    told(rig)
+    report.job_started(JOB, rig.tools)
+    assert rig.ledger.reports() == []
 
 
 @settings(max_examples=25)

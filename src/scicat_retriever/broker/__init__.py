@@ -1,0 +1,1 @@
+"""RabbitMQ: takes the jobs that SciCat publishes."""

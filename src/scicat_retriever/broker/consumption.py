@@ -1,0 +1,166 @@
+"""Consuming over one connection, until it breaks, the ledger fails, or we are asked to stop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from aio_pika.abc import AbstractIncomingMessage
+from aio_pika.exceptions import CONNECTION_EXCEPTIONS
+
+from scicat_retriever.broker.decision import Accepted, Decision, Ignored, Irrelevant, Parked, ParseJob, decide
+from scicat_retriever.broker.inbox import Inbox, named_refusals
+from scicat_retriever.broker.settings import BrokerSettings
+from scicat_retriever.domain.dataset import RetrieveJob
+from scicat_retriever.domain.errors import BrokerUnavailable, InternalError, LedgerUnavailable
+
+DRAIN_SECONDS = 20.0
+"""How long messages in hand may take when we are asked to stop; after that the broker delivers them again."""
+log = structlog.get_logger(__name__)
+
+
+class NotStored(Exception):
+    """The ledger does not take a job now.
+
+    Attributes:
+        job: The job.
+    """
+
+    def __init__(self, job: RetrieveJob, why: str) -> None:
+        super().__init__(why)
+        self.job = job
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What messages are judged and stored with, and the count of those that were ignored.
+
+    Attributes:
+        parse: See `JobConsumer`.
+        accept: See `JobConsumer`.
+        max_body_bytes: Longest message that is read.
+        ignored: How many were ignored since the start, and why.
+    """
+
+    parse: ParseJob
+    accept: Callable[[RetrieveJob], object]
+    max_body_bytes: int
+    ignored: Counter[Irrelevant] = field(default_factory=Counter)
+
+    def judge_and_store(self, body: bytes) -> Decision:
+        """Say what is to be done with a message; a job is stored already when that is said. Blocks.
+
+        Raises:
+            NotStored: The ledger does not take it now.
+        """
+        decision = decide(body, self.parse, self.max_body_bytes)
+        if not isinstance(decision, Accepted):
+            return decision
+        try:
+            self.accept(decision.job)
+        except LedgerUnavailable as error:
+            raise NotStored(decision.job, str(error)) from error
+        except Exception as error:
+            log.exception("a job cannot be stored by a fault of the service", job_id=decision.job.id)
+            return Parked(InternalError(f"the job cannot be stored: {type(error).__name__}").failure())
+        return decision
+
+
+class Consumption:
+    """Settles messages as they come, each in a task of its own; the prefetch bounds how many there are.
+
+    Args:
+        settings: The broker's settings.
+        inbox: The open connection.
+        desk: Judges and stores.
+    """
+
+    def __init__(self, settings: BrokerSettings, inbox: Inbox, desk: Desk) -> None:
+        self._settings = settings
+        self._inbox = inbox
+        self._desk = desk
+        self._in_hand: set[asyncio.Task[None]] = set()
+        self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Consume until `stop` is set, then finish what is in hand.
+
+        Raises:
+            BrokerUnavailable: The connection is gone, or the queue.
+            NotStored: The ledger does not take a job now.
+        """
+        await self._watch()
+        with named_refusals(self._settings):
+            tag = await self._inbox.queue.consume(self._begin)
+        log.info("jobs are consumed", broker=self._settings.address, queue=self._settings.queue)
+        stopping: asyncio.Future[Any] = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait((stopping, self._ended), return_when=asyncio.FIRST_COMPLETED)
+            if not self._ended.done():
+                with named_refusals(self._settings):
+                    await self._inbox.queue.cancel(tag, timeout=DRAIN_SECONDS)
+                    await self._drain()
+        finally:
+            stopping.cancel()
+            for task in self._in_hand:
+                task.cancel()
+        if self._ended.done():
+            self._ended.result()
+        self._ended.cancel()
+
+    async def _watch(self) -> None:
+        """See to it that the end of connection, channel or queue is noticed."""
+
+        def closed(_: object, error: BaseException | None) -> None:
+            words = " ".join(str(error or "").split()) or "the connection was closed"
+            self._end(BrokerUnavailable(f"RabbitMQ at {self._settings.address} is gone: {words}"))
+
+        self._inbox.connection.close_callbacks.add(closed)
+        self._inbox.channel.close_callbacks.add(closed)
+        underlay = await self._inbox.channel.get_underlay_channel()
+        underlay.on_consumer_cancel_callbacks.add(
+            lambda _: self._end(BrokerUnavailable(f"the queue {self._settings.queue} was deleted"))
+        )
+
+    def _end(self, why: Exception) -> None:
+        if not self._ended.done():
+            self._ended.set_exception(why)
+
+    async def _begin(self, message: AbstractIncomingMessage) -> None:
+        task = asyncio.create_task(self._settle(message))
+        self._in_hand.add(task)
+        task.add_done_callback(self._in_hand.discard)
+
+    async def _settle(self, message: AbstractIncomingMessage) -> None:
+        try:
+            decision = await asyncio.to_thread(self._desk.judge_and_store, message.body)
+            if isinstance(decision, Parked):
+                await self._inbox.park(message, decision.failure)
+            await message.ack()
+        except NotStored as held:
+            self._end(held)
+        except Exception as error:
+            if not isinstance(error, (*CONNECTION_EXCEPTIONS, TimeoutError)):
+                log.exception("a message is not settled by a fault of the service")
+            self._end(BrokerUnavailable(f"a message was not settled, and comes again: {error}"))
+        else:
+            self._tell(decision)
+
+    def _tell(self, decision: Decision) -> None:
+        match decision:
+            case Accepted(job):
+                log.info("a job from the queue is stored", job_id=job.id)
+            case Ignored(why):
+                self._desk.ignored[why] += 1
+                log.info("a message is ignored", why=why, so_far=self._desk.ignored[why])
+            case Parked(failure):
+                queue = self._settings.parked_queue
+                log.error("a message is parked", queue=queue, code=failure.code, why=failure.message)
+
+    async def _drain(self) -> None:
+        if self._in_hand:
+            await asyncio.wait(self._in_hand, timeout=DRAIN_SECONDS)

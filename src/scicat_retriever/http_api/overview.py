@@ -1,0 +1,40 @@
+"""How the service as a whole fares, for operators."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field
+
+from scicat_retriever.http_api.problems import documented
+from scicat_retriever.http_api.service import AUTHORIZED, service_of
+
+router = APIRouter(prefix="/api/v1/overview", tags=["service"], dependencies=AUTHORIZED)
+
+
+class Look(BaseModel):
+    """What a regular look found last."""
+
+    at: datetime
+    found: dict[str, int | str] = Field(
+        description="`catalogue`: open jobs in SciCat and how they differ from the ledger, or the error; "
+        "`visibility` tells whether an empty list can be believed. `engine`: flows that were lost and restarted, and flows stuck by a fault of the service."
+    )
+
+
+class Overview(BaseModel):
+    """Reports that SciCat was not told yet, and what the regular looks found."""
+
+    reports_waiting: int = Field(serialization_alias="reportsWaiting")
+    reports_parked: int = Field(serialization_alias="reportsParked")
+    looks: dict[str, Look]
+
+
+@router.get("", summary="How the service fares", responses=documented(401, 503))
+def overview(request: Request) -> Overview:
+    """Say what waits to be told to SciCat, and what the last comparison with SciCat and the engine found."""
+    ledger = service_of(request).ledger
+    waiting, parked = ledger.count_reports()
+    looks = {name: Look(at=each.at, found=dict(each.found)) for name, each in ledger.findings().items()}
+    return Overview(reports_waiting=waiting, reports_parked=parked, looks=looks)

@@ -1,0 +1,85 @@
+"""What SciCat has to hear and was not told yet, for operators."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from scicat_retriever.domain.ids import DatasetPid, JobId
+from scicat_retriever.domain.states import JobState
+from scicat_retriever.http_api.problems import documented
+from scicat_retriever.http_api.service import AUTHORIZED, service_of
+from scicat_retriever.http_api.status import ReportStatus
+from scicat_retriever.ports.outbox import Subject
+
+router = APIRouter(prefix="/api/v1/reports", tags=["service"], dependencies=AUTHORIZED)
+
+
+class ReportEntry(ReportStatus):
+    """A report, and whom it is about."""
+
+    number: int = Field(description="Its place in the order of all reports; give the last one as `after`.")
+    kind: Literal["job", "dataset"]
+    name: str = Field(description="The job's id, or the dataset's pid.")
+    told: str = Field(description="The `statusCode` or `retrieveStatusMessage` that SciCat is to hold.")
+
+
+class ReportPage(BaseModel):
+    """Some of the reports, and how many there are in all."""
+
+    waiting: int
+    parked: int
+    reports: list[ReportEntry]
+
+
+class Which(BaseModel):
+    """Which parked reports to try again; all of them where neither is named."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    job: str | None = Field(None, description="A job's id.")
+    dataset: str | None = Field(None, description="A dataset's pid.")
+
+
+class Unparked(BaseModel):
+    """How many parked reports are tried again."""
+
+    count: int
+
+
+@router.get("", summary="What SciCat was not told yet", responses=documented(401, 422, 503))
+def list_reports(
+    request: Request,
+    after: Annotated[int, Query(ge=0, le=2**62)] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> ReportPage:
+    """Give reports that wait to be told or are parked, in their order."""
+    ledger = service_of(request).ledger
+    waiting, parked = ledger.count_reports()
+    entries = [
+        ReportEntry(
+            **ReportStatus.of(report).model_dump(),
+            number=report.number,
+            kind=report.subject.kind.value,
+            name=report.subject.name,
+            told=report.told.value if isinstance(report.told, JobState) else report.told.status.value,
+        )
+        for report in ledger.reports(after=after, limit=limit)
+    ]
+    return ReportPage(waiting=waiting, parked=parked, reports=entries)
+
+
+@router.post("/retry", summary="Try parked reports again", responses=documented(401, 422, 503))
+def retry_reports(request: Request, which: Which) -> Unparked:
+    """Have SciCat told again what it could not be told, once its cause is mended."""
+    ledger = service_of(request).ledger
+    subjects = []
+    if which.job is not None:
+        subjects.append(Subject.job(JobId(which.job)))
+    if which.dataset is not None:
+        subjects.append(Subject.dataset(DatasetPid(which.dataset)))
+    if not subjects:
+        return Unparked(count=ledger.unpark())
+    return Unparked(count=sum(ledger.unpark(subject) for subject in subjects))

@@ -1,0 +1,127 @@
+"""The part of the SQL ledger that cancels jobs, retries them, and gives them new flows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, and_, exists, not_, or_, select, update
+
+from scicat_retriever.domain.errors import JobEnded, JobNotEnded, NothingToRetry
+from scicat_retriever.domain.ids import DatasetPid, JobId
+from scicat_retriever.domain.states import DatablockState, DatasetState, JobState
+from scicat_retriever.ledger.jobs import FINISHED, JobsPart, job_record, lock_job, with_selections
+from scicat_retriever.ledger.part import Subject
+from scicat_retriever.ledger.schema import datablocks, job_datasets, jobs
+from scicat_retriever.ports.ledger import FlowName, JobRecord
+
+_RETRIED = "to be retrieved again"
+
+
+class JobControlPart(JobsPart):
+    """Cancelled, retried and restarted jobs, as `ports.ledger.Ledger` promises."""
+
+    def started_jobs(self, after: int, limit: int) -> Sequence[tuple[int, JobRecord]]:
+        """Jobs under way whose flow the engine should have."""
+        under_way = (
+            with_selections()
+            .where(jobs.c.state.not_in(FINISHED), jobs.c.flow_started_at.is_not(None), jobs.c.number > after)
+            .order_by(jobs.c.number)
+            .limit(limit)
+        )
+        with self._database.reading() as connection:
+            return [(row.number, job_record(row)) for row in connection.execute(under_way)]
+
+    def restart_job(self, job_id: JobId, flow: FlowName, lost_attempt: int) -> bool:
+        """Have a job carried out by a new flow."""
+        with self._database.writing() as connection:
+            row = lock_job(connection, job_id)
+            if JobState(row.state).finished or row.attempt != lost_attempt:
+                return False
+            connection.execute(update(jobs).where(jobs.c.id == job_id).values(_new_flow(row, flow)))
+            return True
+
+    def retry_job(self, job_id: JobId, flow: FlowName, pids: Collection[DatasetPid] | None = None) -> int:
+        """Have an ended job carried out again."""
+        with self._database.writing() as connection:
+            row = lock_job(connection, job_id)
+            if not JobState(row.state).finished:
+                raise JobNotEnded(f"The job {job_id} is {row.state}: it can be retried when it has ended.")
+            again = [each for each in _not_there(connection, job_id) if pids is None or each.pid in pids]
+            if not again:
+                raise NothingToRetry(f"All datasets of job {job_id} that are asked about are there.")
+            for each in again:
+                self._resubmit(connection, job_id, each)
+            values = _new_flow(row, flow) | {"cancelled_by": "", "failure": ()}
+            self._move_job(connection, row, JobState.SUBMITTED, _RETRIED, **values)
+            return len(again)
+
+    def _resubmit(self, connection: Connection, job_id: JobId, row: Any) -> None:  # noqa: ANN401
+        new, old = DatasetState.SUBMITTED, DatasetState(row.state)
+        subject = Subject("dataset", job_id, row.pid)
+        self._require_legal(subject, old, new)
+        its = and_(job_datasets.c.job_id == job_id, job_datasets.c.pid == row.pid)
+        connection.execute(update(job_datasets).where(its).values(state=new, failures=(), reason=""))
+        self._enter(connection, subject, old, new, _RETRIED)
+
+    def cancel_job(self, job_id: JobId, by: str) -> None:
+        """Note who wants a job cancelled."""
+        with self._database.writing() as connection:
+            row = lock_job(connection, job_id)
+            if JobState(row.state).finished:
+                raise JobEnded(f"The job {job_id} has ended already: {row.state}.")
+            if not row.cancelled_by:
+                connection.execute(update(jobs).where(jobs.c.id == job_id).values(cancelled_by=by))
+
+    def jobs_to_cancel(self, limit: int) -> Sequence[JobRecord]:
+        """Jobs whose flow has to be told that they are cancelled."""
+        wanted = (
+            with_selections()
+            .where(
+                jobs.c.state.not_in(FINISHED),
+                jobs.c.flow_started_at.is_not(None),
+                jobs.c.cancelled_by != "",
+                jobs.c.cancel_told_at.is_(None),
+            )
+            .order_by(jobs.c.number)
+            .limit(limit)
+        )
+        with self._database.reading() as connection:
+            return [job_record(row) for row in connection.execute(wanted)]
+
+    def mark_cancel_told(self, job_id: JobId) -> None:
+        """Note that the job's flow knows that it is cancelled."""
+        with self._database.writing() as connection:
+            lock_job(connection, job_id)
+            told = update(jobs).where(jobs.c.id == job_id)
+            connection.execute(told.values(cancel_told_at=self._clock()))
+
+    def recent_job(self) -> JobId | None:
+        """The job that was stored last."""
+        with self._database.reading() as connection:
+            last = connection.scalar(select(jobs.c.id).order_by(jobs.c.number.desc()).limit(1))
+        return None if last is None else JobId(last)
+
+
+def _new_flow(row: Any, flow: FlowName) -> dict[str, object]:  # noqa: ANN401
+    return {
+        "flow_uuid": flow.uuid,
+        "flow_name": flow.name,
+        "flow_started_at": None,
+        "cancel_told_at": None,
+        "attempt": row.attempt + 1,
+    }
+
+
+def _not_there(connection: Connection, job_id: JobId) -> Sequence[Any]:
+    """A job's datasets that were not retrieved for it, or are not all staged any more."""
+    c = job_datasets.c
+    listed = and_(datablocks.c.pid == c.pid, datablocks.c.listed)
+    unstaged = datablocks.c.state != DatablockState.STAGED
+    wanted = select(c.pid, c.state).where(
+        c.job_id == job_id,
+        or_(
+            c.state != DatasetState.RETRIEVED, not_(exists().where(listed)), exists().where(listed, unstaged)
+        ),
+    )
+    return connection.execute(wanted.order_by(c.position)).all()

@@ -1,0 +1,131 @@
+"""The outbox: what SciCat has to hear and was not told yet, kept in the ledger beside what caused it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Protocol
+
+from scicat_retriever.domain.errors import Failure
+from scicat_retriever.domain.ids import DatasetPid, JobId
+from scicat_retriever.domain.states import JobState
+from scicat_retriever.ports.catalogue import LifecycleUpdate
+
+
+class ReportKind(StrEnum):
+    """What a report is about."""
+
+    JOB = "job"
+    DATASET = "dataset"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whom a report is about: its reports are told in the order in which they were written.
+
+    Attributes:
+        kind: Job or dataset.
+        name: The job's id, or the dataset's pid.
+    """
+
+    kind: ReportKind
+    name: str
+
+    @classmethod
+    def job(cls, job_id: JobId) -> Subject:
+        """Name a job."""
+        return cls(ReportKind.JOB, job_id)
+
+    @classmethod
+    def dataset(cls, pid: DatasetPid) -> Subject:
+        """Name a dataset."""
+        return cls(ReportKind.DATASET, pid)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Something that SciCat has to hear.
+
+    Attributes:
+        number: Its place in the order of all reports.
+        subject: Whom it is about.
+        told: A job's state, whose result is composed when it is told, with fresh links; or a dataset's lifecycle.
+        created_at: When it was written (UTC).
+        attempts: How often it was tried in vain.
+        due_at: When it is tried next (UTC).
+        failure: Why the last attempt failed.
+        parked: Whether it is not tried any more until somebody asks for it.
+    """
+
+    number: int
+    subject: Subject
+    told: JobState | LifecycleUpdate
+    created_at: datetime
+    due_at: datetime
+    attempts: int = 0
+    failure: Failure | None = field(default=None)
+    parked: bool = False
+
+
+class Outbox(Protocol):
+    """The part of the ledger that holds reports. Promises and errors as of `ports.ledger.Ledger`.
+
+    A subject's reports are told in their order, by one teller at a time: a teller claims a report for a short while,
+    renews the claim while it works, and loses it by dying. Reports of jobs are written by `Ledger.move_job`.
+    """
+
+    def tell_dataset(self, pid: DatasetPid, update: LifecycleUpdate) -> None:
+        """Have SciCat told a dataset's state.
+
+        Raises:
+            TransitionIllegal: It would be told as retrieved, and not all of its datablocks are staged.
+        """
+        ...
+
+    def tell_job_again(self, job_id: JobId) -> bool:
+        """Have SciCat told a job's state once more; False where that waits to be told anyway, or is parked."""
+        ...
+
+    def claim_report(self, teller: str, claim: timedelta, subject: Subject | None = None) -> Report | None:
+        """Claim the first report that is due and nobody else's; None where there is none.
+
+        Of each subject only the first report that is not parked can be claimed. The end of a job is not due before
+        what was written earlier of its datasets was told, so that SciCat hears of them first; it does not wait for a
+        dataset of which SciCat was tried to be told in vain.
+
+        Args:
+            teller: Who claims.
+            claim: For how long, unless renewed.
+            subject: Look at this one's alone, due or not.
+        """
+        ...
+
+    def renew_claims(self, teller: str, numbers: Collection[int], claim: timedelta) -> None:
+        """Hold those of these reports that the teller has claimed for that much longer from now."""
+        ...
+
+    def told(self, number: int) -> None:
+        """Note that SciCat holds it: it and older parked ones of its subject are forgotten."""
+        ...
+
+    def postpone(self, number: int, failure: Failure, due_at: datetime) -> None:
+        """Note a vain attempt, and when to try again (UTC); the claim ends."""
+        ...
+
+    def park(self, number: int, failure: Failure) -> None:
+        """Note that SciCat cannot be told, and why; it is not tried again until `unpark`."""
+        ...
+
+    def unpark(self, subject: Subject | None = None) -> int:
+        """Have parked reports, of one subject or all, tried again at once; gives how many."""
+        ...
+
+    def reports(self, subject: Subject | None = None, after: int = 0, limit: int = 100) -> Sequence[Report]:
+        """Reports not told yet, parked ones included, in their order, with numbers above `after`."""
+        ...
+
+    def count_reports(self) -> tuple[int, int]:
+        """How many reports wait to be told, and how many are parked."""
+        ...

@@ -1,0 +1,123 @@
+"""`retriever backup` and `retriever restore`: the ledger and the key of the links, which is all that must not be lost.
+
+The engine's database is left out on purpose. Two databases copied one after the other disagree, and the ledger alone
+is enough: the flows that an engine does not know are started again from it (`workflow/lost_flows.py`).
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from scicat_retriever import bootstrap
+from scicat_retriever.ledger.backup import copy_ledger, known_tokens, sqlite_file
+from scicat_retriever.settings import Settings, SettingsInvalid
+from scicat_retriever.storage.staging import strays
+
+LEDGER, KEY = "ledger.sqlite", "links.key"
+_OF_A_SERVICE = ("ledger.sqlite", "engine.sqlite", "links.key", "lock")
+"""What a data folder holds that was used already."""
+
+
+def back_up(settings: Settings, target: Path) -> Iterator[str]:
+    """Copy what must not be lost, while the service runs.
+
+    Args:
+        settings: The settings.
+        target: A folder that is not there yet; it appears when all that it holds is complete.
+
+    Yields:
+        A sentence for each thing that was done, or that is left to the operator.
+
+    Raises:
+        SettingsInvalid: There is nothing to back up, or the folder cannot be made.
+        LedgerUnavailable: The ledger cannot be read, or the copy cannot be written.
+    """
+    ledger, key = sqlite_file(settings.ledger_url), settings.data / KEY
+    if ledger is not None and not ledger.exists():
+        raise SettingsInvalid(f"data: there is no ledger at {ledger}")
+    if target.exists():
+        raise SettingsInvalid(f"the backup's folder {target} is there already: name one that is not")
+    with _folder_of_its_own(target) as aside:
+        if ledger is None:
+            yield "the ledger is in PostgreSQL: back it up with pg_dump"
+        else:
+            copy_ledger(ledger, aside / LEDGER)
+            yield f"the ledger is in {target / LEDGER}"
+        if key.exists():
+            _copy_key(key, aside / KEY)
+            yield f"the key of the links is in {target / KEY}: a secret"
+
+
+def restore(settings: Settings, source: Path, *, remove_strays: bool) -> Iterator[str]:
+    """Put a backup into a fresh data folder, and look for files in staging that the restored ledger does not know.
+
+    Args:
+        settings: The settings; their data folder is empty, or made.
+        source: What `back_up` made.
+        remove_strays: Whether those files are removed. No service may use the staging area meanwhile.
+
+    Yields:
+        A sentence for each thing that was done, or that is left to the operator.
+
+    Raises:
+        SettingsInvalid: The data folder is in use, or the backup lacks the ledger.
+        LedgerUnavailable: The ledger cannot be read or written.
+    """
+    ledger = sqlite_file(settings.ledger_url)
+    if ledger is not None and not (source / LEDGER).exists():
+        raise SettingsInvalid(f"the backup {source} holds no {LEDGER}")
+    bootstrap.make_data_folder(settings)
+    used = [name for name in _OF_A_SERVICE if (settings.data / name).exists()]
+    if used or (ledger is not None and ledger.exists()):
+        raise SettingsInvalid(f"data: {settings.data} is not empty: name a fresh folder, or move it aside")
+    if ledger is None:
+        yield "the ledger is in PostgreSQL: it must have been restored with pg_restore before"
+    else:
+        copy_ledger(source / LEDGER, ledger)
+        yield f"the ledger is in {ledger}"
+    if (source / KEY).exists():
+        _copy_key(source / KEY, settings.data / KEY)
+        yield f"the key of the links is in {settings.data / KEY}"
+    bootstrap.build_ledger(settings).close()
+    yield _look_for_strays(settings, remove_strays=remove_strays)
+
+
+def _look_for_strays(settings: Settings, *, remove_strays: bool) -> str:
+    count = size = 0
+    for stray in strays.strays(settings.staging.root, partial(known_tokens, settings.ledger_url)):
+        count += 1
+        size += stray.stat().st_size
+        if remove_strays:
+            strays.remove(stray)
+    if not count:
+        return "staging holds nothing that the restored ledger does not know"
+    what = f"{count} files in staging, {size} bytes, that the restored ledger does not know"
+    return f"removed {what}" if remove_strays else f"left {what}"
+
+
+@contextmanager
+def _folder_of_its_own(target: Path) -> Iterator[Path]:
+    """Give a folder that gets its name `target` at the end, and is removed after an error."""
+    aside = target.with_name(f"{target.name}.{secrets.token_hex(4)}")
+    try:
+        aside.mkdir(mode=0o700)
+        yield aside
+        aside.rename(target)
+    except OSError as error:
+        raise SettingsInvalid(f"the backup cannot be written to {target}: {error.strerror}") from None
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _copy_key(source: Path, target: Path) -> None:
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as opened:
+        opened.write(source.read_bytes())
+        opened.flush()
+        os.fsync(descriptor)

@@ -1,0 +1,38 @@
+"""The consumer process: takes the jobs that SciCat publishes to RabbitMQ.
+
+It needs the ledger and the broker alone. A stored job is started by the API process, which looks for such jobs every
+few seconds (`workflow.starter`), so neither needs to be up for the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import structlog
+
+from scicat_retriever import bootstrap
+from scicat_retriever.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+
+async def run_consumer(settings: Settings) -> None:
+    """Consume until SIGTERM or SIGINT; then finish the messages in hand.
+
+    Raises:
+        SettingsInvalid: There is no section `[broker]`.
+        LedgerUnavailable: The ledger cannot be opened.
+        BrokerRefused: The broker refuses the account, the virtual host or the queues.
+    """
+    bootstrap.require_broker(settings)
+    ledger = bootstrap.build_ledger(settings)
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    try:
+        await bootstrap.build_consumer(settings, ledger).run(stopped)
+    finally:
+        ledger.close()
+    log.info("the consumer has stopped")

@@ -1,0 +1,107 @@
+"""Finds jobs whose flows the engine lost or somebody ended from outside, and gives them new ones."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import structlog
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
+
+from scicat_retriever.domain.errors import EngineUnavailable
+from scicat_retriever.domain.ids import DatasetPid
+from scicat_retriever.domain.states import DatasetState
+from scicat_retriever.pipeline import intake
+from scicat_retriever.pipeline.intake import dataset_flow
+from scicat_retriever.ports.ledger import JobRecord, Ledger
+from scicat_retriever.workflow.subscriptions import RPC_TIMEOUT, Subscriptions
+from scicat_retriever.workflow.tasks import DatasetTask, FlowLimits
+
+_BATCH = 100
+STUCK_ATTEMPTS = 10
+"""A flow whose own code failed so often in a row is called stuck."""
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a look found: flows that were missing and are started again, and flows whose code fails all the time."""
+
+    restarted: int
+    stuck: int
+
+
+class LostFlows:
+    """Compares the ledger with the engine; called from the thread of a step.
+
+    Args:
+        client: The engine.
+        loop: The event loop that the client lives in.
+        ledger: The ledger.
+        subscriptions: Starts and joins the flows of datasets.
+        limits: What new flows go by.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        loop: asyncio.AbstractEventLoop,
+        ledger: Ledger,
+        subscriptions: Subscriptions,
+        limits: FlowLimits,
+    ) -> None:
+        self._client = client
+        self._loop = loop
+        self._ledger = ledger
+        self._subscriptions = subscriptions
+        self._limits = limits
+        self._suspects: frozenset[tuple[str, DatasetPid]] = frozenset()
+        self._stuck: set[str] = set()
+
+    def restart(self) -> Found:
+        """Give each job under way a new flow whose flow does not run, and each dataset that a job waits for.
+
+        Returns:
+            What was found.
+
+        Raises:
+            EngineUnavailable: The engine does not answer.
+        """
+        restarted, after = 0, 0
+        self._stuck.clear()
+        ended: set[tuple[str, DatasetPid]] = set()
+        while jobs := self._ledger.started_jobs(after, _BATCH):
+            for number, record in jobs:
+                after = number
+                if self._runs(record.flow.name):
+                    ended |= self._without_flow(record)
+                elif intake.restart(record, self._ledger):
+                    log.warning("a job's flow was lost and is started again", job_id=record.job.id)
+                    restarted += 1
+        # A flow that just ended has told the job, which is about to take note: twice in a row it is lost.
+        for job_flow, pid in ended & self._suspects:
+            log.warning("a dataset's flow was lost and is started again", pid=pid)
+            self._subscriptions.join(job_flow, DatasetTask(pid, self._limits))
+            restarted += 1
+        self._suspects = frozenset(ended - self._suspects)
+        return Found(restarted, len(self._stuck))
+
+    def _without_flow(self, record: JobRecord) -> set[tuple[str, DatasetPid]]:
+        waiting = [d.pid for d in self._ledger.job_datasets(record.job.id) if d.state is DatasetState.STARTED]
+        return {(record.flow.name, pid) for pid in waiting if not self._runs(dataset_flow(pid))}
+
+    def _runs(self, flow: str) -> bool:
+        description = self._client.get_workflow_handle(flow).describe(rpc_timeout=RPC_TIMEOUT)
+        try:
+            found = asyncio.run_coroutine_threadsafe(description, self._loop).result()
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return False
+            raise EngineUnavailable(f"the workflow engine does not answer: {error.message}") from error
+        attempt = found.raw_description.pending_workflow_task.attempt
+        if attempt >= STUCK_ATTEMPTS:
+            # The engine repeats it for ever; only a corrected version of the service lets it go on.
+            log.error("a flow cannot go on by a fault of the service", flow=flow, attempt=attempt)
+            self._stuck.add(flow)
+        return found.status is WorkflowExecutionStatus.RUNNING

@@ -1,0 +1,210 @@
+"""Jobs are cancelled and retried; two jobs share a dataset."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from typing import Any
+
+import httpx2
+
+from scicat_retriever.testing.running import TOKEN, RunningService
+from tests.acceptance.conftest import MakeFacility
+from tests.acceptance.facility import Facility, block_states, download, quick, some_datablocks, wait_until
+
+LARGE = 3 * 2**30
+"""Bytes of an archive whose copy takes some seconds: zeros, so it takes no disk."""
+
+
+def _ask(facility: Facility, method: str, path: str, **params: str) -> httpx2.Response:
+    return httpx2.request(
+        method,
+        f"{facility.folder.url}/api/v1/jobs/{path}",
+        params=params,
+        headers={"Authorization": f"Bearer {TOKEN}"},
+        timeout=30,
+        trust_env=False,
+    )
+
+
+def _large_dataset(facility: Facility) -> str:
+    pid = facility.new_pid()
+    facility.scicat.add_dataset(pid)
+    block = facility.datablock(pid, 0, {"x.dat": b"x"})
+    with (facility.folder.lts / str(block["archiveId"])).open("r+b") as archive:
+        archive.truncate(LARGE)
+    facility.scicat.add_datablocks(pid, [{**block, "packedSize": LARGE}])
+    return pid
+
+
+def _retriever(facility: Facility, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [
+        sys.executable,
+        "-m",
+        "scicat_retriever",
+        *arguments,
+        "--config",
+        str(facility.folder.write_settings()),
+    ]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def _codes(job: dict[str, Any]) -> set[str]:
+    return {error["code"] for error in job["jobResultObject"]["errors"]}
+
+
+def test_cancelling_stops_a_transfer_within_seconds_and_leaves_nothing(make_facility: MakeFacility) -> None:
+    facility = make_facility(**quick(lts={"offline_by_blocks": False}))
+    pid = _large_dataset(facility)
+    with RunningService(facility.folder) as service:
+        facility.service = service
+        job_id = facility.ask_for(pid)
+        wait_until(lambda: block_states(service, job_id) == ["copying"])
+        begun = time.monotonic()
+        answer = _ask(facility, "DELETE", job_id, by="Ada Lovelace")
+        job = facility.wait_for(job_id)
+        took = time.monotonic() - begun
+        wait_until(lambda: facility.files_in_staging(pid) == [])
+    assert answer.status_code == 202
+    assert answer.json()["cancelledBy"] == "Ada Lovelace"
+    assert job["statusCode"] == "finishedUnsuccessful"
+    assert "cancelled by Ada Lovelace" in job["statusMessage"]
+    assert _codes(job) == {"job_cancelled"}
+    assert took < 20.0
+
+
+def test_cancelling_one_of_two_jobs_leaves_the_other(make_facility: MakeFacility) -> None:
+    facility = make_facility(**quick(flow={"appear_timeout": 60.0}))
+    pid = facility.new_pid()
+    (archive_id,) = facility.archive(pid, some_datablocks(pid, 1))
+    bring_back = facility.put_aside(archive_id)
+    with RunningService(facility.folder) as service:
+        facility.service = service
+        first, second = facility.ask_for(pid), facility.ask_for(pid)
+        wait_until(lambda: block_states(service, first) == ["recalling"] == block_states(service, second))
+        assert _ask(facility, "DELETE", first).status_code == 202
+        cancelled = facility.wait_for(first)
+        bring_back()
+        delivered = facility.wait_for(second)
+    assert cancelled["statusCode"] == "finishedUnsuccessful"
+    assert delivered["statusCode"] == "finishedSuccessful"
+    (entry,) = delivered["jobResultObject"]["result"]
+    assert entry["archiveId"] == archive_id
+
+
+def test_a_failure_is_told_to_both_jobs_that_wait(make_facility: MakeFacility) -> None:
+    facility = make_facility(**quick(flow={"appear_timeout": 8.0}))
+    pid = facility.new_pid()
+    (archive_id,) = facility.archive(pid, some_datablocks(pid, 1))
+    facility.put_aside(archive_id)
+    with RunningService(facility.folder) as service:
+        facility.service = service
+        jobs = [facility.wait_for(job_id) for job_id in (facility.ask_for(pid), facility.ask_for(pid))]
+    assert [_codes(job) for job in jobs] == [{"datablock_missing"}] * 2
+
+
+def test_an_ended_job_cannot_be_cancelled_and_a_whole_one_not_retried(make_facility: MakeFacility) -> None:
+    facility = make_facility(**quick())
+    pid = facility.new_pid()
+    facility.archive(pid, some_datablocks(pid, 1))
+    with RunningService(facility.folder) as service:
+        facility.service = service
+        job_id = facility.ask_for(pid)
+        facility.wait_for(job_id)
+        answers = [_ask(facility, "DELETE", job_id), _ask(facility, "POST", f"{job_id}/retry")]
+    assert [answer.status_code for answer in answers] == [409, 409]
+    assert [answer.json()["type"].rpartition(":")[2] for answer in answers] == [
+        "job_ended",
+        "nothing_to_retry",
+    ]
+
+
+def test_a_retry_goes_on_from_what_is_verified(make_facility: MakeFacility) -> None:
+    facility = make_facility(**quick())
+    pid = facility.new_pid()
+    archives = facility.archive(pid, some_datablocks(pid, 4))
+    bring_back = facility.put_aside(archives[2])
+    with RunningService(facility.folder) as service:
+        facility.service = service
+        job_id = facility.ask_for(pid)
+        assert facility.wait_for(job_id)["statusCode"] == "finishedWithDatasetErrors"
+        bring_back()
+        for number in (0, 1, 3):  # what is verified is not read again
+            (facility.folder.lts / archives[number]).unlink()
+        retried = _retriever(facility, "jobs", "retry", job_id)
+        wait_until(lambda: facility.scicat.job(job_id)["statusCode"] == "finishedSuccessful")
+        result = facility.scicat.job(job_id)["jobResultObject"]["result"]
+        contents = [download(entry["url"]) for entry in result]
+    assert retried.returncode == 0, retried.stderr
+    assert [entry["archiveId"] for entry in result] == archives
+    assert all(contents)
+    assert facility.lifecycle(pid)["retrieveStatusMessage"] == "datasetRetrieved"
+
+
+def test_a_job_cancelled_while_the_engine_is_down_is_cancelled_when_it_is_up(
+    make_facility: MakeFacility,
+) -> None:
+    facility = make_facility(**quick(flow={"appear_timeout": 60.0}))
+    pid = facility.new_pid()
+    (archive_id,) = facility.archive(pid, some_datablocks(pid, 1))
+    facility.put_aside(archive_id)
+    with RunningService(facility.folder) as service:
+        facility.service = service
+        job_id = facility.ask_for(pid)
+        wait_until(lambda: block_states(service, job_id) == ["recalling"])
+        engine = facility.part("temporal")
+        engine.suspend()
+        cancelled = _retriever(facility, "jobs", "cancel", job_id, "--by", "Grace Hopper")
+        engine.kill()
+        job = facility.wait_for(job_id)
+    assert cancelled.returncode == 0, cancelled.stderr
+    assert "cancelled by Grace Hopper" in job["statusMessage"]
+
+
+def test_a_parked_report_is_told_when_asked_for(make_facility: MakeFacility) -> None:
+    facility = make_facility(**quick(flow={"appear_timeout": 60.0}))
+    kept, deleted = facility.new_pid(), facility.new_pid()
+    facility.archive(kept, some_datablocks(kept, 1))
+    (archive_id,) = facility.archive(deleted, some_datablocks(deleted, 1))
+    bring_back = facility.put_aside(archive_id)
+    with RunningService(facility.folder) as service:
+        facility.service = service
+        job_id = facility.ask_for(kept, deleted)
+        wait_until(lambda: "recalling" in block_states(service, job_id))
+        dataset = facility.scicat.store.datasets.pop(deleted)
+        bring_back()
+        status = service.wait_for_job(job_id)
+        listed = _retriever(facility, "reports", "list")
+        facility.scicat.store.datasets[deleted] = dataset
+        retried = _retriever(facility, "reports", "retry", "--job", job_id)
+        wait_until(lambda: str(facility.scicat.job(job_id)["statusCode"]).startswith("finished"))
+    assert status["report"]["error"]["code"] == "catalogue_job_unclosable"
+    assert "1 parked" in listed.stdout or "2 parked" in listed.stdout
+    assert retried.returncode == 0, retried.stderr
+
+
+def test_a_second_job_for_a_staged_dataset_leaves_the_store_alone_and_extends_its_time(
+    make_facility: MakeFacility,
+) -> None:
+    facility = make_facility(**quick())
+    pid = facility.new_pid()
+    archives = facility.archive(pid, some_datablocks(pid, 2))
+    with RunningService(facility.folder) as service:
+        facility.service = service
+        first = facility.wait_for(facility.ask_for(pid))
+        for archive_id in archives:
+            (facility.folder.lts / archive_id).unlink()
+        second = facility.wait_for(facility.ask_for(pid))
+        contents = [download(entry["url"]) for entry in second["jobResultObject"]["result"]]
+    assert second["statusCode"] == "finishedSuccessful"
+    assert all(contents)
+    expiries = [min(e["expires"] for e in job["jobResultObject"]["result"]) for job in (first, second)]
+    assert expiries[0] < expiries[1]
+
+
+def test_a_command_says_when_the_api_is_not_there(make_facility: MakeFacility) -> None:
+    facility = make_facility(**quick())
+    answer = _retriever(facility, "jobs", "show", "unknown")
+    assert answer.returncode == 1
+    assert "does not answer" in answer.stderr

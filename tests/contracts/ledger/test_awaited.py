@@ -1,0 +1,179 @@
+"""What every ledger promises of what is awaited: staged files, reasons to wait, and what regular looks found."""
+
+from __future__ import annotations
+
+import pytest
+
+from scicat_retriever.domain.ids import JobId
+from scicat_retriever.domain.states import DatablockState, DatasetState, JobState, LifecycleWord
+from scicat_retriever.ports.catalogue import LifecycleUpdate
+from scicat_retriever.ports.ledger import Finding, Ledger
+from scicat_retriever.ports.outbox import Subject
+from tests.contracts.ledger.rig import Rig
+from tests.contracts.ledger.samples import (
+    FAILURE,
+    FLOW,
+    HOUR,
+    JOB,
+    ODD,
+    START,
+    P,
+    Q,
+    bring_to,
+    end,
+    entries,
+    job,
+    key,
+    tell_all,
+)
+
+ANOTHER = JobId("another")
+OVER = START + HOUR
+
+
+def staged(ledger: Ledger) -> None:
+    """A staged datablock of P whose time is over."""
+    ledger.plan(P, entries(1), "run-1")
+    bring_to(ledger, key(), DatablockState.STAGED, START)
+
+
+def may_go(ledger: Ledger) -> bool:
+    """Whether the datablock may go, on which both methods agree."""
+    listed = list(ledger.expired(OVER, 9)) == [key()]
+    assert ledger.release_expired(key(), OVER) is listed
+    return listed
+
+
+def test_what_no_job_asks_for_goes_when_its_time_is_over(ledger: Ledger) -> None:
+    staged(ledger)
+    assert may_go(ledger)
+
+
+@pytest.mark.parametrize("state", [JobState.SUBMITTED, JobState.IN_PROGRESS])
+def test_what_a_job_asks_for_that_has_not_ended_stays(ledger: Ledger, state: JobState) -> None:
+    staged(ledger)
+    ledger.add_job(job(JOB, P), FLOW)
+    ledger.move_job(JOB, state)
+    tell_all(ledger, Subject.job(JOB))
+    assert not may_go(ledger)
+
+
+def test_what_a_job_asks_for_whose_end_waits_to_be_told_stays(ledger: Ledger) -> None:
+    staged(ledger)
+    ledger.add_job(job(JOB, P), FLOW)
+    ledger.move_job(JOB, JobState.UNSUCCESSFUL)
+    assert not may_go(ledger)
+
+
+def test_what_a_job_asked_for_whose_end_was_told_goes(ledger: Ledger) -> None:
+    staged(ledger)
+    ledger.add_job(job(JOB, P), FLOW)
+    end(ledger)
+    assert may_go(ledger)
+
+
+def test_what_a_job_asked_for_whose_end_is_parked_goes(ledger: Ledger) -> None:
+    staged(ledger)
+    ledger.add_job(job(JOB, P), FLOW)
+    ledger.move_job(JOB, JobState.UNSUCCESSFUL)
+    ledger.park(ledger.reports()[0].number, FAILURE)
+    assert may_go(ledger)
+
+
+def test_what_a_retried_job_asks_for_stays(ledger: Ledger) -> None:
+    staged(ledger)
+    ledger.add_job(job(JOB, P), FLOW)
+    end(ledger)
+    ledger.retry_job(JOB, FLOW)
+    assert not may_go(ledger)
+
+
+def test_what_another_job_asks_for_stays(ledger: Ledger) -> None:
+    staged(ledger)
+    ledger.add_job(job(JOB, P), FLOW)
+    ledger.add_job(job(ANOTHER, Q, P), FLOW)
+    end(ledger)
+    assert not may_go(ledger)
+
+
+def test_a_job_for_other_datasets_keeps_nothing(ledger: Ledger) -> None:
+    staged(ledger)
+    ledger.add_job(job(JOB, Q), FLOW)
+    assert may_go(ledger)
+
+
+def test_what_waits_to_be_told_of_a_dataset_keeps_nothing(ledger: Ledger) -> None:
+    staged(ledger)
+    ledger.add_job(job(P, P), FLOW)
+    end(ledger, JobId(P))
+    ledger.tell_dataset(P, LifecycleUpdate(LifecycleWord.STARTED))
+    assert may_go(ledger)
+
+
+def reasons(ledger: Ledger, job_id: JobId = JOB) -> list[str]:
+    return [each.reason for each in ledger.job_datasets(job_id)]
+
+
+def test_what_a_dataset_waits_for_is_said_in_all_jobs_that_it_was_started_for(ledger: Ledger) -> None:
+    for job_id in (JOB, ANOTHER):
+        ledger.add_job(job(job_id, P, Q), FLOW)
+        ledger.move_job_dataset(job_id, P, DatasetState.STARTED)
+        ledger.move_job_dataset(job_id, Q, DatasetState.STARTED)
+    ledger.note_waiting(P, ODD)
+    assert reasons(ledger) == reasons(ledger, ANOTHER) == [ODD, ""]
+
+
+@pytest.mark.parametrize("state", [state for state in DatasetState if state is not DatasetState.STARTED])
+def test_a_dataset_that_is_not_under_way_waits_for_nothing(ledger: Ledger, state: DatasetState) -> None:
+    ledger.add_job(job(JOB, P), FLOW)
+    ledger.move_job_dataset(JOB, P, state)
+    ledger.note_waiting(P, "waiting for SciCat")
+    assert reasons(ledger) == [""]
+
+
+def test_a_dataset_that_goes_on_waits_for_nothing(ledger: Ledger) -> None:
+    ledger.add_job(job(JOB, P), FLOW)
+    ledger.move_job_dataset(JOB, P, DatasetState.STARTED)
+    ledger.note_waiting(P, "waiting for SciCat")
+    ledger.note_waiting(P, "")
+    assert reasons(ledger) == [""]
+
+
+@pytest.mark.parametrize("state", [DatasetState.STARTED, DatasetState.RETRIEVED, DatasetState.FAILED])
+def test_a_dataset_that_is_moved_waits_no_longer(ledger: Ledger, state: DatasetState) -> None:
+    ledger.add_job(job(JOB, P), FLOW)
+    ledger.move_job_dataset(JOB, P, DatasetState.STARTED)
+    ledger.note_waiting(P, "waiting for SciCat")
+    ledger.move_job_dataset(JOB, P, state)
+    assert reasons(ledger) == [""]
+
+
+def test_an_empty_ledger_has_no_recent_job(ledger: Ledger) -> None:
+    assert ledger.recent_job() is None
+
+
+def test_the_recent_job_is_the_one_that_was_stored_last_whatever_the_clock_said(rig: Rig) -> None:
+    for name in ("a", "b"):
+        rig.ledger.add_job(job(name, P), FLOW)
+        rig.clock.advance(-HOUR)
+    rig.ledger.add_job(job("a", P), FLOW)
+    assert rig.ledger.recent_job() == "b"
+
+
+def test_no_look_has_found_anything_yet(ledger: Ledger) -> None:
+    assert ledger.findings() == {}
+
+
+def test_what_a_look_found_is_kept_with_its_time(rig: Rig) -> None:
+    found: dict[str, int | str] = {"open": 3, "message": ODD, "big": 2**60}
+    rig.ledger.note_finding("catalogue", found)
+    now = rig.clock.advance(HOUR)
+    rig.ledger.note_finding(ODD, {})
+    assert rig.ledger.findings() == {"catalogue": Finding(START, found), ODD: Finding(now, {})}
+
+
+def test_what_a_look_found_takes_the_place_of_what_it_found_before(rig: Rig) -> None:
+    rig.ledger.note_finding("catalogue", {"open": 3, "missed": 1})
+    now = rig.clock.advance(HOUR)
+    rig.ledger.note_finding("catalogue", {"error": "away"})
+    assert rig.ledger.findings() == {"catalogue": Finding(now, {"error": "away"})}

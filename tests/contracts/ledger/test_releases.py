@@ -1,0 +1,195 @@
+"""A ledger of each released version is brought up to date with all that it holds.
+
+`released/<revision>.sql` is the dump of a SQLite ledger that the code of that version filled. `full.py` tells how to
+add one.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from scicat_retriever.domain.states import DatablockState, DatasetState, JobState
+from scicat_retriever.ledger.connection import Database
+from scicat_retriever.ledger.schema import metadata
+from scicat_retriever.ledger.sql import SqlLedger, open_ledger
+from scicat_retriever.ledger.upgrade import upgrade
+from scicat_retriever.ports.ledger import FlowName, JobDatasetRecord, JobRecord
+from scicat_retriever.ports.outbox import Report, Subject
+from tests.contracts.ledger import dumps
+from tests.contracts.ledger.dumps import DUMPS
+from tests.contracts.ledger.full import CANCELLED, FAILED, SHORT, dump
+from tests.contracts.ledger.samples import (
+    FAILURE,
+    FLOW,
+    HOUR,
+    JOB,
+    ODD,
+    START,
+    HandClock,
+    P,
+    Q,
+    copied,
+    files,
+    job,
+    key,
+)
+from tests.integration.postgres import Postgres
+
+Make = Callable[[Path], str]
+FIRST = DUMPS[0]
+each_release = pytest.mark.parametrize("release", DUMPS, ids=[file.stem for file in DUMPS])
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
+    """Make a ledger of a released version, as its dump has it; gives its URL."""
+
+    def made(release: Path) -> str:
+        url = dumps.load(release, tmp_path / "released.db")
+        if request.param == "sqlite":
+            return url
+        server: Postgres = request.getfixturevalue("postgres")
+        target = server.make_database(f"released_{tmp_path.name.rpartition('-')[2]}_{release.stem}".lower())
+        dumps.migrate(target, release.stem)
+        dumps.copy(url, target)
+        return target
+
+    return made
+
+
+def test_every_schema_but_the_newest_has_a_dump() -> None:
+    assert {file.stem for file in DUMPS} >= set(dumps.revisions()[:-1])
+
+
+@each_release
+def test_a_migration_that_was_released_makes_the_tables_that_it_made_then(
+    release: Path, tmp_path: Path
+) -> None:
+    dumps.migrate(url := f"sqlite:///{tmp_path / 'migrated.db'}", release.stem)
+    assert dumps.schema_of(url) == dumps.schema_of(dumps.load(release, tmp_path / "released.db"))
+
+
+@each_release
+def test_a_dump_has_rows_in_every_table(release: Path, tmp_path: Path) -> None:
+    assert all(dumps.rows_of(dumps.load(release, tmp_path / "released.db")).values())
+
+
+@each_release
+def test_an_upgraded_ledger_has_the_tables_of_today(release: Path, make: Make) -> None:
+    upgrade(url := make(release))
+    database = Database(url)
+    with database.reading() as connection:
+        differences = compare_metadata(MigrationContext.configure(connection), metadata)
+    database.close()
+    assert differences == []
+
+
+@each_release
+def test_an_upgraded_ledger_has_the_very_tables_of_a_new_one(release: Path, tmp_path: Path) -> None:
+    upgrade(old := dumps.load(release, tmp_path / "released.db"))
+    upgrade(new := f"sqlite:///{tmp_path / 'new.db'}")
+    assert dumps.schema_of(old) == dumps.schema_of(new)
+
+
+@each_release
+def test_all_that_a_ledger_held_is_there_after_the_upgrade(release: Path, make: Make) -> None:
+    before = dumps.rows_of(url := make(release))
+    upgrade(url)
+    after = dumps.rows_of(url)
+    for table in set(before) & set(after):
+        shared = set(before[table][0]) & set(after[table][0])
+        assert _only(shared, after[table])[: len(before[table])] == _only(shared, before[table])
+
+
+def _only(columns: set[str], rows: list[dict[str, object]]) -> list[dict[str, object]]:
+    return [{name: row[name] for name in columns} for row in rows]
+
+
+@each_release
+def test_an_upgraded_ledger_holds_its_references(release: Path, tmp_path: Path) -> None:
+    upgrade(dumps.load(release, file := tmp_path / "released.db"))
+    with sqlite3.connect(file) as connection:
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+
+
+@each_release
+def test_an_upgraded_ledger_can_be_worked_with(release: Path, make: Make) -> None:
+    clock = HandClock()
+    clock.advance(timedelta(days=9))
+    ledger = open_ledger(make(release), clock)
+    ledger.move_job(JOB, JobState.UNSUCCESSFUL, "too late")
+    assert ledger.retry_job(JOB, FlowName("2", "again"), [Q]) == 1
+    assert [record.job.id for record in ledger.jobs_to_start(9)] == [SHORT, JOB]
+    ledger.cancel_job(CANCELLED, "ada")
+    ledger.unpark()
+    ledger.add_job(job("new", P), FLOW)
+    assert ledger.recent_job() == "new"
+    last = max(report.number for report in ledger.reports())
+    ledger.move_job(SHORT, JobState.IN_PROGRESS)
+    assert ledger.reports()[-1].number > last
+    ledger.close()
+
+
+@pytest.fixture
+def upgraded(make: Make, clock: HandClock) -> SqlLedger:
+    """The ledger of the first release at the schema of today."""
+    return open_ledger(make(FIRST), clock)
+
+
+def test_a_job_of_the_first_release_is_at_its_first_attempt(upgraded: SqlLedger) -> None:
+    changed = START + 3 * HOUR
+    expected = JobRecord(job(JOB, P, Q), FLOW, JobState.IN_PROGRESS, ODD, START, changed)
+    assert upgraded.job(JOB) == expected
+    assert expected.attempt == 1
+    upgraded.close()
+
+
+def test_datasets_of_the_first_release_keep_their_failures(upgraded: SqlLedger) -> None:
+    assert upgraded.job_datasets(JOB) == [
+        JobDatasetRecord(P, DatasetState.STARTED),
+        JobDatasetRecord(Q, DatasetState.FAILED, (FAILURE,)),
+    ]
+    upgraded.close()
+
+
+def test_what_the_first_release_could_not_tell_is_parked(upgraded: SqlLedger) -> None:
+    (report,) = upgraded.reports()
+    when = START + 3 * HOUR
+    assert report == Report(
+        report.number, Subject.job(FAILED), JobState.UNSUCCESSFUL, when, when, 1, FAILURE, parked=True
+    )
+    upgraded.close()
+
+
+def test_evidence_of_the_first_release_is_good(upgraded: SqlLedger) -> None:
+    assert upgraded.copied(key(0)) == copied(key(0))
+    assert upgraded.manifest(key(0)) == b"manifest of block-0"
+    assert tuple(upgraded.files(key(2))) == files()
+    found = upgraded.datablock(key(0))
+    assert found is not None
+    assert (found.state, found.keep_until) == (DatablockState.STAGED, START + HOUR)
+    upgraded.close()
+
+
+def test_a_reservation_of_the_first_release_holds(upgraded: SqlLedger) -> None:
+    assert upgraded.reserve(key(2), 1000, 2700) == 0
+    assert upgraded.reserve(key(2), 1001, 2700) == 1
+    upgraded.close()
+
+
+def test_a_ledger_that_is_written_down_today_is_full(tmp_path: Path, clock: HandClock) -> None:
+    (release := tmp_path / "today.sql").write_text(dump(tmp_path / "full.db"))
+    url = dumps.load(release, tmp_path / "released.db")
+    assert all(dumps.rows_of(url).values())
+    ledger = SqlLedger(url, clock)
+    record = ledger.job(JOB)
+    assert record is not None
+    assert record.message == ODD
+    ledger.close()

@@ -1,0 +1,37 @@
+"""A consumer that is killed (-9) as soon as it has stored a job, before it can acknowledge the message.
+
+    python -m tests.integration.dying_consumer SETTINGS LEDGER
+
+SETTINGS is the broker's settings as JSON, LEDGER the ledger's URL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+
+from scicat_retriever.bootstrap import utc_now
+from scicat_retriever.broker.consumer import JobConsumer
+from scicat_retriever.broker.settings import BrokerSettings
+from scicat_retriever.domain.dataset import RetrieveJob
+from scicat_retriever.ledger.sql import SqlLedger
+from scicat_retriever.pipeline import intake
+from tests.integration.queue_rig import MAX_BODY_BYTES, PARSE
+
+
+def main(settings: str, ledger_url: str) -> None:
+    """Consume one job."""
+    ledger = SqlLedger(ledger_url, utc_now)
+
+    def store_and_die(job: RetrieveJob) -> None:
+        intake.accept(job, ledger)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    consumer = JobConsumer(BrokerSettings.model_validate_json(settings), PARSE, store_and_die, MAX_BODY_BYTES)
+    asyncio.run(consumer.run(asyncio.Event()))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
