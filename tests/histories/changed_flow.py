@@ -1,0 +1,23 @@
+"""A flow as a careless change would make it: running ones could not go on with it."""
+
+from __future__ import annotations
+
+from temporalio import workflow
+
+from scicat_retriever.workflow import steps
+from scicat_retriever.workflow.retrieve_dataset import RetrieveDataset
+from scicat_retriever.workflow.tasks import DatasetTask
+
+
+@workflow.defn(name="RetrieveDataset")
+class WithOneStepMore(RetrieveDataset):
+    """Does a step before all others that the recorded flows did not do."""
+
+    @workflow.init
+    def __init__(self, task: DatasetTask) -> None:
+        super().__init__(task)
+
+    @workflow.run
+    async def run(self, task: DatasetTask) -> None:
+        await steps.plan_dataset(task)
+        await super().run(task)
