@@ -52,6 +52,19 @@ def test_one_job_added_by_twenty_threads_is_one_row_and_one_answer(rig: Rig) -> 
     assert [t.new for t in rig.transitions()] == ["jobSubmitted", "submitted"]
 
 
+def test_the_same_jobs_stored_at_once_in_any_order_have_one_answer_each(rig: Rig) -> None:
+    ids = [f"job-{number}" for number in range(30)]
+
+    def add(thread: int) -> list[tuple[str, str]]:
+        turned = ids[thread:] + ids[:thread] if thread % 2 else ids[::-1]
+        given = [(job(job_id, P), FlowName(f"{thread} {job_id}", "flow")) for job_id in turned]
+        return sorted((record.job.id, record.flow.uuid) for record in rig.ledger.add_jobs(given))
+
+    answers = in_threads(10, add)
+    assert answers == [answers[0]] * 10
+    assert len(rig.ledger.jobs_to_start(99)) == 30
+
+
 def test_threads_are_never_promised_more_space_than_there_is(ledger: Ledger) -> None:
     ledger.plan(P, entries(20), "run-1")
     missing = in_threads(20, lambda thread: ledger.reserve(key(thread), 100, 750))

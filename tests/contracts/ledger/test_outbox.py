@@ -238,6 +238,13 @@ def test_parked_reports_that_are_older_than_one_that_was_told_are_forgotten(ledg
     assert len(ledger.reports(OF_Q)) == 1
 
 
+def test_an_older_report_that_waits_is_not_forgotten_with_a_later_one(ledger: Ledger) -> None:
+    ledger.tell_dataset(P, STARTED)
+    ledger.tell_dataset(P, FAILED)
+    ledger.told(ledger.reports()[1].number)
+    assert told(ledger) == [STARTED]
+
+
 def test_a_job_is_told_again_as_it_is(ledger: Ledger) -> None:
     ledger.add_job(job(JOB, P), FLOW)
     ledger.move_job(JOB, JobState.UNSUCCESSFUL)

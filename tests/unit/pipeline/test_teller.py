@@ -154,6 +154,14 @@ def test_patience_ends_and_the_report_is_parked(seconds: int, *, parked: bool) -
     assert waiting(rig).parked is parked
 
 
+def test_vain_attempts_do_not_lengthen_the_patience() -> None:
+    rig = rig_with(STARTED)
+    for _ in range(2):
+        rig.clock.advance(timedelta(seconds=1801))
+        fail(rig)
+    assert waiting(rig).parked
+
+
 def test_patience_begins_anew_when_somebody_asks_for_a_parked_report() -> None:
     rig = rig_with(STARTED)
     rig.clock.advance(timedelta(seconds=3601))
