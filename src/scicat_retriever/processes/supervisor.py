@@ -1,4 +1,4 @@
-"""`retriever serve`: the engine, the API and the worker on one machine, each a process, restarted when it dies.
+"""`retriever serve`: engine, API, worker and consumer on one machine, each a process, restarted when it dies.
 
 Every part can be killed at any time. When the supervisor itself is killed, its parts die with it (Linux's parent
 death signal), so that a new start finds the ports free.
@@ -26,6 +26,10 @@ from scicat_retriever.domain.errors import EngineUnavailable
 from scicat_retriever.settings import CONFIG_VARIABLE, ENVIRONMENT_PREFIX, Settings, SettingsInvalid
 from scicat_retriever.workflow.engine import connect_when_up, keep_history, own_engine_command
 
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
+"""Seconds before a part that ended is started again: doubled each time it ends soon, up to the longest."""
+SETTLED_SECONDS = 10.0
+"""A part that ran so long did not end soon."""
 START_SECONDS = 60.0
 """How long the parts may take to be up."""
 STOP_SECONDS = 35.0
@@ -60,7 +64,7 @@ class Part:
 
     async def keep_running(self) -> None:
         """Run the process, and start it again when it ends; cancelled, ask it to drain."""
-        pause = 0.2
+        pause = FIRST_PAUSE
         while True:
             started = asyncio.get_running_loop().time()
             process = await self.start()
@@ -69,11 +73,11 @@ class Part:
             except asyncio.CancelledError:
                 await _stop(process)
                 raise
-            if asyncio.get_running_loop().time() - started > 30:
-                pause = 0.2
+            if asyncio.get_running_loop().time() - started > SETTLED_SECONDS:
+                pause = FIRST_PAUSE
             log.warning("a part ended and is started again", part=self.name, code=code, pause=pause)
             await asyncio.sleep(pause)
-            pause = min(pause * 2, 10.0)
+            pause = min(pause * 2, LONGEST_PAUSE)
 
 
 def _die_with_parent() -> None:
@@ -137,13 +141,13 @@ async def _run_parts(
     if config is not None:
         environment[CONFIG_VARIABLE] = str(config)
     program = [sys.executable, "-m", "scicat_retriever"]
-    api = Part("api", [*program, "api"], environment)
-    worker = Part("worker", [*program, "worker"], environment)
+    names = {"api": "api", "worker": "worker"} | ({"consumer": "consume"} if settings.broker else {})
+    parts = [Part(name, [*program, command], environment) for name, command in names.items()]
     tasks: list[asyncio.Task[None]] = []
     try:
         if engine is not None:
             tasks.append(asyncio.create_task(engine.keep_running()))
-        tasks += [asyncio.create_task(part.keep_running()) for part in (api, worker)]
+        tasks += [asyncio.create_task(part.keep_running()) for part in parts]
         ready = asyncio.create_task(_ready(settings, address, own=engine is not None))
         await _first_of(ready, stopped, tasks)
         if not stopped.is_set():
@@ -169,7 +173,7 @@ async def _first_of(
 
 
 async def _drain(tasks: Sequence[asyncio.Task[None]], *, last: bool) -> None:
-    """Stop API and worker first: draining needs the engine, which was started first where it is our own."""
+    """Stop the engine last: draining needs the engine, which was started first where it is our own."""
     log.info("the service stops")
     first_tasks = tasks[1:] if last else tasks
     for group in (first_tasks, tasks[:1] if last else []):
@@ -218,7 +222,9 @@ def _alone(data: Path) -> Iterator[None]:
     Raises:
         SettingsInvalid: Another process holds it.
     """
-    with (data / "lock").open("w") as lock:
+    # Open for reading alone, so that the disk may become read-only and writable again while the service runs.
+    descriptor = os.open(data / "lock", os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

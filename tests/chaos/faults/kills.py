@@ -1,0 +1,164 @@
+"""Kill -9 of each part, of the supervisor and of all, at each named step and at random instants."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from tests.chaos.book import Entry
+from tests.chaos.disks import can_mount
+from tests.chaos.kind import Hit, Kind
+from tests.chaos.service import VICTIMS, wait_until
+from tests.chaos.truth import Job
+from tests.chaos.wire import Heard, Hold
+from tests.chaos.work import good_job, some_job
+from tests.chaos.world import World
+
+STEP_SECONDS = 20.0
+RESUME_SECONDS = 20.0
+SETTLING = 0.5
+"""Of the kills, how many are let recover before the next fault; the others are piled up."""
+_INTAKE = frozenset({"jobSubmitted", "submitted"})
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A step at which something is killed.
+
+    Attributes:
+        name: What it is called in the table.
+        reached: Makes a job and returns it when it has come so far, with whether it has.
+        full: Whether staging must be full for it.
+    """
+
+    name: str
+    reached: Callable[[World], tuple[Job, bool]]
+    full: bool = False
+
+
+def kinds() -> Iterator[Kind]:
+    """Give all kills: each victim at each moment."""
+    for victim in VICTIMS:
+        for moment in _moments():
+            yield Kind(
+                f"kill {victim} at {moment.name}",
+                partial(_kill, victim=victim, moment=moment),
+                rereads=victim != "api",
+                impossible=_no_mounts if moment.full else lambda _: "",
+            )
+
+
+def _no_mounts(_: World) -> str:
+    return "" if can_mount() else "no disk can be mounted"
+
+
+def _moments() -> Iterator[Moment]:
+    yield Moment("a random instant", _at_random)
+    yield Moment("job stored", partial(_in_ledger, kind="job", state="jobSubmitted"))
+    yield Moment("inProgress being told", partial(_held, matches=_tells_in_progress))
+    yield Moment("inProgress told", partial(_in_ledger, kind="job", state="inProgress"))
+    yield Moment("planned", partial(_in_ledger, kind="datablock", state="planned"))
+    yield Moment("waitingForSpace", _waiting_for_space, full=True)
+    yield Moment("recalling", partial(_in_ledger, kind="datablock", state="recalling"))
+    yield Moment("copying", partial(_in_ledger, kind="datablock", state="copying"))
+    yield Moment("copied", partial(_in_ledger, kind="datablock", state="copied"))
+    yield Moment("staged", partial(_in_ledger, kind="datablock", state="staged"))
+    yield Moment("retrieved being told", partial(_held, matches=_tells_retrieved))
+    yield Moment("job being closed", partial(_held, matches=_closes))
+
+
+def _kill(world: World, victim: str, moment: Moment) -> Hit:
+    with _staging_full(world) if moment.full else _nothing():
+        job, hit = moment.reached(world)
+        began = time.monotonic()
+        before = world.service.kill(victim)
+    for hold in world.wire.holds():
+        world.wire.drop(hold)
+    resumed = _resumed(world, victim, before, began) if world.rng.random() < SETTLING else None
+    return Hit(job, resumed, missed=not hit)
+
+
+def _resumed(world: World, victim: str, before: set[int], killed: float) -> float | None:
+    """Measure how long the service took to go on; None where nothing was to be done, or something else was wrong."""
+    mark = world.book.mark()
+    restarted = world.service.new_pid(victim, before)
+    if restarted is None:
+        return RESUME_SECONDS if before else None
+    if victim == "api":
+        went_on = wait_until(world.service.answers, RESUME_SECONDS)
+        return time.monotonic() - restarted if went_on else RESUME_SECONDS
+
+    def progress(entry: Entry) -> bool:
+        return entry.seen > restarted and entry.new not in _INTAKE
+
+    end = restarted + RESUME_SECONDS
+    while time.monotonic() < end:
+        entry = world.book.wait_for(progress, mark, 0.2)
+        if not world.undoing.quiet_since(killed):
+            return None
+        if entry is not None:
+            return entry.seen - restarted
+        if all(job.waits_for_nothing for job in world.unfinished()):
+            return None
+    return RESUME_SECONDS
+
+
+def _at_random(world: World) -> tuple[Job, bool]:
+    job = some_job(world)
+    time.sleep(world.rng.uniform(0.0, 1.2))
+    return job, True
+
+
+def _in_ledger(world: World, kind: str, state: str) -> tuple[Job, bool]:
+    mark = world.book.mark()
+    job = good_job(world, tape=state == "recalling", large=state in {"copying", "copied"})
+    pids = {dataset.pid for dataset in job.datasets}
+
+    def reached(entry: Entry) -> bool:
+        return entry.kind == kind and entry.new == state and (entry.job_id == job.id or entry.pid in pids)
+
+    return job, world.book.wait_for(reached, mark, STEP_SECONDS) is not None
+
+
+def _held(world: World, matches: Callable[[Heard], bool]) -> tuple[Job, bool]:
+    hold: Hold = world.wire.hold(matches)
+    job = good_job(world)
+    return job, hold.reached.wait(STEP_SECONDS)
+
+
+def _waiting_for_space(world: World) -> tuple[Job, bool]:
+    return _in_ledger(world, "datablock", "waitingForSpace")
+
+
+@contextmanager
+def _staging_full(world: World) -> Iterator[None]:
+    with world.undoing.trouble("staging"):
+        world.staging.fill()
+        try:
+            yield
+        finally:
+            world.staging.free()
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield
+
+
+def _word(heard: Heard, key: str) -> str:
+    return str(heard.body.get(key, "")) if heard.method == "PATCH" and isinstance(heard.body, dict) else ""
+
+
+def _tells_in_progress(heard: Heard) -> bool:
+    return _word(heard, "statusCode") == "inProgress"
+
+
+def _tells_retrieved(heard: Heard) -> bool:
+    return _word(heard, "retrieveStatusMessage") == "datasetRetrieved"
+
+
+def _closes(heard: Heard) -> bool:
+    return _word(heard, "statusCode").startswith("finished")

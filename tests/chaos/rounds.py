@@ -1,0 +1,139 @@
+"""The run: faults in rounds, each judged when all its jobs had time to end; a fresh facility now and then."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from tests.chaos.faults.deck import dealt
+from tests.chaos.findings import Finding
+from tests.chaos.kind import Kind
+from tests.chaos.leaks import leaks
+from tests.chaos.oracle import judge
+from tests.chaos.service import wait_until
+from tests.chaos.tally import Tally
+from tests.chaos.world import World, open_world
+
+ROUND_SECONDS = 120.0
+"""How long the jobs of a round may take to end after its last fault was undone."""
+LEAK_SECONDS = 20.0
+"""How long what is cleaned up in the background may take."""
+FACILITY_FAULTS = 250
+"""Faults after which a fresh facility is made: ledger and engine keep all they ever saw, in memory here."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do.
+
+    Attributes:
+        faults: How many.
+        seed: Decides kinds, instants, jobs and bytes.
+        root: Folder for the facilities.
+        violations: Rounds with violations after which the run is ended.
+        only: Part of the name of the kinds to deal; all where empty.
+    """
+
+    faults: int
+    seed: int
+    root: Path
+    violations: int = 1
+    only: str = ""
+
+
+def run(plan: Plan) -> Tally:
+    """Inject all faults; a facility in which something was found is kept."""
+    rng, tally = Random(plan.seed), Tally()
+    kinds = (kind for kind in dealt(rng) if plan.only in kind.name)
+    failed = facility = 0
+    while tally.faults < plan.faults and failed < plan.violations:
+        facility += 1
+        root = plan.root / f"facility-{facility}"
+        with open_world(root, rng) as world:
+            found = _work(world, kinds, min(plan.faults, tally.faults + FACILITY_FAULTS), tally)
+            if found:
+                failed += 1
+                _keep(world)
+        if not found:
+            shutil.rmtree(root)
+    return tally
+
+
+def _work(world: World, kinds: Iterator[Kind], until: int, tally: Tally) -> list[Finding]:
+    """Go on until so many faults were injected in all; gives what was found in the round in which something was."""
+    while tally.faults < until:
+        wanted = min(world.rng.randint(5, 10), until - tally.faults)
+        hits = _inject(world, kinds, wanted, tally)
+        found = _settle(world, hits)
+        tally.jobs += len(world.jobs)
+        tally.findings += found
+        _say(f"{tally.faults} faults, {tally.jobs} jobs, {len(tally.findings)} violations")
+        for finding in found:
+            _say(f"  {finding}")
+        if found:
+            return found
+        world.forget_round()
+    return []
+
+
+def _inject(world: World, kinds: Iterator[Kind], count: int, tally: Tally) -> list[tuple[float, float]]:
+    hits: list[tuple[float, float]] = []
+    while count > 0:
+        kind = next(kinds)
+        why = kind.impossible(world)
+        if why:
+            tally.impossible[kind.name] = why
+            continue
+        began = time.monotonic()
+        hit = kind.inject(world)
+        ended = time.monotonic()
+        world.archives.reads.count()
+        _say(f"  {kind.name}: {ended - began:.1f} s" + _aside(hit.resumed, missed=hit.missed))
+        if kind.rereads:
+            hits.append((began, ended))
+        under_way = world.unfinished()
+        tally.add(kind.name, jobs=len(under_way), resumed=hit.resumed, missed=hit.missed)
+        count -= 1
+    return hits
+
+
+def _settle(world: World, hits: list[tuple[float, float]]) -> list[Finding]:
+    """Let everything end, and judge it."""
+    if not world.undoing.all_over(60):
+        raise RuntimeError("a fault was not undone")
+    wait_until(lambda: _all_ended(world), ROUND_SECONDS, 0.1)
+    wait_until(world.service.answers, 30)
+    left: list[Finding] = []
+
+    def clean() -> bool:
+        left[:] = leaks(world)
+        return not left
+
+    wait_until(clean, LEAK_SECONDS, 0.25)
+    return [*judge(world, hits), *left]
+
+
+def _all_ended(world: World) -> bool:
+    if not world.all_pushed() or world.unfinished():
+        return False
+    return not world.book.rows("SELECT 1 FROM jobs WHERE state NOT LIKE 'finished%' LIMIT 1")
+
+
+def _keep(world: World) -> None:
+    """Copy what is on disks in memory, which vanish with the process."""
+    for folder in (world.staging.root, world.data.root):
+        shutil.copytree(folder, world.root / f"{folder.name}-kept", dirs_exist_ok=True)
+
+
+def _aside(resumed: float | None, *, missed: bool) -> str:
+    return ("" if resumed is None else f", resumed after {resumed:.1f} s") + (", missed" if missed else "")
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {line}\n")
+    sys.stderr.flush()
