@@ -5,19 +5,14 @@ from __future__ import annotations
 import os
 import secrets
 from datetime import UTC, datetime, timedelta
-from functools import partial
 
-from scicat_retriever.broker.consumer import JobConsumer
 from scicat_retriever.broker.settings import BrokerSettings
 from scicat_retriever.catalogue.scicat import Scicat
-from scicat_retriever.catalogue.wire import parse_job
 from scicat_retriever.ledger.sql import SqlLedger, open_ledger
-from scicat_retriever.pipeline import intake
 from scicat_retriever.pipeline.links import LinkSigner
 from scicat_retriever.pipeline.outbox import Patience
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.pipeline.verify import ChecksumPolicy
-from scicat_retriever.ports.ledger import Ledger
 from scicat_retriever.settings import Settings, SettingsInvalid
 from scicat_retriever.storage.lts.posix_share import PosixShare
 from scicat_retriever.storage.staging.directory import DirectoryStaging
@@ -111,20 +106,6 @@ def require_broker(settings: Settings) -> BrokerSettings:
             "consume jobs from RabbitMQ"
         )
     return settings.broker
-
-
-def build_consumer(settings: Settings, ledger: Ledger) -> JobConsumer:
-    """Make what consumes jobs from RabbitMQ and stores them in the ledger.
-
-    Raises:
-        SettingsInvalid: There is no section `[broker]`.
-    """
-    return JobConsumer(
-        require_broker(settings),
-        parse=partial(parse_job, accepted_types=settings.job_types),
-        accept=partial(intake.accept, ledger=ledger),
-        max_body_bytes=settings.api.max_body_bytes,
-    )
 
 
 def build_toolbox(settings: Settings) -> Toolbox:

@@ -1,4 +1,7 @@
-"""The command `retriever`."""
+"""The command `retriever`.
+
+Each command imports what it runs when it runs, so that a process that was killed is back in half the time.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +15,10 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from scicat_retriever import __version__, bootstrap, operator_cli
+from scicat_retriever import __version__, operator_cli
 from scicat_retriever.domain.errors import RetrieverError
-from scicat_retriever.http_api.app import create_app
 from scicat_retriever.observability import logs
-from scicat_retriever.processes import backup as backups
-from scicat_retriever.processes.api import run_api
-from scicat_retriever.processes.consumer import run_consumer
-from scicat_retriever.processes.supervisor import serve as serve_all
-from scicat_retriever.processes.worker import run_worker_process
 from scicat_retriever.settings import CONFIG_VARIABLE, Settings, SettingsInvalid, load_settings
-from scicat_retriever.settings_page import effective
 
 app = typer.Typer(
     name="retriever",
@@ -43,6 +39,8 @@ Data = Annotated[Path | None, typer.Option("--data", help="Folder of the service
 @app.command()
 def serve(config: Config = None, data: Data = None) -> None:
     """Run everything on one machine: the API, a worker and an engine of its own."""
+    from scicat_retriever.processes.supervisor import serve as serve_all
+
     settings = _settings(config, data)
     _run(serve_all(settings, config, lambda words: typer.echo(f"retriever: {words}")))
 
@@ -50,24 +48,33 @@ def serve(config: Config = None, data: Data = None) -> None:
 @app.command()
 def api(config: Config = None, data: Data = None) -> None:
     """Run the API alone, against an existing engine (engine.address)."""
+    from scicat_retriever.bootstrap import make_data_folder
+    from scicat_retriever.processes.api import run_api
+
     settings = _settings(config, data)
-    bootstrap.make_data_folder(settings)
+    make_data_folder(settings)
     _run(run_api(settings))
 
 
 @app.command()
 def worker(config: Config = None, data: Data = None) -> None:
     """Run a worker alone, against an existing engine (engine.address)."""
+    from scicat_retriever.bootstrap import make_data_folder
+    from scicat_retriever.processes.worker import run_worker_process
+
     settings = _settings(config, data)
-    bootstrap.make_data_folder(settings)
+    make_data_folder(settings)
     _run(run_worker_process(settings))
 
 
 @app.command()
 def consume(config: Config = None, data: Data = None) -> None:
     """Take the jobs that SciCat publishes to RabbitMQ (section [broker]) and store them."""
+    from scicat_retriever.bootstrap import make_data_folder
+    from scicat_retriever.processes.consumer import run_consumer
+
     settings = _settings(config, data)
-    bootstrap.make_data_folder(settings)
+    make_data_folder(settings)
     _run(run_consumer(settings))
 
 
@@ -78,7 +85,9 @@ def backup(
     data: Data = None,
 ) -> None:
     """Copy the ledger and the key of the links to a folder, while the service runs."""
-    _say(backups.back_up(_settings(config, data), target))
+    from scicat_retriever.processes.backup import back_up
+
+    _say(back_up(_settings(config, data), target))
 
 
 @app.command()
@@ -93,18 +102,24 @@ def restore(
     ] = False,
 ) -> None:
     """Put a backup into a fresh data folder, before the service is started."""
-    _say(backups.restore(_settings(config, data), source, remove_strays=remove_strays))
+    from scicat_retriever.processes.backup import restore as restore_backup
+
+    _say(restore_backup(_settings(config, data), source, remove_strays=remove_strays))
 
 
 @app.command("settings")
 def show_settings(config: Config = None, data: Data = None) -> None:
     """Print the settings in effect, secrets hidden."""
+    from scicat_retriever.settings_page import effective
+
     typer.echo(effective(_settings(config, data)), nl=False)
 
 
 @app.command()
 def openapi() -> None:
     """Print the API's OpenAPI document."""
+    from scicat_retriever.http_api.app import create_app
+
     typer.echo(json.dumps(create_app(None).openapi(), indent=2, sort_keys=True))
 
 

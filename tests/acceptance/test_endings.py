@@ -53,9 +53,10 @@ def test_a_job_cancelled_while_success_is_told_leaves_scicat_and_staging_in_agre
         _cancel_flow(port, f"retrieve-job-{job_id}")
         job = facility.wait_for(job_id)
         wait_until(lambda: facility.lifecycle(pid)["retrieveStatusMessage"] != "started")
-    assert job["statusCode"] == "finishedUnsuccessful"
     lifecycle = facility.lifecycle(pid)
     told_retrieved = lifecycle["retrieveStatusMessage"] == "datasetRetrieved"
+    # The job's own end may have been decided before the wish to cancel came.
+    assert job["statusCode"] == ("finishedSuccessful" if told_retrieved else "finishedUnsuccessful")
     assert told_retrieved == bool(facility.files_in_staging(pid))
     assert told_retrieved == (not lifecycle.get("retrieveReturnMessage"))
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.util import CommandError
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect, text
 
 from scicat_retriever.domain.errors import LedgerUnavailable
 from scicat_retriever.ledger.connection import Database
 
+HEAD = "r0002"
+"""The newest revision of the tables."""
 _SCRIPTS = Path(__file__).with_name("migrations")
 
 
@@ -29,12 +28,25 @@ def upgrade(url: str) -> None:
         database.write_ahead()
         with database.writing() as connection:
             database.lock(connection, "upgrade")
-            _run(connection)
+            if _revision(connection) != HEAD:
+                _run(connection)
     finally:
         database.close()
 
 
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return found
+
+
 def _run(connection: Connection) -> None:
+    # Imported when needed alone: it takes as long as all else that a process needs of the ledger.
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util import CommandError
+
     config = Config()
     config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
     config.attributes["connection"] = connection

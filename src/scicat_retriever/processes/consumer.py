@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from functools import partial
 
 import structlog
 
 from scicat_retriever import bootstrap
+from scicat_retriever.broker.consumer import JobConsumer
+from scicat_retriever.catalogue.wire import parse_job
+from scicat_retriever.pipeline import intake
 from scicat_retriever.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -25,14 +29,19 @@ async def run_consumer(settings: Settings) -> None:
         LedgerUnavailable: The ledger cannot be opened.
         BrokerRefused: The broker refuses the account, the virtual host or the queues.
     """
-    bootstrap.require_broker(settings)
+    broker = bootstrap.require_broker(settings)
     ledger = bootstrap.build_ledger(settings)
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     try:
-        await bootstrap.build_consumer(settings, ledger).run(stopped)
+        await JobConsumer(
+            broker,
+            parse=partial(parse_job, accepted_types=settings.job_types),
+            accept=partial(intake.accept, ledger=ledger),
+            max_body_bytes=settings.api.max_body_bytes,
+        ).run(stopped)
     finally:
         ledger.close()
     log.info("the consumer has stopped")

@@ -42,6 +42,8 @@ _APPEARING = (errors.DatablockMissing, errors.DatablockUnreadable, errors.Archiv
 """Errors of an archive that may still be on its way into the store; given up after `appear_timeout`."""
 _WAITS = (errors.NotYetOnline, errors.NoSpaceYet, *_APPEARING)
 """Errors that say no more than: ask again."""
+FORBIDDEN_ATTEMPTS = 4
+"""How often SciCat is asked that says that the service's account may not read."""
 _WANTS_NOTHING_KEPT = {
     kind.code for kind in (errors.JobCancelled, errors.SpaceTimedOut, errors.LargerThanStaging)
 }
@@ -144,9 +146,18 @@ class Activities:
             # Waits for SciCat: nothing is recalled for a job that it does not know.
             self._teller.tell_now(Subject.job(job_id))
 
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Believe a missing right soon, but not at once: a proxy or a backend that restarts may have said so."""
+        try:
+            yield
+        except errors.CatalogueForbidden as error:
+            give_up = activity.info().attempt >= FORBIDDEN_ATTEMPTS
+            raise self.engine_error(error, give_up=give_up) from error
+
     @step
     def open_job(self, job_id: JobId) -> int:
-        with self._saying_why(job_id):
+        with self._reading(), self._saying_why(job_id):
             return intake.open_job(job_id, self._tools)
 
     @step
@@ -179,11 +190,14 @@ class Activities:
 
     @step
     def plan_dataset(self, pid: DatasetPid, run: str) -> int:
-        try:
-            planned = plan.plan_dataset(pid, run, self._tools)
-        except errors.CatalogueError as error:
-            self._tools.ledger.note_waiting(pid, f"waiting for SciCat: {error}" if error.retryable else "")
-            raise
+        with self._reading():
+            try:
+                planned = plan.plan_dataset(pid, run, self._tools)
+            except errors.CatalogueError as error:
+                self._tools.ledger.note_waiting(
+                    pid, f"waiting for SciCat: {error}" if error.retryable else ""
+                )
+                raise
         self._tools.ledger.note_waiting(pid, "")
         return planned.datablocks
 
@@ -217,11 +231,18 @@ class Activities:
 
     @step
     def wait_for_recall(self, block: BlockTask, appear_timeout: float) -> None:
+        now = datetime.now(UTC).timestamp()
+        details = activity.info().heartbeat_details
         try:
             recall.recall(self._record(block), self._tools)
         except _APPEARING as error:
-            waited = datetime.now(UTC) - activity.info().scheduled_time
-            raise self.engine_error(error, give_up=waited.total_seconds() >= appear_timeout) from error
+            missing_since = float(details[0]) if details else now
+            remember(missing_since)
+            raise self.engine_error(error, give_up=now - missing_since >= appear_timeout) from error
+        except RetrieverError:
+            if details:
+                remember()  # it was seen: should it go again, the time counts anew
+            raise
 
     @step
     def copy_datablocks(self, batch: list[BlockTask], attempts: int) -> list[BlockTask]:
@@ -234,7 +255,7 @@ class Activities:
                 continue
             try:
                 self._copy(record, failures if block.id == failing else 0, attempts)
-            except errors.NotYetOnline:
+            except (errors.NotYetOnline, *_APPEARING):
                 back_on_tape.append(block)
         return back_on_tape
 
@@ -252,8 +273,8 @@ class Activities:
             transfer.copy(recalled, record, self._tools, progress=progress, cancelled=activity.is_cancelled)
         except errors.JobCancelled as error:
             raise self._stopped() from error
-        except errors.NotYetOnline:
-            raise  # the flow waits for it again, with the time that a recall may take
+        except (errors.NotYetOnline, *_APPEARING):
+            raise  # the flow waits for it again, with the time that a recall, or its appearing, may take
         except RetrieverError as error:
             if not isinstance(error, _NOT_COUNTED):
                 failed_before += 1

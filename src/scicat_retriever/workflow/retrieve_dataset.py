@@ -13,13 +13,15 @@ from contextlib import contextmanager
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
-from scicat_retriever.domain.errors import Failure, JobCancelled
+from scicat_retriever.domain.errors import Failure, JobCancelled, ReadFailed
 from scicat_retriever.workflow import steps
 from scicat_retriever.workflow.failures import failure_of
 from scicat_retriever.workflow.tasks import BlockTask, DatasetOutcome, DatasetTask, Page
 
 WINDOW = 200
 """Datablocks taken up at once: a flow's history stays small, and SciCat's longest datasets fit."""
+RECALLS = 20
+"""How often a datablock is waited for that is there, and away again when it is to be copied."""
 VERIFICATION_WINDOW = 50
 """Datablocks verified, one after the other, by one step."""
 
@@ -145,10 +147,14 @@ class RetrieveDataset:
                         copies.create_task(self._copy_when_ready(block))
 
     async def _copy_when_ready(self, block: BlockTask) -> None:
-        with _failing(block.archive_id):
-            await steps.wait_for_space(self._task, block)
-            await steps.wait_for_recall(self._task, block)
-        await self._copy([block])
+        for _ in range(RECALLS):
+            with _failing(block.archive_id):
+                await steps.wait_for_space(self._task, block)
+                await steps.wait_for_recall(self._task, block)
+                if not await steps.copy_datablocks(self._task, [block]):
+                    return
+        gone = f"{block.archive_id} was online {RECALLS} times, and gone when it was to be read"
+        raise _Failed([ReadFailed(gone).failure(block.archive_id)])
 
     async def _copy(self, batch: Sequence[BlockTask]) -> None:
         with _failing(batch[0].archive_id if len(batch) == 1 else None):

@@ -21,7 +21,7 @@ from temporalio.client import (
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError
 
-from scicat_retriever.workflow.steps import HEARTBEAT
+from scicat_retriever.workflow.steps import FLOW_TIMEOUT, HEARTBEAT
 
 SWEEP, RECONCILE = "sweep-staging", "reconcile"
 
@@ -81,7 +81,7 @@ async def ensure(client: Client, queue: str, sweep_interval: float, reconcile_in
     ):
         name = f"{queue}-{word}"
         schedule = Schedule(
-            action=ScheduleActionStartWorkflow(flow, id=name, task_queue=queue),
+            action=ScheduleActionStartWorkflow(flow, id=name, task_queue=queue, task_timeout=FLOW_TIMEOUT),
             spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(seconds=interval))]),
             policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP),
         )

@@ -16,6 +16,7 @@ from scicat_retriever.domain.errors import InternalError, LedgerUnavailable
 from scicat_retriever.domain.states import JobState
 from scicat_retriever.ports.ledger import JobRecord, Ledger
 from scicat_retriever.workflow.retrieve_job import RetrieveJob
+from scicat_retriever.workflow.steps import FLOW_TIMEOUT
 from scicat_retriever.workflow.tasks import FlowLimits, JobTask
 
 log = structlog.get_logger(__name__)
@@ -113,6 +114,7 @@ class FlowStarter:
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 memo={"uuid": record.flow.uuid},
+                task_timeout=FLOW_TIMEOUT,
                 rpc_timeout=RPC_TIMEOUT,
             )
         except WorkflowAlreadyStartedError:

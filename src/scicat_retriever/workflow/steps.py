@@ -13,7 +13,7 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.workflow import ActivityCancellationType
 
-from scicat_retriever.domain.errors import CatalogueForbidden, Failure
+from scicat_retriever.domain.errors import Failure
 from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.workflow.tasks import BlockTask, DatasetOutcome, DatasetTask, JobTask, Page
 
@@ -28,6 +28,8 @@ LEDGER_TIMEOUT = 14 * 86400.0
 """Seconds that a step is tried again whose only obstacle can be our own database."""
 DISCARD_TIMEOUT = 600.0
 """Seconds that removing a failed run's files is tried again; those who wait are told of the failure after that."""
+FLOW_TIMEOUT = timedelta(seconds=4)
+"""Silence after which a worker is taken for dead that was deciding on a flow's next step; the engine's default is 10 s."""
 TOO_LONG = "TemporalTimeout:StartToClose"
 """The engine's name for an attempt that took longer than one may."""
 HEARTBEAT = timedelta(seconds=5)
@@ -153,9 +155,8 @@ def _retries(task: JobTask | DatasetTask, never: Sequence[str] = ()) -> RetryPol
 
 
 async def _read(name: str, args: list[object], task: JobTask | DatasetTask, *, attempt: float = SHORT) -> int:
-    """Ask SciCat; a missing right is told to the user at once rather than after a day."""
-    patience, never = task.limits.catalogue_timeout, [CatalogueForbidden.code]
-    return await _run(name, args, task, int, patience=patience, attempt=attempt, never=never)
+    """Ask SciCat; the step itself gives up early where the service lacks a right."""
+    return await _run(name, args, task, int, patience=task.limits.catalogue_timeout, attempt=attempt)
 
 
 async def _wait(name: str, args: list[object], task: DatasetTask, patience: float) -> None:

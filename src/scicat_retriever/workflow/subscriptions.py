@@ -15,6 +15,7 @@ from scicat_retriever.domain.errors import EngineUnavailable, InternalError
 from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.pipeline.intake import dataset_flow
 from scicat_retriever.workflow.retrieve_dataset import RetrieveDataset
+from scicat_retriever.workflow.steps import FLOW_TIMEOUT
 from scicat_retriever.workflow.tasks import DatasetTask
 
 RPC_TIMEOUT = timedelta(seconds=20)
@@ -50,6 +51,7 @@ class Subscriptions:
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 start_signal="subscribe",
                 start_signal_args=[job_flow],
+                task_timeout=FLOW_TIMEOUT,
                 rpc_timeout=RPC_TIMEOUT,
             )
         )

@@ -19,7 +19,7 @@ from scicat_retriever.domain.states import DatablockState, DatasetState, JobStat
 from scicat_retriever.ledger.connection import Database
 from scicat_retriever.ledger.schema import metadata
 from scicat_retriever.ledger.sql import SqlLedger, open_ledger
-from scicat_retriever.ledger.upgrade import upgrade
+from scicat_retriever.ledger.upgrade import HEAD, upgrade
 from scicat_retriever.ports.ledger import FlowName, JobDatasetRecord, JobRecord
 from scicat_retriever.ports.outbox import Report, Subject
 from tests.contracts.ledger import dumps
@@ -193,3 +193,7 @@ def test_a_ledger_that_is_written_down_today_is_full(tmp_path: Path, clock: Hand
     assert record is not None
     assert record.message == ODD
     ledger.close()
+
+
+def test_the_newest_revision_is_the_one_that_needs_no_upgrade() -> None:
+    assert dumps.revisions()[-1] == HEAD
