@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DATA ?=
+SECONDS ?= 60
 
-.PHONY: venv demo test lint check bench lock docs-reference clean
+.PHONY: venv demo test lint check bench chaos fuzz lock docs-reference histories clean
 
 venv: $(STAMP)
 
@@ -19,8 +20,10 @@ $(STAMP): requirements.lock pyproject.toml
 demo: venv
 	$(BIN)/python -m scicat_retriever.testing.demo $(if $(DATA),--data "$(DATA)") $(if $(KEEP),--keep)
 
+# What starts whole services runs alone: their times would say nothing about the product beside other work.
 test: venv
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest tests --ignore tests/acceptance --ignore tests/chaos --ignore tests/integration -n 2
+	$(BIN)/python -m pytest tests/acceptance tests/integration tests/chaos
 
 lint: venv
 	$(BIN)/ruff format --check .
@@ -33,6 +36,19 @@ check: lint test
 bench: venv
 	$(BIN)/python bench/transfer.py
 	$(BIN)/python bench/flow.py
+	$(BIN)/python bench/intake.py
+
+# Kills, cuts off and fills up a running service N times; SEED repeats a run. See docs/explanation/reliability.md.
+chaos: venv
+	$(BIN)/python -m tests.chaos --faults $(or $(N),100) $(if $(SEED),--seed $(SEED)) $(if $(VIOLATIONS),--violations $(VIOLATIONS))
+
+# Gives each target of tests/fuzz inputs for so many seconds; what is learned is kept in .fuzz. An input that breaks one ends it.
+fuzz: venv
+	for target in archive datablocks job; do \
+		mkdir -p .fuzz/$$target .fuzz/$$target-found; \
+		$(BIN)/python -m tests.fuzz $$target -max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=1024 -max_len=20000 \
+			-dict=tests/fuzz/json.dict -artifact_prefix=.fuzz/$$target-found/ .fuzz/$$target tests/fuzz/corpus/$$target || exit 1; \
+	done
 
 # Resolves the newest versions that pyproject.toml allows and pins them, with hashes, for every platform.
 lock: venv
@@ -44,5 +60,9 @@ docs-reference: venv
 	$(BIN)/python -c 'from scicat_retriever.settings_page import reference; print(reference(), end="")' > docs/reference/settings.md
 	$(BIN)/python -c 'from scicat_retriever.errors_page import reference; print(reference(), end="")' > docs/reference/errors.md
 
+# Records what the flows of this version do, under tests/histories; done once for each release.
+histories: venv
+	$(BIN)/python -m tests.histories.record
+
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .fuzz

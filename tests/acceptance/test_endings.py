@@ -128,6 +128,23 @@ def test_space_is_reserved_for_archives_whose_size_the_catalogue_does_not_know(
     assert {error["code"] for error in job["jobResultObject"]["errors"]} == {"space_timed_out"}
 
 
+def test_an_archive_that_never_comes_back_from_tape_ends_with_that_reason(
+    make_facility: MakeFacility,
+) -> None:
+    facility = make_facility(**quick(flow={"recall_timeout": 1.0}))
+    pid = facility.new_pid()
+    (archive_id,) = facility.archive(pid, some_datablocks(pid, 1))
+    stub = facility.folder.lts / archive_id
+    size = stub.stat().st_size
+    stub.unlink()
+    stub.touch()
+    os.truncate(stub, size)  # as an HSM leaves a file: its size, and no blocks
+    with RunningService(facility.folder) as service:
+        facility.service = service
+        job = facility.wait_for(facility.ask_for(pid))
+    assert [error["code"] for error in job["jobResultObject"]["errors"]] == ["recall_timed_out"]
+
+
 def test_the_status_says_that_a_job_waits_for_scicat(make_facility: MakeFacility) -> None:
     facility = make_facility(**quick())
     pid = facility.new_pid()

@@ -20,7 +20,7 @@ def main() -> int:
     enter_mount_namespace([sys.executable, "-m", "tests.chaos", *sys.argv[1:], "--seed", str(arguments.seed)])
     logging.disable(logging.ERROR)  # the stand-in's server tells of every connection that is cut
     root = Path(tempfile.mkdtemp(prefix="chaos-", dir=arguments.folder))
-    plan = Plan(arguments.faults, arguments.seed, root, arguments.violations, arguments.only)
+    plan = Plan(arguments.faults, arguments.seed, root, arguments.violations, arguments.only, arguments.quick)
     sys.stderr.write(f"seed {plan.seed}, in {root}\n")
     tally = run(plan)
     sys.stdout.write(tally.report() + "\n")
@@ -28,7 +28,7 @@ def main() -> int:
     if not tally.findings:
         shutil.rmtree(root)
         return 0
-    only = f" --only {plan.only!r}" if plan.only else ""
+    only = (f" --only {plan.only!r}" if plan.only else "") + (" --quick" if plan.quick else "")
     sys.stderr.write(
         f"kept: {root}\nagain: python -m tests.chaos --faults {plan.faults} --seed {plan.seed}{only}\n"
     )
@@ -45,6 +45,7 @@ def _arguments() -> argparse.Namespace:
         "--violations", type=int, default=1, help="rounds with violations after which to stop"
     )
     parser.add_argument("--only", default="", help="deal only kinds whose name contains this")
+    parser.add_argument("--quick", action="store_true", help="judge less often, let fewer kills recover")
     parser.add_argument("--folder", default=None, help="where facilities are made")
     return parser.parse_args()
 

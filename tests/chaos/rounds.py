@@ -19,6 +19,9 @@ from tests.chaos.service import wait_until
 from tests.chaos.tally import Tally
 from tests.chaos.world import World, open_world
 
+ROUND, QUICK_ROUND = (5, 10), (15, 20)
+"""Fewest and most faults between two looks at everything."""
+QUICK_RECOVERED = 0.15
 ROUND_SECONDS = 120.0
 """How long the jobs of a round may take to end after its last fault was undone."""
 LEAK_SECONDS = 20.0
@@ -37,6 +40,7 @@ class Plan:
         root: Folder for the facilities.
         violations: Rounds with violations after which the run is ended.
         only: Part of the name of the kinds to deal; all where empty.
+        quick: Whether to judge less often, and to let fewer kills recover before the next fault.
     """
 
     faults: int
@@ -44,6 +48,7 @@ class Plan:
     root: Path
     violations: int = 1
     only: str = ""
+    quick: bool = False
 
 
 def run(plan: Plan) -> Tally:
@@ -55,7 +60,10 @@ def run(plan: Plan) -> Tally:
         facility += 1
         root = plan.root / f"facility-{facility}"
         with open_world(root, rng) as world:
-            found = _work(world, kinds, min(plan.faults, tally.faults + FACILITY_FAULTS), tally)
+            if plan.quick:
+                world.recovered_kills = QUICK_RECOVERED
+            until = min(plan.faults, tally.faults + FACILITY_FAULTS)
+            found = _work(world, kinds, QUICK_ROUND if plan.quick else ROUND, until, tally)
             if found:
                 failed += 1
                 _keep(world)
@@ -64,10 +72,12 @@ def run(plan: Plan) -> Tally:
     return tally
 
 
-def _work(world: World, kinds: Iterator[Kind], until: int, tally: Tally) -> list[Finding]:
+def _work(
+    world: World, kinds: Iterator[Kind], faults: tuple[int, int], until: int, tally: Tally
+) -> list[Finding]:
     """Go on until so many faults were injected in all; gives what was found in the round in which something was."""
     while tally.faults < until:
-        wanted = min(world.rng.randint(5, 10), until - tally.faults)
+        wanted = min(world.rng.randint(*faults), until - tally.faults)
         hits = _inject(world, kinds, wanted, tally)
         found = _settle(world, hits)
         tally.jobs += len(world.jobs)

@@ -25,7 +25,8 @@ from tests.chaos.truth import Dataset, Job
 from tests.chaos.undoing import Undoing
 from tests.chaos.wire import SCIENTIST, Line, Wire
 
-STAGING_MEBIBYTES, DATA_MEBIBYTES = 384, 512
+STAGING_MEBIBYTES, DATA_MEBIBYTES = 1536, 512
+"""Staging holds all that is staged in one facility: what waits for space must wait for a fault's end alone."""
 STALL_SECONDS = 3.0
 REQUEST_SECONDS = 3.0
 RETENTION_SECONDS = 900.0
@@ -54,6 +55,7 @@ class World:
         jobs: Of this round, by id.
         datasets: Of this round.
         undoing: What is wrong at the moment and will be put right.
+        recovered_kills: Of the kills, how many are let recover before the next fault; the others are piled up.
     """
 
     root: Path
@@ -71,6 +73,7 @@ class World:
     jobs: dict[str, Job] = field(default_factory=dict)
     datasets: list[Dataset] = field(default_factory=list)
     undoing: Undoing = field(default_factory=Undoing)
+    recovered_kills: float = 0.5
     _token: str = ""
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     _submissions: list[threading.Thread] = field(default_factory=list)

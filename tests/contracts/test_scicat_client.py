@@ -10,6 +10,7 @@ import pytest
 from scicat_retriever.domain.errors import (
     CatalogueForbidden,
     CatalogueRefused,
+    CatalogueTimedOut,
     CatalogueUnavailable,
     DatablocksInvisible,
 )
@@ -83,6 +84,17 @@ def test_an_update_stored_in_spite_of_an_error_is_taken(scicat: ScicatRig, lost:
     scicat.catalogue.update_job(job_id, JobUpdate(JobState.SUCCESSFUL, "m", RESULT))
     scicat.catalogue.update_lifecycle(PID, RETRIEVED)
     assert len(scicat.stand_in.log.requests(method="PATCH")) == 2
+
+
+def test_a_scicat_that_takes_too_long_is_said_apart_from_one_that_is_away(scicat: ScicatRig) -> None:
+    scicat.add_dataset(PID)
+    with scicat.stand_in.serve() as url:
+        token = scicat.stand_in.issue_token("archiveManager")
+        hurried = ScicatRig(scicat.stand_in, url, token=token, request_timeout=0.2)
+        hurried.catalogue.dataset(PID)
+        scicat.stand_in.faults.delay(1.0, path_contains="/datasets/", times=1)
+        with pytest.raises(CatalogueTimedOut, match="in time"):
+            hurried.catalogue.dataset(PID)
 
 
 def test_a_scicat_that_is_away_is_said_and_may_be_asked_again(scicat: ScicatRig) -> None:

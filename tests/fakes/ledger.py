@@ -79,6 +79,9 @@ class InMemoryLedger(InMemoryOutbox):
                 self._add_datasets(job.id, job.datasets)
             return self._jobs[job.id]
 
+    def add_jobs(self, given: Sequence[tuple[RetrieveJob, FlowName]]) -> Sequence[JobRecord]:
+        return [self.add_job(job, flow) for job, flow in given]
+
     def job(self, job_id: JobId) -> JobRecord | None:
         with self._lock:
             return self._jobs.get(job_id)
@@ -96,6 +99,12 @@ class InMemoryLedger(InMemoryOutbox):
         with self._lock:
             self._known_job(job_id)
             self._started.add(job_id)
+
+    def mark_flows_started(self, job_ids: Sequence[JobId]) -> None:
+        with self._lock:
+            for job_id in job_ids:
+                self._known_job(job_id)
+            self._started.update(job_ids)
 
     def set_datasets(self, job_id: JobId, datasets: Sequence[Selection]) -> None:
         with self._lock:

@@ -16,6 +16,7 @@ from scicat_retriever.domain.errors import (
     CatalogueForbidden,
     CatalogueLoginFailed,
     CatalogueRefused,
+    CatalogueTimedOut,
     CatalogueUnavailable,
 )
 
@@ -77,7 +78,7 @@ def transport_error(error: Exception, what: str) -> CatalogueError:
         # Their text may quote a header, and so the token.
         return CatalogueRefused(f"The request {what} could not be made ({kind}); check the address of SciCat")
     if isinstance(error, httpx2.TimeoutException):
-        return CatalogueUnavailable(f"SciCat did not answer {what} in time ({kind})")
+        return CatalogueTimedOut(f"SciCat did not answer {what} in time ({kind})")
     if isinstance(error, httpx2.TransportError):
         return CatalogueUnavailable(f"SciCat cannot be reached for {what} ({kind}: {cleaned(str(error))})")
     return CatalogueRefused(f"The request {what} could not be made ({kind})")

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from scicat_retriever import __version__
 from scicat_retriever.http_api import downloads, jobs, overview, problems, reports
+from scicat_retriever.http_api.intake_queue import IntakeQueue
 from scicat_retriever.http_api.service import Service
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -46,6 +47,7 @@ def create_app(service: Service | None, lifespan: Lifespan = _idle) -> FastAPI:
         openapi_url="/api/openapi.json",
     )
     app.state.service = service
+    app.state.intake = None if service is None else IntakeQueue(service.ledger)
     problems.install(app)
     app.include_router(jobs.router)
     app.include_router(reports.router)
@@ -65,7 +67,10 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         document = FastAPI.openapi(app)
         document["components"]["schemas"] |= {
             "DatasetList": jobs.DATASET_LIST_SCHEMA,
-            "Problem": problems.Problem.model_json_schema(),
+            **{
+                model.__name__: model.model_json_schema()
+                for model in (problems.Problem, jobs.RetryRequest, reports.Which)
+            },
         }
         app.openapi_schema = document
     return app.openapi_schema

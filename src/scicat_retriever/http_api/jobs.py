@@ -9,13 +9,18 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from scicat_retriever.catalogue.wire import parse_job
-from scicat_retriever.domain.errors import JobNotFound, JobTooLarge
+from scicat_retriever.domain.dataset import RetrieveJob
+from scicat_retriever.domain.errors import JobNotFound
 from scicat_retriever.domain.ids import DatasetPid, JobId
+from scicat_retriever.http_api.bodies import body_as, bounded_body, documented_body
+from scicat_retriever.http_api.intake_queue import intake_of
 from scicat_retriever.http_api.problems import documented
 from scicat_retriever.http_api.service import AUTHORIZED, Service, service_of
 from scicat_retriever.http_api.status import JobStatus, job_status
 from scicat_retriever.pipeline import intake
-from scicat_retriever.ports.ledger import JobRecord
+
+_LARGE_BYTES = 1 << 16
+"""A longer body takes so many milliseconds to read that other requests should not wait for it."""
 
 _JOB_SCHEMA = {
     "type": "object",
@@ -72,23 +77,16 @@ router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"], dependencies=AUTHORIZED
 async def create_job(request: Request) -> FlowAnswer:
     """Store the job, answer, then retrieve it. Posting it again gives the same answer and changes nothing."""
     service = service_of(request)
-    body = await _bounded_body(request, service)
-    record = await asyncio.to_thread(_accept, body, service)
+    body = await bounded_body(request)
+    record = await intake_of(request).store(await _job_in(body, service))
     service.wake()
     return FlowAnswer(uuid=record.flow.uuid, name=record.flow.name)
 
 
-def _accept(body: bytes, service: Service) -> JobRecord:
-    return intake.accept(parse_job(body, service.job_types), service.ledger)
-
-
-async def _bounded_body(request: Request, service: Service) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > service.max_body_bytes:
-            raise JobTooLarge(f"the job is larger than {service.max_body_bytes} bytes (api.max_body_bytes)")
-    return bytes(body)
+async def _job_in(body: bytes, service: Service) -> RetrieveJob:
+    if len(body) > _LARGE_BYTES:
+        return await asyncio.to_thread(parse_job, body, service.job_types)
+    return parse_job(body, service.job_types)
 
 
 class RetryRequest(BaseModel):
@@ -137,12 +135,14 @@ async def cancel_job(
     "/{job_id}/retry",
     status_code=202,
     summary="Retrieve again what a job did not bring",
-    responses=documented(401, 404, 409, 422, 503),
+    responses=documented(401, 404, 409, 413, 422, 503),
+    openapi_extra=documented_body(RetryRequest, required=False),
 )
-async def retry_job(request: Request, job_id: str, what: RetryRequest | None = None) -> JobStatus:
+async def retry_job(request: Request, job_id: str) -> JobStatus:
     """Carry an ended job out again, from what is verified already: its datasets that failed or are gone by now."""
     service = service_of(request)
-    pids = None if what is None or what.datasets is None else {DatasetPid(pid) for pid in what.datasets}
+    datasets = (await body_as(request, RetryRequest, absent=b"{}")).datasets
+    pids = None if datasets is None else {DatasetPid(pid) for pid in datasets}
     await asyncio.to_thread(intake.retry, JobId(job_id), service.ledger, pids)
     service.wake()
     return await asyncio.to_thread(_status, JobId(job_id), service)

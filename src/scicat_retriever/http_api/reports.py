@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -9,9 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import JobState
+from scicat_retriever.http_api.bodies import body_as, documented_body
 from scicat_retriever.http_api.problems import documented
 from scicat_retriever.http_api.service import AUTHORIZED, service_of
 from scicat_retriever.http_api.status import ReportStatus
+from scicat_retriever.ports.ledger import Ledger
 from scicat_retriever.ports.outbox import Subject
 
 router = APIRouter(prefix="/api/v1/reports", tags=["service"], dependencies=AUTHORIZED)
@@ -71,10 +74,19 @@ def list_reports(
     return ReportPage(waiting=waiting, parked=parked, reports=entries)
 
 
-@router.post("/retry", summary="Try parked reports again", responses=documented(401, 422, 503))
-def retry_reports(request: Request, which: Which) -> Unparked:
+@router.post(
+    "/retry",
+    summary="Try parked reports again",
+    responses=documented(401, 413, 422, 503),
+    openapi_extra=documented_body(Which, required=True),
+)
+async def retry_reports(request: Request) -> Unparked:
     """Have SciCat told again what it could not be told, once its cause is mended."""
-    ledger = service_of(request).ledger
+    which = await body_as(request, Which)
+    return await asyncio.to_thread(_unpark, which, service_of(request).ledger)
+
+
+def _unpark(which: Which, ledger: Ledger) -> Unparked:
     subjects = []
     if which.job is not None:
         subjects.append(Subject.job(JobId(which.job)))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
@@ -15,6 +15,7 @@ from sqlalchemy.exc import ArgumentError
 
 from scicat_retriever.domain.errors import LedgerUnavailable
 from scicat_retriever.ledger.refusals import named_refusals
+from scicat_retriever.ledger.turn import TurnNotGiven, WritersTurn
 
 WAIT_SECONDS = 30
 """How long a step waits for another one that holds the database, a row or all connections."""
@@ -59,7 +60,7 @@ class Database:
         self._password = parsed.password or str(parsed.query.get("password", ""))
         self._engine = _engine(parsed, check_references=check_references)
         self._writer = self._engine.execution_options(writes=True)
-        self._turn = threading.Lock()
+        self._turn = WritersTurn(Path(str(parsed.database))) if self.is_sqlite else None
 
     @property
     def is_sqlite(self) -> bool:
@@ -122,16 +123,16 @@ class Database:
 
     @contextmanager
     def _own_turn(self) -> Iterator[None]:
-        # SQLite lets waiting writers poll for the file, up to 100 ms late: threads of one process queue up here.
-        if not self.is_sqlite:
+        if self._turn is None:
             yield
             return
-        if not self._turn.acquire(timeout=WAIT_SECONDS):
-            raise LedgerUnavailable("The ledger did not answer: other steps held its file for too long.")
         try:
-            yield
-        finally:
-            self._turn.release()
+            with self._turn.taken(WAIT_SECONDS):
+                yield
+        except TurnNotGiven:
+            raise LedgerUnavailable(
+                "The ledger did not answer: other steps held its file for too long."
+            ) from None
 
 
 def _engine(url: URL, *, check_references: bool) -> Engine:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Select, insert, select, update
@@ -27,32 +28,22 @@ class JobsPart(ReportRows):
 
     def add_job(self, job: RetrieveJob, flow: FlowName) -> JobRecord:
         """Store a job as submitted; a known one stays as it is."""
+        return self.add_jobs([(job, flow)])[0]
+
+    def add_jobs(self, given: Sequence[tuple[RetrieveJob, FlowName]]) -> Sequence[JobRecord]:
+        """Store several jobs in one transaction."""
+        wanted = {job.id: (job, flow) for job, flow in reversed(given)}
         with self._database.writing() as connection:
-            self._database.lock(connection, "job", job.id)
-            known = _job(connection, job.id)
-            if known is not None:
-                return known
+            for job_id in sorted(wanted):  # in one order, so that no two of these wait for each other
+                self._database.lock(connection, "job", job_id)
+            found = connection.execute(with_selections().where(jobs.c.id.in_(wanted)))
+            records = {record.job.id: record for record in map(job_record, found)}
+            ids = dict.fromkeys(job.id for job, _ in given)
+            new = [wanted[job_id] for job_id in ids if job_id not in records]
             now = self._clock()
-            connection.execute(
-                insert(jobs).values(
-                    id=job.id,
-                    type=job.type,
-                    owner_user=job.owner_user,
-                    owner_group=job.owner_group,
-                    flow_uuid=flow.uuid,
-                    flow_name=flow.name,
-                    state=JobState.SUBMITTED,
-                    message="",
-                    received_at=now,
-                    updated_at=now,
-                    failure=(),
-                    attempt=1,
-                    cancelled_by="",
-                )
-            )
-            self._enter(connection, Subject("job", job.id), None, JobState.SUBMITTED)
-            self._add_datasets(connection, job.id, job.datasets)
-        return JobRecord(job, flow, JobState.SUBMITTED, "", now, now)
+            self._insert_jobs(connection, new, now)
+        records |= {job.id: JobRecord(job, flow, JobState.SUBMITTED, "", now, now) for job, flow in new}
+        return [records[job.id] for job, _ in given]
 
     def job(self, job_id: JobId) -> JobRecord | None:
         """Give a job's record."""
@@ -72,11 +63,18 @@ class JobsPart(ReportRows):
 
     def mark_flow_started(self, job_id: JobId) -> None:
         """Note that the engine has the job's flow."""
+        self.mark_flows_started([job_id])
+
+    def mark_flows_started(self, job_ids: Sequence[JobId]) -> None:
+        """Note that the engine has the flows of several jobs."""
+        if not job_ids:
+            return
         with self._database.writing() as connection:
-            lock_job(connection, job_id)
+            for job_id in sorted(set(job_ids)):
+                lock_job(connection, job_id)
             connection.execute(
                 update(jobs)
-                .where(jobs.c.id == job_id, jobs.c.flow_started_at.is_(None))
+                .where(jobs.c.id.in_(job_ids), jobs.c.flow_started_at.is_(None))
                 .values(flow_started_at=self._clock())
             )
 
@@ -86,7 +84,7 @@ class JobsPart(ReportRows):
             lock_job(connection, job_id)
             there = select(job_selections.c.job_id).where(job_selections.c.job_id == job_id)
             if connection.execute(there).first() is None:
-                self._add_datasets(connection, job_id, datasets)
+                self._add_datasets(connection, {job_id: datasets})
 
     def job_datasets(
         self, job_id: JobId, after: int = 0, limit: int | None = None
@@ -162,12 +160,48 @@ class JobsPart(ReportRows):
         with self._database.writing() as connection:
             connection.execute(update(job_datasets).where(*news).values(reason=reason))
 
-    def _add_datasets(self, connection: Connection, job_id: JobId, datasets: Sequence[Selection]) -> None:
-        if not datasets:
+    def _insert_jobs(
+        self, connection: Connection, new: Sequence[tuple[RetrieveJob, FlowName]], now: datetime
+    ) -> None:
+        if not new:
             return
-        pids = list(dict.fromkeys(selection.pid for selection in datasets))
+        rows = [
+            {
+                "id": job.id,
+                "type": job.type,
+                "owner_user": job.owner_user,
+                "owner_group": job.owner_group,
+                "flow_uuid": flow.uuid,
+                "flow_name": flow.name,
+                "state": JobState.SUBMITTED,
+                "message": "",
+                "received_at": now,
+                "updated_at": now,
+                "failure": (),
+                "attempt": 1,
+                "cancelled_by": "",
+            }
+            for job, flow in new
+        ]
+        connection.execute(insert(jobs), rows)
+        self._enter_all(connection, [(Subject("job", job.id), None) for job, _ in new], JobState.SUBMITTED)
+        self._add_datasets(connection, {job.id: job.datasets for job, _ in new})
+
+    def _add_datasets(self, connection: Connection, lists: Mapping[JobId, Sequence[Selection]]) -> None:
+        """Write down the dataset lists of jobs; those that are empty are not known yet."""
+        lists = {job_id: datasets for job_id, datasets in lists.items() if datasets}
+        if not lists:
+            return
+        asked_for = [
+            (job_id, position, pid)
+            for job_id, datasets in lists.items()
+            for position, pid in enumerate(dict.fromkeys(selection.pid for selection in datasets))
+        ]
         state = DatasetState.SUBMITTED
-        connection.execute(insert(job_selections).values(job_id=job_id, selections=pack_selections(datasets)))
+        connection.execute(
+            insert(job_selections),
+            [{"job_id": job_id, "selections": pack_selections(lists[job_id])} for job_id in lists],
+        )
         connection.execute(
             insert(job_datasets),
             [
@@ -179,10 +213,11 @@ class JobsPart(ReportRows):
                     "failures": (),
                     "reason": "",
                 }
-                for position, pid in enumerate(pids)
+                for job_id, position, pid in asked_for
             ],
         )
-        self._enter_all(connection, [(Subject("dataset", job_id, pid), None) for pid in pids], state)
+        subjects = [(Subject("dataset", job_id, pid), None) for job_id, _, pid in asked_for]
+        self._enter_all(connection, subjects, state)
 
 
 def with_selections() -> Select[Any]:

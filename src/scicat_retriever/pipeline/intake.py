@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from scicat_retriever.domain.dataset import RetrieveJob
 from scicat_retriever.domain.errors import DatasetListEmpty, JobNotFound
@@ -31,6 +31,11 @@ def dataset_flow(pid: DatasetPid) -> str:
 def accept(job: RetrieveJob, ledger: Ledger) -> JobRecord:
     """Store a job. Accepting it again changes nothing and gives the same record."""
     return ledger.add_job(job, job_flow(job.id))
+
+
+def accept_all(jobs: Sequence[RetrieveJob], ledger: Ledger) -> Sequence[JobRecord]:
+    """Store several jobs, all or none, with one flush to disk; gives their records in the same order."""
+    return ledger.add_jobs([(job, job_flow(job.id)) for job in jobs])
 
 
 def retry(job_id: JobId, ledger: Ledger, pids: Collection[DatasetPid] | None = None) -> JobRecord:

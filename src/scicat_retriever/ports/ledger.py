@@ -157,6 +157,14 @@ class Ledger(Outbox, Protocol):
         """Store a job as submitted. Of a job that is known, nothing changes and its record is given."""
         ...
 
+    def add_jobs(self, given: Sequence[tuple[RetrieveJob, FlowName]]) -> Sequence[JobRecord]:
+        """As `add_job` of each, in this order, all in one transaction: all are stored, or none is.
+
+        Returns:
+            The record of each, in the order given. Of a job that is given twice the first counts.
+        """
+        ...
+
     def job(self, job_id: JobId) -> JobRecord | None:
         """Give a job's record."""
         ...
@@ -167,6 +175,10 @@ class Ledger(Outbox, Protocol):
 
     def mark_flow_started(self, job_id: JobId) -> None:
         """Note that the engine has the job's flow."""
+        ...
+
+    def mark_flows_started(self, job_ids: Sequence[JobId]) -> None:
+        """As `mark_flow_started` of each, in one transaction; there must be no unknown one among them."""
         ...
 
     def started_jobs(self, after: int, limit: int) -> Sequence[tuple[int, JobRecord]]:

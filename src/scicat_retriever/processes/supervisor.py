@@ -34,6 +34,8 @@ START_SECONDS = 60.0
 """How long the parts may take to be up."""
 STOP_SECONDS = 35.0
 """How long a part may take to drain before it is killed: longer than the worker's own patience."""
+BEHIND = 5
+"""Niceness of the parts that nobody waits for: jobs are taken quickly also while many flows run."""
 _PR_SET_PDEATHSIG = 1
 log = structlog.get_logger(__name__)
 
@@ -46,11 +48,13 @@ class Part:
         name: What it is called in the log.
         command: Its command line.
         environment: Its environment.
+        niceness: How far it steps back when processors are scarce (nice(2)): who answers people goes first.
     """
 
     name: str
     command: Sequence[str]
     environment: Mapping[str, str] = field(repr=False)
+    niceness: int = 0
 
     async def start(self) -> asyncio.subprocess.Process:
         """Start the process, bound to die with this one."""
@@ -59,8 +63,13 @@ class Part:
             env=self.environment,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=sys.stderr.fileno(),  # standard output is for the supervisor's own words
-            preexec_fn=_die_with_parent,
+            preexec_fn=self._set_up,
         )
+
+    def _set_up(self) -> None:
+        """Run in the new process, before its program."""
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        os.nice(self.niceness)
 
     async def keep_running(self) -> None:
         """Run the process, and start it again when it ends; cancelled, ask it to drain."""
@@ -78,10 +87,6 @@ class Part:
             log.warning("a part ended and is started again", part=self.name, code=code, pause=pause)
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
-
-
-def _die_with_parent() -> None:
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:
@@ -132,7 +137,7 @@ async def _run_parts(
         strangers = {
             name: value for name, value in os.environ.items() if not name.startswith(ENVIRONMENT_PREFIX)
         }
-        engine = Part("engine", command, strangers)
+        engine = Part("engine", command, strangers, BEHIND)
     environment = {
         **os.environ,
         f"{ENVIRONMENT_PREFIX}ENGINE__ADDRESS": address,
@@ -142,7 +147,10 @@ async def _run_parts(
         environment[CONFIG_VARIABLE] = str(config)
     program = [sys.executable, "-m", "scicat_retriever"]
     names = {"api": "api", "worker": "worker"} | ({"consumer": "consume"} if settings.broker else {})
-    parts = [Part(name, [*program, command], environment) for name, command in names.items()]
+    parts = [
+        Part(name, [*program, command], environment, BEHIND if name == "worker" else 0)
+        for name, command in names.items()
+    ]
     tasks: list[asyncio.Task[None]] = []
     try:
         if engine is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 
 import structlog
@@ -36,6 +37,9 @@ async def run_worker_process(settings: Settings) -> None:
         api_key=None if engine.api_key is None else engine.api_key.get_secret_value(),
         patience=ENGINE_PATIENCE,
     )
+    # What was made until now stays: looking for garbage in it, again and again, takes 50 ms and more each time, in which a
+    # step may hold the ledger.
+    gc.freeze()
     work = asyncio.create_task(
         run_worker(
             client,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from datetime import timedelta
 
 import structlog
@@ -22,6 +23,8 @@ from scicat_retriever.workflow.tasks import FlowLimits, JobTask
 log = structlog.get_logger(__name__)
 BATCH = 100
 """Jobs read from the ledger at once."""
+AT_ONCE = 10
+"""Flows started side by side."""
 RPC_TIMEOUT = timedelta(seconds=20)
 """How long the engine may take to answer; one that hangs is asked again."""
 
@@ -73,15 +76,25 @@ class FlowStarter:
         """
         count = 0
         while jobs := await asyncio.to_thread(self._ledger.jobs_to_start, BATCH):
-            for job in jobs:
-                try:
-                    await self._start(job)
-                except RPCError as error:
-                    if error.status is not RPCStatusCode.INVALID_ARGUMENT:
-                        raise
-                    await asyncio.to_thread(self._refuse, job, error.message)
+            for first in range(0, len(jobs), AT_ONCE):
+                await self._start_all(jobs[first : first + AT_ONCE])
             count += len(jobs)
         return count
+
+    async def _start_all(self, jobs: Sequence[JobRecord]) -> None:
+        """Start flows side by side and note them all with one flush to disk, which leaves the ledger to new jobs.
+
+        Raises:
+            RPCError: The engine did not take one of them; the others are noted.
+        """
+        outcomes = await asyncio.gather(*map(self._start, jobs), return_exceptions=True)
+        started = [job.job.id for job, error in zip(jobs, outcomes, strict=True) if error is None]
+        await asyncio.to_thread(self._ledger.mark_flows_started, started)
+        for job, error in zip(jobs, outcomes, strict=True):
+            if isinstance(error, RPCError) and error.status is RPCStatusCode.INVALID_ARGUMENT:
+                await asyncio.to_thread(self._refuse, job, error.message)
+            elif error is not None:
+                raise error
 
     async def cancel_wanted(self) -> int:
         """Tell the flows of all jobs that are to be cancelled; gives how many there were."""
@@ -119,4 +132,3 @@ class FlowStarter:
             )
         except WorkflowAlreadyStartedError:
             log.info("the job's flow has run already", job_id=record.job.id)
-        await asyncio.to_thread(self._ledger.mark_flow_started, record.job.id)

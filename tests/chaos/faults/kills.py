@@ -19,8 +19,6 @@ from tests.chaos.world import World
 
 STEP_SECONDS = 20.0
 RESUME_SECONDS = 20.0
-SETTLING = 0.5
-"""Of the kills, how many are let recover before the next fault; the others are piled up."""
 _INTAKE = frozenset({"jobSubmitted", "submitted"})
 
 
@@ -77,7 +75,7 @@ def _kill(world: World, victim: str, moment: Moment) -> Hit:
         before = world.service.kill(victim)
     for hold in world.wire.holds():
         world.wire.drop(hold)
-    resumed = _resumed(world, victim, before, began) if world.rng.random() < SETTLING else None
+    resumed = _resumed(world, victim, before, began) if world.rng.random() < world.recovered_kills else None
     return Hit(job, resumed, missed=not hit)
 
 

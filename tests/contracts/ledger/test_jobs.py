@@ -36,6 +36,37 @@ def test_a_known_job_stays_as_it_is_and_is_given(rig: Rig) -> None:
     assert [d.pid for d in rig.ledger.job_datasets(JOB)] == [P]
 
 
+def test_jobs_stored_at_once_are_as_if_stored_one_after_the_other(rig: Rig) -> None:
+    known = rig.ledger.add_job(job("known", P), FLOW)
+    given = [
+        (job("b", P, Q), FlowName("uuid-b", "flow-b")),
+        (job("known", Q), FlowName("other", "other")),
+        (job("a"), FlowName("uuid-a", "flow-a")),
+        (job("b", Q), FlowName("other", "other")),
+    ]
+    records = rig.ledger.add_jobs(given)
+    assert [record.job.id for record in records] == ["b", "known", "a", "b"]
+    assert (records[1], records[3]) == (known, records[0])
+    assert [record.flow.uuid for record in records[::2]] == ["uuid-b", "uuid-a"]
+    assert [rig.ledger.job(record.job.id) for record in records] == records
+    assert [record.job.id for record in rig.ledger.jobs_to_start(9)] == ["known", "b", "a"]
+    assert [each.pid for each in rig.ledger.job_datasets(JobId("b"))] == [P, Q]
+    book = [(each.subject, each.old, each.new) for each in rig.transitions()]
+    assert sorted(book[2:]) == sorted(
+        [
+            (("b",), "", "jobSubmitted"),
+            (("a",), "", "jobSubmitted"),
+            (("b", P), "", "submitted"),
+            (("b", Q), "", "submitted"),
+        ]
+    )
+
+
+def test_storing_no_jobs_at_once_is_nothing(ledger: Ledger) -> None:
+    assert ledger.add_jobs([]) == []
+    assert ledger.jobs_to_start(9) == []
+
+
 def test_any_text_comes_back_as_it_went_in(ledger: Ledger) -> None:
     asked = RetrieveJob(
         JobId(ODD), ODD, (Selection(DatasetPid(ODD), (ODD, "\\u0000")), Selection(P)), ODD, "\\"
@@ -64,6 +95,23 @@ def test_a_job_whose_flow_was_started_is_not_to_be_started(ledger: Ledger) -> No
     ledger.mark_flow_started(JobId("a"))
     ledger.mark_flow_started(JobId("a"))
     assert [record.job for record in ledger.jobs_to_start(9)] == [job("b", P)]
+
+
+def test_jobs_whose_flows_were_started_are_marked_at_once(ledger: Ledger) -> None:
+    ids = [JobId(name) for name in ("a", "b", "c")]
+    ledger.add_jobs([(job(job_id), FlowName(f"uuid-{job_id}", job_id)) for job_id in ids])
+    ledger.mark_flows_started([ids[2], ids[0]])
+    assert [record.job.id for record in ledger.jobs_to_start(9)] == ["b"]
+    ledger.mark_flows_started([])
+    ledger.mark_flows_started(ids)
+    assert ledger.jobs_to_start(9) == []
+
+
+def test_of_jobs_among_which_one_is_unknown_none_is_marked(ledger: Ledger) -> None:
+    ledger.add_job(job("a"), FLOW)
+    with pytest.raises(JobNotFound):
+        ledger.mark_flows_started([JobId("a"), JobId("nobody")])
+    assert [record.job.id for record in ledger.jobs_to_start(9)] == ["a"]
 
 
 def test_a_job_that_has_ended_is_not_to_be_started(ledger: Ledger) -> None:

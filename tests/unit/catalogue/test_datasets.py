@@ -9,6 +9,7 @@ from scicat_retriever.domain.errors import (
     CatalogueAnswerUnreadable,
     CatalogueError,
     CatalogueRefused,
+    CatalogueTimedOut,
     CatalogueUnavailable,
     DatasetUnknown,
 )
@@ -64,7 +65,7 @@ def test_a_dataset_that_scicat_does_not_have_is_unknown(message: str) -> None:
         (failing(404, f"Cannot {GET}"), CatalogueRefused),
         (httpx2.Response(404, text="default backend - 404"), CatalogueUnavailable),
         (crash(), CatalogueUnavailable),
-        (httpx2.ReadTimeout("slow"), CatalogueUnavailable),
+        (httpx2.ReadTimeout("slow"), CatalogueTimedOut),
         (httpx2.Response(200, text="<html>"), CatalogueAnswerUnreadable),
         (httpx2.Response(200, content=b"[" * 100_000), CatalogueAnswerUnreadable),
         (ok([]), CatalogueAnswerUnreadable),

@@ -12,6 +12,7 @@ from scicat_retriever.domain.errors import (
     CatalogueError,
     CatalogueForbidden,
     CatalogueRefused,
+    CatalogueTimedOut,
     CatalogueUnavailable,
     CatalogueUpdateLost,
     DatasetUnknown,
@@ -166,7 +167,7 @@ def test_an_error_that_comes_after_the_write_is_overlooked(failing_write: str) -
     [
         (crash(), CatalogueUnavailable),
         (failing(503, "away"), CatalogueUnavailable),
-        (httpx2.ReadTimeout("slow"), CatalogueUnavailable),
+        (httpx2.ReadTimeout("slow"), CatalogueTimedOut),
         (forbidden(), CatalogueForbidden),
         (failing(400, ["property x should not exist"]), CatalogueRefused),
         (failing(404, "dataset with pid x not found"), DatasetUnknown),

@@ -235,3 +235,30 @@ def test_progress_is_told_though_no_byte_moves(tmp_path: Path) -> None:
         os.close(out)
     wait_until(lambda: no_more() == [])
     assert told == [0, 0]
+
+
+class Fifo:
+    """A source that is opened by its first read, which hangs in open(2) for as long as nobody writes to it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def readinto(self, buffer: memoryview) -> int:
+        with self.path.open("rb", buffering=0) as opened:
+            return opened.readinto(buffer) or 0
+
+
+def test_an_opening_that_hangs_in_the_system_is_left_behind_and_the_next_copy_goes_on(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    try:
+        with pytest.raises(SourceStalled) as caught:
+            copy(Fifo(tmp_path / "fifo"), tmp_path / "partial", stall_timeout=0.3)
+        assert (caught.value.offset, caught.value.seconds) == (0, 0.3)
+        assert [thread.name for thread in no_more()] == ["onepass-reader"]
+        whole = file(b"one", b"x") + END
+        copy(Bytes(whole), tmp_path / "next")
+        assert (tmp_path / "next").read_bytes() == whole
+    finally:
+        os.close(os.open(tmp_path / "fifo", os.O_WRONLY))
+    wait_until(lambda: no_more() == [])
+    assert (tmp_path / "partial").read_bytes() == b""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from scicat_retriever.domain.errors import ArchiveIdUnsafe, StoreUnavailable
+from scicat_retriever.domain.errors import ArchiveIdUnsafe, StoreTimedOut
 from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.storage.lts.posix_share import PosixShare, PosixShareSettings
 
@@ -39,7 +39,7 @@ def test_a_share_that_hangs_is_unavailable_in_time_and_takes_few_threads(hung_ro
     settings = PosixShareSettings(root=hung_root, answer_timeout=0.2, answer_threads=3)
     store, threads, begun = PosixShare(settings), threading.active_count(), time.monotonic()
     for number in range(50):
-        with pytest.raises(StoreUnavailable, match="hangs"):
+        with pytest.raises(StoreTimedOut, match="hangs"):
             store.recall_state(ArchiveId(f"{number}.tar"))
     assert threading.active_count() <= threads + 3
     assert time.monotonic() - begun < 10
@@ -47,7 +47,7 @@ def test_a_share_that_hangs_is_unavailable_in_time_and_takes_few_threads(hung_ro
 
 def test_a_recall_on_a_share_that_hangs_is_refused_in_time(hung_root: Path) -> None:
     store = PosixShare(PosixShareSettings(root=hung_root, answer_timeout=0.2))
-    with pytest.raises(StoreUnavailable, match="hangs"):
+    with pytest.raises(StoreTimedOut, match="hangs"):
         store.request_recall(A)
 
 

@@ -6,13 +6,13 @@ RetrieverError
 │   ├── JobEnded, JobNotEnded, NothingToRetry
 │   └── TokenInvalid, LinkTampered, LinkExpired, LinkReleased, RangeUnsatisfiable
 ├── CatalogueError              SciCat
-│   ├── CatalogueUnavailable, CatalogueLoginFailed, CatalogueForbidden, CatalogueRefused
+│   ├── CatalogueUnavailable, CatalogueTimedOut, CatalogueLoginFailed, CatalogueForbidden, CatalogueRefused
 │   ├── CatalogueAnswerUnreadable, CatalogueUpdateLost
 │   ├── CatalogueJobUnknown, CatalogueJobUnclosable, DatasetUnknown
 │   └── DatablocksMissing, DatablocksInvisible, CatalogueEntryInvalid
 ├── RecallError                 the long-term store
-│   ├── ArchiveIdUnsafe, DatablockMissing, DatablockUnreadable, ArchiveIncomplete, StoreUnavailable
-│   └── NotYetOnline, RecallTimedOut
+│   ├── ArchiveIdUnsafe, DatablockMissing, DatablockUnreadable, ArchiveIncomplete
+│   └── StoreUnavailable, StoreTimedOut, NotYetOnline, RecallTimedOut
 ├── TransferError               reading, writing
 │   ├── ReadFailed, ReadStalled, ArchiveSizeDiffers, ArchiveMalformed, ArchiveUnsupported
 │   └── TransferTimedOut
@@ -45,6 +45,7 @@ from scicat_retriever.domain.errors.catalogue import (
     CatalogueJobUnknown,
     CatalogueLoginFailed,
     CatalogueRefused,
+    CatalogueTimedOut,
     CatalogueUnavailable,
     CatalogueUpdateLost,
     DatablocksInvisible,
@@ -112,6 +113,7 @@ from scicat_retriever.domain.errors.storage import (
     StagedFileMissing,
     StagingError,
     StagingWriteFailed,
+    StoreTimedOut,
     StoreUnavailable,
     TransferError,
     TransferTimedOut,
@@ -136,6 +138,7 @@ __all__ = [
     "CatalogueJobUnknown",
     "CatalogueLoginFailed",
     "CatalogueRefused",
+    "CatalogueTimedOut",
     "CatalogueUnavailable",
     "CatalogueUpdateLost",
     "Cause",
@@ -187,6 +190,7 @@ __all__ = [
     "StagedFileMissing",
     "StagingError",
     "StagingWriteFailed",
+    "StoreTimedOut",
     "StoreUnavailable",
     "TokenInvalid",
     "TransferError",

@@ -10,10 +10,16 @@ class CatalogueError(RetrieverError):
 
 
 class CatalogueUnavailable(CatalogueError):
-    """SciCat cannot be reached, does not answer in time, or answers 5xx or 429."""
+    """SciCat cannot be reached, or answers 5xx or 429."""
 
     code, who, retryable = "catalogue_unavailable", Actor.SYSTEM, True
     limits = ("flow.catalogue_timeout", "flow.report_timeout")
+
+
+class CatalogueTimedOut(CatalogueUnavailable):
+    """SciCat took longer than `catalogue.request_timeout` to accept a connection or to go on with an answer."""
+
+    code = "catalogue_timed_out"
 
 
 class CatalogueLoginFailed(CatalogueError):

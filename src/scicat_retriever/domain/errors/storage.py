@@ -37,10 +37,16 @@ class ArchiveIncomplete(RecallError):
 
 
 class StoreUnavailable(RecallError):
-    """The store does not answer: not mounted, hung, or refusing."""
+    """The store does not answer: not mounted, or refusing."""
 
     code, retryable = "store_unavailable", True
     limits = ("flow.recall_timeout", "flow.transfer_attempts")
+
+
+class StoreTimedOut(StoreUnavailable):
+    """The store took longer than `lts.answer_timeout` to say where an archive is, or to take a request for its recall."""
+
+    code = "store_timed_out"
 
 
 class NotYetOnline(RecallError):

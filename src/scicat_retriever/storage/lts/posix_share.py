@@ -30,6 +30,7 @@ from scicat_retriever.domain.errors import (
     DatablockMissing,
     DatablockUnreadable,
     RecallError,
+    StoreTimedOut,
     StoreUnavailable,
 )
 from scicat_retriever.domain.ids import ArchiveId
@@ -225,7 +226,7 @@ class PosixShare:
         try:
             return self._answers.ask(question, self._settings.answer_timeout)
         except CallHung as hung:
-            raise StoreUnavailable(
+            raise StoreTimedOut(
                 f"the share {self._settings.root} hangs: {hung}; look after its mount and its file server"
             ) from None
 

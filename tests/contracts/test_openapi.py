@@ -1,0 +1,135 @@
+"""The API is what its own OpenAPI document says, for whatever is sent (schemathesis)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.strategies import SearchStrategy
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
+from schemathesis.generation import GenerationMode
+from schemathesis.schemas import APIOperation
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    ignored_auth,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+    unsupported_method,
+)
+
+from scicat_retriever.domain.dataset import RetrieveJob, Selection
+from scicat_retriever.domain.ids import DatasetPid, JobId
+from scicat_retriever.http_api.app import create_app
+from scicat_retriever.http_api.auth import TokenGuard
+from scicat_retriever.http_api.service import Service
+from scicat_retriever.ledger.sql import open_ledger
+from scicat_retriever.pipeline import intake
+from scicat_retriever.pipeline.links import LinkSigner
+from scicat_retriever.testing.scicat.server import serve_in_thread
+from tests.fakes.staging_area import InMemoryStagingArea
+from tests.unit.pipeline.rig import BASE_URL, LIFETIME, SECRET, HandClock
+
+TOKEN = "token-of-the-tests-1"
+AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
+KNOWN = JobId("a-job-that-is-there")
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    ignored_auth,
+    unsupported_method,
+]
+Case = schemathesis.Case[Any]
+Operation = APIOperation[Any, Any, Any, Any]
+bounded = settings(
+    max_examples=60,
+    derandomize=True,
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@pytest.fixture(scope="module")
+def api_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A served application on a SQLite ledger with one job in it."""
+    clock = HandClock()
+    ledger = open_ledger(f"sqlite:///{tmp_path_factory.mktemp('api') / 'ledger.sqlite'}", clock)
+    intake.accept(RetrieveJob(KNOWN, "retrieve", (Selection(DatasetPid("20.500.12345/p")),)), ledger)
+    service = Service(
+        ledger=ledger,
+        staging=InMemoryStagingArea(),
+        links=LinkSigner(SECRET, BASE_URL, LIFETIME),
+        guard=TokenGuard([TOKEN]),
+        job_types=("retrieve",),
+        max_body_bytes=100_000,
+        clock=clock,
+        wake=lambda: None,
+    )
+    with serve_in_thread(create_app(service)) as url:
+        yield url
+    ledger.close()
+
+
+DOCUMENT = schemathesis.openapi.from_dict(create_app(None).openapi())
+OPERATIONS = [found.ok() for found in DOCUMENT.get_all_operations() if isinstance(found, Ok)]
+ABOUT_A_JOB = [each for each in OPERATIONS if "{job_id}" in each.path]
+CLOSED = [each for each in OPERATIONS if each.path.split("/")[3] not in {"health", "downloads"}]
+
+
+def for_each(operations: list[Operation]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("operation", operations, ids=lambda each: each.label)
+
+
+def good_and_bad(operation: Operation) -> SearchStrategy[Case]:
+    """Requests that the document allows, and others."""
+
+    def with_sound_headers(case: Case) -> Case:
+        case.headers.clear()  # what is no HTTP is refused before the application sees it
+        return case
+
+    bad = operation.as_strategy(generation_mode=GenerationMode.NEGATIVE)
+    return operation.as_strategy() | bad.map(with_sound_headers)
+
+
+def test_the_document_names_operations_of_each_kind() -> None:
+    assert len(OPERATIONS) > len(CLOSED) > len(ABOUT_A_JOB) > 0
+
+
+@for_each(OPERATIONS)
+def test_every_answer_is_one_that_the_document_tells_of(api_url: str, operation: Operation) -> None:
+    @bounded
+    @given(good_and_bad(operation))
+    def holds(case: Case) -> None:
+        case.call_and_validate(base_url=api_url, headers=AUTHORIZED, checks=CHECKS)
+
+    holds()
+
+
+@for_each(ABOUT_A_JOB)
+def test_so_is_every_answer_about_a_job_that_is_there(api_url: str, operation: Operation) -> None:
+    @bounded
+    @given(good_and_bad(operation))
+    def holds(case: Case) -> None:
+        case.path_parameters["job_id"] = KNOWN
+        case.call_and_validate(base_url=api_url, headers=AUTHORIZED, checks=CHECKS)
+
+    holds()
+
+
+@for_each(CLOSED)
+def test_without_a_valid_token_everything_is_refused(api_url: str, operation: Operation) -> None:
+    @bounded
+    @given(operation.as_strategy())
+    def holds(case: Case) -> None:
+        wrong = {"Authorization": "Bearer another-token-altogether"}
+        assert case.call(base_url=api_url, headers=wrong).status_code == 401
+
+    holds()
