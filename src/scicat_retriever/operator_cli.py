@@ -83,6 +83,7 @@ def commands(load: LoadSettings) -> tuple[typer.Typer, typer.Typer]:
 def _api(load: LoadSettings, config: Path | None) -> Api:
     settings = load(config)
     host = "127.0.0.1" if settings.api.host in {"0.0.0.0", "::"} else settings.api.host  # noqa: S104 - compared
+    host = f"[{host}]" if ":" in host else host
     return Api(f"http://{host}:{settings.api.port}", settings.api.tokens[0].get_secret_value())
 
 

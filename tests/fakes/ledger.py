@@ -129,6 +129,8 @@ class InMemoryLedger(InMemoryOutbox):
             if record.state != state:
                 moved = replace(moved, updated_at=max(record.updated_at, self._clock()), failure=failure)
                 self._write(Subject.job(job_id), state)
+                if state.finished and failure is not None:
+                    self._fail_datasets(job_id, failure)
             self._jobs[job_id] = moved
             self._enter((job_id,), record.state, state, message)
 
@@ -303,6 +305,12 @@ class InMemoryLedger(InMemoryOutbox):
 
     def close(self) -> None:
         """Nothing is open."""
+
+    def _fail_datasets(self, job_id: JobId, failure: Failure) -> None:
+        for pid, dataset in self._datasets.get(job_id, {}).items():
+            if dataset.state in {DatasetState.SUBMITTED, DatasetState.STARTED}:
+                self._datasets[job_id][pid] = JobDatasetRecord(pid, DatasetState.FAILED, (failure,))
+                self._enter((job_id, pid), dataset.state, DatasetState.FAILED, failure.code)
 
     def _known_job(self, job_id: JobId) -> JobRecord:
         if job_id not in self._jobs:

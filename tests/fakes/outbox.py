@@ -64,7 +64,7 @@ class InMemoryOutbox:
     def claim_report(self, teller: str, claim: timedelta, subject: Subject | None = None) -> Report | None:
         with self._lock:
             now = self._clock()
-            rows = [row for row in self._rows if self._claimable(row, now, subject)]
+            rows = [row for row in self._rows if self._claimable(row, now, claim, subject)]
             if not rows:
                 return None
             row = min(rows, key=lambda each: (each.report.due_at, each.report.number))
@@ -92,6 +92,15 @@ class InMemoryOutbox:
     def unpark(self, subject: Subject | None = None) -> int:
         with self._lock:
             now, count = self._clock(), 0
+            newest = {row.report.subject: row.report.number for row in self._rows}
+            overtaken = [
+                row
+                for row in self._rows
+                if row.report.parked
+                and subject in {None, row.report.subject}
+                and row.report.number < newest[row.report.subject]
+            ]
+            self._rows = [row for row in self._rows if row not in overtaken]
             for row in self._rows:
                 if row.report.parked and subject in {None, row.report.subject}:
                     row.report = replace(row.report, parked=False, due_at=now, created_at=now)
@@ -133,7 +142,7 @@ class InMemoryOutbox:
                 raise JobNotEnded(f"{job_id} is {record.state}")
             asked = [d for d in self._datasets[job_id].values() if pids is None or d.pid in pids]
             again = [each.pid for each in asked if not self._is_there(each)]
-            if not again:
+            if not again and (pids is not None or record.state is JobState.SUCCESSFUL):
                 raise NothingToRetry(f"all of {job_id} are there")
             for pid in again:
                 old = self._datasets[job_id][pid].state
@@ -158,6 +167,8 @@ class InMemoryOutbox:
             record = self._known_job(job_id)
             if record.state.finished:
                 raise JobEnded(f"{job_id} has ended")
+            if not record.cancelled_by:
+                self._cancel_told.discard(job_id)
             self._jobs[job_id] = replace(record, cancelled_by=record.cancelled_by or by)
 
     def jobs_to_cancel(self, limit: int) -> Sequence[JobRecord]:
@@ -165,10 +176,10 @@ class InMemoryOutbox:
             wanted = [record for _, record in self.started_jobs(0, len(self._jobs)) if record.cancelled_by]
             return [record for record in wanted if record.job.id not in self._cancel_told][:limit]
 
-    def mark_cancel_told(self, job_id: JobId) -> None:
+    def mark_cancel_told(self, job_id: JobId, attempt: int) -> None:
         with self._lock:
-            self._known_job(job_id)
-            self._cancel_told.add(job_id)
+            if self._known_job(job_id).attempt == attempt:
+                self._cancel_told.add(job_id)
 
     def recent_job(self) -> JobId | None:
         with self._lock:
@@ -204,12 +215,12 @@ class InMemoryOutbox:
                 row.report = replace(row.report, attempts=attempts, failure=failure, **values)  # type: ignore[arg-type]
                 row.teller, row.claimed_until = "", None
 
-    def _claimable(self, row: _Row, now: datetime, subject: Subject | None) -> bool:
+    def _claimable(self, row: _Row, now: datetime, claim: timedelta, subject: Subject | None) -> bool:
         report = row.report
         waiting = [each.report for each in self._rows if not each.report.parked]
         earlier = [each for each in waiting if each.number < report.number]
         due = report.due_at <= now or report.due_at > now + timedelta(days=1)
-        held = row.claimed_until is not None and now < row.claimed_until <= now + timedelta(days=1)
+        held = row.claimed_until is not None and now < row.claimed_until <= now + 2 * claim
         return (
             not report.parked
             and not held

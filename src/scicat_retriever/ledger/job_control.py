@@ -48,7 +48,8 @@ class JobControlPart(JobsPart):
             if not JobState(row.state).finished:
                 raise JobNotEnded(f"The job {job_id} is {row.state}: it can be retried when it has ended.")
             again = [each for each in _not_there(connection, job_id) if pids is None or each.pid in pids]
-            if not again:
+            # A job may have failed as a whole before its datasets were known, or after all of them were there.
+            if not again and (pids is not None or row.state == JobState.SUCCESSFUL):
                 raise NothingToRetry(f"All datasets of job {job_id} that are asked about are there.")
             for each in again:
                 self._resubmit(connection, job_id, each)
@@ -71,7 +72,8 @@ class JobControlPart(JobsPart):
             if JobState(row.state).finished:
                 raise JobEnded(f"The job {job_id} has ended already: {row.state}.")
             if not row.cancelled_by:
-                connection.execute(update(jobs).where(jobs.c.id == job_id).values(cancelled_by=by))
+                wanted = {"cancelled_by": by, "cancel_told_at": None}
+                connection.execute(update(jobs).where(jobs.c.id == job_id).values(wanted))
 
     def jobs_to_cancel(self, limit: int) -> Sequence[JobRecord]:
         """Jobs whose flow has to be told that they are cancelled."""
@@ -89,11 +91,11 @@ class JobControlPart(JobsPart):
         with self._database.reading() as connection:
             return [job_record(row) for row in connection.execute(wanted)]
 
-    def mark_cancel_told(self, job_id: JobId) -> None:
-        """Note that the job's flow knows that it is cancelled."""
+    def mark_cancel_told(self, job_id: JobId, attempt: int) -> None:
+        """Note that the flow of this attempt knows that the job is cancelled."""
         with self._database.writing() as connection:
             lock_job(connection, job_id)
-            told = update(jobs).where(jobs.c.id == job_id)
+            told = update(jobs).where(jobs.c.id == job_id, jobs.c.attempt == attempt)
             connection.execute(told.values(cancel_told_at=self._clock()))
 
     def recent_job(self) -> JobId | None:

@@ -114,6 +114,17 @@ class JobsPart(ReportRows):
                 kept = () if failure is None else (failure,)
                 connection.execute(update(jobs).where(jobs.c.id == job_id).values(failure=kept))
                 self._write_report(connection, ReportSubject.job(job_id), state)
+                if state.finished and failure is not None:
+                    self._fail_datasets(connection, job_id, failure)
+
+    def _fail_datasets(self, connection: Connection, job_id: JobId, failure: Failure) -> None:
+        c, new = job_datasets.c, DatasetState.FAILED
+        open_ones = (c.job_id == job_id, c.state.in_((DatasetState.SUBMITTED, DatasetState.STARTED)))
+        rows = connection.execute(select(c.pid, c.state).where(*open_ones).order_by(c.position)).all()
+        values = {"state": new, "failures": (failure,), "reason": ""}
+        connection.execute(update(job_datasets).where(*open_ones).values(values))
+        changed = [(Subject("dataset", job_id, row.pid), DatasetState(row.state)) for row in rows]
+        self._enter_all(connection, changed, new, failure.code)
 
     def _move_job(
         self,

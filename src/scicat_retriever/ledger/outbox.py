@@ -29,7 +29,7 @@ from scicat_retriever.ports.catalogue import LifecycleUpdate
 from scicat_retriever.ports.outbox import Report, ReportKind, Subject
 
 FAR_AHEAD = timedelta(days=1)
-"""A report due, or claimed, for longer than that was dated by a clock that has gone back since: it is due now."""
+"""A report due later than that was dated by a clock that has gone back since: it is due now. So is a claim held too long."""
 
 
 class OutboxPart(ReportRows):
@@ -62,7 +62,7 @@ class OutboxPart(ReportRows):
     def claim_report(self, teller: str, claim: timedelta, subject: Subject | None = None) -> Report | None:
         """Claim the first report that can be told now."""
         now = self._clock()
-        wanted = _claimable(now, subject)
+        wanted = _claimable(now, claim, subject)
         # Most looks find nothing, and should not hold up those who write.
         with self._database.reading() as connection:
             if connection.execute(wanted.with_only_columns(reports.c.number)).first() is None:
@@ -114,7 +114,12 @@ class OutboxPart(ReportRows):
         """Have parked reports tried again at once."""
         parked = reports.c.parked if subject is None else and_(reports.c.parked, is_about(subject))
         now = self._clock()
+        newer = reports.alias()
+        superseded = exists().where(
+            newer.c.kind == reports.c.kind, newer.c.name == reports.c.name, newer.c.number > reports.c.number
+        )
         with self._database.writing() as connection:
+            connection.execute(delete(reports).where(parked, superseded))
             again = update(reports).where(parked).values(parked=False, due_at=now, created_at=now)
             return connection.execute(again).rowcount
 
@@ -134,11 +139,11 @@ class OutboxPart(ReportRows):
         return total - there, there
 
 
-def _claimable(now: datetime, subject: Subject | None) -> Select[tuple[object, ...]]:
+def _claimable(now: datetime, claim: timedelta, subject: Subject | None) -> Select[tuple[object, ...]]:
     free = or_(
         reports.c.claimed_until.is_(None),
         reports.c.claimed_until <= now,
-        reports.c.claimed_until > now + FAR_AHEAD,
+        reports.c.claimed_until > now + 2 * claim,
     )
     wanted = select(reports).where(not_(reports.c.parked), _is_first(reports), free, _datasets_first())
     if subject is None:

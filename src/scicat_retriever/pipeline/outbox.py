@@ -91,11 +91,11 @@ class Teller:
                 if error is not None:
                     raise error
             waiting = ledger.reports(subject)
-            parked = [each.failure for each in waiting if each.parked and each.failure is not None]
-            if parked:
-                raise _error_of(parked[0])
             if not waiting:
                 return
+            last = waiting[-1]  # an older one may be parked since before the job was retried
+            if last.parked and last.failure is not None:
+                raise _error_of(last.failure)
             pause.wait(_SHORTLY)  # another teller was quicker: it is telling it now
         raise CatalogueUnavailable(f"SciCat is being told of {subject.kind} {subject.name}")
 

@@ -99,8 +99,14 @@ def reconcile(types: Collection[str], tools: Toolbox) -> Differences:
         if found is Verdict.MISSED and listed.job is not None:
             log.info("a job that the service was not told of is taken in", job_id=listed.id)
             intake.accept(listed.job, tools.ledger)
-        elif found is Verdict.UNTOLD and record is not None and record.updated_at < begun:
-            # One that changed since this look began was listed before SciCat could hear of it.
+        elif (
+            found is Verdict.UNTOLD
+            and record is not None
+            and not (
+                # One that changed since this look began was listed before SciCat could hear of it.
+                begun <= record.updated_at <= tools.clock()
+            )
+        ):
             told_again += tools.ledger.tell_job_again(record.job.id)
         elif found is Verdict.UNUSABLE and listed.fault is not None:
             log.warning("SciCat lists a job that cannot be worked with", why=listed.fault.message)

@@ -203,7 +203,9 @@ def _outcome(
 
 
 def _errors(dataset: JobDatasetRecord, failure: Failure | None) -> list[dict[str, Any]]:
-    return [_error(dataset.pid, each) for each in dataset.failures or _unfinished(dataset, failure)]
+    # A job's own failure, which is that of the datasets it did not finish, is told once.
+    own = [each for each in dataset.failures if each != failure]
+    return [_error(dataset.pid, each) for each in own or _unfinished(dataset, failure)]
 
 
 def shortened(body: Mapping[str, Any]) -> dict[str, Any]:

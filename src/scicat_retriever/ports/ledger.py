@@ -203,7 +203,7 @@ class Ledger(Outbox, Protocol):
 
         Raises:
             JobNotEnded: It is still being carried out.
-            NothingToRetry: All of them are there.
+            NothingToRetry: All of them are there, and the job ended well or only some were asked about.
         """
         ...
 
@@ -219,8 +219,8 @@ class Ledger(Outbox, Protocol):
         """Jobs that have not ended, are to be cancelled, have a flow, and whose flow was not told yet."""
         ...
 
-    def mark_cancel_told(self, job_id: JobId) -> None:
-        """Note that the job's flow knows that it is cancelled."""
+    def mark_cancel_told(self, job_id: JobId, attempt: int) -> None:
+        """Note that the flow of this attempt knows that the job is cancelled; of another attempt, nothing changes."""
         ...
 
     def recent_job(self) -> JobId | None:
@@ -242,7 +242,8 @@ class Ledger(Outbox, Protocol):
     ) -> None:
         """Note a job's state, what is said of it now, and why it failed as a whole.
 
-        A change of state has a report written in the same transaction.
+        A change of state has a report written in the same transaction. The end of a job that failed as a whole is that
+        of its datasets, too, that have not ended: they fail for the same reason.
         """
         ...
 

@@ -119,7 +119,10 @@ class Outbox(Protocol):
         ...
 
     def unpark(self, subject: Subject | None = None) -> int:
-        """Have parked reports, of one subject or all, tried again at once; gives how many."""
+        """Have parked reports, of one subject or all, tried again at once; gives how many.
+
+        Those that a later report of their subject has overtaken are forgotten.
+        """
         ...
 
     def reports(self, subject: Subject | None = None, after: int = 0, limit: int = 100) -> Sequence[Report]:

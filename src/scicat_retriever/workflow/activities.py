@@ -177,12 +177,21 @@ class Activities:
 
     @step
     def note_outcome(self, job_id: JobId, outcome: DatasetOutcome) -> None:
+        if not self._is_current(job_id):
+            return
         state = DatasetState.FAILED if outcome.failures else DatasetState.RETRIEVED
         self._tools.ledger.move_job_dataset(job_id, outcome.pid, state, outcome.failures)
 
     @step
     def close_job(self, job_id: JobId, failure: Failure | None) -> str:
+        if not self._is_current(job_id):
+            return "another flow carries the job out by now"
         return report.close_job(job_id, failure, self._tools)
+
+    def _is_current(self, job_id: JobId) -> bool:
+        """Keep a lost repetition of a step of an earlier attempt from ending the one that follows it."""
+        record = self._tools.ledger.job(job_id)
+        return record is None or record.flow.name == activity.info().workflow_id
 
     @step
     def report_dataset_started(self, pid: DatasetPid) -> None:

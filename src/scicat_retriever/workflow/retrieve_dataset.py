@@ -20,6 +20,8 @@ from scicat_retriever.workflow.tasks import BlockTask, DatasetOutcome, DatasetTa
 
 WINDOW = 200
 """Datablocks taken up at once: a flow's history stays small, and SciCat's longest datasets fit."""
+DISCARD_PATIENCE = 60.0
+"""Seconds that those who wait for a failed dataset wait for its files to be removed, too."""
 RECALLS = 20
 """How often a datablock is waited for that is there, and away again when it is to be copied."""
 VERIFICATION_WINDOW = 50
@@ -44,6 +46,7 @@ class RetrieveDataset:
         self._wanted = bool(task.subscribers)
         self._ending = False
         self._dropped = False
+        self._discarding: asyncio.Task[None] | None = None
 
     @workflow.signal
     def subscribe(self, job_flow: str) -> None:
@@ -73,6 +76,7 @@ class RetrieveDataset:
         outcome = await work
         if outcome is None:
             workflow.continue_as_new(dataclasses.replace(self._task, subscribers=tuple(self._subscribers)))
+        await self._wait_until_clean(outcome)
         if self._dropped and outcome.failures and self._subscribers:
             # Jobs that came after the last one had left want the dataset, not to hear that nobody did.
             workflow.continue_as_new(DatasetTask(task.pid, task.limits, subscribers=tuple(self._subscribers)))
@@ -171,15 +175,23 @@ class RetrieveDataset:
         self._task = dataclasses.replace(self._task, verified=page.after + page.limit)
 
     async def _clean_up(self, failures: Sequence[Failure]) -> None:
-        """Tell SciCat why the run failed, then remove what it left. The jobs are told in any case."""
-        for step in (
-            steps.report_dataset_failed(self._task, failures),
-            steps.discard_dataset(self._task, failures[0]),
-        ):
-            try:
-                await step
-            except ActivityError as error:
-                workflow.logger.error("could not clean up: %s", failure_of(error).message)
+        """Have SciCat told why the run failed, and begin to remove what it left."""
+        with _logging_failure():
+            await steps.report_dataset_failed(self._task, failures)
+        self._discarding = asyncio.create_task(self._discard(failures[0]))
+
+    async def _discard(self, failure: Failure) -> None:
+        with _logging_failure():
+            await steps.discard_dataset(self._task, failure)
+
+    async def _wait_until_clean(self, outcome: DatasetOutcome) -> None:
+        """Wait until a failed run's files are gone, however long; those who wait for the dataset hear of it soon."""
+        if self._discarding is None:
+            return
+        await workflow.wait([self._discarding], timeout=DISCARD_PATIENCE)
+        if not self._discarding.done() and not self._dropped:
+            await self._tell(outcome)
+        await self._discarding
 
     async def _tell(self, outcome: DatasetOutcome) -> None:
         """Tell all that wait; one that is gone does not matter. Ends only when nobody new came meanwhile."""
@@ -189,6 +201,14 @@ class RetrieveDataset:
                 await workflow.get_external_workflow_handle(job_flow).signal("dataset_ended", outcome)
             except ApplicationError:
                 workflow.logger.info("the job's flow has ended already", extra={"job_flow": job_flow})
+
+
+@contextmanager
+def _logging_failure() -> Iterator[None]:
+    try:
+        yield
+    except ActivityError as error:
+        workflow.logger.error("could not clean up: %s", failure_of(error).message)
 
 
 @contextmanager

@@ -54,10 +54,10 @@ class RetrieveJob:
             await workflow.wait_condition(
                 lambda: work.done() or bool(self._cancelled_by), timeout=timedelta(seconds=remaining)
             )
-            if self._cancelled_by:
+            if not (work.done() and await work):
+                if not self._cancelled_by:
+                    workflow.continue_as_new(self._task)
                 failure = JobCancelled(f"the job was cancelled by {self._cancelled_by}").failure()
-            elif not await work:
-                workflow.continue_as_new(self._task)
         except TimeoutError:
             failure = JobDeadlinePassed("the job was not finished in the time allowed").failure()
         except asyncio.CancelledError:

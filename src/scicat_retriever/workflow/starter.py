@@ -108,7 +108,7 @@ class FlowStarter:
                     if error.status is not RPCStatusCode.NOT_FOUND:
                         raise
                     log.warning("a job to be cancelled has lost its flow", job_id=job.job.id)
-                await asyncio.to_thread(self._ledger.mark_cancel_told, job.job.id)
+                await asyncio.to_thread(self._ledger.mark_cancel_told, job.job.id, job.attempt)
             count += len(jobs)
         return count
 

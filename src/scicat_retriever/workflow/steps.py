@@ -26,8 +26,6 @@ SHORT = 120.0
 """Seconds that one attempt of a step may take that only asks the ledger, SciCat or the store."""
 LEDGER_TIMEOUT = 14 * 86400.0
 """Seconds that a step is tried again whose only obstacle can be our own database."""
-DISCARD_TIMEOUT = 600.0
-"""Seconds that removing a failed run's files is tried again; those who wait are told of the failure after that."""
 FLOW_TIMEOUT = timedelta(seconds=4)
 """Silence after which a worker is taken for dead that was deciding on a flow's next step; the engine's default is 10 s."""
 TOO_LONG = "TemporalTimeout:StartToClose"
@@ -133,7 +131,7 @@ async def publish_dataset(task: DatasetTask) -> None:
 
 async def discard_dataset(task: DatasetTask, failure: Failure) -> None:
     """Remove what a failed run left."""
-    await _ledger("discard_dataset", [task.pid, task.run, failure], task, type(None), DISCARD_TIMEOUT)
+    await _ledger("discard_dataset", [task.pid, task.run, failure], task, type(None))
 
 
 async def report_dataset_failed(task: DatasetTask, failures: Sequence[Failure]) -> None:

@@ -54,7 +54,7 @@ def fill(ledger: Ledger, clock: HandClock) -> None:
     ledger.retry_job(FAILED, FlowName("2", "again"), [P])
     ledger.move_job(FAILED, JobState.UNSUCCESSFUL, "too late again", FAILURE)
     ledger.cancel_job(CANCELLED, "ada")
-    ledger.mark_cancel_told(CANCELLED)
+    ledger.mark_cancel_told(CANCELLED, 1)
     _reports(ledger)
     ledger.note_finding("catalogue", {"open": 3, "visibility": "visible"})
 

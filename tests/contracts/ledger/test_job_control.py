@@ -276,18 +276,44 @@ def test_flows_of_cancelled_jobs_are_to_be_told_in_the_order_of_arrival(ledger: 
 def test_a_flow_that_was_told_is_not_told_again(ledger: Ledger) -> None:
     started(ledger, JOB)
     ledger.cancel_job(JOB, "ada")
-    ledger.mark_cancel_told(JOB)
+    ledger.mark_cancel_told(JOB, 1)
     assert ledger.jobs_to_cancel(9) == []
 
 
 def test_a_new_flow_of_a_cancelled_job_is_told_again(ledger: Ledger) -> None:
     started(ledger, JOB)
     ledger.cancel_job(JOB, "ada")
-    ledger.mark_cancel_told(JOB)
+    ledger.mark_cancel_told(JOB, 1)
     ledger.restart_job(JOB, NEXT, 1)
     assert ledger.jobs_to_cancel(9) == []
     ledger.mark_flow_started(JOB)
     assert ids(list(ledger.jobs_to_cancel(9))) == [JOB]
+
+
+def test_a_late_word_on_a_flow_before_does_not_silence_the_next(ledger: Ledger) -> None:
+    started(ledger, JOB)
+    ledger.cancel_job(JOB, "ada")
+    ledger.restart_job(JOB, NEXT, 1)
+    ledger.mark_flow_started(JOB)
+    ledger.mark_cancel_told(JOB, 1)
+    assert ids(list(ledger.jobs_to_cancel(9))) == [JOB]
+
+
+def test_a_job_that_failed_before_its_datasets_were_known_is_retried(ledger: Ledger) -> None:
+    ledger.add_job(job(JOB), FLOW)
+    ledger.move_job(JOB, JobState.UNSUCCESSFUL, "no right", FAILURE)
+    assert ledger.retry_job(JOB, NEXT) == 0
+    record = ledger.job(JOB)
+    assert record is not None
+    assert (record.state, record.attempt) == (JobState.SUBMITTED, 2)
+
+
+def test_the_datasets_of_a_job_that_failed_as_a_whole_fail_with_it(ledger: Ledger) -> None:
+    ledger.add_job(job(JOB, P, Q), FLOW)
+    ledger.move_job_dataset(JOB, P, DatasetState.STARTED)
+    ledger.move_job(JOB, JobState.UNSUCCESSFUL, "too late", FAILURE)
+    datasets = [(each.state, each.failures) for each in ledger.job_datasets(JOB)]
+    assert datasets == [(DatasetState.FAILED, (FAILURE,))] * 2
 
 
 def test_a_job_without_a_flow_is_told_when_it_has_one(ledger: Ledger) -> None:
@@ -313,4 +339,4 @@ def test_an_unknown_job_can_be_neither_restarted_nor_retried_nor_cancelled(ledge
     with pytest.raises(JobNotFound):
         ledger.cancel_job(NOBODY, "ada")
     with pytest.raises(JobNotFound):
-        ledger.mark_cancel_told(NOBODY)
+        ledger.mark_cancel_told(NOBODY, 1)

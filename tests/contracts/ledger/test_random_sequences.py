@@ -158,9 +158,9 @@ class TwoLedgers(RuleBasedStateMachine):
     def cancel_job(self, which: JobId, by: str) -> None:
         self.both(lambda ledger: ledger.cancel_job(which, by))
 
-    @rule(which=jobs)
-    def mark_cancel_told(self, which: JobId) -> None:
-        self.both(lambda ledger: ledger.mark_cancel_told(which))
+    @rule(which=jobs, attempt=st.integers(1, 2))
+    def mark_cancel_told(self, which: JobId, attempt: int) -> None:
+        self.both(lambda ledger: ledger.mark_cancel_told(which, attempt))
 
     @rule(pid=pids, reason=st.sampled_from(["", "SciCat", "space"]))
     def note_waiting(self, pid: DatasetPid, reason: str) -> None:

@@ -90,7 +90,8 @@ def ended(*retrieved: DatasetPid) -> Rig:
         state = DatasetState.RETRIEVED if pid in retrieved else DatasetState.FAILED
         rig.ledger.move_job_dataset(JOB, pid, state)
     rig.ledger.move_job(JOB, JobState.IN_PROGRESS)
-    rig.ledger.move_job(JOB, JobState.WITH_DATASET_ERRORS)
+    whole = set(retrieved) == {PID, Q}
+    rig.ledger.move_job(JOB, JobState.SUCCESSFUL if whole else JobState.WITH_DATASET_ERRORS)
     return rig
 
 
