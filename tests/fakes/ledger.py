@@ -86,6 +86,11 @@ class InMemoryLedger(InMemoryOutbox):
         with self._lock:
             return self._jobs.get(job_id)
 
+    def flow_of(self, job_id: JobId) -> FlowName | None:
+        with self._lock:
+            record = self._jobs.get(job_id)
+            return None if record is None else record.flow
+
     def jobs_to_start(self, limit: int) -> Sequence[JobRecord]:
         with self._lock:
             waiting = [

@@ -50,6 +50,13 @@ class JobsPart(ReportRows):
         with self._database.reading() as connection:
             return _job(connection, job_id)
 
+    def flow_of(self, job_id: JobId) -> FlowName | None:
+        """Name the flow that carries a job out now."""
+        its_flow = select(jobs.c.flow_uuid, jobs.c.flow_name).where(jobs.c.id == job_id)
+        with self._database.reading() as connection:
+            row = connection.execute(its_flow).first()
+        return None if row is None else FlowName(row.flow_uuid, row.flow_name)
+
     def jobs_to_start(self, limit: int) -> Sequence[JobRecord]:
         """Jobs whose flow the engine does not have, oldest first."""
         waiting = (
@@ -109,10 +116,11 @@ class JobsPart(ReportRows):
         with self._database.writing() as connection:
             row = lock_job(connection, job_id)
             old = JobState(row.state)
-            self._move_job(connection, row, state, message)
-            if old != state:
+            if old == state:
+                self._move_job(connection, row, state, message)
+            else:
                 kept = () if failure is None else (failure,)
-                connection.execute(update(jobs).where(jobs.c.id == job_id).values(failure=kept))
+                self._move_job(connection, row, state, message, failure=kept)
                 self._write_report(connection, ReportSubject.job(job_id), state)
                 if state.finished and failure is not None:
                     self._fail_datasets(connection, job_id, failure)

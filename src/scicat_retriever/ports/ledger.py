@@ -169,6 +169,10 @@ class Ledger(Outbox, Protocol):
         """Give a job's record."""
         ...
 
+    def flow_of(self, job_id: JobId) -> FlowName | None:
+        """Name the flow that carries a job out now, without reading the job's dataset list."""
+        ...
+
     def jobs_to_start(self, limit: int) -> Sequence[JobRecord]:
         """Jobs that have not ended and whose flow was never handed to the engine, oldest first."""
         ...

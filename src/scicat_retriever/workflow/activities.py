@@ -190,8 +190,8 @@ class Activities:
 
     def _is_current(self, job_id: JobId) -> bool:
         """Keep a lost repetition of a step of an earlier attempt from ending the one that follows it."""
-        record = self._tools.ledger.job(job_id)
-        return record is None or record.flow.name == activity.info().workflow_id
+        flow = self._tools.ledger.flow_of(job_id)
+        return flow is None or flow.name == activity.info().workflow_id
 
     @step
     def report_dataset_started(self, pid: DatasetPid) -> None:

@@ -290,6 +290,14 @@ def test_a_new_flow_of_a_cancelled_job_is_told_again(ledger: Ledger) -> None:
     assert ids(list(ledger.jobs_to_cancel(9))) == [JOB]
 
 
+def test_the_flow_of_a_job_is_the_one_of_its_present_attempt(ledger: Ledger) -> None:
+    started(ledger, JOB)
+    assert ledger.flow_of(JOB) == FLOW
+    ledger.restart_job(JOB, NEXT, 1)
+    assert ledger.flow_of(JOB) == NEXT
+    assert ledger.flow_of(NOBODY) is None
+
+
 def test_a_late_word_on_a_flow_before_does_not_silence_the_next(ledger: Ledger) -> None:
     started(ledger, JOB)
     ledger.cancel_job(JOB, "ada")
