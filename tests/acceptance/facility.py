@@ -111,6 +111,22 @@ class Facility:
 
         return bring_back
 
+    def late_dataset(self) -> tuple[str, Callable[[], None]]:
+        """Archive a dataset of one datablock that is not in the store yet; gives its pid, and what brings it there."""
+        pid = self.new_pid()
+        (archive_id,) = self.archive(pid, some_datablocks(pid, 1))
+        return pid, self.put_aside(archive_id)
+
+    def large_dataset(self, size: int) -> str:
+        """Archive a dataset of one datablock of so many bytes, nearly all zeros that take no disk; gives its pid."""
+        pid = self.new_pid()
+        self.scicat.add_dataset(pid)
+        block = self.datablock(pid, 0, {"x.dat": b"x"})
+        with (self.folder.lts / str(block["archiveId"])).open("r+b") as archive:
+            archive.truncate(size)
+        self.scicat.add_datablocks(pid, [{**block, "packedSize": size}])
+        return pid
+
     def ask_for(self, *pids: str, version: str = "v4") -> str:
         """Ask for datasets as a scientist does, through SciCat; gives the job's id."""
         token = log_in(self.scicat_url, "scientist")

@@ -28,16 +28,6 @@ def _ask(facility: Facility, method: str, path: str, **params: str) -> httpx2.Re
     )
 
 
-def _large_dataset(facility: Facility) -> str:
-    pid = facility.new_pid()
-    facility.scicat.add_dataset(pid)
-    block = facility.datablock(pid, 0, {"x.dat": b"x"})
-    with (facility.folder.lts / str(block["archiveId"])).open("r+b") as archive:
-        archive.truncate(LARGE)
-    facility.scicat.add_datablocks(pid, [{**block, "packedSize": LARGE}])
-    return pid
-
-
 def _retriever(facility: Facility, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [
         sys.executable,
@@ -56,7 +46,7 @@ def _codes(job: dict[str, Any]) -> set[str]:
 
 def test_cancelling_stops_a_transfer_within_seconds_and_leaves_nothing(make_facility: MakeFacility) -> None:
     facility = make_facility(**quick(lts={"offline_by_blocks": False}))
-    pid = _large_dataset(facility)
+    pid = facility.large_dataset(LARGE)
     with RunningService(facility.folder) as service:
         facility.service = service
         job_id = facility.ask_for(pid)

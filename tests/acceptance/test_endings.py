@@ -22,12 +22,7 @@ def _cancel_flow(port: int, name: str) -> None:
 
 def test_a_copy_that_takes_longer_than_allowed_ends_with_that_reason(make_facility: MakeFacility) -> None:
     facility = make_facility(**quick(flow={"transfer_timeout": 0.5}, lts={"offline_by_blocks": False}))
-    pid = facility.new_pid()
-    facility.scicat.add_dataset(pid)
-    block = facility.datablock(pid, 0, {"x.dat": b"x"})
-    with (facility.folder.lts / str(block["archiveId"])).open("r+b") as archive:
-        archive.truncate(3 * 2**30)  # zeros that take a few seconds to copy
-    facility.scicat.add_datablocks(pid, [{**block, "packedSize": 3 * 2**30}])
+    pid = facility.large_dataset(3 * 2**30)  # takes a few seconds to copy
     with RunningService(facility.folder) as service:
         facility.service = service
         job = facility.wait_for(facility.ask_for(pid))
@@ -40,9 +35,7 @@ def test_a_job_cancelled_while_success_is_told_leaves_scicat_and_staging_in_agre
 ) -> None:
     port = free_port()
     facility = make_facility(**quick(flow={"appear_timeout": 60.0}, engine={"port": port}))
-    pid = facility.new_pid()
-    (archive_id,) = facility.archive(pid, some_datablocks(pid, 1))
-    bring_back = facility.put_aside(archive_id)
+    pid, bring_back = facility.late_dataset()
     with RunningService(facility.folder) as service:
         facility.service = service
         job_id = facility.ask_for(pid)
@@ -64,9 +57,7 @@ def test_a_job_cancelled_while_success_is_told_leaves_scicat_and_staging_in_agre
 def test_a_job_that_asks_for_a_dataset_just_abandoned_gets_it(make_facility: MakeFacility) -> None:
     port = free_port()
     facility = make_facility(**quick(flow={"appear_timeout": 60.0}, engine={"port": port}))
-    pid = facility.new_pid()
-    (archive_id,) = facility.archive(pid, some_datablocks(pid, 1))
-    bring_back = facility.put_aside(archive_id)
+    pid, bring_back = facility.late_dataset()
     with RunningService(facility.folder) as service:
         facility.service = service
         first = facility.ask_for(pid)
@@ -96,9 +87,7 @@ def test_a_dataset_whose_staging_is_gone_is_told_to_have_failed(make_facility: M
 
 def test_staged_files_lost_before_success_was_told_fail_the_dataset(make_facility: MakeFacility) -> None:
     facility = make_facility(**quick(flow={"appear_timeout": 60.0}))
-    pid = facility.new_pid()
-    (archive_id,) = facility.archive(pid, some_datablocks(pid, 1))
-    bring_back = facility.put_aside(archive_id)
+    pid, bring_back = facility.late_dataset()
     with RunningService(facility.folder) as service:
         facility.service = service
         job_id = facility.ask_for(pid)
