@@ -37,6 +37,8 @@ bench: venv
 	$(BIN)/python bench/transfer.py
 	$(BIN)/python bench/flow.py
 	$(BIN)/python bench/intake.py
+	$(BIN)/python bench/s3.py
+	$(BIN)/python bench/staging_ledger.py
 
 # Kills, cuts off and fills up a running service N times; SEED repeats a run. See docs/explanation/reliability.md.
 chaos: venv

@@ -9,14 +9,18 @@ from datetime import UTC, datetime, timedelta
 from scicat_retriever.broker.settings import BrokerSettings
 from scicat_retriever.catalogue.scicat import Scicat
 from scicat_retriever.ledger.sql import SqlLedger, open_ledger
+from scicat_retriever.pipeline.cache_policy import CachePolicy
+from scicat_retriever.pipeline.fixity import FixityPace
 from scicat_retriever.pipeline.links import LinkSigner
 from scicat_retriever.pipeline.outbox import Patience
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.pipeline.verify import ChecksumPolicy
+from scicat_retriever.ports.staging_area import StagingArea
 from scicat_retriever.settings import Settings, SettingsInvalid
 from scicat_retriever.storage.lts.posix_share import PosixShare
-from scicat_retriever.storage.staging.directory import DirectoryStaging
-from scicat_retriever.workflow.activities import Pace
+from scicat_retriever.storage.staging.directory import DirectoryStaging, DirectoryStagingSettings
+from scicat_retriever.workflow import schedules
+from scicat_retriever.workflow.step import Pace
 from scicat_retriever.workflow.tasks import FlowLimits
 from scicat_retriever.workflow.worker import WorkerLimits
 
@@ -86,12 +90,39 @@ def build_ledger(settings: Settings) -> SqlLedger:
 
 def build_links(settings: Settings) -> LinkSigner:
     """Make what signs and checks links."""
-    return LinkSigner(_link_key(settings), settings.api.base_url, timedelta(seconds=settings.links.lifetime))
+    return LinkSigner(_link_key(settings), settings.api.base_url)
 
 
-def build_staging(settings: Settings) -> DirectoryStaging:
+def link_margin(settings: Settings) -> timedelta:
+    """Give how much longer a dataset is pinned than its links live."""
+    return timedelta(seconds=settings.links.retention - settings.links.lifetime)
+
+
+def cache_policy(settings: Settings) -> CachePolicy:
+    """Give how staging is used as a cache."""
+    cache = settings.cache
+    return CachePolicy(
+        order=cache.order,
+        evict_above=cache.evict_above,
+        evict_to=cache.evict_to,
+        spared=timedelta(seconds=cache.spared),
+        keep_unpinned=None if cache.keep_unpinned is None else timedelta(seconds=cache.keep_unpinned),
+        overtaking=timedelta(seconds=cache.overtaking),
+        quotas=cache.quotas,
+        default_quota=cache.default_quota,
+        tell_scicat=cache.tell_scicat,
+    )
+
+
+def build_staging(settings: Settings) -> StagingArea:
     """Open the staging area."""
-    return DirectoryStaging(settings.staging)
+    staging = settings.staging
+    if isinstance(staging, DirectoryStagingSettings):
+        return DirectoryStaging(staging)
+    # Deferred: boto3 takes most of a second to import.
+    from scicat_retriever.storage.staging.s3_bucket import S3Staging
+
+    return S3Staging(staging)
 
 
 def require_broker(settings: Settings) -> BrokerSettings:
@@ -119,6 +150,8 @@ def build_toolbox(settings: Settings) -> Toolbox:
         checksums=ChecksumPolicy(settings.flow.missing_checksum, settings.flow.unnamed_algorithm),
         check_packed_size=settings.flow.check_packed_size,
         retention=timedelta(seconds=settings.links.retention),
+        margin=link_margin(settings),
+        cache=cache_policy(settings),
         stall_timeout=settings.flow.stall_timeout,
         clock=utc_now,
     )
@@ -152,12 +185,18 @@ def pace(settings: Settings) -> Pace:
 
 def worker_limits(settings: Settings) -> WorkerLimits:
     """Give how much a worker does at once."""
-    flow = settings.flow
+    flow, cache = settings.flow, settings.cache
     return WorkerLimits(
         read_slots=flow.read_slots,
         verification_slots=flow.verification_slots,
-        sweep_interval=settings.links.sweep_interval,
-        reconcile_interval=flow.reconcile_interval,
+        intervals={
+            schedules.SWEEP: cache.sweep_interval,
+            schedules.RECONCILE: flow.reconcile_interval,
+            schedules.INVENTORY: cache.check_interval,
+            # What is due is found soon; how often each datablock is due is another matter.
+            schedules.FIXITY: cache.sweep_interval,
+        },
+        fixity_pace=FixityPace(timedelta(seconds=cache.fixity_interval), cache.fixity_bytes_per_second),
         patience=Patience(flow.backoff_initial, flow.backoff_maximum, flow.report_timeout),
         job_types=settings.job_types,
     )

@@ -162,9 +162,8 @@ def _fail(why: str) -> NoReturn:
     raise SystemExit(2)
 
 
-jobs_app, reports_app = operator_cli.commands(lambda config: _settings(config, None))
-app.add_typer(jobs_app, name="jobs")
-app.add_typer(reports_app, name="reports")
+for _name, _group in operator_cli.commands(lambda config: _settings(config, None)).items():
+    app.add_typer(_group, name=_name)
 
 
 def main() -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from scicat_retriever.settings import ENVIRONMENT_PREFIX, Settings, is_section, section_of
+from scicat_retriever.settings import ENVIRONMENT_PREFIX, Settings, is_section, sections_of
 
 
 def effective(settings: Settings) -> str:
@@ -27,8 +27,14 @@ def effective(settings: Settings) -> str:
 def _line(key: str, value: Any) -> str:  # noqa: ANN401 - whatever JSON holds
     if value is None:
         return f"# {key} is not set"
+    return f"{key} = {_toml(value)}"
+
+
+def _toml(value: Any) -> str:  # noqa: ANN401 - whatever JSON holds
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_toml(key)} = {_toml(its)}" for key, its in value.items()) + "}"
     # JSON's numbers, strings, booleans and lists of them are TOML's too, but for the character DEL.
-    return f"{key} = {json.dumps(value, ensure_ascii=False)}".replace("\x7f", "\\u007f")
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def reference() -> str:
@@ -42,10 +48,10 @@ def reference() -> str:
     ]
     lines += ["", "## At the top", "", *_table(Settings, sections=False)]
     for name, field in Settings.model_fields.items():
-        model = section_of(field)
-        if model is not None:
+        for model in (models := sections_of(field)):
+            kind = f", kind `{_kind_of(model)}`" if len(models) > 1 else ""
             about = (model.__doc__ or "").strip().split("\n")[0]
-            lines += ["", f"## [{name}]", "", about, "", *_table(model, sections=True)]
+            lines += ["", f"## [{name}]{kind}", "", about, "", *_table(model, sections=True)]
     return "\n".join(lines) + "\n"
 
 
@@ -56,6 +62,10 @@ def _table(model: type[BaseModel], *, sections: bool) -> Iterator[str]:
         if sections or not is_section(field):
             meaning = (field.description or "").replace("|", "\\|").replace("\n", " ")
             yield f"| `{name}` | {_default(field)} | {meaning} |"
+
+
+def _kind_of(model: type[BaseModel]) -> str:
+    return str(get_args(model.model_fields["kind"].annotation)[0])
 
 
 def _default(field: FieldInfo) -> str:

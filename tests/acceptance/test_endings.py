@@ -72,6 +72,20 @@ def test_a_job_that_asks_for_a_dataset_just_abandoned_gets_it(make_facility: Mak
 
 
 def test_a_dataset_whose_staging_is_gone_is_told_to_have_failed(make_facility: MakeFacility) -> None:
+    facility = make_facility(**quick(flow={"transfer_attempts": 2, "appear_timeout": 60.0}))
+    pid, bring_back = facility.late_dataset()
+    with RunningService(facility.folder) as service:
+        facility.service = service
+        job_id = facility.ask_for(pid)
+        wait_until(lambda: block_states(service, job_id) == ["recalling"])
+        shutil.rmtree(facility.folder.staging)
+        bring_back()
+        wait_until(lambda: facility.lifecycle(pid)["retrieveStatusMessage"] == "scheduleRetrieveJobFailed")
+
+
+def test_a_job_that_comes_while_staging_is_gone_fails_and_says_who_has_to_act(
+    make_facility: MakeFacility,
+) -> None:
     facility = make_facility(**quick(flow={"space_timeout": 2.0}))
     pid, other = facility.new_pid(), facility.new_pid()
     facility.archive(pid, some_datablocks(pid, 1))
@@ -81,8 +95,10 @@ def test_a_dataset_whose_staging_is_gone_is_told_to_have_failed(make_facility: M
         # A worker that starts makes the folder: it must have started before the folder goes.
         assert facility.wait_for(facility.ask_for(other))["statusCode"] == "finishedSuccessful"
         shutil.rmtree(facility.folder.staging)
-        facility.ask_for(pid)
-        wait_until(lambda: facility.lifecycle(pid)["retrieveStatusMessage"] == "scheduleRetrieveJobFailed")
+        job = facility.wait_for(facility.ask_for(pid))
+    assert job["statusCode"] == "finishedUnsuccessful"
+    (error,) = job["jobResultObject"]["errors"]
+    assert (error["code"], error["who"]) == ("staging_write_failed", "operator")
 
 
 def test_staged_files_lost_before_success_was_told_fail_the_dataset(make_facility: MakeFacility) -> None:
@@ -101,12 +117,10 @@ def test_staged_files_lost_before_success_was_told_fail_the_dataset(make_facilit
     assert [error["code"] for error in job["jobResultObject"]["errors"]] == ["staged_file_missing"]
 
 
-def test_space_is_reserved_for_archives_whose_size_the_catalogue_does_not_know(
+def test_space_is_claimed_for_archives_whose_size_the_catalogue_does_not_know(
     make_facility: MakeFacility,
 ) -> None:
-    facility = make_facility(
-        **quick(flow={"space_timeout": 2.0, "recall_timeout": 3.0}, staging={"capacity_bytes": 3_000_000})
-    )
+    facility = make_facility(**quick(staging={"capacity_bytes": 3_000_000}))
     pid = facility.new_pid()
     facility.scicat.add_dataset(pid)
     blocks = [facility.datablock(pid, number, {"x.dat": os.urandom(1_000_000)}) for number in range(6)]
@@ -114,7 +128,7 @@ def test_space_is_reserved_for_archives_whose_size_the_catalogue_does_not_know(
     with RunningService(facility.folder) as service:
         facility.service = service
         job = facility.wait_for(facility.ask_for(pid))
-    assert {error["code"] for error in job["jobResultObject"]["errors"]} == {"space_timed_out"}
+    assert {error["code"] for error in job["jobResultObject"]["errors"]} == {"larger_than_staging"}
 
 
 def test_an_archive_that_never_comes_back_from_tape_ends_with_that_reason(

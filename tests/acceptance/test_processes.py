@@ -111,17 +111,20 @@ def test_a_second_service_on_the_same_data_folder_is_refused(make_facility: Make
     assert "another `retriever serve`" in second.stderr
 
 
-def test_a_wait_for_space_ends_at_its_deadline_as_a_system_error(make_facility: MakeFacility) -> None:
-    facility = make_facility(**quick(flow={"space_timeout": 2.0}, staging={"capacity_bytes": 30_000}))
-    pid = facility.new_pid()
-    facility.archive(pid, some_datablocks(pid, 5))
+def test_a_wait_for_space_ends_at_its_deadline(make_facility: MakeFacility) -> None:
+    facility = make_facility(**quick(flow={"space_timeout": 2.0}, staging={"capacity_bytes": 150_000}))
+    first, second = facility.new_pid(), facility.new_pid()
+    for pid in (first, second):
+        facility.archive(pid, some_datablocks(pid, 5))
     with RunningService(facility.folder) as service:
         facility.service = service
-        job = facility.wait_for(facility.ask_for(pid))
-    assert job["statusCode"] == "finishedWithDatasetErrors"
-    assert {error["code"] for error in job["jobResultObject"]["errors"]} == {"space_timed_out"}
-    assert facility.lifecycle(pid)["retrieveStatusMessage"] == "scheduleRetrieveJobFailed"
-    assert facility.files_in_staging(pid) == []
+        assert facility.wait_for(facility.ask_for(first))["statusCode"] == "finishedSuccessful"
+        job = facility.wait_for(facility.ask_for(second))
+    assert job["statusCode"] == "finishedUnsuccessful"
+    (error,) = job["jobResultObject"]["errors"]
+    assert error["code"] == "space_timed_out"
+    assert "of staging space, 1st in line" in error["message"]
+    assert facility.files_in_staging(second) == []
 
 
 def test_a_job_that_is_not_done_by_its_deadline_ends_unsuccessful(make_facility: MakeFacility) -> None:
@@ -201,10 +204,15 @@ def test_a_missing_section_stops_the_start_with_its_name(make_facility: MakeFaci
     assert f"{missing} is missing" in started.stderr
 
 
-def test_a_file_whose_retention_is_over_is_removed_and_its_link_says_what_to_do(
+def test_a_file_that_is_not_to_be_kept_longer_is_removed_and_its_link_says_what_to_do(
     make_facility: MakeFacility,
 ) -> None:
-    facility = make_facility(**quick(links={"lifetime": 5.0, "retention": 5.0, "sweep_interval": 1.0}))
+    facility = make_facility(
+        **quick(
+            links={"lifetime": 5.0, "retention": 5.0},
+            cache={"sweep_interval": 1.0, "spared": 0.5, "keep_unpinned": 0.5},
+        )
+    )
     pid = facility.new_pid()
     facility.archive(pid, some_datablocks(pid, 2))
     with RunningService(facility.folder) as service:

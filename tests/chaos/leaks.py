@@ -25,8 +25,8 @@ def leaks(world: World) -> list[Finding]:
 
 
 def _in_ledger(world: World) -> Iterator[tuple[str, str]]:
-    for pid, block in world.book.rows("SELECT pid, datablock FROM reservations"):
-        yield f"reservation {pid} {block}", "staging space is still set aside"
+    for pid, size in world.book.rows("SELECT pid, bytes FROM claims"):
+        yield f"claim {pid}", f"{size} bytes of staging space are still set aside"
     unfinished = "SELECT pid, id, state FROM datablocks WHERE state NOT IN ('staged', 'failed', 'released')"
     for pid, block, state in world.book.rows(unfinished):
         yield f"datablock {pid} {block}", f"is left {state}"

@@ -41,7 +41,8 @@ SETTINGS: dict[str, dict[str, object]] = {
         "transfer_attempts": 15,
         "reconcile_interval": 2.0,
     },
-    "links": {"lifetime": RETENTION_SECONDS, "retention": RETENTION_SECONDS, "sweep_interval": 5.0},
+    "links": {"lifetime": RETENTION_SECONDS, "retention": RETENTION_SECONDS},
+    "cache": {"sweep_interval": 5.0, "check_interval": 20.0, "fixity_interval": 10.0},
 }
 """All limits are longer than any fault lasts, so that a fault excuses no failure."""
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis.strategies import SearchStrategy
+from hypothesis.strategies import SearchStrategy, sampled_from
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.result import Ok
 from schemathesis.generation import GenerationMode
@@ -28,15 +29,15 @@ from scicat_retriever.http_api.app import create_app
 from scicat_retriever.http_api.auth import TokenGuard
 from scicat_retriever.http_api.service import Service
 from scicat_retriever.ledger.sql import open_ledger
-from scicat_retriever.pipeline import intake
-from scicat_retriever.pipeline.links import LinkSigner
+from scicat_retriever.pipeline import intake, plan, publish, recall, space, transfer
+from scicat_retriever.ports.ledger import Ledger
 from scicat_retriever.testing.scicat.server import serve_in_thread
-from tests.fakes.staging_area import InMemoryStagingArea
-from tests.unit.pipeline.rig import BASE_URL, LIFETIME, SECRET, HandClock
+from tests.unit.pipeline.rig import CACHE, LIFETIME, RETENTION, HandClock, Rig
 
 TOKEN = "token-of-the-tests-1"
 AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
 KNOWN = JobId("a-job-that-is-there")
+STAGED, PINNED = DatasetPid("20.500.12345/staged"), DatasetPid("20.500.12345/pinned")
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -57,21 +58,45 @@ bounded = settings(
 )
 
 
+def stage(pid: DatasetPid, rig: Rig, ledger: Ledger) -> None:
+    tools = replace(rig.tools, ledger=ledger)
+    rig.catalogue.add_dataset(pid, (rig.archive(pid=pid),))
+    plan.plan_dataset(pid, "run-1", tools)
+    space.claim_dataset(pid, tools)
+    for record in ledger.datablocks(pid):
+        recalled = recall.recall(record, tools)
+        transfer.copy(recalled, record, tools, progress=lambda _: None, cancelled=lambda: False)
+        [copied] = ledger.datablocks(pid)
+        publish.verify_and_stage(copied, tools)
+
+
+async def check_nothing() -> None:
+    """Stands in for an engine that takes every wish."""
+
+
 @pytest.fixture(scope="module")
 def api_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A served application on a SQLite ledger with one job in it."""
+    """A served application on a SQLite ledger with a job and two staged datasets in it, one of them pinned."""
     clock = HandClock()
     ledger = open_ledger(f"sqlite:///{tmp_path_factory.mktemp('api') / 'ledger.sqlite'}", clock)
     intake.accept(RetrieveJob(KNOWN, "retrieve", (Selection(DatasetPid("20.500.12345/p")),)), ledger)
+    rig = Rig(clock)
+    for pid in (STAGED, PINNED):
+        stage(pid, rig, ledger)
+    ledger.pin(PINNED, "beamline 9", clock() + LIFETIME)
+    ledger.note_finding("staging", {"staged": 2, "advice": ""})
     service = Service(
         ledger=ledger,
-        staging=InMemoryStagingArea(),
-        links=LinkSigner(SECRET, BASE_URL, LIFETIME),
+        staging=rig.staging,
+        links=rig.links,
         guard=TokenGuard([TOKEN]),
         job_types=("retrieve",),
         max_body_bytes=100_000,
         clock=clock,
         wake=lambda: None,
+        cache=CACHE,
+        margin=RETENTION - LIFETIME,
+        check_staging=check_nothing,
     )
     with serve_in_thread(create_app(service)) as url:
         yield url
@@ -81,6 +106,7 @@ def api_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 DOCUMENT = schemathesis.openapi.from_dict(create_app(None).openapi())
 OPERATIONS = [found.ok() for found in DOCUMENT.get_all_operations() if isinstance(found, Ok)]
 ABOUT_A_JOB = [each for each in OPERATIONS if "{job_id}" in each.path]
+ABOUT_STAGING = [each for each in OPERATIONS if "/staging" in each.path and each.method == "post"]
 CLOSED = [each for each in OPERATIONS if each.path.split("/")[3] not in {"health", "downloads"}]
 
 
@@ -100,7 +126,7 @@ def good_and_bad(operation: Operation) -> SearchStrategy[Case]:
 
 
 def test_the_document_names_operations_of_each_kind() -> None:
-    assert len(OPERATIONS) > len(CLOSED) > len(ABOUT_A_JOB) > 0
+    assert len(OPERATIONS) > len(CLOSED) > len(ABOUT_STAGING) > len(ABOUT_A_JOB) > 0
 
 
 @for_each(OPERATIONS)
@@ -119,6 +145,18 @@ def test_so_is_every_answer_about_a_job_that_is_there(api_url: str, operation: O
     @given(good_and_bad(operation))
     def holds(case: Case) -> None:
         case.path_parameters["job_id"] = KNOWN
+        case.call_and_validate(base_url=api_url, headers=AUTHORIZED, checks=CHECKS)
+
+    holds()
+
+
+@for_each(ABOUT_STAGING)
+def test_so_is_every_answer_about_what_is_staged(api_url: str, operation: Operation) -> None:
+    @bounded
+    @given(good_and_bad(operation), sampled_from([STAGED, PINNED]))
+    def holds(case: Case, pid: DatasetPid) -> None:
+        if isinstance(case.body, dict):
+            case.body["dataset"] = pid
         case.call_and_validate(base_url=api_url, headers=AUTHORIZED, checks=CHECKS)
 
     holds()

@@ -1,18 +1,17 @@
-"""The outbox and the control of jobs, in memory: two parts of the fake ledger."""
+"""The outbox in memory: the part of the fake ledger that holds reports."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from scicat_retriever.domain.errors import Failure, JobEnded, JobNotEnded, NothingToRetry, TransitionIllegal
+from scicat_retriever.domain.errors import Failure, TransitionIllegal
 from scicat_retriever.domain.ids import DatasetPid, JobId
-from scicat_retriever.domain.states import DatablockState, DatasetState, JobState, LifecycleWord
+from scicat_retriever.domain.states import DatablockState, JobState, LifecycleWord
 from scicat_retriever.ports.catalogue import LifecycleUpdate
-from scicat_retriever.ports.ledger import DatablockRecord, Finding, FlowName, JobDatasetRecord, JobRecord
 from scicat_retriever.ports.outbox import Report, ReportKind, Subject
+from tests.fakes.records import InMemoryRecords
 
 
 @dataclass
@@ -22,29 +21,13 @@ class _Row:
     claimed_until: datetime | None = None
 
 
-class InMemoryOutbox:
-    """Reports in a list; jobs and datasets are those of the ledger that it is a part of."""
+class InMemoryOutbox(InMemoryRecords):
+    """Reports in a list."""
 
-    _lock: threading.RLock
-    _clock: Callable[[], datetime]
-    _jobs: dict[JobId, JobRecord]
-    _datasets: dict[JobId, dict[DatasetPid, JobDatasetRecord]]
-    _started: set[JobId]
-
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        super().__init__(clock)
         self._rows: list[_Row] = []
         self._numbers = 0
-        self._findings: dict[str, Finding] = {}
-        self._cancel_told: set[JobId] = set()
-
-    def _known_job(self, job_id: JobId) -> JobRecord:
-        raise NotImplementedError
-
-    def _listed(self, pid: DatasetPid) -> list[DatablockRecord]:
-        raise NotImplementedError
-
-    def _enter(self, subject: tuple[str, ...], old: str, new: str, reason: str = "") -> None:
-        raise NotImplementedError
 
     def tell_dataset(self, pid: DatasetPid, update: LifecycleUpdate) -> None:
         with self._lock:
@@ -117,88 +100,6 @@ class InMemoryOutbox:
             parked = sum(row.report.parked for row in self._rows)
             return len(self._rows) - parked, parked
 
-    def started_jobs(self, after: int, limit: int) -> Sequence[tuple[int, JobRecord]]:
-        with self._lock:
-            numbered = enumerate(self._jobs.values(), 1)
-            under_way = [
-                (number, record)
-                for number, record in numbered
-                if number > after and record.job.id in self._started and not record.state.finished
-            ]
-            return under_way[:limit]
-
-    def restart_job(self, job_id: JobId, flow: FlowName, lost_attempt: int) -> bool:
-        with self._lock:
-            record = self._known_job(job_id)
-            if record.state.finished or record.attempt != lost_attempt:
-                return False
-            self._renew(job_id, flow)
-            return True
-
-    def retry_job(self, job_id: JobId, flow: FlowName, pids: Collection[DatasetPid] | None = None) -> int:
-        with self._lock:
-            record = self._known_job(job_id)
-            if not record.state.finished:
-                raise JobNotEnded(f"{job_id} is {record.state}")
-            asked = [d for d in self._datasets[job_id].values() if pids is None or d.pid in pids]
-            again = [each.pid for each in asked if not self._is_there(each)]
-            if not again and (pids is not None or record.state is JobState.SUCCESSFUL):
-                raise NothingToRetry(f"all of {job_id} are there")
-            for pid in again:
-                old = self._datasets[job_id][pid].state
-                self._datasets[job_id][pid] = JobDatasetRecord(pid, DatasetState.SUBMITTED)
-                self._enter((job_id, pid), old, DatasetState.SUBMITTED, "to be retrieved again")
-            self._renew(job_id, flow)
-            new, words = JobState.SUBMITTED, "to be retrieved again"
-            changed = max(record.updated_at, self._clock())
-            self._jobs[job_id] = replace(
-                self._jobs[job_id],
-                state=new,
-                message=words,
-                updated_at=changed,
-                failure=None,
-                cancelled_by="",
-            )
-            self._enter((job_id,), record.state, new, words)
-            return len(again)
-
-    def cancel_job(self, job_id: JobId, by: str) -> None:
-        with self._lock:
-            record = self._known_job(job_id)
-            if record.state.finished:
-                raise JobEnded(f"{job_id} has ended")
-            if not record.cancelled_by:
-                self._cancel_told.discard(job_id)
-            self._jobs[job_id] = replace(record, cancelled_by=record.cancelled_by or by)
-
-    def jobs_to_cancel(self, limit: int) -> Sequence[JobRecord]:
-        with self._lock:
-            wanted = [record for _, record in self.started_jobs(0, len(self._jobs)) if record.cancelled_by]
-            return [record for record in wanted if record.job.id not in self._cancel_told][:limit]
-
-    def mark_cancel_told(self, job_id: JobId, attempt: int) -> None:
-        with self._lock:
-            if self._known_job(job_id).attempt == attempt:
-                self._cancel_told.add(job_id)
-
-    def recent_job(self) -> JobId | None:
-        with self._lock:
-            return next(reversed(self._jobs), None)
-
-    def note_waiting(self, pid: DatasetPid, reason: str) -> None:
-        with self._lock:
-            for datasets in self._datasets.values():
-                if pid in datasets and datasets[pid].state is DatasetState.STARTED:
-                    datasets[pid] = replace(datasets[pid], reason=reason)
-
-    def note_finding(self, name: str, found: Mapping[str, int | str]) -> None:
-        with self._lock:
-            self._findings[name] = Finding(self._clock(), dict(found))
-
-    def findings(self) -> Mapping[str, Finding]:
-        with self._lock:
-            return dict(self._findings)
-
     def _write(self, subject: Subject, told: JobState | LifecycleUpdate) -> None:
         self._numbers += 1
         now = self._clock()
@@ -236,24 +137,10 @@ class InMemoryOutbox:
         firsts = {each.subject: each for each in reversed(earlier) if each.subject.name in pids}
         return any(each.attempts == 0 for s, each in firsts.items() if s.kind is ReportKind.DATASET)
 
-    def _renew(self, job_id: JobId, flow: FlowName) -> None:
-        record = self._jobs[job_id]
-        self._jobs[job_id] = replace(record, flow=flow, attempt=record.attempt + 1)
-        self._started.discard(job_id)
-        self._cancel_told.discard(job_id)
-
-    def _is_there(self, dataset: JobDatasetRecord) -> bool:
-        states = {record.state for record in self._listed(dataset.pid)}
-        return dataset.state is DatasetState.RETRIEVED and states == {DatablockState.STAGED}
-
-    def _awaited(self, pid: DatasetPid) -> bool:
-        """Whether a job asks for the dataset that has not ended, or whose end SciCat waits to be told."""
-        told_of = {row.report.subject for row in self._rows if not row.report.parked}
-        return any(
-            pid in self._datasets.get(job_id, {})
-            and (not record.state.finished or Subject.job(job_id) in told_of)
-            for job_id, record in self._jobs.items()
-        )
+    def _is_told(self, job_id: JobId) -> bool:
+        """Whether SciCat waits for no word on the job; parked ones do not count."""
+        subject = Subject.job(job_id)
+        return not any(row.report.subject == subject and not row.report.parked for row in self._rows)
 
 
 def _older(row: _Row, told: _Row) -> bool:

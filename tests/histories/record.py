@@ -29,10 +29,10 @@ from tests.histories.scenarios import SCENARIOS, SHORT_DEADLINE, Scenario
 
 SETTINGS: dict[str, dict[str, object]] = {
     "flow": {"reconcile_interval": 1.0, "appear_timeout": 4.0},
-    "links": {"sweep_interval": 1.0},
+    "cache": {"sweep_interval": 1.0, "check_interval": 1.0},
     "lts": {"offline_by_blocks": False},
 }
-OF_SCHEDULES = ("SweepStaging", "Reconcile")
+OF_SCHEDULES = ("SweepStaging", "Reconcile", "CheckStaging", "CheckFixity")
 
 
 @dataclass

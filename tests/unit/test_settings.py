@@ -7,8 +7,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from scicat_retriever.settings import Settings, SettingsInvalid, load_settings, section_of
+from scicat_retriever.settings import Settings, SettingsInvalid, load_settings, sections_of
 from scicat_retriever.settings_page import effective, reference
+from scicat_retriever.storage.staging.directory import DirectoryStagingSettings
+from scicat_retriever.storage.staging.s3_settings import S3StagingSettings
 
 TOKEN, PASSWORD = "a-token-of-the-tests", "a-password-of-the-tests"
 KEY, API_KEY = "a-link-key-of-the-tests-32-chars-long", "an-api-key-of-the-tests"
@@ -345,10 +347,49 @@ def test_the_reference_names_every_key_with_its_meaning() -> None:
     rows = [line for line in page.splitlines() if line.startswith("| `")]
     assert all(len(row.split(" | ")[-1]) > len("x |") for row in rows)
     for name, field in Settings.model_fields.items():
-        section = section_of(field)
-        if section is None:
+        sections = sections_of(field)
+        if not sections:
             assert f"| `{name}` |" in page
-        else:
-            keys = section.model_fields
-            part = page.split(f"## [{name}]")[1].split("\n## ")[0]
-            assert [line.split("`")[1] for line in part.splitlines() if line.startswith("| `")] == list(keys)
+        for section, part in zip(sections, page.split(f"## [{name}]")[1:], strict=True):
+            keys = [
+                line.split("`")[1] for line in part.split("\n## ")[0].splitlines() if line.startswith("| `")
+            ]
+            assert keys == list(section.model_fields)
+
+
+S3 = LEAST.replace('root = "/staging"', 'kind = "s3"\nbucket = "retriever-staging"\ncapacity_bytes = 1_000')
+
+
+def test_staging_is_a_directory_where_no_kind_is_named(tmp_path: Path) -> None:
+    assert isinstance(load(tmp_path, LEAST).staging, DirectoryStagingSettings)
+    assert isinstance(load(tmp_path, S3).staging, S3StagingSettings)
+
+
+def test_the_key_of_the_s3_comes_from_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RETRIEVER_STAGING__ACCESS_KEY_ID", "id-of-the-key")
+    monkeypatch.setenv("RETRIEVER_STAGING__SECRET_ACCESS_KEY", "a-secret-of-the-s3")
+    monkeypatch.setenv("RETRIEVER_STAGING__TAGS", '{"project": "scicat"}')
+    settings = load(tmp_path, S3)
+    assert isinstance(settings.staging, S3StagingSettings)
+    assert settings.staging.secret_access_key is not None
+    assert settings.staging.secret_access_key.get_secret_value() == "a-secret-of-the-s3"
+    assert tomllib.loads(effective(settings))["staging"]["tags"] == {"project": "scicat"}
+    assert "a-secret-of-the-s3" not in effective(settings) + repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (S3.replace("bucket =", "buckett ="), ["staging.bucket is missing", "staging.buckett is no setting"]),
+        (S3.replace("capacity_bytes = 1_000", ""), ["RETRIEVER_STAGING__CAPACITY_BYTES"]),
+        (S3.replace('"s3"', '"tape"'), ["staging: `kind` must be `directory` or `s3`"]),
+        (S3.replace('"s3"', '["s3"]'), ["staging: `kind` must be `directory` or `s3`"]),
+        (S3.replace('kind = "s3"', 'root = "/staging"'), ["staging.bucket is no setting"]),
+        (LEAST.replace("[staging]", "[stagging]"), ["staging is missing"]),
+    ],
+)
+def test_what_is_wrong_with_a_kind_of_staging_is_named(tmp_path: Path, text: str, said: list[str]) -> None:
+    refused = refusal(tmp_path, text)
+    assert all(words in refused for words in said)

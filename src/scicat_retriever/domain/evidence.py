@@ -57,6 +57,7 @@ class Copied:
         manifest_seal: Digest of the manifest (the list of members with the checksums seen), kept in the ledger.
         members: How many members the archive holds.
         partial: Token of the file that it was written to, which no other attempt has. The file keeps it when staged.
+        receipt: What the staging area says it holds of it; the area wants to have it back when it is committed.
     """
 
     recalled: Recalled
@@ -65,6 +66,7 @@ class Copied:
     manifest_seal: str
     members: int
     partial: str
+    receipt: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,8 +52,9 @@ class DatablockState(StrEnum):
 
 
 class LifecycleWord(StrEnum):
-    """The words of a dataset's `retrieveStatusMessage` that SciCat's pages know."""
+    """The words of a dataset's `retrieveStatusMessage` that SciCat's pages know; the empty one is SciCat's default."""
 
+    NOTHING = ""
     STARTED = "started"
     RETRIEVED = "datasetRetrieved"
     FAILED = "datasetRetrievalFailed"

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from scicat_retriever import __version__
-from scicat_retriever.http_api import downloads, jobs, overview, problems, reports
+from scicat_retriever.http_api import downloads, jobs, overview, problems, reports, staging, staging_control
 from scicat_retriever.http_api.intake_queue import IntakeQueue
 from scicat_retriever.http_api.service import Service
 
@@ -52,6 +52,8 @@ def create_app(service: Service | None, lifespan: Lifespan = _idle) -> FastAPI:
     app.include_router(jobs.router)
     app.include_router(reports.router)
     app.include_router(overview.router)
+    app.include_router(staging.router)
+    app.include_router(staging_control.router)
     app.include_router(downloads.router)
 
     @app.get("/api/v1/health", tags=["service"], summary="Whether the process answers")
@@ -69,7 +71,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             "DatasetList": jobs.DATASET_LIST_SCHEMA,
             **{
                 model.__name__: model.model_json_schema()
-                for model in (problems.Problem, jobs.RetryRequest, reports.Which)
+                for model in (problems.Problem, jobs.RetryRequest, reports.Which, *staging_control.BODIES)
             },
         }
         app.openapi_schema = document

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from datetime import timedelta
+from http import HTTPStatus
 from typing import Annotated, BinaryIO
 from urllib.parse import quote
 
 from fastapi import APIRouter, Header, Query, Request, Response
-from fastapi.responses import StreamingResponse
+from fastapi.responses import PlainTextResponse, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from scicat_retriever.domain.errors import LinkReleased, LinkTampered, RangeUnsatisfiable, StagedFileMissing
+from scicat_retriever.domain.errors import (
+    LedgerUnavailable,
+    LinkReleased,
+    LinkTampered,
+    RangeUnsatisfiable,
+    StagedFileMissing,
+)
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatablockId, DatasetPid
 from scicat_retriever.domain.states import DatablockState
@@ -20,9 +28,12 @@ from scicat_retriever.http_api.byte_range import wanted_range
 from scicat_retriever.http_api.problems import documented, problem
 from scicat_retriever.http_api.service import Service, service_of
 from scicat_retriever.pipeline.links import DOWNLOADS_PATH
-from scicat_retriever.ports.ledger import DatablockRecord
+from scicat_retriever.ports.datablock_record import DatablockRecord
 
 CHUNK = 2**20
+USED_AGAIN_AFTER = timedelta(minutes=1)
+"""The ledger is told at most so often that a file is in use."""
+_ELSEWHERE = b"The file is in the staging area's own storage: follow redirects (curl -L).\n"
 router = APIRouter(prefix=DOWNLOADS_PATH, tags=["downloads"])
 
 
@@ -30,9 +41,9 @@ class _FileResponse(StreamingResponse):
     """Streams an open file, and closes it however the answer ends: read, broken off, or never begun."""
 
     def __init__(
-        self, file: BinaryIO, wanted: range, stack: ExitStack, status: int, headers: dict[str, str]
+        self, content: Iterator[bytes], stack: ExitStack, status: int, headers: dict[str, str]
     ) -> None:
-        super().__init__(_bytes(file, wanted), status, headers, media_type="application/octet-stream")
+        super().__init__(content, status, headers, media_type="application/octet-stream")
         self._stack = stack
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -48,6 +59,10 @@ class _FileResponse(StreamingResponse):
     responses={
         200: {"content": {"application/octet-stream": {}}, "description": "The whole archive"},
         206: {"content": {"application/octet-stream": {}}, "description": "The range asked for"},
+        307: {
+            "content": {"text/plain": {}},
+            "description": "Where staging is on S3: the archive is at the URL in `Location`, for a limited time",
+        },
         **documented(403, 410, 416, 422, 503),
     },
 )
@@ -61,14 +76,21 @@ def download(
     range_header: Annotated[str | None, Header(alias="Range")] = None,
     if_range: Annotated[str | None, Header(alias="If-Range")] = None,
 ) -> Response:
-    """Give the archive's bytes, whole or a range of them (RFC 9110). The link is all that is asked for."""
+    """Give the archive's bytes, whole or a range of them (RFC 9110), or say where they are. The link is all that is asked for."""
     service = service_of(request)
     key = DatablockKey(DatasetPid(dataset), DatablockId(datablock))
-    service.links.check(key, name, _seconds(expires), signature, service.clock())
-    record, stack, file = _open(key, service)
+    now, until = service.clock(), _seconds(expires)
+    service.links.check(key, name, until, signature, now)
+    record = _staged(key, service)
+    left = timedelta(seconds=until - now.timestamp())
+    elsewhere = service.staging.download_url(key, record.partial, name, left)
+    if elsewhere is not None:
+        return _redirect(request, elsewhere, record, service)
+    stack, file = _open(record, service)
     try:
+        use = _Use(record, service)
         return _respond(
-            request, name, record, stack, file, None if _changed(if_range, record) else range_header
+            request, name, record, stack, file, None if _changed(if_range, record) else range_header, use
         )
     except BaseException:
         stack.close()
@@ -81,20 +103,73 @@ def _seconds(expires: str) -> int:
     return int(expires)
 
 
-def _open(key: DatablockKey, service: Service) -> tuple[DatablockRecord, ExitStack, BinaryIO]:
-    released = LinkReleased("this file was removed from staging: ask for the dataset again in SciCat")
+class _Use:
+    """Tells the ledger that a file is being downloaded, so that it is not evicted: at the start and now and then.
+
+    Raises:
+        LedgerUnavailable: The ledger cannot be told at the start.
+    """
+
+    def __init__(self, record: DatablockRecord, service: Service) -> None:
+        self._record = record
+        self._service = service
+        self._told_at = record.used_at
+        self._tell()
+
+    def goes_on(self) -> None:
+        """Tell again if it is time; a ledger that does not answer now is no reason to break the download off."""
+        with suppress(LedgerUnavailable):
+            self._tell()
+
+    def _tell(self) -> None:
+        now = self._service.clock()
+        if self._told_at is None or now - self._told_at >= USED_AGAIN_AFTER:
+            self._service.ledger.note_used(self._record.key.pid, self._record.key)
+            self._told_at = now
+
+
+def _staged(key: DatablockKey, service: Service) -> DatablockRecord:
     record = service.ledger.datablock(key)
     if record is None or record.state is not DatablockState.STAGED:
-        raise released
+        raise _released()
+    return record
+
+
+def _released() -> LinkReleased:
+    return LinkReleased("this file was removed from staging: ask for the dataset again in SciCat")
+
+
+def _redirect(request: Request, url: str, record: DatablockRecord, service: Service) -> Response:
+    # The storage would say that it has no such object in words that help nobody.
+    if service.staging.staged_size(record.key, record.partial) is None:
+        raise _released()
+    _Use(record, service)
+    headers = {
+        "Location": url,
+        "Cache-Control": "no-store",
+        "Content-Length": str(len(_ELSEWHERE)),
+        "X-Content-Type-Options": "nosniff",
+    }
+    body = None if request.method == "HEAD" else _ELSEWHERE
+    return PlainTextResponse(body, HTTPStatus.TEMPORARY_REDIRECT, headers)
+
+
+def _open(record: DatablockRecord, service: Service) -> tuple[ExitStack, BinaryIO]:
     stack = ExitStack()
     try:
-        return record, stack, stack.enter_context(service.staging.open_staged(key, record.partial))
+        return stack, stack.enter_context(service.staging.open_staged(record.key, record.partial))
     except StagedFileMissing as error:
-        raise released from error
+        raise _released() from error
 
 
 def _respond(
-    request: Request, name: str, record: DatablockRecord, stack: ExitStack, file: BinaryIO, header: str | None
+    request: Request,
+    name: str,
+    record: DatablockRecord,
+    stack: ExitStack,
+    file: BinaryIO,
+    header: str | None,
+    use: _Use,
 ) -> Response:
     size = record.bytes_total
     headers = {
@@ -119,10 +194,10 @@ def _respond(
     if request.method == "HEAD":
         stack.close()
         return Response(None, status, headers, media_type="application/octet-stream")
-    return _FileResponse(file, wanted, stack, status, headers)
+    return _FileResponse(_bytes(file, wanted, use), stack, status, headers)
 
 
-def _bytes(file: BinaryIO, wanted: range) -> Iterator[bytes]:
+def _bytes(file: BinaryIO, wanted: range, use: _Use) -> Iterator[bytes]:
     file.seek(wanted.start)
     left = len(wanted)
     while left:
@@ -131,6 +206,7 @@ def _bytes(file: BinaryIO, wanted: range) -> Iterator[bytes]:
             raise StagedFileMissing("the staged file is shorter than it was")
         left -= len(chunk)
         yield chunk
+        use.goes_on()
 
 
 def _etag(record: DatablockRecord) -> str:

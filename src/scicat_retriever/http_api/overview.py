@@ -19,7 +19,9 @@ class Look(BaseModel):
     at: datetime
     found: dict[str, int | str] = Field(
         description="`catalogue`: open jobs in SciCat and how they differ from the ledger, or the error; "
-        "`visibility` tells whether an empty list can be believed. `engine`: flows that were lost and restarted, and flows stuck by a fault of the service."
+        "`visibility` tells whether an empty list can be believed. `engine`: flows that were lost and restarted, and "
+        "flows stuck by a fault of the service. `staging`: how the staging area differs from the ledger, or the error; "
+        "`advice` says what an operator should look after. `fixity`: staged datablocks that were read again."
     )
 
 

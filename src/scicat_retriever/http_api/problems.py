@@ -28,6 +28,10 @@ HTTP_STATUS: dict[type[RetrieverError], int] = {
     errors.JobEnded: 409,
     errors.JobNotEnded: 409,
     errors.NothingToRetry: 409,
+    errors.NothingStaged: 404,
+    errors.DatasetPinned: 409,
+    errors.QuotaExceeded: 409,
+    errors.JobLargerThanStaging: 409,
     errors.TokenInvalid: 401,
     errors.LinkTampered: 403,
     errors.LinkExpired: 403,
@@ -35,8 +39,9 @@ HTTP_STATUS: dict[type[RetrieverError], int] = {
     errors.RangeUnsatisfiable: 416,
     errors.EngineUnavailable: 503,
     errors.LedgerUnavailable: 503,
+    errors.StagingWriteFailed: 503,
 }
-"""The HTTP status of each error that a request can meet; any other is a 500."""
+"""The HTTP status of each error that callers are told of as it is; any other is a 500."""
 
 
 _INSIDE = {

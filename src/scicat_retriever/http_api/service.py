@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
+from datetime import timedelta
 
 from fastapi import Depends, Request, Security
 from starlette.requests import HTTPConnection
 
 from scicat_retriever.http_api.auth import TokenGuard, bearer_scheme
+from scicat_retriever.pipeline.cache_policy import CachePolicy
 from scicat_retriever.pipeline.links import LinkSigner
 from scicat_retriever.pipeline.toolbox import Clock
 from scicat_retriever.ports.ledger import Ledger
@@ -28,6 +30,9 @@ class Service:
         max_body_bytes: Largest job accepted.
         clock: Gives the time, UTC and aware.
         wake: Called when a job was stored.
+        cache: How staging is used as a cache.
+        margin: How much longer a dataset is pinned than its links live.
+        check_staging: Has the ledger compared with the staging area soon.
     """
 
     ledger: Ledger
@@ -38,6 +43,9 @@ class Service:
     max_body_bytes: int
     clock: Clock
     wake: Callable[[], None]
+    cache: CachePolicy
+    margin: timedelta
+    check_staging: Callable[[], Awaitable[None]]
 
 
 def service_of(connection: HTTPConnection) -> Service:

@@ -9,7 +9,8 @@ from pydantic import BaseModel, Field
 from scicat_retriever.domain.errors import Failure
 from scicat_retriever.domain.ids import JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState
-from scicat_retriever.ports.ledger import DatablockRecord, DatasetProgress, JobDatasetRecord, Ledger
+from scicat_retriever.ports.datablock_record import DatablockRecord
+from scicat_retriever.ports.ledger import DatasetProgress, JobDatasetRecord, Ledger
 from scicat_retriever.ports.outbox import Report
 from scicat_retriever.ports.outbox import Subject as ReportSubject
 
@@ -64,6 +65,11 @@ class DatasetStatus(BaseModel):
     datablocks_total: int = Field(0, serialization_alias="datablocksTotal")
     waiting_for: str | None = Field(
         None, serialization_alias="waitingFor", description="What it waits for, where no datablock says it."
+    )
+    kept_until: datetime | None = Field(
+        None,
+        serialization_alias="keptUntil",
+        description="Until when it is kept in staging for this job, once the job has ended; its links expire before.",
     )
     errors: list[ErrorStatus] = []
     datablocks: list[DatablockStatus] | None = None
@@ -123,6 +129,7 @@ def job_status(job_id: JobId, ledger: Ledger, *, datablocks: bool) -> JobStatus 
         return None
     untold = ledger.reports(ReportSubject.job(job_id))
     sums = {progress.pid: progress for progress in ledger.progress_of(job_id)}
+    ends = {pin.pid: pin.until for _, pin in ledger.pins(owner=job_id) if pin.by_job}
     return JobStatus(
         id=job_id,
         state=record.state,
@@ -134,19 +141,23 @@ def job_status(job_id: JobId, ledger: Ledger, *, datablocks: bool) -> JobStatus 
         cancelled_by=record.cancelled_by or None,
         report=ReportStatus.of(untold[-1]) if untold else None,
         datasets=[
-            _dataset_status(each, sums.get(each.pid), ledger if datablocks else None)
+            _dataset_status(each, sums.get(each.pid), ends.get(each.pid), ledger if datablocks else None)
             for each in ledger.job_datasets(job_id)
         ],
     )
 
 
 def _dataset_status(
-    record: JobDatasetRecord, progress: DatasetProgress | None, ledger: Ledger | None
+    record: JobDatasetRecord,
+    progress: DatasetProgress | None,
+    kept_until: datetime | None,
+    ledger: Ledger | None,
 ) -> DatasetStatus:
     status = DatasetStatus(
         pid=record.pid,
         state=record.state,
         waiting_for=record.reason or None,
+        kept_until=kept_until,
         errors=[ErrorStatus.of(failure) for failure in record.failures],
     )
     if progress is not None:

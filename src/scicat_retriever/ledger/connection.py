@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select, text
 from sqlalchemy.exc import ArgumentError
 
 from scicat_retriever.domain.errors import LedgerUnavailable
@@ -24,6 +24,8 @@ _SQLITE_PRAGMAS = (
     f"PRAGMA busy_timeout = {WAIT_SECONDS * 1000}",
     "PRAGMA synchronous = FULL",
 )
+_DATASET_LOCKS = 64
+_LOCK_IN_ORDER = text("SELECT pg_advisory_xact_lock(n) FROM unnest(CAST(:numbers AS bigint[])) AS n")
 _POSTGRES_DRIVER = "postgresql+psycopg"
 
 
@@ -93,9 +95,17 @@ class Database:
         """Hold a name until the transaction ends; others that want it wait. On SQLite writing alone does that."""
         if self.is_sqlite:
             return
-        digest = hashlib.blake2b("\0".join(names).encode("utf-8", "surrogatepass"), digest_size=8).digest()
-        number = int.from_bytes(digest, "big", signed=True)
-        connection.execute(select(func.pg_advisory_xact_lock(number)))
+        connection.execute(select(func.pg_advisory_xact_lock(_number(*names))))
+
+    def lock_datasets(self, connection: Connection, pids: Iterable[str]) -> None:
+        """Hold datasets until the transaction ends, as `lock` does: all that it needs at once, or it may block others.
+
+        Many share a lock: PostgreSQL has a table of them that a job for thousands of datasets would fill.
+        """
+        if self.is_sqlite:
+            return
+        shared = sorted({_number("dataset", str(_number(pid) % _DATASET_LOCKS)) for pid in pids})
+        connection.execute(_LOCK_IN_ORDER, {"numbers": shared})
 
     def write_ahead(self) -> None:
         """Set SQLite's write-ahead log, a lasting property of the file: readers and the writer work at once.
@@ -133,6 +143,12 @@ class Database:
             raise LedgerUnavailable(
                 "The ledger did not answer: other steps held its file for too long."
             ) from None
+
+
+def _number(*names: str) -> int:
+    """A number of 64 bits for names: PostgreSQL's advisory locks have numbers."""
+    digest = hashlib.blake2b("\0".join(names).encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
 
 
 def _engine(url: URL, *, check_references: bool) -> Engine:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, select, update
 
 from scicat_retriever.domain.dataset import Datablock
 from scicat_retriever.domain.errors import TransitionIllegal
 from scicat_retriever.domain.evidence import DatablockKey, Integrity
 from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid
 from scicat_retriever.domain.states import DatablockState
-from scicat_retriever.ledger.part import LedgerPart, Subject
-from scicat_retriever.ledger.schema import datablocks, reservations
-from scicat_retriever.ports.ledger import DatablockRecord
+from scicat_retriever.ledger.held_space import HeldSpace
+from scicat_retriever.ledger.part import Subject
+from scicat_retriever.ledger.schema import datablocks
+from scicat_retriever.ports.datablock_record import DatablockRecord
 
 BEFORE_COPIED = frozenset(
     {
@@ -25,21 +27,32 @@ BEFORE_COPIED = frozenset(
 )
 """The states in which there is no whole copy: entering one, the bytes count from 0 again."""
 
-HOLDS_NO_SPACE = frozenset(
-    {DatablockState.PLANNED, DatablockState.STAGED, DatablockState.FAILED, DatablockState.RELEASED}
-)
-"""The states that end a reservation when they are entered."""
+WRITES = (DatablockState.COPYING, DatablockState.COPIED)
+"""The states in which its partial file takes space."""
+
+THIS_DATABLOCK = and_(datablocks.c.pid == bindparam("of"), datablocks.c.id == bindparam("block"))
+"""As `is_datablock`, for statements that are made once and given the key's parts, and new values, as parameters."""
+_LOCKED = select(datablocks).where(THIS_DATABLOCK).with_for_update()
+_CHANGED = update(datablocks).where(THIS_DATABLOCK)
 
 
-class DatablockRows(LedgerPart):
+class DatablockRows(HeldSpace):
     """What the parts that change datablocks share."""
 
     def _lock_row(self, connection: Connection, key: DatablockKey, new: str) -> Any:  # noqa: ANN401
-        """Give a datablock's row, nobody else's to change until the transaction ends."""
-        row = connection.execute(select(datablocks).where(is_datablock(key)).with_for_update()).first()
+        """Give a datablock's row, it and its dataset's pins nobody else's to change until the transaction ends."""
+        row = self._lock_row_if_there(connection, key)
         if row is None:
             raise TransitionIllegal(f"{_subject(key)} is not known and cannot become {new}.")
         return row
+
+    def _lock_row_if_there(self, connection: Connection, key: DatablockKey) -> Any:  # noqa: ANN401
+        self._database.lock_datasets(connection, [key.pid])
+        return connection.execute(_LOCKED, {"of": key.pid, "block": key.id}).first()
+
+    def _set(self, connection: Connection, key: DatablockKey, values: Mapping[str, object]) -> None:
+        """Change columns of a datablock's row."""
+        connection.execute(_CHANGED, dict(values) | {"of": key.pid, "block": key.id})
 
     def _move(
         self,
@@ -55,17 +68,12 @@ class DatablockRows(LedgerPart):
         subject = _subject(key)
         self._require_legal(subject, old, new)
         changes: dict[str, object] = {"state": new, "reason": reason}
+        held = row.held_bytes if old == new else held_after(row, new)
         if old != new:
-            changes |= consequences(new)
-        connection.execute(update(datablocks).where(is_datablock(key)).values(changes | values))
-        if new in HOLDS_NO_SPACE:
-            self._forget_reservation(connection, key)
+            changes |= consequences(new) | {"held_bytes": held}
+        self._set(connection, key, changes | values)
         self._enter(connection, subject, old, new, reason)
-
-    def _forget_reservation(self, connection: Connection, key: DatablockKey) -> None:
-        connection.execute(
-            delete(reservations).where(reservations.c.pid == key.pid, reservations.c.datablock == key.id)
-        )
+        self._change_held(connection, held - row.held_bytes)
 
 
 def consequences(new: DatablockState) -> dict[str, object]:
@@ -74,10 +82,22 @@ def consequences(new: DatablockState) -> dict[str, object]:
     if new in BEFORE_COPIED:
         changes["bytes_done"] = 0
     if new is not DatablockState.STAGED:
-        changes |= {"integrity": None, "keep_until": None}
+        changes |= {"integrity": None, "staged_at": None, "used_at": None, "checked_at": None}
+        changes["pinned"] = False
     if new not in {DatablockState.COPIED, DatablockState.STAGED}:
         changes |= {"archive_checksum": None, "partial": ""}
     return changes
+
+
+def held_after(row: Any, new: DatablockState) -> int:  # noqa: ANN401
+    """Bytes that a datablock's files hold, beside its dataset's claim, once it enters another state."""
+    if new is DatablockState.STAGED:
+        held = row.bytes_total
+    elif new is DatablockState.RELEASED:
+        held = row.bytes_done if row.state in WRITES else row.held_bytes
+    else:
+        held = 0
+    return int(held)
 
 
 def is_datablock(key: DatablockKey) -> ColumnElement[bool]:
@@ -104,9 +124,12 @@ def datablock_record(row: Any) -> DatablockRecord:  # noqa: ANN401
         reason=row.reason,
         integrity=None if row.integrity is None else Integrity(row.integrity),
         archive_checksum=row.archive_checksum,
-        keep_until=row.keep_until,
         partial=row.partial,
         run=row.run,
+        staged_at=row.staged_at,
+        used_at=row.used_at,
+        checked_at=row.checked_at,
+        pinned=row.pinned,
     )
 
 

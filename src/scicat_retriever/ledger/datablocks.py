@@ -19,7 +19,8 @@ from scicat_retriever.ledger.datablock_rows import (
 )
 from scicat_retriever.ledger.packing import unpack_files
 from scicat_retriever.ledger.schema import datablocks, file_lists, job_datasets
-from scicat_retriever.ports.ledger import DatablockRecord, DatasetProgress
+from scicat_retriever.ports.datablock_record import DatablockRecord
+from scicat_retriever.ports.ledger import DatasetProgress
 
 _NEEDS_EVIDENCE = frozenset({DatablockState.COPIED, DatablockState.STAGED})
 

@@ -111,6 +111,9 @@ def _new_flow(row: Any, flow: FlowName) -> dict[str, object]:  # noqa: ANN401
         "flow_name": flow.name,
         "flow_started_at": None,
         "cancel_told_at": None,
+        "space_wanted_at": None,
+        "space_needed": None,
+        "space_granted_at": None,
         "attempt": row.attempt + 1,
     }
 

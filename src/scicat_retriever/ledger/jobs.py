@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, insert, select, update
 
 from scicat_retriever.domain.dataset import RetrieveJob, Selection
 from scicat_retriever.domain.errors import Failure, JobNotFound, TransitionIllegal
@@ -21,6 +21,7 @@ from scicat_retriever.ports.outbox import Subject as ReportSubject
 
 FINISHED = tuple(state for state in JobState if state.finished)
 """The states that a job ends in."""
+_LOCKED = select(jobs).where(jobs.c.id == bindparam("job")).with_for_update()
 
 
 class JobsPart(ReportRows):
@@ -85,10 +86,13 @@ class JobsPart(ReportRows):
                 .values(flow_started_at=self._clock())
             )
 
-    def set_datasets(self, job_id: JobId, datasets: Sequence[Selection]) -> None:
-        """Complete a short-form job's dataset list."""
+    def set_datasets(
+        self, job_id: JobId, datasets: Sequence[Selection], owner_group: str | None = None
+    ) -> None:
+        """Complete a short-form job's dataset list, and its owner group."""
         with self._database.writing() as connection:
-            lock_job(connection, job_id)
+            if lock_job(connection, job_id).owner_group is None:
+                connection.execute(update(jobs).where(jobs.c.id == job_id).values(owner_group=owner_group))
             there = select(job_selections.c.job_id).where(job_selections.c.job_id == job_id)
             if connection.execute(there).first() is None:
                 self._add_datasets(connection, {job_id: datasets})
@@ -149,6 +153,8 @@ class JobsPart(ReportRows):
         if old != state:
             # Machines' clocks differ: the time never goes back.
             changes["updated_at"] = max(self._clock(), row.updated_at)
+            if state.finished:
+                changes["space_wanted_at"] = None
         connection.execute(update(jobs).where(jobs.c.id == row.id).values(changes | values))
         self._enter(connection, subject, old, state, message)
 
@@ -255,8 +261,7 @@ def lock_job(connection: Connection, job_id: JobId) -> Any:  # noqa: ANN401
     Raises:
         JobNotFound: There is no such job.
     """
-    wanted = select(jobs).where(jobs.c.id == job_id).with_for_update()
-    row = connection.execute(wanted).first()
+    row = connection.execute(_LOCKED, {"job": job_id}).first()
     if row is None:
         raise JobNotFound(f"The service has no job {job_id}.")
     return row

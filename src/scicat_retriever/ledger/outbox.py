@@ -38,7 +38,7 @@ class OutboxPart(ReportRows):
     def tell_dataset(self, pid: DatasetPid, update: LifecycleUpdate) -> None:
         """Have SciCat told a dataset's state."""
         with self._database.writing() as connection:
-            self._database.lock(connection, "dataset", pid)
+            self._database.lock_datasets(connection, [pid])
             if update.status is LifecycleWord.RETRIEVED:
                 listed = and_(datablocks.c.pid == pid, datablocks.c.listed)
                 staged = func.count().filter(datablocks.c.state == DatablockState.STAGED)

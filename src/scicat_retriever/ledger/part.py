@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from itertools import islice
+from typing import Literal, TypeVar
 
 from sqlalchemy import Connection, insert
 
@@ -14,6 +15,12 @@ from scicat_retriever.domain.errors import TransitionIllegal
 from scicat_retriever.domain.states import may_become
 from scicat_retriever.ledger.connection import Database
 from scicat_retriever.ledger.schema import transitions
+
+BATCH = 500
+"""Rows, or values of a condition, in one statement."""
+_Item = TypeVar("_Item")
+
+_BOOK = insert(transitions)
 
 Clock = Callable[[], datetime]
 """Gives the moment, aware, in UTC."""
@@ -79,4 +86,11 @@ class LedgerPart:
             for subject, old in changed
         ]
         if entries:
-            connection.execute(insert(transitions), entries)
+            connection.execute(_BOOK, entries)
+
+
+def batches(items: Iterable[_Item]) -> Iterator[list[_Item]]:
+    """Give items in lists of at most `BATCH`."""
+    remaining = iter(items)
+    while batch := list(islice(remaining, BATCH)):
+        yield batch

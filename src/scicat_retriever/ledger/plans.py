@@ -6,30 +6,26 @@ transaction compares and writes everything.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from scicat_retriever.domain.dataset import CataloguedDatablock
 from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.domain.states import DatablockState
-from scicat_retriever.ledger.datablock_rows import consequences
-from scicat_retriever.ledger.part import LedgerPart, Subject
-from scicat_retriever.ledger.schema import datablocks, file_lists, reservations
+from scicat_retriever.ledger.datablock_rows import THIS_DATABLOCK, consequences, held_after
+from scicat_retriever.ledger.held_space import HeldSpace
+from scicat_retriever.ledger.part import Subject, batches
+from scicat_retriever.ledger.schema import datablocks, file_lists
 from scicat_retriever.ledger.spool import Spool, Taken
 from scicat_retriever.ports.ledger import Plan
 
-_BATCH = 500
 _BATCH_BYTES = 4 * 1024 * 1024
 _UNLISTED = "no longer in the catalogue"
 
-_Item = TypeVar("_Item")
-_THIS_DATABLOCK = (datablocks.c.pid == bindparam("of"), datablocks.c.id == bindparam("block"))
 
-
-class PlansPart(LedgerPart):
+class PlansPart(HeldSpace):
     """Plans, as `ports.ledger.Ledger` promises."""
 
     def plan(self, pid: DatasetPid, datablocks: Iterable[CataloguedDatablock], run: str) -> Plan:
@@ -37,25 +33,32 @@ class PlansPart(LedgerPart):
         with Spool(pid) as spool:
             spool.take(datablocks)
             with self._database.writing() as connection:
-                self._database.lock(connection, "dataset", pid)
+                self._database.lock_datasets(connection, [pid])
                 known = _known(connection, pid)
-                self._unlist(connection, pid, [row for row in known.values() if row.id not in spool.taken])
-                self._write(connection, spool, known, run)
+                gone = [row for row in known.values() if row.id not in spool.taken]
+                held = self._unlist(connection, pid, gone) + self._write(connection, spool, known, run)
+                self._change_held(connection, held)
             return Plan(len(spool.taken), spool.files, spool.packed_size)
 
-    def _unlist(self, connection: Connection, pid: DatasetPid, rows: Sequence[Any]) -> None:
-        """Take datablocks that the catalogue no longer lists from the dataset."""
+    def _unlist(self, connection: Connection, pid: DatasetPid, rows: Sequence[Any]) -> int:
+        """Take datablocks that the catalogue no longer lists from the dataset; gives the bytes that are held more."""
         new = DatablockState.RELEASED
         swept_later = [row for row in rows if row.listed and row.state == DatablockState.STAGED]
         leaving = [row for row in rows if row.listed and row.state != DatablockState.STAGED]
         _update(connection, pid, [{"block": row.id, "listed": False} for row in swept_later])
         values = {"listed": False, "state": new, "reason": _UNLISTED} | consequences(new)
-        _update(connection, pid, [values | {"block": row.id} for row in leaving])
-        _end_reservations(connection, pid, leaving)
+        held = [held_after(row, new) for row in leaving]
+        changes = zip(leaving, held, strict=True)
+        _update(connection, pid, [values | {"block": row.id, "held_bytes": each} for row, each in changes])
         self._enter_each(connection, pid, leaving, new, _UNLISTED)
+        return sum(held) - sum(int(row.held_bytes) for row in leaving)
 
-    def _write(self, connection: Connection, spool: Spool, known: Mapping[str, Any], run: str) -> None:
-        """Write what was read: some datablocks are new, some planned anew, the others stay as they are."""
+    def _write(self, connection: Connection, spool: Spool, known: Mapping[str, Any], run: str) -> int:
+        """Write what was read: some datablocks are new, some planned anew, the others stay as they are.
+
+        Returns:
+            The bytes that are held more: less than none, where what was staged has changed.
+        """
         taken = spool.taken.values()
         new = [entry for entry in taken if entry.datablock.id not in known]
         old = [(entry, known[entry.datablock.id]) for entry in taken if entry.datablock.id in known]
@@ -64,18 +67,18 @@ class PlansPart(LedgerPart):
         changed = [entry for entry, row in anew if entry.fingerprint != row.fingerprint]
 
         self._insert(connection, spool.pid, new, run)
-        for pairs in _batches(anew):
+        for pairs in batches(anew):
             values = [_planned(entry, run) | {"block": entry.datablock.id} for entry, _ in pairs]
             _update(connection, spool.pid, values)
             rows = [row for _, row in pairs]
-            _end_reservations(connection, spool.pid, rows)
             self._enter_each(connection, spool.pid, rows, DatablockState.PLANNED)
         places = [{"block": e.datablock.id, "position": e.position, "listed": True} for e in stay]
         _update(connection, spool.pid, places)
         _replace_file_lists(connection, spool, changed, new)
+        return -sum(int(row.held_bytes) for _, row in anew)
 
     def _insert(self, connection: Connection, pid: DatasetPid, new: Sequence[Taken], run: str) -> None:
-        for batch in _batches(new):
+        for batch in batches(new):
             rows = [_planned(entry, run) | {"pid": pid, "id": entry.datablock.id} for entry in batch]
             connection.execute(insert(datablocks), rows)
             changes = [(Subject("datablock", pid=pid, datablock=entry.datablock.id), None) for entry in batch]
@@ -100,8 +103,8 @@ class PlansPart(LedgerPart):
 
 def _known(connection: Connection, pid: DatasetPid) -> dict[str, Any]:
     c = datablocks.c
-    rows = select(c.id, c.listed, c.fingerprint, c.state, c.run).where(c.pid == pid).with_for_update()
-    return {row.id: row for row in connection.execute(rows)}
+    rows = select(c.id, c.listed, c.fingerprint, c.state, c.run, c.bytes_done, c.bytes_total, c.held_bytes)
+    return {row.id: row for row in connection.execute(rows.where(c.pid == pid).with_for_update())}
 
 
 def _stays(entry: Taken, row: Any, run: str) -> bool:  # noqa: ANN401
@@ -123,6 +126,7 @@ def _planned(entry: Taken, run: str) -> dict[str, object]:
         "state": DatablockState.PLANNED,
         "reason": "",
         "bytes_total": block.packed_size,
+        "held_bytes": 0,
         "run": run,
     } | consequences(DatablockState.PLANNED)
 
@@ -130,14 +134,8 @@ def _planned(entry: Taken, run: str) -> dict[str, object]:
 def _update(connection: Connection, pid: DatasetPid, changes: Sequence[dict[str, object]]) -> None:
     """Change rows of a dataset; each change names its row as `block`, and all name the same columns."""
     if changes:
-        statement = update(datablocks).where(*_THIS_DATABLOCK)
+        statement = update(datablocks).where(THIS_DATABLOCK)
         connection.execute(statement, [change | {"of": pid} for change in changes])
-
-
-def _end_reservations(connection: Connection, pid: DatasetPid, rows: Sequence[Any]) -> None:
-    if rows:
-        its = (reservations.c.pid == bindparam("of"), reservations.c.datablock == bindparam("block"))
-        connection.execute(delete(reservations).where(*its), [{"of": pid, "block": row.id} for row in rows])
 
 
 def _replace_file_lists(
@@ -160,9 +158,3 @@ def _replace_file_lists(
                 rows, waiting = [], 0
     if rows:
         connection.execute(insert(file_lists), rows)
-
-
-def _batches(items: Sequence[_Item]) -> Iterator[list[_Item]]:
-    remaining = iter(items)
-    while batch := list(islice(remaining, _BATCH)):
-        yield batch

@@ -1,7 +1,8 @@
 """The ledger's tables. A change here needs a migration; a test holds the two equal.
 
     jobs 1--1 job_selections, 1--n job_datasets
-    datablocks 1--n file_lists, 1--0..1 copies, 1--0..1 reservations
+    datablocks 1--n file_lists, 1--0..1 copies
+    claims and pins, by pid; space, a sum over datablocks in one row
     reports, findings, transitions
 
 Large values (dataset lists, file lists, manifests) have tables of their own, so that listing reads none of them.
@@ -53,8 +54,12 @@ jobs = Table(
     Column("attempt", Integer, nullable=False, doc="Counts its flows, from 1."),
     Column("cancelled_by", ExactText, nullable=False, doc="Who wants it cancelled; empty where nobody does."),
     Column("cancel_told_at", UtcTime, doc="When its flow was told so; none until then."),
+    Column("space_wanted_at", UtcTime, doc="Since when it waits for space; none where it does not."),
+    Column("space_needed", BigInteger, doc="Bytes that it lacked when it last asked, while it waits."),
+    Column("space_granted_at", UtcTime, doc="When this attempt got its space; none until then."),
     Index(None, "flow_started_at", "number"),
     Index(None, "state", "number"),
+    Index(None, "space_wanted_at", "number"),
 )
 
 job_selections = Table(
@@ -73,6 +78,7 @@ job_datasets = Table(
     Column("state", ExactText, nullable=False),
     Column("failures", Failures, nullable=False),
     Column("reason", ExactText, nullable=False, doc="What it waits for, in words."),
+    Column("bytes", BigInteger, doc="Its size as the catalogue declares it; none until that is noted."),
     UniqueConstraint("job_id", "pid"),
     Index(None, "pid", "job_id"),
 )
@@ -96,15 +102,37 @@ datablocks = Table(
     Column("bytes_total", BigInteger, nullable=False),
     Column("integrity", ExactText),
     Column("archive_checksum", ExactText),
-    Column("keep_until", UtcTime, index=True),
+    Column("staged_at", UtcTime, doc="This and the next two: while staged."),
+    Column("used_at", UtcTime),
+    Column("checked_at", UtcTime),
+    Column("pinned", Boolean, nullable=False, doc="Staged, and `pins` has its dataset."),
+    Column(
+        "held_bytes",
+        BigInteger,
+        nullable=False,
+        doc="What its files take, while staged or left behind by a released one; else 0.",
+    ),
     Column(
         "partial", ExactText, nullable=False, doc="Token of its file, while copied or staged; else empty."
     ),
-    Column(
-        "files_left", Boolean, nullable=False, index=True, doc="Released, and its files not known to be gone."
-    ),
+    Column("files_left", Boolean, nullable=False, doc="Released, and its files not known to be gone."),
     Column("run", ExactText, nullable=False),
     Index(None, "pid", "listed", "position"),
+    Index(None, "files_left", "pid", "id"),
+    Index(None, "state", "pid", "id"),
+    Index(None, "partial"),
+    Index(None, "checked_at", "pid", "id"),
+    # This one and the next are in the order of eviction, so that the first datablock is found without sorting.
+    Index("ix_datablocks_by_use", "state", "pinned", "used_at", "pid", "id"),
+)
+Index(
+    "ix_datablocks_by_size",
+    datablocks.c.state,
+    datablocks.c.pinned,
+    datablocks.c.bytes_total.desc(),
+    datablocks.c.used_at,
+    datablocks.c.pid,
+    datablocks.c.id,
 )
 
 file_lists = Table(
@@ -129,16 +157,39 @@ copies = Table(
     Column("manifest_seal", ExactText, nullable=False),
     Column("members", BigInteger, nullable=False),
     Column("manifest", LargeBinary, nullable=False),
+    Column("receipt", ExactText, nullable=False, doc="What the staging area says it holds of it."),
     ForeignKeyConstraint(["pid", "datablock"], ["datablocks.pid", "datablocks.id"], ondelete="CASCADE"),
 )
 
-reservations = Table(
-    "reservations",
+claims = Table(
+    "claims",
     metadata,
     Column("pid", ExactText, primary_key=True),
-    Column("datablock", ExactText, primary_key=True),
-    Column("bytes", BigInteger, nullable=False),
-    ForeignKeyConstraint(["pid", "datablock"], ["datablocks.pid", "datablocks.id"], ondelete="CASCADE"),
+    Column("bytes", BigInteger, nullable=False, doc="What of the dataset is on its way and not staged."),
+)
+
+pins = Table(
+    "pins",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("pid", ExactText, nullable=False),
+    Column("owner", ExactText, nullable=False),
+    Column("by_job", Boolean, nullable=False, doc="Whether the owner is a job."),
+    Column("owner_group", ExactText, doc="Of the job, for its quota."),
+    Column("bytes", BigInteger, nullable=False, doc="The dataset's size, for the quota."),
+    Column("until", UtcTime, doc="None: not before its job ends."),
+    Column("created_at", UtcTime, nullable=False),
+    UniqueConstraint("owner", "by_job", "pid"),
+    Index(None, "pid"),
+    Index(None, "owner_group", "pid", "bytes"),
+    # Pages are asked for by the last number seen: one that was used once must not be used again.
+    sqlite_autoincrement=True,
+)
+
+space = Table(
+    "space",
+    metadata,
+    Column("staged", BigInteger, nullable=False, doc="Sum of `datablocks.held_bytes`."),
 )
 
 reports = Table(

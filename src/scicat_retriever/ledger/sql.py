@@ -1,24 +1,39 @@
 """The ledger in a SQL database: a SQLite file on one machine, PostgreSQL for many.
 
 connection, refusals, columns, schema, migrations, upgrade     the database
-jobs, job_control, outbox, findings, plans, datablocks, copies, space    the parts, each a group of the port's methods
+jobs, job_control, outbox, findings, plans, datablocks, copies, claims, pins, eviction, inventory
+                                                               the parts, each a group of the port's methods
 """
 
 from __future__ import annotations
 
+from scicat_retriever.ledger.claims import ClaimsPart
 from scicat_retriever.ledger.connection import Database
 from scicat_retriever.ledger.copies import CopiesPart
 from scicat_retriever.ledger.datablocks import DatablocksPart
+from scicat_retriever.ledger.eviction import EvictionPart
 from scicat_retriever.ledger.findings import FindingsPart
+from scicat_retriever.ledger.inventory import InventoryPart
 from scicat_retriever.ledger.job_control import JobControlPart
 from scicat_retriever.ledger.outbox import OutboxPart
 from scicat_retriever.ledger.part import Clock
+from scicat_retriever.ledger.pins import PinsPart
 from scicat_retriever.ledger.plans import PlansPart
-from scicat_retriever.ledger.space import SpacePart
 from scicat_retriever.ledger.upgrade import upgrade
 
 
-class SqlLedger(JobControlPart, OutboxPart, FindingsPart, PlansPart, DatablocksPart, CopiesPart, SpacePart):
+class SqlLedger(
+    JobControlPart,
+    OutboxPart,
+    FindingsPart,
+    PlansPart,
+    DatablocksPart,
+    CopiesPart,
+    ClaimsPart,
+    PinsPart,
+    EvictionPart,
+    InventoryPart,
+):
     """Implements `ports.ledger.Ledger`. Its tables must be up to date: see `open_ledger`.
 
     Args:

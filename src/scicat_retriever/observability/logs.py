@@ -42,6 +42,9 @@ def configure(level: str) -> None:
     # These two log each request; the service logs what it does itself.
     for noisy in ("httpx2", "httpcore2"):
         logging.getLogger(noisy).setLevel(max(least, logging.WARNING))
+    # At debug these log the headers of each request: signatures and tokens.
+    for telling in ("boto3", "botocore", "urllib3"):
+        logging.getLogger(telling).setLevel(max(least, logging.INFO))
     # These log each lost connection with its traceback, besides raising it.
     for noisy in ("aio_pika", "aiormq"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)

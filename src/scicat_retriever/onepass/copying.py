@@ -17,6 +17,7 @@ from scicat_retriever.onepass.chunks import Chunk, ChunkPool, Milestone
 from scicat_retriever.onepass.errors import SourceStalled
 from scicat_retriever.onepass.member import Member
 from scicat_retriever.onepass.partial_writer import PartialWriter
+from scicat_retriever.onepass.sink import Sink
 from scicat_retriever.onepass.source_reader import ReadsInto, SourceReader
 from scicat_retriever.onepass.tar_walker import MemberCounts, TarWalker
 from scicat_retriever.onepass.watch import LOOK_SECONDS, Watch
@@ -52,7 +53,7 @@ def archive_checksum_name() -> str:
 
 def copy_and_hash(
     source: int | ReadsInto,
-    partial: int | str | os.PathLike[str],
+    partial: int | str | os.PathLike[str] | Sink,
     *,
     algorithm: ChecksumAlgorithm,
     on_member: Callable[[Member], None],
@@ -66,17 +67,17 @@ def copy_and_hash(
 ) -> CopyReport:
     """Copy an archive and hash all of its members, reading each byte once.
 
-    The partial file is durable (fsync) when this returns. Its name, its folder's entry and its removal after an error are
-    the caller's.
+    The partial file is durable when this returns: flushed to disk, or sealed where it is a sink. Its name, its folder's
+    entry and its removal after an error are the caller's.
 
     No thread is left, but for those that are stuck in the system. One whose read of the source never returns touches
     neither the partial file nor a descriptor of the caller's. One whose write to the partial file never returns keeps
-    a duplicate of its descriptor; that write, 1 MiB at most, may reach the file at its offset whenever the system lets
-    it, so after ``PartialStalled`` (or a cancellation meanwhile) another attempt should write to a new file.
+    a duplicate of its descriptor, or the sink; that write, 1 MiB at most, may reach the file at its offset whenever the
+    system lets it, so after ``PartialStalled`` (or a cancellation meanwhile) another attempt should write to a new file.
 
     Args:
         source: an open file descriptor, read from where it stands, or an object with ``readinto``. The caller closes it.
-        partial: a path, which is created or emptied; or an open file descriptor, written from offset 0.
+        partial: a path, which is created or emptied; or an open file descriptor, written from offset 0; or a sink.
         algorithm: what files are hashed with.
         on_member: gets each member in the order of the archive, in the calling thread.
         gzip: True if the name says that it is compressed, False for a plain tar, None to look at the first bytes.
@@ -124,7 +125,7 @@ class _CopyThreads:
     def __init__(
         self,
         source: int | ReadsInto,
-        partial: int | str | os.PathLike[str],
+        partial: int | str | os.PathLike[str] | Sink,
         expected_bytes: int | None,
         watch: Watch,
     ) -> None:

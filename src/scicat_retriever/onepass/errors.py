@@ -153,10 +153,16 @@ class PartialWriteFailed(TransferFault):
     Attributes:
         errno: the system's error number, if there was one (ENOSPC, EDQUOT, EIO, EFBIG ...).
         offset: bytes written until then.
+
+    Args:
+        errno: as above.
+        offset: as above.
+        words: what whoever writes it says, where that is no error of the system.
     """
 
-    def __init__(self, errno: int | None, offset: int) -> None:
-        super().__init__(f"writing the partial file failed at offset {offset}: {_words(errno)}")
+    def __init__(self, errno: int | None, offset: int, words: str = "") -> None:
+        told = words if errno is None and words else _words(errno)
+        super().__init__(f"writing the partial file failed at offset {offset}: {told}")
         self.errno = errno
         self.offset = offset
 

@@ -1,36 +1,18 @@
 """The thread that writes the partial file."""
 
-import errno
 import os
-import stat
 import time
-from collections.abc import Sequence
-from contextlib import suppress
 from queue import SimpleQueue
 from threading import Event, Thread
-from typing import Protocol
 
 from scicat_retriever.onepass.chunks import Chunk, ChunkPool, Milestone
 from scicat_retriever.onepass.errors import PartialWriteFailed
-
-_SLICE_BYTES = 1 << 20
-"""Bytes of one write: larger ones were slower (the kernel looks for large free pages), smaller ones cost calls."""
-
-_RWF_DONTCACHE = 0x80
-"""Write through the page cache without staying in it (Linux 6.14); pwritev2(2)."""
-
-_NOT_KNOWN = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
-
-
-class WritesAt(Protocol):
-    """Writes buffers to a descriptor at an offset: pwritev2(2)."""
-
-    def __call__(self, fd: int, buffers: Sequence[memoryview], offset: int, flags: int = 0, /) -> int:
-        """Give the bytes written."""
+from scicat_retriever.onepass.file_sink import FileSink
+from scicat_retriever.onepass.sink import Sink
 
 
 class PartialWriter:
-    """Writes buffers one after the other from offset 0, then makes the file durable; works from its construction on.
+    """Writes buffers one after the other, then makes the file durable; works from its construction on.
 
     Attributes:
         inbox: takes the buffers to write.
@@ -38,11 +20,10 @@ class PartialWriter:
         flushing: whether all is written and the file is being made durable.
 
     Args:
-        partial: a path, which is created or emptied, or a file descriptor, which is duplicated. A file that is longer
-            than what was written is cut, so that space may be allocated in it beforehand.
+        partial: a path, which is created or emptied; or a file descriptor, which is duplicated and written from offset
+            0; or a sink, which is the caller's.
         pool: gets each buffer back that was written.
         events: gets PARTIAL_DURABLE, or the error that ended the writing.
-        write_at: what writes.
 
     Raises:
         PartialWriteFailed: it cannot be opened.
@@ -50,21 +31,23 @@ class PartialWriter:
 
     def __init__(
         self,
-        partial: int | str | os.PathLike[str],
+        partial: int | str | os.PathLike[str] | Sink,
         pool: ChunkPool,
         events: "SimpleQueue[Chunk | Milestone | BaseException]",
-        write_at: WritesAt = os.pwritev,
     ) -> None:
-        self._write_at = write_at
         self._pool = pool
         self._events = events
         self.inbox: SimpleQueue[Chunk | None] = SimpleQueue()
         self.offset = 0
-        self._flags = _RWF_DONTCACHE
         self._stopped = Event()
         self._waiting_since: float | None = None
         self.flushing = False
-        self._fd = _open(partial)
+        self._own: FileSink | None = None
+        if isinstance(partial, int | str | os.PathLike):
+            self._own = FileSink(_open(partial))
+            self._sink: Sink = self._own
+        else:
+            self._sink = partial
         self._thread = Thread(target=self._run, name="onepass-writer", daemon=True)
         self._thread.start()
 
@@ -75,8 +58,8 @@ class PartialWriter:
     def stop(self, patience: float) -> None:
         """End the thread after the write that is under way; leave it behind if that takes longer, in seconds.
 
-        One that is left behind holds its duplicate of the descriptor. The write under way, 1 MiB at most, may still
-        reach the file; none follows it.
+        One that is left behind holds its duplicate of the descriptor, or the sink. The write under way may still reach
+        the file (1 MiB at most); none follows it.
         """
         self._stopped.set()
         self.inbox.put(None)
@@ -92,10 +75,11 @@ class PartialWriter:
             try:
                 self._write_all()
             finally:
-                os.close(self._fd)
+                if self._own is not None:
+                    self._own.close()
             self._events.put(Milestone.PARTIAL_DURABLE)
         except OSError as failed:
-            fault = PartialWriteFailed(failed.errno, self.offset)
+            fault = PartialWriteFailed(failed.errno, self.offset, str(failed))
             fault.__cause__ = failed
             self._events.put(fault)
         except BaseException as failed:  # noqa: BLE001 - carried to the calling thread, which raises it
@@ -109,32 +93,16 @@ class PartialWriter:
             return
         self._waiting_since = time.monotonic()
         self.flushing = True
-        status = os.fstat(self._fd)
-        if stat.S_ISREG(status.st_mode) and status.st_size > self.offset:
-            os.ftruncate(self._fd, self.offset)
-        os.fsync(self._fd)
+        self._sink.seal()
 
     def _write(self, data: memoryview) -> None:
-        begun, at = self.offset, 0
+        at = 0
         while at < len(data) and not self._stopped.is_set():
             self._waiting_since = time.monotonic()
-            written = self._write_some(data[at : at + _SLICE_BYTES])
+            written = self._sink.write(data[at:])
             at += written
             self.offset += written
-        if not self._flags:
-            # Without RWF_DONTCACHE: begin the write-out now, or fsync has all of it to do at the end.
-            with suppress(OSError):
-                os.posix_fadvise(self._fd, begun, at, os.POSIX_FADV_DONTNEED)
         self._waiting_since = None
-
-    def _write_some(self, data: memoryview) -> int:
-        try:
-            return self._write_at(self._fd, [data], self.offset, self._flags)
-        except OSError as refused:
-            if not self._flags or refused.errno not in _NOT_KNOWN:
-                raise
-            self._flags = 0
-            return self._write_at(self._fd, [data], self.offset)
 
 
 def _open(partial: int | str | os.PathLike[str]) -> int:

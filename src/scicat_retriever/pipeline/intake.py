@@ -81,6 +81,6 @@ def open_job(job_id: JobId, tools: Toolbox) -> int:
         job = tools.catalogue.job(job_id)
         if not job.datasets:
             raise DatasetListEmpty(f"job {job_id} names no dataset", "$.jobParams.datasetList")
-        tools.ledger.set_datasets(job_id, job.datasets)
+        tools.ledger.set_datasets(job_id, job.datasets, job.owner_group)
         datasets = tools.ledger.job_datasets(job_id)
     return len(datasets)

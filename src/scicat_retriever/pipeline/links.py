@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from urllib.parse import quote, urlencode
 
@@ -45,17 +45,15 @@ class LinkSigner:
     Args:
         secret: The key, at least 32 bytes, the same for all that make or check links.
         base_url: What links begin with, without a slash at the end.
-        lifetime: How long a link is valid.
     """
 
-    def __init__(self, secret: bytes, base_url: str, lifetime: timedelta) -> None:
+    def __init__(self, secret: bytes, base_url: str) -> None:
         self._secret = secret
         self._base_url = base_url
-        self._lifetime = lifetime
 
-    def link(self, key: DatablockKey, archive_id: ArchiveId, now: datetime, kept_until: datetime) -> Link:
-        """Make a link that expires after its lifetime, and never later than the file is kept."""
-        expires = int(min(now + self._lifetime, kept_until).timestamp())
+    def link(self, key: DatablockKey, archive_id: ArchiveId, until: datetime) -> Link:
+        """Make a link that expires then, or up to a second before."""
+        expires = int(until.timestamp())
         name = download_name(archive_id)
         query = urlencode(
             {

@@ -22,8 +22,8 @@ def plan_dataset(pid: DatasetPid, run: str, tools: Toolbox) -> Plan:
         DatablocksMissing: There are none, or fewer files or bytes than the dataset declares.
     """
     dataset = tools.catalogue.dataset(pid)
-    # First of all, or the sweep might release in the middle of the plan what the plan counts on.
-    tools.ledger.keep(pid, tools.clock() + tools.retention)
+    # First of all: what was just used is not evicted in the middle of the plan that counts on it.
+    tools.ledger.note_used(pid)
     _forget_lost_files(pid, tools)
     plan = tools.ledger.plan(pid, tools.catalogue.datablocks(pid), run)
     _refuse_incomplete(dataset, plan)

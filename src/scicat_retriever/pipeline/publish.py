@@ -1,4 +1,4 @@
-"""Publish: verified bytes get their final name, and are kept for as long as their links live."""
+"""Publish: verified bytes get their final name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from scicat_retriever.domain.errors import (
     ManifestDamaged,
     RetrieverError,
     StagedFileMissing,
-    StagingError,
 )
 from scicat_retriever.domain.evidence import Integrity, Staged, Verified
 from scicat_retriever.domain.ids import DatasetPid
@@ -20,7 +19,7 @@ from scicat_retriever.onepass.manifest import read_manifest
 from scicat_retriever.pipeline import verify
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.pipeline.transfer import size_of_copy
-from scicat_retriever.ports.ledger import DatablockRecord
+from scicat_retriever.ports.datablock_record import DatablockRecord
 
 
 def verify_and_stage(record: DatablockRecord, tools: Toolbox) -> None:
@@ -72,14 +71,14 @@ def _commit(verified: Verified, tools: Toolbox) -> Staged:
         raise StagedFileMissing(
             f"{copied.recalled.archive_id}: {copied.bytes_copied} bytes were copied, the staging area has {size}"
         )
-    tools.staging.commit(key, copied.partial)
+    tools.staging.commit(key, copied.partial, copied.receipt)
     staged = Staged(verified)
-    tools.ledger.save_staged(staged, tools.clock() + tools.retention)
+    tools.ledger.save_staged(staged)
     return staged
 
 
 def publish(pid: DatasetPid, tools: Toolbox) -> Integrity:
-    """Say that a whole dataset is staged, and keep it from now on for the full retention.
+    """Say that a whole dataset is staged; it needs no more space than it has.
 
     Returns:
         The least that was compared of any of its datablocks.
@@ -87,11 +86,12 @@ def publish(pid: DatasetPid, tools: Toolbox) -> Integrity:
     Raises:
         StagedFileMissing: A datablock is not staged, or its file is not there.
     """
-    kept = tools.ledger.keep(pid, tools.clock() + tools.retention)
+    tools.ledger.note_used(pid)
     records = tools.ledger.datablocks(pid)
-    if not records or kept != len(records):
-        raise StagedFileMissing(f"dataset {pid}: {kept} of {len(records)} datablocks are staged")
+    if not records:
+        raise StagedFileMissing(f"dataset {pid}: none of its datablocks are staged")
     refuse_lost(records, tools)
+    tools.ledger.end_claim(pid)
     sizes_only = any(record.integrity is not Integrity.VERIFIED for record in records)
     return Integrity.SIZE_ONLY if sizes_only else Integrity.VERIFIED
 
@@ -122,12 +122,14 @@ def discard(pid: DatasetPid, run: str, reason: str, tools: Toolbox, *, keep_veri
         run: The run that failed.
         reason: Why, for the ledger.
         tools: The ports.
-        keep_verified: Whether to keep, until their time is over, the run's datablocks that are right, so that a retry
+        keep_verified: Whether to keep, until their space is needed, the run's datablocks that are right, so that a retry
             goes on from there. Copies that were not verified yet are verified now.
     """
     for record in tools.ledger.datablocks(pid):
         if record.run == run and not (keep_verified and _is_right(record, tools)):
             _discard(record, reason, tools)
+    # After the files are gone: others may have the space only now.
+    tools.ledger.end_claim(pid)
 
 
 def _is_right(record: DatablockRecord, tools: Toolbox) -> bool:
@@ -150,43 +152,6 @@ def _discard(record: DatablockRecord, reason: str, tools: Toolbox) -> None:
         _let_go(record, tools)
     # Also of what the ledger calls released already: an earlier attempt may have got no further than that.
     tools.staging.release(record.key)
-
-
-def sweep_expired(tools: Toolbox, limit: int = 500) -> int:
-    """Remove the files of datablocks whose time is over, or that were released otherwise.
-
-    The ledger is told first, so that no link is made to them, and remembers them until their files are gone, whatever
-    happens in between.
-
-    Args:
-        tools: The ports.
-        limit: How many datablocks at most.
-
-    Returns:
-        How many datablocks' files are gone.
-
-    Raises:
-        StagingError: Of the first one whose files could not be removed, after all others were looked after.
-    """
-    for key in tools.ledger.expired(tools.clock(), limit):
-        tools.ledger.release_expired(key, tools.clock())
-    swept = 0
-    failed: list[StagingError] = []
-    for key in tools.ledger.left_behind(limit):
-        record = tools.ledger.datablock(key)
-        if record is None or record.state is not DatablockState.RELEASED:
-            continue  # it was asked for again meanwhile
-        try:
-            tools.staging.discard_partial(key)
-            tools.staging.release(key)
-        except StagingError as error:
-            failed.append(error)
-            continue
-        tools.ledger.forget_files(key)
-        swept += 1
-    if failed:
-        raise failed[0]
-    return swept
 
 
 def _let_go(record: DatablockRecord, tools: Toolbox) -> None:

@@ -1,42 +1,19 @@
-"""Recall: room in staging first, then the archive back from tape. Both are asked again until they are there."""
+"""Recall: the archive back from tape, asked for again until it is there. Its room in staging is claimed before."""
 
 from __future__ import annotations
 
 from scicat_retriever.domain.errors import (
     ArchiveIncomplete,
     DatablockMissing,
-    LargerThanStaging,
     NoSpaceYet,
     NotYetOnline,
 )
 from scicat_retriever.domain.evidence import Recalled
 from scicat_retriever.domain.states import DatablockState
+from scicat_retriever.pipeline.space import claim_dataset
 from scicat_retriever.pipeline.toolbox import Toolbox
-from scicat_retriever.ports.ledger import DatablockRecord
+from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.long_term_store import Locality
-
-
-def reserve_space(record: DatablockRecord, tools: Toolbox) -> None:
-    """Set staging space aside for a datablock before its recall is asked for.
-
-    Raises:
-        NoSpaceYet: Not now; the message says how much is missing.
-        LargerThanStaging: Never, as the staging area is.
-    """
-    _reserve(record, record.bytes_total, tools)
-
-
-def _reserve(record: DatablockRecord, size: int, tools: Toolbox) -> None:
-    if size > tools.staging.total_bytes():
-        raise LargerThanStaging(
-            f"{record.datablock.archive_id} needs {size} bytes; the staging area offers "
-            f"{tools.staging.total_bytes()} in all: enlarge it, or lower what is kept free"
-        )
-    missing = tools.ledger.reserve(record.key, size, tools.staging.free_bytes())
-    if missing:
-        reason = f"waiting for {missing} more bytes of staging space"
-        tools.ledger.move_datablock(record.key, DatablockState.WAITING_FOR_SPACE, reason)
-        raise NoSpaceYet(reason)
 
 
 def recall(record: DatablockRecord, tools: Toolbox) -> Recalled:
@@ -47,6 +24,7 @@ def recall(record: DatablockRecord, tools: Toolbox) -> Recalled:
         DatablockMissing: The store has no such archive (yet).
         ArchiveIncomplete: It is not (yet) as long as catalogued.
         NoSpaceYet: It is longer than catalogued, and there is no room for it now.
+        LargerThanStaging: It is longer than catalogued, and there never will be.
     """
     archive_id = record.datablock.archive_id
     state = tools.store.recall_state(archive_id)
@@ -55,9 +33,9 @@ def recall(record: DatablockRecord, tools: Toolbox) -> Recalled:
             size = record.bytes_total if state.size is None else state.size
             _refuse_other_size(record, size, tools)
             _note_recalling(record, "", tools)
-            if size != record.bytes_total:
-                _reserve(record, size, tools)
-                tools.ledger.note_progress(record.key, 0, size)
+            # Compared with the catalogue's word, not with what was noted: a claim that failed is asked for again.
+            if size != record.datablock.packed_size:
+                _claim_more(record, size, tools)
             return Recalled(record.key, archive_id, size)
         case Locality.MISSING:
             reason = f"the long-term store has no {archive_id}"
@@ -68,6 +46,16 @@ def recall(record: DatablockRecord, tools: Toolbox) -> Recalled:
             reason = state.reason or f"waiting for {archive_id} to come back from tape"
             _note_recalling(record, reason, tools)
             raise NotYetOnline(reason)
+
+
+def _claim_more(record: DatablockRecord, size: int, tools: Toolbox) -> None:
+    """Have room for as much as the store holds, where that is not what was catalogued."""
+    tools.ledger.note_progress(record.key, 0, size)
+    try:
+        claim_dataset(record.key.pid, tools)
+    except NoSpaceYet as error:
+        tools.ledger.move_datablock(record.key, DatablockState.WAITING_FOR_SPACE, str(error))
+        raise
 
 
 def _note_recalling(record: DatablockRecord, reason: str, tools: Toolbox) -> None:

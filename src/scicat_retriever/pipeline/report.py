@@ -5,14 +5,14 @@ Job: `statusCode`, `statusMessage` and `jobResultObject`
     {"result": [{"datasetId", "name", "size", "archiveId", "url", "checksum", "expires", "files", "integrity"}],
      "errors": [{"datasetId", "archiveId"?, "code", "who", "message"}]}
 
-with one entry of `result` for each datablock. Dataset: the lifecycle's `retrieveStatusMessage`,
+with one entry of `result` for each datablock. `url` is null, and `expires` over, for what is not kept any more. Dataset: the lifecycle's `retrieveStatusMessage`,
 `retrieveReturnMessage` = `{"status": "retrievalFailed", "code", "message"}`, `retrievable`, `retrieveIntegrityCheck`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -123,7 +123,10 @@ def close_job(job_id: JobId, failure: Failure | None, tools: Toolbox) -> JobStat
     state, message = _outcome(
         f"{retrieved} of {len(datasets)} datasets are ready for download", errors, failure
     )
+    # Before it ends: from then on its pins may lapse, and those that it does not need any more should.
+    tools.ledger.keep_for_job(job_id, tools.clock() + tools.retention)
     tools.ledger.move_job(job_id, state, message, failure)
+    tools.ledger.end_idle_claims()
     return state
 
 
@@ -146,8 +149,9 @@ def job_update(job_id: JobId, state: JobState, tools: Toolbox) -> JobUpdate:
     if not (state.finished and record.state.finished):
         # The end of a job that is retried is not told any more: it has not ended.
         return JobUpdate(record.state if state.finished else state, STARTED)
-    _withdraw_lost(job_id, tools)
-    result = job_result(job_id, record.failure, tools)
+    kept = tools.ledger.keep_for_job(job_id, tools.clock() + tools.retention)
+    _withdraw_lost(job_id, kept, tools)
+    result = job_result(job_id, record.failure, kept, tools)
     ended = record.state
     if ended is JobState.SUCCESSFUL and result.state is not ended:
         ended = result.state
@@ -158,9 +162,9 @@ def job_update(job_id: JobId, state: JobState, tools: Toolbox) -> JobUpdate:
     return JobUpdate(ended, result.message, body)
 
 
-def _withdraw_lost(job_id: JobId, tools: Toolbox) -> None:
+def _withdraw_lost(job_id: JobId, kept: Collection[DatasetPid], tools: Toolbox) -> None:
     for dataset in tools.ledger.job_datasets(job_id):
-        if dataset.state is DatasetState.RETRIEVED:
+        if dataset.state is DatasetState.RETRIEVED and dataset.pid in kept:
             try:
                 refuse_lost(tools.ledger.datablocks(dataset.pid), tools)
             except StagedFileMissing as lost:
@@ -168,22 +172,32 @@ def _withdraw_lost(job_id: JobId, tools: Toolbox) -> None:
                 tools.ledger.move_job_dataset(job_id, dataset.pid, DatasetState.FAILED, failures)
 
 
-def job_result(job_id: JobId, failure: Failure | None, tools: Toolbox) -> JobResult:
-    """Compose a job's result from the ledger, with fresh links."""
+def job_result(
+    job_id: JobId, failure: Failure | None, kept: Mapping[DatasetPid, datetime], tools: Toolbox
+) -> JobResult:
+    """Compose a job's result from the ledger, with fresh links.
+
+    Args:
+        job_id: The job.
+        failure: Why it failed as a whole, where it did.
+        kept: Until when each of its datasets is pinned for it. One that is not has no links: it was given back, or its
+            time was over before SciCat could be told.
+        tools: The ports.
+    """
     datasets = tools.ledger.job_datasets(job_id)
     entries: list[dict[str, Any]] = []
     errors = []
     retrieved = 0
     for dataset in datasets:
-        try:
-            entries.extend(_entries(dataset, tools))
-            retrieved += dataset.state is DatasetState.RETRIEVED
-        except StagedFileMissing as error:
-            errors.append(_error(dataset.pid, error.failure()))
+        if dataset.state is DatasetState.RETRIEVED:
+            entries.extend(_entries(dataset.pid, kept.get(dataset.pid), tools))
+            retrieved += dataset.pid in kept
         errors.extend(_errors(dataset, failure))
-    expires = min((entry["expires"] for entry in entries), default="")
+    expires = min((entry["expires"] for entry in entries if entry["url"]), default="")
     ready = f"{retrieved} of {len(datasets)} datasets are ready for download"
-    ready += f" until {expires}" if entries else ""
+    ready += f" until {expires}" if expires else ""
+    if any(entry["url"] is None for entry in entries):
+        ready += "; what is not kept any more can be asked for again"
     state, message = _outcome(ready, errors, failure)
     of_job = [] if failure is None else [_error(None, failure)]
     return JobResult(state, message, {"result": entries, "errors": of_job + errors})
@@ -222,24 +236,22 @@ def shortened(body: Mapping[str, Any]) -> dict[str, Any]:
     return {**kept, "shortened": "the links do not fit into SciCat: ask for fewer datasets at once"}
 
 
-def _entries(dataset: JobDatasetRecord, tools: Toolbox) -> Iterator[dict[str, Any]]:
-    if dataset.state is not DatasetState.RETRIEVED:
-        return
-    now = tools.clock()
-    kept = tools.ledger.keep(dataset.pid, now + tools.retention)
-    records = tools.ledger.datablocks(dataset.pid)
-    if kept != len(records):
-        raise StagedFileMissing(f"dataset {dataset.pid}: its staged files were released; ask for it again")
-    for record in records:
-        link = tools.links.link(record.key, record.datablock.archive_id, now, now + tools.retention)
+def _entries(pid: DatasetPid, pinned_until: datetime | None, tools: Toolbox) -> Iterator[dict[str, Any]]:
+    for record in tools.ledger.datablocks(pid):
+        archive_id = record.datablock.archive_id
+        link = (
+            None
+            if pinned_until is None
+            else tools.links.link(record.key, archive_id, pinned_until - tools.margin)
+        )
         yield {
-            "datasetId": dataset.pid,
-            "name": record.datablock.archive_id,
+            "datasetId": pid,
+            "name": archive_id,
             "size": record.bytes_total,
-            "archiveId": record.datablock.archive_id,
-            "url": link.url,
+            "archiveId": archive_id,
+            "url": None if link is None else link.url,
             "checksum": record.archive_checksum,
-            "expires": timestamp(link.expires),
+            "expires": timestamp(tools.clock() if link is None else link.expires),
             "files": record.datablock.file_count,
             "integrity": record.integrity,
         }

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 
+from scicat_retriever.pipeline.cache_policy import CachePolicy
 from scicat_retriever.pipeline.links import LinkSigner
 from scicat_retriever.pipeline.verify import ChecksumPolicy
 from scicat_retriever.ports.catalogue import Catalogue
@@ -14,6 +16,30 @@ from scicat_retriever.ports.long_term_store import LongTermStore
 from scicat_retriever.ports.staging_area import StagingArea
 
 Clock = Callable[[], datetime]
+
+
+class StagingTools(Protocol):
+    """The part of the toolbox that looks after what is staged; the API has it, too."""
+
+    @property
+    def staging(self) -> StagingArea:
+        """The staging area."""
+        ...
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger."""
+        ...
+
+    @property
+    def cache(self) -> CachePolicy:
+        """How staging is used as a cache."""
+        ...
+
+    @property
+    def clock(self) -> Clock:
+        """Gives the time, UTC and aware."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +54,9 @@ class Toolbox:
         links: Signs and checks download links.
         checksums: What to do where the catalogue has no checksum.
         check_packed_size: Whether an archive must have exactly the catalogued `packedSize`.
-        retention: How long a staged datablock is kept.
+        retention: How long a dataset stays pinned for a job that has ended.
+        margin: How much earlier the links to it expire.
+        cache: How staging is used as a cache.
         stall_timeout: Seconds after which a read that gives no byte is given up.
         clock: Gives the time, UTC and aware.
     """
@@ -41,5 +69,7 @@ class Toolbox:
     checksums: ChecksumPolicy
     check_packed_size: bool
     retention: timedelta
+    margin: timedelta
+    cache: CachePolicy
     stall_timeout: float
     clock: Clock

@@ -18,7 +18,7 @@ from scicat_retriever.onepass.gunzip import is_gzip_name, unpacked_allowance
 from scicat_retriever.onepass.manifest import ManifestWriter
 from scicat_retriever.onepass.tar_walker import members_allowance
 from scicat_retriever.pipeline.toolbox import Toolbox
-from scicat_retriever.ports.ledger import DatablockRecord
+from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.long_term_store import ArchiveSource
 
 FALLBACK_ALGORITHM = ChecksumAlgorithm.SHA256
@@ -127,7 +127,7 @@ def copy(
         source = stack.enter_context(closing(_Opening(lambda: tools.store.open(datablock.archive_id))))
         report = copy_and_hash(
             source,
-            partial.file.fileno(),
+            partial,
             algorithm=algorithm,
             on_member=manifest.add,
             gzip=True if is_gzip_name(datablock.archive_id) else None,
@@ -146,6 +146,7 @@ def copy(
         manifest_seal=sealed.seal,
         members=sealed.members,
         partial=partial.token,
+        receipt=partial.receipt,
     )
     _refuse_lost(copied, tools)
     tools.ledger.save_copy(copied, sealed.blob)

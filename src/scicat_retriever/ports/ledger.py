@@ -9,16 +9,17 @@ from typing import Protocol
 
 from scicat_retriever.domain.dataset import (
     CataloguedDatablock,
-    Datablock,
     FileEntry,
     RetrieveJob,
     Selection,
 )
 from scicat_retriever.domain.errors import Failure
-from scicat_retriever.domain.evidence import Copied, DatablockKey, Integrity, Staged
+from scicat_retriever.domain.evidence import Copied, DatablockKey, Staged
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState
+from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.outbox import Outbox
+from scicat_retriever.ports.space import SpaceLedger
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,42 +80,6 @@ class JobDatasetRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class DatablockRecord:
-    """A datablock as the ledger holds it.
-
-    Attributes:
-        datablock: What the catalogue says of it.
-        position: Its place in the dataset, from 0, in the catalogue's order.
-        state: How far it is.
-        bytes_done: Bytes copied so far.
-        bytes_total: Bytes to copy: the store's word where known, else the catalogue's `packedSize`.
-        reason: What it waits for, in words, where it waits.
-        integrity: What was compared, once staged.
-        archive_checksum: `xxh3-128:<hex>` of the archive, once copied.
-        keep_until: Until when the staged file is kept (UTC), once staged.
-        partial: Token of its file in the staging area, once copied, and then while staged; else empty.
-        run: The flow run that is working, or last worked, on it.
-    """
-
-    datablock: Datablock
-    position: int
-    state: DatablockState
-    bytes_done: int
-    bytes_total: int
-    reason: str = ""
-    integrity: Integrity | None = None
-    archive_checksum: str | None = None
-    keep_until: datetime | None = None
-    partial: str = ""
-    run: str = ""
-
-    @property
-    def key(self) -> DatablockKey:
-        """Its name everywhere in the service."""
-        return DatablockKey(self.datablock.pid, self.datablock.id)
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
     """What was planned for a dataset: counts of datablocks and of catalogued files, and bytes in the store."""
 
@@ -142,7 +107,7 @@ class Finding:
     found: Mapping[str, int | str]
 
 
-class Ledger(Outbox, Protocol):
+class Ledger(Outbox, SpaceLedger, Protocol):
     """The ledger.
 
     Each method is one transaction, durable when it returns, and may be called from any thread and from several
@@ -231,8 +196,10 @@ class Ledger(Outbox, Protocol):
         """The job that was stored last, or None in an empty ledger."""
         ...
 
-    def set_datasets(self, job_id: JobId, datasets: Sequence[Selection]) -> None:
-        """Complete a short-form job's dataset list. A list that is there stays as it is."""
+    def set_datasets(
+        self, job_id: JobId, datasets: Sequence[Selection], owner_group: str | None = None
+    ) -> None:
+        """Complete a short-form job's dataset list, and its owner group. A list or group that is there stays as it is."""
         ...
 
     def job_datasets(
@@ -266,7 +233,7 @@ class Ledger(Outbox, Protocol):
 
         `datablocks` is read to its end before the transaction begins; an error that it raises changes nothing.
         A datablock that is staged and whose catalogue entry (archiveId, sizes, algorithm, files) has not changed
-        stays staged, under its old run, its `keep_until` untouched. An unchanged one of the same run keeps its
+        stays staged, under its old run. An unchanged one of the same run keeps its
         state, so that a repeated step changes nothing. Every other one becomes planned, with 0 bytes done, for
         `run`. Datablocks that the catalogue no longer lists are no longer the dataset's: they become released
         when staged nowhere, and stay to be swept otherwise, but do not count and are not given by `datablocks`.
@@ -309,20 +276,6 @@ class Ledger(Outbox, Protocol):
         """
         ...
 
-    def reserve(self, key: DatablockKey, size: int, free_bytes: int) -> int:
-        """Set `size` bytes of staging space aside for a datablock, over all workers.
-
-        What others have set aside and not yet written is taken off `free_bytes`. A reservation that is there is
-        replaced. It ends when the datablock is staged, failed, released or planned anew.
-
-        Returns:
-            0 when reserved; else how many bytes are missing, and nothing is set aside.
-
-        Raises:
-            TransitionIllegal: The datablock is staged, failed or released: such a reservation would never end.
-        """
-        ...
-
     def save_copy(self, copied: Copied, manifest: bytes) -> None:
         """Note a finished copy with its file's token and the manifest of its members: the datablock becomes copied."""
         ...
@@ -335,45 +288,12 @@ class Ledger(Outbox, Protocol):
         """The manifest of a datablock's last finished copy."""
         ...
 
-    def save_staged(self, staged: Staged, keep_until: datetime) -> None:
-        """Note verified bytes in staging: the datablock becomes staged, its reservation ends.
-
-        One that is staged already is kept until the later of the two times.
+    def save_staged(self, staged: Staged) -> None:
+        """Note verified bytes in staging: the datablock becomes staged, its part of its dataset's claim ends.
 
         Raises:
             TransitionIllegal: Also where the copy that was verified is not the one that `save_copy` noted last.
         """
-        ...
-
-    def keep(self, pid: DatasetPid, until: datetime) -> int:
-        """Keep a dataset's staged datablocks at least until then (UTC). Returns how many are staged.
-
-        A later time that was given before stays. Datablocks that the catalogue no longer lists are left out.
-        """
-        ...
-
-    def expired(self, now: datetime, limit: int) -> Sequence[DatablockKey]:
-        """Staged datablocks whose time to be kept is over, the oldest first.
-
-        Datablocks of datasets that a job asks for which has not ended, or whose end SciCat waits to be told, are left
-        out: nobody has had the links yet.
-        """
-        ...
-
-    def release_expired(self, key: DatablockKey, now: datetime) -> bool:
-        """Make a datablock released if `expired` would still give it; say whether it was."""
-        ...
-
-    def left_behind(self, limit: int) -> Sequence[DatablockKey]:
-        """Released datablocks, whatever released them, whose files may still be in the staging area."""
-        ...
-
-    def forget_files(self, key: DatablockKey) -> None:
-        """Note that the files of a datablock are gone. Of one that is no longer released, nothing changes."""
-        ...
-
-    def forget_reservation(self, key: DatablockKey) -> None:
-        """Give reserved staging space back."""
         ...
 
     def note_finding(self, name: str, found: Mapping[str, int | str]) -> None:

@@ -2,24 +2,67 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import BinaryIO, Protocol
 
 from scicat_retriever.domain.evidence import DatablockKey
+from scicat_retriever.onepass.sink import Sink
 
 
 @dataclass(frozen=True, slots=True)
-class Partial:
-    """A partial file, open for writing.
+class Room:
+    """What a staging area offers.
 
     Attributes:
-        file: Its bytes go here, unbuffered.
-        token: Tells it from every other file that was or will be made of the datablock.
+        total: Bytes that it may hold in all, what it holds already included.
+        free: Bytes that may be written now, as the storage itself says; None where it cannot say.
     """
 
-    file: BinaryIO
+    total: int
+    free: int | None
+
+
+class Partial(Sink, Protocol):
+    """A file that is being written, from its beginning to its end, by one thread at a time.
+
+    Beside an OSError it may raise a `StagingError`, which then says more.
+    """
+
+    @property
+    def token(self) -> str:
+        """Tells it from every other file that was or will be made of the datablock."""
+        ...
+
+    @property
+    def receipt(self) -> str:
+        """What the storage holds, in its own words, known once `seal` returned; `commit` wants to have it back.
+
+        Its form is the area's own. Where the storage can, it has a checksum that was computed here from the bytes that
+        were written and compared with what the storage itself computed.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """A file that is there, whoever made it.
+
+    Attributes:
+        name: Names the datablock as the area does: see `StagingArea.name_of`.
+        token: The file's token.
+        staged: Whether it is a staged one; else a partial.
+        size: Bytes.
+        changed_at: When it was last written to, or begun where only that is known (UTC).
+    """
+
+    name: str
     token: str
+    staged: bool
+    size: int
+    changed_at: datetime
 
 
 class StagingArea(Protocol):
@@ -32,16 +75,14 @@ class StagingArea(Protocol):
     Methods may be called from any thread and raise a `StagingError`.
     """
 
-    def free_bytes(self) -> int:
-        """How many bytes may still be written, the share to keep free already taken off; never negative."""
-        ...
-
-    def total_bytes(self) -> int:
-        """How many bytes the area could hold if it were empty, the share to keep free taken off."""
+    def room(self) -> Room:
+        """Say what the area offers, the share to keep free already taken off; no number is negative."""
         ...
 
     def open_partial(self, key: DatablockKey, size: int) -> AbstractContextManager[Partial]:
         """Make a new partial file, with room for `size` bytes set aside where possible, and remove all older ones.
+
+        An error of the body passes through. What was not sealed by then may be gone.
 
         Raises:
             StagingWriteFailed: It cannot be made, or there is no room.
@@ -49,16 +90,20 @@ class StagingArea(Protocol):
         ...
 
     def partial_size(self, key: DatablockKey, token: str) -> int | None:
-        """Bytes of this partial file, or None where it is not there."""
+        """Bytes of this partial file, or None where it is not there.
+
+        While it is written, an area may tell those alone that it was sent already.
+        """
         ...
 
-    def commit(self, key: DatablockKey, token: str) -> None:
+    def commit(self, key: DatablockKey, token: str, receipt: str) -> None:
         """Make this partial file the staged one, durably and atomically, and remove the datablock's older staged ones.
 
         Done already: nothing happens.
 
         Raises:
             StagedFileMissing: It is there neither as a partial nor as a staged file.
+            StagedBytesDiffer: The storage does not hold what the receipt says. Nothing of it is left.
         """
         ...
 
@@ -67,10 +112,28 @@ class StagingArea(Protocol):
         ...
 
     def open_staged(self, key: DatablockKey, token: str) -> AbstractContextManager[BinaryIO]:
-        """Open this staged file for reading; stays readable while open, even if it is released.
+        """Open this staged file for reading and seeking.
+
+        On file systems it stays readable while open, even if it is released; nobody should count on it elsewhere.
 
         Raises:
             StagedFileMissing: It is not there.
+        """
+        ...
+
+    def download_url(self, key: DatablockKey, token: str, name: str, longest: timedelta) -> str | None:
+        """Give a URL under which the storage itself hands this staged file out, for a while.
+
+        It is not looked whether the file is there.
+
+        Args:
+            key: The datablock.
+            token: The file's token.
+            name: The file's name for whoever downloads it.
+            longest: How long the URL may work at the most.
+
+        Returns:
+            None where downloads are to be read by `open_staged`.
         """
         ...
 
@@ -80,4 +143,23 @@ class StagingArea(Protocol):
 
     def release(self, key: DatablockKey) -> None:
         """Remove all staged files of a datablock."""
+        ...
+
+    def name_of(self, key: DatablockKey) -> str:
+        """Name a datablock as `Holding.name` does; no two have the same."""
+        ...
+
+    def holdings(self) -> Iterator[Holding]:
+        """Give all files that are there, partial and staged, in no order, without holding them all in memory.
+
+        Each is told once. What is not named as the area names its files is none of them.
+        """
+        ...
+
+    def remove(self, holding: Holding) -> None:
+        """Remove a file that was found; one that is gone is no error.
+
+        A partial that somebody is writing is left where the storage knows that (a directory's locks). An S3 does not: whoever
+        asks sees to it that nobody is.
+        """
         ...

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 
 import uvicorn
 from fastapi import FastAPI
@@ -17,6 +18,7 @@ from scicat_retriever.http_api.service import Service
 from scicat_retriever.ports.ledger import Ledger
 from scicat_retriever.settings import Settings, SettingsInvalid
 from scicat_retriever.workflow.engine import connect
+from scicat_retriever.workflow.schedules import INVENTORY, trigger
 from scicat_retriever.workflow.starter import FlowStarter
 
 DRAIN_SECONDS = 10
@@ -41,7 +43,8 @@ async def run_api(settings: Settings) -> None:
         lazy=True,
     )
     starter = FlowStarter(client, ledger, bootstrap.flow_limits(settings))
-    service = _service(settings, ledger, starter.wake)
+    check_staging = partial(trigger, client, settings.engine.task_queue, INVENTORY)
+    service = _service(settings, ledger, starter.wake, check_staging)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -68,7 +71,12 @@ async def run_api(settings: Settings) -> None:
         ledger.close()
 
 
-def _service(settings: Settings, ledger: Ledger, wake: Callable[[], None]) -> Service:
+def _service(
+    settings: Settings,
+    ledger: Ledger,
+    wake: Callable[[], None],
+    check_staging: Callable[[], Awaitable[None]],
+) -> Service:
     return Service(
         ledger=ledger,
         staging=bootstrap.build_staging(settings),
@@ -78,6 +86,9 @@ def _service(settings: Settings, ledger: Ledger, wake: Callable[[], None]) -> Se
         max_body_bytes=settings.api.max_body_bytes,
         clock=bootstrap.utc_now,
         wake=wake,
+        cache=bootstrap.cache_policy(settings),
+        margin=bootstrap.link_margin(settings),
+        check_staging=check_staging,
     )
 
 

@@ -11,14 +11,17 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
+from itertools import islice
 from pathlib import Path
 
 from scicat_retriever import bootstrap
+from scicat_retriever.domain.errors import StagingError
 from scicat_retriever.ledger.backup import copy_ledger, known_tokens, sqlite_file
+from scicat_retriever.ports.staging_area import Holding, StagingArea
 from scicat_retriever.settings import Settings, SettingsInvalid
-from scicat_retriever.storage.staging import strays
 
+_BATCH = 5000
+"""Files in staging that are looked at together."""
 LEDGER, KEY = "ledger.sqlite", "links.key"
 _OF_A_SERVICE = ("ledger.sqlite", "engine.sqlite", "links.key", "lock")
 """What a data folder holds that was used already."""
@@ -90,15 +93,27 @@ def restore(settings: Settings, source: Path, *, remove_strays: bool) -> Iterato
 
 def _look_for_strays(settings: Settings, *, remove_strays: bool) -> str:
     count = size = 0
-    for stray in strays.strays(settings.staging.root, partial(known_tokens, settings.ledger_url)):
-        count += 1
-        size += stray.stat().st_size
-        if remove_strays:
-            strays.remove(stray)
+    try:
+        staging = bootstrap.build_staging(settings)
+        for stray in _strays(staging, settings.ledger_url):
+            count += 1
+            size += stray.size
+            if remove_strays:
+                staging.remove(stray)
+    except StagingError as error:
+        return f"staging was not looked through: {error}"
     if not count:
         return "staging holds nothing that the restored ledger does not know"
     what = f"{count} files in staging, {size} bytes, that the restored ledger does not know"
     return f"removed {what}" if remove_strays else f"left {what}"
+
+
+def _strays(staging: StagingArea, ledger_url: str) -> Iterator[Holding]:
+    """Find the files whose token no datablock has. Nobody may be writing to the staging area meanwhile."""
+    holdings = staging.holdings()
+    while batch := list(islice(holdings, _BATCH)):
+        known = known_tokens(ledger_url, {holding.token for holding in batch})
+        yield from (holding for holding in batch if holding.token not in known)
 
 
 @contextmanager

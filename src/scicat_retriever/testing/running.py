@@ -81,7 +81,9 @@ class ServiceFolder:
             "staging": {"root": str(self.staging), "keep_free_bytes": 0},
         }
         for section, keys in self.settings.items():
-            sections.setdefault(section, {}).update(keys)
+            # Another kind of a part has other keys.
+            kept = {} if "kind" in keys else sections.get(section, {})
+            sections[section] = {**kept, **keys}
         lines = [f'data = "{self.root / "data"}"']
         for section, keys in sections.items():
             lines += ["", f"[{section}]", *(f"{key} = {json.dumps(value)}" for key, value in keys.items())]

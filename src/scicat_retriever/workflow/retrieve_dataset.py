@@ -105,7 +105,14 @@ class RetrieveDataset:
         if not task.datablocks:
             await steps.report_dataset_started(task)
             self._go_on()
-            self._task = task = dataclasses.replace(task, datablocks=await steps.plan_dataset(task))
+            planned = await steps.plan_dataset(task)
+            if not planned.claimed:
+                self._go_on()
+                await steps.claim_dataset(task)
+            done = planned.datablocks if planned.staged else 0
+            self._task = task = dataclasses.replace(
+                task, datablocks=planned.datablocks, copied=done, verified=done
+            )
         while self._task.copied < task.datablocks:
             self._go_on()
             await self._copy_window()
@@ -153,7 +160,6 @@ class RetrieveDataset:
     async def _copy_when_ready(self, block: BlockTask) -> None:
         for _ in range(RECALLS):
             with _failing(block.archive_id):
-                await steps.wait_for_space(self._task, block)
                 await steps.wait_for_recall(self._task, block)
                 if not await steps.copy_datablocks(self._task, [block]):
                     return

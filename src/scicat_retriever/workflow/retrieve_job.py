@@ -72,6 +72,8 @@ class RetrieveJob:
             await steps.report_job_started(self._task)
             self._go_on()
             count = await steps.open_job(self._task)
+            self._go_on()
+            await steps.claim_job(self._task)
             self._task = dataclasses.replace(self._task, opened=True, datasets=count)
         while self._task.after < self._task.datasets:
             page = Page(self._task.after, WINDOW)

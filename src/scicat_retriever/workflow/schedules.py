@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 from temporalio import workflow
@@ -20,24 +20,30 @@ from temporalio.client import (
 )
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError
+from temporalio.service import RPCError
 
+from scicat_retriever.domain.errors import EngineUnavailable
 from scicat_retriever.workflow.steps import FLOW_TIMEOUT, HEARTBEAT
+from scicat_retriever.workflow.subscriptions import RPC_TIMEOUT
 
-SWEEP, RECONCILE = "sweep-staging", "reconcile"
+SWEEP, RECONCILE, INVENTORY, FIXITY = "sweep-staging", "reconcile", "check-staging", "check-fixity"
+"""The schedules' names, each behind the task queue's."""
 
 
 @workflow.defn(name="SweepStaging")
 class SweepStaging:
-    """Removes staged files whose time is over."""
+    """Ends pins whose time is over, and removes what has to go from staging."""
 
     @workflow.run
     async def run(self) -> int:
         swept: int = await workflow.execute_activity(
-            "sweep_expired",
+            "sweep_staging",
             result_type=int,
-            start_to_close_timeout=timedelta(minutes=10),
+            start_to_close_timeout=timedelta(hours=1),
             heartbeat_timeout=HEARTBEAT,
-            schedule_to_close_timeout=timedelta(hours=1),
+            schedule_to_close_timeout=timedelta(hours=2),
+            # Space that is needed should not wait for long after a worker died a few times.
+            retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=5)),
         )
         return swept
 
@@ -51,45 +57,80 @@ class Reconcile:
         differences = 0
         for step in ("restart_lost_flows", "reconcile_jobs"):
             try:
-                found: int = await workflow.execute_activity(
-                    step,
-                    result_type=int,
-                    start_to_close_timeout=timedelta(minutes=10),
-                    heartbeat_timeout=HEARTBEAT,
-                    # A worker that died is made up for; any other failure is the next look's business.
-                    retry_policy=RetryPolicy(maximum_attempts=2, initial_interval=timedelta(seconds=1)),
-                )
+                differences += await _look(step, timedelta(minutes=10))
             except ActivityError as error:
                 workflow.logger.warning("a look for differences failed: %s", error.cause)
-            else:
-                differences += found
         return differences
 
 
-async def ensure(client: Client, queue: str, sweep_interval: float, reconcile_interval: float) -> None:
+@workflow.defn(name="CheckStaging")
+class CheckStaging:
+    """Compares the ledger with what the staging area holds."""
+
+    @workflow.run
+    async def run(self) -> int:
+        return await _look("check_staging", timedelta(days=1))
+
+
+@workflow.defn(name="CheckFixity")
+class CheckFixity:
+    """Reads staged datablocks again, slowly, and compares them."""
+
+    @workflow.run
+    async def run(self) -> int:
+        return await _look("check_fixity", timedelta(days=30))
+
+
+FLOWS = (SweepStaging, Reconcile, CheckStaging, CheckFixity)
+"""The flows of the schedules."""
+_FLOW_OF = {SWEEP: "SweepStaging", RECONCILE: "Reconcile", INVENTORY: "CheckStaging", FIXITY: "CheckFixity"}
+
+
+async def _look(step: str, longest: timedelta) -> int:
+    found: int = await workflow.execute_activity(
+        step,
+        result_type=int,
+        start_to_close_timeout=longest,
+        heartbeat_timeout=HEARTBEAT,
+        # A worker that died is made up for; any other failure is the next look's business.
+        retry_policy=RetryPolicy(maximum_attempts=2, initial_interval=timedelta(seconds=1)),
+    )
+    return found
+
+
+async def ensure(client: Client, queue: str, intervals: Mapping[str, float]) -> None:
     """See to it that the schedules exist, as set, and have a first look for differences now.
 
     Args:
         client: The engine.
         queue: The task queue of flows.
-        sweep_interval: Seconds between two looks for staged files whose time is over.
-        reconcile_interval: Seconds between two looks for differences to SciCat and the engine.
+        intervals: Seconds between two runs of each schedule.
     """
-    for word, flow, interval in (
-        (SWEEP, SweepStaging.run, sweep_interval),
-        (RECONCILE, Reconcile.run, reconcile_interval),
-    ):
+    for word, flow in _FLOW_OF.items():
         name = f"{queue}-{word}"
         schedule = Schedule(
             action=ScheduleActionStartWorkflow(flow, id=name, task_queue=queue, task_timeout=FLOW_TIMEOUT),
-            spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(seconds=interval))]),
+            spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(seconds=intervals[word]))]),
             policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP),
         )
         try:
             await client.create_schedule(name, schedule)
         except ScheduleAlreadyRunningError:
             await client.get_schedule_handle(name).update(_to(schedule))
-    await client.get_schedule_handle(f"{queue}-{RECONCILE}").trigger()
+    for word in (RECONCILE, INVENTORY):
+        await trigger(client, queue, word)
+
+
+async def trigger(client: Client, queue: str, word: str) -> None:
+    """Have a schedule run now; where it runs already, nothing happens.
+
+    Raises:
+        EngineUnavailable: The engine does not answer, or no worker ever made the schedule.
+    """
+    try:
+        await client.get_schedule_handle(f"{queue}-{word}").trigger(rpc_timeout=RPC_TIMEOUT)
+    except (RPCError, RuntimeError) as error:  # RuntimeError: a lazy client cannot connect
+        raise EngineUnavailable(f"the workflow engine cannot run {word} now: {error}") from error
 
 
 def _to(schedule: Schedule) -> Callable[[ScheduleUpdateInput], ScheduleUpdate]:

@@ -15,7 +15,7 @@ from temporalio.workflow import ActivityCancellationType
 
 from scicat_retriever.domain.errors import Failure
 from scicat_retriever.domain.ids import DatasetPid
-from scicat_retriever.workflow.tasks import BlockTask, DatasetOutcome, DatasetTask, JobTask, Page
+from scicat_retriever.workflow.tasks import BlockTask, DatasetOutcome, DatasetTask, JobTask, Page, Planned
 
 R = TypeVar("R")
 
@@ -41,8 +41,13 @@ async def report_job_started(task: JobTask) -> None:
 
 
 async def open_job(task: JobTask) -> int:
-    """Know the job's dataset list; gives its length."""
-    return await _read("open_job", [task.job_id], task)
+    """Know the job's dataset list, and how large the datasets are; gives its length."""
+    return await _read("open_job", [task.job_id], task, int, attempt=3600.0)
+
+
+async def claim_job(task: JobTask) -> None:
+    """Claim staging space for all datasets of the job, waiting for it if need be."""
+    await _wait("claim_job", [task.job_id], task, task.limits.space_timeout)
 
 
 async def datasets_to_retrieve(task: JobTask, page: Page) -> list[DatasetPid]:
@@ -79,9 +84,14 @@ async def report_dataset_started(task: DatasetTask) -> None:
     await _ledger("report_dataset_started", [task.pid], task, type(None))
 
 
-async def plan_dataset(task: DatasetTask) -> int:
-    """Take down the dataset's datablocks; gives how many there are."""
-    return await _read("plan_dataset", [task.pid, task.run], task, attempt=3600.0)
+async def plan_dataset(task: DatasetTask) -> Planned:
+    """Take down the dataset's datablocks, and have its claim be what they need where that is free."""
+    return await _read("plan_dataset", [task.pid, task.run], task, Planned, attempt=3600.0)
+
+
+async def claim_dataset(task: DatasetTask) -> None:
+    """Claim the space that the dataset needs beside what its job claimed for it, waiting for it if need be."""
+    await _wait("claim_dataset", [task.pid], task, task.limits.space_timeout)
 
 
 async def datablocks_to_copy(task: DatasetTask, page: Page) -> list[list[BlockTask]]:
@@ -90,7 +100,7 @@ async def datablocks_to_copy(task: DatasetTask, page: Page) -> list[list[BlockTa
 
 
 async def prepare_datablocks(task: DatasetTask, batch: Sequence[BlockTask]) -> list[BlockTask]:
-    """Set space aside and ask for the recall of a batch, without waiting; gives those that can be copied now."""
+    """Ask for the recall of a batch, without waiting; gives those that can be copied now."""
     return await _run(
         "prepare_datablocks",
         [batch],
@@ -100,11 +110,6 @@ async def prepare_datablocks(task: DatasetTask, batch: Sequence[BlockTask]) -> l
         attempt=SHORT * len(batch),
         cancellation=ActivityCancellationType.TRY_CANCEL,
     )
-
-
-async def wait_for_space(task: DatasetTask, block: BlockTask) -> None:
-    """Set staging space aside, waiting for it if need be."""
-    await _wait("wait_for_space", [block], task, task.limits.space_timeout)
 
 
 async def wait_for_recall(task: DatasetTask, block: BlockTask) -> None:
@@ -152,12 +157,14 @@ def _retries(task: JobTask | DatasetTask, never: Sequence[str] = ()) -> RetryPol
     )
 
 
-async def _read(name: str, args: list[object], task: JobTask | DatasetTask, *, attempt: float = SHORT) -> int:
+async def _read(
+    name: str, args: list[object], task: JobTask | DatasetTask, result: type[R], *, attempt: float
+) -> R:
     """Ask SciCat; the step itself gives up early where the service lacks a right."""
-    return await _run(name, args, task, int, patience=task.limits.catalogue_timeout, attempt=attempt)
+    return await _run(name, args, task, result, patience=task.limits.catalogue_timeout, attempt=attempt)
 
 
-async def _wait(name: str, args: list[object], task: DatasetTask, patience: float) -> None:
+async def _wait(name: str, args: list[object], task: JobTask | DatasetTask, patience: float) -> None:
     cancellation = ActivityCancellationType.TRY_CANCEL
     await _run(name, args, task, type(None), patience=patience, cancellation=cancellation)
 

@@ -36,7 +36,7 @@ class JobTask:
         limits: The limits it goes by.
         deadline: Unix seconds after which the job is given up; 0 before the first run.
         after: How many of its datasets are done with.
-        opened: Whether SciCat was told that the job is in progress, and the dataset list is known.
+        opened: Whether SciCat was told that the job is in progress, the dataset list is known, and has its space.
         datasets: How many datasets there are, once known.
     """
 
@@ -78,6 +78,21 @@ class BlockTask:
     pid: DatasetPid
     id: DatablockId
     archive_id: str
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What planning a dataset came to.
+
+    Attributes:
+        datablocks: How many there are.
+        staged: Whether all of them are staged already.
+        claimed: Whether it has the space that it needs.
+    """
+
+    datablocks: int
+    staged: bool
+    claimed: bool
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 import uuid
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -18,18 +18,21 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from scicat_retriever.pipeline.fixity import FixityPace
 from scicat_retriever.pipeline.outbox import Patience, Teller
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.workflow import schedules
-from scicat_retriever.workflow.activities import Activities, Pace
+from scicat_retriever.workflow.activities import Activities
 from scicat_retriever.workflow.lost_flows import LostFlows
+from scicat_retriever.workflow.regular_looks import RegularLooks
 from scicat_retriever.workflow.retrieve_dataset import RetrieveDataset
 from scicat_retriever.workflow.retrieve_job import RetrieveJob
+from scicat_retriever.workflow.step import Pace
 from scicat_retriever.workflow.steps import COPY_QUEUE, VERIFY_QUEUE
 from scicat_retriever.workflow.subscriptions import Subscriptions
 from scicat_retriever.workflow.tasks import FlowLimits
 
-FLOWS = (RetrieveJob, RetrieveDataset, schedules.SweepStaging, schedules.Reconcile)
+FLOWS = (RetrieveJob, RetrieveDataset, *schedules.FLOWS)
 """All flows."""
 SHORT_STEPS = 32
 """Short steps that run at once in one worker."""
@@ -44,16 +47,16 @@ class WorkerLimits:
     Attributes:
         read_slots: Archives read from the long-term store at once.
         verification_slots: Datasets verified at once.
-        sweep_interval: Seconds between two looks for staged files whose time is over.
-        reconcile_interval: Seconds between two looks for differences to SciCat and the engine.
+        intervals: Seconds between two runs of each scheduled flow.
+        fixity_pace: How staged datablocks are read again.
         patience: How SciCat is told again.
         job_types: SciCat's job types that are carried out.
     """
 
     read_slots: int
     verification_slots: int
-    sweep_interval: float
-    reconcile_interval: float
+    intervals: Mapping[str, float]
+    fixity_pace: FixityPace
     patience: Patience
     job_types: Collection[str]
 
@@ -74,10 +77,11 @@ async def run_worker(
     subscriptions = Subscriptions(client, loop, queue)
     teller = Teller(f"{socket.gethostname()} {os.getpid()} {uuid.uuid4()}", tools, limits.patience)
     lost_flows = LostFlows(client, loop, tools.ledger, subscriptions, flow_limits)
-    steps = Activities(tools, pace, subscriptions, teller, lost_flows, limits.job_types)
+    steps = Activities(tools, pace, subscriptions, teller)
+    looks = RegularLooks(tools, pace, lost_flows, limits.job_types, limits.fixity_pace)
     async with AsyncExitStack() as stack:
         for name, activities, slots in (
-            (queue, _short_steps(steps), SHORT_STEPS),
+            (queue, _short_steps(steps, looks), SHORT_STEPS),
             (queue + COPY_QUEUE, [steps.copy_datablocks], limits.read_slots),
             (queue + VERIFY_QUEUE, [steps.verify_datablocks], limits.verification_slots),
         ):
@@ -85,7 +89,7 @@ async def run_worker(
             await stack.enter_async_context(
                 _worker(client, name, activities, slots, threads, flows=name == queue)
             )
-        await schedules.ensure(client, queue, limits.sweep_interval, limits.reconcile_interval)
+        await schedules.ensure(client, queue, limits.intervals)
         await _tell(teller)
 
 
@@ -100,27 +104,30 @@ async def _tell(teller: Teller) -> None:
         await telling
 
 
-def _short_steps(steps: Activities) -> list[Callable[..., Any]]:
+def _short_steps(steps: Activities, looks: RegularLooks) -> list[Callable[..., Any]]:
     return [
         steps.report_job_started,
         steps.open_job,
+        steps.claim_job,
         steps.datasets_to_retrieve,
         steps.note_outcome,
         steps.close_job,
         steps.report_dataset_started,
         steps.plan_dataset,
+        steps.claim_dataset,
         steps.datablocks_to_copy,
         steps.prepare_datablocks,
-        steps.wait_for_space,
         steps.wait_for_recall,
         steps.publish_dataset,
         steps.discard_dataset,
         steps.report_dataset_failed,
-        steps.sweep_expired,
+        looks.sweep_staging,
+        looks.check_staging,
+        looks.check_fixity,
         steps.subscribe,
         steps.unsubscribe,
-        steps.reconcile_jobs,
-        steps.restart_lost_flows,
+        looks.reconcile_jobs,
+        looks.restart_lost_flows,
     ]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from scicat_retriever.ledger.connection import Database
-from scicat_retriever.ledger.schema import metadata
+from scicat_retriever.ledger.schema import metadata, space
 from scicat_retriever.ledger.sql import SqlLedger
 from scicat_retriever.ledger.upgrade import upgrade
 from scicat_retriever.ports.ledger import Ledger
@@ -45,7 +45,7 @@ def postgres_url(postgres: Postgres, postgres_database: Database) -> Iterator[st
     yield postgres.url_of("ledger")
     with postgres_database.writing() as connection:
         for table in reversed(metadata.sorted_tables):
-            connection.execute(table.delete())
+            connection.execute(space.update().values(staged=0) if table is space else table.delete())
 
 
 @pytest.fixture(scope="session")

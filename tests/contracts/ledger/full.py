@@ -1,6 +1,6 @@
 """A ledger with rows of every kind; run as a program it writes one down as the fixture of the schema of today.
 
-    python -m tests.contracts.ledger.full >tests/contracts/ledger/released/r0002.sql
+    python -m tests.contracts.ledger.full >tests/contracts/ledger/released/r0003.sql
 
 Do so before the schema is changed that a released version has: `test_releases.py` upgrades each of them.
 """
@@ -13,11 +13,13 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 
-from scicat_retriever.domain.ids import JobId
+from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState, LifecycleWord
 from scicat_retriever.ledger.sql import open_ledger
 from scicat_retriever.ports.catalogue import LifecycleUpdate
 from scicat_retriever.ports.ledger import FlowName, Ledger
+from scicat_retriever.ports.outbox import Subject
+from scicat_retriever.ports.staging_area import Room
 from tests.contracts.ledger.samples import (
     FAILURE,
     FLOW,
@@ -33,14 +35,19 @@ from tests.contracts.ledger.samples import (
     entry,
     job,
     key,
+    tell_all,
 )
 
-SHORT, FAILED, CANCELLED = JobId("short"), JobId("failed"), JobId("cancelled")
+SHORT, FAILED, CANCELLED, KEPT = JobId("short"), JobId("failed"), JobId("cancelled"), JobId("kept")
+R = DatasetPid("20.500.12345/r")
+FAR = START.replace(year=2126)
+ROOM = Room(100_000, None)
 
 
 def fill(ledger: Ledger, clock: HandClock) -> None:
     """Write rows of every kind into an empty ledger."""
     _datablocks(ledger)
+    _kept(ledger)
     ledger.add_job(job(SHORT), FlowName("0", "never started"))
     for name in (JOB, FAILED, CANCELLED):
         ledger.add_job(job(name, P, Q), FLOW)
@@ -53,6 +60,9 @@ def fill(ledger: Ledger, clock: HandClock) -> None:
     ledger.move_job(FAILED, JobState.UNSUCCESSFUL, "too late", FAILURE)
     ledger.retry_job(FAILED, FlowName("2", "again"), [P])
     ledger.move_job(FAILED, JobState.UNSUCCESSFUL, "too late again", FAILURE)
+    ledger.note_sizes(JOB, {P: 3000, Q: 2000})
+    ledger.claim_job(JOB, ROOM, overtaking=HOUR)
+    ledger.claim_job(CANCELLED, Room(1000, None), overtaking=HOUR)
     ledger.cancel_job(CANCELLED, "ada")
     ledger.mark_cancel_told(CANCELLED, 1)
     _reports(ledger)
@@ -64,10 +74,26 @@ def _datablocks(ledger: Ledger) -> None:
     bring_to(ledger, key(0), DatablockState.STAGED)
     bring_to(ledger, key(1), DatablockState.COPYING)
     ledger.note_progress(key(1), 300, 2000)
-    ledger.reserve(key(1), 2000, 10_000)
     ledger.plan(Q, [entry(0, Q, algorithm=None), entry(1, Q)], "run-1")
     bring_to(ledger, key(0, Q), DatablockState.RELEASED)
     bring_to(ledger, key(1, Q), DatablockState.FAILED)
+
+
+def _kept(ledger: Ledger) -> None:
+    """A job that has ended, and whose dataset is kept for a century; somebody else pins it, too."""
+    ledger.plan(R, entries(2, R), "run-1")
+    ledger.add_job(job(KEPT, P, R), FLOW)
+    ledger.mark_flow_started(KEPT)
+    ledger.claim_job(KEPT, ROOM, overtaking=HOUR)
+    ledger.move_job(KEPT, JobState.IN_PROGRESS)
+    bring_to(ledger, key(0, R), DatablockState.STAGED)
+    bring_to(ledger, key(1, R), DatablockState.STAGED)
+    ledger.move_job_dataset(KEPT, P, DatasetState.FAILED, [FAILURE])
+    ledger.move_job_dataset(KEPT, R, DatasetState.RETRIEVED)
+    ledger.keep_for_job(KEPT, FAR)
+    ledger.pin(R, "ada", START + HOUR)
+    ledger.move_job(KEPT, JobState.WITH_DATASET_ERRORS)
+    tell_all(ledger, Subject.job(KEPT))
 
 
 def _reports(ledger: Ledger) -> None:

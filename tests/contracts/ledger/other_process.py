@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from datetime import UTC, datetime
 from threading import Barrier
@@ -60,17 +60,6 @@ def open_new_ledger_and_add_job(url: str, process: int) -> int:
     try:
         ledger.add_job(job(f"job {process}", P), FlowName(str(process), "flow"))
         return len(ledger.jobs_to_start(100))
-    finally:
-        ledger.close()
-
-
-def reserve_each(url: str, process: int, blocks: Sequence[int], size: int, free: int) -> int:
-    """Reserve for every datablock of this process; give how many were given space."""
-    ledger = SqlLedger(url, now)
-    mine = [block for block in blocks if block % 2 == process]
-    try:
-        missing = in_threads(len(mine), lambda thread: ledger.reserve(key(mine[thread]), size, free))
-        return missing.count(0)
     finally:
         ledger.close()
 

@@ -78,24 +78,24 @@ def entries(count: int, pid: DatasetPid = P) -> list[CataloguedDatablock]:
 
 def copied(of: DatablockKey, size: int = 1024, seal: str = "seal", partial: str = "token") -> Copied:
     recalled = Recalled(of, ArchiveId(f"archive of {of.id}"), size)
-    return Copied(recalled, size, "xxh3-128:" + "ab" * 16, seal, 2, partial)
+    return Copied(recalled, size, "xxh3-128:" + "ab" * 16, seal, 2, partial, f"bytes:{size}")
 
 
 def staged(of: Copied, integrity: Integrity = Integrity.VERIFIED) -> Staged:
     return Staged(Verified(of, integrity, 2))
 
 
-def bring_to(ledger: Ledger, of: DatablockKey, state: DatablockState, until: datetime = START + HOUR) -> None:
-    """Bring a planned datablock to a state, by the way that the flow takes."""
+def bring_to(ledger: Ledger, of: DatablockKey, state: DatablockState, size: int = 1024) -> None:
+    """Bring a planned datablock to a state, by the way that the flow takes; its copy has so many bytes."""
     if state in {DatablockState.FAILED, DatablockState.WAITING_FOR_SPACE}:
         ledger.move_datablock(of, state)
     way = [DatablockState.RECALLING, DatablockState.COPYING, DatablockState.COPIED, DatablockState.STAGED]
     goal = DatablockState.STAGED if state is DatablockState.RELEASED else state
     for step in way[: way.index(goal) + 1] if goal in way else []:
         if step is DatablockState.COPIED:
-            ledger.save_copy(copied(of), b"manifest of " + of.id.encode())
+            ledger.save_copy(copied(of, size), b"manifest of " + of.id.encode())
         elif step is DatablockState.STAGED:
-            ledger.save_staged(staged(copied(of)), until)
+            ledger.save_staged(staged(copied(of, size)))
         else:
             ledger.move_datablock(of, step)
     if state is DatablockState.RELEASED:

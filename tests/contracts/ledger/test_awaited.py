@@ -1,17 +1,14 @@
-"""What every ledger promises of what is awaited: staged files, reasons to wait, and what regular looks found."""
+"""What every ledger promises of what is awaited: reasons to wait, and what regular looks found."""
 
 from __future__ import annotations
 
 import pytest
 
 from scicat_retriever.domain.ids import JobId
-from scicat_retriever.domain.states import DatablockState, DatasetState, JobState, LifecycleWord
-from scicat_retriever.ports.catalogue import LifecycleUpdate
+from scicat_retriever.domain.states import DatasetState
 from scicat_retriever.ports.ledger import Finding, Ledger
-from scicat_retriever.ports.outbox import Subject
 from tests.contracts.ledger.rig import Rig
 from tests.contracts.ledger.samples import (
-    FAILURE,
     FLOW,
     HOUR,
     JOB,
@@ -19,95 +16,10 @@ from tests.contracts.ledger.samples import (
     START,
     P,
     Q,
-    bring_to,
-    end,
-    entries,
     job,
-    key,
-    tell_all,
 )
 
 ANOTHER = JobId("another")
-OVER = START + HOUR
-
-
-def staged(ledger: Ledger) -> None:
-    """A staged datablock of P whose time is over."""
-    ledger.plan(P, entries(1), "run-1")
-    bring_to(ledger, key(), DatablockState.STAGED, START)
-
-
-def may_go(ledger: Ledger) -> bool:
-    """Whether the datablock may go, on which both methods agree."""
-    listed = list(ledger.expired(OVER, 9)) == [key()]
-    assert ledger.release_expired(key(), OVER) is listed
-    return listed
-
-
-def test_what_no_job_asks_for_goes_when_its_time_is_over(ledger: Ledger) -> None:
-    staged(ledger)
-    assert may_go(ledger)
-
-
-@pytest.mark.parametrize("state", [JobState.SUBMITTED, JobState.IN_PROGRESS])
-def test_what_a_job_asks_for_that_has_not_ended_stays(ledger: Ledger, state: JobState) -> None:
-    staged(ledger)
-    ledger.add_job(job(JOB, P), FLOW)
-    ledger.move_job(JOB, state)
-    tell_all(ledger, Subject.job(JOB))
-    assert not may_go(ledger)
-
-
-def test_what_a_job_asks_for_whose_end_waits_to_be_told_stays(ledger: Ledger) -> None:
-    staged(ledger)
-    ledger.add_job(job(JOB, P), FLOW)
-    ledger.move_job(JOB, JobState.UNSUCCESSFUL)
-    assert not may_go(ledger)
-
-
-def test_what_a_job_asked_for_whose_end_was_told_goes(ledger: Ledger) -> None:
-    staged(ledger)
-    ledger.add_job(job(JOB, P), FLOW)
-    end(ledger)
-    assert may_go(ledger)
-
-
-def test_what_a_job_asked_for_whose_end_is_parked_goes(ledger: Ledger) -> None:
-    staged(ledger)
-    ledger.add_job(job(JOB, P), FLOW)
-    ledger.move_job(JOB, JobState.UNSUCCESSFUL)
-    ledger.park(ledger.reports()[0].number, FAILURE)
-    assert may_go(ledger)
-
-
-def test_what_a_retried_job_asks_for_stays(ledger: Ledger) -> None:
-    staged(ledger)
-    ledger.add_job(job(JOB, P), FLOW)
-    end(ledger)
-    ledger.retry_job(JOB, FLOW)
-    assert not may_go(ledger)
-
-
-def test_what_another_job_asks_for_stays(ledger: Ledger) -> None:
-    staged(ledger)
-    ledger.add_job(job(JOB, P), FLOW)
-    ledger.add_job(job(ANOTHER, Q, P), FLOW)
-    end(ledger)
-    assert not may_go(ledger)
-
-
-def test_a_job_for_other_datasets_keeps_nothing(ledger: Ledger) -> None:
-    staged(ledger)
-    ledger.add_job(job(JOB, Q), FLOW)
-    assert may_go(ledger)
-
-
-def test_what_waits_to_be_told_of_a_dataset_keeps_nothing(ledger: Ledger) -> None:
-    staged(ledger)
-    ledger.add_job(job(P, P), FLOW)
-    end(ledger, JobId(P))
-    ledger.tell_dataset(P, LifecycleUpdate(LifecycleWord.STARTED))
-    assert may_go(ledger)
 
 
 def reasons(ledger: Ledger, job_id: JobId = JOB) -> list[str]:

@@ -12,6 +12,7 @@ from scicat_retriever.ledger.sql import SqlLedger
 from scicat_retriever.ports.catalogue import LifecycleUpdate
 from scicat_retriever.ports.ledger import FlowName, JobDatasetRecord, Ledger
 from scicat_retriever.ports.outbox import Subject
+from scicat_retriever.ports.staging_area import Room
 from tests.contracts.ledger.other_process import (
     add_the_same_job,
     done_or_refused,
@@ -19,7 +20,6 @@ from tests.contracts.ledger.other_process import (
     in_threads,
     move_or_be_refused,
     open_new_ledger_and_add_job,
-    reserve_each,
     tell_all,
 )
 from tests.contracts.ledger.rig import Rig
@@ -43,6 +43,7 @@ from tests.integration.postgres import Postgres
 
 State = DatablockState
 STARTED = LifecycleUpdate(LifecycleWord.STARTED)
+ROOM = Room(100_000, None)
 
 
 def test_one_job_added_by_twenty_threads_is_one_row_and_one_answer(rig: Rig) -> None:
@@ -65,12 +66,6 @@ def test_the_same_jobs_stored_at_once_in_any_order_have_one_answer_each(rig: Rig
     assert len(rig.ledger.jobs_to_start(99)) == 30
 
 
-def test_threads_are_never_promised_more_space_than_there_is(ledger: Ledger) -> None:
-    ledger.plan(P, entries(20), "run-1")
-    missing = in_threads(20, lambda thread: ledger.reserve(key(thread), 100, 750))
-    assert missing.count(0) == 7
-
-
 def test_of_two_ways_that_exclude_one_another_one_is_taken(ledger: Ledger) -> None:
     ledger.plan(P, entries(1), "run-1")
     bring_to(ledger, key(), State.COPYING)
@@ -84,13 +79,6 @@ def test_of_two_ways_that_exclude_one_another_one_is_taken(ledger: Ledger) -> No
         assert found.state is State.FAILED
         ledger.plan(P, entries(1), f"run-{_ + 2}")
         bring_to(ledger, key(), State.COPYING)
-
-
-def test_an_expired_datablock_is_released_by_one_of_many(ledger: Ledger) -> None:
-    ledger.plan(P, entries(1), "run-1")
-    bring_to(ledger, key(), State.STAGED, START)
-    released = in_threads(8, lambda _: ledger.release_expired(key(), START + HOUR))
-    assert sorted(released) == [False] * 7 + [True]
 
 
 def test_plans_of_one_dataset_at_once_leave_one_whole_plan(ledger: Ledger) -> None:
@@ -114,12 +102,16 @@ def test_all_steps_on_one_dataset_at_once_block_nobody(ledger: Ledger) -> None:
         block = key(thread)
         for round_number in range(3):
             ledger.move_datablock(block, State.RECALLING)
-            ledger.reserve(block, 100, 10_000)
+            ledger.claim_dataset(P, ROOM)
             ledger.move_datablock(block, State.COPYING)
             ledger.note_progress(block, 50)
             ledger.save_copy(copied(block), b"manifest")
-            ledger.save_staged(staged(copied(block)), START + HOUR)
-            ledger.keep(P, START + 2 * HOUR)
+            ledger.save_staged(staged(copied(block)))
+            ledger.pin(P, f"owner {thread}", START + HOUR)
+            ledger.note_used(P)
+            ledger.evict(key((thread + 1) % count), START, "its space was needed")
+            ledger.unpin(f"owner {thread}")
+            ledger.end_claim(P)
             ledger.plan(P, entries(count), "run-1")
             ledger.move_datablock(block, State.PLANNED, f"round {round_number}")
 
@@ -211,11 +203,6 @@ def test_one_job_added_by_two_processes_is_one_row_and_one_answer(url: str, sql_
     assert len(sql_ledger.jobs_to_start(99)) == 1
     submitted = DatasetState.SUBMITTED
     assert sql_ledger.job_datasets(JOB) == [JobDatasetRecord(P, submitted), JobDatasetRecord(Q, submitted)]
-
-
-def test_processes_are_never_promised_more_space_than_there_is(url: str, sql_ledger: SqlLedger) -> None:
-    sql_ledger.plan(P, entries(20), "run-1")
-    assert sum(in_processes(2, reserve_each, url, range(20), 100, 750)) == 7
 
 
 def test_processes_that_start_at_once_on_a_new_file_all_find_the_tables(tmp_path: Path) -> None:

@@ -20,17 +20,16 @@ from scicat_retriever.ledger.refusals import refusal
 from scicat_retriever.ledger.schema import metadata
 from scicat_retriever.ledger.sql import SqlLedger, open_ledger
 from scicat_retriever.ledger.upgrade import upgrade
+from scicat_retriever.ports.staging_area import Room
 from tests.contracts.ledger.rig import book_of
 from tests.contracts.ledger.samples import (
     FLOW,
     HOUR,
     JOB,
-    START,
     HandClock,
     P,
     bring_to,
     copied,
-    end,
     entries,
     entry,
     files,
@@ -45,7 +44,7 @@ SECRET = "s3cret-Passw0rd"
 def all_of(ledger: SqlLedger) -> list[object]:
     """All that a ledger holds of the job and its dataset."""
     control = [ledger.job(JOB), ledger.job_datasets(JOB), ledger.reports(), ledger.findings()]
-    return [*control, ledger.datablocks(P), book_of(ledger)]
+    return [*control, ledger.datablocks(P), ledger.usage(), ledger.pins(), book_of(ledger)]
 
 
 def test_everything_is_there_when_the_ledger_is_opened_again(url: str, clock: HandClock) -> None:
@@ -54,8 +53,9 @@ def test_everything_is_there_when_the_ledger_is_opened_again(url: str, clock: Ha
     before.move_job(JOB, JobState.IN_PROGRESS, "going on")
     before.note_finding("catalogue", {"open": 3})
     before.plan(P, entries(2), "run-1")
+    before.note_sizes(JOB, {P: 3000})
+    assert before.claim_job(JOB, Room(3000, None), overtaking=HOUR).granted
     bring_to(before, key(0), DatablockState.STAGED)
-    before.reserve(key(1), 60, 100)
     seen = all_of(before)
     before.close()
 
@@ -64,10 +64,7 @@ def test_everything_is_there_when_the_ledger_is_opened_again(url: str, clock: Ha
     assert after.copied(key(0)) == copied(key(0))
     assert after.manifest(key(0)) == b"manifest of block-0"
     assert tuple(after.files(key(1))) == files()
-    end(after)
-    assert after.expired(START + HOUR, 9) == [key(0)]
-    after.plan(P, entries(3), "run-1")
-    assert after.reserve(key(2), 60, 100) == 20
+    assert [pin.owner for _, pin in after.pins()] == [JOB]
     after.close()
 
 

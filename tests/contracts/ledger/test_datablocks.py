@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import timedelta, timezone
-
 import pytest
 
 from scicat_retriever.domain.errors import TransitionIllegal
 from scicat_retriever.domain.evidence import Integrity
 from scicat_retriever.domain.states import LEGAL_DATABLOCK, DatablockState
-from scicat_retriever.ports.ledger import DatablockRecord, Ledger
+from scicat_retriever.ports.datablock_record import DatablockRecord
+from scicat_retriever.ports.ledger import Ledger
 from tests.contracts.ledger.rig import Rig
 from tests.contracts.ledger.samples import (
     HOUR,
     ODD,
     START,
     P,
-    Q,
     bring_to,
     copied,
     entries,
-    entry,
     key,
     staged,
 )
@@ -86,9 +82,9 @@ def test_an_unknown_datablock_cannot_be_moved(planned: Ledger) -> None:
     with pytest.raises(TransitionIllegal):
         planned.save_copy(copied(key(7)), b"")
     with pytest.raises(TransitionIllegal):
-        planned.save_staged(staged(copied(key(7))), START)
+        planned.save_staged(staged(copied(key(7))))
     with pytest.raises(TransitionIllegal):
-        planned.reserve(key(7), 1, 10)
+        planned.withdraw(key(7), "damaged")
 
 
 def test_the_reason_is_the_last_one_given(planned: Ledger) -> None:
@@ -106,8 +102,8 @@ def test_every_change_of_a_datablock_is_in_the_book_with_its_time_and_reason(rig
     rig.ledger.note_progress(key(), 5)
     rig.ledger.move_datablock(key(), State.COPYING)
     rig.ledger.save_copy(copied(key()), b"")
-    rig.ledger.save_staged(staged(copied(key())), later)
-    rig.ledger.release_expired(key(), later)
+    rig.ledger.save_staged(staged(copied(key())))
+    rig.ledger.evict(key(), later, "its space was needed")
     subject = ("", P, key().id)
     assert [(t.at, t.subject, t.old, t.new, t.reason) for t in rig.transitions()] == [
         (START, subject, "", "planned", ""),
@@ -115,7 +111,7 @@ def test_every_change_of_a_datablock_is_in_the_book_with_its_time_and_reason(rig
         (later, subject, "recalling", "copying", ""),
         (later, subject, "copying", "copied", ""),
         (later, subject, "copied", "staged", ""),
-        (later, subject, "staged", "released", "its time to be kept is over"),
+        (later, subject, "staged", "released", "its space was needed"),
     ]
 
 
@@ -189,20 +185,21 @@ def test_the_last_manifest_stays_when_the_copy_is_gone(planned: Ledger) -> None:
 
 
 @pytest.mark.parametrize("integrity", list(Integrity))
-def test_a_staged_datablock_says_what_was_compared_and_how_long_it_stays(
-    planned: Ledger, integrity: Integrity
-) -> None:
-    bring_to(planned, key(), State.COPIED)
-    planned.save_staged(staged(copied(key()), integrity), START + HOUR)
-    found = record(planned)
-    assert (found.state, found.integrity, found.keep_until) == (State.STAGED, integrity, START + HOUR)
+def test_a_staged_datablock_says_what_was_compared_and_when(rig: Rig, integrity: Integrity) -> None:
+    rig.ledger.plan(P, entries(1), "run-1")
+    bring_to(rig.ledger, key(), State.COPIED)
+    now = rig.clock.advance(HOUR)
+    rig.ledger.save_staged(staged(copied(key()), integrity))
+    found = record(rig.ledger)
+    assert (found.state, found.integrity) == (State.STAGED, integrity)
+    assert (found.staged_at, found.used_at, found.checked_at) == (now, now, now)
 
 
 @pytest.mark.parametrize("state", [State.COPYING, State.FAILED, State.RELEASED])
 def test_only_a_copied_datablock_becomes_staged(planned: Ledger, state: DatablockState) -> None:
     bring_to(planned, key(), state)
     with pytest.raises(TransitionIllegal):
-        planned.save_staged(staged(copied(key())), START)
+        planned.save_staged(staged(copied(key())))
     assert record(planned).state is state
 
 
@@ -211,16 +208,17 @@ def test_evidence_of_another_copy_stages_nothing(planned: Ledger, state: Datablo
     bring_to(planned, key(), state)
     before = record(planned)
     with pytest.raises(TransitionIllegal):
-        planned.save_staged(staged(copied(key(), seal="another")), START + 9 * HOUR)
+        planned.save_staged(staged(copied(key(), seal="another")))
     assert record(planned) == before
 
 
-def test_staging_repeated_never_shortens_the_time(planned: Ledger) -> None:
-    bring_to(planned, key(), State.STAGED, START + 5 * HOUR)
-    planned.save_staged(staged(copied(key())), START)
-    assert record(planned).keep_until == START + 5 * HOUR
-    planned.save_staged(staged(copied(key())), START + 6 * HOUR)
-    assert record(planned).keep_until == START + 6 * HOUR
+def test_staging_repeated_changes_nothing(rig: Rig) -> None:
+    rig.ledger.plan(P, entries(1), "run-1")
+    bring_to(rig.ledger, key(), State.STAGED)
+    before = record(rig.ledger)
+    rig.clock.advance(HOUR)
+    rig.ledger.save_staged(staged(copied(key())))
+    assert record(rig.ledger) == before
 
 
 @pytest.mark.parametrize("state", [State.PLANNED, State.RELEASED])
@@ -228,7 +226,8 @@ def test_what_is_no_longer_staged_claims_nothing(planned: Ledger, state: Datablo
     bring_to(planned, key(), State.STAGED)
     planned.move_datablock(key(), state)
     found = record(planned)
-    assert (found.integrity, found.archive_checksum, found.keep_until) == (None, None, None)
+    assert (found.integrity, found.archive_checksum) == (None, None)
+    assert (found.staged_at, found.used_at, found.checked_at) == (None, None, None)
 
 
 def test_a_failed_datablock_is_brought_back_by_the_next_plan(planned: Ledger) -> None:
@@ -236,96 +235,6 @@ def test_a_failed_datablock_is_brought_back_by_the_next_plan(planned: Ledger) ->
     planned.plan(P, entries(1), "run-2")
     bring_to(planned, key(), State.STAGED)
     assert record(planned).state is State.STAGED
-
-
-def test_keeping_a_dataset_extends_its_staged_datablocks_and_counts_them(ledger: Ledger) -> None:
-    ledger.plan(P, entries(4), "run-1")
-    ledger.plan(Q, [entry(0, Q)], "run-1")
-    bring_to(ledger, key(0), State.STAGED, START + HOUR)
-    bring_to(ledger, key(1), State.STAGED, START + 9 * HOUR)
-    bring_to(ledger, key(2), State.COPIED)
-    bring_to(ledger, key(0, Q), State.STAGED, START)
-    assert ledger.keep(P, START + 5 * HOUR) == 2
-    assert [r.keep_until for r in ledger.datablocks(P)] == [START + 5 * HOUR, START + 9 * HOUR, None, None]
-    assert [r.keep_until for r in ledger.datablocks(Q)] == [START]
-
-
-def test_expired_datablocks_are_given_oldest_first(ledger: Ledger) -> None:
-    ledger.plan(P, entries(4), "run-1")
-    for number, hours in enumerate((3, 1, 2, 4)):
-        bring_to(ledger, key(number), State.STAGED, START + hours * HOUR)
-    assert ledger.expired(START + 3 * HOUR, 9) == [key(1), key(2), key(0)]
-    assert ledger.expired(START + 3 * HOUR, 2) == [key(1), key(2)]
-    assert ledger.expired(START, 9) == []
-
-
-def test_times_are_told_apart_to_the_microsecond_and_by_the_moment_not_the_zone(planned: Ledger) -> None:
-    tokyo = timezone(timedelta(hours=9))
-    bring_to(planned, key(), State.STAGED, START.astimezone(tokyo))
-    assert record(planned).keep_until == START
-    assert planned.expired(START - timedelta(microseconds=1), 9) == []
-    assert planned.expired(START.astimezone(tokyo), 9) == [key()]
-
-
-def test_an_expired_datablock_is_released_once(planned: Ledger) -> None:
-    bring_to(planned, key(), State.STAGED, START + HOUR)
-    assert planned.release_expired(key(), START + HOUR)
-    assert record(planned).state is State.RELEASED
-    assert not planned.release_expired(key(), START + HOUR)
-    assert planned.expired(START + 2 * HOUR, 9) == []
-
-
-def test_a_datablock_that_was_kept_meanwhile_is_not_released(planned: Ledger) -> None:
-    bring_to(planned, key(), State.STAGED, START)
-    assert planned.expired(START + HOUR, 9) == [key()]
-    planned.keep(P, START + 2 * HOUR)
-    assert not planned.release_expired(key(), START + HOUR)
-    assert record(planned).state is State.STAGED
-
-
-@pytest.mark.parametrize("state", [state for state in State if state is not State.STAGED])
-def test_what_is_not_staged_does_not_expire(planned: Ledger, state: DatablockState) -> None:
-    bring_to(planned, key(), state)
-    before = replace(record(planned))
-    assert planned.expired(START + 99 * HOUR, 9) == []
-    assert not planned.release_expired(key(), START + 99 * HOUR)
-    assert record(planned) == before
-
-
-def test_a_released_datablock_is_listed_until_its_files_are_gone(planned: Ledger) -> None:
-    bring_to(planned, key(), State.STAGED, START)
-    assert planned.left_behind(9) == []
-    planned.release_expired(key(), START)
-    assert planned.left_behind(9) == [key()]
-    planned.forget_files(key())
-    assert planned.left_behind(9) == []
-    assert record(planned).state is State.RELEASED
-
-
-def test_all_released_datablocks_are_listed_as_far_as_asked_for(ledger: Ledger) -> None:
-    ledger.plan(P, entries(4), "run-1")
-    for number in (2, 0, 3):
-        bring_to(ledger, key(number), State.RELEASED)
-    assert ledger.left_behind(9) == [key(0), key(2), key(3)]
-    assert ledger.left_behind(2) == [key(0), key(2)]
-
-
-def test_what_the_catalogue_no_longer_lists_may_have_left_files(ledger: Ledger) -> None:
-    ledger.plan(P, entries(2), "run-1")
-    bring_to(ledger, key(1), State.COPIED)
-    ledger.plan(P, entries(1), "run-2")
-    assert ledger.left_behind(9) == [key(1)]
-
-
-def test_a_released_datablock_that_is_asked_for_again_left_no_files(planned: Ledger) -> None:
-    bring_to(planned, key(), State.RELEASED)
-    planned.plan(P, entries(1), "run-2")
-    assert planned.left_behind(9) == []
-
-
-def test_forgetting_the_files_of_an_unknown_datablock_changes_nothing(planned: Ledger) -> None:
-    planned.forget_files(key(7))
-    assert planned.datablock(key(7)) is None
 
 
 def test_a_copy_s_token_is_kept_while_it_is_copied_or_staged(planned: Ledger) -> None:
@@ -343,9 +252,5 @@ def test_a_copy_s_token_is_kept_while_it_is_copied_or_staged(planned: Ledger) ->
 def test_evidence_of_another_file_stages_nothing(planned: Ledger) -> None:
     bring_to(planned, key(), State.COPIED)
     with pytest.raises(TransitionIllegal):
-        planned.save_staged(staged(copied(key(), partial="another")), START)
+        planned.save_staged(staged(copied(key(), partial="another")))
     assert record(planned).state is State.COPIED
-
-
-def test_an_unknown_datablock_is_not_released(planned: Ledger) -> None:
-    assert not planned.release_expired(key(7), START + 99 * HOUR)

@@ -9,7 +9,9 @@ import pytest
 from scicat_retriever.domain.dataset import CataloguedDatablock, FileEntry
 from scicat_retriever.domain.errors import CatalogueEntryInvalid, CatalogueUnavailable
 from scicat_retriever.domain.states import DatablockState
-from scicat_retriever.ports.ledger import DatablockRecord, DatasetProgress, Ledger, Plan
+from scicat_retriever.ports.datablock_record import DatablockRecord
+from scicat_retriever.ports.ledger import DatasetProgress, Ledger, Plan
+from scicat_retriever.ports.space import EvictionOrder
 from tests.contracts.ledger.rig import Rig
 from tests.contracts.ledger.samples import (
     FLOW,
@@ -20,7 +22,6 @@ from tests.contracts.ledger.samples import (
     P,
     Q,
     bring_to,
-    end,
     entries,
     entry,
     files,
@@ -116,12 +117,12 @@ def test_another_run_plans_anew_what_is_not_staged(ledger: Ledger, state: Databl
 
 def test_what_is_staged_and_unchanged_stays_staged_under_its_old_run(ledger: Ledger) -> None:
     ledger.plan(P, entries(2), "run-1")
-    bring_to(ledger, key(0), State.STAGED, START + 5 * HOUR)
+    bring_to(ledger, key(0), State.STAGED)
     before = ledger.datablock(key(0))
     ledger.plan(P, entries(2), "run-2")
     assert ledger.datablock(key(0)) == before
     assert before is not None
-    assert (before.run, before.keep_until) == ("run-1", START + 5 * HOUR)
+    assert before.run == "run-1"
     assert [r.run for r in ledger.datablocks(P)] == ["run-1", "run-2"]
 
 
@@ -163,17 +164,18 @@ def test_what_the_catalogue_no_longer_lists_is_released(ledger: Ledger, state: D
     assert states(ledger) == [("block-0", State.PLANNED)]
 
 
-def test_what_is_staged_and_no_longer_listed_stays_to_be_swept_and_does_not_count(ledger: Ledger) -> None:
+def test_what_is_staged_and_no_longer_listed_stays_until_it_is_evicted_and_does_not_count(
+    ledger: Ledger,
+) -> None:
     ledger.add_job(job(JOB, P), FLOW)
     ledger.plan(P, entries(2), "run-1")
     bring_to(ledger, key(1), State.STAGED)
     ledger.plan(P, entries(1), "run-2")
     assert states(ledger) == [("block-0", State.PLANNED)]
     assert ledger.progress_of(JOB) == [DatasetProgress(P, 1, 0, 0, 1000)]
-    assert ledger.keep(P, START + 9 * HOUR) == 0
-    end(ledger)
-    assert ledger.expired(START + HOUR, 9) == [key(1)]
-    assert ledger.release_expired(key(1), START + HOUR)
+    assert ledger.pin(P, "ada", START + HOUR) == 0
+    assert [r.key for r in ledger.cached(EvictionOrder.LARGEST, START, 9)] == [key(1)]
+    assert ledger.evict(key(1), START, "its space was needed")
 
 
 def test_what_is_staged_and_listed_again_is_the_dataset_s_again(ledger: Ledger) -> None:

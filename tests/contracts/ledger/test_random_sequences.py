@@ -21,6 +21,8 @@ from scicat_retriever.ledger.sql import SqlLedger
 from scicat_retriever.ports.catalogue import LifecycleUpdate
 from scicat_retriever.ports.ledger import FlowName, Ledger
 from scicat_retriever.ports.outbox import Subject
+from scicat_retriever.ports.space import EvictionOrder
+from scicat_retriever.ports.staging_area import Room
 from tests.contracts.ledger.rig import book_of
 from tests.contracts.ledger.samples import (
     FAILURE,
@@ -47,9 +49,13 @@ sizes = st.integers(0, 120)
 hours = st.integers(-3, 6).map(lambda number: START + number * HOUR)
 seals = st.sampled_from(["seal", "another"])
 ANOTHER = JobId("another job, for P alone")
-jobs = st.sampled_from([JOB, ANOTHER])
+JOBS = [JOB, ANOTHER]
+jobs = st.sampled_from(JOBS)
 pids = st.sampled_from([P, Q])
 numbers = st.integers(1, 12)
+spaces = st.sampled_from([0, 64, 500, 1024, 3000])
+rooms = st.builds(Room, spaces.map(lambda size: 2 * size), st.none() | spaces)
+owners = st.sampled_from(["ada", JOB, ANOTHER])
 tellers = st.sampled_from(["teller-1", "teller-2"])
 subjects = jobs.map(Subject.job) | pids.map(Subject.dataset)
 updates = st.sampled_from(LifecycleWord).map(LifecycleUpdate)
@@ -94,9 +100,9 @@ class TwoLedgers(RuleBasedStateMachine):
     def plan_another(self, run: str) -> None:
         self.both(lambda ledger: ledger.plan(Q, [entry(0, Q)], run))
 
-    @rule(block=blocks, state=st.sampled_from(DatablockState), until=hours)
-    def bring(self, block: DatablockKey, state: DatablockState, until: Any) -> None:
-        self.both(lambda ledger: bring_to(ledger, block, state, until))
+    @rule(block=blocks, state=st.sampled_from(DatablockState), size=spaces)
+    def bring(self, block: DatablockKey, state: DatablockState, size: int) -> None:
+        self.both(lambda ledger: bring_to(ledger, block, state, size))
 
     @rule(block=blocks, state=st.sampled_from(DatablockState), reason=st.sampled_from(["", "on tape"]))
     def move(self, block: DatablockKey, state: DatablockState, reason: str) -> None:
@@ -106,29 +112,65 @@ class TwoLedgers(RuleBasedStateMachine):
     def note_progress(self, block: DatablockKey, done: int, total: int | None) -> None:
         self.both(lambda ledger: ledger.note_progress(block, done, total))
 
-    @rule(block=blocks, size=sizes, free=sizes)
-    def reserve(self, block: DatablockKey, size: int, free: int) -> None:
-        self.both(lambda ledger: ledger.reserve(block, size, free))
-
-    @rule(block=blocks)
-    def forget_reservation(self, block: DatablockKey) -> None:
-        self.both(lambda ledger: ledger.forget_reservation(block))
-
     @rule(block=blocks, seal=seals)
     def save_copy(self, block: DatablockKey, seal: str) -> None:
         self.both(lambda ledger: ledger.save_copy(copied(block, 64, seal), seal.encode()))
 
-    @rule(block=blocks, seal=seals, integrity=st.sampled_from(Integrity), until=hours)
-    def save_staged(self, block: DatablockKey, seal: str, integrity: Integrity, until: Any) -> None:
-        self.both(lambda ledger: ledger.save_staged(staged(copied(block, 64, seal), integrity), until))
+    @rule(block=blocks, seal=seals, integrity=st.sampled_from(Integrity))
+    def save_staged(self, block: DatablockKey, seal: str, integrity: Integrity) -> None:
+        self.both(lambda ledger: ledger.save_staged(staged(copied(block, 64, seal), integrity)))
 
-    @rule(pid=st.sampled_from([P, Q]), until=hours)
-    def keep(self, pid: Any, until: Any) -> None:
-        self.both(lambda ledger: ledger.keep(pid, until))
+    @rule(which=jobs, sizes=st.dictionaries(pids, spaces))
+    def note_sizes(self, which: JobId, sizes: dict[DatasetPid, int]) -> None:
+        self.both(lambda ledger: ledger.note_sizes(which, sizes))
 
-    @rule(block=blocks, now=hours)
-    def release_expired(self, block: DatablockKey, now: Any) -> None:
-        self.both(lambda ledger: ledger.release_expired(block, now))
+    @rule(which=jobs, room=rooms, wait=st.integers(0, 3), quota=st.none() | spaces)
+    def claim_job(self, which: JobId, room: Room, wait: int, quota: int | None) -> None:
+        self.both(lambda ledger: ledger.claim_job(which, room, overtaking=wait * HOUR, quota=quota))
+
+    @rule(pid=pids, room=rooms)
+    def claim_dataset(self, pid: DatasetPid, room: Room) -> None:
+        self.both(lambda ledger: ledger.claim_dataset(pid, room))
+
+    @rule(pid=pids)
+    def end_claim(self, pid: DatasetPid) -> None:
+        self.both(lambda ledger: ledger.end_claim(pid))
+
+    @rule()
+    def end_idle_claims(self) -> None:
+        self.both(lambda ledger: ledger.end_idle_claims())
+
+    @rule(pid=pids, owner=owners, until=hours)
+    def pin(self, pid: DatasetPid, owner: str, until: datetime) -> None:
+        self.both(lambda ledger: ledger.pin(pid, owner, until))
+
+    @rule(which=jobs, until=hours)
+    def keep_for_job(self, which: JobId, until: datetime) -> None:
+        self.both(lambda ledger: ledger.keep_for_job(which, until))
+
+    @rule(owner=owners, pid=st.none() | pids)
+    def unpin(self, owner: str, pid: DatasetPid | None) -> None:
+        self.both(lambda ledger: ledger.unpin(owner, pid))
+
+    @rule(now=hours, limit=st.integers(0, 3))
+    def lapse_pins(self, now: datetime, limit: int) -> None:
+        self.both(lambda ledger: ledger.lapse_pins(now, limit))
+
+    @rule(pid=pids, block=st.none() | blocks)
+    def note_used(self, pid: DatasetPid, block: DatablockKey | None) -> None:
+        self.both(lambda ledger: ledger.note_used(pid, block))
+
+    @rule(block=blocks, unused_since=hours)
+    def evict(self, block: DatablockKey, unused_since: datetime) -> None:
+        self.both(lambda ledger: ledger.evict(block, unused_since, "its space was needed"))
+
+    @rule(block=blocks)
+    def withdraw(self, block: DatablockKey) -> None:
+        self.both(lambda ledger: ledger.withdraw(block, "damaged"))
+
+    @rule(block=blocks)
+    def note_checked(self, block: DatablockKey) -> None:
+        self.both(lambda ledger: ledger.note_checked(block))
 
     @rule(block=blocks)
     def forget_files(self, block: DatablockKey) -> None:
@@ -218,13 +260,30 @@ class TwoLedgers(RuleBasedStateMachine):
             lambda ledger: [ledger.datablock(block) for block in BLOCKS],
             lambda ledger: [(ledger.copied(block), ledger.manifest(block)) for block in BLOCKS],
             lambda ledger: [list(ledger.files(block)) for block in BLOCKS],
-            lambda ledger: ledger.expired(self.clock(), 9),
-            lambda ledger: ledger.left_behind(9),
+            lambda ledger: [ledger.usage(), ledger.waiting_jobs(), ledger.recount()],
+            lambda ledger: [(ledger.job_size(each), ledger.datasets_without_size(each, 9)) for each in JOBS],
+            lambda ledger: [ledger.pins(), ledger.pins(P), ledger.pins(owner=JOB), ledger.pinned_by_group()],
+            lambda ledger: [ledger.cached(order, self.clock(), 9) for order in EvictionOrder],
+            lambda ledger: [ledger.left_behind(9), ledger.left_behind(9, BLOCKS[1]), ledger.being_copied()],
+            lambda ledger: [ledger.staged_after(None, 9), ledger.staged_after(BLOCKS[1], 9)],
+            lambda ledger: ledger.next_to_check(self.clock()),
         ):
             self.both(ask)
         # The changes of one step come in any order; those of one datablock in theirs.
         books = [sorted(book, key=lambda t: t.subject) for book in (self.fake.transitions, book_of(self.sql))]
         assert books[0] == books[1]
+
+    @invariant()
+    def the_sums_are_those_of_the_parts(self) -> None:
+        records = [record for block in BLOCKS if (record := self.sql.datablock(block)) is not None]
+        pinned = {pin.pid for _, pin in self.sql.pins()}
+        staged = [record for record in records if record.state is DatablockState.STAGED]
+        assert [record.pinned for record in staged] == [record.key.pid in pinned for record in staged]
+        usage = self.sql.usage()
+        assert usage.pinned == sum(record.bytes_total for record in staged if record.pinned)
+        assert usage.cached == sum(record.bytes_total for record in staged if not record.pinned)
+        assert usage.staged >= usage.pinned + usage.cached
+        assert usage.claimed >= usage.written >= 0
 
 
 def _answer(ask: Callable[[Ledger], Any], ledger: Ledger) -> Any:

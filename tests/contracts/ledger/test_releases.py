@@ -22,9 +22,11 @@ from scicat_retriever.ledger.sql import SqlLedger, open_ledger
 from scicat_retriever.ledger.upgrade import HEAD, upgrade
 from scicat_retriever.ports.ledger import FlowName, JobDatasetRecord, JobRecord
 from scicat_retriever.ports.outbox import Report, Subject
+from scicat_retriever.ports.space import EvictionOrder, Line
+from scicat_retriever.ports.staging_area import Room
 from tests.contracts.ledger import dumps
 from tests.contracts.ledger.dumps import DUMPS
-from tests.contracts.ledger.full import CANCELLED, FAILED, SHORT, dump
+from tests.contracts.ledger.full import CANCELLED, FAILED, FAR, KEPT, SHORT, R, dump
 from tests.contracts.ledger.samples import (
     FAILURE,
     FLOW,
@@ -43,7 +45,7 @@ from tests.contracts.ledger.samples import (
 from tests.integration.postgres import Postgres
 
 Make = Callable[[Path], str]
-FIRST = DUMPS[0]
+FIRST, SECOND, *_ = DUMPS
 each_release = pytest.mark.parametrize("release", DUMPS, ids=[file.stem for file in DUMPS])
 
 
@@ -174,14 +176,54 @@ def test_evidence_of_the_first_release_is_good(upgraded: SqlLedger) -> None:
     assert tuple(upgraded.files(key(2))) == files()
     found = upgraded.datablock(key(0))
     assert found is not None
-    assert (found.state, found.keep_until) == (DatablockState.STAGED, START + HOUR)
+    assert (found.state, found.staged_at) == (DatablockState.STAGED, START)
     upgraded.close()
 
 
-def test_a_reservation_of_the_first_release_holds(upgraded: SqlLedger) -> None:
-    assert upgraded.reserve(key(2), 1000, 2700) == 0
-    assert upgraded.reserve(key(2), 1001, 2700) == 1
+def test_what_is_staged_since_an_older_release_counts_as_held_and_is_used_and_checked_then(
+    upgraded: SqlLedger,
+) -> None:
+    found = upgraded.datablock(key(0))
+    assert found is not None
+    assert (found.used_at, found.checked_at) == (START, START)
+    # What the released datablock of Q left behind is held, too.
+    assert upgraded.usage().staged == 2 * 1024
+    assert upgraded.recount() == 0
     upgraded.close()
+
+
+def test_jobs_of_an_older_release_claim_their_space_anew(upgraded: SqlLedger) -> None:
+    assert upgraded.usage().claimed == 0
+    room = Room(10_000, None)
+    # block-1 was being copied, of 2000 bytes; block-2 has 1000.
+    assert upgraded.claim_job(JOB, room, overtaking=HOUR) == Line(0, 0, 3000)
+    assert upgraded.usage().claimed == 3000
+    upgraded.close()
+
+
+def test_what_jobs_that_go_on_asked_for_in_an_older_release_is_pinned_for_as_long(
+    upgraded: SqlLedger,
+) -> None:
+    found = [(pin.owner, pin.pid, pin.group, pin.until) for _, pin in upgraded.pins()]
+    assert sorted(found, key=str) == [
+        (JOB, P, "p17", None),
+        (CANCELLED, P, "p17", None),
+        (CANCELLED, Q, "p17", None),
+    ]
+    assert upgraded.usage().pinned == 1024
+    assert upgraded.pinned_by_group() == {"p17": 4024 + 2024}
+    upgraded.close()
+
+
+def test_what_was_kept_for_a_job_that_has_ended_is_pinned_until_the_same_time(
+    make: Make, clock: HandClock
+) -> None:
+    ledger = open_ledger(make(SECOND), clock)
+    (kept,) = [pin for _, pin in ledger.pins(owner=KEPT)]
+    assert (kept.pid, kept.by_job, kept.until) == (R, True, FAR)
+    assert all(record.pinned for record in ledger.datablocks(R))
+    assert ledger.cached(EvictionOrder.LARGEST, FAR, 9) == []
+    ledger.close()
 
 
 def test_a_ledger_that_is_written_down_today_is_full(tmp_path: Path, clock: HandClock) -> None:

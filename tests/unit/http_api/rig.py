@@ -9,11 +9,13 @@ from urllib.parse import urlsplit
 from httpx2 import Response
 from starlette.testclient import TestClient
 
+from scicat_retriever.domain.errors import EngineUnavailable
 from scicat_retriever.http_api.app import create_app
 from scicat_retriever.http_api.auth import TokenGuard
 from scicat_retriever.http_api.service import Service
-from scicat_retriever.ports.ledger import DatablockRecord, Ledger
-from tests.unit.pipeline.rig import BASE_URL, PID, RETENTION, SECRET, Rig
+from scicat_retriever.ports.datablock_record import DatablockRecord
+from scicat_retriever.ports.ledger import Ledger
+from tests.unit.pipeline.rig import BASE_URL, LIFETIME, PID, RETENTION, SECRET, Rig
 
 TOKEN, SECOND_TOKEN = "token-of-the-tests-1", "token-of-the-tests-2"
 AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
@@ -27,11 +29,14 @@ class ApiRig(Rig):
 
     Attributes:
         woken: How often the application said that a job was stored.
+        checks: How often it asked that ledger and staging area be compared.
+        engine_away: Whether that cannot be asked now.
     """
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.woken = 0
+        self.woken = self.checks = 0
+        self.engine_away = False
 
     def client(self, ledger: Ledger | None = None, max_body_bytes: int = MAX_BODY) -> TestClient:
         """A client of the application; `ledger` stands in for the rig's own."""
@@ -44,6 +49,9 @@ class ApiRig(Rig):
             max_body_bytes=max_body_bytes,
             clock=self.clock,
             wake=self._wake,
+            cache=self.cache,
+            margin=RETENTION - LIFETIME,
+            check_staging=self._check_staging,
         )
         client = TestClient(create_app(service), base_url=BASE_URL, raise_server_exceptions=False)
         client.event_hooks = {"response": [_tells_no_secret]}
@@ -51,12 +59,17 @@ class ApiRig(Rig):
 
     def link(self, record: DatablockRecord) -> str:
         """The path and query of a fresh link to a datablock."""
-        now = self.clock()
-        url = urlsplit(self.links.link(record.key, record.datablock.archive_id, now, now + RETENTION).url)
+        until = self.clock() + LIFETIME
+        url = urlsplit(self.links.link(record.key, record.datablock.archive_id, until).url)
         return f"{url.path}?{url.query}"
 
     def _wake(self) -> None:
         self.woken += 1
+
+    async def _check_staging(self) -> None:
+        if self.engine_away:
+            raise EngineUnavailable("it does not answer")
+        self.checks += 1
 
 
 def _tells_no_secret(response: Response) -> None:

@@ -32,7 +32,13 @@ def test_each_error_of_a_request_has_an_http_status() -> None:
     requests = {kind for kind in concrete_errors() if issubclass(kind, RequestError)}
     assert requests <= set(HTTP_STATUS)
     assert all(400 <= HTTP_STATUS[kind] < 500 for kind in requests)
-    assert set(HTTP_STATUS) - requests == {errors.EngineUnavailable, errors.LedgerUnavailable}
+    assert set(HTTP_STATUS) - requests == {
+        errors.EngineUnavailable,
+        errors.LedgerUnavailable,
+        errors.StagingWriteFailed,
+        errors.QuotaExceeded,
+        errors.JobLargerThanStaging,
+    }
 
 
 def test_the_openapi_document_is_served(client: TestClient) -> None:

@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.http_api.downloads import CHUNK
-from scicat_retriever.ports.ledger import DatablockRecord
+from scicat_retriever.ports.datablock_record import DatablockRecord
 from tests.fakes.staging_area import InMemoryStagingArea
 from tests.unit.http_api.rig import ApiRig, assert_problem
 from tests.unit.pipeline.rig import FILES, LIFETIME, RETENTION, entries, tar

@@ -10,7 +10,8 @@ from starlette.testclient import TestClient
 from tests.unit.http_api.rig import AUTHORIZED, JOBS, MAX_BODY, assert_problem
 
 RETRY, REPORTS = f"{JOBS}/job-1/retry", "/api/v1/reports/retry"
-ROUTES = pytest.mark.parametrize("path", [JOBS, RETRY, REPORTS])
+STAGING = [f"/api/v1/staging/{what}" for what in ("pins", "release", "evict")]
+ROUTES = pytest.mark.parametrize("path", [JOBS, RETRY, REPORTS, *STAGING])
 
 
 @ROUTES
@@ -30,7 +31,7 @@ def test_without_a_token_a_body_is_not_looked_at(client: TestClient, path: str, 
     assert_problem(client.post(path, content=body), 401, "token_invalid")
 
 
-@pytest.mark.parametrize("path", [RETRY, REPORTS])
+@pytest.mark.parametrize("path", [RETRY, REPORTS, *STAGING])
 @pytest.mark.parametrize("body", [b"{", b"\xff\xfe", b"[" * 1000, b"[]", b'"x"', b'{"strange": 1}', b"nul"])
 def test_a_body_that_cannot_be_read_is_a_problem_that_says_where(
     client: TestClient, path: str, body: bytes

@@ -208,6 +208,7 @@ def test_a_new_job_has_all_datasets_before_it(client: TestClient) -> None:
                 "datablocksStaged": 0,
                 "datablocksTotal": 0,
                 "waitingFor": None,
+                "keptUntil": None,
                 "errors": [],
                 "datablocks": [],
             }
@@ -240,6 +241,7 @@ def test_the_status_tells_bytes_waits_and_errors(client: TestClient, api: ApiRig
             "datablocksStaged": 1,
             "datablocksTotal": 2,
             "waitingFor": None,
+            "keptUntil": None,
             "errors": [],
             "datablocks": [
                 {
@@ -266,6 +268,7 @@ def test_the_status_tells_bytes_waits_and_errors(client: TestClient, api: ApiRig
             "datablocksStaged": 0,
             "datablocksTotal": 0,
             "waitingFor": None,
+            "keptUntil": None,
             "errors": [
                 {
                     "code": "checksum_mismatch",

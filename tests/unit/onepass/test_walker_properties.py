@@ -31,7 +31,7 @@ def archive(members: list[Described], kind: int) -> bytes:
 
 def end_of_marker(data: bytes) -> int:
     """Where the two zero blocks end: padding follows."""
-    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+    with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as tar:
         tar.getmembers()
         return tar.offset + 512
 
@@ -42,7 +42,7 @@ def test_the_walk_agrees_with_the_standard_library(
 ) -> None:
     data = archive(members, kind)
     expected = []
-    with tarfile.open(fileobj=io.BytesIO(data), encoding="utf-8", errors="surrogateescape") as tar:
+    with tarfile.open(fileobj=io.BytesIO(data), mode="r:", encoding="utf-8", errors="surrogateescape") as tar:
         for member in tar:
             content = tar.extractfile(member) if member.isreg() else None
             digest = hashlib.sha256(content.read()).hexdigest() if content else ""

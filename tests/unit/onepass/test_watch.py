@@ -12,6 +12,7 @@ import pytest
 
 from scicat_retriever.onepass.chunks import Chunk, ChunkPool, Milestone
 from scicat_retriever.onepass.errors import PartialStalled, SourceStalled
+from scicat_retriever.onepass.file_sink import FileSink
 from scicat_retriever.onepass.partial_writer import PartialWriter
 from scicat_retriever.onepass.watch import LOOK_SECONDS, Watch
 
@@ -82,10 +83,12 @@ def test_a_write_or_a_flush_that_does_not_return_ends_the_copy(writer: Side) -> 
     assert (caught.value.offset, caught.value.seconds) == (7, writer.waiting)
 
 
-def test_a_hung_write_is_told_and_left_behind_and_none_follows_it(tmp_path: Path) -> None:
+def test_a_hung_write_is_left_behind_none_follows_it_and_the_file_is_closed_after_it(tmp_path: Path) -> None:
     disk, events = HungDisk(), SimpleQueue[Chunk | Milestone | BaseException]()
     pool = ChunkPool()
-    writer = PartialWriter(tmp_path / "partial", pool, events, disk)
+    descriptor = os.open(tmp_path / "partial", os.O_WRONLY | os.O_CREAT)
+    sink = FileSink(descriptor, disk)
+    writer = PartialWriter(sink, pool, events)
     assert writer.waiting_seconds() == 0
     for _ in range(2):
         chunk = pool.take()
@@ -95,6 +98,10 @@ def test_a_hung_write_is_told_and_left_behind_and_none_follows_it(tmp_path: Path
     wait_until(lambda: writer.waiting_seconds() > 0.05)
     writer.stop(0.0)
     assert writer.waiting_seconds() > 0.05
+    sink.close()
+    assert os.fstat(descriptor).st_size == 0
     disk.let_go.set()
     wait_until(lambda: not any(each.name == "onepass-writer" for each in threading.enumerate()))
     assert (tmp_path / "partial").stat().st_size == 1 << 20
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)

@@ -19,13 +19,15 @@ from scicat_retriever.domain.dataset import (
 )
 from scicat_retriever.domain.evidence import Copied, DatablockKey
 from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid, JobId
-from scicat_retriever.domain.states import JobState
-from scicat_retriever.pipeline import intake, plan, publish, recall, transfer
+from scicat_retriever.domain.states import DatablockState, DatasetState, JobState
+from scicat_retriever.pipeline import intake, plan, publish, recall, report, space, transfer
+from scicat_retriever.pipeline.cache_policy import CachePolicy
 from scicat_retriever.pipeline.links import LinkSigner
 from scicat_retriever.pipeline.outbox import Patience, Teller
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.pipeline.verify import ChecksumPolicy
-from scicat_retriever.ports.ledger import DatablockRecord
+from scicat_retriever.ports.datablock_record import DatablockRecord
+from scicat_retriever.ports.space import EvictionOrder
 from tests.fakes.catalogue import InMemoryCatalogue
 from tests.fakes.ledger import InMemoryLedger
 from tests.fakes.long_term_store import InMemoryLongTermStore
@@ -38,6 +40,17 @@ SECRET = b"a key of the tests, 32 bytes long"
 BASE_URL = "https://retriever.example.org"
 PID = DatasetPid("20.500.12345/p")
 JOB = JobId("6f1c2a50-0000-4000-8000-000000000001")
+CACHE = CachePolicy(
+    order=EvictionOrder.LEAST_RECENTLY_USED,
+    evict_above=0.9,
+    evict_to=0.5,
+    spared=timedelta(hours=1),
+    keep_unpinned=None,
+    overtaking=timedelta(minutes=15),
+    quotas={},
+    default_quota=None,
+    tell_scicat=False,
+)
 FILES = {"run/a.dat": b"alpha" * 200, "run/b.dat": b"", "run/sub/c.dat": b"\0gamma"}
 
 
@@ -85,11 +98,12 @@ class Rig:
     store: InMemoryLongTermStore = field(default_factory=InMemoryLongTermStore)
     staging: InMemoryStagingArea = field(default_factory=InMemoryStagingArea)
     policy: ChecksumPolicy = field(default_factory=ChecksumPolicy)
+    cache: CachePolicy = CACHE
     stall_timeout: float = 10.0
 
     def __post_init__(self) -> None:
         self.ledger = InMemoryLedger(self.clock)
-        self.links = LinkSigner(SECRET, BASE_URL, LIFETIME)
+        self.links = LinkSigner(SECRET, BASE_URL)
         self.tools = Toolbox(
             catalogue=self.catalogue,
             store=self.store,
@@ -99,6 +113,8 @@ class Rig:
             checksums=self.policy,
             check_packed_size=True,
             retention=RETENTION,
+            margin=RETENTION - LIFETIME,
+            cache=self.cache,
             stall_timeout=self.stall_timeout,
             clock=self.clock,
         )
@@ -141,8 +157,8 @@ class Rig:
         return list(self.ledger.datablocks(pid))
 
     def copy(self, record: DatablockRecord) -> Copied:
-        """Recall and copy one datablock."""
-        recall.reserve_space(record, self.tools)
+        """Claim the space of its dataset, recall and copy one datablock."""
+        space.claim_dataset(record.key.pid, self.tools)
         recalled = recall.recall(record, self.tools)
         return transfer.copy(recalled, record, self.tools, progress=lambda _: None, cancelled=lambda: False)
 
@@ -163,18 +179,39 @@ class Rig:
 
     def deliver(self) -> None:
         """Have the catalogue told all that waits, of the datasets first."""
-        for report in sorted(self.ledger.reports(), key=lambda each: each.subject.kind):
-            self.teller().tell_now(report.subject)
+        for waiting in sorted(self.ledger.reports(), key=lambda each: each.subject.kind):
+            self.teller().tell_now(waiting.subject)
 
     def record(self, key: DatablockKey) -> DatablockRecord:
         found = self.ledger.datablock(key)
         assert found is not None
         return found
 
-    def job(self, *pids: DatasetPid) -> JobId:
-        """Have a job for these datasets in progress."""
-        job = RetrieveJob(JOB, "retrieve", tuple(Selection(pid) for pid in pids))
+    def job(self, *pids: DatasetPid, name: JobId = JOB, group: str | None = None) -> JobId:
+        """Have a job for these datasets in progress, which has its space."""
+        self.submit(*pids, name=name, group=group)
+        space.claim_job(name, self.tools)
+        return name
+
+    def submit(self, *pids: DatasetPid, name: JobId = JOB, group: str | None = None) -> JobId:
+        """Have a job for these datasets in progress, whose size is known and which has not asked for space yet."""
+        job = RetrieveJob(name, "retrieve", tuple(Selection(pid) for pid in pids), owner_group=group)
         self.catalogue.add_job(job)
         intake.accept(job, self.ledger)
-        self.ledger.move_job(JOB, JobState.IN_PROGRESS)
-        return JOB
+        self.ledger.move_job(name, JobState.IN_PROGRESS)
+        space.measure_job(name, self.tools)
+        return name
+
+    def retrieved(self, *pids: DatasetPid, name: JobId = JOB) -> JobId:
+        """Have a job that has brought all its datasets, one datablock each, and has ended."""
+        for pid in pids:
+            self.catalogue.add_dataset(pid, (self.archive(pid=pid),))
+        self.job(*pids, name=name)
+        for pid in pids:
+            for record in self.plan_again(f"run of {name}", pid):
+                if record.state is not DatablockState.STAGED:
+                    self.stage(record)
+            publish.publish(pid, self.tools)
+            self.ledger.move_job_dataset(name, pid, DatasetState.RETRIEVED)
+        report.close_job(name, None, self.tools)
+        return name

@@ -5,7 +5,7 @@ from scicat_retriever.domain.dataset import Datablock
 from scicat_retriever.domain.ids import ArchiveId, DatablockId
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.pipeline.transfer import BATCH_BYTES, BATCH_DATABLOCKS, batches
-from scicat_retriever.ports.ledger import DatablockRecord
+from scicat_retriever.ports.datablock_record import DatablockRecord
 from tests.unit.pipeline.rig import PID
 
 SIZES = st.sampled_from([0, 1, BATCH_BYTES // 3, BATCH_BYTES // 2, BATCH_BYTES, BATCH_BYTES + 1, 2**50])

@@ -2,8 +2,8 @@ import pytest
 
 from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.domain.states import DatablockState
-from scicat_retriever.pipeline import publish
-from tests.unit.pipeline.rig import FILES, PID, RETENTION, START, Rig, tar, without_checksums
+from scicat_retriever.pipeline import publish, space
+from tests.unit.pipeline.rig import FILES, PID, Rig, tar, without_checksums
 
 State = DatablockState
 Q = DatasetPid("20.500.12345/q")
@@ -38,9 +38,9 @@ def test_discarding_removes_what_the_failed_run_left_and_nothing_else() -> None:
 def test_discarding_gives_the_space_back_and_tells_the_store() -> None:
     rig = Rig()
     (record,) = rig.plan()
-    rig.ledger.reserve(record.key, 2**30, rig.staging.free_bytes())
+    space.claim_dataset(PID, rig.tools)
     publish.discard(PID, "run-1", "timed out", rig.tools, keep_verified=False)
-    assert rig.ledger.reserve(rig.plan_again("run-2")[0].key, 2**30, 2**30) == 0
+    assert rig.ledger.usage().claimed == 0
     assert rig.store.released == [record.datablock.archive_id]
 
 
@@ -88,7 +88,7 @@ def test_a_copy_of_the_failed_run_that_is_right_is_staged_for_a_retry() -> None:
     rig.copy(record)
     publish.discard(PID, "run-1", "read_failed", rig.tools, keep_verified=True)
     after = rig.record(record.key)
-    assert (after.state, after.keep_until) == (State.STAGED, START + RETENTION)
+    assert (after.state, after.pinned) == (State.STAGED, False)
     assert rig.staging.staged_content(record.key) == content
 
 

@@ -45,12 +45,13 @@ def test_the_links_of_a_result_are_made_when_it_is_told() -> None:
     assert entry["expires"] == report.timestamp(START + LATER + LIFETIME)
 
 
-def test_what_is_told_late_is_kept_for_the_full_retention_from_then_on() -> None:
+def test_what_is_told_late_is_pinned_for_the_full_retention_from_then_on() -> None:
     rig = Rig()
     closed(rig)
     rig.clock.advance(LATER)
     update(rig)
-    assert rig.ledger.datablocks(PID)[0].keep_until == START + LATER + RETENTION
+    ((_, pin),) = rig.ledger.pins(PID)
+    assert pin.until == START + LATER + RETENTION
 
 
 def test_a_job_in_progress_has_no_result() -> None:

@@ -78,13 +78,13 @@ def test_an_error_in_the_middle_of_the_list_plans_nothing() -> None:
     assert rig.ledger.datablocks(PID) == []
 
 
-def test_what_is_staged_and_still_right_is_kept_and_kept_longer() -> None:
+def test_what_is_staged_and_still_right_is_kept_and_counts_as_used() -> None:
     rig = Rig()
     rig.staged_dataset()
     rig.clock.advance(RETENTION / 2)
     (record,) = rig.plan_again("run-2")
     assert record.state is DatablockState.STAGED
-    assert record.keep_until == START + RETENTION / 2 + RETENTION
+    assert record.used_at == START + RETENTION / 2
     assert record.run == "run-1"
 
 

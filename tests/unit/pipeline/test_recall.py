@@ -4,51 +4,15 @@ import pytest
 
 from scicat_retriever.domain import errors
 from scicat_retriever.domain.errors import RetrieverError
+from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.domain.states import DatablockState
-from scicat_retriever.pipeline import recall
+from scicat_retriever.pipeline import recall, space
 from tests.fakes.long_term_store import InMemoryLongTermStore
 from tests.fakes.staging_area import InMemoryStagingArea
 from tests.unit.pipeline.rig import FILES, Rig, tar
 
 SIZE = len(tar(FILES))
-
-
-def test_a_datablock_with_room_is_given_its_space() -> None:
-    rig = Rig(staging=InMemoryStagingArea(2 * SIZE))
-    first, second = rig.plan(rig.archive(0), rig.archive(1))
-    recall.reserve_space(first, rig.tools)
-    recall.reserve_space(second, rig.tools)
-    assert rig.ledger.reserve(first.key, SIZE + 1, rig.staging.free_bytes()) == 1
-
-
-def test_a_datablock_without_room_is_told_how_much_is_missing() -> None:
-    rig = Rig(staging=InMemoryStagingArea(2 * SIZE - 100))
-    first, second = rig.plan(rig.archive(0), rig.archive(1))
-    recall.reserve_space(first, rig.tools)
-    with pytest.raises(errors.NoSpaceYet, match="waiting for 100 more bytes of staging space"):
-        recall.reserve_space(second, rig.tools)
-    after = rig.record(second.key)
-    assert (after.state, after.reason) == (
-        DatablockState.WAITING_FOR_SPACE,
-        "waiting for 100 more bytes of staging space",
-    )
-
-
-def test_a_datablock_that_waited_gets_its_space_once_there_is_some() -> None:
-    rig = Rig(staging=InMemoryStagingArea(2 * SIZE - 100))
-    first, second = rig.plan(rig.archive(0), rig.archive(1))
-    recall.reserve_space(first, rig.tools)
-    with pytest.raises(errors.NoSpaceYet):
-        recall.reserve_space(second, rig.tools)
-    rig.ledger.forget_reservation(first.key)
-    recall.reserve_space(rig.record(second.key), rig.tools)
-
-
-def test_a_datablock_larger_than_the_whole_area_never_waits() -> None:
-    rig = Rig(staging=InMemoryStagingArea(SIZE - 1))
-    (record,) = rig.plan()
-    with pytest.raises(errors.LargerThanStaging, match=rf"p-0\.tar needs {SIZE} bytes.*{SIZE - 1} in all"):
-        recall.reserve_space(record, rig.tools)
+Q = DatasetPid("20.500.12345/q")
 
 
 def test_an_archive_that_is_online_is_recalled_with_the_stores_size() -> None:
@@ -109,6 +73,32 @@ def test_the_catalogued_size_is_not_compared_where_the_settings_say_so() -> None
     rig.store.put(record.datablock.archive_id, tar(FILES)[:-10])
     assert recall.recall(record, rig.tools).size == SIZE - 10
     assert rig.record(record.key).bytes_total == SIZE - 10
+
+
+def test_an_archive_longer_than_catalogued_waits_for_the_space_that_it_needs_beside() -> None:
+    rig = Rig(staging=InMemoryStagingArea(SIZE + 100))
+    rig.tools = replace(rig.tools, check_packed_size=False)
+    (record,) = rig.plan()
+    space.claim_dataset(record.key.pid, rig.tools)
+    (other,) = rig.plan(rig.archive(pid=Q, content=b"x" * 60), pid=Q)
+    space.claim_dataset(Q, rig.tools)
+    rig.store.put(record.datablock.archive_id, tar(FILES) + bytes(50))
+    with pytest.raises(errors.NoSpaceYet, match="waiting for 10 bytes of staging space"):
+        recall.recall(record, rig.tools)
+    assert rig.record(record.key).state is DatablockState.WAITING_FOR_SPACE
+    rig.ledger.move_datablock(other.key, DatablockState.FAILED)
+    rig.ledger.end_claim(Q)
+    assert recall.recall(rig.record(record.key), rig.tools).size == SIZE + 50
+
+
+def test_an_archive_that_is_longer_than_the_whole_area_never_waits() -> None:
+    rig = Rig(staging=InMemoryStagingArea(SIZE))
+    rig.tools = replace(rig.tools, check_packed_size=False)
+    (record,) = rig.plan()
+    space.claim_dataset(record.key.pid, rig.tools)
+    rig.store.put(record.datablock.archive_id, tar(FILES) + bytes(50))
+    with pytest.raises(errors.LargerThanStaging, match="in all"):
+        recall.recall(record, rig.tools)
 
 
 @pytest.mark.parametrize("error", [errors.StoreUnavailable, errors.DatablockUnreadable])

@@ -122,12 +122,13 @@ def test_a_successful_jobs_result_has_each_datablock_with_its_link() -> None:
         assert (query["dataset"], query["datablock"]) == ([PID], [record.datablock.id])
 
 
-def test_a_closed_jobs_files_are_kept_for_the_full_retention() -> None:
+def test_a_closed_jobs_files_are_pinned_for_the_full_retention() -> None:
     rig = Rig()
     finished(rig)
     rig.clock.advance(RETENTION / 2)
     told(rig)
-    assert rig.ledger.datablocks(PID)[0].keep_until == START + RETENTION / 2 + RETENTION
+    ((_, pin),) = rig.ledger.pins(PID)
+    assert pin.until == START + RETENTION / 2 + RETENTION
 
 
 def test_sizes_alone_are_said_in_the_result() -> None:
@@ -261,7 +262,8 @@ def test_a_job_is_successful_only_if_every_dataset_was_retrieved(
     rig.job(*pids)
     for pid, state in zip(pids, states, strict=True):
         rig.ledger.move_job_dataset(JOB, pid, state, (MISMATCH,) if state is DatasetState.FAILED else ())
-    result = report.job_result(JOB, STALLED if failed else None, rig.tools)
+    kept = rig.ledger.keep_for_job(JOB, START + RETENTION)
+    result = report.job_result(JOB, STALLED if failed else None, kept, rig.tools)
     whole = set(states) == {DatasetState.RETRIEVED}
     expected = JobState.SUCCESSFUL if whole else JobState.WITH_DATASET_ERRORS
     assert result.state is (JobState.UNSUCCESSFUL if failed else expected)

@@ -16,7 +16,7 @@ from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.onepass import errors as faults
 from scicat_retriever.onepass.manifest import read_manifest
 from scicat_retriever.pipeline import publish, recall, transfer
-from scicat_retriever.ports.ledger import DatablockRecord
+from scicat_retriever.ports.datablock_record import DatablockRecord
 from tests.fakes.long_term_store import InMemoryLongTermStore, _InMemorySource
 from tests.fakes.staging_area import InMemoryStagingArea
 from tests.unit.pipeline.rig import FILES, Rig, tar
@@ -122,7 +122,7 @@ def test_a_copy_holds_the_archives_bytes_and_the_evidence_of_them() -> None:
         len(content),
         len(content),
     )
-    rig.staging.commit(record.key, copied.partial)
+    rig.staging.commit(record.key, copied.partial, copied.receipt)
     assert rig.staging.staged_content(record.key) == content
 
 
@@ -343,9 +343,9 @@ def test_a_datablock_is_copied_once_its_copy_is_there_in_whole(state: str) -> No
     rig = Rig()
     (record,) = rig.plan()
     if state != "planned":
-        rig.copy(record)
-    if state == "committed":
-        rig.staging.commit(record.key, rig.record(record.key).partial)
+        copied = rig.copy(record)
+        if state == "committed":
+            rig.staging.commit(record.key, copied.partial, copied.receipt)
     if state == "staged":
         publish.verify_and_stage(rig.record(record.key), rig.tools)
     assert transfer.is_copied(rig.record(record.key), rig.tools) == (state != "planned")

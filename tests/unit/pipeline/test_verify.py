@@ -20,6 +20,7 @@ COPIED = Copied(
     "seal",
     1,
     "token",
+    "receipt",
 )
 FAIL, SIZE_ONLY = ChecksumPolicy(), ChecksumPolicy("size_only")
 KIND = MemberKind

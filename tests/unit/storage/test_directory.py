@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,9 @@ from pydantic import ValidationError
 from scicat_retriever.domain.errors import StagingWriteFailed
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatablockId, DatasetPid
+from scicat_retriever.ports.staging_area import Holding, Partial, StagingArea
 from scicat_retriever.storage.staging.directory import DirectoryStaging, DirectoryStagingSettings
 from scicat_retriever.storage.staging.preallocation import set_aside
-from scicat_retriever.storage.staging.used_space import UsedSpace
 
 MIB = 2**20
 FIRST = DatablockKey(DatasetPid("20.500.12345/abc"), DatablockId("1"))
@@ -32,10 +33,18 @@ def staging(root: Path, **settings: object) -> DirectoryStaging:
 
 
 def stage(area: DirectoryStaging, key: DatablockKey, content: bytes) -> str:
-    with area.open_partial(key, len(content)) as partial:
-        partial.file.write(content)
-    area.commit(key, partial.token)
+    partial = write(area, key, content)
+    area.commit(key, partial.token, partial.receipt)
     return partial.token
+
+
+def write(area: DirectoryStaging, key: DatablockKey, content: bytes) -> Partial:
+    with area.open_partial(key, len(content)) as partial:
+        written = 0
+        while written < len(content):
+            written += partial.write(memoryview(content)[written:])
+        partial.seal()
+    return partial
 
 
 def test_files_are_readable_by_the_group_and_by_nobody_else(root: Path) -> None:
@@ -76,36 +85,72 @@ def test_a_second_process_finds_what_the_first_has_staged(root: Path) -> None:
     assert staging(root).staged_size(FIRST, token) == 1
 
 
-def test_a_capacity_bounds_the_free_space_and_the_whole(root: Path) -> None:
-    area = staging(root, capacity_bytes=3 * MIB)
-    assert (area.free_bytes(), area.total_bytes()) == (3 * MIB, 3 * MIB)
-    with area.open_partial(FIRST, 2 * MIB):
-        assert area.free_bytes() <= MIB
-    stage(area, FIRST, b"x" * 4 * MIB)
-    assert area.free_bytes() == 0
+def test_a_capacity_bounds_the_whole_and_not_what_the_file_system_has(root: Path) -> None:
+    whole, bounded = staging(root).room(), staging(root, capacity_bytes=3 * MIB).room()
+    assert bounded.total == 3 * MIB
+    assert bounded.free is not None
+    assert bounded.free > 3 * MIB
+    assert whole.total > 3 * MIB
 
 
-def test_what_another_process_has_staged_counts_towards_the_capacity(root: Path) -> None:
-    stage(staging(root), FIRST, b"x" * 2 * MIB)
-    assert staging(root, capacity_bytes=3 * MIB).free_bytes() == MIB
+def test_a_receipt_is_the_size(root: Path) -> None:
+    assert write(staging(root), FIRST, b"x" * 123).receipt == "bytes:123"
 
 
-def test_used_space_is_carried_forward_between_two_counts(tmp_path: Path) -> None:
-    used = UsedSpace(tmp_path)
-    assert used.bytes() == 0
-    (tmp_path / "unseen until the next count").write_bytes(b"x" * MIB)
-    used.change(5)
-    assert used.bytes() == 5
-    used.change(-10)
-    assert used.bytes() == 0
+def test_an_open_staged_file_can_be_read_after_its_release(root: Path) -> None:
+    area = staging(root)
+    token = stage(area, FIRST, b"x" * MIB)
+    with area.open_staged(FIRST, token) as file:
+        area.release(FIRST)
+        assert file.read() == b"x" * MIB
 
 
-def test_used_space_counts_blocks_set_aside_and_files_in_folders(tmp_path: Path) -> None:
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "folder" / "file").write_bytes(b"x" * MIB)
-    with (tmp_path / "partial").open("wb") as file:
-        assert set_aside(file.fileno(), 2 * MIB)
-    assert UsedSpace(tmp_path).bytes() == 3 * MIB
+def test_a_partial_that_is_being_written_is_not_removed(root: Path) -> None:
+    area = staging(root)
+    with area.open_partial(FIRST, 4) as partial:
+        partial.write(memoryview(b"half"))
+        (holding,) = area.holdings()
+        area.remove(holding)
+        assert area.partial_size(FIRST, partial.token) == 4
+    area.remove(holding)
+    assert area.partial_size(FIRST, partial.token) is None
+
+
+def test_removing_leaves_no_empty_folder(root: Path) -> None:
+    area = staging(root)
+    stage(area, FIRST, b"x")
+    write(area, FIRST, b"y")
+    for holding in list(area.holdings()):
+        area.remove(holding)
+    assert [list((root / name).iterdir()) for name in ("partial", "staged")] == [[], []]
+
+
+@pytest.mark.parametrize(
+    "name", ["staged/note.txt", "staged/a,b/.nfs000001", "staged/a,b/c/d", "partial/0123456789abcdef"]
+)
+def test_files_that_are_not_named_as_its_own_are_none_of_its_business(root: Path, name: str) -> None:
+    area = staging(root)
+    (root / name).parent.mkdir(parents=True, exist_ok=True)
+    (root / name).touch()
+    assert list(area.holdings()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "token"),
+    [("..", "0123456789abcdef"), ("a,b", ".."), ("a,b/..", "0123456789abcdef"), ("", "x"), ("a,b", "")],
+)
+def test_nothing_but_its_own_files_is_removed(root: Path, name: str, token: str) -> None:
+    area = staging(root)
+    with pytest.raises(StagingWriteFailed, match="no file of the staging area"):
+        area.remove(Holding(name, token, True, 0, datetime.now(UTC)))
+    assert root.is_dir()
+
+
+def test_there_are_no_other_urls_to_download_from(root: Path) -> None:
+    area = staging(root)
+    token = stage(area, FIRST, b"x")
+    as_the_port: StagingArea = area
+    assert as_the_port.download_url(FIRST, token, "x.tar", timedelta(hours=1)) is None
 
 
 def test_setting_blocks_aside_keeps_the_size(tmp_path: Path) -> None:
@@ -129,7 +174,14 @@ def test_a_file_that_cannot_be_set_aside_for_is_left_as_it_is() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"root": "relative"}, {"keep_free_bytes": -1}, {"capacity_bytes": 0}, {"unknown": 1}, {"kind": "s3"}],
+    [
+        {"root": "relative"},
+        {"keep_free_bytes": -1},
+        {"keep_free_share": 1.0},
+        {"capacity_bytes": 0},
+        {"unknown": 1},
+        {"kind": "s3"},
+    ],
 )
 def test_settings_that_cannot_be_used_are_refused_and_the_key_is_named(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError, match=next(iter(wrong))):

@@ -7,13 +7,13 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 import pytest
 
 from scicat_retriever.domain.errors import StagingWriteFailed
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatablockId, DatasetPid
+from scicat_retriever.ports.staging_area import Partial, Room
 from scicat_retriever.storage.staging.directory import DirectoryStaging, DirectoryStagingSettings
 
 MIB = 2**20
@@ -35,13 +35,29 @@ def tmpfs(folder: Path) -> Iterator[None]:
         subprocess.run(["umount", "--lazy", folder], check=True)
 
 
-def staging(root: Path, keep_free_bytes: int = 0) -> DirectoryStaging:
-    return DirectoryStaging(DirectoryStagingSettings(root=root, keep_free_bytes=keep_free_bytes))
+def staging(root: Path, keep_free_bytes: int = 0, keep_free_share: float = 0.0) -> DirectoryStaging:
+    return DirectoryStaging(
+        DirectoryStagingSettings(root=root, keep_free_bytes=keep_free_bytes, keep_free_share=keep_free_share)
+    )
 
 
-def write_for_ever(file: BinaryIO) -> None:
+def write_for_ever(partial: Partial) -> None:
     while True:
-        file.write(b"x" * MIB)
+        partial.write(memoryview(b"x" * MIB))
+
+
+def free(area: DirectoryStaging) -> int:
+    found = area.room().free
+    assert found is not None
+    return found
+
+
+def stage(area: DirectoryStaging, size: int) -> str:
+    with area.open_partial(FIRST, size) as partial:
+        partial.write(memoryview(b"x"))
+        partial.seal()
+    area.commit(FIRST, partial.token, partial.receipt)
+    return partial.token
 
 
 @pytest.fixture
@@ -51,44 +67,63 @@ def root(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_free_space_is_what_the_file_system_has_less_what_is_kept_free(root: Path) -> None:
-    assert staging(root).free_bytes() == 8 * MIB
-    assert staging(root, keep_free_bytes=3 * MIB).free_bytes() == 5 * MIB
-    assert staging(root, keep_free_bytes=3 * MIB).total_bytes() == 5 * MIB
-    assert staging(root, keep_free_bytes=9 * MIB).free_bytes() == 0
+    assert staging(root).room() == Room(8 * MIB, 8 * MIB)
+    assert staging(root, keep_free_bytes=3 * MIB).room() == Room(5 * MIB, 5 * MIB)
+    assert staging(root, keep_free_bytes=9 * MIB).room() == Room(0, 0)
+
+
+def test_of_the_bytes_and_the_share_that_are_kept_free_the_larger_counts(root: Path) -> None:
+    assert staging(root, keep_free_share=0.25).room() == Room(6 * MIB, 6 * MIB)
+    assert staging(root, keep_free_share=0.25, keep_free_bytes=3 * MIB).room() == Room(5 * MIB, 5 * MIB)
+    assert staging(root, keep_free_share=0.25, keep_free_bytes=MIB).room() == Room(6 * MIB, 6 * MIB)
+
+
+def test_what_others_put_on_the_file_system_is_not_free(root: Path) -> None:
+    (root / "of somebody else").write_bytes(b"x" * 2 * MIB)
+    assert staging(root).room() == Room(8 * MIB, 6 * MIB)
 
 
 def test_a_partial_that_does_not_fit_says_how_many_bytes_are_missing_and_leaves_nothing(root: Path) -> None:
     area = staging(root)
     with pytest.raises(StagingWriteFailed, match=f"at least {2 * MIB} bytes are missing"):
         area.open_partial(FIRST, 10 * MIB).__enter__()
-    assert area.free_bytes() == 8 * MIB
+    assert area.room().free == 8 * MIB
 
 
 def test_room_is_set_aside_before_a_byte_is_written(root: Path) -> None:
     area = staging(root)
     with area.open_partial(FIRST, 5 * MIB) as partial:
-        assert area.free_bytes() == 3 * MIB
+        assert os.statvfs(root).f_bavail * os.statvfs(root).f_frsize == 3 * MIB
         with pytest.raises(StagingWriteFailed), area.open_partial(SECOND, 4 * MIB):
             pass
     assert area.partial_size(FIRST, partial.token) == 0
 
 
+def test_what_is_set_aside_and_not_written_is_free_for_whom_it_was_claimed(root: Path) -> None:
+    area = staging(root)
+    with area.open_partial(FIRST, 6 * MIB) as partial:
+        assert free(area) == 8 * MIB
+        partial.write(memoryview(b"x" * MIB))
+        assert free(area) == 7 * MIB
+
+
 def test_what_was_set_aside_in_vain_is_given_back_by_the_commit(root: Path) -> None:
     area = staging(root)
     with area.open_partial(FIRST, 6 * MIB) as partial:
-        partial.file.write(b"x")
-    assert area.free_bytes() <= 2 * MIB
-    area.commit(FIRST, partial.token)
-    assert area.free_bytes() >= 8 * MIB - 3 * 4096
+        partial.write(memoryview(b"x"))
+        partial.seal()
+    assert os.statvfs(root).f_bavail * os.statvfs(root).f_frsize <= 2 * MIB
+    area.commit(FIRST, partial.token, partial.receipt)
+    assert free(area) >= 8 * MIB - 3 * 4096
 
 
 def test_a_disk_that_fills_up_while_writing_fails_the_write_and_can_be_cleared(root: Path) -> None:
     area = staging(root)
     with area.open_partial(FIRST, 0) as partial, pytest.raises(OSError, match="No space left on device"):
-        write_for_ever(partial.file)
+        write_for_ever(partial)
     assert area.staged_size(FIRST, partial.token) is None
     area.discard_partial(FIRST)
-    assert area.free_bytes() == 8 * MIB
+    assert area.room().free == 8 * MIB
 
 
 def test_a_read_only_file_system_is_named_as_the_reason(root: Path) -> None:
@@ -109,12 +144,12 @@ def test_folders_on_two_file_systems_are_refused_at_the_start(tmp_path: Path) ->
 def test_an_unmounted_area_is_an_error_and_not_an_area_without_files(tmp_path: Path) -> None:
     with tmpfs(tmp_path):
         area = staging(tmp_path)
-        with area.open_partial(FIRST, 1) as partial:
-            partial.file.write(b"x")
-        area.commit(FIRST, partial.token)
+        token = stage(area, 1)
     with pytest.raises(StagingWriteFailed, match="mount it"):
-        area.staged_size(FIRST, partial.token)
+        area.staged_size(FIRST, token)
     with pytest.raises(StagingWriteFailed, match="mount it"):
         area.release(FIRST)
     with pytest.raises(StagingWriteFailed, match="mount it"):
-        area.open_staged(FIRST, partial.token).__enter__()
+        list(area.holdings())
+    with pytest.raises(StagingWriteFailed, match="mount it"):
+        area.open_staged(FIRST, token).__enter__()

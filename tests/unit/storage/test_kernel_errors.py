@@ -113,14 +113,24 @@ def area(tmp_path: Path) -> DirectoryStaging:
 
 def write(area: DirectoryStaging) -> str:
     with area.open_partial(KEY, 1) as partial:
-        partial.file.write(b"x")
+        partial.write(memoryview(b"x"))
+        partial.seal()
     return partial.token
+
+
+def commit(area: DirectoryStaging, token: str) -> None:
+    area.commit(KEY, token, "bytes:1")
 
 
 def stage(area: DirectoryStaging) -> str:
     token = write(area)
-    area.commit(KEY, token)
+    commit(area, token)
     return token
+
+
+def remove_all(area: DirectoryStaging) -> None:
+    for holding in list(area.holdings()):
+        area.remove(holding)
 
 
 def open_staged(area: DirectoryStaging, token: str) -> None:
@@ -131,22 +141,25 @@ def open_staged(area: DirectoryStaging, token: str) -> None:
 Prepare = Callable[[DirectoryStaging], str]
 Act = Callable[[DirectoryStaging, str], object]
 STEPS: dict[str, tuple[Any, str, Prepare, Act]] = {
-    "measure what is free": (os, "statvfs", write, lambda area, _: area.free_bytes()),
-    "measure all": (os, "statvfs", write, lambda area, _: area.total_bytes()),
+    "measure the room": (os, "statvfs", write, lambda area, _: area.room()),
     "make the folder": (Path, "mkdir", lambda _: "", lambda area, _: write(area)),
     "make the file": (os, "open", lambda _: "", lambda area, _: write(area)),
-    "measure room": (os, "fstatvfs", lambda _: "", lambda area, _: write(area)),
-    "look at the new file": (os, "fstat", lambda _: "", lambda area, _: write(area)),
+    "measure room for a file": (os, "fstatvfs", lambda _: "", lambda area, _: write(area)),
     "look at a partial": (Path, "lstat", write, lambda area, token: area.partial_size(KEY, token)),
     "look at a staged file": (Path, "lstat", stage, lambda area, token: area.staged_size(KEY, token)),
-    "open a partial to commit": (os, "open", write, lambda area, token: area.commit(KEY, token)),
-    "trim": (os, "ftruncate", write, lambda area, token: area.commit(KEY, token)),
-    "flush": (os, "fsync", write, lambda area, token: area.commit(KEY, token)),
-    "rename": (Path, "rename", write, lambda area, token: area.commit(KEY, token)),
+    "open a partial to commit": (os, "open", write, commit),
+    "trim": (os, "ftruncate", write, commit),
+    "flush": (os, "fsync", write, commit),
+    "rename": (Path, "rename", write, commit),
     "open a staged file": (os, "open", stage, open_staged),
     "list what to discard": (Path, "iterdir", write, lambda area, _: area.discard_partial(KEY)),
     "discard": (Path, "unlink", write, lambda area, _: area.discard_partial(KEY)),
     "release": (Path, "unlink", stage, lambda area, _: area.release(KEY)),
+    "list": (os, "scandir", stage, lambda area, _: list(area.holdings())),
+    "remove": (Path, "unlink", stage, lambda area, _: remove_all(area)),
+    "remove a partial": (Path, "unlink", write, lambda area, _: remove_all(area)),
+    "look whether a partial is written": (os, "open", write, lambda area, _: remove_all(area)),
+    "remove what is wrong": (Path, "unlink", write, lambda area, token: area.commit(KEY, token, "bytes:9")),
 }
 NO_FAILURE = {
     ("look at a partial", errno.ENOENT),
@@ -154,6 +167,9 @@ NO_FAILURE = {
     ("list what to discard", errno.ENOENT),
     ("discard", errno.ENOENT),
     ("release", errno.ENOENT),
+    ("remove", errno.ENOENT),
+    ("remove a partial", errno.ENOENT),
+    ("look whether a partial is written", errno.ENOENT),
 }
 """What another process may have done meanwhile, which is no failure."""
 
@@ -180,20 +196,24 @@ def test_a_file_system_without_locks_is_used_all_the_same(
 
 
 def test_a_file_system_that_refuses_the_last_bytes_when_the_file_is_closed_is_said(
-    area: DirectoryStaging,
+    area: DirectoryStaging, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(StagingWriteFailed), area.open_partial(KEY, 1) as partial:
-        os.close(partial.file.fileno())
+    with pytest.raises(StagingWriteFailed), area.open_partial(KEY, 1):
+        monkeypatch.setattr(os, "close", Refusing(errno.EDQUOT))
+    monkeypatch.undo()
 
 
-def test_a_failure_of_the_body_is_told_rather_than_that_of_closing_after_it(area: DirectoryStaging) -> None:
+def test_a_failure_of_the_body_is_told_rather_than_that_of_closing_after_it(
+    area: DirectoryStaging, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail() -> None:
-        with area.open_partial(KEY, 1) as partial:
-            os.close(partial.file.fileno())
+        with area.open_partial(KEY, 1):
+            monkeypatch.setattr(os, "close", Refusing(errno.EDQUOT))
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         fail()
+    monkeypatch.undo()
 
 
 @pytest.mark.parametrize("function", ["is_dir", "mkdir", "rename"])

@@ -3,7 +3,7 @@
 RetrieverError
 ├── RequestError                what was sent to the service cannot be carried out
 │   ├── JobMalformed, JobTypeUnknown, DatasetListEmpty, JobTooLarge, JobNotFound
-│   ├── JobEnded, JobNotEnded, NothingToRetry
+│   ├── JobEnded, JobNotEnded, NothingToRetry, NothingStaged, DatasetPinned
 │   └── TokenInvalid, LinkTampered, LinkExpired, LinkReleased, RangeUnsatisfiable
 ├── CatalogueError              SciCat
 │   ├── CatalogueUnavailable, CatalogueTimedOut, CatalogueLoginFailed, CatalogueForbidden, CatalogueRefused
@@ -17,7 +17,8 @@ RetrieverError
 │   ├── ReadFailed, ReadStalled, ArchiveSizeDiffers, ArchiveMalformed, ArchiveUnsupported
 │   └── TransferTimedOut
 ├── StagingError                the staging area
-│   └── NoSpaceYet, SpaceTimedOut, LargerThanStaging, StagingWriteFailed, StagedFileMissing
+│   ├── NoSpaceYet, SpaceTimedOut, LargerThanStaging, JobLargerThanStaging, QuotaExceeded
+│   └── StagingWriteFailed, StagedFileMissing, StagedBytesDiffer
 ├── IntegrityError              what was read is not what was catalogued
 │   ├── ChecksumMismatch, SizeMismatch, MemberMissing, MemberUnexpected, MemberDuplicated, MemberUnsafe
 │   └── ChecksumMissing, ChecksumUnknown, CatalogueFileDuplicated, ManifestDamaged
@@ -67,6 +68,7 @@ from scicat_retriever.domain.errors.integrity import (
 )
 from scicat_retriever.domain.errors.request import (
     DatasetListEmpty,
+    DatasetPinned,
     JobEnded,
     JobMalformed,
     JobNotEnded,
@@ -76,6 +78,7 @@ from scicat_retriever.domain.errors.request import (
     LinkExpired,
     LinkReleased,
     LinkTampered,
+    NothingStaged,
     NothingToRetry,
     RangeUnsatisfiable,
     RequestError,
@@ -102,14 +105,17 @@ from scicat_retriever.domain.errors.storage import (
     ArchiveUnsupported,
     DatablockMissing,
     DatablockUnreadable,
+    JobLargerThanStaging,
     LargerThanStaging,
     NoSpaceYet,
     NotYetOnline,
+    QuotaExceeded,
     ReadFailed,
     ReadStalled,
     RecallError,
     RecallTimedOut,
     SpaceTimedOut,
+    StagedBytesDiffer,
     StagedFileMissing,
     StagingError,
     StagingWriteFailed,
@@ -150,6 +156,7 @@ __all__ = [
     "DatablocksInvisible",
     "DatablocksMissing",
     "DatasetListEmpty",
+    "DatasetPinned",
     "DatasetUnknown",
     "EngineUnavailable",
     "Failure",
@@ -159,6 +166,7 @@ __all__ = [
     "JobCancelled",
     "JobDeadlinePassed",
     "JobEnded",
+    "JobLargerThanStaging",
     "JobMalformed",
     "JobNotEnded",
     "JobNotFound",
@@ -176,7 +184,9 @@ __all__ = [
     "MemberUnsafe",
     "NoSpaceYet",
     "NotYetOnline",
+    "NothingStaged",
     "NothingToRetry",
+    "QuotaExceeded",
     "RangeUnsatisfiable",
     "ReadFailed",
     "ReadStalled",
@@ -187,6 +197,7 @@ __all__ = [
     "ServiceError",
     "SizeMismatch",
     "SpaceTimedOut",
+    "StagedBytesDiffer",
     "StagedFileMissing",
     "StagingError",
     "StagingWriteFailed",

@@ -67,6 +67,18 @@ class NothingToRetry(RequestError):
     code = "nothing_to_retry"
 
 
+class NothingStaged(RequestError):
+    """Nothing of what is asked about is in staging: there is nothing to pin, release or evict."""
+
+    code = "nothing_staged"
+
+
+class DatasetPinned(RequestError):
+    """Somebody keeps the dataset in staging: it cannot be evicted before those pins end or are released."""
+
+    code = "dataset_pinned"
+
+
 class TokenInvalid(RequestError):
     """The request carries no valid token."""
 

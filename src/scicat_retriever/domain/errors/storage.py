@@ -127,6 +127,18 @@ class LargerThanStaging(StagingError):
     code = "larger_than_staging"
 
 
+class JobLargerThanStaging(StagingError):
+    """The job's datasets would not fit together even if the staging area were empty: ask for fewer at once."""
+
+    code, cause, who = "job_larger_than_staging", Cause.USER, Actor.USER
+
+
+class QuotaExceeded(StagingError):
+    """The job's owner group would pin more than its quota: wait until some expires, or give something back."""
+
+    code, cause, who = "quota_exceeded", Cause.USER, Actor.USER
+
+
 class StagingWriteFailed(StagingError):
     """Writing to the staging area failed."""
 
@@ -138,4 +150,11 @@ class StagedFileMissing(StagingError):
     """A staged or partial file is not where the ledger says."""
 
     code, retryable = "staged_file_missing", True
+    limits = ("flow.transfer_attempts",)
+
+
+class StagedBytesDiffer(StagingError):
+    """The staging area holds other bytes than were written to it."""
+
+    code, retryable = "staged_bytes_differ", True
     limits = ("flow.transfer_attempts",)

@@ -9,24 +9,23 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from io import FileIO
+from contextlib import AbstractContextManager, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, field_validator
 
-from scicat_retriever.domain.errors import StagedFileMissing, StagingWriteFailed
+from scicat_retriever.domain.errors import StagedBytesDiffer, StagingWriteFailed
 from scicat_retriever.domain.evidence import DatablockKey
-from scicat_retriever.ports.staging_area import Partial
-from scicat_retriever.storage.staging.file_names import folder_name
+from scicat_retriever.onepass.file_sink import FileSink
+from scicat_retriever.ports.staging_area import Holding, Partial, Room
+from scicat_retriever.storage.staging.file_names import folder_name, is_file_name, new_token
+from scicat_retriever.storage.staging.kernel_errors import NO_ROOM, explained, staging_error
 from scicat_retriever.storage.staging.preallocation import set_aside
-from scicat_retriever.storage.staging.used_space import UsedSpace, taken_by
 
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM})
 _ATTEMPTS = 20
 
 
@@ -40,6 +39,12 @@ class DirectoryStagingSettings(BaseModel):
     keep_free_bytes: NonNegativeInt = Field(
         2**30, description="Bytes of the file system that are never filled."
     )
+    keep_free_share: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Share of the file system that is never filled, such as 0.05; the larger of the two counts.",
+    )
     capacity_bytes: PositiveInt | None = Field(
         None, description="Most bytes that staging may take; without it, what the file system has."
     )
@@ -50,6 +55,18 @@ class DirectoryStagingSettings(BaseModel):
         if not value.is_absolute():
             raise ValueError("must be an absolute path")
         return value
+
+
+class _FilePartial(FileSink):
+    """A partial file, which its writer holds locked."""
+
+    def __init__(self, descriptor: int, token: str) -> None:
+        super().__init__(descriptor)
+        self.token = token
+
+    @property
+    def receipt(self) -> str:
+        return _receipt(self.size)
 
 
 class DirectoryStaging:
@@ -63,7 +80,6 @@ class DirectoryStaging:
         self._settings = settings
         self._partial = settings.root / "partial"
         self._staged = settings.root / "staged"
-        self._used = UsedSpace(settings.root)
         with self._explained("be set up", settings.root):
             if not settings.root.parent.is_dir():
                 raise StagingWriteFailed(
@@ -73,76 +89,80 @@ class DirectoryStaging:
                 folder.mkdir(mode=0o750, exist_ok=True)
             self._refuse_two_file_systems()
 
-    def free_bytes(self) -> int:
-        """How many bytes may still be written.
+    def room(self) -> Room:
+        """Say what the area offers.
 
-        The least of what the file system offers this user above `keep_free_bytes`, and what is left of
-        `capacity_bytes`; what other processes took of the latter may be seen up to a minute late.
+        In all: the file system, less what is kept for root and what is kept free, and no more than `capacity_bytes`. At
+        the moment: what the file system offers this user, less what is kept free; and what partial files have set aside
+        and not written yet, since claims count that as not written, too.
         """
         with self._explained("be measured", self._settings.root):
             now = os.statvfs(self._settings.root)
-            free = now.f_bavail * now.f_frsize - self._settings.keep_free_bytes
-            if self._settings.capacity_bytes is not None:
-                free = min(free, self._settings.capacity_bytes - self._used.bytes())
-        return max(0, free)
-
-    def total_bytes(self) -> int:
-        """How many bytes the area could hold if nothing else were on its file system."""
-        with self._explained("be measured", self._settings.root):
-            now = os.statvfs(self._settings.root)
-        reserved_for_root = now.f_bfree - now.f_bavail
-        total = (now.f_blocks - reserved_for_root) * now.f_frsize - self._settings.keep_free_bytes
+        kept_for_root = now.f_bfree - now.f_bavail
+        kept_free = max(
+            self._settings.keep_free_bytes,
+            int(self._settings.keep_free_share * now.f_blocks * now.f_frsize),
+        )
+        total = (now.f_blocks - kept_for_root) * now.f_frsize - kept_free
         if self._settings.capacity_bytes is not None:
             total = min(total, self._settings.capacity_bytes)
-        return max(0, total)
+        free = now.f_bavail * now.f_frsize - kept_free
+        return Room(max(0, total), max(0, free + self._set_aside_unwritten()))
+
+    def _set_aside_unwritten(self) -> int:
+        """Bytes of the blocks that partial files have beyond their end."""
+        with self._explained("be measured", self._partial), os.scandir(self._partial) as folders:
+            files = chain.from_iterable(map(_statuses, folders))
+            return sum(max(0, found.st_blocks * 512 - found.st_size) for found in files)
 
     @contextmanager
     def open_partial(self, key: DatablockKey, size: int) -> Iterator[Partial]:
-        """Make a new partial file and open it, unbuffered (`write` may take less than it was given).
+        """Make a new partial file and open it.
 
         Blocks for `size` bytes are set aside at once where the file system can. Whoever still writes an older partial
-        writes into a removed file from now on. An error of the body passes through, and leaves the partial.
+        writes into a removed file from now on. An error of the body passes through, and leaves the partial. The receipt
+        is `bytes:<size>`.
 
         Raises:
             StagingWriteFailed: It cannot be made, or there is no room; then no partial is left.
         """
         self.discard_partial(key)
-        token = secrets.token_hex(8)
+        token = new_token()
         path = self._partial_path(key, token)
         with self._explained("be written", path):
             descriptor = self._create(path)
-        with self._closed_in_the_end(os.fdopen(descriptor, "wb", buffering=0), path) as file:
+        with self._closed_in_the_end(_FilePartial(descriptor, token), path) as partial:
             try:
                 with self._explained("be written", path):
                     self._set_aside(descriptor, size, path)
-                    self._used.change(taken_by(os.fstat(descriptor)))
             except BaseException:
                 with suppress(OSError):  # why it was not made says more
                     path.unlink(missing_ok=True)
                 _remove_if_empty(path.parent)
                 raise
-            yield Partial(file, token)
+            yield partial
 
     def partial_size(self, key: DatablockKey, token: str) -> int | None:
         """Bytes of this partial file, or None where it is not there."""
         return self._size(self._partial_path(key, token))
 
-    def commit(self, key: DatablockKey, token: str) -> None:
+    def commit(self, key: DatablockKey, token: str, receipt: str) -> None:
         """Make this partial file the staged one, durably and atomically; older staged ones go. May be repeated.
 
         Raises:
             StagedFileMissing: It is there neither as a partial nor as a staged file.
+            StagedBytesDiffer: It has another size than the receipt says; it was removed.
             StagingWriteFailed: Somebody is writing the partial, or it cannot be made durable.
         """
         partial, staged = self._partial_path(key, token), self._staged_path(key, token)
         with self._explained("be committed", partial):
             for _ in range(_ATTEMPTS):
                 try:
-                    self._flush_and_move(partial, staged)
+                    self._flush_and_move(partial, staged, receipt)
                     break
                 except FileNotFoundError:  # committed before; or the folder was removed at this moment
                     if not partial.exists():
-                        staged.lstat()
+                        _refuse_other_bytes(staged, staged.lstat().st_size, receipt)
                         break
             else:
                 raise StagingWriteFailed(
@@ -169,6 +189,9 @@ class DirectoryStaging:
         with os.fdopen(descriptor, "rb", buffering=0) as file:
             yield file
 
+    def download_url(self, key: DatablockKey, token: str, name: str, longest: timedelta) -> None:
+        """Give none: files are read by `open_staged`."""
+
     def discard_partial(self, key: DatablockKey) -> None:
         """Remove all partial files of a datablock, and their folder."""
         self._remove_all(self._partial / folder_name(key))
@@ -176,6 +199,38 @@ class DirectoryStaging:
     def release(self, key: DatablockKey) -> None:
         """Remove all staged files of a datablock, and their folder."""
         self._remove_all(self._staged / folder_name(key))
+
+    def name_of(self, key: DatablockKey) -> str:
+        """Name the folder of a datablock's files."""
+        return folder_name(key)
+
+    def holdings(self) -> Iterator[Holding]:
+        """Give all files that are named as the area's own are, partial and staged; their sizes as written, not set aside."""
+        for folder in (self._partial, self._staged):
+            with self._explained("be listed", folder), os.scandir(folder) as names:
+                for name in names:
+                    yield from self._holdings_of(name.path, name.name, staged=folder is self._staged)
+
+    def _holdings_of(self, folder: str, name: str, *, staged: bool) -> Iterator[Holding]:
+        try:
+            with os.scandir(folder) as files:
+                for file in files:
+                    found = file.stat(follow_symlinks=False)
+                    if is_file_name(f"{name}/{file.name}") and file.is_file(follow_symlinks=False):
+                        changed = datetime.fromtimestamp(found.st_mtime, UTC)
+                        yield Holding(name, file.name, staged, found.st_size, changed)
+        except (FileNotFoundError, NotADirectoryError):  # removed meanwhile, or none of ours
+            return
+
+    def remove(self, holding: Holding) -> None:
+        """Remove a file that was found; one that is gone is no error, and a partial that is being written is left."""
+        if not is_file_name(f"{holding.name}/{holding.token}"):
+            raise StagingWriteFailed(f"{holding.name}/{holding.token} is no file of the staging area")
+        path = (self._staged if holding.staged else self._partial) / holding.name / holding.token
+        with self._explained("be removed", path), suppress(FileNotFoundError):
+            if holding.staged or not _is_being_written(path):
+                path.unlink()
+        _remove_if_empty(path.parent)
 
     def _partial_path(self, key: DatablockKey, token: str) -> Path:
         return self._partial / folder_name(key) / token
@@ -201,14 +256,9 @@ class DirectoryStaging:
                 return
             for file in files:
                 if file.name != but:
-                    self._remove(file)
+                    with suppress(FileNotFoundError):  # another process was first
+                        file.unlink()
         _remove_if_empty(folder)
-
-    def _remove(self, path: Path) -> None:
-        with suppress(FileNotFoundError):  # another process was first
-            taken = taken_by(path.lstat())
-            path.unlink()
-            self._used.change(-taken)
 
     def _create(self, path: Path) -> int:
         """Make a new file that is locked by this writer."""
@@ -230,21 +280,22 @@ class DirectoryStaging:
                 set_aside(descriptor, size)
                 return
             except OSError as error:
-                if error.errno not in _NO_ROOM:
-                    raise _staging_error("be written", path, error) from error
+                if error.errno not in NO_ROOM:
+                    raise staging_error("be written", path, error) from error
                 free = os.fstatvfs(descriptor).f_bavail * now.f_frsize
         raise StagingWriteFailed(
             f"{path.parent} has no room for {size} bytes: at least {max(1, size - free)} bytes are missing (or the "
             "user's quota is used up); free some, or lower what staging may take"
         )
 
-    def _flush_and_move(self, partial: Path, staged: Path) -> None:
+    def _flush_and_move(self, partial: Path, staged: Path, receipt: str) -> None:
         descriptor = os.open(partial, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
         try:
             if not _lock(descriptor, fcntl.LOCK_SH):
                 raise StagingWriteFailed(f"{partial} is still being written: is the datablock copied twice?")
-            found = os.fstat(descriptor)
-            os.ftruncate(descriptor, found.st_size)  # gives back the blocks set aside beyond the end
+            size = os.fstat(descriptor).st_size
+            _refuse_other_bytes(partial, size, receipt)
+            os.ftruncate(descriptor, size)  # gives back the blocks set aside beyond the end
             os.fsync(descriptor)
             with suppress(FileExistsError):  # exist_ok fails if the folder is removed at this moment
                 staged.parent.mkdir(mode=0o750)
@@ -275,25 +326,28 @@ class DirectoryStaging:
             ) from error
 
     @contextmanager
-    def _closed_in_the_end(self, file: FileIO, path: Path) -> Iterator[FileIO]:
+    def _closed_in_the_end(self, partial: _FilePartial, path: Path) -> Iterator[_FilePartial]:
         """Close a file after the body; a network file system may refuse its last bytes only then."""
         try:
-            yield file
+            yield partial
         except BaseException:
             with suppress(OSError):
-                file.close()
+                partial.close()
             raise
         with self._explained("be written", path):
-            file.close()
+            partial.close()
 
-    @contextmanager
-    def _explained(self, what: str, path: Path) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            if error.errno == errno.ENOENT and os.path.isdir(self._staged):  # noqa: PTH112 - Path's may raise
-                raise StagedFileMissing(f"{path} cannot {what}: it is not there") from error
-            raise _staging_error(what, path, error) from error
+    def _explained(self, what: str, path: Path) -> AbstractContextManager[None]:
+        return explained(what, path, self._staged)
+
+
+def _statuses(folder: os.DirEntry[str]) -> list[os.stat_result]:
+    """Give the status of each file of a folder; of one that is gone meanwhile, there are none."""
+    try:
+        with os.scandir(folder) as files:
+            return [file.stat(follow_symlinks=False) for file in files]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def _remove_if_empty(folder: Path) -> None:
@@ -312,15 +366,21 @@ def _lock(descriptor: int, kind: int) -> bool:
     return True
 
 
-def _staging_error(what: str, path: Path, error: OSError) -> StagingWriteFailed:
-    if error.errno == errno.ENOENT:
-        advice = "the staging area's folders are gone; mount it, or start the service again to have them made"
-    elif error.errno in _NO_ROOM:
-        advice = "the file system or the user's quota is full; free some space"
-    elif error.errno == errno.EROFS:
-        advice = "the file system is mounted read-only; mount it for writing"
-    elif error.errno in _FORBIDDEN:
-        advice = f"user id {os.geteuid()} has no right to; give it to the user of the service"
-    else:
-        advice = f"{error.strerror}; look after the staging file system"
-    return StagingWriteFailed(f"{path} cannot {what}: {advice}")
+def _is_being_written(partial: Path) -> bool:
+    descriptor = os.open(partial, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        return not _lock(descriptor, fcntl.LOCK_SH)
+    finally:
+        os.close(descriptor)
+
+
+def _receipt(size: int) -> str:
+    return f"bytes:{size}"
+
+
+def _refuse_other_bytes(path: Path, size: int, receipt: str) -> None:
+    """Remove a file that is not what the receipt says, and say so."""
+    if receipt == _receipt(size):
+        return
+    path.unlink(missing_ok=True)
+    raise StagedBytesDiffer(f"{path} has {size} bytes and not {receipt!r}; it was removed")

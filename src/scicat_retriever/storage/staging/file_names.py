@@ -1,8 +1,13 @@
-"""File names for any pid and any datablock id: safe in every file system, and never the same for two of them."""
+"""Names of staged files, for any pid and any datablock id: safe in every storage, never the same for two of them.
+
+A file is `<pid>,<id>/<token>`, with a token for each attempt to copy the datablock.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import re
+import secrets
 import string
 
 from scicat_retriever.domain.evidence import DatablockKey
@@ -10,6 +15,8 @@ from scicat_retriever.domain.evidence import DatablockKey
 LONGEST = 120
 """Characters of one part; two of them and a separator stay below the 255 bytes that Linux allows."""
 
+_TOKEN_BYTES = 8
+_A_FILE = re.compile(rf"[A-Za-z0-9_.%~-]+,[A-Za-z0-9_.%~-]+/[0-9a-f]{{{2 * _TOKEN_BYTES}}}")
 _KEPT = frozenset(string.ascii_letters + string.digits + "-_.")
 
 
@@ -32,3 +39,13 @@ def safe_part(text: str) -> str:
 def folder_name(key: DatablockKey) -> str:
     """Name the folder of a datablock's files; the comma, which no part holds, keeps pid and id apart."""
     return f"{safe_part(key.pid)},{safe_part(key.id)}"
+
+
+def new_token() -> str:
+    """Make a token that no file had or will have."""
+    return secrets.token_hex(_TOKEN_BYTES)
+
+
+def is_file_name(text: str) -> bool:
+    """Say whether `<folder>/<token>` may be the name of a file of a staging area; others are left alone."""
+    return _A_FILE.fullmatch(text) is not None and not text.startswith(".")

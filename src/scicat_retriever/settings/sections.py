@@ -1,50 +1,49 @@
-"""The one tree of settings: `retriever.toml`, overridden by `RETRIEVER_<SECTION>__<KEY>` in the environment.
-
-An unknown or a missing key stops the start with a message that names it. Durations are seconds, sizes are bytes.
-"""
+"""The sections of the settings that belong to no single adapter. Durations are seconds, sizes are bytes."""
 
 from __future__ import annotations
 
-import json
-import os
-import tomllib
-from collections.abc import Callable
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args, get_origin
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
+    NonNegativeInt,
     PositiveInt,
     SecretStr,
-    ValidationError,
+    Tag,
     field_validator,
     model_validator,
 )
-from pydantic.fields import FieldInfo
-from pydantic_settings import (
-    BaseSettings,
-    InitSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
 
-from scicat_retriever.broker.settings import BrokerSettings
-from scicat_retriever.catalogue.settings import ScicatSettings, is_bearer_token
+from scicat_retriever.catalogue.settings import is_bearer_token
 from scicat_retriever.onepass.checksums import ChecksumAlgorithm
 from scicat_retriever.onepass.errors import UnknownChecksumAlgorithm
-from scicat_retriever.storage.lts.posix_share import PosixShareSettings
+from scicat_retriever.ports.space import EvictionOrder
 from scicat_retriever.storage.staging.directory import DirectoryStagingSettings
+from scicat_retriever.storage.staging.s3_settings import S3StagingSettings
 
-ENVIRONMENT_PREFIX = "RETRIEVER_"
-CONFIG_VARIABLE = ENVIRONMENT_PREFIX + "CONFIG"
 DAY = 86400.0
 Seconds = Annotated[float, Field(gt=0, le=3650 * DAY)]
+Interval = Annotated[float, Field(ge=1, le=3650 * DAY)]
+"""Seconds between two runs of a schedule; the engine takes no shorter ones."""
 
 
-class SettingsInvalid(Exception):
-    """The settings cannot be used; the message names each key and says what is wrong with it."""
+def _staging_kind(section: object) -> object:
+    if isinstance(section, dict):
+        return section.get("kind", "directory")
+    return getattr(section, "kind", None)
+
+
+StagingSettings = Annotated[
+    Annotated[DirectoryStagingSettings, Tag("directory")] | Annotated[S3StagingSettings, Tag("s3")],
+    Discriminator(
+        _staging_kind,
+        custom_error_type="staging_kind",
+        custom_error_message="`kind` must be `directory` or `s3`",
+    ),
+]
 
 
 class Section(BaseModel):
@@ -147,7 +146,10 @@ class FlowSettings(Section):
         14 * DAY,
         description="How long telling SciCat is tried again; after that it is parked until an operator asks for it.",
     )
-    space_timeout: Seconds = Field(1 * DAY, description="How long a datablock waits for staging space.")
+    space_timeout: Seconds = Field(
+        7 * DAY,
+        description="How long a job waits for staging space; pins of other jobs end after `links.retention`.",
+    )
     appear_timeout: Seconds = Field(
         600.0, description="How long to look for an archive that the long-term store does not have."
     )
@@ -162,7 +164,7 @@ class FlowSettings(Section):
         4, description="How often a copy is tried that fails by an I/O error."
     )
     job_timeout: Seconds = Field(30 * DAY, description="How long a whole job may take.")
-    reconcile_interval: Seconds = Field(
+    reconcile_interval: Interval = Field(
         60.0,
         description="How often open jobs in SciCat are compared with the ledger, and the ledger's with the engine's "
         "flows: a job that the service was not told of is found after at most two such times.",
@@ -186,10 +188,9 @@ class LinkSettings(Section):
 
     lifetime: Seconds = Field(7 * DAY, description="How long a link is valid.")
     retention: Seconds = Field(
-        8 * DAY, description="How long a staged datablock is kept; not shorter than a link's lifetime."
-    )
-    sweep_interval: Seconds = Field(
-        300.0, description="How often staged datablocks whose retention is over are looked for and removed."
+        8 * DAY,
+        description="How long the datasets of an ended job are pinned: not removed whatever happens. Not shorter than a "
+        "link's lifetime. Without a pin they stay until their space is needed (`cache`).",
     )
     secret: SecretStr | None = Field(
         None,
@@ -207,148 +208,55 @@ class LinkSettings(Section):
         return self
 
 
-class Settings(BaseSettings):
-    """All settings of the service."""
+class CacheSettings(Section):
+    """How staging is used as a cache: what nobody pins stays there until its space is needed."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=ENVIRONMENT_PREFIX,
-        env_nested_delimiter="__",
-        extra="forbid",
-        frozen=True,
-        hide_input_in_errors=True,
-        nested_model_default_partial_update=True,
+    order: EvictionOrder = Field(
+        EvictionOrder.LEAST_RECENTLY_USED, description="Which of the datablocks that nobody pins go first."
+    )
+    evict_above: float = Field(
+        0.9, gt=0, le=1, description="Share of staging in use above which datablocks are evicted."
+    )
+    evict_to: float = Field(0.8, ge=0, le=1, description="Share in use down to which they are evicted.")
+    spared: Seconds = Field(
+        2 * 3600.0,
+        description="How long a datablock is left alone that was downloaded or asked for. Not shorter than "
+        "`staging.url_lifetime`, if staging is on S3.",
+    )
+    keep_unpinned: Seconds | None = Field(
+        None,
+        description="How long a datablock that nobody pins is kept at the most; without it, until its space is needed.",
+    )
+    overtaking: Seconds = Field(
+        900.0,
+        description="How long a job may wait for space before no job that came later and fits may go ahead of it.",
+    )
+    quotas: dict[str, NonNegativeInt] = Field(
+        {}, description="Bytes that jobs of an owner group may pin in all, by the group's name."
+    )
+    default_quota: NonNegativeInt | None = Field(
+        None, description="The same for groups that `quotas` does not name; without it, any number."
+    )
+    tell_scicat: bool = Field(
+        False,
+        description="Whether SciCat is told when a dataset leaves staging: its `retrieveStatusMessage` becomes empty.",
+    )
+    sweep_interval: Interval = Field(
+        300.0, description="How often pins that are over are ended, and datablocks evicted."
+    )
+    check_interval: Interval = Field(
+        1 * DAY,
+        description="How often the ledger is compared with the files in staging; also done at each start.",
+    )
+    fixity_interval: Seconds = Field(
+        30 * DAY, description="After which time a staged datablock is read again and compared."
+    )
+    fixity_bytes_per_second: NonNegativeInt = Field(
+        20_000_000, description="How fast staged datablocks are read again; 0: never."
     )
 
-    data: Path = Field(
-        Path("retriever-data"), description="Folder of the service's own files: ledger, engine, keys, logs."
-    )
-    job_types: tuple[str, ...] = Field(
-        ("retrieve",), min_length=1, description="SciCat job types that this service carries out."
-    )
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged.")
-    api: ApiSettings
-    catalogue: ScicatSettings
-    lts: Annotated[PosixShareSettings, Field(description="The long-term store.")]
-    staging: Annotated[DirectoryStagingSettings, Field(description="The staging area.")]
-    engine: EngineSettings = EngineSettings()
-    ledger: LedgerSettings = LedgerSettings()
-    flow: FlowSettings = FlowSettings()
-    links: LinkSettings = LinkSettings()
-    broker: BrokerSettings | None = None
-
-    @property
-    def ledger_url(self) -> str:
-        """The ledger's database URL, for SQLAlchemy. Holds a password: never print it."""
-        if self.ledger.url is not None:
-            return self.ledger.url.get_secret_value()
-        return f"sqlite:///{self.data.absolute() / 'ledger.sqlite'}"
-
-
-def load_settings(path: Path | None = None, **overrides: object) -> Settings:
-    """Read the settings from a TOML file and the environment.
-
-    Args:
-        path: The file; None reads `retriever.toml` in the working folder, if it is there.
-        overrides: Top-level keys that win over both (the command line's options).
-
-    Raises:
-        SettingsInvalid: The file cannot be read, or a key is unknown, missing or wrong; the message names each.
-    """
-    _check_variables()
-    settings_of_file = _settings_of(_read_toml(path))
-    try:
-        return settings_of_file(**overrides)
-    except ValidationError as error:
-        raise SettingsInvalid(_explain(error)) from None
-
-
-def _settings_of(file_values: dict[str, Any]) -> Callable[..., Settings]:
-    """Give what makes the settings: its keywords win over the environment, which wins over the file."""
-
-    class LayeredSettings(Settings):
-        @classmethod
-        def settings_customise_sources(
-            cls,
-            settings_cls: type[BaseSettings],
-            init_settings: PydanticBaseSettingsSource,
-            env_settings: PydanticBaseSettingsSource,
-            dotenv_settings: PydanticBaseSettingsSource,
-            file_secret_settings: PydanticBaseSettingsSource,
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            del dotenv_settings, file_secret_settings
-            return init_settings, env_settings, InitSettingsSource(settings_cls, file_values)
-
-    return LayeredSettings
-
-
-def _read_toml(path: Path | None) -> dict[str, Any]:
-    file = path or Path("retriever.toml")
-    if path is None and not file.exists():
-        return {}
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsInvalid(f"{file} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsInvalid(f"{file} is not valid TOML: {error}") from None
-
-
-def _check_variables() -> None:
-    """Refuse what pydantic-settings would pass over, or could not name."""
-    for variable, value in os.environ.items():
-        name = variable.upper()
-        if not name.startswith(ENVIRONMENT_PREFIX) or name == CONFIG_VARIABLE:
-            continue
-        top, *keys = name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
-        field = Settings.model_fields.get(top)
-        if field is None or (keys and not is_section(field)):
-            raise SettingsInvalid(f"the environment variable {variable} names no setting")
-        for key in keys:
-            field = _keys_of(field).get(key)
-        if field is not None and (is_section(field) or get_origin(field.annotation) is tuple):
-            _refuse_other_than_json(variable, value)
-
-
-def is_section(field: FieldInfo) -> bool:
-    """Say whether a field of the settings is a section, with keys of its own."""
-    return section_of(field) is not None
-
-
-def section_of(field: FieldInfo) -> type[BaseModel] | None:
-    """Give the model of a section, also of one that may be left out; None for a plain field."""
-    for kind in (field.annotation, *get_args(field.annotation)):
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            return kind
-    return None
-
-
-def _keys_of(field: FieldInfo | None) -> dict[str, FieldInfo]:
-    model = None if field is None else section_of(field)
-    return {} if model is None else model.model_fields
-
-
-def _refuse_other_than_json(variable: str, value: str) -> None:
-    try:
-        json.loads(value)
-    except ValueError:
-        raise SettingsInvalid(
-            f'the environment variable {variable} must be JSON, such as ["one", "two"]'
-        ) from None
-
-
-def _explain(error: ValidationError) -> str:
-    lines = ["the settings cannot be used:"]
-    for problem in error.errors(include_url=False, include_context=False, include_input=False):
-        steps = [str(step) for step in problem["loc"]]
-        key = ".".join(steps) or "(all)"
-        variable = ENVIRONMENT_PREFIX + "__".join(step.upper() for step in steps)
-        match problem["type"]:
-            case "missing":
-                lines.append(
-                    f"  {key} is missing: set it in retriever.toml, or {variable} in the environment"
-                )
-            case "extra_forbidden":
-                lines.append(f"  {key} is no setting: remove it, or correct its name")
-            case _:
-                lines.append(f"  {key}: {problem['msg']}")
-    return "\n".join(lines)
+    @model_validator(mode="after")
+    def _marks_are_in_order(self) -> Self:
+        if self.evict_to > self.evict_above:
+            raise ValueError("`evict_to` must not be above `evict_above`")
+        return self

@@ -1,0 +1,92 @@
+"""How large the datasets of a job are, and how much of them is staged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, and_, bindparam, case, func, select
+
+from scicat_retriever.domain.ids import DatasetPid, JobId
+from scicat_retriever.domain.states import DatablockState, DatasetState
+from scicat_retriever.ledger.claim_rows import NOT_ENDED
+from scicat_retriever.ledger.schema import claims, datablocks, job_datasets, pins
+
+_SUMS = (
+    func.sum(datablocks.c.bytes_total).label("planned"),
+    func.sum(case((datablocks.c.state == DatablockState.STAGED, datablocks.c.bytes_total))).label("staged"),
+)
+_LISTED = and_(datablocks.c.pid == job_datasets.c.pid, datablocks.c.listed)
+_ITS_PIN = and_(pins.c.owner == job_datasets.c.job_id, pins.c.by_job, pins.c.pid == job_datasets.c.pid)
+_GROUPS = (
+    job_datasets.c.pid,
+    job_datasets.c.position,
+    job_datasets.c.state,
+    job_datasets.c.bytes,
+    claims.c.pid.label("claimed"),
+    pins.c.number,
+)
+_OF_JOB = (
+    select(*_GROUPS, *_SUMS)
+    .select_from(
+        job_datasets.outerjoin(claims, claims.c.pid == job_datasets.c.pid)
+        .outerjoin(pins, _ITS_PIN)
+        .outerjoin(datablocks, _LISTED)
+    )
+    .where(job_datasets.c.job_id == bindparam("job"))
+    .group_by(*_GROUPS)
+    .order_by(job_datasets.c.position)
+)
+_OF_DATASET = select(*_SUMS).where(datablocks.c.pid == bindparam("of"), datablocks.c.listed)
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetSize:
+    """One dataset of a job.
+
+    Attributes:
+        pid: The dataset.
+        state: How far it is for the job.
+        size: Bytes: what was noted or, where that is more, what was planned.
+        staged: How many bytes of it are staged.
+        claimed: Whether it has a claim.
+        pinned: Whether the job pins it.
+    """
+
+    pid: DatasetPid
+    state: DatasetState
+    size: int
+    staged: int
+    claimed: bool
+    pinned: bool
+
+    @property
+    def lacks(self) -> int:
+        """Bytes that its claim must have, once it has one."""
+        return max(0, self.size - self.staged)
+
+    @property
+    def needs_claim(self) -> bool:
+        """Whether it is to be retrieved and has no claim."""
+        return self.state in NOT_ENDED and not self.claimed
+
+
+def sizes_of(connection: Connection, job_id: JobId) -> Sequence[DatasetSize]:
+    """Give all datasets of a job in the order asked for."""
+    return [
+        DatasetSize(
+            DatasetPid(row.pid),
+            DatasetState(row.state),
+            max(row.bytes or 0, int(row.planned or 0)),
+            int(row.staged or 0),
+            row.claimed is not None,
+            row.number is not None,
+        )
+        for row in connection.execute(_OF_JOB, {"job": job_id})
+    ]
+
+
+def planned_and_staged(connection: Connection, pid: DatasetPid) -> tuple[int, int]:
+    """Bytes of a dataset as last planned, and how many of them are staged."""
+    row = connection.execute(_OF_DATASET, {"of": pid}).one()
+    return int(row.planned or 0), int(row.staged or 0)

@@ -1,0 +1,32 @@
+"""The commands for operators of a running service: they speak to its API, as its settings name it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+import httpx2
+import typer
+
+from scicat_retriever.operator_cli import jobs, reports, staging
+from scicat_retriever.operator_cli.api import Api, LoadSettings
+
+
+def commands(
+    load: LoadSettings,
+    transport: httpx2.BaseTransport | None = None,
+    pause: Callable[[float], None] = time.sleep,
+) -> Mapping[str, typer.Typer]:
+    """Make the groups of commands, by their names.
+
+    Args:
+        load: Reads the settings, or ends the program with a message.
+        transport: Carries requests in place of the network.
+        pause: Waits so many seconds.
+    """
+    api = Api(load, transport)
+    return {
+        "jobs": jobs.commands(api),
+        "reports": reports.commands(api),
+        "staging": staging.commands(api, pause),
+    }

@@ -1,0 +1,94 @@
+"""Speaking to the API of a running service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+from urllib.parse import quote
+
+import httpx2
+import typer
+
+from scicat_retriever.operator_cli.printing import printable
+from scicat_retriever.settings import Settings
+
+TIMEOUT = 60.0
+"""Seconds that the API may take to answer."""
+Config = Annotated[Path | None, typer.Option("--config", help="The settings' file; tells where the API is.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the API's answer as it is.")]
+LoadSettings = Callable[[Path | None], Settings]
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """The API of a running service, where its settings say that it is.
+
+    Attributes:
+        load: Reads the settings, or ends the program with a message.
+        transport: Carries requests in place of the network.
+    """
+
+    load: LoadSettings
+    transport: httpx2.BaseTransport | None = None
+
+    def ask(
+        self,
+        config: Path | None,
+        method: str,
+        path: str,
+        *,
+        body: object = None,
+        query: Mapping[str, str | int] | None = None,
+        timeout: float = TIMEOUT,
+    ) -> Any:  # noqa: ANN401
+        """Send a request and give the answer's JSON; where there is none, say why and end the program with 1.
+
+        Args:
+            config: The settings' file, if one was named.
+            method: The HTTP method.
+            path: What follows `/api/v1`.
+            body: Sent as JSON, unless it is None.
+            query: The query.
+            timeout: Seconds that the answer may take.
+        """
+        settings = self.load(config)
+        url = _url(settings)
+        headers = {"Authorization": f"Bearer {settings.api.tokens[0].get_secret_value()}"}
+        try:
+            with httpx2.Client(
+                transport=self.transport, headers=headers, timeout=timeout, trust_env=False
+            ) as client:
+                answer = client.request(method, f"{url}/api/v1{path}", params=query, json=body)
+        except httpx2.HTTPError as error:
+            _end(f"the API at {url} does not answer ({type(error).__name__})")
+        if not answer.is_success:
+            _end(_why(answer))
+        try:
+            return answer.json()
+        except ValueError:
+            _end(f"what answers at {url} is not this service's API")
+
+
+def segment(name: str) -> str:
+    """Write a name so that it is one segment of a path."""
+    return quote(name, safe="")
+
+
+def _url(settings: Settings) -> str:
+    host = "127.0.0.1" if settings.api.host in {"0.0.0.0", "::"} else settings.api.host  # noqa: S104 - compared
+    host = f"[{host}]" if ":" in host else host
+    return f"http://{host}:{settings.api.port}"
+
+
+def _end(why: str) -> NoReturn:
+    typer.echo(f"retriever: {printable(why)}", err=True)
+    raise SystemExit(1)
+
+
+def _why(answer: httpx2.Response) -> str:
+    try:
+        return str(answer.json()["detail"])
+    except (ValueError, KeyError, TypeError):
+        return f"the API answers {answer.status_code}"

@@ -1,0 +1,76 @@
+"""`retriever jobs`."""
+
+from __future__ import annotations
+
+import getpass
+from typing import Annotated, Any
+
+import typer
+
+from scicat_retriever.operator_cli.api import Api, AsJson, Config, segment
+from scicat_retriever.operator_cli.printing import moment, print_json, print_table, printable
+
+
+def commands(api: Api) -> typer.Typer:
+    """Make the commands."""
+    app = typer.Typer(help="Look at jobs, cancel them, retry them.", no_args_is_help=True)
+
+    @app.command()
+    def show(job: str, config: Config = None, *, as_json: AsJson = False) -> None:
+        """Show how far a job is."""
+        _show(api.ask(config, "GET", f"/jobs/{segment(job)}", query={"datablocks": "false"}), as_json=as_json)
+
+    @app.command()
+    def cancel(
+        job: str,
+        by: Annotated[str, typer.Option("--by", help="Who cancels; SciCat is told.")] = "",
+        config: Config = None,
+        *,
+        as_json: AsJson = False,
+    ) -> None:
+        """Cancel a job: its transfers stop, and SciCat is told."""
+        who = by or getpass.getuser()
+        _show(api.ask(config, "DELETE", f"/jobs/{segment(job)}", query={"by": who}), as_json=as_json)
+
+    @app.command()
+    def retry(
+        job: str,
+        dataset: Annotated[
+            list[str] | None, typer.Option("--dataset", help="Only this dataset; may be given again.")
+        ] = None,
+        config: Config = None,
+        *,
+        as_json: AsJson = False,
+    ) -> None:
+        """Retrieve again what an ended job did not bring, from what is verified already."""
+        body = {"datasets": dataset} if dataset else {}
+        _show(api.ask(config, "POST", f"/jobs/{segment(job)}/retry", body=body), as_json=as_json)
+
+    return app
+
+
+def _show(status: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(status)
+        return
+    message = printable(status["message"])
+    typer.echo(f"job {status['id']}: {status['state']} (attempt {status['attempt']}) {message}")
+    if status["cancelledBy"]:
+        typer.echo(f"cancelled by {printable(status['cancelledBy'])}")
+    if status["report"]:
+        error = printable((status["report"]["error"] or {}).get("message", ""))
+        typer.echo(f"SciCat does not know yet: {status['report']['state']} {error}")
+    print_table(
+        ("dataset", "state", "datablocks", "bytes", "kept until (UTC)", "why"), map(_row, status["datasets"])
+    )
+
+
+def _row(dataset: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        dataset["pid"],
+        dataset["state"],
+        f"{dataset['datablocksStaged']}/{dataset['datablocksTotal']}",
+        f"{dataset['bytesDone']}/{dataset['bytesTotal']}",
+        moment(dataset["keptUntil"]),
+        "; ".join(error["message"] for error in dataset["errors"]) or dataset["waitingFor"] or "",
+    )

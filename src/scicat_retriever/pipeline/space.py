@@ -1,0 +1,100 @@
+"""Space: staging space is claimed for all datasets of a job before any of them is recalled, and waited for in a line."""
+
+from __future__ import annotations
+
+from scicat_retriever.domain.amounts import in_words, ordinal
+from scicat_retriever.domain.errors import (
+    CatalogueError,
+    CatalogueForbidden,
+    JobLargerThanStaging,
+    JobNotFound,
+    LargerThanStaging,
+    NoSpaceYet,
+)
+from scicat_retriever.domain.ids import DatasetPid, JobId
+from scicat_retriever.pipeline.eviction import make_room
+from scicat_retriever.pipeline.toolbox import Toolbox
+from scicat_retriever.ports.space import Line
+
+_MEASURED_TOGETHER = 20
+
+
+def measure_job(job_id: JobId, tools: Toolbox) -> None:
+    """Note how large the job's datasets are, as the catalogue declares it; a repetition goes on where it was.
+
+    A dataset that cannot be read is taken for an empty one: its own retrieval will say what is wrong with it.
+
+    Raises:
+        CatalogueError: SciCat does not answer; asking again may help.
+    """
+    while pids := tools.ledger.datasets_without_size(job_id, _MEASURED_TOGETHER):
+        tools.ledger.note_sizes(job_id, {pid: _declared(pid, tools) for pid in pids})
+
+
+def _declared(pid: DatasetPid, tools: Toolbox) -> int:
+    try:
+        return tools.catalogue.dataset(pid).packed_size
+    except CatalogueError as error:
+        if error.retryable and not isinstance(error, CatalogueForbidden):
+            raise
+        return 0
+
+
+def claim_job(job_id: JobId, tools: Toolbox) -> None:
+    """Claim the space that the job's datasets need, all of it or nothing, and pin what is staged of them already.
+
+    Raises:
+        JobLargerThanStaging: Never, as the staging area is.
+        QuotaExceeded: Its owner group has pinned too much.
+        NoSpaceYet: Not now; the message says how much is missing, and how many jobs are before it.
+    """
+    whole = tools.staging.room().total
+    size = tools.ledger.job_size(job_id)
+    if size > whole:
+        raise JobLargerThanStaging(
+            f"the job asks for {in_words(size)}, and the staging area holds {in_words(whole)} in all: "
+            "ask for fewer datasets at once"
+        )
+    line = _stand_in_line(job_id, tools)
+    # Only the first in line may have others' copies removed, and only where that helps it now: they may be asked for.
+    if line.place == 1 and line.missing <= tools.ledger.usage().cached and make_room(line.missing, tools):
+        line = _stand_in_line(job_id, tools)
+    if not line.granted:
+        raise NoSpaceYet(
+            f"waiting for {in_words(line.needed)} of staging space, {ordinal(line.place)} in line"
+            + (f"; {in_words(line.missing)} more must become free" if line.missing else "")
+        )
+
+
+def _stand_in_line(job_id: JobId, tools: Toolbox) -> Line:
+    record = tools.ledger.job(job_id)
+    if record is None:
+        raise JobNotFound(f"the ledger has no job {job_id}")
+    quota = tools.cache.quota(record.job.owner_group)
+    return tools.ledger.claim_job(
+        job_id, tools.staging.room(), overtaking=tools.cache.overtaking, quota=quota
+    )
+
+
+def claim_dataset(pid: DatasetPid, tools: Toolbox) -> None:
+    """Have the claim of a planned dataset be what its datablocks really need.
+
+    Raises:
+        LargerThanStaging: It would not fit even if the staging area were empty.
+        NoSpaceYet: It needs more than was claimed for it, and that is not free now.
+    """
+    missing = tools.ledger.claim_dataset(pid, tools.staging.room())
+    if missing and make_room(missing, tools):
+        missing = tools.ledger.claim_dataset(pid, tools.staging.room())
+    if not missing:
+        return
+    size = sum(record.bytes_total for record in tools.ledger.datablocks(pid))
+    whole = tools.staging.room().total
+    if size > whole:
+        raise LargerThanStaging(
+            f"dataset {pid} has {in_words(size)}, and the staging area holds {in_words(whole)} in all: "
+            "enlarge it, or lower what is kept free"
+        )
+    raise NoSpaceYet(
+        f"waiting for {in_words(missing)} of staging space, beside what was claimed for the dataset"
+    )

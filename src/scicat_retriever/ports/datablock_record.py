@@ -1,0 +1,52 @@
+"""A datablock as the ledger holds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from scicat_retriever.domain.dataset import Datablock
+from scicat_retriever.domain.evidence import DatablockKey, Integrity
+from scicat_retriever.domain.states import DatablockState
+
+
+@dataclass(frozen=True, slots=True)
+class DatablockRecord:
+    """A datablock as the ledger holds it.
+
+    Attributes:
+        datablock: What the catalogue says of it.
+        position: Its place in the dataset, from 0, in the catalogue's order.
+        state: How far it is.
+        bytes_done: Bytes copied so far.
+        bytes_total: Bytes to copy: the store's word where known, else the catalogue's `packedSize`.
+        reason: What it waits for, in words, where it waits.
+        integrity: What was compared, once staged.
+        archive_checksum: `xxh3-128:<hex>` of the archive, once copied.
+        partial: Token of its file in the staging area, once copied, and then while staged; else empty.
+        run: The flow run that is working, or last worked, on it.
+        staged_at: When it was staged (UTC), while it is.
+        used_at: When it was staged, asked for or downloaded last (UTC), while staged.
+        checked_at: When its bytes were read and compared last (UTC), while staged.
+        pinned: Whether it is staged and somebody pins its dataset.
+    """
+
+    datablock: Datablock
+    position: int
+    state: DatablockState
+    bytes_done: int
+    bytes_total: int
+    reason: str = ""
+    integrity: Integrity | None = None
+    archive_checksum: str | None = None
+    partial: str = ""
+    run: str = ""
+    staged_at: datetime | None = None
+    used_at: datetime | None = None
+    checked_at: datetime | None = None
+    pinned: bool = False
+
+    @property
+    def key(self) -> DatablockKey:
+        """Its name everywhere in the service."""
+        return DatablockKey(self.datablock.pid, self.datablock.id)

@@ -1,0 +1,292 @@
+"""Staging space, as the ledger shares it out: what is claimed, what is there, who pins it, what may go.
+
+claim    space that a dataset on its way will take; made for all datasets of a job at once, or for none of them
+pin      somebody's wish that a dataset stays in staging, until a time or as long as a job runs
+staged   a datablock that nobody pins is a cached one: it stays until its space is needed
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Protocol
+
+from scicat_retriever.domain.evidence import DatablockKey
+from scicat_retriever.domain.ids import DatasetPid, JobId
+from scicat_retriever.ports.datablock_record import DatablockRecord
+from scicat_retriever.ports.staging_area import Room
+
+
+class EvictionOrder(StrEnum):
+    """Which of the datablocks that nobody pins go first."""
+
+    LEAST_RECENTLY_USED = "least_recently_used"
+    LARGEST = "largest"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What became of a job's wish for space.
+
+    Attributes:
+        missing: Bytes that would have to become free for it, whoever is before it; 0 where it has its space.
+        place: Its place in the line, 1 for the next; 0 where it has its space.
+        needed: Bytes that it needs beside what is staged or claimed already.
+    """
+
+    missing: int
+    place: int
+    needed: int
+
+    @property
+    def granted(self) -> bool:
+        """Whether the job has its space."""
+        return self.place == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """Somebody's wish that a dataset stays staged.
+
+    Attributes:
+        pid: The dataset.
+        owner: The id of the job that asked for it, or whom an operator named.
+        by_job: Whether `owner` is a job.
+        group: The owner group whose quota it counts in, where there is one.
+        until: When it ends (UTC); None: not before its job ends.
+        created_at: Since when it is there (UTC).
+    """
+
+    pid: DatasetPid
+    owner: str
+    by_job: bool
+    group: str | None
+    until: datetime | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Sums over the staging area, as the ledger knows it. All but the counts are bytes.
+
+    Attributes:
+        staged: Held by staged datablocks, and by released ones whose files are not known to be gone.
+        claimed: Set aside for datasets on their way.
+        written: How much of `claimed` is written already; what a dataset wrote beyond its claim is not counted.
+        pinned: Of `staged`, what is pinned.
+        cached: Of `staged`, what datablocks hold that nobody pins; files of released ones are neither.
+        datablocks: How many are staged.
+        waiting_jobs: How many jobs wait for space.
+        waiting: What they need in all.
+    """
+
+    staged: int
+    claimed: int
+    written: int
+    pinned: int
+    cached: int
+    datablocks: int
+    waiting_jobs: int
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the ledger knows of a file's token.
+
+    Attributes:
+        key: The datablock.
+        staged: Whether it is staged; else its copy waits for verification.
+        size: Bytes that the file should have.
+    """
+
+    key: DatablockKey
+    staged: bool
+    size: int
+
+
+class SpaceLedger(Protocol):
+    """The part of the ledger that shares staging space out. Promises and errors as of `ports.ledger.Ledger`.
+
+    Free are the bytes `min(room.total - staged - claimed, room.free - (claimed - written))`, the second only where
+    `room.free` is known; see `Usage` for the terms.
+    """
+
+    def datasets_without_size(self, job_id: JobId, limit: int) -> Sequence[DatasetPid]:
+        """Datasets of a job whose size was not noted yet, in the order asked for."""
+        ...
+
+    def note_sizes(self, job_id: JobId, sizes: Mapping[DatasetPid, int]) -> None:
+        """Note how many bytes datasets of a job take, as the catalogue declares it."""
+        ...
+
+    def job_size(self, job_id: JobId) -> int:
+        """Bytes of all datasets of a job: what was noted or, where that is more, what was planned."""
+        ...
+
+    def claim_job(
+        self, job_id: JobId, room: Room, *, overtaking: timedelta, quota: int | None = None
+    ) -> Line:
+        """Claim the space of all datasets of a job that have not ended for it, and pin them, or do neither.
+
+        A dataset needs its size (see `job_size`) less what of it is staged, and nothing if it has a claim already. A
+        job that has its space keeps it: claims and pins that it lacks are made again, whatever the room. Else it stands
+        in line with all jobs that have not ended and asked before in vain, in the order of their arrival. It gets its
+        space when it needs none, or when enough is free and no job that arrived earlier has waited for longer than
+        `overtaking`. A job that has ended gets nothing, and its line is `Line(0, 0, 0)`. A retried or restarted job
+        (`retry_job`, `restart_job`) has to claim anew; its wait counts anew, too.
+
+        Args:
+            job_id: The job.
+            room: What the staging area offers.
+            overtaking: How long a job may wait before no later one may go ahead of it.
+            quota: Bytes that the datasets pinned by jobs of its owner group may have in all; None for any number. The
+                datasets of this job count whether they are staged or not, those that several jobs pin once.
+
+        Raises:
+            JobNotFound: The job is not known.
+            QuotaExceeded: Its datasets, and those that its group has pinned, are more than that; nothing is claimed.
+        """
+        ...
+
+    def claim_dataset(self, pid: DatasetPid, room: Room) -> int:
+        """Have a planned dataset's claim hold exactly what of it is not staged, by the sizes its datablocks have now.
+
+        A claim that shrinks, or is there in this size, needs no room. One that is missing or has to grow needs the
+        difference to be free; it does not stand in line.
+
+        Returns:
+            0 when claimed; else how many bytes are missing, and the claim stays as it was.
+        """
+        ...
+
+    def end_claim(self, pid: DatasetPid) -> None:
+        """Give a dataset's claim back, unless a job that has its space and has not ended still asks for it.
+
+        Then the claim is set to the dataset's noted size less what of it is staged.
+        """
+        ...
+
+    def end_idle_claims(self) -> int:
+        """Give back the claims of datasets that no job asks for which has its space and has not ended.
+
+        Claims of datasets of which a datablock is copied or being copied stay. Gives their number.
+        """
+        ...
+
+    def waiting_jobs(self) -> Sequence[tuple[JobId, int]]:
+        """Jobs that wait for space, in the order of the line, and the bytes that each needed when it last asked."""
+        ...
+
+    def pin(self, pid: DatasetPid, owner: str, until: datetime) -> int:
+        """Pin a dataset for somebody who is no job; one who has pinned it already keeps the later time.
+
+        Returns:
+            How many of its listed datablocks are staged; 0, and nothing is pinned, where none is.
+        """
+        ...
+
+    def keep_for_job(self, job_id: JobId, until: datetime) -> Mapping[DatasetPid, datetime]:
+        """Have the pins of a job last until then at least, and end those of its datasets that are not retrieved for it.
+
+        A pin that had no end gets this one; a later one stays. Pins that have ended are not made again.
+
+        Returns:
+            Until when each dataset is pinned now, for this job.
+        """
+        ...
+
+    def unpin(self, owner: str, pid: DatasetPid | None = None) -> Sequence[DatasetPid]:
+        """End an owner's pins, or the one on a dataset. Gives the datasets that they were on.
+
+        A job that has not ended keeps its pins.
+        """
+        ...
+
+    def lapse_pins(self, now: datetime, limit: int) -> int:
+        """End pins whose time is over. Gives their number.
+
+        Pins of jobs that have not ended, or whose end SciCat waits to be told (parked reports do not count), stay:
+        nobody has had the links yet. A pin without an end, of a job that has ended and is told, is over.
+        """
+        ...
+
+    def pins(
+        self,
+        pid: DatasetPid | None = None,
+        owner: str | None = None,
+        after: int = 0,
+        limit: int | None = None,
+    ) -> Sequence[tuple[int, Pin]]:
+        """Pins, with their numbers, above number `after`, in the order in which they were made."""
+        ...
+
+    def note_used(self, pid: DatasetPid, datablock: DatablockKey | None = None) -> None:
+        """Note that a dataset's staged datablocks, or one of them, are used now."""
+        ...
+
+    def cached(self, order: EvictionOrder, unused_since: datetime, limit: int) -> Sequence[DatablockRecord]:
+        """Staged datablocks that nobody pins and that were last used then (UTC) or before, in the order of eviction.
+
+        Of the same size, the least recently used goes first.
+        """
+        ...
+
+    def evict(self, key: DatablockKey, unused_since: datetime, reason: str) -> bool:
+        """Make a datablock released if it is still one that `cached` would give; say whether it was."""
+        ...
+
+    def withdraw(self, key: DatablockKey, reason: str) -> Sequence[JobId]:
+        """Make a staged datablock released although it may be pinned, since its bytes are not right any more.
+
+        One that is neither staged nor released stays as it is.
+
+        Returns:
+            The jobs that have ended and still pin its dataset; none where the datablock stayed as it is.
+        """
+        ...
+
+    def left_behind(self, limit: int, after: DatablockKey | None = None) -> Sequence[DatablockKey]:
+        """Released datablocks, whatever released them, whose files may still be in the staging area, by their names."""
+        ...
+
+    def forget_files(self, key: DatablockKey) -> None:
+        """Note that the files of a datablock are gone. Of one that is no longer released, nothing changes."""
+        ...
+
+    def staged_after(self, after: DatablockKey | None, limit: int) -> Sequence[DatablockRecord]:
+        """Staged datablocks by their names, from the one that follows `after`."""
+        ...
+
+    def held_by_tokens(self, tokens: Collection[str]) -> Mapping[str, Held]:
+        """Say of tokens of files which datablock each belongs to; those that belong to none are left out."""
+        ...
+
+    def being_copied(self) -> Sequence[DatablockKey]:
+        """Datablocks whose files are being written, so that their tokens are not known yet."""
+        ...
+
+    def next_to_check(self, before: datetime) -> DatablockRecord | None:
+        """The staged datablock that was read and compared longest ago, if that was before then (UTC)."""
+        ...
+
+    def note_checked(self, key: DatablockKey) -> None:
+        """Note that the bytes of a staged datablock were read now, and are right."""
+        ...
+
+    def usage(self) -> Usage:
+        """Sums over the staging area."""
+        ...
+
+    def pinned_by_group(self) -> Mapping[str, int]:
+        """Bytes of the datasets that jobs of each owner group pin, each dataset once.
+
+        A dataset counts with its size (see `job_size`) when it was pinned, or when its claim was last made exact.
+        """
+        ...
+
+    def recount(self) -> int:
+        """Make the sum of what is staged right, if it is not; gives by how many bytes it was wrong."""
+        ...

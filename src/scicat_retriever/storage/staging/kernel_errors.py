@@ -1,0 +1,51 @@
+"""What the kernel says of a staging folder, in errors of the service that say what to do."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from scicat_retriever.domain.errors import StagedFileMissing, StagingWriteFailed
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""There is no space, or none for this user."""
+_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM})
+
+
+@contextmanager
+def explained(what: str, path: Path, area: Path) -> Iterator[None]:
+    """Turn an error of the kernel into one of the service.
+
+    Args:
+        what: What was being done to the path, such as "be read".
+        path: The file or folder.
+        area: A folder that is there for as long as the staging area is.
+
+    Raises:
+        StagedFileMissing: The path is not there, while the area is.
+        StagingWriteFailed: Anything else.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOENT and os.path.isdir(area):  # noqa: PTH112 - Path's may raise
+            raise StagedFileMissing(f"{path} cannot {what}: it is not there") from error
+        raise staging_error(what, path, error) from error
+
+
+def staging_error(what: str, path: Path, error: OSError) -> StagingWriteFailed:
+    """Say in words what the kernel said of a path, and who can do something about it."""
+    if error.errno == errno.ENOENT:
+        advice = "the staging area's folders are gone; mount it, or start the service again to have them made"
+    elif error.errno in NO_ROOM:
+        advice = "the file system or the user's quota is full; free some space"
+    elif error.errno == errno.EROFS:
+        advice = "the file system is mounted read-only; mount it for writing"
+    elif error.errno in _FORBIDDEN:
+        advice = f"user id {os.geteuid()} has no right to; give it to the user of the service"
+    else:
+        advice = f"{error.strerror}; look after the staging file system"
+    return StagingWriteFailed(f"{path} cannot {what}: {advice}")

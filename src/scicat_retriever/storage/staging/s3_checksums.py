@@ -1,0 +1,188 @@
+"""Checksums that an S3 computes itself: of each part as it arrives, and of the object that the parts make.
+
+How the whole one follows from the parts': https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html
+(full object: the parts' CRCs combined; composite: the checksum of the parts' checksums, `-` and their number; ETags
+likewise, of MD5).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Literal, Self
+
+from awscrt import checksums as crt
+
+Name = Literal["crc64nvme", "crc32c", "sha256", "md5"]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of an upload.
+
+    Attributes:
+        number: Its place, from 1.
+        size: Bytes.
+        etag: What the S3 calls it, without quotation marks.
+        digest: Its checksum; empty where the S3 does not say.
+    """
+
+    number: int
+    size: int
+    etag: str
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Checksum:
+    """A kind of checksum.
+
+    Attributes:
+        name: As in the settings and in receipts.
+        field: Its name in requests and answers; None: ETags are compared, which are MD5.
+        kind: Whether the S3 keeps one of the whole object or one of the parts' checksums.
+        of: Computes it.
+        whole: Computes that of the object from its parts', as the S3 writes it.
+    """
+
+    name: Name
+    field: str | None
+    kind: Literal["FULL_OBJECT", "COMPOSITE"]
+    of: Callable[[bytes | bytearray], bytes]
+    whole: Callable[[Sequence[Part]], str]
+
+    @property
+    def needs_listing(self) -> bool:
+        """Whether an upload can be completed by nobody who is not told the parts' checksums."""
+        return self.field is not None and self.kind == "COMPOSITE"
+
+    def asks(self) -> dict[str, Any]:
+        """Give what a new upload is asked to have."""
+        if self.field is None:
+            return {}
+        return {"ChecksumAlgorithm": self.field.removeprefix("Checksum"), "ChecksumType": self.kind}
+
+    def sends(self, digest: bytes) -> dict[str, Any]:
+        """Give what goes with a part, so that the S3 refuses one that was damaged on its way."""
+        return {self.field or "ContentMD5": base64.b64encode(digest).decode()}
+
+    def completes(self, whole: str) -> dict[str, Any]:
+        """Give what goes with the request to make the object of its parts."""
+        if self.field is None or self.needs_listing:
+            return {}
+        return {self.field: whole, "ChecksumType": self.kind}
+
+    def digest_in(self, answer: Mapping[str, Any]) -> bytes:
+        """Give the checksum of a part that an answer holds; empty where it holds none."""
+        if self.field is None:
+            etag = str(answer.get("ETag", "")).strip('"')
+            return (
+                bytes.fromhex(etag)
+                if len(etag) == 2 * hashlib.md5(usedforsecurity=False).digest_size
+                else b""
+            )
+        return base64.b64decode(answer.get(self.field, ""))
+
+    def whole_in(self, answer: Mapping[str, Any]) -> str:
+        """Give the checksum of an object that an answer holds; empty where it holds none."""
+        return str(answer.get(self.field or "ETag", "")).strip('"')
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What an object is, told alike before and after it is one: `crc64nvme:EUmN495f064=;bytes:10485763`.
+
+    Attributes:
+        checksum: What it was summed up by.
+        whole: The checksum of the whole object, as the S3 writes it.
+        size: Bytes.
+    """
+
+    checksum: Checksum
+    whole: str
+    size: int
+
+    def __str__(self) -> str:
+        return f"{self.checksum.name}:{self.whole};bytes:{self.size}"
+
+    @classmethod
+    def of(cls, checksum: Checksum, parts: Sequence[Part]) -> Self:
+        """Say what the object of these parts, in their order, is."""
+        return cls(checksum, checksum.whole(parts), sum(part.size for part in parts))
+
+    @classmethod
+    def read(cls, text: str) -> Self | None:
+        """Read what `str` gave; None where it did not."""
+        match = _RECEIPT.fullmatch(text)
+        if match is None or match["name"] not in _CHECKSUMS:
+            return None
+        return cls(_CHECKSUMS[match["name"]], match["whole"], int(match["size"]))
+
+
+def checksum_named(name: Name) -> Checksum:
+    """Give a kind of checksum."""
+    return _CHECKSUMS[name]
+
+
+def _md5(data: bytes | bytearray) -> bytes:
+    return hashlib.md5(data, usedforsecurity=False).digest()
+
+
+def _sha256(data: bytes | bytearray) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
+def _crc32c(data: bytes | bytearray) -> bytes:
+    return int(crt.crc32c(data)).to_bytes(4, "big")
+
+
+def _crc64nvme(data: bytes | bytearray) -> bytes:
+    return int(crt.crc64nvme(data)).to_bytes(8, "big")
+
+
+def _combined(combine: Callable[[int, int, int], int], width: int) -> Callable[[Sequence[Part]], str]:
+    """Give what computes the CRC of the whole, of so many bytes, from those of the parts and their sizes."""
+
+    def whole(parts: Sequence[Part]) -> str:
+        crc = 0
+        for part in parts:
+            crc = combine(crc, int.from_bytes(part.digest, "big"), part.size)
+        return base64.b64encode(crc.to_bytes(width, "big")).decode()
+
+    return whole
+
+
+def _composite_sha256(parts: Sequence[Part]) -> str:
+    return f"{base64.b64encode(_sha256(_joined(parts))).decode()}-{len(parts)}"
+
+
+def _etag(parts: Sequence[Part]) -> str:
+    return f"{_md5(_joined(parts)).hex()}-{len(parts)}"
+
+
+def _joined(parts: Sequence[Part]) -> bytes:
+    return b"".join(part.digest for part in parts)
+
+
+_RECEIPT = re.compile(r"(?P<name>\w+):(?P<whole>[^;]+);bytes:(?P<size>[0-9]{1,19})", re.ASCII)
+_CHECKSUMS: Mapping[str, Checksum] = MappingProxyType(
+    {
+        each.name: each
+        for each in (
+            Checksum(
+                "crc64nvme",
+                "ChecksumCRC64NVME",
+                "FULL_OBJECT",
+                _crc64nvme,
+                _combined(crt.combine_crc64nvme, 8),
+            ),
+            Checksum("crc32c", "ChecksumCRC32C", "FULL_OBJECT", _crc32c, _combined(crt.combine_crc32c, 4)),
+            Checksum("sha256", "ChecksumSHA256", "COMPOSITE", _sha256, _composite_sha256),
+            Checksum("md5", None, "COMPOSITE", _md5, _etag),
+        )
+    }
+)

@@ -1,0 +1,96 @@
+"""The steps that nobody asks for: the service looks after itself at intervals."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import asdict
+
+import structlog
+from temporalio import activity
+
+from scicat_retriever.domain import errors
+from scicat_retriever.pipeline import eviction, fixity, inventory, reconcile
+from scicat_retriever.pipeline.toolbox import Toolbox
+from scicat_retriever.ports.catalogue import Visibility
+from scicat_retriever.workflow.lost_flows import LostFlows
+from scicat_retriever.workflow.step import Pace, Steps, step
+
+log = structlog.get_logger(__name__)
+
+
+class RegularLooks(Steps):
+    """The looks, bound to their ports. What each found last is kept in the ledger.
+
+    Args:
+        tools: The ports and policies.
+        pace: How repetitions are spaced.
+        lost_flows: Finds jobs whose flows are lost.
+        job_types: SciCat's job types that are carried out here.
+        fixity_pace: How staged datablocks are read again.
+    """
+
+    def __init__(
+        self,
+        tools: Toolbox,
+        pace: Pace,
+        lost_flows: LostFlows,
+        job_types: Collection[str],
+        fixity_pace: fixity.FixityPace,
+    ) -> None:
+        super().__init__(pace)
+        self._tools = tools
+        self._lost_flows = lost_flows
+        self._job_types = job_types
+        self._fixity = fixity_pace
+
+    @step
+    def sweep_staging(self) -> int:
+        swept = eviction.sweep(self._tools)
+        return swept.evicted + swept.removed
+
+    @step
+    def check_staging(self) -> int:
+        try:
+            found = inventory.check_staging(self._tools)
+        except errors.StagingError as error:
+            self._tools.ledger.note_finding(inventory.FINDING, {"error": error.code, "message": str(error)})
+            raise
+        self._tools.ledger.note_finding(inventory.FINDING, found.as_finding())
+        if found.advice:
+            log.error("the staging area is not what the ledger says", advice=found.advice)
+        return found.withdrawn + found.removed
+
+    @step
+    def check_fixity(self) -> int:
+        """Read staged datablocks again until none is due; gives how many were wrong."""
+        counts = Counter[fixity.Fixity]()
+        while (
+            found := fixity.check_next(self._fixity, self._tools, cancelled=activity.is_cancelled)
+        ) is not None:
+            counts[found] += 1
+            told = {each.value: counts[each] for each in fixity.Fixity}
+            self._tools.ledger.note_finding(fixity.FINDING, told)
+        if activity.is_cancelled():
+            raise self.stopped()
+        return counts[fixity.Fixity.WRONG]
+
+    @step
+    def reconcile_jobs(self) -> int:
+        try:
+            found = reconcile.reconcile(self._job_types, self._tools)
+        except errors.CatalogueError as error:
+            self._tools.ledger.note_finding(reconcile.FINDING, {"error": error.code, "message": str(error)})
+            raise
+        self._tools.ledger.note_finding(reconcile.FINDING, found.as_finding())
+        if found.visibility is Visibility.HIDDEN:
+            log.error(
+                "SciCat does not list jobs to the service's account: jobs it is not told of stay unseen"
+            )
+        return found.missed + found.told_again
+
+    @step
+    def restart_lost_flows(self) -> int:
+        found = self._lost_flows.restart()
+        self._tools.ledger.note_finding("engine", asdict(found))
+        return found.restarted

@@ -1,0 +1,110 @@
+"""The whole service with its staging area on a real S3 (SeaweedFS)."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+
+from scicat_retriever.testing.running import TOKEN, RunningService
+from tests.acceptance.facility import Facility, quick, some_datablocks, wait_until
+from tests.integration.seaweedfs import Seaweed, SeaweedUnavailable, running_seaweed
+
+MB = 1_000_000
+
+
+@pytest.fixture(scope="module")
+def seaweed() -> Iterator[Seaweed]:
+    try:
+        with running_seaweed() as server:
+            yield server
+    except SeaweedUnavailable as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.fixture
+def on_s3(seaweed: Seaweed, tmp_path: Path) -> Iterator[tuple[Facility, str]]:
+    """A facility that stages to a bucket of its own, its service running; and the bucket's name."""
+    with seaweed.bucket() as bucket:
+        settings = quick(staging=seaweed.settings(bucket, capacity_bytes=400 * MB), cache={"spared": 0.1})
+        with (
+            Facility.open(tmp_path / "facility", settings) as facility,
+            RunningService(facility.folder) as service,
+        ):
+            facility.service = service
+            yield facility, bucket
+
+
+def keys(seaweed: Seaweed, bucket: str) -> list[str]:
+    """What is in the bucket."""
+    return [entry["Key"] for entry in seaweed.client.list_objects_v2(Bucket=bucket).get("Contents", [])]
+
+
+def uploads(seaweed: Seaweed, bucket: str) -> int:
+    """How many uploads are not finished."""
+    return len(seaweed.client.list_multipart_uploads(Bucket=bucket).get("Uploads", []))
+
+
+def test_a_dataset_is_staged_on_s3_and_downloaded_from_there(
+    seaweed: Seaweed, on_s3: tuple[Facility, str]
+) -> None:
+    facility, bucket = on_s3
+    pid = facility.new_pid()
+    archives = facility.archive(pid, some_datablocks(pid, 3))
+    job = facility.wait_for(facility.ask_for(pid))
+    assert job["statusCode"] == "finishedSuccessful"
+    for entry, archive in zip(job["jobResultObject"]["result"], archives, strict=True):
+        redirected = httpx2.get(entry["url"], trust_env=False)
+        assert redirected.status_code == 307
+        assert urlsplit(redirected.headers["location"]).port == seaweed.port
+        answer = httpx2.get(entry["url"], trust_env=False, follow_redirects=True)
+        assert answer.content == (facility.folder.lts / archive).read_bytes()
+        assert archive.rpartition("/")[2] in answer.headers["content-disposition"]
+    assert (len(keys(seaweed, bucket)), uploads(seaweed, bucket)) == (3, 0)
+
+
+def test_a_corrupt_archive_leaves_nothing_on_s3(seaweed: Seaweed, on_s3: tuple[Facility, str]) -> None:
+    facility, bucket = on_s3
+    pid = facility.new_pid()
+    (archive,) = facility.archive(pid, some_datablocks(pid, 1))
+    file = facility.folder.lts / archive
+    content = bytearray(file.read_bytes())
+    content[600] ^= 1
+    file.write_bytes(content)
+    job = facility.wait_for(facility.ask_for(pid))
+    assert [error["code"] for error in job["jobResultObject"]["errors"]] == ["checksum_mismatch"]
+    wait_until(lambda: keys(seaweed, bucket) == [] and uploads(seaweed, bucket) == 0)
+
+
+def test_a_worker_killed_in_the_middle_of_an_upload_leaves_one_object_in_the_end(
+    seaweed: Seaweed, on_s3: tuple[Facility, str]
+) -> None:
+    facility, bucket = on_s3
+    pid = facility.large_dataset(300 * MB)
+    job_id = facility.ask_for(pid)
+    wait_until(lambda: uploads(seaweed, bucket) == 1)
+    facility.part("worker").send_signal(signal.SIGKILL)
+    assert facility.wait_for(job_id, 120)["statusCode"] == "finishedSuccessful"
+    assert (len(keys(seaweed, bucket)), uploads(seaweed, bucket)) == (1, 0)
+
+
+def test_what_was_given_back_and_evicted_is_gone_from_s3_and_its_link_says_so(
+    seaweed: Seaweed, on_s3: tuple[Facility, str]
+) -> None:
+    facility, bucket = on_s3
+    pid = facility.new_pid()
+    facility.archive(pid, some_datablocks(pid, 2))
+    job_id = facility.ask_for(pid)
+    entries = facility.wait_for(job_id)["jobResultObject"]["result"]
+    staging = f"{facility.folder.url}/api/v1/staging"
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    for path, body in (("release", {"job": job_id}), ("evict", {"dataset": pid})):
+        answer = httpx2.post(f"{staging}/{path}", json=body, headers=headers, trust_env=False)
+        assert answer.is_success, answer.text
+    wait_until(lambda: keys(seaweed, bucket) == [])
+    assert httpx2.get(entries[0]["url"], trust_env=False).status_code == 410
+    assert facility.wait_for(facility.ask_for(pid))["statusCode"] == "finishedSuccessful"

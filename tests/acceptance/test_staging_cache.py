@@ -1,0 +1,233 @@
+"""Staging as a cache: what is there is not read again, what is needed finds room, what is promised stays."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from scicat_retriever.testing.running import TOKEN, RunningService
+from tests.acceptance.conftest import MakeFacility
+from tests.acceptance.facility import Facility, download, quick, some_datablocks, wait_until
+
+KB = 1000
+SHORT_LIVED = quick(
+    links={"lifetime": 1.0, "retention": 1.5},
+    cache={"sweep_interval": 1.0, "spared": 0.2},
+)
+"""Settings under which pins are over soon, and datablocks may go soon after."""
+
+
+def staging(facility: Facility, method: str, path: str, body: object = None) -> Any:
+    """Ask the operators' API."""
+    answer = httpx2.request(
+        method,
+        f"{facility.folder.url}/api/v1/staging{path}",
+        json=body,
+        headers={"Authorization": f"Bearer {TOKEN}"},
+        timeout=30,
+        trust_env=False,
+    )
+    assert answer.is_success, answer.text
+    return answer.json()
+
+
+def dataset_of(facility: Facility, size: int) -> str:
+    """Archive a dataset of one file of about so many bytes; gives its pid."""
+    pid = facility.new_pid()
+    facility.archive(pid, [{f"{pid}.dat": os.urandom(size)}])
+    return pid
+
+
+def files(facility: Facility) -> int:
+    """How many files are in staging."""
+    return sum(len(names) for _, _, names in os.walk(facility.folder.staging))
+
+
+def fewer_files(facility: Facility, than: int) -> bool:
+    return files(facility) < than
+
+
+def message(facility: Facility, job_id: str) -> str:
+    assert facility.service is not None
+    return str(facility.service.job(job_id)["message"])
+
+
+@pytest.fixture
+def small(make_facility: MakeFacility) -> Iterator[Facility]:
+    """A facility whose staging area has room for one dataset of 80 kB and not for two."""
+    facility = make_facility(
+        **quick(staging={"capacity_bytes": 120 * KB}, cache={"spared": 0.1, "sweep_interval": 1.0})
+    )
+    with RunningService(facility.folder) as service:
+        facility.service = service
+        yield facility
+
+
+def test_what_is_staged_is_not_read_from_the_store_again(facility: Facility) -> None:
+    pid = facility.new_pid()
+    archives = facility.archive(pid, some_datablocks(pid, 3))
+    originals = [(facility.folder.lts / archive).read_bytes() for archive in archives]
+    facility.wait_for(facility.ask_for(pid))
+    for archive in archives:
+        facility.put_aside(archive)
+    job = facility.wait_for(facility.ask_for(pid))
+    assert job["statusCode"] == "finishedSuccessful"
+    assert [download(entry["url"]) for entry in job["jobResultObject"]["result"]] == originals
+
+
+def test_a_job_larger_than_staging_is_refused_at_once_and_its_owner_told_what_to_do(small: Facility) -> None:
+    job = small.wait_for(small.ask_for(dataset_of(small, 80 * KB), dataset_of(small, 80 * KB)))
+    assert job["statusCode"] == "finishedUnsuccessful"
+    (error,) = job["jobResultObject"]["errors"]
+    assert (error["code"], error["who"]) == ("job_larger_than_staging", "user")
+    assert "ask for fewer datasets at once" in job["statusMessage"]
+
+
+def test_a_job_that_waits_for_space_says_so_and_goes_on_when_another_gives_its_space_back(
+    small: Facility,
+) -> None:
+    first, second, third = (dataset_of(small, 80 * KB) for _ in range(3))
+    before = small.ask_for(first)
+    (entry,) = small.wait_for(before)["jobResultObject"]["result"]
+    waiting = small.ask_for(second)
+    wait_until(lambda: "1st in line" in message(small, waiting))
+    last = small.ask_for(third)
+    wait_until(lambda: "2nd in line" in message(small, last))
+    assert message(small, waiting).startswith("waiting for 82 kB of staging space, 1st in line; 44 kB more")
+    assert [each["job"] for each in staging(small, "GET", "/usage")["waiting"]["first"]] == [waiting, last]
+
+    staging(small, "POST", "/release", {"job": before})
+    assert small.wait_for(waiting)["statusCode"] == "finishedSuccessful"
+    answer = httpx2.get(entry["url"], trust_env=False)
+    assert (answer.status_code, answer.json()["type"].rpartition(":")[2]) == (410, "link_released")
+    (told,) = small.scicat.job(before)["jobResultObject"]["result"]
+    assert told["url"] is None
+    staging(small, "POST", "/release", {"job": waiting})
+    assert small.wait_for(last)["statusCode"] == "finishedSuccessful"
+
+
+def test_an_extended_job_is_told_to_scicat_with_links_that_live_longer(facility: Facility) -> None:
+    pid = facility.new_pid()
+    facility.archive(pid, some_datablocks(pid, 1))
+    job_id = facility.ask_for(pid)
+    (before,) = facility.wait_for(job_id)["jobResultObject"]["result"]
+    staging(facility, "POST", "/pins", {"job": job_id, "seconds": 30 * 86400})
+
+    def told() -> str:
+        (entry,) = facility.scicat.job(job_id)["jobResultObject"]["result"]
+        return str(entry["expires"])
+
+    wait_until(lambda: told() > before["expires"])
+    (after,) = facility.scicat.job(job_id)["jobResultObject"]["result"]
+    assert download(after["url"]) == download(before["url"])
+
+
+def test_a_flipped_bit_in_staging_is_found_and_the_dataset_recalled_again(
+    make_facility: MakeFacility,
+) -> None:
+    facility = make_facility(**quick(cache={"fixity_interval": 0.5, "sweep_interval": 1.0}))
+    with RunningService(facility.folder) as facility.service:
+        pid = dataset_of(facility, 80 * KB)
+        job_id = facility.ask_for(pid)
+        facility.wait_for(job_id)
+        (staged,) = facility.files_in_staging(pid)
+        original = staged.read_bytes()
+        staged.write_bytes(original[:50_000] + bytes([original[50_000] ^ 1]) + original[50_001:])
+        wait_until(lambda: facility.service is not None and facility.service.job(job_id)["attempt"] == 2)
+        (entry,) = facility.wait_for(job_id)["jobResultObject"]["result"]
+        assert download(entry["url"]) == original
+
+
+def test_a_file_that_somebody_removed_is_found_by_a_check_and_recalled_again(facility: Facility) -> None:
+    assert facility.service is not None
+    pid = dataset_of(facility, 80 * KB)
+    job_id = facility.ask_for(pid)
+    facility.wait_for(job_id)
+    (staged,) = facility.files_in_staging(pid)
+    original = staged.read_bytes()
+    staged.unlink()
+    command = ["--config", str(facility.folder.root / "retriever.toml")]
+    checked = subprocess.run(
+        [sys.executable, "-m", "scicat_retriever", "staging", "check", *command],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert "missing" in checked.stdout
+    service = facility.service
+    wait_until(lambda: service.job(job_id)["attempt"] == 2)
+    (entry,) = facility.wait_for(job_id)["jobResultObject"]["result"]
+    assert download(entry["url"]) == original
+
+
+def test_a_worker_killed_in_the_middle_of_evicting_leaves_nothing_behind(make_facility: MakeFacility) -> None:
+    facility = make_facility(
+        **quick(
+            links={"lifetime": 1.0, "retention": 1.0},
+            cache={"sweep_interval": 1.0, "spared": 0.1, "keep_unpinned": 0.1},
+        )
+    )
+    with RunningService(facility.folder) as facility.service:
+        pids = [facility.new_pid() for _ in range(4)]
+        for pid in pids:
+            facility.archive(pid, some_datablocks(pid, 25))
+        job_id = facility.ask_for(*pids)
+        facility.wait_for(job_id)
+
+        for _ in range(4):
+            wait_until(partial(fewer_files, facility, files(facility)))
+            assert files(facility) > 0
+            facility.part("worker").send_signal(signal.SIGKILL)
+        wait_until(lambda: files(facility) == 0)
+        wait_until(lambda: staging(facility, "GET", "/usage")["staged"] == 0)
+        assert facility.wait_for(facility.ask_for(*pids))["statusCode"] == "finishedSuccessful"
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """8 MiB of a file system of its own, where it can be had."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("mounting a small file system takes root")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def test_ten_times_more_than_fits_is_brought_without_ever_filling_the_disk(
+    make_facility: MakeFacility, disk: Path
+) -> None:
+    dice = random.Random(20261123)
+    facility = make_facility(
+        **SHORT_LIVED | {"staging": {"root": str(disk / "staging"), "keep_free_bytes": 0}}
+    )
+    with RunningService(facility.folder) as facility.service:
+        sizes = {
+            dataset_of(facility, size): size for size in (dice.randrange(10**5, 2 * 10**6) for _ in range(24))
+        }
+        jobs = []
+        asked_for = 0
+        while asked_for < 10 * 8 * 2**20:
+            wanted = dice.sample(sorted(sizes), dice.randint(1, 3))
+            asked_for += sum(sizes[pid] for pid in wanted)
+            jobs.append(facility.ask_for(*wanted))
+        with ThreadPoolExecutor(4) as threads:
+            ended = list(threads.map(facility.wait_for, jobs, itertools.repeat(280.0)))
+        assert [job["statusCode"] for job in ended] == ["finishedSuccessful"] * len(jobs)
+    log = facility.folder.log.read_text()
+    assert "staging_write_failed" not in log
+    assert "No space left" not in log

@@ -1,0 +1,71 @@
+"""Jobs that want space, and datasets of a size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from scicat_retriever.domain.dataset import RetrieveJob, Selection
+from scicat_retriever.domain.evidence import DatablockKey
+from scicat_retriever.domain.ids import DatasetPid, JobId
+from scicat_retriever.domain.states import DatablockState, DatasetState, JobState
+from scicat_retriever.ports.ledger import FlowName, Ledger
+from scicat_retriever.ports.outbox import Subject
+from scicat_retriever.ports.space import Line
+from scicat_retriever.ports.staging_area import Room
+from tests.contracts.ledger.samples import HOUR, bring_to, entry, key, tell_all
+
+WAIT = HOUR
+"""How long a job waits before none may overtake it."""
+A, B, C = JobId("job a"), JobId("job b"), JobId("job c")
+
+
+def wish(ledger: Ledger, name: JobId, sizes: Mapping[DatasetPid, int], group: str | None = "p17") -> JobId:
+    """Store a job for datasets of these sizes."""
+    selections = tuple(Selection(pid) for pid in sizes)
+    ledger.add_job(RetrieveJob(name, "retrieve", selections, "ada", group), FlowName(name, "flow"))
+    ledger.note_sizes(name, sizes)
+    return name
+
+
+def claim(
+    ledger: Ledger,
+    name: JobId,
+    total: int,
+    free: int | None = None,
+    *,
+    overtaking: timedelta = WAIT,
+    quota: int | None = None,
+) -> Line:
+    """Have a job claim its space in a room of that many bytes."""
+    return ledger.claim_job(name, Room(total, free), overtaking=overtaking, quota=quota)
+
+
+def plan(ledger: Ledger, pid: DatasetPid, *sizes: int) -> list[DatablockKey]:
+    """Plan a dataset with datablocks of these sizes."""
+    ledger.plan(pid, [entry(number, pid, packed_size=size) for number, size in enumerate(sizes)], "run-1")
+    return [key(number, pid) for number in range(len(sizes))]
+
+
+def stage(ledger: Ledger, pid: DatasetPid, *sizes: int) -> list[DatablockKey]:
+    """Have a dataset staged whose datablocks have these sizes."""
+    keys = plan(ledger, pid, *sizes)
+    for block, size in zip(keys, sizes, strict=True):
+        bring_to(ledger, block, DatablockState.STAGED, size)
+    return keys
+
+
+def finish(ledger: Ledger, name: JobId, *retrieved: DatasetPid, told: bool = True) -> None:
+    """End a job: these datasets are retrieved, the others failed; SciCat is told of it."""
+    ledger.move_job(name, JobState.IN_PROGRESS)
+    for each in ledger.job_datasets(name):
+        state = DatasetState.RETRIEVED if each.pid in retrieved else DatasetState.FAILED
+        ledger.move_job_dataset(name, each.pid, state)
+    ledger.move_job(name, JobState.SUCCESSFUL)
+    if told:
+        tell_all(ledger, Subject.job(name))
+
+
+def owners(ledger: Ledger, pid: DatasetPid | None = None) -> list[str]:
+    """Whose pins there are, in the order in which they were made."""
+    return [pin.owner for _, pin in ledger.pins(pid)]

@@ -1,0 +1,394 @@
+"""What every ledger promises of claims: staging space for all datasets of a job, or for none of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from scicat_retriever.domain.errors import JobNotFound, QuotaExceeded
+from scicat_retriever.domain.ids import DatasetPid
+from scicat_retriever.domain.states import DatablockState, DatasetState, JobState
+from scicat_retriever.ports.ledger import FlowName, Ledger
+from scicat_retriever.ports.space import Line, Usage
+from scicat_retriever.ports.staging_area import Room
+from tests.contracts.ledger.samples import FAILURE, FLOW, HOUR, JOB, P, Q, bring_to, copied, job, key
+from tests.contracts.ledger.samples import staged as staged_evidence
+from tests.contracts.ledger.space_samples import A, B, C, claim, finish, owners, plan, stage, wish
+
+R = DatasetPid("20.500.12345/r")
+State = DatablockState
+
+
+def claimed(ledger: Ledger) -> int:
+    return ledger.usage().claimed
+
+
+def test_an_empty_ledger_holds_claims_and_waits_for_nothing(ledger: Ledger) -> None:
+    assert ledger.usage() == Usage(0, 0, 0, 0, 0, 0, 0, 0)
+    assert ledger.waiting_jobs() == []
+    assert ledger.pinned_by_group() == {}
+
+
+def test_sizes_are_noted_once_for_each_dataset_in_the_order_asked_for(ledger: Ledger) -> None:
+    ledger.add_job(job(JOB, R, P, Q), FLOW)
+    assert ledger.datasets_without_size(JOB, 2) == [R, P]
+    ledger.note_sizes(JOB, {P: 0, DatasetPid("of another job"): 7})
+    assert ledger.datasets_without_size(JOB, 9) == [R, Q]
+    assert ledger.job_size(JOB) == 0
+
+
+def test_a_job_is_as_large_as_noted_or_where_that_is_more_as_planned(ledger: Ledger) -> None:
+    wish(ledger, A, {P: 500, Q: 500})
+    assert ledger.job_size(A) == 1000
+    plan(ledger, P, 300, 300)
+    plan(ledger, Q, 10)
+    assert ledger.job_size(A) == 600 + 500
+
+
+def test_a_size_that_is_noted_again_takes_the_place_of_the_one_before(ledger: Ledger) -> None:
+    wish(ledger, A, {P: 500})
+    ledger.note_sizes(A, {P: 200})
+    assert ledger.job_size(A) == 200
+
+
+def test_space_is_given_to_the_last_byte_and_all_datasets_are_pinned(ledger: Ledger) -> None:
+    wish(ledger, A, {P: 60, Q: 40})
+    assert claim(ledger, A, 100) == Line(0, 0, 100)
+    assert claimed(ledger) == 100
+    assert [(pin.pid, pin.owner, pin.by_job, pin.until) for _, pin in ledger.pins()] == [
+        (P, A, True, None),
+        (Q, A, True, None),
+    ]
+
+
+def test_a_job_that_does_not_fit_gets_nothing_at_all(ledger: Ledger) -> None:
+    wish(ledger, A, {P: 60, Q: 41})
+    assert claim(ledger, A, 100) == Line(missing=1, place=1, needed=101)
+    assert claimed(ledger) == 0
+    assert ledger.pins() == []
+    assert ledger.waiting_jobs() == [(A, 101)]
+
+
+def test_what_the_storage_says_is_free_counts_where_it_is_less(ledger: Ledger) -> None:
+    wish(ledger, A, {P: 60})
+    assert claim(ledger, A, 100, 50) == Line(10, 1, 60)
+    assert claim(ledger, A, 100, 60).granted
+
+
+def test_what_others_have_claimed_is_not_free(ledger: Ledger) -> None:
+    claim(ledger, wish(ledger, A, {P: 60}), 100)
+    wish(ledger, B, {Q: 50})
+    assert claim(ledger, B, 100) == Line(10, 1, 50)
+    assert claim(ledger, B, 110).granted
+
+
+def test_what_is_written_of_a_claim_is_not_taken_off_twice_from_what_the_storage_has_free(
+    ledger: Ledger,
+) -> None:
+    claim(ledger, wish(ledger, A, {P: 60}), 1000)
+    (block,) = plan(ledger, P, 60)
+    bring_to(ledger, block, State.COPYING)
+    ledger.note_progress(block, 25)
+    wish(ledger, B, {Q: 50})
+    # Of 75 bytes that the disk has free, 35 are still to be written by the first.
+    assert claim(ledger, B, 1000, 75) == Line(10, 1, 50)
+    assert ledger.usage().written == 25
+
+
+def test_writing_more_than_was_claimed_gives_nobody_else_space(ledger: Ledger) -> None:
+    claim(ledger, wish(ledger, A, {P: 60}), 1000)
+    (block,) = plan(ledger, P, 60)
+    bring_to(ledger, block, State.COPYING)
+    ledger.note_progress(block, 80)
+    assert ledger.usage().written == 60
+    assert claim(ledger, wish(ledger, B, {Q: 21}), 1000, 20).missing == 1
+
+
+def test_a_dataset_that_several_jobs_ask_for_is_claimed_once(ledger: Ledger) -> None:
+    claim(ledger, wish(ledger, A, {P: 60}), 100)
+    wish(ledger, B, {P: 60, Q: 40})
+    assert claim(ledger, B, 100) == Line(0, 0, 40)
+    assert claimed(ledger) == 100
+    assert owners(ledger, P) == [A, B]
+
+
+def test_what_is_staged_needs_no_space(ledger: Ledger) -> None:
+    stage(ledger, P, 30, 20)
+    wish(ledger, A, {P: 60})
+    assert claim(ledger, A, 60) == Line(0, 0, 10)
+    assert claimed(ledger) == 10
+
+
+def test_a_job_whose_datasets_are_all_staged_passes_however_long_the_line_and_full_the_room(
+    ledger: Ledger,
+) -> None:
+    stage(ledger, P, 60)
+    claim(ledger, wish(ledger, A, {Q: 1000}), 100)
+    assert claim(ledger, wish(ledger, B, {P: 60}), 10) == Line(0, 0, 0)
+    assert owners(ledger, P) == [B]
+
+
+def test_a_job_without_datasets_needs_nothing(ledger: Ledger) -> None:
+    ledger.add_job(job(), FLOW)
+    assert claim(ledger, JOB, 0) == Line(0, 0, 0)
+
+
+def test_a_job_keeps_its_space_whatever_the_room_becomes(ledger: Ledger) -> None:
+    claim(ledger, wish(ledger, A, {P: 60}), 100)
+    assert claim(ledger, A, 0, 0, quota=1).granted
+    assert claimed(ledger) == 60
+
+
+def test_a_job_that_has_its_space_gets_back_what_it_lacks(ledger: Ledger) -> None:
+    claim(ledger, wish(ledger, A, {P: 60, Q: 40}), 100)
+    # Nobody asks for it any more, so its claim ends; then it is asked for again.
+    ledger.move_job_dataset(A, Q, DatasetState.FAILED, [FAILURE])
+    ledger.end_claim(Q)
+    assert claimed(ledger) == 60
+    ledger.move_job_dataset(A, Q, DatasetState.SUBMITTED)
+    assert claim(ledger, A, 0) == Line(0, 0, 40)
+    assert claimed(ledger) == 100
+    assert owners(ledger) == [A, A]
+
+
+def test_datasets_that_have_failed_for_a_job_need_no_space_and_no_pin(ledger: Ledger) -> None:
+    wish(ledger, A, {P: 60, Q: 40})
+    ledger.move_job_dataset(A, Q, DatasetState.FAILED, [FAILURE])
+    assert claim(ledger, A, 100) == Line(0, 0, 60)
+    assert [pin.pid for _, pin in ledger.pins()] == [P]
+
+
+def test_datasets_that_were_retrieved_for_a_job_before_are_pinned_and_need_no_space(ledger: Ledger) -> None:
+    wish(ledger, A, {P: 60, Q: 40})
+    stage(ledger, P, 60)
+    finish(ledger, A, P)
+    ledger.retry_job(A, FLOW)
+    assert claim(ledger, A, 100) == Line(0, 0, 40)
+    assert [pin.pid for _, pin in ledger.pins()] == [P, Q]
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_a_job_that_has_ended_gets_nothing(ledger: Ledger, told: bool) -> None:
+    wish(ledger, A, {P: 60})
+    finish(ledger, A, told=told)
+    assert claim(ledger, A, 100) == Line(0, 0, 0)
+    assert (claimed(ledger), ledger.pins()) == (0, [])
+
+
+def test_an_unknown_job_claims_nothing(ledger: Ledger) -> None:
+    for step in (lambda: claim(ledger, A, 100), lambda: ledger.note_sizes(A, {P: 1})):
+        with pytest.raises(JobNotFound):
+            step()
+    assert ledger.job_size(A) == 0
+    assert ledger.datasets_without_size(A, 9) == []
+
+
+@pytest.mark.parametrize("how", ["restart", "retry"])
+def test_a_job_with_a_new_flow_claims_anew(ledger: Ledger, how: str) -> None:
+    claim(ledger, wish(ledger, A, {P: 60}), 100)
+    if how == "restart":
+        ledger.restart_job(A, FlowName("2", "again"), 1)
+    else:
+        finish(ledger, A)
+        ledger.retry_job(A, FlowName("2", "again"))
+    ledger.end_idle_claims()
+    assert claimed(ledger) == 0
+    assert claim(ledger, A, 59) == Line(1, 1, 60)
+    assert claim(ledger, A, 60).granted
+
+
+def test_a_claim_is_used_up_by_what_is_staged(ledger: Ledger) -> None:
+    claim(ledger, wish(ledger, A, {P: 100}), 100)
+    first, second = plan(ledger, P, 60, 40)
+    bring_to(ledger, first, State.STAGED, 60)
+    usage = ledger.usage()
+    assert (usage.staged, usage.claimed) == (60, 40)
+    ledger.save_staged(staged_evidence(copied(first, 60)))
+    assert claimed(ledger) == 40
+    bring_to(ledger, second, State.STAGED, 45)
+    usage = ledger.usage()
+    assert (usage.staged, usage.claimed) == (105, 0)
+
+
+def test_a_dataset_s_claim_shrinks_to_what_is_planned_without_any_room(ledger: Ledger) -> None:
+    claim(ledger, wish(ledger, A, {P: 100}), 100)
+    plan(ledger, P, 50, 30)
+    assert ledger.claim_dataset(P, Room(0, 0)) == 0
+    assert claimed(ledger) == 80
+    assert ledger.claim_dataset(P, Room(0, 0)) == 0
+
+
+def test_a_dataset_s_claim_grows_where_there_is_room_and_stays_where_there_is_none(ledger: Ledger) -> None:
+    claim(ledger, wish(ledger, A, {P: 100}), 100)
+    plan(ledger, P, 90, 50)
+    assert ledger.claim_dataset(P, Room(130, None)) == 10
+    assert claimed(ledger) == 100
+    assert ledger.claim_dataset(P, Room(999, 135)) == 5
+    assert ledger.claim_dataset(P, Room(140, None)) == 0
+    assert claimed(ledger) == 140
+
+
+def test_a_dataset_that_needs_more_does_not_stand_in_line(ledger: Ledger) -> None:
+    claim(ledger, wish(ledger, A, {Q: 1000}), 100)
+    plan(ledger, P, 60)
+    assert ledger.claim_dataset(P, Room(100, None)) == 0
+
+
+def test_a_dataset_that_is_staged_in_part_claims_the_rest(ledger: Ledger) -> None:
+    first, _ = plan(ledger, P, 60, 40)
+    bring_to(ledger, first, State.STAGED, 60)
+    assert ledger.claim_dataset(P, Room(100, None)) == 0
+    assert claimed(ledger) == 40
+
+
+def test_the_store_s_word_on_a_size_counts(ledger: Ledger) -> None:
+    (block,) = plan(ledger, P, 60)
+    ledger.note_progress(block, 0, 75)
+    assert ledger.claim_dataset(P, Room(70, None)) == 5
+    assert ledger.claim_dataset(P, Room(75, None)) == 0
+
+
+def test_a_claim_ends_with_the_last_that_asks_for_it(ledger: Ledger) -> None:
+    for name in (A, B):
+        claim(ledger, wish(ledger, name, {P: 60}), 100)
+    ledger.end_claim(P)
+    assert claimed(ledger) == 60
+    finish(ledger, A)
+    ledger.end_claim(P)
+    assert claimed(ledger) == 60
+    finish(ledger, B)
+    ledger.end_claim(P)
+    assert claimed(ledger) == 0
+
+
+def test_a_claim_that_others_still_need_is_made_whole_again(ledger: Ledger) -> None:
+    for name in (A, B):
+        claim(ledger, wish(ledger, name, {P: 100}), 100)
+    first, second = plan(ledger, P, 60, 40)
+    bring_to(ledger, first, State.STAGED, 60)
+    bring_to(ledger, second, State.FAILED)
+    ledger.move_datablock(first, State.RELEASED, "another datablock failed")
+    finish(ledger, A)
+    ledger.end_claim(P)
+    assert claimed(ledger) == 100
+
+
+def test_a_job_that_waits_for_space_keeps_nobody_s_claim(ledger: Ledger) -> None:
+    plan(ledger, P, 60)
+    ledger.claim_dataset(P, Room(60, None))
+    claim(ledger, wish(ledger, A, {P: 60, Q: 60}), 100)
+    ledger.end_claim(P)
+    assert claimed(ledger) == 0
+
+
+def test_idle_claims_are_given_back_and_counted(ledger: Ledger) -> None:
+    claim(ledger, wish(ledger, A, {P: 10, Q: 20}), 100)
+    claim(ledger, wish(ledger, B, {Q: 20, R: 30}), 100)
+    assert ledger.end_idle_claims() == 0
+    finish(ledger, A)
+    assert ledger.end_idle_claims() == 1
+    assert claimed(ledger) == 50
+    finish(ledger, B)
+    assert ledger.end_idle_claims() == 2
+    assert claimed(ledger) == 0
+
+
+@pytest.mark.parametrize(("state", "stays"), [(s, s in {State.COPYING, State.COPIED}) for s in State])
+def test_an_idle_claim_stays_while_a_file_is_being_written(
+    ledger: Ledger, state: DatablockState, stays: bool
+) -> None:
+    (block,) = plan(ledger, P, 60)
+    ledger.claim_dataset(P, Room(60, None))
+    bring_to(ledger, block, state, 60)
+    assert ledger.end_idle_claims() == (0 if stays else 1)
+
+
+def test_a_quota_counts_what_the_group_has_pinned_and_what_the_job_asks_for(ledger: Ledger) -> None:
+    claim(ledger, wish(ledger, A, {P: 60}), 1000)
+    wish(ledger, B, {Q: 50})
+    with pytest.raises(QuotaExceeded):
+        claim(ledger, B, 1000, quota=109)
+    assert claimed(ledger) == 60
+    assert ledger.waiting_jobs() == []
+    assert owners(ledger) == [A]
+    assert claim(ledger, B, 1000, quota=110).granted
+    assert ledger.pinned_by_group() == {"p17": 110}
+
+
+def test_a_quota_counts_what_is_staged_already(ledger: Ledger) -> None:
+    stage(ledger, P, 60)
+    with pytest.raises(QuotaExceeded):
+        claim(ledger, wish(ledger, A, {P: 60}), 1000, quota=59)
+
+
+def test_a_quota_counts_a_dataset_once_however_many_jobs_pin_it(ledger: Ledger) -> None:
+    claim(ledger, wish(ledger, A, {P: 60}), 1000)
+    claim(ledger, wish(ledger, B, {P: 60}), 1000)
+    assert ledger.pinned_by_group() == {"p17": 60}
+    assert claim(ledger, wish(ledger, C, {P: 60, Q: 10}), 1000, quota=70).granted
+
+
+def test_groups_do_not_count_for_one_another_and_persons_for_none(ledger: Ledger) -> None:
+    claim(ledger, wish(ledger, A, {P: 60}, "p17"), 1000)
+    claim(ledger, wish(ledger, B, {Q: 60}, None), 1000, quota=1)
+    stage(ledger, R, 60)
+    ledger.pin(R, "ada", ledger.pins()[0][1].created_at + HOUR)
+    assert claim(ledger, wish(ledger, C, {R: 60}, "p18"), 1000, quota=60).granted
+    assert ledger.pinned_by_group() == {"p17": 60, "p18": 60}
+
+
+def test_a_quota_counts_what_was_planned_where_that_is_more_than_was_noted(ledger: Ledger) -> None:
+    claim(ledger, wish(ledger, A, {P: 60}), 1000)
+    plan(ledger, P, 50, 30)
+    ledger.claim_dataset(P, Room(1000, None))
+    assert ledger.pinned_by_group() == {"p17": 80}
+
+
+def test_a_group_that_came_later_counts(ledger: Ledger) -> None:
+    ledger.add_job(job(JOB), FLOW)
+    wish(ledger, A, {P: 60}, None)
+    ledger.set_datasets(A, [], "p18")
+    ledger.set_datasets(JOB, [], "p18")
+    records = [ledger.job(name) for name in (A, JOB)]
+    assert [record and record.job.owner_group for record in records] == ["p18", "p17"]
+    with pytest.raises(QuotaExceeded):
+        claim(ledger, A, 1000, quota=59)
+
+
+def test_what_a_released_datablock_left_behind_is_held_until_its_files_are_gone(ledger: Ledger) -> None:
+    (block,) = stage(ledger, P, 60)
+    ledger.move_datablock(block, State.RELEASED)
+    usage = ledger.usage()
+    assert (usage.staged, usage.cached, usage.datablocks) == (60, 0, 0)
+    assert claim(ledger, wish(ledger, A, {Q: 50}), 100).missing == 10
+    ledger.forget_files(block)
+    assert claim(ledger, A, 100).granted
+
+
+@pytest.mark.parametrize("state", [State.COPYING, State.COPIED])
+def test_what_was_written_of_a_datablock_that_left_the_catalogue_is_held(
+    ledger: Ledger, state: DatablockState
+) -> None:
+    _, block = plan(ledger, P, 10, 60)
+    bring_to(ledger, block, State.COPYING)
+    ledger.note_progress(block, 60)
+    if state is State.COPIED:
+        ledger.save_copy(copied(block, 60), b"manifest")
+    plan(ledger, P, 10)
+    assert ledger.usage().staged == 60
+    ledger.forget_files(block)
+    assert ledger.usage().staged == 0
+
+
+def test_what_is_planned_anew_holds_nothing(ledger: Ledger) -> None:
+    stage(ledger, P, 60, 40)
+    plan(ledger, P, 60, 41)
+    assert ledger.usage().staged == 60
+    ledger.move_datablock(key(0), State.PLANNED, "its staged file is gone")
+    assert ledger.usage().staged == 0
+    assert ledger.recount() == 0
+
+
+def test_a_job_moved_to_its_end_leaves_its_claim_to_whoever_ends_it(ledger: Ledger) -> None:
+    claim(ledger, wish(ledger, A, {P: 60}), 100)
+    ledger.move_job(A, JobState.UNSUCCESSFUL)
+    assert claimed(ledger) == 60

@@ -1,0 +1,137 @@
+"""What every ledger promises of eviction: what nobody pins or uses goes when its space is needed, nothing else."""
+
+from __future__ import annotations
+
+from datetime import timedelta, timezone
+
+import pytest
+
+from scicat_retriever.domain.errors import TransitionIllegal
+from scicat_retriever.domain.states import DatablockState
+from scicat_retriever.ports.datablock_record import DatablockRecord
+from scicat_retriever.ports.ledger import Ledger
+from scicat_retriever.ports.space import EvictionOrder
+from tests.contracts.ledger.rig import Rig
+from tests.contracts.ledger.samples import HOUR, START, P, Q, bring_to, key
+from tests.contracts.ledger.space_samples import plan, stage
+
+LRU, LARGEST = EvictionOrder.LEAST_RECENTLY_USED, EvictionOrder.LARGEST
+State = DatablockState
+REASON = "its space was needed"
+MOMENT = timedelta(microseconds=1)
+
+
+def record(ledger: Ledger, number: int = 0) -> DatablockRecord:
+    found = ledger.datablock(key(number))
+    assert found is not None
+    return found
+
+
+def cached(ledger: Ledger, order: EvictionOrder = LRU, limit: int = 9) -> list[str]:
+    return [each.key.id for each in ledger.cached(order, START + 99 * HOUR, limit)]
+
+
+def test_the_least_recently_used_goes_first(rig: Rig) -> None:
+    for number in (2, 0, 1):
+        plan(rig.ledger, P, 10, 30, 20)
+        bring_to(rig.ledger, key(number), State.STAGED)
+        rig.clock.advance(HOUR)
+    assert cached(rig.ledger) == ["block-2", "block-0", "block-1"]
+    rig.ledger.note_used(P, key(2))
+    assert cached(rig.ledger) == ["block-0", "block-1", "block-2"]
+    assert cached(rig.ledger, limit=1) == ["block-0"]
+
+
+def test_the_largest_goes_first_and_of_the_same_size_the_least_recently_used(rig: Rig) -> None:
+    stage(rig.ledger, P, 10, 30, 20, 30)
+    rig.clock.advance(HOUR)
+    rig.ledger.note_used(P, key(1))
+    assert cached(rig.ledger, LARGEST) == ["block-3", "block-1", "block-2", "block-0"]
+    assert cached(rig.ledger, LARGEST, 1) == ["block-3"]
+
+
+def test_what_was_used_since_then_does_not_go(rig: Rig) -> None:
+    stage(rig.ledger, P, 10)
+    rig.clock.advance(HOUR)
+    rig.ledger.note_used(P)
+    used = START + HOUR
+    for order in EvictionOrder:
+        assert rig.ledger.cached(order, used - MOMENT, 9) == []
+        assert len(rig.ledger.cached(order, used, 9)) == 1
+    assert not rig.ledger.evict(key(), used - MOMENT, REASON)
+    assert record(rig.ledger).state is State.STAGED
+    assert rig.ledger.evict(key(), used, REASON)
+
+
+def test_moments_are_told_apart_whatever_their_zone(ledger: Ledger) -> None:
+    stage(ledger, P, 10)
+    tokyo = timezone(timedelta(hours=9))
+    assert ledger.cached(LRU, (START - MOMENT).astimezone(tokyo), 9) == []
+    assert len(ledger.cached(LRU, START.astimezone(tokyo), 9)) == 1
+
+
+def test_a_dataset_is_used_as_a_whole_or_by_its_datablocks(rig: Rig) -> None:
+    stage(rig.ledger, P, 10, 10)
+    stage(rig.ledger, Q, 10)
+    now = rig.clock.advance(HOUR)
+    rig.ledger.note_used(P, key(1))
+    assert [r.used_at for r in rig.ledger.datablocks(P)] == [START, now]
+    now = rig.clock.advance(HOUR)
+    rig.ledger.note_used(P)
+    assert [r.used_at for r in rig.ledger.datablocks(P)] == [now, now]
+    assert [r.used_at for r in rig.ledger.datablocks(Q)] == [START]
+
+
+def test_the_time_of_use_never_goes_back(rig: Rig) -> None:
+    stage(rig.ledger, P, 10)
+    rig.clock.advance(-HOUR)
+    rig.ledger.note_used(P)
+    assert record(rig.ledger).used_at == START
+
+
+@pytest.mark.parametrize("state", [state for state in State if state is not State.STAGED])
+def test_what_is_not_staged_is_neither_used_nor_evicted(ledger: Ledger, state: DatablockState) -> None:
+    plan(ledger, P, 10)
+    bring_to(ledger, key(), state)
+    before = record(ledger)
+    ledger.note_used(P)
+    assert cached(ledger) == []
+    assert not ledger.evict(key(), START + 99 * HOUR, REASON)
+    assert record(ledger) == before
+
+
+def test_what_is_pinned_does_not_go(ledger: Ledger) -> None:
+    stage(ledger, P, 10)
+    ledger.pin(P, "ada", START)
+    for order in EvictionOrder:
+        assert cached(ledger, order) == []
+    assert not ledger.evict(key(), START + 99 * HOUR, REASON)
+    ledger.unpin("ada")
+    assert cached(ledger) == ["block-0"]
+    assert ledger.evict(key(), START, REASON)
+
+
+def test_what_was_pinned_since_it_was_looked_at_is_not_evicted(ledger: Ledger) -> None:
+    stage(ledger, P, 10)
+    (seen,) = ledger.cached(LRU, START, 9)
+    ledger.pin(P, "ada", START + HOUR)
+    assert not ledger.evict(seen.key, START, REASON)
+
+
+def test_what_is_evicted_is_released_once_and_leaves_its_files_to_be_removed(ledger: Ledger) -> None:
+    stage(ledger, P, 10, 20)
+    assert ledger.evict(key(1), START, REASON)
+    assert not ledger.evict(key(1), START, REASON)
+    found = record(ledger, 1)
+    assert (found.state, found.reason, found.partial) == (State.RELEASED, REASON, "")
+    assert ledger.left_behind(9) == [key(1)]
+    usage = ledger.usage()
+    assert (usage.staged, usage.cached, usage.datablocks) == (30, 10, 1)
+    ledger.forget_files(key(1))
+    assert ledger.usage().staged == 10
+
+
+def test_an_unknown_datablock_is_not_evicted(ledger: Ledger) -> None:
+    assert not ledger.evict(key(7), START, REASON)
+    with pytest.raises(TransitionIllegal):
+        ledger.withdraw(key(7), REASON)

@@ -1,0 +1,153 @@
+"""What every ledger promises whoever compares it with the staging area, or reads staged bytes again."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import text
+
+from scicat_retriever.domain.states import DatablockState
+from scicat_retriever.ledger.sql import SqlLedger
+from scicat_retriever.ports.ledger import Ledger
+from scicat_retriever.ports.space import Held
+from tests.contracts.ledger.rig import Rig
+from tests.contracts.ledger.samples import HOUR, START, P, Q, bring_to, copied, entries, key, staged
+from tests.contracts.ledger.space_samples import plan, stage
+
+State = DatablockState
+
+
+def test_a_released_datablock_is_listed_until_its_files_are_gone(ledger: Ledger) -> None:
+    stage(ledger, P, 10)
+    assert ledger.left_behind(9) == []
+    ledger.move_datablock(key(), State.RELEASED)
+    assert ledger.left_behind(9) == [key()]
+    ledger.forget_files(key())
+    assert ledger.left_behind(9) == []
+
+
+def test_what_is_left_behind_is_paged_by_name(ledger: Ledger) -> None:
+    stage(ledger, P, 1, 1, 1, 1)
+    stage(ledger, Q, 1)
+    left = [key(0), key(2), key(3), key(0, Q)]
+    for block in reversed(left):
+        ledger.move_datablock(block, State.RELEASED)
+    assert ledger.left_behind(9) == left
+    assert ledger.left_behind(2) == left[:2]
+    assert ledger.left_behind(2, key(2)) == left[2:]
+    assert ledger.left_behind(9, key(1)) == left[1:]
+    assert ledger.left_behind(9, key(0, Q)) == []
+
+
+def test_what_the_catalogue_no_longer_lists_may_have_left_files(ledger: Ledger) -> None:
+    ledger.plan(P, entries(2), "run-1")
+    bring_to(ledger, key(1), State.COPIED)
+    ledger.plan(P, entries(1), "run-2")
+    assert ledger.left_behind(9) == [key(1)]
+
+
+def test_a_released_datablock_that_is_asked_for_again_left_no_files(ledger: Ledger) -> None:
+    stage(ledger, P, 10)
+    ledger.move_datablock(key(), State.RELEASED)
+    plan(ledger, P, 11)
+    assert ledger.left_behind(9) == []
+
+
+@pytest.mark.parametrize("state", [state for state in State if state is not State.RELEASED])
+def test_files_of_what_is_not_released_are_not_forgotten(ledger: Ledger, state: DatablockState) -> None:
+    plan(ledger, P, 10)
+    bring_to(ledger, key(), state)
+    before = (ledger.datablock(key()), ledger.usage())
+    ledger.forget_files(key())
+    assert (ledger.datablock(key()), ledger.usage()) == before
+
+
+def test_forgetting_the_files_of_an_unknown_datablock_changes_nothing(ledger: Ledger) -> None:
+    ledger.forget_files(key(7))
+    assert ledger.datablock(key(7)) is None
+
+
+def test_staged_datablocks_are_paged_by_name(ledger: Ledger) -> None:
+    stage(ledger, Q, 1, 1)
+    plan(ledger, P, 1, 1, 1)
+    for number in (2, 0):
+        bring_to(ledger, key(number), State.STAGED)
+    expected = [key(0), key(2), key(0, Q), key(1, Q)]
+    assert [record.key for record in ledger.staged_after(None, 9)] == expected
+    assert [record.key for record in ledger.staged_after(key(0), 2)] == expected[1:3]
+    assert [record.key for record in ledger.staged_after(key(1, Q), 9)] == []
+    assert ledger.staged_after(None, 1) == [ledger.datablock(key(0))]
+
+
+def test_a_file_is_named_by_its_token_while_its_datablock_is_copied_or_staged(ledger: Ledger) -> None:
+    plan(ledger, P, 10, 10, 10)
+    for number, token in enumerate(("one", "two", "three")):
+        bring_to(ledger, key(number), State.COPYING)
+        ledger.save_copy(copied(key(number), 10 + number, partial=token), b"")
+    for number, token in ((1, "two"), (2, "three")):
+        ledger.save_staged(staged(copied(key(number), 10 + number, partial=token)))
+    ledger.move_datablock(key(2), State.RELEASED)
+    known = {"one": Held(key(0), False, 10), "two": Held(key(1), True, 11)}
+    assert ledger.held_by_tokens(["one", "two", "three", "unknown", ""]) == known
+    assert ledger.held_by_tokens([]) == {}
+    many = [f"{number:016x}" for number in range(1200)]
+    assert ledger.held_by_tokens([*many, "two"]) == {"two": known["two"]}
+
+
+def test_what_is_being_copied_is_listed_by_name(ledger: Ledger) -> None:
+    plan(ledger, P, 1, 1, 1)
+    plan(ledger, Q, 1)
+    for block in (key(0, Q), key(2), key(0)):
+        bring_to(ledger, block, State.COPYING)
+    bring_to(ledger, key(1), State.COPIED)
+    assert ledger.being_copied() == [key(0), key(2), key(0, Q)]
+
+
+def test_what_was_checked_longest_ago_is_checked_next(rig: Rig) -> None:
+    ledger = rig.ledger
+    plan(ledger, P, 1, 1)
+    for number in (1, 0):
+        bring_to(ledger, key(number), State.STAGED)
+        rig.clock.advance(HOUR)
+    assert ledger.next_to_check(START) is None
+    assert ledger.next_to_check(START + 9 * HOUR) == ledger.datablock(key(1))
+    ledger.note_checked(key(1))
+    found = ledger.datablock(key(1))
+    assert found is not None
+    assert found.checked_at == START + 2 * HOUR
+    assert ledger.next_to_check(START + 9 * HOUR) == ledger.datablock(key(0))
+
+
+@pytest.mark.parametrize("state", [state for state in State if state is not State.STAGED])
+def test_what_is_not_staged_is_not_checked(ledger: Ledger, state: DatablockState) -> None:
+    plan(ledger, P, 10)
+    bring_to(ledger, key(), state)
+    before = ledger.datablock(key())
+    ledger.note_checked(key())
+    ledger.note_checked(key(7))
+    assert ledger.datablock(key()) == before
+    assert ledger.next_to_check(START + 99 * HOUR) is None
+
+
+def test_a_sum_that_is_right_stays(ledger: Ledger) -> None:
+    stage(ledger, P, 10, 20)
+    assert ledger.recount() == 0
+    assert ledger.usage().staged == 30
+
+
+@pytest.mark.parametrize("wrong", [0, 1000])
+def test_a_sum_that_is_wrong_is_made_right(sql_ledger: SqlLedger, wrong: int) -> None:
+    stage(sql_ledger, P, 10, 20)
+    with sql_ledger._database.writing() as connection:
+        connection.execute(text("UPDATE space SET staged = :wrong"), {"wrong": wrong})
+    assert sql_ledger.usage().staged == wrong
+    assert sql_ledger.recount() == abs(30 - wrong)
+    assert sql_ledger.usage().staged == 30
+    assert sql_ledger.recount() == 0
+
+
+def test_a_copy_s_receipt_is_kept(ledger: Ledger) -> None:
+    plan(ledger, P, 10)
+    bring_to(ledger, key(), State.COPIED, 10)
+    found = ledger.copied(key())
+    assert found is not None
+    assert found.receipt == "bytes:10"

@@ -1,0 +1,300 @@
+"""What every ledger promises of pins: who wants which dataset to stay staged, and until when."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from scicat_retriever.domain.errors import JobNotFound
+from scicat_retriever.domain.ids import DatasetPid, JobId
+from scicat_retriever.domain.states import DatablockState, DatasetState, JobState, LifecycleWord
+from scicat_retriever.ports.catalogue import LifecycleUpdate
+from scicat_retriever.ports.ledger import FlowName, Ledger
+from scicat_retriever.ports.outbox import Subject
+from scicat_retriever.ports.space import Pin
+from scicat_retriever.ports.staging_area import Room
+from tests.contracts.ledger.rig import Rig
+from tests.contracts.ledger.samples import FAILURE, FLOW, HOUR, ODD, START, P, Q, bring_to, key, tell_all
+from tests.contracts.ledger.space_samples import A, B, claim, finish, owners, plan, stage, wish
+
+MOMENT = timedelta(microseconds=1)
+LATER = START + HOUR
+State = DatablockState
+
+
+def pinned(ledger: Ledger, pid: DatasetPid = P) -> list[bool]:
+    return [record.pinned for record in ledger.datablocks(pid)]
+
+
+def retrieved(ledger: Ledger, name: JobId = A, *pids: DatasetPid, told: bool = True) -> None:
+    """A job that pinned what was staged, and ended well."""
+    wish(ledger, name, dict.fromkeys(pids or (P,), 0))
+    claim(ledger, name, 10_000)
+    ledger.move_job(name, JobState.IN_PROGRESS)
+    for pid in pids or (P,):
+        ledger.move_job_dataset(name, pid, DatasetState.RETRIEVED)
+    ledger.keep_for_job(name, LATER)
+    ledger.move_job(name, JobState.SUCCESSFUL)
+    if told:
+        tell_all(ledger, Subject.job(name))
+
+
+def test_a_person_pins_what_is_staged_of_a_dataset(ledger: Ledger) -> None:
+    stage(ledger, P, 10, 20)
+    stage(ledger, Q, 30)
+    assert ledger.pin(P, ODD, LATER) == 2
+    ((number, pin),) = ledger.pins()
+    assert (number > 0, pin) == (True, Pin(P, ODD, False, None, LATER, START))
+    assert (pinned(ledger), pinned(ledger, Q)) == ([True, True], [False])
+    usage = ledger.usage()
+    assert (usage.pinned, usage.cached, usage.datablocks) == (30, 30, 3)
+
+
+def test_where_nothing_is_staged_nothing_is_pinned(ledger: Ledger) -> None:
+    plan(ledger, P, 10)
+    assert ledger.pin(P, "ada", LATER) == 0
+    assert ledger.pin(Q, "ada", LATER) == 0
+    assert ledger.pins() == []
+
+
+def test_who_pins_twice_keeps_the_later_time(ledger: Ledger) -> None:
+    stage(ledger, P, 10)
+    for hours in (2, 5, 3):
+        ledger.pin(P, "ada", START + hours * HOUR)
+    assert [pin.until for _, pin in ledger.pins()] == [START + 5 * HOUR]
+
+
+def test_what_becomes_staged_while_its_dataset_is_pinned_is_pinned(ledger: Ledger) -> None:
+    first, second = plan(ledger, P, 10, 20)
+    bring_to(ledger, first, State.STAGED)
+    ledger.pin(P, "ada", LATER)
+    assert pinned(ledger) == [True, False]
+    bring_to(ledger, second, State.STAGED)
+    assert pinned(ledger) == [True, True]
+
+
+@pytest.mark.parametrize("state", [State.PLANNED, State.RELEASED])
+def test_what_is_no_longer_staged_is_not_pinned(ledger: Ledger, state: DatablockState) -> None:
+    (block,) = stage(ledger, P, 10)
+    ledger.pin(P, "ada", LATER)
+    ledger.move_datablock(block, state)
+    assert pinned(ledger) == [False]
+    assert ledger.usage().pinned == 0
+    assert owners(ledger) == ["ada"]
+
+
+def test_a_dataset_stays_pinned_until_the_last_pin_ends(ledger: Ledger) -> None:
+    stage(ledger, P, 10)
+    for owner in ("ada", "bob"):
+        ledger.pin(P, owner, LATER)
+    retrieved(ledger)
+    for owner, left in (("ada", True), (A, True), ("bob", False)):
+        assert ledger.unpin(owner) == [P]
+        assert pinned(ledger) == [left]
+    assert ledger.pins() == []
+
+
+def test_an_owner_ends_the_pin_on_one_dataset_or_all(ledger: Ledger) -> None:
+    for pid in (P, Q):
+        stage(ledger, pid, 10)
+        ledger.pin(pid, "ada", LATER)
+    assert ledger.unpin("ada", P) == [P]
+    assert ledger.unpin("ada", P) == []
+    assert ledger.unpin("ada") == [Q]
+    assert ledger.unpin("nobody") == []
+    assert (pinned(ledger), pinned(ledger, Q)) == ([False], [False])
+
+
+def test_a_job_and_a_person_of_the_same_name_have_a_pin_each(ledger: Ledger) -> None:
+    stage(ledger, P, 10)
+    retrieved(ledger)
+    ledger.pin(P, A, LATER)
+    assert [(pin.owner, pin.by_job) for _, pin in ledger.pins()] == [(A, True), (A, False)]
+    assert ledger.unpin(A) == [P]
+    assert ledger.pins() == []
+
+
+def test_a_job_that_has_not_ended_keeps_its_pins(ledger: Ledger) -> None:
+    stage(ledger, P, 10)
+    claim(ledger, wish(ledger, A, {P: 10}), 100)
+    ledger.pin(P, A, LATER)
+    assert ledger.unpin(A) == [P]
+    assert [(pin.owner, pin.by_job) for _, pin in ledger.pins()] == [(A, True)]
+    assert pinned(ledger) == [True]
+
+
+def test_a_job_s_pins_last_from_its_end_until_a_time_and_are_given(ledger: Ledger) -> None:
+    claim(ledger, wish(ledger, A, {P: 10, Q: 10}), 100)
+    assert [pin.until for _, pin in ledger.pins()] == [None, None]
+    stage(ledger, P, 10)
+    stage(ledger, Q, 10)
+    ledger.move_job_dataset(A, P, DatasetState.RETRIEVED)
+    ledger.move_job_dataset(A, Q, DatasetState.FAILED, [FAILURE])
+    assert ledger.keep_for_job(A, LATER) == {P: LATER}
+    assert [(pin.pid, pin.until) for _, pin in ledger.pins()] == [(P, LATER)]
+    assert (pinned(ledger), pinned(ledger, Q)) == ([True], [False])
+
+
+def test_a_job_s_pins_are_extended_and_never_shortened(ledger: Ledger) -> None:
+    stage(ledger, P, 10)
+    retrieved(ledger)
+    assert ledger.keep_for_job(A, START) == {P: LATER}
+    assert ledger.keep_for_job(A, LATER + HOUR) == {P: LATER + HOUR}
+    assert [pin.until for _, pin in ledger.pins()] == [LATER + HOUR]
+
+
+def test_pins_that_have_ended_are_not_made_again_by_extending(ledger: Ledger) -> None:
+    stage(ledger, P, 10)
+    retrieved(ledger)
+    ledger.unpin(A)
+    assert ledger.keep_for_job(A, LATER) == {}
+    assert ledger.pins() == []
+
+
+def test_pins_of_an_unknown_job_cannot_be_kept(ledger: Ledger) -> None:
+    with pytest.raises(JobNotFound):
+        ledger.keep_for_job(A, LATER)
+
+
+def test_a_pin_lapses_when_its_time_is_over(rig: Rig) -> None:
+    stage(rig.ledger, P, 10)
+    rig.ledger.pin(P, "ada", LATER)
+    retrieved(rig.ledger)
+    assert rig.ledger.lapse_pins(LATER - MOMENT, 9) == 0
+    assert pinned(rig.ledger) == [True]
+    assert rig.ledger.lapse_pins(LATER, 9) == 2
+    assert (rig.ledger.pins(), pinned(rig.ledger)) == ([], [False])
+    assert rig.ledger.lapse_pins(LATER, 9) == 0
+
+
+def test_pins_lapse_as_many_as_asked_for_the_oldest_first(ledger: Ledger) -> None:
+    stage(ledger, P, 10)
+    for owner in ("ada", "bob", "cid"):
+        ledger.pin(P, owner, LATER)
+    assert ledger.lapse_pins(LATER, 2) == 2
+    assert owners(ledger) == ["cid"]
+    assert pinned(ledger) == [True]
+
+
+@pytest.mark.parametrize("state", [JobState.SUBMITTED, JobState.IN_PROGRESS])
+def test_pins_of_a_job_that_has_not_ended_stay(ledger: Ledger, state: JobState) -> None:
+    stage(ledger, P, 10)
+    claim(ledger, wish(ledger, A, {P: 10}), 100)
+    ledger.move_job(A, state)
+    tell_all(ledger, Subject.job(A))
+    assert ledger.lapse_pins(START + 999 * HOUR, 9) == 0
+
+
+def test_pins_of_a_job_whose_end_waits_to_be_told_stay(ledger: Ledger) -> None:
+    stage(ledger, P, 10)
+    retrieved(ledger, told=False)
+    assert ledger.lapse_pins(LATER, 9) == 0
+    tell_all(ledger, Subject.job(A))
+    assert ledger.lapse_pins(LATER, 9) == 1
+
+
+def test_pins_of_a_job_whose_end_is_parked_lapse(ledger: Ledger) -> None:
+    stage(ledger, P, 10)
+    retrieved(ledger, told=False)
+    for report in ledger.reports(Subject.job(A)):
+        ledger.park(report.number, FAILURE)
+    assert ledger.lapse_pins(LATER, 9) == 1
+
+
+def test_what_waits_to_be_told_of_others_holds_up_no_pin(ledger: Ledger) -> None:
+    stage(ledger, P, 10)
+    retrieved(ledger, JobId(P))
+    ledger.tell_dataset(P, LifecycleUpdate(LifecycleWord.STARTED))
+    wish(ledger, B, {P: 10})
+    ledger.move_job(B, JobState.UNSUCCESSFUL)
+    assert ledger.lapse_pins(LATER, 9) == 1
+
+
+def test_pins_of_a_retried_job_stay(ledger: Ledger) -> None:
+    stage(ledger, P, 10)
+    retrieved(ledger)
+    ledger.move_datablock(key(), State.RELEASED)
+    ledger.retry_job(A, FLOW)
+    assert ledger.lapse_pins(LATER, 9) == 0
+
+
+def test_a_pin_without_an_end_lapses_when_its_job_has_ended_and_that_was_told(ledger: Ledger) -> None:
+    stage(ledger, P, 10)
+    claim(ledger, wish(ledger, A, {P: 10}), 100)
+    finish(ledger, A, P, told=False)
+    assert ledger.lapse_pins(START, 9) == 0
+    tell_all(ledger, Subject.job(A))
+    assert ledger.lapse_pins(START, 9) == 1
+
+
+def test_pins_are_listed_by_dataset_and_owner_and_paged_by_number(ledger: Ledger) -> None:
+    for pid in (P, Q):
+        stage(ledger, pid, 10)
+        for owner in ("ada", "bob"):
+            ledger.pin(pid, owner, LATER)
+    listed = ledger.pins()
+    assert [(pin.pid, pin.owner) for _, pin in listed] == [(P, "ada"), (P, "bob"), (Q, "ada"), (Q, "bob")]
+    numbers = [number for number, _ in listed]
+    assert numbers == sorted(set(numbers))
+    assert ledger.pins(after=numbers[0], limit=2) == listed[1:3]
+    assert ledger.pins(Q, "ada") == [listed[2]]
+    assert ledger.pins(owner="bob", after=numbers[1]) == [listed[3]]
+
+
+def test_the_number_of_a_pin_that_has_ended_is_not_used_again(ledger: Ledger) -> None:
+    stage(ledger, P, 10)
+    ledger.pin(P, "ada", LATER)
+    ((first, _),) = ledger.pins()
+    ledger.unpin("ada")
+    ledger.pin(P, "ada", LATER)
+    ((second, _),) = ledger.pins()
+    assert second > first
+
+
+def test_a_restarted_job_keeps_its_pins_and_claims_them_once(ledger: Ledger) -> None:
+    stage(ledger, P, 10)
+    claim(ledger, wish(ledger, A, {P: 10}), 100)
+    before = ledger.pins()
+    ledger.restart_job(A, FlowName("2", "again"), 1)
+    claim(ledger, A, 100)
+    assert ledger.pins() == before
+
+
+def test_what_is_damaged_is_withdrawn_although_it_is_pinned_and_the_jobs_that_had_it_are_named(
+    ledger: Ledger,
+) -> None:
+    (block,) = stage(ledger, P, 10)
+    retrieved(ledger, A)
+    claim(ledger, wish(ledger, B, {P: 10}), 100)
+    ledger.pin(P, "ada", LATER)
+    for _ in range(2):
+        assert ledger.withdraw(block, "its bytes differ") == [A]
+    found = ledger.datablock(block)
+    assert found is not None
+    assert (found.state, found.reason, found.pinned) == (State.RELEASED, "its bytes differ", False)
+    assert ledger.left_behind(9) == [block]
+    assert owners(ledger) == [A, B, "ada"]
+
+
+@pytest.mark.parametrize("state", [s for s in State if s not in {State.STAGED, State.RELEASED}])
+def test_what_is_not_staged_is_not_withdrawn(ledger: Ledger, state: DatablockState) -> None:
+    stage(ledger, P, 10)
+    retrieved(ledger)
+    ledger.move_datablock(key(), State.PLANNED)
+    bring_to(ledger, key(), state)
+    before = ledger.datablock(key())
+    assert ledger.withdraw(key(), "its bytes differ") == []
+    assert ledger.datablock(key()) == before
+
+
+def test_a_job_for_more_datasets_than_fit_one_statement_pins_them_all(ledger: Ledger) -> None:
+    pids = [DatasetPid(f"20.500.12345/{number}") for number in range(1201)]
+    wish(ledger, A, dict.fromkeys(pids, 1))
+    stage(ledger, pids[-1], 1)
+    assert ledger.claim_job(A, Room(1201, None), overtaking=HOUR).needed == 1200
+    assert len(ledger.pins()) == 1201
+    assert pinned(ledger, pids[-1]) == [True]
+    finish(ledger, A)
+    assert len(ledger.unpin(A)) == 1201
+    assert pinned(ledger, pids[-1]) == [False]

@@ -1,0 +1,69 @@
+"""What the fake ledger knows of files in the staging area, for whoever compares the two."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from scicat_retriever.domain.evidence import DatablockKey
+from scicat_retriever.domain.states import DatablockState
+from scicat_retriever.ports.datablock_record import DatablockRecord
+from scicat_retriever.ports.space import Held
+from tests.fakes.records import InMemoryRecords
+
+
+class InMemoryInventory(InMemoryRecords):
+    """Looks through the datablocks."""
+
+    def left_behind(self, limit: int, after: DatablockKey | None = None) -> Sequence[DatablockKey]:
+        with self._lock:
+            left = [key for key, block in self._blocks.items() if block.files_left]
+            return _after(left, after)[:limit]
+
+    def forget_files(self, key: DatablockKey) -> None:
+        with self._lock:
+            block = self._blocks.get(key)
+            if block is not None and block.record.state is DatablockState.RELEASED:
+                block.files_left, block.held = False, 0
+
+    def staged_after(self, after: DatablockKey | None, limit: int) -> Sequence[DatablockRecord]:
+        with self._lock:
+            keys = _after([record.key for record in self._staged_records()], after)[:limit]
+            return [self._blocks[key].record for key in keys]
+
+    def held_by_tokens(self, tokens: Collection[str]) -> Mapping[str, Held]:
+        with self._lock:
+            records = [block.record for block in self._blocks.values() if block.record.partial]
+            return {
+                record.partial: Held(record.key, record.state is DatablockState.STAGED, record.bytes_total)
+                for record in records
+                if record.partial in tokens
+            }
+
+    def being_copied(self) -> Sequence[DatablockKey]:
+        with self._lock:
+            copying = [k for k, b in self._blocks.items() if b.record.state is DatablockState.COPYING]
+            return _after(copying, None)
+
+    def next_to_check(self, before: datetime) -> DatablockRecord | None:
+        with self._lock:
+            dated = [(record.checked_at or before, record) for record in self._staged_records()]
+            due = [(at, record.key.pid, record.key.id, record) for at, record in dated if at < before]
+            return min(due, key=lambda each: each[:3])[3] if due else None
+
+    def note_checked(self, key: DatablockKey) -> None:
+        with self._lock:
+            block = self._blocks.get(key)
+            if block is not None and block.record.state is DatablockState.STAGED:
+                block.record = replace(block.record, checked_at=self._clock())
+
+    def _staged_records(self) -> list[DatablockRecord]:
+        records = [block.record for block in self._blocks.values()]
+        return [record for record in records if record.state is DatablockState.STAGED]
+
+
+def _after(keys: list[DatablockKey], after: DatablockKey | None) -> list[DatablockKey]:
+    """Keys by their names, from the one that follows `after`."""
+    ordered = sorted(keys, key=lambda key: (key.pid, key.id))
+    return [key for key in ordered if after is None or (key.pid, key.id) > (after.pid, after.id)]

@@ -1,0 +1,115 @@
+"""The control of jobs in memory: the part of the fake ledger that cancels, retries and restarts them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from scicat_retriever.domain.errors import JobEnded, JobNotEnded, NothingToRetry
+from scicat_retriever.domain.ids import DatasetPid, JobId
+from scicat_retriever.domain.states import DatablockState, DatasetState, JobState
+from scicat_retriever.ports.ledger import Finding, FlowName, JobDatasetRecord, JobRecord
+from tests.fakes.space import InMemorySpace
+
+
+class InMemoryJobControl(InMemorySpace):
+    """Flows of jobs, what their datasets wait for, and findings."""
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        super().__init__(clock)
+        self._findings: dict[str, Finding] = {}
+        self._cancel_told: set[JobId] = set()
+
+    def started_jobs(self, after: int, limit: int) -> Sequence[tuple[int, JobRecord]]:
+        with self._lock:
+            numbered = enumerate(self._jobs.values(), 1)
+            under_way = [
+                (number, record)
+                for number, record in numbered
+                if number > after and record.job.id in self._started and not record.state.finished
+            ]
+            return under_way[:limit]
+
+    def restart_job(self, job_id: JobId, flow: FlowName, lost_attempt: int) -> bool:
+        with self._lock:
+            record = self._known_job(job_id)
+            if record.state.finished or record.attempt != lost_attempt:
+                return False
+            self._renew(job_id, flow)
+            return True
+
+    def retry_job(self, job_id: JobId, flow: FlowName, pids: Collection[DatasetPid] | None = None) -> int:
+        with self._lock:
+            record = self._known_job(job_id)
+            if not record.state.finished:
+                raise JobNotEnded(f"{job_id} is {record.state}")
+            asked = [d for d in self._datasets[job_id].values() if pids is None or d.pid in pids]
+            again = [each.pid for each in asked if not self._is_there(each)]
+            if not again and (pids is not None or record.state is JobState.SUCCESSFUL):
+                raise NothingToRetry(f"all of {job_id} are there")
+            for pid in again:
+                old = self._datasets[job_id][pid].state
+                self._datasets[job_id][pid] = JobDatasetRecord(pid, DatasetState.SUBMITTED)
+                self._enter((job_id, pid), old, DatasetState.SUBMITTED, "to be retrieved again")
+            self._renew(job_id, flow)
+            new, words = JobState.SUBMITTED, "to be retrieved again"
+            changed = max(record.updated_at, self._clock())
+            self._jobs[job_id] = replace(
+                self._jobs[job_id],
+                state=new,
+                message=words,
+                updated_at=changed,
+                failure=None,
+                cancelled_by="",
+            )
+            self._enter((job_id,), record.state, new, words)
+            return len(again)
+
+    def cancel_job(self, job_id: JobId, by: str) -> None:
+        with self._lock:
+            record = self._known_job(job_id)
+            if record.state.finished:
+                raise JobEnded(f"{job_id} has ended")
+            if not record.cancelled_by:
+                self._cancel_told.discard(job_id)
+            self._jobs[job_id] = replace(record, cancelled_by=record.cancelled_by or by)
+
+    def jobs_to_cancel(self, limit: int) -> Sequence[JobRecord]:
+        with self._lock:
+            wanted = [record for _, record in self.started_jobs(0, len(self._jobs)) if record.cancelled_by]
+            return [record for record in wanted if record.job.id not in self._cancel_told][:limit]
+
+    def mark_cancel_told(self, job_id: JobId, attempt: int) -> None:
+        with self._lock:
+            if self._known_job(job_id).attempt == attempt:
+                self._cancel_told.add(job_id)
+
+    def recent_job(self) -> JobId | None:
+        with self._lock:
+            return next(reversed(self._jobs), None)
+
+    def note_waiting(self, pid: DatasetPid, reason: str) -> None:
+        with self._lock:
+            for datasets in self._datasets.values():
+                if pid in datasets and datasets[pid].state is DatasetState.STARTED:
+                    datasets[pid] = replace(datasets[pid], reason=reason)
+
+    def note_finding(self, name: str, found: Mapping[str, int | str]) -> None:
+        with self._lock:
+            self._findings[name] = Finding(self._clock(), dict(found))
+
+    def findings(self) -> Mapping[str, Finding]:
+        with self._lock:
+            return dict(self._findings)
+
+    def _renew(self, job_id: JobId, flow: FlowName) -> None:
+        record = self._jobs[job_id]
+        self._jobs[job_id] = replace(record, flow=flow, attempt=record.attempt + 1)
+        self._started.discard(job_id)
+        self._cancel_told.discard(job_id)
+        self._claim_anew(job_id)
+
+    def _is_there(self, dataset: JobDatasetRecord) -> bool:
+        states = {record.state for record in self._listed(dataset.pid)}
+        return dataset.state is DatasetState.RETRIEVED and states == {DatablockState.STAGED}

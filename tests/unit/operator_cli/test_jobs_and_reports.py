@@ -1,0 +1,99 @@
+"""`retriever jobs`, `retriever reports`, and what all commands share."""
+
+from __future__ import annotations
+
+import json
+
+import httpx2
+import pytest
+
+from scicat_retriever.domain import errors
+from scicat_retriever.domain.states import LifecycleWord
+from scicat_retriever.ports.catalogue import LifecycleUpdate
+from tests.unit.http_api.rig import TOKEN, ApiRig
+from tests.unit.operator_cli.rig import Operator
+from tests.unit.pipeline.rig import JOB, PID
+
+COMMANDS = [
+    ("jobs", "show", JOB),
+    ("jobs", "cancel", JOB),
+    ("jobs", "retry", JOB),
+    ("reports", "list"),
+    ("reports", "retry"),
+    ("staging", "ls"),
+    ("staging", "usage"),
+    ("staging", "pins"),
+    ("staging", "pin", PID, "--owner", "x", "--for", "1d"),
+    ("staging", "release", "--owner", "x"),
+    ("staging", "evict", PID),
+    ("staging", "check"),
+]
+
+
+def test_a_job_is_shown_with_how_long_it_keeps_its_datasets(operator: Operator, api: ApiRig) -> None:
+    api.retrieved(PID)
+    printed = operator.gets("jobs", "show", JOB)
+    assert f"job {JOB}: finishedSuccessful (attempt 1)" in printed
+    assert "2026-03-09 12:00" in printed
+
+
+def test_a_job_is_cancelled_by_whom_the_command_says(operator: Operator, api: ApiRig) -> None:
+    api.job(PID)
+    assert "cancelled by Ada Lovelace" in operator.gets("jobs", "cancel", JOB, "--by", "Ada Lovelace")
+    record = api.ledger.job(JOB)
+    assert record is not None
+    assert record.cancelled_by == "Ada Lovelace"
+
+
+def test_the_datasets_to_retry_are_sent(operator: Operator) -> None:
+    operator.fails("jobs", "retry", "a/b", "--dataset", "p", "--dataset", "q", code=1)
+    [request] = operator.requests
+    assert request.url.raw_path == b"/api/v1/jobs/a%2Fb/retry"
+    assert json.loads(request.content) == {"datasets": ["p", "q"]}
+
+
+def test_reports_are_listed_and_tried_again(operator: Operator, api: ApiRig) -> None:
+    api.ledger.tell_dataset(PID, LifecycleUpdate(LifecycleWord.STARTED))
+    api.ledger.park(1, errors.CatalogueRefused("SciCat says no").failure())
+    printed = operator.gets("reports", "list")
+    assert f"dataset {PID}" in printed
+    assert "SciCat says no" in printed
+    assert "0 waiting, 1 parked" in printed
+    assert operator.gets("reports", "retry", "--dataset", PID) == "1 parked reports are tried again\n"
+
+
+def test_what_a_terminal_would_obey_is_shown_and_not_obeyed(operator: Operator, api: ApiRig) -> None:
+    api.ledger.tell_dataset(PID, LifecycleUpdate(LifecycleWord.STARTED))
+    api.ledger.park(1, errors.CatalogueRefused("\x1b[2J[/red][bold]x :smile:").failure())
+    printed = operator.gets("reports", "list")
+    assert "\ufffd[2J[/red][bold]x :smile:" in printed
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_command_says_when_the_api_does_not_answer(words: tuple[str, ...]) -> None:
+    def away(request: httpx2.Request) -> httpx2.Response:
+        raise httpx2.ConnectError("refused", request=request)
+
+    said = Operator(away).fails(*words, code=1)
+    assert said == "retriever: the API at http://127.0.0.1:9 does not answer (ConnectError)"
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_command_says_why_the_api_says_no(words: tuple[str, ...]) -> None:
+    operator = Operator(lambda _: httpx2.Response(409, json={"detail": "for a reason"}))
+    assert operator.fails(*words, code=1) == "retriever: for a reason"
+    assert operator.requests[0].headers["authorization"] == f"Bearer {TOKEN}"
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (httpx2.Response(502, text="<html>"), "the API answers 502"),
+        (httpx2.Response(500, json=["x"]), "the API answers 500"),
+        (httpx2.Response(200, text="<html>"), "what answers at http://127.0.0.1:9 is not this service's API"),
+    ],
+)
+def test_an_answer_of_something_else_is_said(answer: httpx2.Response, why: str) -> None:
+    said = Operator(lambda _: answer).fails("staging", "usage", code=1)
+    assert said == f"retriever: {why}"
+    assert TOKEN not in said

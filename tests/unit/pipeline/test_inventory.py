@@ -1,0 +1,128 @@
+import pytest
+
+from scicat_retriever.domain.evidence import DatablockKey
+from scicat_retriever.domain.ids import DatablockId, DatasetPid
+from scicat_retriever.domain.states import DatablockState, DatasetState, JobState
+from scicat_retriever.pipeline import eviction, inventory
+from scicat_retriever.pipeline.inventory import GRACE, Inventory
+from tests.fakes.staging_area import InMemoryStagingArea
+from tests.unit.pipeline.rig import FILES, JOB, PID, HandClock, Rig, tar
+
+State = DatablockState
+SIZE = len(tar(FILES))
+STRANGER = DatablockKey(DatasetPid("nobody's"), DatablockId("block"))
+
+
+def dated() -> Rig:
+    """Staging whose files are dated by the same clock."""
+    clock = HandClock()
+    return Rig(clock=clock, staging=InMemoryStagingArea(clock=clock))
+
+
+def leave_behind(staging: InMemoryStagingArea, key: DatablockKey = STRANGER, *, whole: bool = True) -> None:
+    """Put a file into staging without a word to the ledger."""
+    with staging.open_partial(key, 3) as partial:
+        partial.write(memoryview(b"abc"))
+        partial.seal()
+    if whole:
+        staging.commit(key, partial.token, partial.receipt)
+
+
+def test_where_ledger_and_storage_agree_nothing_is_done() -> None:
+    rig = dated()
+    rig.retrieved(PID)
+    assert inventory.check_staging(rig.tools) == Inventory(staged=1, files=1)
+
+
+@pytest.mark.parametrize("loss", ["missing", "wrong_size"])
+def test_a_file_that_is_gone_or_has_another_size_is_retrieved_again_for_the_job_with_links_to_it(
+    loss: str,
+) -> None:
+    rig = dated()
+    rig.retrieved(PID)
+    rig.deliver()
+    (record,) = rig.ledger.datablocks(PID)
+    if loss == "missing":
+        rig.staging.release(record.key)
+    else:
+        rig.staging.damage_staged(record.key, b"short")
+    found = inventory.check_staging(rig.tools)
+    assert (getattr(found, loss), found.withdrawn, found.advice) == (1, 1, "")
+    assert rig.record(record.key).state is State.RELEASED
+    job = rig.ledger.job(JOB)
+    assert job is not None
+    assert (job.state, job.attempt) == (JobState.SUBMITTED, 2)
+    assert [each.state for each in rig.ledger.job_datasets(JOB)] == [DatasetState.SUBMITTED]
+
+
+def test_what_was_withdrawn_is_removed_by_the_next_sweep() -> None:
+    rig = dated()
+    rig.retrieved(PID)
+    (record,) = rig.ledger.datablocks(PID)
+    rig.staging.damage_staged(record.key, b"short")
+    inventory.check_staging(rig.tools)
+    eviction.sweep(rig.tools)
+    assert rig.staging.staged_keys() == set()
+
+
+def test_an_old_file_of_no_datablock_is_removed_and_a_young_one_left() -> None:
+    rig = dated()
+    rig.retrieved(PID)
+    leave_behind(rig.staging)
+    leave_behind(rig.staging, whole=False)
+    assert inventory.check_staging(rig.tools).orphans == 0
+    rig.clock.advance(GRACE * 2)
+    found = inventory.check_staging(rig.tools)
+    assert (found.files, found.orphans, found.removed) == (3, 2, 2)
+    assert {key.pid for key in rig.staging.staged_keys() | rig.staging.partial_keys()} == {PID}
+
+
+def test_a_file_that_is_being_written_is_nobodys_orphan_however_old_it_is() -> None:
+    rig = dated()
+    (record,) = rig.plan()
+    rig.ledger.move_datablock(record.key, State.RECALLING)
+    rig.ledger.move_datablock(record.key, State.COPYING)
+    leave_behind(rig.staging, record.key, whole=False)
+    rig.clock.advance(GRACE * 2)
+    assert inventory.check_staging(rig.tools).orphans == 0
+    assert rig.staging.partial_keys() == {record.key}
+
+
+def test_a_copy_that_waits_for_its_verification_is_nobodys_orphan() -> None:
+    rig = dated()
+    (record,) = rig.plan()
+    rig.copy(record)
+    rig.clock.advance(GRACE * 2)
+    assert inventory.check_staging(rig.tools).orphans == 0
+
+
+def many(count: int) -> list[DatasetPid]:
+    return [DatasetPid(f"20.500.12345/{number}") for number in range(count)]
+
+
+def test_where_most_files_are_gone_nothing_is_withdrawn_and_an_operator_is_asked() -> None:
+    rig = dated()
+    rig.retrieved(*many(inventory.FEW + 2))
+    for record in rig.ledger.staged_after(None, 100)[1:]:
+        rig.staging.release(record.key)
+    found = inventory.check_staging(rig.tools)
+    assert (found.missing, found.withdrawn) == (inventory.FEW + 1, 0)
+    assert "11 of 12 staged files are gone or wrong" in found.advice
+    job = rig.ledger.job(JOB)
+    assert job is not None
+    assert job.state is JobState.SUCCESSFUL
+
+
+def test_where_most_files_are_of_no_known_datablock_none_is_removed_and_an_operator_is_asked() -> None:
+    rig = dated()
+    rig.retrieved(PID)
+    for number in range(inventory.FEW + 1):
+        leave_behind(rig.staging, DatablockKey(PID, DatablockId(f"other-{number}")))
+    rig.clock.advance(GRACE * 2)
+    found = inventory.check_staging(rig.tools)
+    assert (found.orphans, found.removed) == (inventory.FEW + 1, 0)
+    assert "no other service" in found.advice
+
+
+def test_a_finding_has_plain_values() -> None:
+    assert Inventory(staged=3, advice="look").as_finding()["advice"] == "look"

@@ -1,0 +1,166 @@
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from scicat_retriever.domain import errors
+from scicat_retriever.domain.errors import CatalogueError
+from scicat_retriever.domain.ids import DatasetPid, JobId
+from scicat_retriever.domain.states import DatablockState, JobState
+from scicat_retriever.pipeline import publish, space
+from tests.fakes.staging_area import InMemoryStagingArea
+from tests.unit.pipeline.rig import CACHE, FILES, JOB, PID, Rig, tar
+
+SIZE = len(tar(FILES))
+Q, R = DatasetPid("20.500.12345/q"), DatasetPid("20.500.12345/r")
+OTHER, THIRD = JobId("other"), JobId("third")
+
+
+def rig_of(datablocks: float, *pids: DatasetPid) -> Rig:
+    """Staging with room for so many datablocks, and datasets of one datablock each."""
+    rig = Rig(staging=InMemoryStagingArea(int(datablocks * SIZE)))
+    for pid in pids:
+        rig.catalogue.add_dataset(pid, (rig.archive(pid=pid),))
+    return rig
+
+
+def failed(rig: Rig, name: JobId) -> None:
+    """End a job without anything staged for it."""
+    rig.ledger.keep_for_job(name, rig.clock())
+    rig.ledger.move_job(name, JobState.UNSUCCESSFUL, "", errors.JobCancelled("cancelled").failure())
+    rig.ledger.end_idle_claims()
+
+
+def test_a_job_claims_what_all_its_datasets_need() -> None:
+    rig = rig_of(3, PID, Q)
+    rig.job(PID, Q)
+    assert rig.ledger.usage().claimed == 2 * SIZE
+
+
+def test_a_job_larger_than_the_whole_area_is_refused_at_once_with_both_sizes() -> None:
+    rig = rig_of(1.5, PID, Q)
+    rig.submit(PID, Q)
+    with pytest.raises(
+        errors.JobLargerThanStaging, match=r"asks for 20 kB.*holds 15 kB in all: ask for fewer"
+    ):
+        space.claim_job(JOB, rig.tools)
+    assert rig.ledger.usage().claimed == 0
+
+
+def test_a_job_that_does_not_fit_now_says_what_it_waits_for_and_its_place() -> None:
+    rig = rig_of(2, PID, Q, R)
+    rig.job(PID)
+    rig.submit(Q, R, name=OTHER)
+    with pytest.raises(
+        errors.NoSpaceYet, match=r"waiting for 20 kB of staging space, 1st in line; 10 kB more must"
+    ):
+        space.claim_job(OTHER, rig.tools)
+    rig.submit(Q, name=THIRD)
+    rig.clock.advance(CACHE.overtaking * 2)
+    with pytest.raises(errors.NoSpaceYet, match=r"waiting for 10 kB of staging space, 2nd in line$"):
+        space.claim_job(THIRD, rig.tools)
+
+
+def test_a_job_gets_its_space_once_another_gives_it_back() -> None:
+    rig = rig_of(1, PID, Q)
+    rig.job(PID)
+    rig.submit(Q, name=OTHER)
+    with pytest.raises(errors.NoSpaceYet):
+        space.claim_job(OTHER, rig.tools)
+    failed(rig, JOB)
+    space.claim_job(OTHER, rig.tools)
+
+
+def test_the_first_in_line_has_what_nobody_pins_evicted() -> None:
+    rig = rig_of(1, PID, Q)
+    (old,) = rig.staged_dataset()
+    publish.publish(PID, rig.tools)
+    rig.clock.advance(CACHE.spared + timedelta(seconds=1))
+    rig.catalogue.add_dataset(Q, (rig.archive(pid=Q),))
+    rig.job(Q)
+    assert rig.record(old.key).state is DatablockState.RELEASED
+    assert rig.staging.staged_keys() == set()
+
+
+def test_nothing_is_evicted_for_a_job_that_could_not_begin_even_then() -> None:
+    rig = rig_of(2, PID, Q, R)
+    (old,) = rig.staged_dataset()
+    publish.publish(PID, rig.tools)
+    rig.job(R, name=OTHER)
+    rig.clock.advance(CACHE.spared + timedelta(seconds=1))
+    rig.catalogue.add_dataset(Q, (rig.archive(pid=Q, content=tar(FILES) + bytes(SIZE)),))
+    rig.submit(Q)
+    with pytest.raises(errors.NoSpaceYet):
+        space.claim_job(JOB, rig.tools)
+    assert rig.record(old.key).state is DatablockState.STAGED
+
+
+def test_what_is_pinned_is_not_evicted_for_anybody() -> None:
+    rig = rig_of(1, Q)
+    rig.retrieved(PID, name=OTHER)
+    rig.deliver()
+    rig.clock.advance(CACHE.spared * 2)
+    rig.submit(Q)
+    with pytest.raises(errors.NoSpaceYet):
+        space.claim_job(JOB, rig.tools)
+    assert len(rig.staging.staged_keys()) == 1
+
+
+def test_a_job_for_what_is_staged_needs_no_space_and_pins_it() -> None:
+    rig = rig_of(1)
+    (record,) = rig.staged_dataset()
+    publish.publish(PID, rig.tools)
+    rig.job(PID)
+    assert rig.record(record.key).pinned
+
+
+def test_a_group_above_its_quota_is_told_so() -> None:
+    rig = rig_of(9, PID, Q)
+    rig.tools = replace(rig.tools, cache=replace(CACHE, quotas={"p1": SIZE}))
+    rig.job(PID, name=OTHER, group="p1")
+    rig.submit(Q, group="p1")
+    with pytest.raises(errors.QuotaExceeded, match="p1"):
+        space.claim_job(JOB, rig.tools)
+    rig.submit(Q, name=THIRD, group="p2")
+    space.claim_job(THIRD, rig.tools)
+
+
+@pytest.mark.parametrize("error", [errors.DatasetUnknown, errors.CatalogueForbidden])
+def test_a_dataset_that_cannot_be_read_needs_nothing_until_its_own_retrieval_says_why(
+    error: type[CatalogueError],
+) -> None:
+    rig = rig_of(1, Q)
+    rig.catalogue.add_dataset(PID, ())
+    rig.catalogue.fail(error("no"), "dataset")
+    rig.submit(PID)
+    assert rig.ledger.job_size(JOB) == 0
+
+
+def test_sizes_are_asked_for_again_where_the_catalogue_was_away() -> None:
+    rig = rig_of(1, PID)
+    rig.catalogue.fail(errors.CatalogueUnavailable("away"), "dataset")
+    with pytest.raises(errors.CatalogueUnavailable):
+        rig.submit(PID)
+    space.measure_job(JOB, rig.tools)
+    assert rig.ledger.job_size(JOB) == SIZE
+
+
+def test_a_dataset_that_is_larger_than_declared_waits_for_the_rest() -> None:
+    rig = rig_of(2, Q)
+    rig.catalogue.add_dataset(PID, (rig.archive(0), rig.archive(1)))
+    rig.job(Q, name=OTHER)
+    rig.plan_again("run-1")
+    with pytest.raises(
+        errors.NoSpaceYet, match="waiting for 10 kB of staging space, beside what was claimed"
+    ):
+        space.claim_dataset(PID, rig.tools)
+    failed(rig, OTHER)
+    space.claim_dataset(PID, rig.tools)
+    assert rig.ledger.usage().claimed == 2 * SIZE
+
+
+def test_a_dataset_larger_than_the_whole_area_never_waits() -> None:
+    rig = rig_of(1.5)
+    rig.plan(rig.archive(0), rig.archive(1))
+    with pytest.raises(errors.LargerThanStaging, match=r"has 20 kB.*holds 15 kB in all"):
+        space.claim_dataset(PID, rig.tools)
