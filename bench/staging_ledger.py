@@ -177,7 +177,7 @@ class Steps:
         job = RetrieveJob(name, "retrieve", (Selection(pid),), "ada", GROUP)
         self._ledger.add_job(job, FlowName(name, "flow"))
         self._ledger.note_sizes(name, {pid: size})
-        return lambda: self._ledger.claim_job(name, ROOM, overtaking=STALE, quota=quota)
+        return lambda: self._ledger.claim_job(name, ROOM, silence=STALE, quota=quota)
 
     def with_quota(self) -> Step:
         """The same, counting what the group pins."""
@@ -270,7 +270,9 @@ def empty(database: Database) -> None:
     """Remove all rows."""
     with database.writing() as connection:
         for table in reversed(metadata.sorted_tables):
-            connection.execute(space.update().values(staged=0) if table is space else table.delete())
+            connection.execute(
+                space.update().values(staged=0, claimed=0) if table is space else table.delete()
+            )
 
 
 @contextmanager

@@ -107,7 +107,8 @@ def cache_policy(settings: Settings) -> CachePolicy:
         evict_to=cache.evict_to,
         spared=timedelta(seconds=cache.spared),
         keep_unpinned=None if cache.keep_unpinned is None else timedelta(seconds=cache.keep_unpinned),
-        overtaking=timedelta(seconds=cache.overtaking),
+        # Jobs that wait ask at least as often as that.
+        silence=timedelta(seconds=60 + 5 * settings.flow.poll_maximum),
         quotas=cache.quotas,
         default_quota=cache.default_quota,
         tell_scicat=cache.tell_scicat,

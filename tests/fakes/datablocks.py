@@ -14,7 +14,7 @@ from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.ledger import DatasetProgress, Plan
 from tests.fakes.records import NO_COPY, Block, State, page, require_legal
-from tests.fakes.space import InMemorySpace
+from tests.fakes.space import LARGEST_DATASET, InMemorySpace
 
 
 class InMemoryDatablocks(InMemorySpace):
@@ -32,6 +32,8 @@ class InMemoryDatablocks(InMemorySpace):
             any(entry.datablock.pid != pid for entry in entries)
             or len(set(ids)) < len(ids)
             or not all(0 <= number <= 2**53 for number in numbers)
+            or sum(entry.datablock.size for entry in entries) > LARGEST_DATASET
+            or sum(entry.datablock.packed_size for entry in entries) > LARGEST_DATASET
         ):
             raise CatalogueEntryInvalid(f"the datablocks of {pid} cannot be worked with")
         with self._lock:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.ports.datablock_record import DatablockRecord
-from scicat_retriever.ports.space import Held
 from tests.fakes.records import InMemoryRecords
 
 
@@ -26,29 +25,26 @@ class InMemoryInventory(InMemoryRecords):
             block = self._blocks.get(key)
             if block is not None and block.record.state is DatablockState.RELEASED:
                 block.files_left, block.held = False, 0
+                block.record = replace(block.record, partial="")
 
     def staged_after(self, after: DatablockKey | None, limit: int) -> Sequence[DatablockRecord]:
         with self._lock:
             keys = _after([record.key for record in self._staged_records()], after)[:limit]
             return [self._blocks[key].record for key in keys]
 
-    def held_by_tokens(self, tokens: Collection[str]) -> Mapping[str, Held]:
+    def known_tokens(self, tokens: Collection[str]) -> Collection[str]:
         with self._lock:
-            records = [block.record for block in self._blocks.values() if block.record.partial]
-            return {
-                record.partial: Held(record.key, record.state is DatablockState.STAGED, record.bytes_total)
-                for record in records
-                if record.partial in tokens
-            }
+            return {block.record.partial for block in self._blocks.values()} & set(tokens) - {""}
 
     def being_copied(self) -> Sequence[DatablockKey]:
         with self._lock:
             copying = [k for k, b in self._blocks.items() if b.record.state is DatablockState.COPYING]
             return _after(copying, None)
 
-    def next_to_check(self, before: datetime) -> DatablockRecord | None:
+    def next_to_check(self, before: datetime, but: Collection[DatablockKey] = ()) -> DatablockRecord | None:
         with self._lock:
-            dated = [(record.checked_at or before, record) for record in self._staged_records()]
+            others = [record for record in self._staged_records() if record.key not in but]
+            dated = [(record.checked_at or before, record) for record in others]
             due = [(at, record.key.pid, record.key.id, record) for at, record in dated if at < before]
             return min(due, key=lambda each: each[:3])[3] if due else None
 

@@ -8,9 +8,9 @@ from datetime import datetime
 
 from scicat_retriever.domain.errors import JobEnded, JobNotEnded, NothingToRetry
 from scicat_retriever.domain.ids import DatasetPid, JobId
-from scicat_retriever.domain.states import DatablockState, DatasetState, JobState
+from scicat_retriever.domain.states import DatasetState, JobState
 from scicat_retriever.ports.ledger import Finding, FlowName, JobDatasetRecord, JobRecord
-from tests.fakes.space import InMemorySpace
+from tests.fakes.space import InMemorySpace, Place
 
 
 class InMemoryJobControl(InMemorySpace):
@@ -36,6 +36,8 @@ class InMemoryJobControl(InMemorySpace):
             record = self._known_job(job_id)
             if record.state.finished or record.attempt != lost_attempt:
                 return False
+            if job_id in self._granted:
+                self._line.setdefault(job_id, Place(self._granted[job_id]))
             self._renew(job_id, flow)
             return True
 
@@ -108,8 +110,7 @@ class InMemoryJobControl(InMemorySpace):
         self._jobs[job_id] = replace(record, flow=flow, attempt=record.attempt + 1)
         self._started.discard(job_id)
         self._cancel_told.discard(job_id)
-        self._claim_anew(job_id)
+        self._granted.pop(job_id, None)
 
     def _is_there(self, dataset: JobDatasetRecord) -> bool:
-        states = {record.state for record in self._listed(dataset.pid)}
-        return dataset.state is DatasetState.RETRIEVED and states == {DatablockState.STAGED}
+        return dataset.state is DatasetState.RETRIEVED and self._is_whole(dataset.pid)

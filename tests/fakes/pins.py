@@ -9,7 +9,9 @@ from datetime import datetime
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState
+from scicat_retriever.ports.catalogue import LifecycleUpdate
 from scicat_retriever.ports.datablock_record import DatablockRecord
+from scicat_retriever.ports.outbox import Subject
 from scicat_retriever.ports.space import EvictionOrder, Pin
 from tests.fakes.outbox import InMemoryOutbox
 from tests.fakes.records import Block
@@ -105,23 +107,28 @@ class InMemoryPins(InMemoryOutbox):
             records.sort(key=lambda r: (-r.bytes_total * by_size, r.used_at, r.key.pid, r.key.id))
             return records[:limit]
 
-    def evict(self, key: DatablockKey, unused_since: datetime, reason: str) -> bool:
+    def cached_bytes(self, unused_since: datetime) -> int:
+        with self._lock:
+            records = [block.record for block in self._blocks.values()]
+            return sum(record.bytes_total for record in records if _may_go(record, unused_since))
+
+    def evict(
+        self, key: DatablockKey, unused_since: datetime, reason: str, tell: LifecycleUpdate | None = None
+    ) -> bool:
         with self._lock:
             block = self._blocks.get(key)
             if block is None or not _may_go(block.record, unused_since):
                 return False
+            if tell is not None and block.listed and self._is_whole(key.pid):
+                self._write(Subject.dataset(key.pid), tell)
             self._move(block, DatablockState.RELEASED, reason)
             return True
 
-    def withdraw(self, key: DatablockKey, reason: str) -> Sequence[JobId]:
+    def withdraw(self, key: DatablockKey, reason: str) -> None:
         with self._lock:
             block = self._known_block(key)
             if block.record.state is DatablockState.STAGED:
                 self._move(block, DatablockState.RELEASED, reason)
-            if block.record.state is not DatablockState.RELEASED:
-                return []
-            owners = {row.pin.owner for row in self._pins if row.pin.by_job and row.pin.pid == key.pid}
-            return [job_id for job_id, job in self._jobs.items() if job_id in owners and job.state.finished]
 
     def _is_pinned(self, pid: DatasetPid) -> bool:
         return any(row.pin.pid == pid for row in self._pins)

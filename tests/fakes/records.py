@@ -76,6 +76,9 @@ class InMemoryRecords:
         its = [block.record for block in self._of(pid) if block.listed]
         return sorted(its, key=lambda record: record.position)
 
+    def _is_whole(self, pid: DatasetPid) -> bool:
+        return {record.state for record in self._listed(pid)} == {State.STAGED}
+
     def _move(self, block: Block, new: DatablockState, reason: str = "", **values: Any) -> None:
         old = block.record.state
         require_legal(old, new)
@@ -89,7 +92,9 @@ class InMemoryRecords:
             changes |= {"integrity": None, "staged_at": None, "used_at": None, "checked_at": None}
             changes["pinned"] = False
         if new not in {State.COPIED, State.STAGED}:
-            changes |= {"archive_checksum": None, "partial": ""}
+            changes["archive_checksum"] = None
+        if new not in {State.COPIED, State.STAGED, State.RELEASED}:
+            changes["partial"] = ""
         block.record = replace(block.record, **(changes | values))
         self._enter(("", block.record.key.pid, block.record.key.id), old, new, reason)
 

@@ -9,18 +9,24 @@ from datetime import datetime, timedelta
 from scicat_retriever.domain.errors import QuotaExceeded
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState
+from scicat_retriever.ports.ledger import JobDatasetRecord
 from scicat_retriever.ports.space import Line, Usage
 from scicat_retriever.ports.staging_area import Room
 from tests.fakes.pins import InMemoryPins
 from tests.fakes.records import WRITES
 
 ASKED_FOR = {DatasetState.SUBMITTED, DatasetState.STARTED}
+LARGEST_DATASET = 2**60
 
 
 @dataclass
-class _Waiting:
+class Place:
+    """A job's place in the line; what it needs is None where it does not wait."""
+
     since: datetime
-    needed: int
+    needed: int | None = None
+    overtaken: int = 0
+    asked_at: datetime | None = None
 
 
 class InMemorySpace(InMemoryPins):
@@ -30,8 +36,8 @@ class InMemorySpace(InMemoryPins):
         super().__init__(clock)
         self._claims: dict[DatasetPid, int] = {}
         self._sizes: dict[tuple[JobId, DatasetPid], int] = {}
-        self._waiting: dict[JobId, _Waiting] = {}
-        self._granted: set[JobId] = set()
+        self._line: dict[JobId, Place] = {}
+        self._granted: dict[JobId, datetime] = {}
 
     def datasets_without_size(self, job_id: JobId, limit: int) -> Sequence[DatasetPid]:
         with self._lock:
@@ -41,20 +47,19 @@ class InMemorySpace(InMemoryPins):
         with self._lock:
             self._known_job(job_id)
             known = self._datasets.get(job_id, {})
-            self._sizes |= {(job_id, pid): size for pid, size in sizes.items() if pid in known}
+            bounded = {pid: min(max(0, size), LARGEST_DATASET) for pid, size in sizes.items()}
+            self._sizes |= {(job_id, pid): size for pid, size in bounded.items() if pid in known}
 
     def job_size(self, job_id: JobId) -> int:
         with self._lock:
             return sum(self._size(job_id, pid) for pid in self._datasets.get(job_id, {}))
 
-    def claim_job(
-        self, job_id: JobId, room: Room, *, overtaking: timedelta, quota: int | None = None
-    ) -> Line:
+    def claim_job(self, job_id: JobId, room: Room, *, silence: timedelta, quota: int | None = None) -> Line:
         with self._lock:
             if self._known_job(job_id).state.finished:
                 return Line(0, 0, 0)
             mine = self._datasets.get(job_id, {}).values()
-            sizes = {d.pid: self._size(job_id, d.pid) for d in mine if d.state is not DatasetState.FAILED}
+            sizes = {d.pid: self._size(job_id, d.pid) for d in mine if self._is_wanted(d)}
             lacking = {
                 d.pid: max(0, sizes[d.pid] - self._staged_of(d.pid))
                 for d in mine
@@ -63,13 +68,10 @@ class InMemorySpace(InMemoryPins):
             needed = sum(lacking.values())
             if job_id not in self._granted:
                 self._require_quota(job_id, sizes, quota)
-                line = self._line(job_id, needed, room, overtaking)
+                line = self._ask(job_id, needed, room, silence)
                 if not line.granted:
-                    since = min(self._clock(), self._waiting.get(job_id, _Waiting(self._clock(), 0)).since)
-                    self._waiting[job_id] = _Waiting(since, needed)
                     return line
-                self._granted.add(job_id)
-                self._waiting.pop(job_id, None)
+                self._granted[job_id] = self._clock()
             self._claims |= lacking
             self._pin_for_job(job_id, sizes)
             return Line(0, 0, needed)
@@ -88,11 +90,13 @@ class InMemorySpace(InMemoryPins):
     def end_claim(self, pid: DatasetPid) -> None:
         with self._lock:
             asking = self._askers(pid)
+            if pid not in self._claims or self._is_written(pid):
+                return
             if asking:
                 size = max(self._size(job_id, pid) for job_id in asking)
-                self._claims[pid] = max(0, size - self._staged_of(pid))
+                self._claims[pid] = min(self._claims[pid], max(0, size - self._staged_of(pid)))
             else:
-                self._claims.pop(pid, None)
+                del self._claims[pid]
 
     def end_idle_claims(self) -> int:
         with self._lock:
@@ -103,9 +107,13 @@ class InMemorySpace(InMemoryPins):
 
     def waiting_jobs(self) -> Sequence[tuple[JobId, int]]:
         with self._lock:
-            return [
-                (job_id, self._waiting[job_id].needed) for job_id in self._jobs if job_id in self._waiting
-            ]
+            places = sorted(self._line.items(), key=lambda each: (each[1].since, each[0]))
+            return [(job_id, place.needed) for job_id, place in places if place.needed is not None]
+
+    def jobs_to_mend(self, limit: int) -> Sequence[JobId]:
+        with self._lock:
+            ended = [job_id for job_id, record in self._jobs.items() if record.state.finished]
+            return [job_id for job_id in ended if self._has_broken_links(job_id)][:limit]
 
     def usage(self) -> Usage:
         with self._lock:
@@ -117,20 +125,16 @@ class InMemorySpace(InMemoryPins):
                 pinned=sum(block.held for block in staged if block.record.pinned),
                 cached=sum(block.held for block in staged if not block.record.pinned),
                 datablocks=len(staged),
-                waiting_jobs=len(self._waiting),
-                waiting=sum(each.needed for each in self._waiting.values()),
+                waiting_jobs=len(self.waiting_jobs()),
+                waiting=sum(needed for _, needed in self.waiting_jobs()),
             )
 
     def recount(self) -> int:
-        # The sum is made anew each time.
+        # The sums are made anew each time.
         return 0
 
     def _leave_line(self, job_id: JobId) -> None:
-        self._waiting.pop(job_id, None)
-
-    def _claim_anew(self, job_id: JobId) -> None:
-        self._waiting.pop(job_id, None)
-        self._granted.discard(job_id)
+        self._line.pop(job_id, None)
 
     def _lower_claim(self, pid: DatasetPid, by: int) -> None:
         if pid in self._claims:
@@ -138,20 +142,43 @@ class InMemorySpace(InMemoryPins):
 
     def _size(self, job_id: JobId, pid: DatasetPid) -> int:
         planned = sum(record.bytes_total for record in self._listed(pid))
-        return max(planned, self._sizes.get((job_id, pid), 0))
+        return min(LARGEST_DATASET, max(planned, self._sizes.get((job_id, pid), 0)))
 
     def _staged_of(self, pid: DatasetPid) -> int:
         staged = DatablockState.STAGED
         return sum(record.bytes_total for record in self._listed(pid) if record.state is staged)
 
-    def _line(self, job_id: JobId, needed: int, room: Room, overtaking: timedelta) -> Line:
-        before = list(self._jobs)[: list(self._jobs).index(job_id)]
-        earlier = [self._waiting[each] for each in before if each in self._waiting]
-        patient = all(each.since >= self._clock() - overtaking for each in earlier)
+    def _ask(self, job_id: JobId, needed: int, room: Room, silence: timedelta) -> Line:
+        now, own = self._clock(), self._line.get(job_id)
+        waiting = [each for each in self._line.values() if each.needed is not None and each is not own]
+        before = [each for each in waiting if own is None or each.since < own.since]
+        heard = [each for each in before if each.asked_at and abs(now - each.asked_at) <= silence]
+        patient = all(each.overtaken + (each.needed or 0) + needed <= room.total for each in heard)
         missing = max(0, needed - self._free(room))
         if needed == 0 or (missing == 0 and patient):
+            for each in before:
+                each.overtaken += needed
+            if own is not None:
+                own.needed = None
             return Line(0, 0, needed)
-        return Line(missing, len(earlier) + 1, needed)
+        if own is None:
+            latest = [each.since + timedelta(microseconds=1) for each in self._line.values()]
+            own = self._line[job_id] = Place(max([*latest, now]))
+        own.needed, own.asked_at = needed, now
+        return Line(missing, len(heard) + 1, needed)
+
+    def _is_wanted(self, dataset: JobDatasetRecord) -> bool:
+        is_there = dataset.state is DatasetState.RETRIEVED and self._is_whole(dataset.pid)
+        return dataset.state in ASKED_FOR or is_there
+
+    def _has_broken_links(self, job_id: JobId) -> bool:
+        datasets = self._datasets[job_id].values()
+        retrieved = [each.pid for each in datasets if each.state is DatasetState.RETRIEVED]
+        return any(
+            any(record.state is not DatablockState.STAGED for record in self._listed(pid))
+            for pid in retrieved
+            if pid not in self._claims and self._row_of(job_id, pid, by_job=True) is not None
+        )
 
     def _require_quota(self, job_id: JobId, sizes: Mapping[DatasetPid, int], quota: int | None) -> None:
         group = self._jobs[job_id].job.owner_group
@@ -179,7 +206,11 @@ class InMemorySpace(InMemoryPins):
     def _askers(self, pid: DatasetPid) -> list[JobId]:
         return [
             job_id
-            for job_id in self._granted
-            if not self._jobs[job_id].state.finished
-            if pid in self._datasets[job_id] and self._datasets[job_id][pid].state in ASKED_FOR
+            for job_id, record in self._jobs.items()
+            if not record.state.finished and pid in self._datasets[job_id]
+            if self._asks(job_id, self._datasets[job_id][pid])
         ]
+
+    def _asks(self, job_id: JobId, dataset: JobDatasetRecord) -> bool:
+        wanted = dataset.state is DatasetState.SUBMITTED and job_id in self._granted
+        return dataset.state is DatasetState.STARTED or wanted

@@ -148,13 +148,17 @@ class InMemoryStagingArea:
             return None
         return f"{self._downloads_at}/{folder_name(key)}/{token}/{name}?for={longest.total_seconds():.0f}"
 
-    def discard_partial(self, key: DatablockKey) -> None:
+    def discard_partial(self, key: DatablockKey, token: str | None = None) -> None:
         with self._lock:
-            self._partials = {name: file for name, file in self._partials.items() if name[0] != key}
+            self._partials = {
+                name: file for name, file in self._partials.items() if not _is_named(name, key, token)
+            }
 
-    def release(self, key: DatablockKey) -> None:
+    def release(self, key: DatablockKey, token: str | None = None) -> None:
         with self._lock:
-            self._staged = {name: file for name, file in self._staged.items() if name[0] != key}
+            self._staged = {
+                name: file for name, file in self._staged.items() if not _is_named(name, key, token)
+            }
 
     def name_of(self, key: DatablockKey) -> str:
         return folder_name(key)
@@ -182,3 +186,7 @@ class InMemoryStagingArea:
 
 def _receipt(content: bytes) -> str:
     return f"crc32:{zlib.crc32(content):08x};bytes:{len(content)}"
+
+
+def _is_named(name: tuple[DatablockKey, str], key: DatablockKey, token: str | None) -> bool:
+    return name[0] == key and token in {None, name[1]}

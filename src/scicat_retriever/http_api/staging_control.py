@@ -10,6 +10,7 @@ from typing import Annotated, Any, Self
 from fastapi import APIRouter, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from starlette.concurrency import run_in_threadpool
 
 from scicat_retriever.domain.errors import DatasetPinned, JobNotFound, NothingStaged
 from scicat_retriever.domain.ids import DatasetPid, JobId
@@ -210,7 +211,8 @@ def _release(wish: ReleaseWish, service: Service) -> Released:
 async def evict(request: Request) -> Freed:
     """Remove a dataset, or as many datablocks as needed; those used a moment ago stay, unless their dataset is named."""
     wish = await body_as(request, EvictWish)
-    return await asyncio.to_thread(_evict, wish, service_of(request))
+    # May take long: not in the threads that jobs are taken in with.
+    return await run_in_threadpool(_evict, wish, service_of(request))
 
 
 def _evict(wish: EvictWish, service: Service) -> Freed:

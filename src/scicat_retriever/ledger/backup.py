@@ -8,15 +8,10 @@ from collections.abc import Collection
 from contextlib import closing
 from pathlib import Path
 
-from sqlalchemy import select
-
 from scicat_retriever.domain.errors import LedgerUnavailable
 from scicat_retriever.ledger.connection import Database, ledger_url
+from scicat_retriever.ledger.datablock_rows import tokens_of
 from scicat_retriever.ledger.refusals import named_refusals
-from scicat_retriever.ledger.schema import datablocks
-
-_TOKENS = 500
-"""Tokens asked about in one query."""
 
 
 def sqlite_file(url: str) -> Path | None:
@@ -61,13 +56,5 @@ def known_tokens(url: str, tokens: Collection[str]) -> set[str]:
     Raises:
         LedgerUnavailable: The database does not answer or refuses.
     """
-    known: set[str] = set()
-    wanted = sorted(tokens)
-    with closing(Database(url)) as database:
-        for start in range(0, len(wanted), _TOKENS):
-            query = select(datablocks.c.partial).where(
-                datablocks.c.partial.in_(wanted[start : start + _TOKENS])
-            )
-            with database.reading() as connection:
-                known.update(connection.scalars(query))
-    return known
+    with closing(Database(url)) as database, database.reading() as connection:
+        return tokens_of(connection, tokens)

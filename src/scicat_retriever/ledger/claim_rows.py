@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, insert, select, update
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.domain.states import DatasetState
 from scicat_retriever.ledger.datablock_rows import WRITES
+from scicat_retriever.ledger.held_space import change_space
 from scicat_retriever.ledger.jobs import FINISHED
 from scicat_retriever.ledger.schema import claims, datablocks, job_datasets, jobs
 from scicat_retriever.ports.staging_area import Room
@@ -15,17 +31,34 @@ NOT_ENDED = (DatasetState.SUBMITTED, DatasetState.STARTED)
 """The states in which a job still wants a dataset to be retrieved."""
 
 
+_OF_PID = claims.c.pid == bindparam("of")
+_PRESENT = select(claims.c.bytes).where(_OF_PID)
+_SET = update(claims).where(_OF_PID).values(bytes=bindparam("size"))
+
+
+def claim_of(connection: Connection, pid: DatasetPid) -> int | None:
+    """Bytes that a dataset has claimed; None where it has no claim. The space must be locked."""
+    return connection.scalar(_PRESENT, {"of": pid})
+
+
 def lower_claim(connection: Connection, pid: DatasetPid, by: int) -> None:
-    """Have a dataset's claim, where there is one, be so many bytes less, and 0 at least."""
-    left = claims.c.bytes - by
-    lowered = update(claims).where(claims.c.pid == pid).values(bytes=case((left > 0, left), else_=0))
-    connection.execute(lowered)
+    """Have a dataset's claim, where there is one, be so many bytes less, and 0 at least. The space must be locked."""
+    present = claim_of(connection, pid)
+    if present and by:
+        set_claim(connection, pid, present, max(0, present - by))
 
 
-def set_claim(connection: Connection, pid: DatasetPid, size: int) -> None:
-    """Make a dataset's claim, or change it. The space must be locked."""
-    if not connection.execute(update(claims).where(claims.c.pid == pid).values(bytes=size)).rowcount:
-        connection.execute(insert(claims).values(pid=pid, bytes=size))
+def set_claim(connection: Connection, pid: DatasetPid, present: int | None, size: int | None) -> None:
+    """Make a dataset's claim that is `present` be of a size, or end. The space must be locked."""
+    if size == present:
+        return
+    if size is None:
+        connection.execute(delete(claims).where(_OF_PID), {"of": pid})
+    elif present is None:
+        connection.execute(insert(claims), [{"pid": pid, "bytes": size}])
+    else:
+        connection.execute(_SET, {"of": pid, "size": size})
+    change_space(connection, claimed=(size or 0) - (present or 0))
 
 
 _DONE = (
@@ -34,40 +67,45 @@ _DONE = (
     .group_by(datablocks.c.pid)
     .subquery()
 )
+# Asked of each that writes, so that it does not matter how many have claims and do not write yet.
+_ITS_CLAIM = func.coalesce(select(claims.c.bytes).where(claims.c.pid == _DONE.c.pid).scalar_subquery(), 0)
 # What a dataset wrote beyond its own claim gives nobody else space.
-_WITHIN_CLAIM = case((_DONE.c.bytes < claims.c.bytes, _DONE.c.bytes), else_=claims.c.bytes)
-_WRITTEN = select(func.sum(_WITHIN_CLAIM)).join_from(claims, _DONE, _DONE.c.pid == claims.c.pid)
-_CLAIMED = select(
-    select(func.sum(claims.c.bytes)).scalar_subquery().label("bytes"),
-    _WRITTEN.scalar_subquery().label("written"),
-)
+_WRITTEN = select(func.sum(case((_DONE.c.bytes < _ITS_CLAIM, _DONE.c.bytes), else_=_ITS_CLAIM)))
 
 
-def claimed_and_written(connection: Connection) -> tuple[int, int]:
-    """Sum of all claims, and how much of them is written."""
-    row = connection.execute(_CLAIMED).one()
-    return int(row.bytes or 0), int(row.written or 0)
+def written(connection: Connection) -> int:
+    """How much of the claims is written."""
+    return int(connection.scalar(_WRITTEN) or 0)
 
 
-def free_bytes(connection: Connection, held: int, room: Room) -> int:
-    """What is free in the room, as `SpaceLedger` says; less than 0 where more is claimed than there is."""
-    claimed, written = claimed_and_written(connection)
-    free = room.total - held - claimed
-    return free if room.free is None else min(free, room.free - (claimed - written))
+def free_bytes(connection: Connection, space: Any, room: Room) -> int:  # noqa: ANN401
+    """What is free in the room, as `SpaceLedger` says; less than 0 where more is claimed than there is.
+
+    Args:
+        connection: To the ledger.
+        space: The locked row of `space`.
+        room: What the staging area offers.
+    """
+    free = int(room.total - space.staged - space.claimed)
+    return free if room.free is None else min(free, room.free - (space.claimed - written(connection)))
 
 
 def asks_for(pid: ColumnElement[str] | DatasetPid) -> ColumnElement[bool]:
-    """The condition that a row of `job_datasets`, joined with `jobs`, asks for a dataset and has its job's space."""
+    """The condition that a row of `job_datasets`, joined with `jobs`, asks for a dataset: see `SpaceLedger.end_claim`."""
+    wanted = and_(job_datasets.c.state == DatasetState.SUBMITTED, jobs.c.space_granted_at.is_not(None))
     return and_(
         job_datasets.c.pid == pid,
-        job_datasets.c.state.in_(NOT_ENDED),
         jobs.c.id == job_datasets.c.job_id,
-        jobs.c.space_granted_at.is_not(None),
         jobs.c.state.not_in(FINISHED),
+        or_(job_datasets.c.state == DatasetState.STARTED, wanted),
     )
+
+
+def is_written(pid: ColumnElement[str] | DatasetPid) -> ColumnElement[bool]:
+    """The condition that a datablock of a dataset is copied or being copied."""
+    return exists().where(datablocks.c.pid == pid, datablocks.c.state.in_(WRITES))
 
 
 def is_idle() -> ColumnElement[bool]:
     """The condition that a claim is nobody's any more."""
-    its_file = exists().where(datablocks.c.pid == claims.c.pid, datablocks.c.state.in_(WRITES))
-    return and_(~exists().where(asks_for(claims.c.pid)), ~its_file)
+    return and_(~exists().where(asks_for(claims.c.pid)), ~is_written(claims.c.pid))

@@ -10,19 +10,24 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select, upda
 
 from scicat_retriever.domain.errors import QuotaExceeded
 from scicat_retriever.domain.ids import DatasetPid, JobId
-from scicat_retriever.domain.states import DatasetState, JobState
-from scicat_retriever.ledger.claim_rows import asks_for, free_bytes, is_idle, set_claim
-from scicat_retriever.ledger.dataset_sizes import DatasetSize, planned_and_staged, sizes_of
+from scicat_retriever.domain.states import JobState
+from scicat_retriever.ledger.claim_rows import (
+    asks_for,
+    claim_of,
+    free_bytes,
+    is_idle,
+    is_written,
+    set_claim,
+)
+from scicat_retriever.ledger.dataset_sizes import LARGEST_DATASET, DatasetSize, planned_and_staged, sizes_of
+from scicat_retriever.ledger.held_space import change_space
 from scicat_retriever.ledger.jobs import lock_job
+from scicat_retriever.ledger.line_rows import WAITS, ask
 from scicat_retriever.ledger.part import batches
 from scicat_retriever.ledger.pin_rows import PinRows, pinned_by_others
-from scicat_retriever.ledger.schema import claims, job_datasets, jobs, pins
+from scicat_retriever.ledger.schema import claims, job_datasets, jobs, pins, places
 from scicat_retriever.ports.space import Line
 from scicat_retriever.ports.staging_area import Room
-
-_BEFORE = select(func.count(), func.min(jobs.c.space_wanted_at)).where(
-    jobs.c.space_wanted_at.is_not(None), jobs.c.number < bindparam("mine")
-)
 
 
 class ClaimsPart(PinRows):
@@ -42,68 +47,40 @@ class ClaimsPart(PinRows):
         with self._database.writing() as connection:
             lock_job(connection, job_id)
             for batch in batches(sorted(sizes.items())):
-                connection.execute(noted, [{"of": pid, "size": size} for pid, size in batch])
+                bounded = [{"of": pid, "size": min(max(0, size), LARGEST_DATASET)} for pid, size in batch]
+                connection.execute(noted, bounded)
 
     def job_size(self, job_id: JobId) -> int:
         """Bytes of all datasets of a job."""
         with self._database.reading() as connection:
             return sum(each.size for each in sizes_of(connection, job_id))
 
-    def claim_job(
-        self, job_id: JobId, room: Room, *, overtaking: timedelta, quota: int | None = None
-    ) -> Line:
+    def claim_job(self, job_id: JobId, room: Room, *, silence: timedelta, quota: int | None = None) -> Line:
         """Claim the space of a job's datasets and pin them, or do neither."""
         with self._database.writing() as connection:
             row = lock_job(connection, job_id)
             if JobState(row.state).finished:
                 return Line(0, 0, 0)
             self._database.lock_datasets(connection, _pids_of(connection, job_id))
-            held = self._lock_space(connection)
-            wanted = [each for each in sizes_of(connection, job_id) if each.state is not DatasetState.FAILED]
+            space = self._lock_space(connection)
+            wanted = [each for each in sizes_of(connection, job_id) if each.is_wanted]
             needed = sum(each.lacks for each in wanted if each.needs_claim)
             if row.space_granted_at is None:
                 _require_quota(connection, row, wanted, quota)
-                line = self._line(connection, row, needed, free_bytes(connection, held, room), overtaking)
+                now, free = self._clock(), free_bytes(connection, space, room)
+                line = ask(connection, job_id, needed, free, room, now, silence)
                 if not line.granted:
-                    self._wait(connection, row, needed)
                     return line
-                granted = {
-                    "space_granted_at": self._clock(),
-                    "space_wanted_at": None,
-                    "space_needed": None,
-                }
-                connection.execute(update(jobs).where(jobs.c.id == job_id).values(granted))
+                connection.execute(update(jobs).where(jobs.c.id == job_id).values(space_granted_at=now))
             self._take(connection, row, wanted)
             return Line(0, 0, needed)
-
-    def _line(
-        self,
-        connection: Connection,
-        row: Any,  # noqa: ANN401
-        needed: int,
-        free: int,
-        overtaking: timedelta,
-    ) -> Line:
-        """Say whether a locked job gets its space now, and where it stands if it does not."""
-        count, since = connection.execute(_BEFORE, {"mine": row.number}).one()
-        missing = max(0, needed - free)
-        patient = since is None or since >= self._clock() - overtaking
-        if needed == 0 or (missing == 0 and patient):
-            return Line(0, 0, needed)
-        return Line(missing, count + 1, needed)
-
-    def _wait(self, connection: Connection, row: Any, needed: int) -> None:  # noqa: ANN401
-        now = self._clock()
-        # A clock that has gone back must not make it wait for longer before it counts as waiting.
-        since = now if row.space_wanted_at is None else min(now, row.space_wanted_at)
-        waiting = {"space_wanted_at": since, "space_needed": needed}
-        connection.execute(update(jobs).where(jobs.c.id == row.id).values(waiting))
 
     def _take(self, connection: Connection, row: Any, wanted: Sequence[DatasetSize]) -> None:  # noqa: ANN401
         """Make the claims and pins that a job lacks."""
         lacking = [{"pid": each.pid, "bytes": each.lacks} for each in wanted if each.needs_claim]
         for batch in batches(lacking):
             connection.execute(insert(claims), batch)
+        change_space(connection, claimed=sum(each.lacks for each in wanted if each.needs_claim))
         values = {
             "owner": row.id,
             "by_job": True,
@@ -118,32 +95,35 @@ class ClaimsPart(PinRows):
         """Have a planned dataset's claim hold exactly what of it is not staged."""
         with self._database.writing() as connection:
             self._database.lock_datasets(connection, [pid])
-            held = self._lock_space(connection)
+            space = self._lock_space(connection)
             planned, staged = planned_and_staged(connection, pid)
-            present = connection.scalar(select(claims.c.bytes).where(claims.c.pid == pid))
+            present = claim_of(connection, pid)
             wanted = planned - staged
             more = wanted - (present or 0)
-            missing = more - free_bytes(connection, held, room) if more > 0 else 0
+            missing = more - free_bytes(connection, space, room) if more > 0 else 0
             if missing > 0:
                 return missing
-            if present != wanted:
-                set_claim(connection, pid, wanted)
+            set_claim(connection, pid, present, wanted)
             smaller = update(pins).where(pins.c.pid == pid, pins.c.bytes < planned)
             connection.execute(smaller.values(bytes=planned))
             return 0
 
     def end_claim(self, pid: DatasetPid) -> None:
-        """Give a dataset's claim back, unless it is still asked for."""
+        """Give a dataset's claim back, or what of it is too much."""
         asking = select(func.count(), func.max(job_datasets.c.bytes)).select_from(job_datasets, jobs)
         with self._database.writing() as connection:
             self._database.lock_datasets(connection, [pid])
             self._lock_space(connection)
+            present = claim_of(connection, pid)
+            if present is None or connection.scalar(select(is_written(pid))):
+                return
             count, noted = connection.execute(asking.where(asks_for(pid))).one()
             if count:
                 planned, staged = planned_and_staged(connection, pid)
-                set_claim(connection, pid, max(0, max(noted or 0, planned) - staged))
+                lacks = max(0, max(noted or 0, planned) - staged)
+                set_claim(connection, pid, present, min(present, lacks))
             else:
-                connection.execute(delete(claims).where(claims.c.pid == pid))
+                set_claim(connection, pid, present, None)
 
     def end_idle_claims(self) -> int:
         """Give back the claims that are nobody's."""
@@ -152,14 +132,16 @@ class ClaimsPart(PinRows):
                 return 0
         with self._database.writing() as connection:
             self._lock_space(connection)
-            return connection.execute(delete(claims).where(is_idle())).rowcount
+            ended = connection.scalars(delete(claims).where(is_idle()).returning(claims.c.bytes)).all()
+            change_space(connection, claimed=-sum(ended))
+            return len(ended)
 
     def waiting_jobs(self) -> Sequence[tuple[JobId, int]]:
         """Jobs that wait for space, in the order of the line."""
-        c = jobs.c
-        waiting = select(c.id, c.space_needed).where(c.space_wanted_at.is_not(None)).order_by(c.number)
+        c = places.c
+        waiting = select(c.job_id, c.needed).where(WAITS).order_by(c.wanted_at, c.job_id)
         with self._database.reading() as connection:
-            return [(JobId(row.id), row.space_needed) for row in connection.execute(waiting)]
+            return [(JobId(row.job_id), row.needed) for row in connection.execute(waiting)]
 
 
 def _pids_of(connection: Connection, job_id: JobId) -> Iterator[str]:

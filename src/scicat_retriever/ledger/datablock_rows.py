@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, select, update
 
 from scicat_retriever.domain.dataset import Datablock
 from scicat_retriever.domain.errors import TransitionIllegal
@@ -13,7 +13,7 @@ from scicat_retriever.domain.evidence import DatablockKey, Integrity
 from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.ledger.held_space import HeldSpace
-from scicat_retriever.ledger.part import Subject
+from scicat_retriever.ledger.part import Subject, batches
 from scicat_retriever.ledger.schema import datablocks
 from scicat_retriever.ports.datablock_record import DatablockRecord
 
@@ -85,7 +85,9 @@ def consequences(new: DatablockState) -> dict[str, object]:
         changes |= {"integrity": None, "staged_at": None, "used_at": None, "checked_at": None}
         changes["pinned"] = False
     if new not in {DatablockState.COPIED, DatablockState.STAGED}:
-        changes |= {"archive_checksum": None, "partial": ""}
+        changes["archive_checksum"] = None
+        # What is released is known by its token until its files are gone, so that they are nobody else's.
+        changes |= {} if new is DatablockState.RELEASED else {"partial": ""}
     return changes
 
 
@@ -100,9 +102,29 @@ def held_after(row: Any, new: DatablockState) -> int:  # noqa: ANN401
     return int(held)
 
 
+def lacks_datablocks(pid: ColumnElement[str] | DatasetPid) -> ColumnElement[bool]:
+    """The condition that a datablock is listed for a dataset and is not staged."""
+    c = datablocks.c
+    return exists().where(c.pid == pid, c.listed, c.state != DatablockState.STAGED)
+
+
+def is_whole(pid: ColumnElement[str] | DatasetPid) -> ColumnElement[bool]:
+    """The condition that all datablocks of a dataset are staged, and that there are some."""
+    c = datablocks.c
+    return and_(exists().where(c.pid == pid, c.listed), ~lacks_datablocks(pid))
+
+
 def is_datablock(key: DatablockKey) -> ColumnElement[bool]:
     """The condition that a row of `datablocks` is this one."""
     return and_(datablocks.c.pid == key.pid, datablocks.c.id == key.id)
+
+
+def tokens_of(connection: Connection, tokens: Collection[str]) -> set[str]:
+    """Give those tokens of files that belong to a datablock: copied, staged, or left behind by a released one."""
+    known: set[str] = set()
+    for batch in batches(sorted(token for token in tokens if token)):
+        known.update(connection.scalars(select(datablocks.c.partial).where(datablocks.c.partial.in_(batch))))
+    return known
 
 
 def datablock_record(row: Any) -> DatablockRecord:  # noqa: ANN401

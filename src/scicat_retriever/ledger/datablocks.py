@@ -18,6 +18,7 @@ from scicat_retriever.ledger.datablock_rows import (
     is_datablock,
 )
 from scicat_retriever.ledger.packing import unpack_files
+from scicat_retriever.ledger.part import total
 from scicat_retriever.ledger.schema import datablocks, file_lists, job_datasets
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.ledger import DatasetProgress
@@ -55,8 +56,8 @@ class DatablocksPart(DatablockRows):
                 job_datasets.c.pid,
                 func.count().label("datablocks"),
                 staged.label("staged"),
-                func.sum(datablocks.c.bytes_done).label("bytes_done"),
-                func.sum(datablocks.c.bytes_total).label("bytes_total"),
+                total(datablocks.c.bytes_done).label("bytes_done"),
+                total(datablocks.c.bytes_total).label("bytes_total"),
             )
             .join_from(job_datasets, datablocks, job_datasets.c.pid == datablocks.c.pid)
             .where(job_datasets.c.job_id == job_id, datablocks.c.listed)

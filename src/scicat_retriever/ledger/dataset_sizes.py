@@ -10,11 +10,18 @@ from sqlalchemy import Connection, and_, bindparam, case, func, select
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState
 from scicat_retriever.ledger.claim_rows import NOT_ENDED
+from scicat_retriever.ledger.part import total
 from scicat_retriever.ledger.schema import claims, datablocks, job_datasets, pins
 
+LARGEST_DATASET = 2**60
+"""Bytes that a dataset may have at most (an exbibyte): sums over some of them stay far from the limit of 64 bits."""
+
+_IS_STAGED = datablocks.c.state == DatablockState.STAGED
 _SUMS = (
-    func.sum(datablocks.c.bytes_total).label("planned"),
-    func.sum(case((datablocks.c.state == DatablockState.STAGED, datablocks.c.bytes_total))).label("staged"),
+    total(datablocks.c.bytes_total).label("planned"),
+    total(case((_IS_STAGED, datablocks.c.bytes_total))).label("staged"),
+    func.count(datablocks.c.id).label("datablocks"),
+    func.count(case((_IS_STAGED, 1))).label("there"),
 )
 _LISTED = and_(datablocks.c.pid == job_datasets.c.pid, datablocks.c.listed)
 _ITS_PIN = and_(pins.c.owner == job_datasets.c.job_id, pins.c.by_job, pins.c.pid == job_datasets.c.pid)
@@ -49,6 +56,7 @@ class DatasetSize:
         state: How far it is for the job.
         size: Bytes: what was noted or, where that is more, what was planned.
         staged: How many bytes of it are staged.
+        whole: Whether it is planned, and all of it is staged.
         claimed: Whether it has a claim.
         pinned: Whether the job pins it.
     """
@@ -57,6 +65,7 @@ class DatasetSize:
     state: DatasetState
     size: int
     staged: int
+    whole: bool
     claimed: bool
     pinned: bool
 
@@ -64,6 +73,11 @@ class DatasetSize:
     def lacks(self) -> int:
         """Bytes that its claim must have, once it has one."""
         return max(0, self.size - self.staged)
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether it is to be retrieved for the job, or is there for it: what is long gone is not pinned again."""
+        return self.state in NOT_ENDED or (self.state is DatasetState.RETRIEVED and self.whole)
 
     @property
     def needs_claim(self) -> bool:
@@ -77,8 +91,9 @@ def sizes_of(connection: Connection, job_id: JobId) -> Sequence[DatasetSize]:
         DatasetSize(
             DatasetPid(row.pid),
             DatasetState(row.state),
-            max(row.bytes or 0, int(row.planned or 0)),
+            min(max(row.bytes or 0, int(row.planned or 0)), LARGEST_DATASET),
             int(row.staged or 0),
+            row.datablocks == row.there > 0,
             row.claimed is not None,
             row.number is not None,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,12 +11,14 @@ from sqlalchemy import ColumnElement, and_, func, or_, select, true, update
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatablockId, DatasetPid
 from scicat_retriever.domain.states import DatablockState
-from scicat_retriever.ledger.claim_rows import claimed_and_written
-from scicat_retriever.ledger.datablock_rows import DatablockRows, datablock_record, is_datablock
-from scicat_retriever.ledger.part import batches
-from scicat_retriever.ledger.schema import datablocks, jobs, space
+from scicat_retriever.ledger.claim_rows import written
+from scicat_retriever.ledger.datablock_rows import DatablockRows, datablock_record, is_datablock, tokens_of
+from scicat_retriever.ledger.held_space import change_space
+from scicat_retriever.ledger.line_rows import WAITS
+from scicat_retriever.ledger.part import total
+from scicat_retriever.ledger.schema import claims, datablocks, places, space
 from scicat_retriever.ports.datablock_record import DatablockRecord
-from scicat_retriever.ports.space import Held, Usage
+from scicat_retriever.ports.space import Usage
 
 _IS_STAGED = datablocks.c.state == DatablockState.STAGED
 _BY_NAME = (datablocks.c.pid, datablocks.c.id)
@@ -36,7 +38,7 @@ class InventoryPart(DatablockRows):
         with self._database.writing() as connection:
             row = self._lock_row_if_there(connection, key)
             if row is not None and row.state == DatablockState.RELEASED:
-                self._set(connection, key, {"files_left": False, "held_bytes": 0})
+                self._set(connection, key, {"files_left": False, "held_bytes": 0, "partial": ""})
                 self._change_held(connection, -row.held_bytes)
 
     def staged_after(self, after: DatablockKey | None, limit: int) -> Sequence[DatablockRecord]:
@@ -45,17 +47,10 @@ class InventoryPart(DatablockRows):
         with self._database.reading() as connection:
             return [datablock_record(row) for row in connection.execute(page)]
 
-    def held_by_tokens(self, tokens: Collection[str]) -> Mapping[str, Held]:
-        """Say which datablock each file belongs to."""
-        c = datablocks.c
-        found: dict[str, Held] = {}
+    def known_tokens(self, tokens: Collection[str]) -> Collection[str]:
+        """Give those tokens of files that belong to a datablock."""
         with self._database.reading() as connection:
-            for batch in batches(token for token in set(tokens) if token):
-                rows = select(*_BY_NAME, c.partial, c.state, c.bytes_total).where(c.partial.in_(batch))
-                for row in connection.execute(rows):
-                    staged = row.state == DatablockState.STAGED
-                    found[row.partial] = Held(_key(row), staged, row.bytes_total)
-        return found
+            return tokens_of(connection, tokens)
 
     def being_copied(self) -> Sequence[DatablockKey]:
         """Datablocks whose files are being written."""
@@ -63,13 +58,13 @@ class InventoryPart(DatablockRows):
         with self._database.reading() as connection:
             return _keys(connection.execute(copying))
 
-    def next_to_check(self, before: datetime) -> DatablockRecord | None:
-        """The staged datablock that was read and compared longest ago."""
+    def next_to_check(self, before: datetime, but: Collection[DatablockKey] = ()) -> DatablockRecord | None:
+        """The staged datablock that was read and compared longest ago, beside some."""
         checked_at = datablocks.c.checked_at
         due = select(datablocks).where(_IS_STAGED, checked_at < before).order_by(checked_at, *_BY_NAME)
         with self._database.reading() as connection:
-            row = connection.execute(due.limit(1)).first()
-        return None if row is None else datablock_record(row)
+            records = map(datablock_record, connection.execute(due.limit(len(but) + 1)))
+            return next((record for record in records if record.key not in but), None)
 
     def note_checked(self, key: DatablockKey) -> None:
         """Note that the bytes of a staged datablock were read now, and are right."""
@@ -85,18 +80,16 @@ class InventoryPart(DatablockRows):
             .where(_IS_STAGED)
             .group_by(c.pinned)
         )
-        waiting = select(func.count(), func.sum(jobs.c.space_needed)).where(
-            jobs.c.space_wanted_at.is_not(None)
-        )
+        waiting = select(func.count(), total(places.c.needed)).where(WAITS)
         with self._database.reading() as connection:
             groups = {row.pinned: row for row in connection.execute(staged)}
             sizes = {pinned: int(row.bytes) for pinned, row in groups.items()}
-            claimed, written = claimed_and_written(connection)
             jobs_waiting, needed = connection.execute(waiting).one()
+            sums = connection.execute(select(space)).one()
             return Usage(
-                staged=connection.scalar(select(space.c.staged)) or 0,
-                claimed=claimed,
-                written=written,
+                staged=sums.staged,
+                claimed=sums.claimed,
+                written=written(connection),
                 pinned=sizes.get(True, 0),
                 cached=sizes.get(False, 0),
                 datablocks=sum(row.datablocks for row in groups.values()),
@@ -105,12 +98,15 @@ class InventoryPart(DatablockRows):
             )
 
     def recount(self) -> int:
-        """Make the sum of what is staged right."""
+        """Make the sums of what is staged and claimed right."""
         with self._database.writing() as connection:
             noted = self._lock_space(connection)
-            held = int(connection.scalar(select(func.sum(datablocks.c.held_bytes))) or 0)
-            self._change_held(connection, held - noted)
-            return abs(held - noted)
+            staged: int = (
+                int(connection.scalar(select(func.sum(datablocks.c.held_bytes))) or 0) - noted.staged
+            )
+            claimed: int = int(connection.scalar(select(func.sum(claims.c.bytes))) or 0) - noted.claimed
+            change_space(connection, staged=staged, claimed=claimed)
+            return abs(staged) + abs(claimed)
 
 
 def _follows(after: DatablockKey | None) -> ColumnElement[bool]:
@@ -121,9 +117,5 @@ def _follows(after: DatablockKey | None) -> ColumnElement[bool]:
     return and_(pid >= after.pid, or_(pid > after.pid, datablock > after.id))
 
 
-def _key(row: Any) -> DatablockKey:  # noqa: ANN401
-    return DatablockKey(DatasetPid(row.pid), DatablockId(row.id))
-
-
 def _keys(rows: Iterable[Any]) -> list[DatablockKey]:
-    return [_key(row) for row in rows]
+    return [DatablockKey(DatasetPid(row.pid), DatablockId(row.id)) for row in rows]

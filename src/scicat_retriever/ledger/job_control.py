@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, exists, not_, or_, select, update
+from sqlalchemy import Connection, and_, not_, or_, select, update
 
 from scicat_retriever.domain.errors import JobEnded, JobNotEnded, NothingToRetry
 from scicat_retriever.domain.ids import DatasetPid, JobId
-from scicat_retriever.domain.states import DatablockState, DatasetState, JobState
+from scicat_retriever.domain.states import DatasetState, JobState
+from scicat_retriever.ledger.datablock_rows import is_whole
 from scicat_retriever.ledger.jobs import FINISHED, JobsPart, job_record, lock_job, with_selections
+from scicat_retriever.ledger.line_rows import keep_place
 from scicat_retriever.ledger.part import Subject
-from scicat_retriever.ledger.schema import datablocks, job_datasets, jobs
+from scicat_retriever.ledger.schema import job_datasets, jobs
 from scicat_retriever.ports.ledger import FlowName, JobRecord
 
 _RETRIED = "to be retrieved again"
@@ -38,6 +40,8 @@ class JobControlPart(JobsPart):
             row = lock_job(connection, job_id)
             if JobState(row.state).finished or row.attempt != lost_attempt:
                 return False
+            if row.space_granted_at is not None:
+                keep_place(connection, job_id, row.space_granted_at)
             connection.execute(update(jobs).where(jobs.c.id == job_id).values(_new_flow(row, flow)))
             return True
 
@@ -111,8 +115,6 @@ def _new_flow(row: Any, flow: FlowName) -> dict[str, object]:  # noqa: ANN401
         "flow_name": flow.name,
         "flow_started_at": None,
         "cancel_told_at": None,
-        "space_wanted_at": None,
-        "space_needed": None,
         "space_granted_at": None,
         "attempt": row.attempt + 1,
     }
@@ -121,12 +123,6 @@ def _new_flow(row: Any, flow: FlowName) -> dict[str, object]:  # noqa: ANN401
 def _not_there(connection: Connection, job_id: JobId) -> Sequence[Any]:
     """A job's datasets that were not retrieved for it, or are not all staged any more."""
     c = job_datasets.c
-    listed = and_(datablocks.c.pid == c.pid, datablocks.c.listed)
-    unstaged = datablocks.c.state != DatablockState.STAGED
-    wanted = select(c.pid, c.state).where(
-        c.job_id == job_id,
-        or_(
-            c.state != DatasetState.RETRIEVED, not_(exists().where(listed)), exists().where(listed, unstaged)
-        ),
-    )
+    gone = or_(c.state != DatasetState.RETRIEVED, not_(is_whole(c.pid)))
+    wanted = select(c.pid, c.state).where(c.job_id == job_id, gone)
     return connection.execute(wanted.order_by(c.position)).all()

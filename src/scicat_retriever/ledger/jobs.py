@@ -12,6 +12,7 @@ from scicat_retriever.domain.dataset import RetrieveJob, Selection
 from scicat_retriever.domain.errors import Failure, JobNotFound, TransitionIllegal
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState, JobState
+from scicat_retriever.ledger.line_rows import leave_line
 from scicat_retriever.ledger.packing import pack_selections, unpack_selections
 from scicat_retriever.ledger.part import Subject
 from scicat_retriever.ledger.report_rows import ReportRows
@@ -154,7 +155,7 @@ class JobsPart(ReportRows):
             # Machines' clocks differ: the time never goes back.
             changes["updated_at"] = max(self._clock(), row.updated_at)
             if state.finished:
-                changes["space_wanted_at"] = None
+                leave_line(connection, row.id)
         connection.execute(update(jobs).where(jobs.c.id == row.id).values(changes | values))
         self._enter(connection, subject, old, state, message)
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 from itertools import islice
 from typing import Literal, TypeVar
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import ColumnElement, Connection, Float, cast, func, insert
 
 from scicat_retriever.domain.errors import TransitionIllegal
 from scicat_retriever.domain.states import may_become
@@ -87,6 +87,14 @@ class LedgerPart:
         ]
         if entries:
             connection.execute(_BOOK, entries)
+
+
+def total(column: ColumnElement[int]) -> ColumnElement[float]:
+    """Sum up bytes that nobody has vouched for; none where there is no row.
+
+    SQLite refuses a sum of whole numbers beyond 64 bits, so this is one of floating ones: exact up to 2^53 bytes (9 PB).
+    """
+    return func.sum(cast(column, Float))
 
 
 def batches(items: Iterable[_Item]) -> Iterator[list[_Item]]:

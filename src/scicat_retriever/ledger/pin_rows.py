@@ -5,12 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, exists, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from scicat_retriever.domain.ids import JobId
 from scicat_retriever.domain.states import DatasetState
+from scicat_retriever.ledger.claim_rows import NOT_ENDED
+from scicat_retriever.ledger.datablock_rows import is_whole
 from scicat_retriever.ledger.held_space import HeldSpace
-from scicat_retriever.ledger.part import batches
+from scicat_retriever.ledger.part import batches, total
 from scicat_retriever.ledger.schema import datablocks, job_datasets, pins
 
 _OF_THESE = datablocks.c.pid.in_(bindparam("pids", expanding=True))
@@ -45,12 +59,10 @@ class PinRows(HeldSpace):
 
 
 def pinned_by_others(connection: Connection, group: str, job_id: JobId) -> int:
-    """Bytes of the datasets that a group pins, beside those that this job asks for and that have not failed."""
-    mine = exists().where(
-        job_datasets.c.job_id == job_id,
-        job_datasets.c.pid == pins.c.pid,
-        job_datasets.c.state != DatasetState.FAILED,
-    )
+    """Bytes of the datasets that a group pins, beside those that this job pins or would pin (`DatasetSize.is_wanted`)."""
+    c = job_datasets.c
+    there = and_(c.state == DatasetState.RETRIEVED, is_whole(pins.c.pid))
+    mine = exists().where(c.job_id == job_id, c.pid == pins.c.pid, or_(c.state.in_(NOT_ENDED), there))
     return pinned_bytes(connection, pins.c.owner_group == group, ~mine).get(group, 0)
 
 
@@ -63,5 +75,5 @@ def pinned_bytes(connection: Connection, *conditions: ColumnElement[bool]) -> di
         .group_by(c.owner_group, c.pid)
         .subquery()
     )
-    sums = select(each.c.owner_group, func.sum(each.c.bytes).label("bytes")).group_by(each.c.owner_group)
+    sums = select(each.c.owner_group, total(each.c.bytes).label("bytes")).group_by(each.c.owner_group)
     return {row.owner_group: int(row.bytes) for row in connection.execute(sums)}

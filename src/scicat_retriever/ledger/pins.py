@@ -128,8 +128,10 @@ def _numbered(rows: Iterable[Any]) -> Iterable[tuple[int, Pin]]:
 
 def _is_over(now: datetime) -> ColumnElement[bool]:
     """The condition that a pin's time is over, and that its job, if it is one's, has ended and SciCat knows."""
+    # In these words, SQLite looks the job up in place of going through all reports that are not parked.
+    parked = func.coalesce(reports.c.parked, False)
     to_be_told = exists().where(
-        reports.c.kind == ReportKind.JOB, reports.c.name == pins.c.owner, not_(reports.c.parked)
+        reports.c.kind == ReportKind.JOB, reports.c.name == pins.c.owner, not_(parked)
     )
     ended = exists().where(jobs.c.id == pins.c.owner, jobs.c.state.in_(FINISHED))
     past = or_(pins.c.until.is_(None), pins.c.until <= now)

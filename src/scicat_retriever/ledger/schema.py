@@ -1,8 +1,8 @@
 """The ledger's tables. A change here needs a migration; a test holds the two equal.
 
-    jobs 1--1 job_selections, 1--n job_datasets
+    jobs 1--1 job_selections, 1--n job_datasets, 1--0..1 places (in the line for space)
     datablocks 1--n file_lists, 1--0..1 copies
-    claims and pins, by pid; space, a sum over datablocks in one row
+    claims and pins, by pid; space, sums over datablocks and claims in one row
     reports, findings, transitions
 
 Large values (dataset lists, file lists, manifests) have tables of their own, so that listing reads none of them.
@@ -54,12 +54,20 @@ jobs = Table(
     Column("attempt", Integer, nullable=False, doc="Counts its flows, from 1."),
     Column("cancelled_by", ExactText, nullable=False, doc="Who wants it cancelled; empty where nobody does."),
     Column("cancel_told_at", UtcTime, doc="When its flow was told so; none until then."),
-    Column("space_wanted_at", UtcTime, doc="Since when it waits for space; none where it does not."),
-    Column("space_needed", BigInteger, doc="Bytes that it lacked when it last asked, while it waits."),
     Column("space_granted_at", UtcTime, doc="When this attempt got its space; none until then."),
     Index(None, "flow_started_at", "number"),
     Index(None, "state", "number"),
-    Index(None, "space_wanted_at", "number"),
+)
+
+places = Table(
+    "places",
+    metadata,
+    Column("job_id", ExactText, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("wanted_at", UtcTime, nullable=False, doc="When it first asked in vain: its place in the line."),
+    Column("needed", BigInteger, doc="Bytes that it lacked when it last asked; none where it does not wait."),
+    Column("overtaken", BigInteger, nullable=False, doc="Bytes of those that went ahead of it."),
+    Column("asked_at", UtcTime, doc="When it last asked in vain."),
+    Index(None, "needed", "wanted_at"),
 )
 
 job_selections = Table(
@@ -113,7 +121,10 @@ datablocks = Table(
         doc="What its files take, while staged or left behind by a released one; else 0.",
     ),
     Column(
-        "partial", ExactText, nullable=False, doc="Token of its file, while copied or staged; else empty."
+        "partial",
+        ExactText,
+        nullable=False,
+        doc="Token of its file, while copied, staged, or left behind; else empty.",
     ),
     Column("files_left", Boolean, nullable=False, doc="Released, and its files not known to be gone."),
     Column("run", ExactText, nullable=False),
@@ -190,6 +201,7 @@ space = Table(
     "space",
     metadata,
     Column("staged", BigInteger, nullable=False, doc="Sum of `datablocks.held_bytes`."),
+    Column("claimed", BigInteger, nullable=False, doc="Sum of `claims.bytes`."),
 )
 
 reports = Table(

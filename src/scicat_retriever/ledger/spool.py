@@ -11,6 +11,7 @@ from typing import Self
 from scicat_retriever.domain.dataset import CataloguedDatablock, Datablock
 from scicat_retriever.domain.errors import CatalogueEntryInvalid, LedgerUnavailable
 from scicat_retriever.domain.ids import DatablockId, DatasetPid
+from scicat_retriever.ledger.dataset_sizes import LARGEST_DATASET
 from scicat_retriever.ledger.packing import Fingerprint
 
 _IN_MEMORY = 8 * 1024 * 1024
@@ -49,6 +50,7 @@ class Spool:
     taken: dict[DatablockId, Taken] = field(default_factory=dict)
     files: int = 0
     packed_size: int = 0
+    size: int = 0
     _file: tempfile.SpooledTemporaryFile[bytes] = field(
         default_factory=lambda: tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115
     )
@@ -65,7 +67,7 @@ class Spool:
         """Read all entries to the end.
 
         Raises:
-            CatalogueEntryInvalid: One is of another dataset, listed twice, or has impossible sizes.
+            CatalogueEntryInvalid: One is of another dataset, listed twice, or has impossible sizes; or all have so together.
             LedgerUnavailable: The temporary file cannot be written.
         """
         for entry in entries:
@@ -73,6 +75,9 @@ class Spool:
             self.taken[entry.datablock.id] = self._taken(entry)
             self.files += len(entry.files)
             self.packed_size += entry.datablock.packed_size
+            self.size += entry.datablock.size
+            if max(self.packed_size, self.size) > LARGEST_DATASET:
+                raise CatalogueEntryInvalid(f"The datablocks of {self.pid} have an impossible size together.")
 
     def chunks(self, taken: Taken) -> Iterator[bytes]:
         """Give the packed file list of a datablock, chunk by chunk."""

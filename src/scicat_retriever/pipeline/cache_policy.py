@@ -19,7 +19,7 @@ class CachePolicy:
         evict_to: Share down to which they are.
         spared: How long a datablock that was used is left alone.
         keep_unpinned: How long a datablock that nobody pins is kept at the most; None: until its space is needed.
-        overtaking: How long a job may wait for space before no later one may go ahead of it.
+        silence: After which time a job that waits for space and does not ask is passed over.
         quotas: Bytes that jobs of an owner group may pin in all.
         default_quota: The same for groups that `quotas` does not name; None for any number.
         tell_scicat: Whether SciCat is told when a dataset leaves staging.
@@ -30,10 +30,15 @@ class CachePolicy:
     evict_to: float
     spared: timedelta
     keep_unpinned: timedelta | None
-    overtaking: timedelta
+    silence: timedelta
     quotas: Mapping[str, int]
     default_quota: int | None
     tell_scicat: bool
+
+    @property
+    def has_quotas(self) -> bool:
+        """Whether there is a quota for any group."""
+        return bool(self.quotas) or self.default_quota is not None
 
     def quota(self, owner_group: str | None) -> int | None:
         """Give the bytes that jobs of a group may pin in all; None for any number, as for jobs of no group."""

@@ -6,7 +6,6 @@ happens in between. What was used a moment ago stays, so that no download is cut
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -69,7 +68,6 @@ def evict_dataset(pid: DatasetPid, tools: StagingTools) -> int:
     for record in tools.ledger.datablocks(pid):
         if record.state is DatablockState.STAGED:
             freed += _evict(record, tools.clock(), "an operator evicted it", tools)
-    _tell_gone([pid] if freed else [], tools)
     return freed
 
 
@@ -89,7 +87,7 @@ def remove_left_behind(tools: StagingTools) -> int:
             if record is None or record.state is not DatablockState.RELEASED:
                 continue  # it was asked for again meanwhile
             try:
-                _remove_files(key, tools)
+                _remove_files(record, tools)
             except StagingError as error:
                 failed.append(error)
             else:
@@ -132,14 +130,12 @@ def _evict_until(
     freed = gone = 0
     while wanted is None or freed < wanted:
         batch = tools.ledger.cached(order, unused_since, BATCH)
-        freed_before, pids = freed, dict[DatasetPid, None]()
+        freed_before = freed
         for record in batch:
             if wanted is not None and freed >= wanted:
                 break
             got = _evict(record, unused_since, reason, tools)
             freed, gone = freed + got, gone + (got > 0)
-            pids[record.key.pid] = None
-        _tell_gone(list(pids), tools)
         if freed == freed_before:
             break
     return freed, gone
@@ -147,10 +143,12 @@ def _evict_until(
 
 def _evict(record: DatablockRecord, unused_since: datetime, reason: str, tools: StagingTools) -> int:
     """Evict one datablock; gives the bytes freed: none where it was pinned or used meanwhile, or its files stay."""
-    if not tools.ledger.evict(record.key, unused_since, reason):
+    # Told in the same transaction: later it might come after the word of a new retrieval.
+    tell = LifecycleUpdate(LifecycleWord.NOTHING, integrity_check=False) if tools.cache.tell_scicat else None
+    if not tools.ledger.evict(record.key, unused_since, reason, tell):
         return 0
     try:
-        _remove_files(record.key, tools)
+        _remove_files(record, tools)
     except StagingError as error:
         # The ledger remembers it: the next sweep tries again.
         log.warning("an evicted datablock could not be removed", why=str(error))
@@ -158,14 +156,12 @@ def _evict(record: DatablockRecord, unused_since: datetime, reason: str, tools: 
     return record.bytes_total
 
 
-def _remove_files(key: DatablockKey, tools: StagingTools) -> None:
-    tools.staging.discard_partial(key)
-    tools.staging.release(key)
-    tools.ledger.forget_files(key)
+def _remove_files(record: DatablockRecord, tools: StagingTools) -> None:
+    """Remove the file of a released datablock by its token: one that a later run makes meanwhile has another.
 
-
-def _tell_gone(pids: Sequence[DatasetPid], tools: StagingTools) -> None:
-    """Have SciCat told that datasets are not in staging any more, if the operator wants that."""
-    if tools.cache.tell_scicat:
-        for pid in pids:
-            tools.ledger.tell_dataset(pid, LifecycleUpdate(LifecycleWord.NOTHING, integrity_check=False))
+    Of a copy that was not whole nobody knows the token: then all go. A copy that is cut by that is made again.
+    """
+    token = record.partial or None
+    tools.staging.discard_partial(record.key, token)
+    tools.staging.release(record.key, token)
+    tools.ledger.forget_files(record.key)

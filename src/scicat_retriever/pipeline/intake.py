@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Collection, Sequence
 
 from scicat_retriever.domain.dataset import RetrieveJob
-from scicat_retriever.domain.errors import DatasetListEmpty, JobNotFound
+from scicat_retriever.domain.errors import CatalogueError, CatalogueForbidden, DatasetListEmpty, JobNotFound
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.ports.ledger import FlowName, JobRecord, Ledger
@@ -77,6 +77,7 @@ def open_job(job_id: JobId, tools: Toolbox) -> int:
         DatasetListEmpty: The catalogue's job names none.
     """
     datasets = tools.ledger.job_datasets(job_id)
+    _learn_group(job_id, tools)
     if not datasets:
         job = tools.catalogue.job(job_id)
         if not job.datasets:
@@ -84,3 +85,17 @@ def open_job(job_id: JobId, tools: Toolbox) -> int:
         tools.ledger.set_datasets(job_id, job.datasets, job.owner_group)
         datasets = tools.ledger.job_datasets(job_id)
     return len(datasets)
+
+
+def _learn_group(job_id: JobId, tools: Toolbox) -> None:
+    """Have the ledger know whose quota the job counts in, where it came without its group and there are quotas."""
+    record = _known(job_id, tools.ledger)
+    if not tools.cache.has_quotas or record.job.owner_group is not None or not record.job.datasets:
+        return
+    try:
+        group = tools.catalogue.job(job_id).owner_group
+    except CatalogueError as error:
+        if error.retryable and not isinstance(error, CatalogueForbidden):
+            raise
+        return
+    tools.ledger.set_datasets(job_id, record.job.datasets, group)

@@ -16,7 +16,8 @@ import structlog
 
 from scicat_retriever.domain.errors import JobNotEnded, NothingToRetry
 from scicat_retriever.domain.evidence import DatablockKey
-from scicat_retriever.domain.states import DatablockState
+from scicat_retriever.domain.ids import DatasetPid, JobId
+from scicat_retriever.domain.states import DatablockState, DatasetState
 from scicat_retriever.pipeline import intake
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.ports.datablock_record import DatablockRecord
@@ -41,7 +42,8 @@ class Inventory:
         staged: Staged datablocks that were looked for.
         missing: Their file is not there.
         wrong_size: Their file has another size.
-        withdrawn: How many of those were withdrawn, to be retrieved again where somebody still has links to them.
+        withdrawn: How many of those were withdrawn.
+        retried: Jobs that are retried, since they have links to what is not there.
         files: Files that were found.
         orphans: Files that no datablock has.
         removed: How many of those were removed.
@@ -53,6 +55,7 @@ class Inventory:
     missing: int = 0
     wrong_size: int = 0
     withdrawn: int = 0
+    retried: int = 0
     files: int = 0
     orphans: int = 0
     removed: int = 0
@@ -73,12 +76,13 @@ def check_staging(tools: Toolbox) -> Inventory:
     found = Inventory()
     _look_for_files(found, tools)
     _look_for_owners(found, tools)
+    found.retried = mend(tools)
     found.miscounted = tools.ledger.recount()
     return found
 
 
 def withdraw(record: DatablockRecord, reason: str, tools: Toolbox) -> bool:
-    """Take a staged datablock back whose bytes are not right, and have it retrieved again for jobs with links to it.
+    """Take a staged datablock back whose bytes are not right; `mend` has it retrieved again.
 
     False, and nothing is done, where its file is not the one that was looked at any more.
     """
@@ -86,12 +90,28 @@ def withdraw(record: DatablockRecord, reason: str, tools: Toolbox) -> bool:
     if now is None or now.state is not DatablockState.STAGED or now.partial != record.partial:
         return False
     log.error("a staged datablock is withdrawn", archive_id=record.datablock.archive_id, why=reason)
-    for job_id in tools.ledger.withdraw(record.key, reason):
-        try:
-            intake.retry(job_id, tools.ledger, {record.key.pid})
-        except (JobNotEnded, NothingToRetry):
-            continue
+    tools.ledger.withdraw(record.key, reason)
     return True
+
+
+def mend(tools: Toolbox) -> int:
+    """Have jobs retried that have ended and have links to what is not there any more, whyever; gives their number."""
+    mended = 0
+    while jobs := tools.ledger.jobs_to_mend(BATCH):
+        for job_id in jobs:
+            try:
+                intake.retry(job_id, tools.ledger, _brought(job_id, tools))
+            except (JobNotEnded, NothingToRetry):
+                return mended  # somebody was first, and the next look will see what is left
+            log.warning("a job is retried, since what it has links to was lost", job_id=job_id)
+            mended += 1
+    return mended
+
+
+def _brought(job_id: JobId, tools: Toolbox) -> set[DatasetPid]:
+    """The datasets that a job was told to have: what failed for it is not tried again."""
+    datasets = tools.ledger.job_datasets(job_id)
+    return {each.pid for each in datasets if each.state is DatasetState.RETRIEVED}
 
 
 def _look_for_files(found: Inventory, tools: Toolbox) -> None:
@@ -148,7 +168,7 @@ def _look_for_owners(found: Inventory, tools: Toolbox) -> None:
 
 
 def _without_owner(batch: list[Holding], tools: Toolbox) -> list[Holding]:
-    known = tools.ledger.held_by_tokens({holding.token for holding in batch})
+    known = tools.ledger.known_tokens({holding.token for holding in batch})
     old = tools.clock() - GRACE
     strange = [each for each in batch if each.token not in known and each.changed_at < old]
     # A file has its owner in the ledger only when it is whole: ask who is writing after the files were seen.

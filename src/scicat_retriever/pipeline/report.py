@@ -5,8 +5,8 @@ Job: `statusCode`, `statusMessage` and `jobResultObject`
     {"result": [{"datasetId", "name", "size", "archiveId", "url", "checksum", "expires", "files", "integrity"}],
      "errors": [{"datasetId", "archiveId"?, "code", "who", "message"}]}
 
-with one entry of `result` for each datablock. `url` is null, and `expires` over, for what is not kept any more. Dataset: the lifecycle's `retrieveStatusMessage`,
-`retrieveReturnMessage` = `{"status": "retrievalFailed", "code", "message"}`, `retrievable`, `retrieveIntegrityCheck`.
+with one entry of `result` for each datablock. `url` is null, and `expires` over, for what is not kept any more. Dataset:
+the lifecycle's `retrieveStatusMessage`, `retrieveReturnMessage` = `{"status": "retrievalFailed", "code", "message"}`, `retrievable`, `retrieveIntegrityCheck`.
 """
 
 from __future__ import annotations

@@ -19,25 +19,38 @@ from scicat_retriever.ports.space import Line
 _MEASURED_TOGETHER = 20
 
 
-def measure_job(job_id: JobId, tools: Toolbox) -> None:
+def measure_job(job_id: JobId, tools: Toolbox, *, forbidden_is_final: bool = True) -> None:
     """Note how large the job's datasets are, as the catalogue declares it; a repetition goes on where it was.
 
     A dataset that cannot be read is taken for an empty one: its own retrieval will say what is wrong with it.
+
+    Args:
+        job_id: The job.
+        tools: The ports.
+        forbidden_is_final: Whether to believe SciCat that the service may not read a dataset.
 
     Raises:
         CatalogueError: SciCat does not answer; asking again may help.
     """
     while pids := tools.ledger.datasets_without_size(job_id, _MEASURED_TOGETHER):
-        tools.ledger.note_sizes(job_id, {pid: _declared(pid, tools) for pid in pids})
+        sizes = {}
+        for pid in pids:
+            try:
+                sizes[pid] = _declared(pid, tools)
+            except CatalogueError as error:
+                final = forbidden_is_final and isinstance(error, CatalogueForbidden)
+                if error.retryable and not final:
+                    raise
+                sizes[pid] = 0
+        tools.ledger.note_sizes(job_id, sizes)
 
 
 def _declared(pid: DatasetPid, tools: Toolbox) -> int:
-    try:
-        return tools.catalogue.dataset(pid).packed_size
-    except CatalogueError as error:
-        if error.retryable and not isinstance(error, CatalogueForbidden):
-            raise
-        return 0
+    declared = tools.catalogue.dataset(pid).packed_size
+    if declared:
+        return declared
+    # Some catalogues declare it of the datablocks alone.
+    return sum(each.datablock.packed_size for each in tools.catalogue.datablocks(pid))
 
 
 def claim_job(job_id: JobId, tools: Toolbox) -> None:
@@ -57,7 +70,7 @@ def claim_job(job_id: JobId, tools: Toolbox) -> None:
         )
     line = _stand_in_line(job_id, tools)
     # Only the first in line may have others' copies removed, and only where that helps it now: they may be asked for.
-    if line.place == 1 and line.missing <= tools.ledger.usage().cached and make_room(line.missing, tools):
+    if line.place == 1 and _can_be_freed(line.missing, tools) and make_room(line.missing, tools):
         line = _stand_in_line(job_id, tools)
     if not line.granted:
         raise NoSpaceYet(
@@ -66,14 +79,16 @@ def claim_job(job_id: JobId, tools: Toolbox) -> None:
         )
 
 
+def _can_be_freed(missing: int, tools: Toolbox) -> bool:
+    return missing <= tools.ledger.cached_bytes(tools.clock() - tools.cache.spared)
+
+
 def _stand_in_line(job_id: JobId, tools: Toolbox) -> Line:
     record = tools.ledger.job(job_id)
     if record is None:
         raise JobNotFound(f"the ledger has no job {job_id}")
     quota = tools.cache.quota(record.job.owner_group)
-    return tools.ledger.claim_job(
-        job_id, tools.staging.room(), overtaking=tools.cache.overtaking, quota=quota
-    )
+    return tools.ledger.claim_job(job_id, tools.staging.room(), silence=tools.cache.silence, quota=quota)
 
 
 def claim_dataset(pid: DatasetPid, tools: Toolbox) -> None:
@@ -84,7 +99,7 @@ def claim_dataset(pid: DatasetPid, tools: Toolbox) -> None:
         NoSpaceYet: It needs more than was claimed for it, and that is not free now.
     """
     missing = tools.ledger.claim_dataset(pid, tools.staging.room())
-    if missing and make_room(missing, tools):
+    if missing and _can_be_freed(missing, tools) and make_room(missing, tools):
         missing = tools.ledger.claim_dataset(pid, tools.staging.room())
     if not missing:
         return

@@ -23,7 +23,8 @@ class DatablockRecord:
         reason: What it waits for, in words, where it waits.
         integrity: What was compared, once staged.
         archive_checksum: `xxh3-128:<hex>` of the archive, once copied.
-        partial: Token of its file in the staging area, once copied, and then while staged; else empty.
+        partial: Token of its file in the staging area, once copied, while staged, and once released as long as its files
+            may be there; else empty.
         run: The flow run that is working, or last worked, on it.
         staged_at: When it was staged (UTC), while it is.
         used_at: When it was staged, asked for or downloaded last (UTC), while staged.

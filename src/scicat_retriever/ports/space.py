@@ -15,6 +15,7 @@ from typing import Protocol
 
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatasetPid, JobId
+from scicat_retriever.ports.catalogue import LifecycleUpdate
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.staging_area import Room
 
@@ -92,21 +93,6 @@ class Usage:
     waiting: int
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
-    """What the ledger knows of a file's token.
-
-    Attributes:
-        key: The datablock.
-        staged: Whether it is staged; else its copy waits for verification.
-        size: Bytes that the file should have.
-    """
-
-    key: DatablockKey
-    staged: bool
-    size: int
-
-
 class SpaceLedger(Protocol):
     """The part of the ledger that shares staging space out. Promises and errors as of `ports.ledger.Ledger`.
 
@@ -126,22 +112,25 @@ class SpaceLedger(Protocol):
         """Bytes of all datasets of a job: what was noted or, where that is more, what was planned."""
         ...
 
-    def claim_job(
-        self, job_id: JobId, room: Room, *, overtaking: timedelta, quota: int | None = None
-    ) -> Line:
+    def claim_job(self, job_id: JobId, room: Room, *, silence: timedelta, quota: int | None = None) -> Line:
         """Claim the space of all datasets of a job that have not ended for it, and pin them, or do neither.
 
         A dataset needs its size (see `job_size`) less what of it is staged, and nothing if it has a claim already. A
         job that has its space keeps it: claims and pins that it lacks are made again, whatever the room. Else it stands
-        in line with all jobs that have not ended and asked before in vain, in the order of their arrival. It gets its
-        space when it needs none, or when enough is free and no job that arrived earlier has waited for longer than
-        `overtaking`. A job that has ended gets nothing, and its line is `Line(0, 0, 0)`. A retried or restarted job
-        (`retry_job`, `restart_job`) has to claim anew; its wait counts anew, too.
+        in line with all jobs that have not ended and asked before in vain, in the order in which they first did. It gets
+        its space when it needs none, or when enough is free and it leaves room for each job before it: what went ahead
+        of that one so far, and what this one needs, must not be more than `room.total` less what that one needs. So
+        whoever waits has its space once what was there before it is gone, however many go ahead. Jobs that have not
+        asked for longer than `silence` are passed over, and keep their place.
+
+        A job that has ended gets nothing, and its line is `Line(0, 0, 0)`. A retried job (`retry_job`) has to claim anew,
+        at the end of the line; a restarted one (`restart_job`) claims anew, at its place. What is retrieved for the job
+        already is pinned again if all of it is staged.
 
         Args:
             job_id: The job.
             room: What the staging area offers.
-            overtaking: How long a job may wait before no later one may go ahead of it.
+            silence: After which time a job in line that does not ask is passed over.
             quota: Bytes that the datasets pinned by jobs of its owner group may have in all; None for any number. The
                 datasets of this job count whether they are staged or not, those that several jobs pin once.
 
@@ -163,16 +152,17 @@ class SpaceLedger(Protocol):
         ...
 
     def end_claim(self, pid: DatasetPid) -> None:
-        """Give a dataset's claim back, unless a job that has its space and has not ended still asks for it.
+        """Give a dataset's claim back, or what of it is more than the dataset lacks where it is still asked for.
 
-        Then the claim is set to the dataset's noted size less what of it is staged.
+        It is asked for by a job that has not ended and that it was started for, or that has its space and still wants it
+        started. While a datablock of it is copied or being copied, its claim stays. It never grows.
         """
         ...
 
     def end_idle_claims(self) -> int:
-        """Give back the claims of datasets that no job asks for which has its space and has not ended.
+        """Give back the claims of datasets that nobody asks for (see `end_claim`). Gives their number.
 
-        Claims of datasets of which a datablock is copied or being copied stay. Gives their number.
+        Claims of datasets of which a datablock is copied or being copied stay.
         """
         ...
 
@@ -234,17 +224,28 @@ class SpaceLedger(Protocol):
         """
         ...
 
-    def evict(self, key: DatablockKey, unused_since: datetime, reason: str) -> bool:
-        """Make a datablock released if it is still one that `cached` would give; say whether it was."""
+    def cached_bytes(self, unused_since: datetime) -> int:
+        """Bytes of all that `cached` would give."""
         ...
 
-    def withdraw(self, key: DatablockKey, reason: str) -> Sequence[JobId]:
-        """Make a staged datablock released although it may be pinned, since its bytes are not right any more.
+    def evict(
+        self, key: DatablockKey, unused_since: datetime, reason: str, tell: LifecycleUpdate | None = None
+    ) -> bool:
+        """Make a datablock released if it is still one that `cached` would give; say whether it was.
 
-        One that is neither staged nor released stays as it is.
+        Where all of its dataset was staged until now, SciCat is to be told `tell`, if that is given, of the dataset.
+        """
+        ...
 
-        Returns:
-            The jobs that have ended and still pin its dataset; none where the datablock stayed as it is.
+    def withdraw(self, key: DatablockKey, reason: str) -> None:
+        """Make a staged datablock released although it may be pinned, since its bytes are not right any more."""
+        ...
+
+    def jobs_to_mend(self, limit: int) -> Sequence[JobId]:
+        """Jobs that have ended and have links to what is not there, the oldest first.
+
+        They pin a dataset that is retrieved for them, of which a listed datablock is not staged, and that has no claim:
+        nobody is bringing it back.
         """
         ...
 
@@ -260,16 +261,16 @@ class SpaceLedger(Protocol):
         """Staged datablocks by their names, from the one that follows `after`."""
         ...
 
-    def held_by_tokens(self, tokens: Collection[str]) -> Mapping[str, Held]:
-        """Say of tokens of files which datablock each belongs to; those that belong to none are left out."""
+    def known_tokens(self, tokens: Collection[str]) -> Collection[str]:
+        """Give those tokens of files that belong to a datablock."""
         ...
 
     def being_copied(self) -> Sequence[DatablockKey]:
         """Datablocks whose files are being written, so that their tokens are not known yet."""
         ...
 
-    def next_to_check(self, before: datetime) -> DatablockRecord | None:
-        """The staged datablock that was read and compared longest ago, if that was before then (UTC)."""
+    def next_to_check(self, before: datetime, but: Collection[DatablockKey] = ()) -> DatablockRecord | None:
+        """The staged datablock that was read and compared longest ago, if that was before then (UTC), beside `but`."""
         ...
 
     def note_checked(self, key: DatablockKey) -> None:
@@ -288,5 +289,5 @@ class SpaceLedger(Protocol):
         ...
 
     def recount(self) -> int:
-        """Make the sum of what is staged right, if it is not; gives by how many bytes it was wrong."""
+        """Make the sums of what is staged and claimed right, if they are not; gives by how many bytes they were wrong."""
         ...

@@ -137,12 +137,12 @@ class StagingArea(Protocol):
         """
         ...
 
-    def discard_partial(self, key: DatablockKey) -> None:
-        """Remove all partial files of a datablock."""
+    def discard_partial(self, key: DatablockKey, token: str | None = None) -> None:
+        """Remove the partial file of this token, or all of the datablock."""
         ...
 
-    def release(self, key: DatablockKey) -> None:
-        """Remove all staged files of a datablock."""
+    def release(self, key: DatablockKey, token: str | None = None) -> None:
+        """Remove the staged file of this token, or all of the datablock."""
         ...
 
     def name_of(self, key: DatablockKey) -> str:

@@ -12,7 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from scicat_retriever import bootstrap
-from scicat_retriever.http_api.app import create_app
+from scicat_retriever.http_api.app import Lifespan, create_app
 from scicat_retriever.http_api.auth import TokenGuard
 from scicat_retriever.http_api.service import Service
 from scicat_retriever.ports.ledger import Ledger
@@ -44,20 +44,9 @@ async def run_api(settings: Settings) -> None:
     )
     starter = FlowStarter(client, ledger, bootstrap.flow_limits(settings))
     check_staging = partial(trigger, client, settings.engine.task_queue, INVENTORY)
-    service = _service(settings, ledger, starter.wake, check_staging)
-
-    @contextlib.asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        # What was made until now stays: looking for garbage in it again and again holds up requests for 50 ms and more.
-        gc.freeze()
-        starting = asyncio.create_task(starter.run())
-        yield
-        starting.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await starting
-
+    app = create_app(_service(settings, ledger, starter.wake, check_staging), _beside(starter))
     config = uvicorn.Config(
-        create_app(service, lifespan),
+        app,
         host=settings.api.host,
         port=settings.api.port,
         log_config=None,
@@ -69,6 +58,22 @@ async def run_api(settings: Settings) -> None:
         await uvicorn.Server(config).serve()
     finally:
         ledger.close()
+
+
+def _beside(starter: FlowStarter) -> Lifespan:
+    """Have flows started for as long as the application runs."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        # What was made until now stays: looking for garbage in it again and again holds up requests for 50 ms and more.
+        gc.freeze()
+        starting = asyncio.create_task(starter.run())
+        yield
+        starting.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await starting
+
+    return lifespan
 
 
 def _service(

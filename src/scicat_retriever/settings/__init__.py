@@ -10,9 +10,9 @@ import os
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -33,6 +33,7 @@ from scicat_retriever.settings.sections import (
     StagingSettings,
 )
 from scicat_retriever.storage.lts.posix_share import PosixShareSettings
+from scicat_retriever.storage.staging.s3_settings import S3StagingSettings
 
 ENVIRONMENT_PREFIX = "RETRIEVER_"
 CONFIG_VARIABLE = ENVIRONMENT_PREFIX + "CONFIG"
@@ -71,6 +72,15 @@ class Settings(BaseSettings):
     links: LinkSettings = LinkSettings()
     cache: CacheSettings = CacheSettings()
     broker: BrokerSettings | None = None
+
+    @model_validator(mode="after")
+    def _downloads_outlive_eviction(self) -> Self:
+        s3 = self.staging if isinstance(self.staging, S3StagingSettings) else None
+        if s3 is not None and s3.downloads == "redirect" and self.cache.spared < s3.url_lifetime:
+            raise ValueError(
+                "`cache.spared` must not be shorter than `staging.url_lifetime`: URLs would lead to what is gone"
+            )
+        return self
 
     @property
     def ledger_url(self) -> str:

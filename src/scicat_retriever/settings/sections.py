@@ -147,8 +147,9 @@ class FlowSettings(Section):
         description="How long telling SciCat is tried again; after that it is parked until an operator asks for it.",
     )
     space_timeout: Seconds = Field(
-        7 * DAY,
-        description="How long a job waits for staging space; pins of other jobs end after `links.retention`.",
+        14 * DAY,
+        description="How long a job waits for staging space. Shorter than `links.retention`, it may give up before what "
+        "is pinned goes.",
     )
     appear_timeout: Seconds = Field(
         600.0, description="How long to look for an archive that the long-term store does not have."
@@ -226,10 +227,6 @@ class CacheSettings(Section):
     keep_unpinned: Seconds | None = Field(
         None,
         description="How long a datablock that nobody pins is kept at the most; without it, until its space is needed.",
-    )
-    overtaking: Seconds = Field(
-        900.0,
-        description="How long a job may wait for space before no job that came later and fits may go ahead of it.",
     )
     quotas: dict[str, NonNegativeInt] = Field(
         {}, description="Bytes that jobs of an owner group may pin in all, by the group's name."

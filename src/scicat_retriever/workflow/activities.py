@@ -94,7 +94,8 @@ class Activities(Steps):
     def open_job(self, job_id: JobId) -> int:
         with self._reading(), self._saying_why(job_id):
             datasets = intake.open_job(job_id, self._tools)
-            space.measure_job(job_id, self._tools)
+            final = activity.info().attempt >= FORBIDDEN_ATTEMPTS
+            space.measure_job(job_id, self._tools, forbidden_is_final=final)
             return datasets
 
     @step

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection
 from dataclasses import asdict
 
@@ -47,7 +46,7 @@ class RegularLooks(Steps):
     @step
     def sweep_staging(self) -> int:
         swept = eviction.sweep(self._tools)
-        return swept.evicted + swept.removed
+        return swept.evicted + swept.removed + inventory.mend(self._tools)
 
     @step
     def check_staging(self) -> int:
@@ -64,16 +63,13 @@ class RegularLooks(Steps):
     @step
     def check_fixity(self) -> int:
         """Read staged datablocks again until none is due; gives how many were wrong."""
-        counts = Counter[fixity.Fixity]()
-        while (
-            found := fixity.check_next(self._fixity, self._tools, cancelled=activity.is_cancelled)
-        ) is not None:
-            counts[found] += 1
-            told = {each.value: counts[each] for each in fixity.Fixity}
-            self._tools.ledger.note_finding(fixity.FINDING, told)
+        look = fixity.FixityLook(self._fixity, self._tools, activity.is_cancelled)
+        found = look.run(lambda found: self._tools.ledger.note_finding(fixity.FINDING, found.as_finding()))
         if activity.is_cancelled():
             raise self.stopped()
-        return counts[fixity.Fixity.WRONG]
+        if found.advice:
+            log.error("staged files have changed", advice=found.advice)
+        return found.wrong
 
     @step
     def reconcile_jobs(self) -> int:

@@ -45,7 +45,9 @@ def postgres_url(postgres: Postgres, postgres_database: Database) -> Iterator[st
     yield postgres.url_of("ledger")
     with postgres_database.writing() as connection:
         for table in reversed(metadata.sorted_tables):
-            connection.execute(space.update().values(staged=0) if table is space else table.delete())
+            connection.execute(
+                space.update().values(staged=0, claimed=0) if table is space else table.delete()
+            )
 
 
 @pytest.fixture(scope="session")

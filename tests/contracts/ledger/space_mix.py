@@ -72,7 +72,7 @@ def _block(chance: random.Random) -> DatablockKey:
 def _claim(ledger: Ledger, chance: random.Random) -> None:
     quota = chance.choice([None, 9000])
     room = Room(20_000, chance.choice([None, 15_000]))
-    ledger.claim_job(chance.choice(JOBS), room, overtaking=HOUR, quota=quota)
+    ledger.claim_job(chance.choice(JOBS), room, silence=HOUR, quota=quota)
 
 
 def _stage(ledger: Ledger, chance: random.Random) -> None:

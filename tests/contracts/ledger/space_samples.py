@@ -15,8 +15,8 @@ from scicat_retriever.ports.space import Line
 from scicat_retriever.ports.staging_area import Room
 from tests.contracts.ledger.samples import HOUR, bring_to, entry, key, tell_all
 
-WAIT = HOUR
-"""How long a job waits before none may overtake it."""
+SILENCE = HOUR
+"""After which time a job in line that does not ask is passed over."""
 A, B, C = JobId("job a"), JobId("job b"), JobId("job c")
 
 
@@ -34,11 +34,11 @@ def claim(
     total: int,
     free: int | None = None,
     *,
-    overtaking: timedelta = WAIT,
+    silence: timedelta = SILENCE,
     quota: int | None = None,
 ) -> Line:
     """Have a job claim its space in a room of that many bytes."""
-    return ledger.claim_job(name, Room(total, free), overtaking=overtaking, quota=quota)
+    return ledger.claim_job(name, Room(total, free), silence=silence, quota=quota)
 
 
 def plan(ledger: Ledger, pid: DatasetPid, *sizes: int) -> list[DatablockKey]:

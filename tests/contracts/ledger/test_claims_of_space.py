@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from scicat_retriever.domain.errors import JobNotFound, QuotaExceeded
-from scicat_retriever.domain.ids import DatasetPid
-from scicat_retriever.domain.states import DatablockState, DatasetState, JobState
+from scicat_retriever.domain.errors import JobNotFound
+from scicat_retriever.domain.ids import DatasetPid, JobId
+from scicat_retriever.domain.states import DatablockState, DatasetState
 from scicat_retriever.ports.ledger import FlowName, Ledger
 from scicat_retriever.ports.space import Line, Usage
 from scicat_retriever.ports.staging_area import Room
-from tests.contracts.ledger.samples import FAILURE, FLOW, HOUR, JOB, P, Q, bring_to, copied, job, key
+from tests.contracts.ledger.samples import FAILURE, FLOW, JOB, P, Q, bring_to, copied, job, key
 from tests.contracts.ledger.samples import staged as staged_evidence
 from tests.contracts.ledger.space_samples import A, B, C, claim, finish, owners, plan, stage, wish
 
@@ -247,113 +247,6 @@ def test_the_store_s_word_on_a_size_counts(ledger: Ledger) -> None:
     assert ledger.claim_dataset(P, Room(75, None)) == 0
 
 
-def test_a_claim_ends_with_the_last_that_asks_for_it(ledger: Ledger) -> None:
-    for name in (A, B):
-        claim(ledger, wish(ledger, name, {P: 60}), 100)
-    ledger.end_claim(P)
-    assert claimed(ledger) == 60
-    finish(ledger, A)
-    ledger.end_claim(P)
-    assert claimed(ledger) == 60
-    finish(ledger, B)
-    ledger.end_claim(P)
-    assert claimed(ledger) == 0
-
-
-def test_a_claim_that_others_still_need_is_made_whole_again(ledger: Ledger) -> None:
-    for name in (A, B):
-        claim(ledger, wish(ledger, name, {P: 100}), 100)
-    first, second = plan(ledger, P, 60, 40)
-    bring_to(ledger, first, State.STAGED, 60)
-    bring_to(ledger, second, State.FAILED)
-    ledger.move_datablock(first, State.RELEASED, "another datablock failed")
-    finish(ledger, A)
-    ledger.end_claim(P)
-    assert claimed(ledger) == 100
-
-
-def test_a_job_that_waits_for_space_keeps_nobody_s_claim(ledger: Ledger) -> None:
-    plan(ledger, P, 60)
-    ledger.claim_dataset(P, Room(60, None))
-    claim(ledger, wish(ledger, A, {P: 60, Q: 60}), 100)
-    ledger.end_claim(P)
-    assert claimed(ledger) == 0
-
-
-def test_idle_claims_are_given_back_and_counted(ledger: Ledger) -> None:
-    claim(ledger, wish(ledger, A, {P: 10, Q: 20}), 100)
-    claim(ledger, wish(ledger, B, {Q: 20, R: 30}), 100)
-    assert ledger.end_idle_claims() == 0
-    finish(ledger, A)
-    assert ledger.end_idle_claims() == 1
-    assert claimed(ledger) == 50
-    finish(ledger, B)
-    assert ledger.end_idle_claims() == 2
-    assert claimed(ledger) == 0
-
-
-@pytest.mark.parametrize(("state", "stays"), [(s, s in {State.COPYING, State.COPIED}) for s in State])
-def test_an_idle_claim_stays_while_a_file_is_being_written(
-    ledger: Ledger, state: DatablockState, stays: bool
-) -> None:
-    (block,) = plan(ledger, P, 60)
-    ledger.claim_dataset(P, Room(60, None))
-    bring_to(ledger, block, state, 60)
-    assert ledger.end_idle_claims() == (0 if stays else 1)
-
-
-def test_a_quota_counts_what_the_group_has_pinned_and_what_the_job_asks_for(ledger: Ledger) -> None:
-    claim(ledger, wish(ledger, A, {P: 60}), 1000)
-    wish(ledger, B, {Q: 50})
-    with pytest.raises(QuotaExceeded):
-        claim(ledger, B, 1000, quota=109)
-    assert claimed(ledger) == 60
-    assert ledger.waiting_jobs() == []
-    assert owners(ledger) == [A]
-    assert claim(ledger, B, 1000, quota=110).granted
-    assert ledger.pinned_by_group() == {"p17": 110}
-
-
-def test_a_quota_counts_what_is_staged_already(ledger: Ledger) -> None:
-    stage(ledger, P, 60)
-    with pytest.raises(QuotaExceeded):
-        claim(ledger, wish(ledger, A, {P: 60}), 1000, quota=59)
-
-
-def test_a_quota_counts_a_dataset_once_however_many_jobs_pin_it(ledger: Ledger) -> None:
-    claim(ledger, wish(ledger, A, {P: 60}), 1000)
-    claim(ledger, wish(ledger, B, {P: 60}), 1000)
-    assert ledger.pinned_by_group() == {"p17": 60}
-    assert claim(ledger, wish(ledger, C, {P: 60, Q: 10}), 1000, quota=70).granted
-
-
-def test_groups_do_not_count_for_one_another_and_persons_for_none(ledger: Ledger) -> None:
-    claim(ledger, wish(ledger, A, {P: 60}, "p17"), 1000)
-    claim(ledger, wish(ledger, B, {Q: 60}, None), 1000, quota=1)
-    stage(ledger, R, 60)
-    ledger.pin(R, "ada", ledger.pins()[0][1].created_at + HOUR)
-    assert claim(ledger, wish(ledger, C, {R: 60}, "p18"), 1000, quota=60).granted
-    assert ledger.pinned_by_group() == {"p17": 60, "p18": 60}
-
-
-def test_a_quota_counts_what_was_planned_where_that_is_more_than_was_noted(ledger: Ledger) -> None:
-    claim(ledger, wish(ledger, A, {P: 60}), 1000)
-    plan(ledger, P, 50, 30)
-    ledger.claim_dataset(P, Room(1000, None))
-    assert ledger.pinned_by_group() == {"p17": 80}
-
-
-def test_a_group_that_came_later_counts(ledger: Ledger) -> None:
-    ledger.add_job(job(JOB), FLOW)
-    wish(ledger, A, {P: 60}, None)
-    ledger.set_datasets(A, [], "p18")
-    ledger.set_datasets(JOB, [], "p18")
-    records = [ledger.job(name) for name in (A, JOB)]
-    assert [record and record.job.owner_group for record in records] == ["p18", "p17"]
-    with pytest.raises(QuotaExceeded):
-        claim(ledger, A, 1000, quota=59)
-
-
 def test_what_a_released_datablock_left_behind_is_held_until_its_files_are_gone(ledger: Ledger) -> None:
     (block,) = stage(ledger, P, 60)
     ledger.move_datablock(block, State.RELEASED)
@@ -388,7 +281,22 @@ def test_what_is_planned_anew_holds_nothing(ledger: Ledger) -> None:
     assert ledger.recount() == 0
 
 
-def test_a_job_moved_to_its_end_leaves_its_claim_to_whoever_ends_it(ledger: Ledger) -> None:
-    claim(ledger, wish(ledger, A, {P: 60}), 100)
-    ledger.move_job(A, JobState.UNSUCCESSFUL)
-    assert claimed(ledger) == 60
+def test_sizes_beyond_an_exbibyte_or_below_nothing_are_taken_for_the_bound(ledger: Ledger) -> None:
+    wish(ledger, A, {P: 2**80, Q: -1})
+    assert ledger.job_size(A) == 2**60
+    assert claim(ledger, A, 100) == Line(2**60 - 100, 1, 2**60)
+
+
+def test_sums_of_impossible_sizes_are_no_error(ledger: Ledger) -> None:
+    pids = [DatasetPid(f"p{number}") for number in range(20)]
+    blocks = plan(ledger, R, 1, 1, 1)
+    for block in blocks:
+        ledger.note_progress(block, 0, 2**62)
+    for name in (A, B, C):
+        wish(ledger, name, dict.fromkeys([*pids, R], 2**60))
+        assert not claim(ledger, name, 2**50).granted
+        assert ledger.job_size(name) == 21 * 2**60
+    assert ledger.usage().waiting >= 3 * 2**62
+    assert ledger.claim_dataset(R, Room(100, None)) == 3 * 2**62 - 100
+    assert ledger.progress_of(A)[0].bytes_total == 3 * 2**62
+    assert claim(ledger, wish(ledger, JobId("d"), {Q: 1}), 2**50).place == 4

@@ -54,7 +54,7 @@ def test_everything_is_there_when_the_ledger_is_opened_again(url: str, clock: Ha
     before.note_finding("catalogue", {"open": 3})
     before.plan(P, entries(2), "run-1")
     before.note_sizes(JOB, {P: 3000})
-    assert before.claim_job(JOB, Room(3000, None), overtaking=HOUR).granted
+    assert before.claim_job(JOB, Room(3000, None), silence=HOUR).granted
     bring_to(before, key(0), DatablockState.STAGED)
     seen = all_of(before)
     before.close()

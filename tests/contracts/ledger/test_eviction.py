@@ -7,9 +7,12 @@ from datetime import timedelta, timezone
 import pytest
 
 from scicat_retriever.domain.errors import TransitionIllegal
-from scicat_retriever.domain.states import DatablockState
+from scicat_retriever.domain.ids import DatasetPid
+from scicat_retriever.domain.states import DatablockState, LifecycleWord
+from scicat_retriever.ports.catalogue import LifecycleUpdate
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.ledger import Ledger
+from scicat_retriever.ports.outbox import Subject
 from scicat_retriever.ports.space import EvictionOrder
 from tests.contracts.ledger.rig import Rig
 from tests.contracts.ledger.samples import HOUR, START, P, Q, bring_to, key
@@ -123,12 +126,74 @@ def test_what_is_evicted_is_released_once_and_leaves_its_files_to_be_removed(led
     assert ledger.evict(key(1), START, REASON)
     assert not ledger.evict(key(1), START, REASON)
     found = record(ledger, 1)
-    assert (found.state, found.reason, found.partial) == (State.RELEASED, REASON, "")
+    assert (found.state, found.reason, found.partial) == (State.RELEASED, REASON, "token")
     assert ledger.left_behind(9) == [key(1)]
     usage = ledger.usage()
     assert (usage.staged, usage.cached, usage.datablocks) == (30, 10, 1)
     ledger.forget_files(key(1))
     assert ledger.usage().staged == 10
+    assert record(ledger, 1).partial == ""
+
+
+TELL = LifecycleUpdate(LifecycleWord.NOTHING, {"message": REASON}, retrievable=True)
+
+
+def told(ledger: Ledger, pid: DatasetPid = P) -> list[object]:
+    return [report.told for report in ledger.reports(Subject.dataset(pid))]
+
+
+def test_with_the_first_datablock_that_goes_scicat_is_told_of_its_dataset_once(ledger: Ledger) -> None:
+    stage(ledger, P, 10, 20, 30)
+    for number in (1, 0, 0, 2):
+        ledger.evict(key(number), START, REASON, TELL)
+    assert told(ledger) == [TELL]
+    assert told(ledger, Q) == []
+
+
+def test_of_a_dataset_that_was_not_whole_nothing_is_told(ledger: Ledger) -> None:
+    plan(ledger, P, 10, 20)
+    bring_to(ledger, key(0), State.STAGED)
+    assert ledger.evict(key(0), START, REASON, TELL)
+    assert told(ledger) == []
+
+
+def test_of_a_datablock_that_is_no_longer_listed_nothing_is_told(ledger: Ledger) -> None:
+    stage(ledger, P, 10, 20)
+    plan(ledger, P, 10)
+    assert ledger.evict(key(1), START, REASON, TELL)
+    assert told(ledger) == []
+    assert ledger.evict(key(0), START, REASON, TELL)
+    assert told(ledger) == [TELL]
+
+
+def test_what_is_not_evicted_or_not_to_be_told_is_not_told(ledger: Ledger) -> None:
+    stage(ledger, P, 10)
+    stage(ledger, Q, 10)
+    assert not ledger.evict(key(0), START - MOMENT, REASON, TELL)
+    assert ledger.evict(key(0, Q), START, REASON)
+    assert ledger.reports() == []
+
+
+def test_a_dataset_that_came_back_is_told_of_again(ledger: Ledger) -> None:
+    for size in (10, 11):
+        stage(ledger, P, size)
+        ledger.evict(key(), START, REASON, TELL)
+    assert told(ledger) == [TELL, TELL]
+
+
+def test_bytes_of_all_that_may_go_are_summed_up(rig: Rig) -> None:
+    assert rig.ledger.cached_bytes(START) == 0
+    stage(rig.ledger, P, 10, 20)
+    stage(rig.ledger, Q, 40)
+    rig.clock.advance(HOUR)
+    rig.ledger.note_used(P, key(1))
+    assert rig.ledger.cached_bytes(START - MOMENT) == 0
+    assert rig.ledger.cached_bytes(START) == 50
+    assert rig.ledger.cached_bytes(START + HOUR) == 70
+    rig.ledger.pin(Q, "ada", START)
+    assert rig.ledger.cached_bytes(START + HOUR) == 30
+    rig.ledger.evict(key(0), START, REASON)
+    assert rig.ledger.cached_bytes(START + HOUR) == 20
 
 
 def test_an_unknown_datablock_is_not_evicted(ledger: Ledger) -> None:

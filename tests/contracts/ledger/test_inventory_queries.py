@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import text
 
+from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.ledger.sql import SqlLedger
 from scicat_retriever.ports.ledger import Ledger
-from scicat_retriever.ports.space import Held
 from tests.contracts.ledger.rig import Rig
-from tests.contracts.ledger.samples import HOUR, START, P, Q, bring_to, copied, entries, key, staged
-from tests.contracts.ledger.space_samples import plan, stage
+from tests.contracts.ledger.samples import HOUR, START, P, Q, bring_to, copied, entries, entry, key, staged
+from tests.contracts.ledger.space_samples import A, B, claim, plan, stage, wish
 
 State = DatablockState
 
@@ -78,7 +78,7 @@ def test_staged_datablocks_are_paged_by_name(ledger: Ledger) -> None:
     assert ledger.staged_after(None, 1) == [ledger.datablock(key(0))]
 
 
-def test_a_file_is_named_by_its_token_while_its_datablock_is_copied_or_staged(ledger: Ledger) -> None:
+def test_a_token_is_known_from_the_copy_until_the_files_are_gone(ledger: Ledger) -> None:
     plan(ledger, P, 10, 10, 10)
     for number, token in enumerate(("one", "two", "three")):
         bring_to(ledger, key(number), State.COPYING)
@@ -86,11 +86,25 @@ def test_a_file_is_named_by_its_token_while_its_datablock_is_copied_or_staged(le
     for number, token in ((1, "two"), (2, "three")):
         ledger.save_staged(staged(copied(key(number), 10 + number, partial=token)))
     ledger.move_datablock(key(2), State.RELEASED)
-    known = {"one": Held(key(0), False, 10), "two": Held(key(1), True, 11)}
-    assert ledger.held_by_tokens(["one", "two", "three", "unknown", ""]) == known
-    assert ledger.held_by_tokens([]) == {}
+    asked = ["one", "two", "three", "unknown", ""]
+    assert set(ledger.known_tokens(asked)) == {"one", "two", "three"}
+    ledger.forget_files(key(2))
+    assert set(ledger.known_tokens(asked)) == {"one", "two"}
+    ledger.move_datablock(key(1), State.RELEASED)
+    ledger.plan(P, [entry(1, packed_size=11)], "run-2")
+    assert set(ledger.known_tokens(asked)) == {"one"}
+    assert set(ledger.known_tokens([])) == set()
     many = [f"{number:016x}" for number in range(1200)]
-    assert ledger.held_by_tokens([*many, "two"]) == {"two": known["two"]}
+    assert set(ledger.known_tokens([*many, "one"])) == {"one"}
+
+
+def test_what_left_the_catalogue_as_a_copy_is_known_by_its_token(ledger: Ledger) -> None:
+    ledger.plan(P, entries(2), "run-1")
+    bring_to(ledger, key(1), State.COPIED)
+    ledger.plan(P, entries(1), "run-2")
+    assert set(ledger.known_tokens(["token"])) == {"token"}
+    ledger.forget_files(key(1))
+    assert set(ledger.known_tokens(["token"])) == set()
 
 
 def test_what_is_being_copied_is_listed_by_name(ledger: Ledger) -> None:
@@ -115,6 +129,18 @@ def test_what_was_checked_longest_ago_is_checked_next(rig: Rig) -> None:
     assert found is not None
     assert found.checked_at == START + 2 * HOUR
     assert ledger.next_to_check(START + 9 * HOUR) == ledger.datablock(key(0))
+
+
+def test_what_cannot_be_checked_now_is_left_out(rig: Rig) -> None:
+    ledger, later = rig.ledger, START + 9 * HOUR
+    plan(ledger, P, 1, 1, 1)
+    for number in (1, 0, 2):
+        bring_to(ledger, key(number), State.STAGED)
+        rig.clock.advance(HOUR)
+    assert ledger.next_to_check(later, [key(1)]) == ledger.datablock(key(0))
+    assert ledger.next_to_check(later, {key(0), key(1), key(0, Q)}) == ledger.datablock(key(2))
+    assert ledger.next_to_check(START + HOUR, [key(1)]) is None
+    assert ledger.next_to_check(later, [key(number) for number in range(3)]) is None
 
 
 @pytest.mark.parametrize("state", [state for state in State if state is not State.STAGED])
@@ -142,6 +168,16 @@ def test_a_sum_that_is_wrong_is_made_right(sql_ledger: SqlLedger, wrong: int) ->
     assert sql_ledger.usage().staged == wrong
     assert sql_ledger.recount() == abs(30 - wrong)
     assert sql_ledger.usage().staged == 30
+    assert sql_ledger.recount() == 0
+
+
+def test_a_sum_of_claims_that_is_wrong_is_made_right(sql_ledger: SqlLedger) -> None:
+    claim(sql_ledger, wish(sql_ledger, A, {P: 10, Q: 20}), 100)
+    with sql_ledger._database.writing() as connection:
+        connection.execute(text("UPDATE space SET claimed = 7"))
+    assert claim(sql_ledger, wish(sql_ledger, B, {DatasetPid("r"): 93}), 100).granted
+    assert sql_ledger.recount() == 23
+    assert sql_ledger.usage().claimed == 123
     assert sql_ledger.recount() == 0
 
 

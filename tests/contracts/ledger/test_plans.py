@@ -228,6 +228,8 @@ def test_an_error_of_the_catalogue_in_mid_plan_changes_nothing(rig: Rig) -> None
         pytest.param([entry(0), entry(1, Q)], id="of another dataset"),
         pytest.param([entry(0, size=-1)], id="negative size"),
         pytest.param([entry(0, packed_size=2**53 + 1)], id="size that no archive has"),
+        pytest.param([entry(n, packed_size=2**53 - 1) for n in range(1100)], id="packed size in all"),
+        pytest.param([entry(n, size=2**53 - 1) for n in range(1100)], id="size in all"),
     ],
 )
 def test_an_entry_that_cannot_be_worked_with_changes_nothing(

@@ -126,7 +126,7 @@ class TwoLedgers(RuleBasedStateMachine):
 
     @rule(which=jobs, room=rooms, wait=st.integers(0, 3), quota=st.none() | spaces)
     def claim_job(self, which: JobId, room: Room, wait: int, quota: int | None) -> None:
-        self.both(lambda ledger: ledger.claim_job(which, room, overtaking=wait * HOUR, quota=quota))
+        self.both(lambda ledger: ledger.claim_job(which, room, silence=wait * HOUR, quota=quota))
 
     @rule(pid=pids, room=rooms)
     def claim_dataset(self, pid: DatasetPid, room: Room) -> None:
@@ -160,9 +160,9 @@ class TwoLedgers(RuleBasedStateMachine):
     def note_used(self, pid: DatasetPid, block: DatablockKey | None) -> None:
         self.both(lambda ledger: ledger.note_used(pid, block))
 
-    @rule(block=blocks, unused_since=hours)
-    def evict(self, block: DatablockKey, unused_since: datetime) -> None:
-        self.both(lambda ledger: ledger.evict(block, unused_since, "its space was needed"))
+    @rule(block=blocks, unused_since=hours, tell=st.none() | updates)
+    def evict(self, block: DatablockKey, unused_since: datetime, tell: LifecycleUpdate | None) -> None:
+        self.both(lambda ledger: ledger.evict(block, unused_since, "its space was needed", tell))
 
     @rule(block=blocks)
     def withdraw(self, block: DatablockKey) -> None:
@@ -266,7 +266,9 @@ class TwoLedgers(RuleBasedStateMachine):
             lambda ledger: [ledger.cached(order, self.clock(), 9) for order in EvictionOrder],
             lambda ledger: [ledger.left_behind(9), ledger.left_behind(9, BLOCKS[1]), ledger.being_copied()],
             lambda ledger: [ledger.staged_after(None, 9), ledger.staged_after(BLOCKS[1], 9)],
-            lambda ledger: ledger.next_to_check(self.clock()),
+            lambda ledger: [ledger.next_to_check(self.clock(), but) for but in ((), BLOCKS[:1], BLOCKS[1:])],
+            lambda ledger: [ledger.cached_bytes(self.clock() - n * HOUR) for n in (0, 2)],
+            lambda ledger: [ledger.jobs_to_mend(9), sorted(ledger.known_tokens(["token", "", "?"]))],
         ):
             self.both(ask)
         # The changes of one step come in any order; those of one datablock in theirs.

@@ -192,13 +192,30 @@ def test_what_is_staged_since_an_older_release_counts_as_held_and_is_used_and_ch
     upgraded.close()
 
 
-def test_jobs_of_an_older_release_claim_their_space_anew(upgraded: SqlLedger) -> None:
-    assert upgraded.usage().claimed == 0
-    room = Room(10_000, None)
+@each_release
+def test_what_was_started_in_an_older_release_has_its_claim_and_its_job_its_space(
+    release: Path, make: Make, clock: HandClock
+) -> None:
+    ledger = open_ledger(make(release), clock)
     # block-1 was being copied, of 2000 bytes; block-2 has 1000.
-    assert upgraded.claim_job(JOB, room, overtaking=HOUR) == Line(0, 0, 3000)
-    assert upgraded.usage().claimed == 3000
-    upgraded.close()
+    assert ledger.usage().claimed == 3000
+    assert ledger.recount() == ledger.end_idle_claims() == 0
+    assert ledger.claim_job(JOB, Room(0, 0), silence=HOUR) == Line(0, 0, 0)
+    assert ledger.claim_dataset(P, Room(0, 0)) == 0
+    ledger.close()
+
+
+@each_release
+def test_what_was_not_started_in_an_older_release_claims_its_space(
+    release: Path, make: Make, clock: HandClock
+) -> None:
+    ledger = open_ledger(make(release), clock)
+    # P is on its way for another job; of Q, nothing is staged.
+    needed = sum(record.bytes_total for record in ledger.datablocks(Q))
+    assert ledger.claim_job(CANCELLED, Room(2000, None), silence=HOUR).needed == needed > 0
+    assert [name for name, _ in ledger.waiting_jobs()] == [CANCELLED]
+    assert ledger.claim_job(CANCELLED, Room(10_000, None), silence=HOUR).granted
+    ledger.close()
 
 
 def test_what_jobs_that_go_on_asked_for_in_an_older_release_is_pinned_for_as_long(

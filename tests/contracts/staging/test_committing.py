@@ -229,3 +229,21 @@ def test_every_key_has_a_file_of_its_own(rig: AreaRig) -> None:
     tokens = [stage(rig.area, name, b"%d" % number) for number, name in enumerate(keys)]
     contents = [staged(rig.area, name, token) for name, token in zip(keys, tokens, strict=True)]
     assert contents == [b"%d" % number for number in range(len(keys))]
+
+
+def test_only_the_file_of_a_token_is_released(rig: AreaRig) -> None:
+    old = stage(rig.area, KEY)
+    new = stage(rig.area, KEY, b"newer")
+    rig.area.release(KEY, old)
+    assert staged(rig.area, KEY, new) == b"newer"
+    rig.area.release(KEY, new)
+    rig.area.release(KEY, new)
+    assert rig.area.staged_size(KEY, new) is None
+
+
+def test_only_the_partial_of_a_token_is_discarded(rig: AreaRig) -> None:
+    token = write_partial(rig.area, KEY).token
+    rig.area.discard_partial(KEY, "0123456789abcdef")
+    assert rig.area.partial_size(KEY, token) == len(CONTENT)
+    rig.area.discard_partial(KEY, token)
+    assert rig.area.partial_size(KEY, token) is None

@@ -46,7 +46,7 @@ CACHE = CachePolicy(
     evict_to=0.5,
     spared=timedelta(hours=1),
     keep_unpinned=None,
-    overtaking=timedelta(minutes=15),
+    silence=timedelta(minutes=15),
     quotas={},
     default_quota=None,
     tell_scicat=False,
@@ -193,13 +193,16 @@ class Rig:
         space.claim_job(name, self.tools)
         return name
 
-    def submit(self, *pids: DatasetPid, name: JobId = JOB, group: str | None = None) -> JobId:
+    def submit(
+        self, *pids: DatasetPid, name: JobId = JOB, group: str | None = None, measure: bool = True
+    ) -> JobId:
         """Have a job for these datasets in progress, whose size is known and which has not asked for space yet."""
         job = RetrieveJob(name, "retrieve", tuple(Selection(pid) for pid in pids), owner_group=group)
         self.catalogue.add_job(job)
         intake.accept(job, self.ledger)
         self.ledger.move_job(name, JobState.IN_PROGRESS)
-        space.measure_job(name, self.tools)
+        if measure:
+            space.measure_job(name, self.tools)
         return name
 
     def retrieved(self, *pids: DatasetPid, name: JobId = JOB) -> JobId:

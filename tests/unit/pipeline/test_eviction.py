@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -40,10 +41,10 @@ class BrokenStaging(InMemoryStagingArea):
         super().__init__()
         self.broken: set[DatablockKey] = set()
 
-    def release(self, key: DatablockKey) -> None:
+    def release(self, key: DatablockKey, token: str | None = None) -> None:
         if key in self.broken:
             raise errors.StagingWriteFailed("the file cannot be removed")
-        super().release(key)
+        super().release(key, token)
 
 
 def test_room_is_made_by_what_was_used_longest_ago() -> None:
@@ -154,6 +155,34 @@ def test_a_sweep_ends_what_an_eviction_left_that_died_in_the_middle() -> None:
     assert rig.ledger.usage().staged == SIZE
     assert eviction.sweep(rig.tools).removed == 1
     assert (rig.staging.staged_keys(), rig.ledger.usage().staged) == (set(), 0)
+
+
+class SlowStaging(InMemoryStagingArea):
+    """Is asked to remove something, and meanwhile others go on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meanwhile: Callable[[], object] = int
+
+    def release(self, key: DatablockKey, token: str | None = None) -> None:
+        meanwhile, self.meanwhile = self.meanwhile, int
+        meanwhile()
+        super().release(key, token)
+
+
+@pytest.mark.parametrize("by", ["eviction", "sweep"])
+def test_what_a_later_run_staged_while_an_eviction_hung_is_left(by: str) -> None:
+    staging = SlowStaging()
+    rig = Rig(staging=staging)
+    (record,) = cached(rig, PID)
+    staging.meanwhile = lambda: [rig.stage(again) for again in rig.plan_again("run-2")]
+    if by == "eviction":
+        eviction.make_room(1, rig.tools)
+    else:
+        rig.ledger.evict(record.key, rig.clock(), "its space was needed")
+        eviction.sweep(rig.tools)
+    after = rig.record(record.key)
+    assert (after.state, staging.staged_size(record.key, after.partial)) == (State.STAGED, SIZE)
 
 
 def test_a_sweep_removes_the_partial_of_what_the_catalogue_no_longer_lists() -> None:

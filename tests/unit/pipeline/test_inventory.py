@@ -1,7 +1,7 @@
 import pytest
 
 from scicat_retriever.domain.evidence import DatablockKey
-from scicat_retriever.domain.ids import DatablockId, DatasetPid
+from scicat_retriever.domain.ids import DatablockId, DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState
 from scicat_retriever.pipeline import eviction, inventory
 from scicat_retriever.pipeline.inventory import GRACE, Inventory
@@ -10,6 +10,7 @@ from tests.unit.pipeline.rig import FILES, JOB, PID, HandClock, Rig, tar
 
 State = DatablockState
 SIZE = len(tar(FILES))
+Q = DatasetPid("20.500.12345/q")
 STRANGER = DatablockKey(DatasetPid("nobody's"), DatablockId("block"))
 
 
@@ -47,12 +48,51 @@ def test_a_file_that_is_gone_or_has_another_size_is_retrieved_again_for_the_job_
     else:
         rig.staging.damage_staged(record.key, b"short")
     found = inventory.check_staging(rig.tools)
-    assert (getattr(found, loss), found.withdrawn, found.advice) == (1, 1, "")
+    assert (getattr(found, loss), found.withdrawn, found.retried, found.advice) == (1, 1, 1, "")
     assert rig.record(record.key).state is State.RELEASED
     job = rig.ledger.job(JOB)
     assert job is not None
     assert (job.state, job.attempt) == (JobState.SUBMITTED, 2)
     assert [each.state for each in rig.ledger.job_datasets(JOB)] == [DatasetState.SUBMITTED]
+
+
+def test_all_that_is_lost_of_a_job_is_retrieved_again_at_once() -> None:
+    rig = dated()
+    rig.retrieved(PID, Q)
+    rig.deliver()
+    for record in rig.ledger.staged_after(None, 10):
+        rig.staging.release(record.key)
+    inventory.check_staging(rig.tools)
+    assert [each.state for each in rig.ledger.job_datasets(JOB)] == [DatasetState.SUBMITTED] * 2
+
+
+def test_a_job_of_which_something_was_withdrawn_is_found_by_a_later_look_as_well() -> None:
+    rig = dated()
+    rig.retrieved(PID)
+    (record,) = rig.ledger.datablocks(PID)
+    assert inventory.withdraw(record, "it is wrong", rig.tools)
+    assert inventory.mend(rig.tools) == 1
+    assert inventory.mend(rig.tools) == 0
+
+
+def test_what_another_job_brings_back_is_not_retrieved_for_all_that_had_it() -> None:
+    rig = dated()
+    rig.retrieved(PID)
+    (record,) = rig.ledger.datablocks(PID)
+    inventory.withdraw(record, "it is wrong", rig.tools)
+    rig.job(PID, name=JobId("another"))
+    assert inventory.mend(rig.tools) == 0
+
+
+def test_a_file_that_was_staged_anew_meanwhile_is_not_withdrawn() -> None:
+    rig = dated()
+    rig.retrieved(PID)
+    (record,) = rig.ledger.datablocks(PID)
+    rig.staging.release(record.key)
+    (planned,) = rig.plan_again("run-2")
+    rig.stage(planned)
+    assert not inventory.withdraw(record, "it was gone a moment ago", rig.tools)
+    assert rig.record(record.key).state is State.STAGED
 
 
 def test_what_was_withdrawn_is_removed_by_the_next_sweep() -> None:

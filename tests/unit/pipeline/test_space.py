@@ -4,16 +4,25 @@ from datetime import timedelta
 import pytest
 
 from scicat_retriever.domain import errors
+from scicat_retriever.domain.dataset import Dataset, RetrieveJob, Selection
 from scicat_retriever.domain.errors import CatalogueError
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, JobState
-from scicat_retriever.pipeline import publish, space
+from scicat_retriever.pipeline import intake, publish, space
+from tests.fakes.catalogue import InMemoryCatalogue
 from tests.fakes.staging_area import InMemoryStagingArea
 from tests.unit.pipeline.rig import CACHE, FILES, JOB, PID, Rig, tar
 
 SIZE = len(tar(FILES))
 Q, R = DatasetPid("20.500.12345/q"), DatasetPid("20.500.12345/r")
 OTHER, THIRD = JobId("other"), JobId("third")
+
+
+class SilentCatalogue(InMemoryCatalogue):
+    """Declares no dataset's size."""
+
+    def dataset(self, pid: DatasetPid) -> Dataset:
+        return replace(super().dataset(pid), packed_size=0)
 
 
 def rig_of(datablocks: float, *pids: DatasetPid) -> Rig:
@@ -56,7 +65,6 @@ def test_a_job_that_does_not_fit_now_says_what_it_waits_for_and_its_place() -> N
     ):
         space.claim_job(OTHER, rig.tools)
     rig.submit(Q, name=THIRD)
-    rig.clock.advance(CACHE.overtaking * 2)
     with pytest.raises(errors.NoSpaceYet, match=r"waiting for 10 kB of staging space, 2nd in line$"):
         space.claim_job(THIRD, rig.tools)
 
@@ -143,6 +151,33 @@ def test_sizes_are_asked_for_again_where_the_catalogue_was_away() -> None:
         rig.submit(PID)
     space.measure_job(JOB, rig.tools)
     assert rig.ledger.job_size(JOB) == SIZE
+
+
+def test_one_refusal_is_not_believed_at_once() -> None:
+    rig = rig_of(1, PID)
+    rig.catalogue.fail(errors.CatalogueForbidden("no"), "dataset")
+    rig.submit(PID, measure=False)
+    with pytest.raises(errors.CatalogueForbidden):
+        space.measure_job(JOB, rig.tools, forbidden_is_final=False)
+    space.measure_job(JOB, rig.tools, forbidden_is_final=False)
+    assert rig.ledger.job_size(JOB) == SIZE
+
+
+def test_a_dataset_that_declares_no_size_needs_that_of_its_datablocks() -> None:
+    rig = Rig(catalogue=SilentCatalogue())
+    rig.catalogue.add_dataset(PID, (rig.archive(0), rig.archive(1)))
+    rig.submit(PID)
+    assert rig.ledger.job_size(JOB) == 2 * SIZE
+
+
+def test_a_job_that_came_without_its_group_is_asked_for_it_where_there_are_quotas() -> None:
+    rig = rig_of(9, PID)
+    rig.tools = replace(rig.tools, cache=replace(CACHE, default_quota=SIZE - 1))
+    rig.submit(PID)
+    rig.catalogue.add_job(RetrieveJob(JOB, "retrieve", (Selection(PID),), owner_group="p1"))
+    intake.open_job(JOB, rig.tools)
+    with pytest.raises(errors.QuotaExceeded, match="p1"):
+        space.claim_job(JOB, rig.tools)
 
 
 def test_a_dataset_that_is_larger_than_declared_waits_for_the_rest() -> None:

@@ -169,7 +169,7 @@ class DirectoryStaging:
                     f"{staged.parent} was removed again and again while committing to it"
                 )
             self._flush_folders(staged)
-        self._remove_all(staged.parent, but=token)
+        self._remove_from(staged.parent, but=token)
         _remove_if_empty(partial.parent)
 
     def staged_size(self, key: DatablockKey, token: str) -> int | None:
@@ -192,13 +192,13 @@ class DirectoryStaging:
     def download_url(self, key: DatablockKey, token: str, name: str, longest: timedelta) -> None:
         """Give none: files are read by `open_staged`."""
 
-    def discard_partial(self, key: DatablockKey) -> None:
-        """Remove all partial files of a datablock, and their folder."""
-        self._remove_all(self._partial / folder_name(key))
+    def discard_partial(self, key: DatablockKey, token: str | None = None) -> None:
+        """Remove this partial file, or all of a datablock, and their folder if that leaves it empty."""
+        self._remove_from(self._partial / folder_name(key), only=token)
 
-    def release(self, key: DatablockKey) -> None:
-        """Remove all staged files of a datablock, and their folder."""
-        self._remove_all(self._staged / folder_name(key))
+    def release(self, key: DatablockKey, token: str | None = None) -> None:
+        """Remove this staged file, or all of a datablock, and their folder if that leaves it empty."""
+        self._remove_from(self._staged / folder_name(key), only=token)
 
     def name_of(self, key: DatablockKey) -> str:
         """Name the folder of a datablock's files."""
@@ -246,8 +246,8 @@ class DirectoryStaging:
                 self._staged.stat()
                 return None
 
-    def _remove_all(self, folder: Path, but: str | None = None) -> None:
-        """Remove the files of a folder, and the folder if that leaves it empty."""
+    def _remove_from(self, folder: Path, *, only: str | None = None, but: str | None = None) -> None:
+        """Remove files of a folder, and the folder if that leaves it empty."""
         with self._explained("be removed", folder):
             try:
                 files = list(folder.iterdir())
@@ -255,7 +255,7 @@ class DirectoryStaging:
                 self._staged.stat()
                 return
             for file in files:
-                if file.name != but:
+                if file.name != but and only in {None, file.name}:
                     with suppress(FileNotFoundError):  # another process was first
                         file.unlink()
         _remove_if_empty(folder)

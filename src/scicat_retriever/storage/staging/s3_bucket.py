@@ -141,14 +141,17 @@ class S3Staging:
         lifetime = min(self._settings.url_lifetime, int(longest.total_seconds()))
         return self._requests.presigned(self._file(key, token), name, max(1, lifetime))
 
-    def discard_partial(self, key: DatablockKey) -> None:
-        """Abort all uploads of a datablock."""
-        for upload in self._requests.uploads(self._folder(key)):
+    def discard_partial(self, key: DatablockKey, token: str | None = None) -> None:
+        """Abort the upload of this token, or all of a datablock."""
+        for upload in self._requests.uploads(self._folder(key) if token is None else self._file(key, token)):
             self._requests.abort(upload.key, upload.id)
 
-    def release(self, key: DatablockKey) -> None:
-        """Remove all objects of a datablock."""
-        self._remove_objects(key)
+    def release(self, key: DatablockKey, token: str | None = None) -> None:
+        """Remove the object of this token, or all of a datablock."""
+        if token is None:
+            self._remove_objects(key)
+        else:
+            self._requests.delete(self._file(key, token))
 
     def name_of(self, key: DatablockKey) -> str:
         """Name the part of the key before the token."""

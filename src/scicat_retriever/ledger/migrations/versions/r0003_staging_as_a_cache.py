@@ -34,15 +34,38 @@ _PINS = f"""
     WHERE jobs.state IN {_ENDED} AND its.state = 'retrieved' AND kept.until > :now
 """  # noqa: S608 - made of the constants above alone
 
+# What was started goes on, whatever the room is now.
+_GRANTED = f"""
+    UPDATE jobs SET space_granted_at = :now WHERE jobs.state NOT IN {_ENDED} AND EXISTS (
+        SELECT 1 FROM job_datasets its WHERE its.job_id = jobs.id AND its.state = 'started'
+    )
+"""  # noqa: S608
+_CLAIMS = f"""
+    INSERT INTO claims (pid, bytes)
+    SELECT started.pid, coalesce(sum(rest.bytes_total), 0)
+    FROM (
+        SELECT DISTINCT its.pid FROM job_datasets its JOIN jobs ON jobs.id = its.job_id
+        WHERE its.state = 'started' AND jobs.state NOT IN {_ENDED}
+    ) started
+    LEFT JOIN datablocks rest ON rest.pid = started.pid AND rest.listed AND rest.state <> 'staged'
+    GROUP BY started.pid
+"""  # noqa: S608
+_SPACE = """
+    INSERT INTO space (staged, claimed)
+    SELECT (SELECT coalesce(sum(held_bytes), 0) FROM datablocks), (SELECT coalesce(sum(bytes), 0) FROM claims)
+"""
+
 
 def upgrade() -> None:
-    """Add what the cache needs. Space that was reserved is claimed anew by the jobs that go on."""
+    """Add what the cache needs. Datasets that were started have claims, and their jobs their space; others ask for it."""
     _new_tables()
     _new_columns()
     _fill_datablocks()
     _run(_PINS)
     _run("UPDATE datablocks SET pinned = true WHERE state = 'staged' AND pid IN (SELECT pid FROM pins)")
-    _run("INSERT INTO space (staged) SELECT coalesce(sum(held_bytes), 0) FROM datablocks")
+    _run(_CLAIMS)
+    _run(_GRANTED)
+    _run(_SPACE)
     op.drop_table("reservations")
     op.drop_index("ix_datablocks_keep_until", "datablocks")
     op.drop_index("ix_datablocks_files_left", "datablocks")
@@ -71,15 +94,23 @@ def _new_tables() -> None:
     )
     op.create_index("ix_pins_pid", "pins", ["pid"])
     op.create_index("ix_pins_owner_group_pid_bytes", "pins", ["owner_group", "pid", "bytes"])
-    op.create_table("space", _number("staged"))
+    op.create_table("space", _number("staged"), _number("claimed"))
+    op.create_table(
+        "places",
+        _text("job_id"),
+        sa.Column("wanted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("needed", sa.BigInteger()),
+        _number("overtaken"),
+        _time("asked_at"),
+        sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name="fk_places_jobs", ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("job_id", name="pk_places"),
+    )
+    op.create_index("ix_places_needed_wanted_at", "places", ["needed", "wanted_at"])
 
 
 def _new_columns() -> None:
     with op.batch_alter_table("jobs") as table:
-        table.add_column(_time("space_wanted_at"))
-        table.add_column(sa.Column("space_needed", sa.BigInteger()))
         table.add_column(_time("space_granted_at"))
-    op.create_index("ix_jobs_space_wanted_at_number", "jobs", ["space_wanted_at", "number"])
     with op.batch_alter_table("job_datasets") as table:
         table.add_column(sa.Column("bytes", sa.BigInteger()))
     with op.batch_alter_table("copies") as table:
