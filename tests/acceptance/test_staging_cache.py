@@ -19,7 +19,14 @@ import pytest
 
 from scicat_retriever.testing.running import TOKEN, RunningService
 from tests.acceptance.conftest import MakeFacility
-from tests.acceptance.facility import Facility, download, quick, some_datablocks, wait_until
+from tests.acceptance.facility import (
+    Facility,
+    block_states,
+    download,
+    quick,
+    some_datablocks,
+    wait_until,
+)
 
 KB = 1000
 SHORT_LIVED = quick(
@@ -206,6 +213,31 @@ def disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("mounting a small file system takes root")
     yield folder
     subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def test_a_disk_that_others_fill_for_a_while_delays_a_copy_and_fails_nothing(
+    make_facility: MakeFacility, disk: Path
+) -> None:
+    facility = make_facility(
+        **quick(
+            flow={"transfer_attempts": 1, "appear_timeout": 60.0},
+            staging={"root": str(disk / "staging"), "keep_free_bytes": 0},
+        )
+    )
+    pid, bring_back = facility.late_dataset()
+    with RunningService(facility.folder) as facility.service:
+        service = facility.service
+        job_id = facility.ask_for(pid)
+        wait_until(lambda: block_states(service, job_id) == ["recalling"])
+        ballast = disk / "others"
+        with ballast.open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize)
+        bring_back()
+        wait_until(
+            lambda: "has no room" in str(service.job(job_id)["datasets"][0]["datablocks"][0]["waitingFor"])
+        )
+        ballast.unlink()
+        assert facility.wait_for(job_id)["statusCode"] == "finishedSuccessful"
 
 
 def test_ten_times_more_than_fits_is_brought_without_ever_filling_the_disk(

@@ -11,7 +11,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import BinaryIO
 
-from scicat_retriever.domain.errors import StagedBytesDiffer, StagedFileMissing, StagingWriteFailed
+from scicat_retriever.domain.errors import (
+    NoSpaceYet,
+    StagedBytesDiffer,
+    StagedFileMissing,
+    StagingWriteFailed,
+)
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.ports.staging_area import Holding, Partial, Room
 from scicat_retriever.storage.staging.file_names import folder_name, new_token
@@ -100,7 +105,7 @@ class InMemoryStagingArea:
             self.discard_partial(key)
             missing = size - (self.room().free or 0)
             if missing > 0:
-                raise StagingWriteFailed(f"no room for {size} bytes: {missing} bytes are missing")
+                raise NoSpaceYet(f"no room for {size} bytes: {missing} bytes are missing")
             partial = _Partial(new_token(), size, self._clock())
             self._partials[key, partial.token] = partial
         try:

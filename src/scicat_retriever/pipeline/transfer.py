@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
@@ -116,6 +117,7 @@ def copy(
     Raises:
         TransferError: It could not be read to its end.
         StagingError: It could not be written, or its file was removed, since another attempt was begun meanwhile.
+        NoSpaceYet: Others took the space that was claimed for it.
         ChecksumUnknown: The catalogue names an algorithm that is not known.
     """
     datablock = record.datablock
@@ -179,6 +181,9 @@ _ERRORS: dict[type[faults.TransferFault], type[RetrieverError]] = {
 }
 
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+
+
 def error_for(fault: faults.TransferFault) -> type[RetrieverError]:
     """Say which error of the service stands for a fault of the copy: that of the nearest class in the table."""
     return next((_ERRORS[kind] for kind in type(fault).__mro__ if kind in _ERRORS), errors.InternalError)
@@ -189,4 +194,6 @@ def _translated(archive_id: str) -> Iterator[None]:
     try:
         yield
     except faults.TransferFault as fault:
-        raise error_for(fault)(f"{archive_id}: {fault}") from fault
+        no_room = isinstance(fault, faults.PartialWriteFailed) and fault.errno in _NO_ROOM
+        kind = errors.NoSpaceYet if no_room else error_for(fault)
+        raise kind(f"{archive_id}: {fault}") from fault

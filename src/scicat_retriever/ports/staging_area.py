@@ -85,7 +85,8 @@ class StagingArea(Protocol):
         An error of the body passes through. What was not sealed by then may be gone.
 
         Raises:
-            StagingWriteFailed: It cannot be made, or there is no room.
+            StagingWriteFailed: It cannot be made.
+            NoSpaceYet: There is no room, although it may have been claimed: others fill the same storage.
         """
         ...
 

@@ -44,7 +44,7 @@ _WANTS_NOTHING_KEPT = {
     kind.code for kind in (errors.JobCancelled, errors.SpaceTimedOut, errors.LargerThanStaging)
 }
 """Failures after which nothing is kept for a retry: nobody wants it, or others need the space."""
-_NOT_COUNTED = (errors.LedgerUnavailable, errors.WorkerStopping)
+_NOT_COUNTED = (errors.LedgerUnavailable, errors.WorkerStopping, errors.NoSpaceYet)
 """Errors of a copy that say nothing about the archive, so do not use up its attempts."""
 
 
@@ -253,6 +253,9 @@ class Activities(Steps):
         except RetrieverError as error:
             if not isinstance(error, _NOT_COUNTED):
                 failed_before += 1
+            if isinstance(error, errors.NoSpaceYet):
+                # What the datablock waits for is shown; it goes on by itself once others have made room.
+                self._tools.ledger.move_datablock(record.key, DatablockState.RECALLING, str(error))
             remember(record.key.id, failed_before)
             raise self.engine_error(
                 error, give_up=failed_before >= attempts, archive_id=record.datablock.archive_id

@@ -59,7 +59,7 @@ def _moments() -> Iterator[Moment]:
     yield Moment("inProgress being told", partial(_held, matches=_tells_in_progress))
     yield Moment("inProgress told", partial(_in_ledger, kind="job", state="inProgress"))
     yield Moment("planned", partial(_in_ledger, kind="datablock", state="planned"))
-    yield Moment("waitingForSpace", _waiting_for_space, full=True)
+    yield Moment("waiting for space", _waiting_for_space, full=True)
     yield Moment("recalling", partial(_in_ledger, kind="datablock", state="recalling"))
     yield Moment("copying", partial(_in_ledger, kind="datablock", state="copying"))
     yield Moment("copied", partial(_in_ledger, kind="datablock", state="copied"))
@@ -128,7 +128,9 @@ def _held(world: World, matches: Callable[[Heard], bool]) -> tuple[Job, bool]:
 
 
 def _waiting_for_space(world: World) -> tuple[Job, bool]:
-    return _in_ledger(world, "datablock", "waitingForSpace")
+    job = good_job(world)
+    in_line = "SELECT 1 FROM places WHERE job_id = ? AND needed IS NOT NULL"
+    return job, wait_until(lambda: bool(world.book.rows(in_line, job.id)), STEP_SECONDS)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from contextlib import ExitStack, suppress
 
 import pytest
 
-from scicat_retriever.domain.errors import StagedFileMissing, StagingError, StagingWriteFailed
+from scicat_retriever.domain.errors import NoSpaceYet, StagedFileMissing, StagingError
 from scicat_retriever.ports.staging_area import Partial
 from tests.contracts.staging.rig import (
     CAPACITY,
@@ -168,6 +168,6 @@ def test_the_room_is_what_the_settings_allow_and_no_more_is_free(rig: AreaRig) -
 
 
 def test_what_can_never_fit_is_refused_at_the_start_and_leaves_nothing(rig: AreaRig) -> None:
-    with pytest.raises(StagingWriteFailed, match="bytes are missing"), rig.area.open_partial(KEY, 2**60):
+    with pytest.raises(NoSpaceYet, match="bytes are missing"), rig.area.open_partial(KEY, 2**60):
         pass
     assert list(rig.area.holdings()) == []

@@ -10,13 +10,14 @@ import xxhash
 
 from scicat_retriever.domain import errors
 from scicat_retriever.domain.errors import RetrieverError
-from scicat_retriever.domain.evidence import Copied, Recalled
+from scicat_retriever.domain.evidence import Copied, DatablockKey, Recalled
 from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.onepass import errors as faults
 from scicat_retriever.onepass.manifest import read_manifest
 from scicat_retriever.pipeline import publish, recall, transfer
 from scicat_retriever.ports.datablock_record import DatablockRecord
+from scicat_retriever.ports.staging_area import Partial
 from tests.fakes.long_term_store import InMemoryLongTermStore, _InMemorySource
 from tests.fakes.staging_area import InMemoryStagingArea
 from tests.unit.pipeline.rig import FILES, Rig, tar
@@ -313,7 +314,36 @@ def test_a_cancelled_copy_ends_and_leaves_no_evidence() -> None:
 def test_a_staging_area_without_room_is_an_error_of_staging() -> None:
     rig = Rig(staging=InMemoryStagingArea(capacity=100))
     (record,) = rig.plan()
-    with pytest.raises(errors.StagingWriteFailed):
+    with pytest.raises(errors.NoSpaceYet):
+        copy(rig, record)
+
+
+class FillingStagingArea(InMemoryStagingArea):
+    """Others fill it while a partial is written."""
+
+    @contextmanager
+    def open_partial(self, key: DatablockKey, size: int) -> Iterator[Partial]:
+        with super().open_partial(key, size) as partial:
+            yield FullPartial(partial)
+
+
+class FullPartial:
+    """Takes no byte."""
+
+    def __init__(self, partial: Partial) -> None:
+        self.token, self.receipt = partial.token, ""
+
+    def write(self, data: memoryview) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def seal(self) -> None:
+        raise AssertionError
+
+
+def test_space_that_others_took_while_it_was_written_is_waited_for() -> None:
+    rig = Rig(staging=FillingStagingArea())
+    (record,) = rig.plan()
+    with pytest.raises(errors.NoSpaceYet, match=r"p-0\.tar"):
         copy(rig, record)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from scicat_retriever.domain.errors import StagingWriteFailed
+from scicat_retriever.domain.errors import NoSpaceYet, StagingWriteFailed
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatablockId, DatasetPid
 from scicat_retriever.ports.staging_area import Holding, Partial, StagingArea
@@ -70,7 +70,7 @@ def test_a_datablock_s_folders_are_there_for_as_long_as_they_hold_files(root: Pa
 
 def test_a_partial_that_finds_no_room_leaves_no_folder(root: Path) -> None:
     area = staging(root)
-    with pytest.raises(StagingWriteFailed), area.open_partial(FIRST, 2**60):
+    with pytest.raises(NoSpaceYet), area.open_partial(FIRST, 2**60):
         pass
     assert list((root / "partial").iterdir()) == []
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scicat_retriever.domain.errors import StagingWriteFailed
+from scicat_retriever.domain.errors import NoSpaceYet, StagingWriteFailed
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatablockId, DatasetPid
 from scicat_retriever.ports.staging_area import Partial, Room
@@ -85,7 +85,7 @@ def test_what_others_put_on_the_file_system_is_not_free(root: Path) -> None:
 
 def test_a_partial_that_does_not_fit_says_how_many_bytes_are_missing_and_leaves_nothing(root: Path) -> None:
     area = staging(root)
-    with pytest.raises(StagingWriteFailed, match=f"at least {2 * MIB} bytes are missing"):
+    with pytest.raises(NoSpaceYet, match=f"at least {2 * MIB} bytes are missing"):
         area.open_partial(FIRST, 10 * MIB).__enter__()
     assert area.room().free == 8 * MIB
 
@@ -94,7 +94,7 @@ def test_room_is_set_aside_before_a_byte_is_written(root: Path) -> None:
     area = staging(root)
     with area.open_partial(FIRST, 5 * MIB) as partial:
         assert os.statvfs(root).f_bavail * os.statvfs(root).f_frsize == 3 * MIB
-        with pytest.raises(StagingWriteFailed), area.open_partial(SECOND, 4 * MIB):
+        with pytest.raises(NoSpaceYet), area.open_partial(SECOND, 4 * MIB):
             pass
     assert area.partial_size(FIRST, partial.token) == 0
 

@@ -112,7 +112,7 @@ class NoSpaceYet(StagingError):
     """There is not enough free staging space at the moment."""
 
     code, who, retryable = "no_space_yet", Actor.SYSTEM, True
-    limits = ("flow.space_timeout", "flow.recall_timeout", "flow.transfer_attempts")
+    limits = ("flow.space_timeout", "flow.recall_timeout", "flow.job_timeout")
 
 
 class SpaceTimedOut(StagingError):

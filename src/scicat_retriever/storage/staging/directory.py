@@ -18,7 +18,7 @@ from typing import BinaryIO, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, field_validator
 
-from scicat_retriever.domain.errors import StagedBytesDiffer, StagingWriteFailed
+from scicat_retriever.domain.errors import NoSpaceYet, StagedBytesDiffer, StagingWriteFailed
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.onepass.file_sink import FileSink
 from scicat_retriever.ports.staging_area import Holding, Partial, Room
@@ -283,7 +283,7 @@ class DirectoryStaging:
                 if error.errno not in NO_ROOM:
                     raise staging_error("be written", path, error) from error
                 free = os.fstatvfs(descriptor).f_bavail * now.f_frsize
-        raise StagingWriteFailed(
+        raise NoSpaceYet(
             f"{path.parent} has no room for {size} bytes: at least {max(1, size - free)} bytes are missing (or the "
             "user's quota is used up); free some, or lower what staging may take"
         )

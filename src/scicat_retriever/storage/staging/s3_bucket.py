@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import BinaryIO, NoReturn
 
 from scicat_retriever.domain.errors import (
+    NoSpaceYet,
     StagedBytesDiffer,
     StagedFileMissing,
     StagingError,
@@ -63,7 +64,7 @@ class S3Staging:
         """
         missing = size - self._settings.capacity_bytes
         if missing > 0:
-            raise StagingWriteFailed(
+            raise NoSpaceYet(
                 f"{place_of(self._settings)} has no room for {size} bytes: {missing} bytes are missing; enlarge "
                 "staging.capacity_bytes"
             )
