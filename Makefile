@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+MINISTACK := $(VENV)/ministack/bin/ministack
 DATA ?=
 SECONDS ?= 60
 
@@ -18,10 +19,16 @@ $(STAMP): requirements.lock pyproject.toml
 	touch $(STAMP)
 
 demo: venv
-	$(BIN)/python -m scicat_retriever.testing.demo $(if $(DATA),--data "$(DATA)") $(if $(KEEP),--keep)
+	$(BIN)/python -m scicat_retriever.testing.demo $(if $(DATA),--data "$(DATA)") $(if $(KEEP),--keep) $(if $(TAPE),--tape)
+
+# An S3 with Glacier for tests. It wants libraries in other versions than the product, so it has an environment of its own.
+$(MINISTACK): tests/integration/ministack.lock
+	$(PYTHON) -m venv --clear $(VENV)/ministack
+	$(VENV)/ministack/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@
 
 # What starts whole services runs alone: their times would say nothing about the product beside other work.
-test: venv
+test: venv $(MINISTACK)
 	$(BIN)/python -m pytest tests --ignore tests/acceptance --ignore tests/chaos --ignore tests/integration -n 2
 	$(BIN)/python -m pytest tests/acceptance tests/integration tests/chaos
 
@@ -39,6 +46,8 @@ bench: venv
 	$(BIN)/python bench/intake.py
 	$(BIN)/python bench/s3.py
 	$(BIN)/python bench/staging_ledger.py
+	$(BIN)/python bench/recall_planner.py
+	$(BIN)/python bench/waiting_recalls.py
 
 # Kills, cuts off and fills up a running service N times; SEED repeats a run. See docs/explanation/reliability.md.
 chaos: venv

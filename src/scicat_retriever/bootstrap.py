@@ -13,11 +13,25 @@ from scicat_retriever.pipeline.cache_policy import CachePolicy
 from scicat_retriever.pipeline.fixity import FixityPace
 from scicat_retriever.pipeline.links import LinkSigner
 from scicat_retriever.pipeline.outbox import Patience
+from scicat_retriever.pipeline.recall_desk import DeskPace
+from scicat_retriever.pipeline.stores import DEFAULT_STORE, Stores
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.pipeline.verify import ChecksumPolicy
+from scicat_retriever.ports.long_term_store import LongTermStore
 from scicat_retriever.ports.staging_area import StagingArea
 from scicat_retriever.settings import Settings, SettingsInvalid
+from scicat_retriever.settings.stores import (
+    CommandedStore,
+    PosixStore,
+    S3GlacierStore,
+    StoreKeys,
+    WlcgTapeStore,
+    collects,
+)
+from scicat_retriever.storage.lts.command_store import CommandStore
 from scicat_retriever.storage.lts.posix_share import PosixShare
+from scicat_retriever.storage.lts.tape_places import with_tape_places
+from scicat_retriever.storage.lts.wlcg_tape import WlcgTape
 from scicat_retriever.storage.staging.directory import DirectoryStaging, DirectoryStagingSettings
 from scicat_retriever.workflow import schedules
 from scicat_retriever.workflow.step import Pace
@@ -126,6 +140,36 @@ def build_staging(settings: Settings) -> StagingArea:
     return S3Staging(staging)
 
 
+def build_stores(settings: Settings) -> Stores:
+    """Make the long-term stores that the settings name."""
+    stores = settings.all_stores
+    return Stores(
+        stores={name: _build_store(name, store) for name, store in stores.items()},
+        locations={location: name for name, store in stores.items() for location in store.locations},
+        copies={name: store.other_copy for name, store in stores.items() if store.other_copy is not None},
+        only_named=bool(settings.lts.locations),
+    )
+
+
+def _build_store(name: str, store: StoreKeys) -> LongTermStore:
+    built: LongTermStore
+    match store:
+        case PosixStore():
+            built = PosixShare(store)
+        case WlcgTapeStore():
+            built = WlcgTape(store)
+        case CommandedStore():
+            built = CommandStore(store)
+        case S3GlacierStore():
+            # Deferred: boto3 takes most of a second to import.
+            from scicat_retriever.storage.lts.s3_glacier import S3Glacier
+
+            built = S3Glacier(store, section=name if name == DEFAULT_STORE else f"stores.{name}")
+        case _:
+            raise SettingsInvalid(f"there is no long-term store of the kind of {store!r}")
+    return with_tape_places(built, store.tape_places)
+
+
 def require_broker(settings: Settings) -> BrokerSettings:
     """Give the broker's settings.
 
@@ -144,7 +188,7 @@ def build_toolbox(settings: Settings) -> Toolbox:
     """Build what the steps of a retrieval work with."""
     return Toolbox(
         catalogue=Scicat(settings.catalogue),
-        store=PosixShare(settings.lts),
+        stores=build_stores(settings),
         staging=build_staging(settings),
         ledger=build_ledger(settings),
         links=build_links(settings),
@@ -200,4 +244,8 @@ def worker_limits(settings: Settings) -> WorkerLimits:
         fixity_pace=FixityPace(timedelta(seconds=cache.fixity_interval), cache.fixity_bytes_per_second),
         patience=Patience(flow.backoff_initial, flow.backoff_maximum, flow.report_timeout),
         job_types=settings.job_types,
+        recall_policies={
+            name: store.recalls.policy(collect=collects(store)) for name, store in settings.all_stores.items()
+        },
+        desk_pace=DeskPace(look_initial=flow.poll_initial, look_maximum=flow.poll_maximum),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -32,7 +32,8 @@ def _line(key: str, value: Any) -> str:  # noqa: ANN401 - whatever JSON holds
 
 def _toml(value: Any) -> str:  # noqa: ANN401 - whatever JSON holds
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{_toml(key)} = {_toml(its)}" for key, its in value.items()) + "}"
+        pairs = (f"{_toml(key)} = {_toml(its)}" for key, its in value.items() if its is not None)
+        return "{" + ", ".join(pairs) + "}"
     # JSON's numbers, strings, booleans and lists of them are TOML's too, but for the character DEL.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
@@ -46,26 +47,44 @@ def reference() -> str:
         f"`{ENVIRONMENT_PREFIX}<SECTION>__<KEY>`, lists as JSON. Durations are seconds, sizes are bytes. An unknown or",
         "a missing key stops the start with a message that names it. `retriever settings` prints those in effect.",
     ]
-    lines += ["", "## At the top", "", *_table(Settings, sections=False)]
+    lines += ["", "## At the top", "", *_table(Settings)]
+    described: set[type[BaseModel]] = set()
     for name, field in Settings.model_fields.items():
-        for model in (models := sections_of(field)):
-            kind = f", kind `{_kind_of(model)}`" if len(models) > 1 else ""
-            about = (model.__doc__ or "").strip().split("\n")[0]
-            lines += ["", f"## [{name}]{kind}", "", about, "", *_table(model, sections=True)]
+        if not _is_mapping(field):
+            lines += _sections(name, field, described)
     return "\n".join(lines) + "\n"
 
 
-def _table(model: type[BaseModel], *, sections: bool) -> Iterator[str]:
+def _sections(name: str, field: FieldInfo, described: set[type[BaseModel]]) -> Iterator[str]:
+    """Describe a section, in each of its kinds, and the sections in it; each model once."""
+    models = sections_of(field)
+    for model in models:
+        if model in described:
+            continue
+        described.add(model)
+        kind = f", kind `{_kind_of(model)}`" if "kind" in model.model_fields and len(models) > 1 else ""
+        about = (model.__doc__ or "").strip().split("\n")[0]
+        yield from ("", f"## [{name}]{kind}", "", about, "", *_table(model))
+    for model in models:
+        for key, its in model.model_fields.items():
+            yield from _sections(f"{name}.{key}", its, described)
+
+
+def _table(model: type[BaseModel]) -> Iterator[str]:
     yield "| key | default | meaning |"
     yield "| --- | --- | --- |"
     for name, field in model.model_fields.items():
-        if sections or not is_section(field):
+        if model is not Settings or _is_mapping(field) or not is_section(field):
             meaning = (field.description or "").replace("|", "\\|").replace("\n", " ")
             yield f"| `{name}` | {_default(field)} | {meaning} |"
 
 
+def _is_mapping(field: FieldInfo) -> bool:
+    return get_origin(field.annotation) is dict
+
+
 def _kind_of(model: type[BaseModel]) -> str:
-    return str(get_args(model.model_fields["kind"].annotation)[0])
+    return "`, `".join(map(str, get_args(model.model_fields["kind"].annotation)))
 
 
 def _default(field: FieldInfo) -> str:
@@ -73,5 +92,7 @@ def _default(field: FieldInfo) -> str:
         return "required"
     if field.default is None:
         return "not set"
+    if isinstance(field.default, BaseModel):
+        return "its own section"
     value = list(field.default) if isinstance(field.default, tuple) else field.default
     return f"`{json.dumps(value, default=str)}`"

@@ -33,7 +33,8 @@ QUICK: dict[str, dict[str, object]] = {
         "poll_initial": 0.1,
         "poll_maximum": 0.5,
         "appear_timeout": 2.0,
-    }
+    },
+    "lts": {"recalls": {"mount_age": 0.0, "collect_time": 0.0}},
 }
 """Settings that make failures and waits quick enough for a test."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +32,19 @@ def test_the_demo_brings_every_byte_of_a_folder_back(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     last = done.stdout.strip().splitlines()[-1]
     assert last == "demo: finishedSuccessful datasets=4 datablocks=15 files=22 bytes=200016"
+
+
+def test_the_demo_on_tapes_says_what_is_waited_for_and_reads_each_datablock_once(tmp_path: Path) -> None:
+    for number in range(16):
+        (tmp_path / f"{number:02d}.dat").write_bytes(bytes([number]) * 100_000)
+
+    done = _demo("--tape", "--data", str(tmp_path))
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    *shown, tape, last = done.stdout.strip().splitlines()
+    assert any("tape VB000" in line for line in shown)
+    assert re.fullmatch(r"tape: mounts=\d+ datablocks=16 reads=16 tapes=4 drives=2", tape)
+    assert last == "demo: finishedSuccessful datasets=4 datablocks=16 files=16 bytes=1600000"
 
 
 def test_a_folder_without_files_is_refused_with_a_reason(tmp_path: Path) -> None:

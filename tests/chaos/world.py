@@ -41,6 +41,7 @@ SETTINGS: dict[str, dict[str, object]] = {
         "transfer_attempts": 15,
         "reconcile_interval": 2.0,
     },
+    "lts": {"recalls": {"mount_age": 0.0, "collect_time": 0.0}},
     "links": {"lifetime": RETENTION_SECONDS, "retention": RETENTION_SECONDS},
     "cache": {"sweep_interval": 5.0, "check_interval": 20.0, "fixity_interval": 10.0},
 }

@@ -1,7 +1,7 @@
 """What every long-term store promises, run on each back end and on the fake.
 
 A new back end joins with a subclass of `StoreRig`, which says how its tape is moved, and a subclass of
-`LongTermStoreContract` whose `rig` fixture builds it.
+`LongTermStoreContract` whose `rig` fixture builds it. What a store declares not to do is not asked of it.
 """
 
 from __future__ import annotations
@@ -21,16 +21,18 @@ from scicat_retriever.domain.errors import (
     ArchiveIdUnsafe,
     DatablockMissing,
     DatablockUnreadable,
+    RecallError,
     StoreUnavailable,
 )
 from scicat_retriever.domain.ids import ArchiveId
-from scicat_retriever.ports.long_term_store import Locality, LongTermStore
+from scicat_retriever.ports.long_term_store import Locality, LongTermStore, RecallState, TapePlace, Wanted
 from scicat_retriever.storage.lts.posix_share import PosixShare, PosixShareSettings
 from tests.fakes.long_term_store import InMemoryLongTermStore
 
 UNSAFE = ["", "..", "../x.tar", "a/../../x.tar", "/etc/passwd", "a\0b"]
 UNUSUAL = ["a b.tar", "a%20b.tar", "ä/ö ü.tar", "-rf", "a//b.tar", "{archive_id}", "x" * 200]
 A = ArchiveId("proposal/a.tar")
+B = ArchiveId("proposal/b.tar")
 CONTENT = bytes(range(256)) * 400
 
 
@@ -42,20 +44,39 @@ def wait_for(condition: Callable[[], bool], seconds: float = 10.0) -> None:
         time.sleep(0.005)
 
 
-def read_all(store: LongTermStore, archive_id: str, chunk: int = 1 << 16) -> bytes:
-    """Read an archive to its end."""
+def read_all(
+    store: LongTermStore, archive_id: str, chunk: int = 1 << 16, start: int = 0, length: int | None = None
+) -> bytes:
+    """Read an archive, or a part of it, to its end."""
     buffer, content = memoryview(bytearray(chunk)), bytearray()
-    with store.open(ArchiveId(archive_id)) as source:
+    with store.open(ArchiveId(archive_id), start, length) as source:
         while count := source.readinto(buffer):
             content += buffer[:count]
     return bytes(content)
 
 
+def request_recall(store: LongTermStore, archive_id: str) -> str:
+    """Ask for one archive; gives how the store calls the request, and raises what it gives as an error."""
+    answers = store.request_recalls([ArchiveId(archive_id)])
+    assert list(answers) == [archive_id]
+    if isinstance(answer := answers[ArchiveId(archive_id)], RecallError):
+        raise answer
+    return answer
+
+
+def recall_state(store: LongTermStore, archive_id: str, request: str = "") -> RecallState:
+    """Ask where one archive is, and raise what the store gives as an error."""
+    answers = store.recall_states([Wanted(ArchiveId(archive_id), request)])
+    assert list(answers) == [archive_id]
+    if isinstance(answer := answers[ArchiveId(archive_id)], RecallError):
+        raise answer
+    return answer
+
+
 METHODS: dict[str, Callable[[LongTermStore, ArchiveId], object]] = {
-    "request_recall": lambda store, archive_id: store.request_recall(archive_id),
-    "recall_state": lambda store, archive_id: store.recall_state(archive_id),
+    "request_recalls": request_recall,
+    "recall_states": recall_state,
     "open": read_all,
-    "release": lambda store, archive_id: store.release(archive_id),
 }
 
 
@@ -78,6 +99,9 @@ class StoreRig(ABC):
 
     store: LongTermStore
 
+    def __init__(self) -> None:
+        self._requests: dict[str, str] = {}
+
     @abstractmethod
     def put(self, archive_id: str, content: bytes, *, on_tape: bool = False) -> None:
         """Archive something."""
@@ -94,26 +118,60 @@ class StoreRig(ABC):
     def go_away(self) -> None:
         """Unmount, switch off, disconnect."""
 
+    def lose_for_good(self, archive_id: str) -> None:
+        """Have the store lose an archive and know it."""
+        pytest.skip("this store never says that it lost something")
+
+    def fail_recall(self, archive_id: str, reason: str) -> None:
+        """End the recall under way with a failure."""
+        pytest.skip("no recall of this store can be made to fail here")
+
+    def place(self, archive_id: str, tape: str, position: int) -> None:
+        """Put an archive on a tape."""
+        pytest.skip("this store knows no tapes")
+
+    def request(self, *archive_ids: str) -> None:
+        """Ask for recalls, no more at once than the store takes, and remember how it calls the requests."""
+        batch = self.store.capabilities.batch
+        for first in range(0, len(archive_ids), batch):
+            asked = [ArchiveId(each) for each in archive_ids[first : first + batch]]
+            for archive_id, answer in self.store.request_recalls(asked).items():
+                assert isinstance(answer, str), answer
+                self._requests[archive_id] = answer
+
+    def wanted(self, archive_id: str) -> Wanted:
+        """Give an archive with the name of its request."""
+        return Wanted(ArchiveId(archive_id), self._requests.get(archive_id, ""))
+
+    def state(self, archive_id: str) -> RecallState:
+        """Give the store's word on an archive."""
+        wanted = self.wanted(archive_id)
+        return recall_state(self.store, wanted.archive_id, wanted.request)
+
     def locality(self, archive_id: str) -> Locality:
         """Where the store says that the archive is."""
-        return self.store.recall_state(ArchiveId(archive_id)).locality
+        return self.state(archive_id).locality
+
+    def becomes(self, archive_id: str, locality: Locality) -> RecallState:
+        """Wait until the store says that an archive is there, and give its word."""
+        wait_for(lambda: self.locality(archive_id) is locality)
+        return self.state(archive_id)
 
 
 class LongTermStoreContract:
     """The promises of `LongTermStore`."""
 
-    def test_an_archive_on_disk_is_online_with_its_size(self, rig: StoreRig) -> None:
+    def test_an_archive_on_disk_is_online_with_its_size_if_any_is_said(self, rig: StoreRig) -> None:
         rig.put(A, CONTENT)
-        state = rig.store.recall_state(A)
-        assert (state.locality, state.size) == (Locality.ONLINE, len(CONTENT))
+        assert rig.becomes(A, Locality.ONLINE).size in {len(CONTENT), None}
 
     def test_what_was_never_archived_is_missing(self, rig: StoreRig) -> None:
         rig.put(A, CONTENT)
-        assert rig.locality("proposal/b.tar") is Locality.MISSING
+        assert rig.locality(B) is Locality.MISSING
 
     def test_opening_what_was_never_archived_says_so(self, rig: StoreRig) -> None:
         rig.put(A, CONTENT)
-        with pytest.raises(DatablockMissing), rig.store.open(ArchiveId("proposal/b.tar")):
+        with pytest.raises(DatablockMissing), rig.store.open(B):
             pass
 
     @pytest.mark.parametrize("chunk", [1000, 1 << 20])
@@ -125,62 +183,147 @@ class LongTermStoreContract:
         rig.put(A, CONTENT)
         buffer = memoryview(bytearray(1000))
         with rig.store.open(A) as source:
-            source.readinto(buffer)
+            first = source.readinto(buffer)
             assert read_all(rig.store, A) == CONTENT
-            assert bytes(buffer[: source.readinto(buffer)]) == CONTENT[1000:2000]
+            assert bytes(buffer[: source.readinto(buffer)])[:100] == CONTENT[first : first + 100]
+
+    def test_a_reader_may_stop_before_the_end(self, rig: StoreRig) -> None:
+        rig.put(A, CONTENT * 100)
+        buffer = memoryview(bytearray(100))
+        with rig.store.open(A) as source:
+            assert bytes(buffer[: source.readinto(buffer)]) == CONTENT[:100]
+        assert read_all(rig.store, A) == CONTENT * 100
+
+    @pytest.mark.parametrize(
+        ("start", "length"), [(0, 1), (0, None), (1000, 5000), (100_000, None), (102_399, 1)]
+    )
+    def test_a_range_gives_just_its_bytes(self, rig: StoreRig, start: int, length: int | None) -> None:
+        if not rig.store.capabilities.ranges:
+            pytest.skip("this store reads from the beginning only")
+        rig.put(A, CONTENT)
+        expected = CONTENT[start:] if length is None else CONTENT[start : start + length]
+        assert read_all(rig.store, A, 777, start, length) == expected
 
     def test_an_empty_archive_is_online_and_empty(self, rig: StoreRig) -> None:
         rig.put(A, b"")
-        assert rig.locality(A) is Locality.ONLINE
+        rig.becomes(A, Locality.ONLINE)
         assert read_all(rig.store, A) == b""
 
     def test_an_archive_on_tape_is_offline(self, rig: StoreRig) -> None:
         rig.put(A, CONTENT, on_tape=True)
-        assert rig.locality(A) is Locality.OFFLINE
+        rig.becomes(A, Locality.OFFLINE)
 
     def test_a_requested_recall_goes_on_until_the_tape_delivers(self, rig: StoreRig) -> None:
         rig.put(A, CONTENT, on_tape=True)
-        rig.store.request_recall(A)
-        state = rig.store.recall_state(A)
-        assert (state.locality, state.reason != "") == (Locality.RECALLING, True)
+        rig.request(A)
+        assert rig.becomes(A, Locality.RECALLING).reason != ""
         rig.deliver(A)
-        wait_for(lambda: rig.locality(A) is Locality.ONLINE)
+        rig.becomes(A, Locality.ONLINE)
         assert read_all(rig.store, A) == CONTENT
+
+    def test_a_recall_whose_request_nobody_remembers_is_not_said_to_be_online(self, rig: StoreRig) -> None:
+        rig.put(A, CONTENT, on_tape=True)
+        rig.request(A)
+        rig.becomes(A, Locality.RECALLING)
+        assert recall_state(rig.store, A).locality in {Locality.OFFLINE, Locality.RECALLING}
 
     def test_a_recall_may_be_requested_again(self, rig: StoreRig) -> None:
         rig.put(A, CONTENT, on_tape=True)
         for _ in range(3):
-            rig.store.request_recall(A)
-        assert rig.locality(A) is Locality.RECALLING
+            rig.request(A)
+        rig.becomes(A, Locality.RECALLING)
         rig.deliver(A)
-        rig.store.request_recall(A)
-        wait_for(lambda: rig.locality(A) is Locality.ONLINE)
+        rig.becomes(A, Locality.ONLINE)
+        rig.request(A)
+        rig.becomes(A, Locality.ONLINE)
+
+    def test_a_recall_that_failed_is_offline_with_the_store_s_words_and_may_be_requested_again(
+        self, rig: StoreRig
+    ) -> None:
+        rig.put(A, CONTENT, on_tape=True)
+        rig.request(A)
+        rig.becomes(A, Locality.RECALLING)
+        rig.fail_recall(A, "the drive is dirty")
+        assert "the drive is dirty" in rig.becomes(A, Locality.OFFLINE).reason
+        rig.request(A)
+        rig.becomes(A, Locality.RECALLING)
 
     def test_many_requests_return_though_no_tape_delivers(self, rig: StoreRig) -> None:
         names = [f"{number}.tar" for number in range(50)]
         for name in names:
             rig.put(name, CONTENT, on_tape=True)
         begun = time.monotonic()
-        for name in names:
-            rig.store.request_recall(ArchiveId(name))
+        rig.request(*names)
         assert time.monotonic() - begun < 10
-        assert {rig.locality(name) for name in names} == {Locality.RECALLING}
+        for name in names:
+            rig.becomes(name, Locality.RECALLING)
 
     def test_requesting_what_is_online_changes_nothing(self, rig: StoreRig) -> None:
         rig.put(A, CONTENT)
-        rig.store.request_recall(A)
-        assert rig.locality(A) is Locality.ONLINE
+        rig.request(A)
+        rig.becomes(A, Locality.ONLINE)
 
     def test_requesting_what_is_missing_is_no_error_and_it_stays_missing(self, rig: StoreRig) -> None:
         rig.put(A, CONTENT)
-        rig.store.request_recall(ArchiveId("b.tar"))
-        assert rig.locality("b.tar") is Locality.MISSING
+        rig.request(B)
+        assert rig.locality(B) is Locality.MISSING
 
     def test_an_archive_that_appears_late_is_found(self, rig: StoreRig) -> None:
         rig.put("other.tar", CONTENT)
         assert rig.locality(A) is Locality.MISSING
         rig.put(A, CONTENT)
-        assert rig.locality(A) is Locality.ONLINE
+        rig.becomes(A, Locality.ONLINE)
+
+    def test_what_the_store_knows_to_be_lost_is_lost(self, rig: StoreRig) -> None:
+        rig.put(A, CONTENT, on_tape=True)
+        rig.lose_for_good(A)
+        assert rig.becomes(A, Locality.LOST).reason != ""
+
+    def test_in_a_batch_each_archive_has_an_answer_of_its_own(self, rig: StoreRig) -> None:
+        rig.put(A, CONTENT)
+        rig.put("tape.tar", CONTENT, on_tape=True)
+        rig.becomes(A, Locality.ONLINE)
+        asked = [ArchiveId(each) for each in (A, "../x.tar", "tape.tar", B, A)]
+        answers = rig.store.recall_states([Wanted(each) for each in asked])
+        assert set(answers) == set(asked)
+        assert {
+            each: answer.locality if isinstance(answer, RecallState) else type(answer)
+            for each, answer in answers.items()
+        } == {
+            A: Locality.ONLINE,
+            "tape.tar": Locality.OFFLINE,
+            B: Locality.MISSING,
+            "../x.tar": ArchiveIdUnsafe,
+        }
+
+    def test_in_a_batch_of_requests_what_is_refused_keeps_nobody_waiting(self, rig: StoreRig) -> None:
+        rig.put("tape.tar", CONTENT, on_tape=True)
+        asked = [ArchiveId(each) for each in ("../x.tar", "tape.tar", B)]
+        answers = rig.store.request_recalls(asked)
+        assert set(answers) == set(asked)
+        assert isinstance(answers[ArchiveId("../x.tar")], ArchiveIdUnsafe)
+        wanted = [Wanted(each, str(answers[each])) for each in asked[1:]]
+        wait_for(
+            lambda: recall_state(rig.store, "tape.tar", wanted[0].request).locality is Locality.RECALLING
+        )
+
+    def test_an_empty_batch_has_no_answers(self, rig: StoreRig) -> None:
+        rig.put(A, CONTENT)
+        rig.store.release([])
+        assert (rig.store.request_recalls([]), rig.store.recall_states([]), rig.store.places([])) == (
+            {},
+            {},
+            {},
+        )
+
+    def test_places_are_known_of_what_lies_on_tape_and_the_rest_is_left_out(self, rig: StoreRig) -> None:
+        rig.put(A, CONTENT, on_tape=True)
+        asked = [A, B, ArchiveId("../x.tar")]
+        if not rig.store.capabilities.places:
+            assert rig.store.places(asked) == {}
+            return
+        rig.place(A, "VB1234", 70)
+        assert rig.store.places(asked) == {A: TapePlace("VB1234", 70)}
 
     @pytest.mark.parametrize("archive_id", UNSAFE)
     @pytest.mark.parametrize("method", METHODS)
@@ -191,11 +334,25 @@ class LongTermStoreContract:
         with pytest.raises(ArchiveIdUnsafe):
             METHODS[method](rig.store, ArchiveId(archive_id))
 
+    @pytest.mark.parametrize("archive_id", UNSAFE)
+    def test_releasing_what_leads_outside_releases_the_others(self, rig: StoreRig, archive_id: str) -> None:
+        rig.put(A, CONTENT)
+        rig.store.release([Wanted(ArchiveId(archive_id)), Wanted(A)])
+        assert read_all(rig.store, A) == CONTENT
+
     @pytest.mark.parametrize("archive_id", UNUSUAL)
     def test_an_unusual_archive_id_is_taken_literally(self, rig: StoreRig, archive_id: str) -> None:
         rig.put("a b.txt", b"another")
         rig.put(archive_id, CONTENT)
+        rig.becomes(archive_id, Locality.ONLINE)
         assert read_all(rig.store, archive_id) == CONTENT
+
+    def test_an_unusual_archive_id_on_tape_is_recalled(self, rig: StoreRig) -> None:
+        for archive_id in UNUSUAL:
+            rig.put(archive_id, CONTENT, on_tape=True)
+        rig.request(*UNUSUAL)
+        for archive_id in UNUSUAL:
+            rig.becomes(archive_id, Locality.RECALLING)
 
     def test_names_that_differ_by_quoting_are_different_archives(self, rig: StoreRig) -> None:
         rig.put("a b.tar", b"space")
@@ -206,7 +363,7 @@ class LongTermStoreContract:
         rig.put(A, CONTENT)
         rig.forbid(A)
         with pytest.raises(DatablockUnreadable):
-            rig.store.recall_state(A)
+            rig.state(A)
         with pytest.raises(DatablockUnreadable):
             read_all(rig.store, A)
 
@@ -214,16 +371,16 @@ class LongTermStoreContract:
         rig.put(A, CONTENT)
         rig.go_away()
         with pytest.raises(StoreUnavailable):
-            rig.store.recall_state(A)
+            rig.store.recall_states([Wanted(A), Wanted(B)])
         with pytest.raises(StoreUnavailable):
-            rig.store.request_recall(A)
+            rig.store.request_recalls([A, B])
         with pytest.raises(StoreUnavailable):
             read_all(rig.store, A)
 
     def test_releasing_twice_leaves_the_archive_in_the_store(self, rig: StoreRig) -> None:
         rig.put(A, CONTENT)
-        rig.store.release(A)
-        rig.store.release(A)
+        rig.store.release([rig.wanted(A)])
+        rig.store.release([rig.wanted(A)])
         assert read_all(rig.store, A) == CONTENT
 
     def test_many_threads_may_ask_at_once(self, rig: StoreRig) -> None:
@@ -237,6 +394,7 @@ class LongTermStoreContract:
 
 class InMemoryRig(StoreRig):
     def __init__(self) -> None:
+        super().__init__()
         self.tape = InMemoryLongTermStore()
         self.store = self.tape
 
@@ -252,11 +410,21 @@ class InMemoryRig(StoreRig):
     def go_away(self) -> None:
         self.tape.go_away()
 
+    def lose_for_good(self, archive_id: str) -> None:
+        self.tape.lose_for_good(archive_id)
+
+    def fail_recall(self, archive_id: str, reason: str) -> None:
+        self.tape.fail_recall(archive_id, reason)
+
+    def place(self, archive_id: str, tape: str, position: int) -> None:
+        self.tape.place(archive_id, tape, position)
+
 
 class PosixRig(StoreRig):
     """A folder whose archives on tape are sparse stubs, as an HSM leaves them."""
 
     def __init__(self, root: Path) -> None:
+        super().__init__()
         self.root = root
         self.store = PosixShare(PosixShareSettings(root=root))
         self._on_tape: dict[str, bytes] = {}

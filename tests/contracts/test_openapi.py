@@ -126,7 +126,8 @@ def good_and_bad(operation: Operation) -> SearchStrategy[Case]:
 
 
 def test_the_document_names_operations_of_each_kind() -> None:
-    assert len(OPERATIONS) > len(CLOSED) > len(ABOUT_STAGING) > len(ABOUT_A_JOB) > 0
+    assert len(OPERATIONS) > len(CLOSED) > len(ABOUT_STAGING) + len(ABOUT_A_JOB)
+    assert min(len(ABOUT_STAGING), len(ABOUT_A_JOB)) > 0
 
 
 @for_each(OPERATIONS)

@@ -75,8 +75,16 @@ def test_a_settings_file_on_a_page_is_accepted(
     settings = load_settings(file, **missing).model_dump(mode="json")
     for section in shown.keys() - {"data"}:
         for key, value in shown[section].items():
-            in_effect = str(settings[section][key])
-            assert "**" in in_effect or in_effect.rstrip("/") == str(value).rstrip("/"), f"{section}.{key}"
+            in_effect = _as_far_as_shown(settings[section][key], value)
+            same = in_effect == value or str(in_effect).rstrip("/") == str(value).rstrip("/")
+            assert same or "**" in str(in_effect), f"{section}.{key}"
+
+
+def _as_far_as_shown(in_effect: Any, shown: Any) -> Any:
+    """Leave out the keys of inner tables that a page does not show."""
+    if not isinstance(shown, dict):
+        return in_effect
+    return {key: _as_far_as_shown(in_effect[key], value) for key, value in shown.items()}
 
 
 @pytest.mark.parametrize(("place", "words"), [*command_lines(), *inline_commands()])

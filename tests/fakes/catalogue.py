@@ -118,6 +118,11 @@ class InMemoryCatalogue:
         """Show no datablocks, as to an account without the right."""
         self._hidden.add(pid)
 
+    def show_only(self, pid: DatasetPid, count: int) -> None:
+        """Show the first datablocks of a dataset alone, and count no more, while it declares all of them."""
+        held = self._datasets[pid]
+        self._datasets[pid] = replace(held, datablocks=held.datablocks[:count])
+
     def count_datablocks_as(self, pid: DatasetPid, count: int) -> None:
         """Count another number of datablocks than are listed."""
         self._counts[pid] = count

@@ -13,14 +13,17 @@ from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.ledger import DatasetProgress, Plan
+from tests.fakes.chosen_files import InMemoryChosenFiles
 from tests.fakes.records import NO_COPY, Block, State, page, require_legal
-from tests.fakes.space import LARGEST_DATASET, InMemorySpace
+from tests.fakes.space import LARGEST_DATASET
 
 
-class InMemoryDatablocks(InMemorySpace):
+class InMemoryDatablocks(InMemoryChosenFiles):
     """Datablocks, from their plan to their end."""
 
-    def plan(self, pid: DatasetPid, datablocks: Iterable[CataloguedDatablock], run: str) -> Plan:
+    def plan(
+        self, pid: DatasetPid, datablocks: Iterable[CataloguedDatablock], run: str, store: str = "lts"
+    ) -> Plan:
         entries = list(datablocks)
         ids = [entry.datablock.id for entry in entries]
         numbers = [
@@ -41,7 +44,8 @@ class InMemoryDatablocks(InMemorySpace):
                 if block.record.key.pid == pid and block.listed and block.record.key.id not in ids:
                     self._unlist(block)
             for position, entry in enumerate(entries):
-                self._plan_one(entry, position, run)
+                self._plan_one(entry, position, run, store)
+            self._set_wanted(pid)
         packed = sum(entry.datablock.packed_size for entry in entries)
         return Plan(len(entries), sum(len(entry.files) for entry in entries), packed)
 
@@ -58,7 +62,7 @@ class InMemoryDatablocks(InMemorySpace):
 
     def progress_of(self, job_id: JobId) -> Sequence[DatasetProgress]:
         with self._lock:
-            planned = [(pid, self._listed(pid)) for pid in self._datasets.get(job_id, {})]
+            planned = [(pid, self._needed(job_id, pid)) for pid in self._datasets.get(job_id, {})]
             return [
                 DatasetProgress(
                     pid,
@@ -135,12 +139,12 @@ class InMemoryDatablocks(InMemorySpace):
             self._move(block, State.RELEASED, "no longer in the catalogue")
             block.files_left = True
 
-    def _plan_one(self, entry: CataloguedDatablock, position: int, run: str) -> None:
+    def _plan_one(self, entry: CataloguedDatablock, position: int, run: str, store: str) -> None:
         key = DatablockKey(entry.datablock.pid, entry.datablock.id)
         block = self._blocks.get(key)
         if block is None:
             total = entry.datablock.packed_size
-            record = DatablockRecord(entry.datablock, position, State.PLANNED, 0, total, run=run)
+            record = DatablockRecord(entry.datablock, position, State.PLANNED, 0, total, run=run, store=store)
             self._blocks[key] = Block(record, entry)
             self._enter(("", key.pid, key.id), "", State.PLANNED)
             return
@@ -150,4 +154,4 @@ class InMemoryDatablocks(InMemorySpace):
         block.record = replace(block.record, datablock=entry.datablock, position=position)
         if not (same and (block.record.state is State.STAGED or at_work)):
             total = entry.datablock.packed_size
-            self._move(block, State.PLANNED, bytes_done=0, bytes_total=total, run=run)
+            self._move(block, State.PLANNED, bytes_done=0, bytes_total=total, run=run, store=store)

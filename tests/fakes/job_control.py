@@ -47,13 +47,16 @@ class InMemoryJobControl(InMemorySpace):
             if not record.state.finished:
                 raise JobNotEnded(f"{job_id} is {record.state}")
             asked = [d for d in self._datasets[job_id].values() if pids is None or d.pid in pids]
-            again = [each.pid for each in asked if not self._is_there(each)]
+            again = [each.pid for each in asked if not self._is_there(job_id, each)]
             if not again and (pids is not None or record.state is JobState.SUCCESSFUL):
                 raise NothingToRetry(f"all of {job_id} are there")
             for pid in again:
-                old = self._datasets[job_id][pid].state
-                self._datasets[job_id][pid] = JobDatasetRecord(pid, DatasetState.SUBMITTED)
-                self._enter((job_id, pid), old, DatasetState.SUBMITTED, "to be retrieved again")
+                old = self._datasets[job_id][pid]
+                self._datasets[job_id][pid] = JobDatasetRecord(pid, DatasetState.SUBMITTED, chosen=old.chosen)
+                if old.chosen:
+                    self._choices.pop((job_id, pid), None)
+                    self._sizes.pop((job_id, pid), None)
+                self._enter((job_id, pid), old.state, DatasetState.SUBMITTED, "to be retrieved again")
             self._renew(job_id, flow)
             new, words = JobState.SUBMITTED, "to be retrieved again"
             changed = max(record.updated_at, self._clock())
@@ -112,5 +115,6 @@ class InMemoryJobControl(InMemorySpace):
         self._cancel_told.discard(job_id)
         self._granted.pop(job_id, None)
 
-    def _is_there(self, dataset: JobDatasetRecord) -> bool:
-        return dataset.state is DatasetState.RETRIEVED and self._is_whole(dataset.pid)
+    def _is_there(self, job_id: JobId, dataset: JobDatasetRecord) -> bool:
+        brought = dataset.unknown is None and self._is_brought(job_id, dataset.pid)
+        return dataset.state is DatasetState.RETRIEVED and brought

@@ -1,6 +1,6 @@
 """A ledger in memory. Keeps the promises of the port, but for durability and other processes.
 
-records, outbox, pins, space, job_control, datablocks, inventory     its parts, each a group of the port's methods
+records, outbox, pins, space, chosen_files, job_control, datablocks, recalls, inventory     its parts, each a group of the port's methods
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from scicat_retriever.domain.dataset import RetrieveJob, Selection
+from scicat_retriever.domain.dataset import RetrieveJob, Selection, united
 from scicat_retriever.domain.errors import Failure, TransitionIllegal
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState, JobState
@@ -17,12 +17,13 @@ from scicat_retriever.ports.outbox import Subject
 from tests.fakes.datablocks import InMemoryDatablocks
 from tests.fakes.inventory import InMemoryInventory
 from tests.fakes.job_control import InMemoryJobControl
+from tests.fakes.recalls import InMemoryRecalls
 from tests.fakes.records import Transition, page, require_legal
 
 __all__ = ["InMemoryLedger", "Transition"]
 
 
-class InMemoryLedger(InMemoryJobControl, InMemoryDatablocks, InMemoryInventory):
+class InMemoryLedger(InMemoryJobControl, InMemoryDatablocks, InMemoryRecalls, InMemoryInventory):
     """Jobs and datablocks in dicts behind one lock.
 
     Args:
@@ -115,7 +116,7 @@ class InMemoryLedger(InMemoryJobControl, InMemoryDatablocks, InMemoryInventory):
             if record is None:
                 raise TransitionIllegal(f"the job {job_id} does not ask for {pid}")
             require_legal(record.state, state)
-            self._datasets[job_id][pid] = JobDatasetRecord(pid, state, tuple(failures))
+            self._datasets[job_id][pid] = replace(record, state=state, failures=tuple(failures), reason="")
             self._enter((job_id, pid), record.state, state, "; ".join(f.code for f in failures))
 
     def close(self) -> None:
@@ -124,11 +125,15 @@ class InMemoryLedger(InMemoryJobControl, InMemoryDatablocks, InMemoryInventory):
     def _fail_datasets(self, job_id: JobId, failure: Failure) -> None:
         for pid, dataset in self._datasets.get(job_id, {}).items():
             if dataset.state in {DatasetState.SUBMITTED, DatasetState.STARTED}:
-                self._datasets[job_id][pid] = JobDatasetRecord(pid, DatasetState.FAILED, (failure,))
+                failed = replace(dataset, state=DatasetState.FAILED, failures=(failure,), reason="")
+                self._datasets[job_id][pid] = failed
                 self._enter((job_id, pid), dataset.state, DatasetState.FAILED, failure.code)
 
     def _add_datasets(self, job_id: JobId, datasets: Sequence[Selection]) -> None:
-        records = {s.pid: JobDatasetRecord(s.pid, DatasetState.SUBMITTED) for s in datasets}
+        records = {
+            each.pid: JobDatasetRecord(each.pid, DatasetState.SUBMITTED, chosen=bool(each.files))
+            for each in united(datasets)
+        }
         self._datasets[job_id] = records
         for pid in records:
             self._enter((job_id, pid), "", DatasetState.SUBMITTED)

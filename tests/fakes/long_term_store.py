@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from scicat_retriever.domain.errors import (
     ArchiveIdUnsafe,
+    ArchiveLost,
     DatablockMissing,
     DatablockUnreadable,
+    RecallError,
     StoreUnavailable,
 )
 from scicat_retriever.domain.ids import ArchiveId
-from scicat_retriever.ports.long_term_store import Locality, RecallState
+from scicat_retriever.ports.long_term_store import Capabilities, Locality, RecallState, TapePlace, Wanted
 
 
 @dataclass
@@ -22,29 +24,33 @@ class _Archive:
     content: bytes
     locality: Locality = Locality.ONLINE
     reason: str = ""
+    request: str = ""
     forbidden: bool = False
     fails_after: int | None = None
     stalls_after: int | None = None
 
 
 class InMemoryLongTermStore:
-    """Archives in a dict.
+    """Archives in a dict. A recall that really begins is named `recall-1`, `recall-2` ...; one that is joined keeps its name.
 
     Args:
         delivers_at_once: Whether a requested recall is there at the next look; else `deliver` brings it.
 
     Attributes:
+        capabilities: What it can do.
         requested: The archiveIds whose recall was asked for, once per recall that really began.
         opened: The archiveIds that were opened, in order.
         released: The archiveIds that were released, in order.
     """
 
     def __init__(self, *, delivers_at_once: bool = False) -> None:
+        self.capabilities = Capabilities(ranges=True, places=True, batch=100)
         self.requested: list[ArchiveId] = []
         self.opened: list[ArchiveId] = []
         self.released: list[ArchiveId] = []
         self._delivers_at_once = delivers_at_once
         self._archives: dict[ArchiveId, _Archive] = {}
+        self._places: dict[ArchiveId, TapePlace] = {}
         self._away = ""
         self._changed = threading.Condition()
 
@@ -60,6 +66,14 @@ class InMemoryLongTermStore:
         """Lose an archive."""
         with self._changed:
             del self._archives[ArchiveId(archive_id)]
+
+    def lose_for_good(self, archive_id: str) -> None:
+        """Lose an archive, and know it."""
+        self._set(archive_id, Locality.LOST, "its tape is broken")
+
+    def place(self, archive_id: str, tape: str, position: int = 0) -> None:
+        """Say on which tape an archive lies."""
+        self._places[ArchiveId(archive_id)] = TapePlace(tape, position)
 
     def deliver(self, archive_id: str) -> None:
         """Bring an archive back from tape; blocked reads go on."""
@@ -98,40 +112,64 @@ class InMemoryLongTermStore:
 
     # The port.
 
-    def request_recall(self, archive_id: ArchiveId) -> None:
-        self._answer(archive_id)
-        with self._changed:
-            archive = self._archives.get(archive_id)
-            if archive is not None and archive.locality is Locality.OFFLINE:
-                archive.locality, archive.reason = Locality.RECALLING, "waiting for its tape"
-                self.requested.append(archive_id)
-        if archive is not None and self._delivers_at_once:
-            self.deliver(archive_id)
+    def request_recalls(self, archive_ids: Sequence[ArchiveId]) -> dict[ArchiveId, str | RecallError]:
+        self._answer()
+        return {archive_id: _unsafe(archive_id) or self._request(archive_id) for archive_id in archive_ids}
 
-    def recall_state(self, archive_id: ArchiveId) -> RecallState:
-        self._answer(archive_id)
-        with self._changed:
-            archive = self._archives.get(archive_id)
-            if archive is None:
-                return RecallState(Locality.MISSING, reason="the store has no such archive")
-            if archive.forbidden:
-                raise DatablockUnreadable(f"{archive_id!r} may not be read")
-            return RecallState(archive.locality, len(archive.content), archive.reason)
+    def recall_states(self, wanted: Sequence[Wanted]) -> dict[ArchiveId, RecallState | RecallError]:
+        self._answer()
+        archive_ids = [each.archive_id for each in wanted]
+        return {archive_id: _unsafe(archive_id) or self._state(archive_id) for archive_id in archive_ids}
+
+    def places(self, archive_ids: Sequence[ArchiveId]) -> dict[ArchiveId, TapePlace]:
+        self._answer()
+        return {
+            archive_id: self._places[archive_id] for archive_id in archive_ids if archive_id in self._places
+        }
 
     @contextmanager
-    def open(self, archive_id: ArchiveId) -> Iterator[_InMemorySource]:
-        self._answer(archive_id)
+    def open(
+        self, archive_id: ArchiveId, start: int = 0, length: int | None = None
+    ) -> Iterator[_InMemorySource]:
+        if (unsafe := _unsafe(archive_id)) is not None:
+            raise unsafe
+        self._answer()
         archive = self._archives.get(archive_id)
         if archive is None:
             raise DatablockMissing(f"the store has no {archive_id!r}")
         if archive.forbidden:
             raise DatablockUnreadable(f"{archive_id!r} may not be read")
+        if archive.locality is Locality.LOST:
+            raise ArchiveLost(f"{archive_id!r} is lost: {archive.reason}")
         self.opened.append(archive_id)
-        yield _InMemorySource(archive, self._changed)
+        size = len(archive.content)
+        yield _InMemorySource(
+            archive, self._changed, start, size if length is None else min(size, start + length)
+        )
 
-    def release(self, archive_id: ArchiveId) -> None:
-        self._answer(archive_id)
-        self.released.append(archive_id)
+    def release(self, wanted: Sequence[Wanted]) -> None:
+        self._answer()
+        self.released += [each.archive_id for each in wanted if _unsafe(each.archive_id) is None]
+
+    def _request(self, archive_id: ArchiveId) -> str:
+        with self._changed:
+            archive = self._archives.get(archive_id)
+            if archive is not None and archive.locality is Locality.OFFLINE:
+                self.requested.append(archive_id)
+                archive.locality, archive.reason = Locality.RECALLING, "waiting for its tape"
+                archive.request = f"recall-{len(self.requested)}"
+        if archive is not None and archive.locality is Locality.RECALLING and self._delivers_at_once:
+            self.deliver(archive_id)
+        return "" if archive is None else archive.request
+
+    def _state(self, archive_id: ArchiveId) -> RecallState | RecallError:
+        with self._changed:
+            archive = self._archives.get(archive_id)
+            if archive is None:
+                return RecallState(Locality.MISSING, reason="the store has no such archive")
+            if archive.forbidden:
+                return DatablockUnreadable(f"{archive_id!r} may not be read")
+            return RecallState(archive.locality, len(archive.content), archive.reason)
 
     def _set(self, archive_id: str, locality: Locality, reason: str) -> None:
         with self._changed:
@@ -139,24 +177,29 @@ class InMemoryLongTermStore:
             archive.locality, archive.reason = locality, reason
             self._changed.notify_all()
 
-    def _answer(self, archive_id: ArchiveId) -> None:
-        unsafe = not archive_id or archive_id.startswith("/") or "\0" in archive_id
-        if unsafe or ".." in archive_id.split("/"):
-            raise ArchiveIdUnsafe(f"the archiveId {archive_id!r} leads outside the store")
+    def _answer(self) -> None:
         if self._away:
             raise StoreUnavailable(self._away)
+
+
+def _unsafe(archive_id: ArchiveId) -> ArchiveIdUnsafe | None:
+    unsafe = not archive_id or archive_id.startswith("/") or "\0" in archive_id
+    if unsafe or ".." in archive_id.split("/"):
+        return ArchiveIdUnsafe(f"the archiveId {archive_id!r} leads outside the store")
+    return None
 
 
 class _InMemorySource:
     """An open archive; reading one that is on tape blocks until it is delivered, as on an HSM."""
 
-    def __init__(self, archive: _Archive, changed: threading.Condition) -> None:
+    def __init__(self, archive: _Archive, changed: threading.Condition, start: int, end: int) -> None:
         self._archive = archive
         self._changed = changed
-        self._offset = 0
+        self._offset = start
+        self._end = end
 
     def readinto(self, buffer: memoryview) -> int:
-        archive, end = self._archive, self._offset + len(buffer)
+        archive, end = self._archive, min(self._end, self._offset + len(buffer))
         with self._changed:
             self._changed.wait_for(
                 lambda: (

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from scicat_retriever.domain.dataset import CataloguedDatablock
 from scicat_retriever.domain.errors import JobNotFound, TransitionIllegal
 from scicat_retriever.domain.evidence import Copied, DatablockKey
-from scicat_retriever.domain.ids import DatasetPid, JobId
+from scicat_retriever.domain.ids import DatablockId, DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, may_become
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.ledger import JobDatasetRecord, JobRecord
@@ -56,6 +56,7 @@ class InMemoryRecords:
         self._jobs: dict[JobId, JobRecord] = {}
         self._started: set[JobId] = set()
         self._datasets: dict[JobId, dict[DatasetPid, JobDatasetRecord]] = {}
+        self._choices: dict[tuple[JobId, DatasetPid], set[DatablockId]] = {}
         self._blocks: dict[DatablockKey, Block] = {}
         self.transitions: list[Transition] = []
 
@@ -78,6 +79,21 @@ class InMemoryRecords:
 
     def _is_whole(self, pid: DatasetPid) -> bool:
         return {record.state for record in self._listed(pid)} == {State.STAGED}
+
+    def _needed(self, job_id: JobId, pid: DatasetPid) -> list[DatablockRecord]:
+        """What a job needs of one of its datasets."""
+        its = self._listed(pid)
+        if not self._datasets[job_id][pid].chosen:
+            return its
+        return [record for record in its if record.key.id in self._choices.get((job_id, pid), ())]
+
+    def _lacks_needed(self, job_id: JobId, pid: DatasetPid) -> bool:
+        unlisted = self._choices.get((job_id, pid), set()) - {record.key.id for record in self._listed(pid)}
+        states = {record.state for record in self._needed(job_id, pid)}
+        return bool(unlisted or states - {State.STAGED})
+
+    def _is_brought(self, job_id: JobId, pid: DatasetPid) -> bool:
+        return bool(self._needed(job_id, pid)) and not self._lacks_needed(job_id, pid)
 
     def _move(self, block: Block, new: DatablockState, reason: str = "", **values: Any) -> None:
         old = block.record.state

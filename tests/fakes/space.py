@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from scicat_retriever.domain.errors import QuotaExceeded
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState
+from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.ledger import JobDatasetRecord
 from scicat_retriever.ports.space import Line, Usage
 from scicat_retriever.ports.staging_area import Room
@@ -59,9 +60,9 @@ class InMemorySpace(InMemoryPins):
             if self._known_job(job_id).state.finished:
                 return Line(0, 0, 0)
             mine = self._datasets.get(job_id, {}).values()
-            sizes = {d.pid: self._size(job_id, d.pid) for d in mine if self._is_wanted(d)}
+            sizes = {d.pid: self._size(job_id, d.pid) for d in mine if self._is_wanted(job_id, d)}
             lacking = {
-                d.pid: max(0, sizes[d.pid] - self._staged_of(d.pid))
+                d.pid: max(0, sizes[d.pid] - _staged(self._needed(job_id, d.pid)))
                 for d in mine
                 if d.state in ASKED_FOR and d.pid not in self._claims
             }
@@ -78,8 +79,8 @@ class InMemorySpace(InMemoryPins):
 
     def claim_dataset(self, pid: DatasetPid, room: Room) -> int:
         with self._lock:
-            planned = sum(record.bytes_total for record in self._listed(pid))
-            wanted = planned - self._staged_of(pid)
+            planned = sum(record.bytes_total for record in self._wanted(pid))
+            wanted = planned - _staged(self._wanted(pid))
             more = wanted - self._claims.get(pid, 0)
             missing = max(0, more - self._free(room)) if more > 0 else 0
             if not missing:
@@ -93,8 +94,9 @@ class InMemorySpace(InMemoryPins):
             if pid not in self._claims or self._is_written(pid):
                 return
             if asking:
-                size = max(self._size(job_id, pid) for job_id in asking)
-                self._claims[pid] = min(self._claims[pid], max(0, size - self._staged_of(pid)))
+                noted = max(self._sizes.get((job_id, pid), 0) for job_id in asking)
+                size = max(noted, sum(record.bytes_total for record in self._wanted(pid)))
+                self._claims[pid] = min(self._claims[pid], max(0, size - _staged(self._wanted(pid))))
             else:
                 del self._claims[pid]
 
@@ -141,12 +143,11 @@ class InMemorySpace(InMemoryPins):
             self._claims[pid] = max(0, self._claims[pid] - by)
 
     def _size(self, job_id: JobId, pid: DatasetPid) -> int:
-        planned = sum(record.bytes_total for record in self._listed(pid))
+        planned = sum(record.bytes_total for record in self._needed(job_id, pid))
         return min(LARGEST_DATASET, max(planned, self._sizes.get((job_id, pid), 0)))
 
-    def _staged_of(self, pid: DatasetPid) -> int:
-        staged = DatablockState.STAGED
-        return sum(record.bytes_total for record in self._listed(pid) if record.state is staged)
+    def _wanted(self, pid: DatasetPid) -> list[DatablockRecord]:
+        return [record for record in self._listed(pid) if record.wanted]
 
     def _ask(self, job_id: JobId, needed: int, room: Room, silence: timedelta) -> Line:
         now, own = self._clock(), self._line.get(job_id)
@@ -167,15 +168,15 @@ class InMemorySpace(InMemoryPins):
         own.needed, own.asked_at = needed, now
         return Line(missing, len(heard) + 1, needed)
 
-    def _is_wanted(self, dataset: JobDatasetRecord) -> bool:
-        is_there = dataset.state is DatasetState.RETRIEVED and self._is_whole(dataset.pid)
+    def _is_wanted(self, job_id: JobId, dataset: JobDatasetRecord) -> bool:
+        is_there = dataset.state is DatasetState.RETRIEVED and self._is_brought(job_id, dataset.pid)
         return dataset.state in ASKED_FOR or is_there
 
     def _has_broken_links(self, job_id: JobId) -> bool:
         datasets = self._datasets[job_id].values()
         retrieved = [each.pid for each in datasets if each.state is DatasetState.RETRIEVED]
         return any(
-            any(record.state is not DatablockState.STAGED for record in self._listed(pid))
+            self._lacks_needed(job_id, pid)
             for pid in retrieved
             if pid not in self._claims and self._row_of(job_id, pid, by_job=True) is not None
         )
@@ -214,3 +215,8 @@ class InMemorySpace(InMemoryPins):
     def _asks(self, job_id: JobId, dataset: JobDatasetRecord) -> bool:
         wanted = dataset.state is DatasetState.SUBMITTED and job_id in self._granted
         return dataset.state is DatasetState.STARTED or wanted
+
+
+def _staged(records: Iterable[DatablockRecord]) -> int:
+    staged = DatablockState.STAGED
+    return sum(record.bytes_total for record in records if record.state is staged)

@@ -30,7 +30,7 @@ from tests.histories.scenarios import SCENARIOS, SHORT_DEADLINE, Scenario
 SETTINGS: dict[str, dict[str, object]] = {
     "flow": {"reconcile_interval": 1.0, "appear_timeout": 4.0},
     "cache": {"sweep_interval": 1.0, "check_interval": 1.0},
-    "lts": {"offline_by_blocks": False},
+    "lts": {"offline_by_blocks": False, "recalls": {"mount_age": 0.0, "collect_time": 0.0}},
 }
 OF_SCHEDULES = ("SweepStaging", "Reconcile", "CheckStaging", "CheckFixity")
 
@@ -71,7 +71,7 @@ class Recorder:
 
     async def _write_all(self, port: int, names: Mapping[str, str], replacements: Mapping[str, str]) -> None:
         client = await connect(f"127.0.0.1:{port}", "default", tls=False, api_key=None)
-        flows = [flow async for flow in client.list_workflows()]
+        flows = await _when_ended(client)
         for flow in sorted(flows, key=lambda each: (each.start_time, each.id, each.run_id)):
             if flow.status is not WorkflowExecutionStatus.RUNNING:
                 history = await _history(client, flow)
@@ -89,6 +89,16 @@ class Recorder:
             name = next(name for subject, name in names.items() if flow.id.endswith(subject))
         self.written[name, kind] += 1
         recording.write(history, self.folder / f"{name}.{kind}.{self.written[name, kind]}.json.gz")
+
+
+async def _when_ended(client: Client) -> list[WorkflowExecution]:
+    """Give all flows once those of jobs and datasets have ended: a dataset's may do so a moment after its job."""
+    while True:
+        flows = [flow async for flow in client.list_workflows()]
+        running = {flow.workflow_type for flow in flows if flow.status is WorkflowExecutionStatus.RUNNING}
+        if not running & {"RetrieveJob", "RetrieveDataset"}:
+            return flows
+        await asyncio.sleep(0.2)
 
 
 async def _history(client: Client, flow: WorkflowExecution) -> WorkflowHistory:

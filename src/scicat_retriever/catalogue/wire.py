@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeGuard
 
-from scicat_retriever.domain.dataset import Dataset, RetrieveJob, Selection
+from scicat_retriever.domain.dataset import Dataset, RetrieveJob, Selection, united
 from scicat_retriever.domain.errors import (
     CatalogueAnswerUnreadable,
     DatasetListEmpty,
@@ -25,6 +25,9 @@ MAX_PID = 512
 MAX_FILE_NAME = 4096
 """Bytes (UTF-8) of a file's name (Linux, PATH_MAX)."""
 
+MAX_FILES = 200_000
+"""Names of files in one job: all of a dataset's are held while its datablocks are searched for them."""
+
 LARGEST_AMOUNT = 2**53 - 1
 """The largest whole number that JavaScript keeps exactly (RFC 8259, section 6): 8 PiB."""
 
@@ -40,7 +43,7 @@ def parse_job(body: bytes | Mapping[str, Any], accepted_types: Collection[str] |
     Four shapes are taken: the v4 job (`jobParams.datasetList`; also what the RabbitMQ action publishes), the v3 job
     (`datasetList`), what the `url` action renders from its template (which may hold both lists and much else), and
     the short form `{"id", "type"}`. A pid that is listed twice is taken once, with the files of both entries; `files`
-    that is empty or absent means the whole dataset and wins.
+    that is empty or absent means the whole dataset and wins. A job may name `MAX_FILES` files in all.
 
     Args:
         body: The JSON document, or the object read from it.
@@ -81,7 +84,12 @@ def dataset_from(entry: Mapping[str, Any], pid: DatasetPid) -> Dataset:
         packed_size=_amount(entry, "packedSize", pid),
         owner_group=optional_name(entry.get("ownerGroup")),
         updated_at=_time(entry.get("updatedAt")),
+        storage_location=_location(entry.get("datasetlifecycle")),
     )
+
+
+def _location(lifecycle: object) -> str | None:
+    return optional_name(lifecycle.get("storageLocation")) if isinstance(lifecycle, Mapping) else None
 
 
 def is_amount(value: object) -> TypeGuard[int]:
@@ -131,14 +139,10 @@ def _selections(job: Mapping[str, Any]) -> tuple[Selection, ...]:
         raise JobMalformed("The dataset list must be an array", path)
     if not entries:
         raise DatasetListEmpty("The job names no dataset", path)
-    wanted: dict[DatasetPid, dict[str, None]] = {}
-    whole: set[DatasetPid] = set()
-    for index, entry in enumerate(entries):
-        selection = _selection(entry, f"{path}[{index}]")
-        wanted.setdefault(selection.pid, {}).update(dict.fromkeys(selection.files))
-        if not selection.files:
-            whole.add(selection.pid)
-    return tuple(Selection(pid, () if pid in whole else tuple(files)) for pid, files in wanted.items())
+    selections = united(_selection(entry, f"{path}[{index}]") for index, entry in enumerate(entries))
+    if sum(len(selection.files) for selection in selections) > MAX_FILES:
+        raise JobMalformed(f"The job names more than {MAX_FILES} files: ask for whole datasets", path)
+    return selections
 
 
 def _selection(entry: object, path: str) -> Selection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -19,6 +20,17 @@ class Selection:
 
     pid: DatasetPid
     files: tuple[str, ...] = ()
+
+
+def united(selections: Iterable[Selection]) -> tuple[Selection, ...]:
+    """Give each dataset once, with the files of all its entries; whole where one of them wants it whole."""
+    wanted: dict[DatasetPid, dict[str, None]] = {}
+    whole: set[DatasetPid] = set()
+    for selection in selections:
+        wanted.setdefault(selection.pid, {}).update(dict.fromkeys(selection.files))
+        if not selection.files:
+            whole.add(selection.pid)
+    return tuple(Selection(pid, () if pid in whole else tuple(files)) for pid, files in wanted.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +63,7 @@ class Dataset:
         packed_size: `packedSize`: bytes of all its datablocks in the long-term store.
         owner_group: The group that owns it.
         updated_at: When the catalogue last changed it (UTC).
+        storage_location: `datasetlifecycle.storageLocation`: where it was archived, or None where SciCat does not say.
     """
 
     pid: DatasetPid
@@ -59,6 +72,7 @@ class Dataset:
     packed_size: int
     owner_group: str | None = None
     updated_at: datetime | None = None
+    storage_location: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,16 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from scicat_retriever import __version__
-from scicat_retriever.http_api import downloads, jobs, overview, problems, reports, staging, staging_control
+from scicat_retriever.http_api import (
+    downloads,
+    jobs,
+    overview,
+    problems,
+    recalls,
+    reports,
+    staging,
+    staging_control,
+)
 from scicat_retriever.http_api.intake_queue import IntakeQueue
 from scicat_retriever.http_api.service import Service
 
@@ -52,6 +61,7 @@ def create_app(service: Service | None, lifespan: Lifespan = _idle) -> FastAPI:
     app.include_router(jobs.router)
     app.include_router(reports.router)
     app.include_router(overview.router)
+    app.include_router(recalls.router)
     app.include_router(staging.router)
     app.include_router(staging_control.router)
     app.include_router(downloads.router)

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from scicat_retriever.catalogue.wire import parse_job
+from scicat_retriever.catalogue.wire import MAX_FILE_NAME, MAX_FILES, parse_job
 from scicat_retriever.domain.dataset import RetrieveJob
 from scicat_retriever.domain.errors import JobNotFound
 from scicat_retriever.domain.ids import DatasetPid, JobId
@@ -47,8 +47,9 @@ DATASET_LIST_SCHEMA = {
             "pid": {"type": "string"},
             "files": {
                 "type": "array",
-                "items": {"type": "string"},
-                "description": "Empty: the whole dataset.",
+                "items": {"type": "string", "minLength": 1},
+                "description": "Paths as the catalogue lists them; empty: the whole dataset. A job may name "
+                f"{MAX_FILES} files, each of {MAX_FILE_NAME} bytes at most.",
             },
         },
     },

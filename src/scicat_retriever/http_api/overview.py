@@ -21,7 +21,9 @@ class Look(BaseModel):
         description="`catalogue`: open jobs in SciCat and how they differ from the ledger, or the error; "
         "`visibility` tells whether an empty list can be believed. `engine`: flows that were lost and restarted, and "
         "flows stuck by a fault of the service. `staging`: how the staging area differs from the ledger, or the error; "
-        "`advice` says what an operator should look after. `fixity`: staged datablocks that were read again."
+        "`advice` says what an operator should look after. `fixity`: staged datablocks that were read again. "
+        "`recalls from NAME`: how wrong the outlooks were of what came lately from that long-term store: the error as a "
+        "share of the wait, of half of them and of nine in ten."
     )
 
 

@@ -23,6 +23,7 @@ HTTP_STATUS: dict[type[RetrieverError], int] = {
     errors.JobMalformed: 422,
     errors.JobTypeUnknown: 422,
     errors.DatasetListEmpty: 422,
+    errors.FilesUnknown: 422,
     errors.JobTooLarge: 413,
     errors.JobNotFound: 404,
     errors.JobEnded: 409,

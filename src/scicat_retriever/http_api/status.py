@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from pydantic import BaseModel, Field
@@ -55,16 +56,22 @@ class DatablockStatus(BaseModel):
 
 
 class DatasetStatus(BaseModel):
-    """How far a dataset of the job is; the sums are over its datablocks."""
+    """How far a dataset of the job is; the sums are over the datablocks that the job needs."""
 
     pid: str
     state: DatasetState
+    chosen: bool = Field(
+        False,
+        description="Whether the job chose files of it: then only datablocks that hold them are retrieved.",
+    )
     bytes_done: int = Field(0, serialization_alias="bytesDone")
     bytes_total: int = Field(0, serialization_alias="bytesTotal")
     datablocks_staged: int = Field(0, serialization_alias="datablocksStaged")
     datablocks_total: int = Field(0, serialization_alias="datablocksTotal")
     waiting_for: str | None = Field(
-        None, serialization_alias="waitingFor", description="What it waits for, where no datablock says it."
+        None,
+        serialization_alias="waitingFor",
+        description="What it, or the first of its datablocks on tape, waits for.",
     )
     kept_until: datetime | None = Field(
         None,
@@ -141,28 +148,44 @@ def job_status(job_id: JobId, ledger: Ledger, *, datablocks: bool) -> JobStatus 
         cancelled_by=record.cancelled_by or None,
         report=ReportStatus.of(untold[-1]) if untold else None,
         datasets=[
-            _dataset_status(each, sums.get(each.pid), ends.get(each.pid), ledger if datablocks else None)
+            _dataset_status(
+                each,
+                sums.get(each.pid),
+                ends.get(each.pid),
+                ledger.job_datablocks(job_id, each.pid) if datablocks else None,
+                _from_tape(each, ledger),
+            )
             for each in ledger.job_datasets(job_id)
         ],
     )
+
+
+def _from_tape(record: JobDatasetRecord, ledger: Ledger) -> str:
+    """Say what the first of a dataset's datablocks waits for that is wanted from tape, and how many more do."""
+    if record.state is not DatasetState.STARTED:
+        return ""
+    reasons = [each.reason for each in ledger.recalls_of(record.pid) if each.reason]
+    return reasons[0] + (f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else "") if reasons else ""
 
 
 def _dataset_status(
     record: JobDatasetRecord,
     progress: DatasetProgress | None,
     kept_until: datetime | None,
-    ledger: Ledger | None,
+    blocks: Sequence[DatablockRecord] | None,
+    from_tape: str,
 ) -> DatasetStatus:
     status = DatasetStatus(
         pid=record.pid,
         state=record.state,
-        waiting_for=record.reason or None,
+        chosen=record.chosen,
+        waiting_for=record.reason or from_tape or None,
         kept_until=kept_until,
-        errors=[ErrorStatus.of(failure) for failure in record.failures],
+        errors=[ErrorStatus.of(failure) for failure in record.errors],
     )
     if progress is not None:
         status.bytes_done, status.bytes_total = progress.bytes_done, progress.bytes_total
         status.datablocks_staged, status.datablocks_total = progress.staged, progress.datablocks
-    if ledger is not None:
-        status.datablocks = [DatablockStatus.of(block) for block in ledger.datablocks(record.pid)]
+    if blocks is not None:
+        status.datablocks = [DatablockStatus.of(block) for block in blocks]
     return status

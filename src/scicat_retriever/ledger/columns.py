@@ -33,8 +33,8 @@ class ExactText(TypeDecorator[str]):
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
         """Undo the escapes."""
-        if value is None:
-            return None
+        if value is None or "\\" not in value:
+            return value
         return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), value)
 
 

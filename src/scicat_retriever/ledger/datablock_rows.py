@@ -108,12 +108,6 @@ def lacks_datablocks(pid: ColumnElement[str] | DatasetPid) -> ColumnElement[bool
     return exists().where(c.pid == pid, c.listed, c.state != DatablockState.STAGED)
 
 
-def is_whole(pid: ColumnElement[str] | DatasetPid) -> ColumnElement[bool]:
-    """The condition that all datablocks of a dataset are staged, and that there are some."""
-    c = datablocks.c
-    return and_(exists().where(c.pid == pid, c.listed), ~lacks_datablocks(pid))
-
-
 def is_datablock(key: DatablockKey) -> ColumnElement[bool]:
     """The condition that a row of `datablocks` is this one."""
     return and_(datablocks.c.pid == key.pid, datablocks.c.id == key.id)
@@ -152,6 +146,8 @@ def datablock_record(row: Any) -> DatablockRecord:  # noqa: ANN401
         used_at=row.used_at,
         checked_at=row.checked_at,
         pinned=row.pinned,
+        wanted=row.wanted,
+        store=row.store,
     )
 
 

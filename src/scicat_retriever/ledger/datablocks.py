@@ -17,6 +17,7 @@ from scicat_retriever.ledger.datablock_rows import (
     datablock_record,
     is_datablock,
 )
+from scicat_retriever.ledger.needs import needs
 from scicat_retriever.ledger.packing import unpack_files
 from scicat_retriever.ledger.part import total
 from scicat_retriever.ledger.schema import datablocks, file_lists, job_datasets
@@ -59,8 +60,8 @@ class DatablocksPart(DatablockRows):
                 total(datablocks.c.bytes_done).label("bytes_done"),
                 total(datablocks.c.bytes_total).label("bytes_total"),
             )
-            .join_from(job_datasets, datablocks, job_datasets.c.pid == datablocks.c.pid)
-            .where(job_datasets.c.job_id == job_id, datablocks.c.listed)
+            .join_from(job_datasets, datablocks, needs())
+            .where(job_datasets.c.job_id == job_id)
             .group_by(job_datasets.c.pid, job_datasets.c.position)
             .order_by(job_datasets.c.position)
         )

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, and_, bindparam, case, func, select
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState
 from scicat_retriever.ledger.claim_rows import NOT_ENDED
+from scicat_retriever.ledger.needs import needs
 from scicat_retriever.ledger.part import total
 from scicat_retriever.ledger.schema import claims, datablocks, job_datasets, pins
 
@@ -23,7 +24,6 @@ _SUMS = (
     func.count(datablocks.c.id).label("datablocks"),
     func.count(case((_IS_STAGED, 1))).label("there"),
 )
-_LISTED = and_(datablocks.c.pid == job_datasets.c.pid, datablocks.c.listed)
 _ITS_PIN = and_(pins.c.owner == job_datasets.c.job_id, pins.c.by_job, pins.c.pid == job_datasets.c.pid)
 _GROUPS = (
     job_datasets.c.pid,
@@ -38,18 +38,20 @@ _OF_JOB = (
     .select_from(
         job_datasets.outerjoin(claims, claims.c.pid == job_datasets.c.pid)
         .outerjoin(pins, _ITS_PIN)
-        .outerjoin(datablocks, _LISTED)
+        .outerjoin(datablocks, needs())
     )
     .where(job_datasets.c.job_id == bindparam("job"))
     .group_by(*_GROUPS)
     .order_by(job_datasets.c.position)
 )
-_OF_DATASET = select(*_SUMS).where(datablocks.c.pid == bindparam("of"), datablocks.c.listed)
+_OF_DATASET = select(*_SUMS).where(
+    datablocks.c.pid == bindparam("of"), datablocks.c.listed, datablocks.c.wanted
+)
 
 
 @dataclass(frozen=True, slots=True)
 class DatasetSize:
-    """One dataset of a job.
+    """One dataset of a job: what the job needs of it.
 
     Attributes:
         pid: The dataset.
@@ -102,6 +104,6 @@ def sizes_of(connection: Connection, job_id: JobId) -> Sequence[DatasetSize]:
 
 
 def planned_and_staged(connection: Connection, pid: DatasetPid) -> tuple[int, int]:
-    """Bytes of a dataset as last planned, and how many of them are staged."""
+    """Bytes of what is wanted of a dataset, as last planned, and how many of them are staged."""
     row = connection.execute(_OF_DATASET, {"of": pid}).one()
     return int(row.planned or 0), int(row.staged or 0)

@@ -17,6 +17,7 @@ from scicat_retriever.ledger.datablock_rows import (
     lacks_datablocks,
 )
 from scicat_retriever.ledger.jobs import FINISHED
+from scicat_retriever.ledger.needs import lacks_needed
 from scicat_retriever.ledger.part import total
 from scicat_retriever.ledger.report_rows import ReportRows
 from scicat_retriever.ledger.schema import claims, datablocks, job_datasets, jobs, pins
@@ -97,13 +98,13 @@ def _unused(since: datetime) -> ColumnElement[bool]:
 
 
 def _is_broken() -> ColumnElement[bool]:
-    """The condition that a pin of a job has a dataset that was retrieved for it, is not whole, and is not on its way."""
+    """The condition that a pin of a job has a dataset that was retrieved for it, lacks what it needs, and is not on its way."""
     return and_(
         pins.c.owner == jobs.c.id,
         pins.c.by_job,
         job_datasets.c.job_id == jobs.c.id,
         job_datasets.c.pid == pins.c.pid,
         job_datasets.c.state == DatasetState.RETRIEVED,
-        lacks_datablocks(pins.c.pid),
+        lacks_needed(),
         ~exists().where(claims.c.pid == pins.c.pid),
     )

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, not_, or_, select, update
+from sqlalchemy import Connection, and_, delete, not_, or_, select, update
 
 from scicat_retriever.domain.errors import JobEnded, JobNotEnded, NothingToRetry
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState, JobState
-from scicat_retriever.ledger.datablock_rows import is_whole
 from scicat_retriever.ledger.jobs import FINISHED, JobsPart, job_record, lock_job, with_selections
 from scicat_retriever.ledger.line_rows import keep_place
+from scicat_retriever.ledger.needs import is_brought
 from scicat_retriever.ledger.part import Subject
-from scicat_retriever.ledger.schema import job_datasets, jobs
+from scicat_retriever.ledger.schema import chosen_datablocks, job_datasets, jobs
 from scicat_retriever.ports.ledger import FlowName, JobRecord
 
 _RETRIED = "to be retrieved again"
@@ -67,6 +67,11 @@ class JobControlPart(JobsPart):
         self._require_legal(subject, old, new)
         its = and_(job_datasets.c.job_id == job_id, job_datasets.c.pid == row.pid)
         connection.execute(update(job_datasets).where(its).values(state=new, failures=(), reason=""))
+        if row.chosen:
+            # The catalogue may have changed: its files are looked for anew, and until then nothing is known of them.
+            connection.execute(update(job_datasets).where(its).values(bytes=None, unknown=()))
+            c = chosen_datablocks.c
+            connection.execute(delete(chosen_datablocks).where(c.job_id == job_id, c.pid == row.pid))
         self._enter(connection, subject, old, new, _RETRIED)
 
     def cancel_job(self, job_id: JobId, by: str) -> None:
@@ -121,8 +126,8 @@ def _new_flow(row: Any, flow: FlowName) -> dict[str, object]:  # noqa: ANN401
 
 
 def _not_there(connection: Connection, job_id: JobId) -> Sequence[Any]:
-    """A job's datasets that were not retrieved for it, or are not all staged any more."""
+    """A job's datasets that were not retrieved for it, or are not all there (any more)."""
     c = job_datasets.c
-    gone = or_(c.state != DatasetState.RETRIEVED, not_(is_whole(c.pid)))
-    wanted = select(c.pid, c.state).where(c.job_id == job_id, gone)
+    gone = or_(c.state != DatasetState.RETRIEVED, not_(is_brought()), c.unknown != ())
+    wanted = select(c.pid, c.state, c.chosen).where(c.job_id == job_id, gone)
     return connection.execute(wanted.order_by(c.position)).all()

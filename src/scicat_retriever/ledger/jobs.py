@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, insert, select, update
 
-from scicat_retriever.domain.dataset import RetrieveJob, Selection
+from scicat_retriever.domain.dataset import RetrieveJob, Selection, united
 from scicat_retriever.domain.errors import Failure, JobNotFound, TransitionIllegal
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState, JobState
@@ -103,16 +103,13 @@ class JobsPart(ReportRows):
     ) -> Sequence[JobDatasetRecord]:
         """A job's datasets in the order asked for."""
         page = (
-            select(job_datasets.c.pid, job_datasets.c.state, job_datasets.c.failures, job_datasets.c.reason)
+            select(job_datasets)
             .where(job_datasets.c.job_id == job_id, job_datasets.c.position >= after)
             .order_by(job_datasets.c.position)
             .limit(limit)
         )
         with self._database.reading() as connection:
-            return [
-                JobDatasetRecord(DatasetPid(row.pid), DatasetState(row.state), row.failures, row.reason)
-                for row in connection.execute(page)
-            ]
+            return [_job_dataset_record(row) for row in connection.execute(page)]
 
     def move_job(
         self, job_id: JobId, state: JobState, message: str = "", failure: Failure | None = None
@@ -206,6 +203,7 @@ class JobsPart(ReportRows):
                 "failure": (),
                 "attempt": 1,
                 "cancelled_by": "",
+                "priority": 0,
             }
             for job, flow in new
         ]
@@ -219,9 +217,9 @@ class JobsPart(ReportRows):
         if not lists:
             return
         asked_for = [
-            (job_id, position, pid)
+            (job_id, position, selection)
             for job_id, datasets in lists.items()
-            for position, pid in enumerate(dict.fromkeys(selection.pid for selection in datasets))
+            for position, selection in enumerate(united(datasets))
         ]
         state = DatasetState.SUBMITTED
         connection.execute(
@@ -234,15 +232,17 @@ class JobsPart(ReportRows):
                 {
                     "job_id": job_id,
                     "position": position,
-                    "pid": pid,
+                    "pid": selection.pid,
                     "state": state,
                     "failures": (),
                     "reason": "",
+                    "chosen": bool(selection.files),
+                    "unknown": (),
                 }
-                for job_id, position, pid in asked_for
+                for job_id, position, selection in asked_for
             ],
         )
-        subjects = [(Subject("dataset", job_id, pid), None) for job_id, _, pid in asked_for]
+        subjects = [(Subject("dataset", job_id, each.pid), None) for job_id, _, each in asked_for]
         self._enter_all(connection, subjects, state)
 
 
@@ -254,6 +254,17 @@ def with_selections() -> Select[Any]:
 def _job(connection: Connection, job_id: JobId) -> JobRecord | None:
     row = connection.execute(with_selections().where(jobs.c.id == job_id)).first()
     return None if row is None else job_record(row)
+
+
+def _job_dataset_record(row: Any) -> JobDatasetRecord:  # noqa: ANN401
+    return JobDatasetRecord(
+        pid=DatasetPid(row.pid),
+        state=DatasetState(row.state),
+        failures=row.failures,
+        reason=row.reason,
+        chosen=row.chosen,
+        unknown=row.unknown[0] if row.unknown else None,
+    )
 
 
 def lock_job(connection: Connection, job_id: JobId) -> Any:  # noqa: ANN401
@@ -281,4 +292,5 @@ def job_record(row: Any) -> JobRecord:  # noqa: ANN401
         failure=row.failure[0] if row.failure else None,
         attempt=row.attempt,
         cancelled_by=row.cancelled_by,
+        priority=row.priority,
     )

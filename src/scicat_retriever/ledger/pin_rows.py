@@ -22,8 +22,8 @@ from sqlalchemy import (
 from scicat_retriever.domain.ids import JobId
 from scicat_retriever.domain.states import DatasetState
 from scicat_retriever.ledger.claim_rows import NOT_ENDED
-from scicat_retriever.ledger.datablock_rows import is_whole
 from scicat_retriever.ledger.held_space import HeldSpace
+from scicat_retriever.ledger.needs import is_brought
 from scicat_retriever.ledger.part import batches, total
 from scicat_retriever.ledger.schema import datablocks, job_datasets, pins
 
@@ -61,7 +61,7 @@ class PinRows(HeldSpace):
 def pinned_by_others(connection: Connection, group: str, job_id: JobId) -> int:
     """Bytes of the datasets that a group pins, beside those that this job pins or would pin (`DatasetSize.is_wanted`)."""
     c = job_datasets.c
-    there = and_(c.state == DatasetState.RETRIEVED, is_whole(pins.c.pid))
+    there = and_(c.state == DatasetState.RETRIEVED, is_brought())
     mine = exists().where(c.job_id == job_id, c.pid == pins.c.pid, or_(c.state.in_(NOT_ENDED), there))
     return pinned_bytes(connection, pins.c.owner_group == group, ~mine).get(group, 0)
 

@@ -16,6 +16,7 @@ from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.ledger.datablock_rows import THIS_DATABLOCK, consequences, held_after
 from scicat_retriever.ledger.held_space import HeldSpace
+from scicat_retriever.ledger.needs import set_wanted
 from scicat_retriever.ledger.part import Subject, batches
 from scicat_retriever.ledger.schema import datablocks, file_lists
 from scicat_retriever.ledger.spool import Spool, Taken
@@ -28,16 +29,20 @@ _UNLISTED = "no longer in the catalogue"
 class PlansPart(HeldSpace):
     """Plans, as `ports.ledger.Ledger` promises."""
 
-    def plan(self, pid: DatasetPid, datablocks: Iterable[CataloguedDatablock], run: str) -> Plan:
+    def plan(
+        self, pid: DatasetPid, datablocks: Iterable[CataloguedDatablock], run: str, store: str = "lts"
+    ) -> Plan:
         """Take down a dataset's datablocks and their file lists."""
         with Spool(pid) as spool:
             spool.take(datablocks)
+            planned = {"run": run, "store": store}
             with self._database.writing() as connection:
                 self._database.lock_datasets(connection, [pid])
                 known = _known(connection, pid)
                 gone = [row for row in known.values() if row.id not in spool.taken]
-                held = self._unlist(connection, pid, gone) + self._write(connection, spool, known, run)
+                held = self._unlist(connection, pid, gone) + self._write(connection, spool, known, planned)
                 self._change_held(connection, held)
+                set_wanted(connection, pid)
             return Plan(len(spool.taken), spool.files, spool.packed_size)
 
     def _unlist(self, connection: Connection, pid: DatasetPid, rows: Sequence[Any]) -> int:
@@ -53,22 +58,30 @@ class PlansPart(HeldSpace):
         self._enter_each(connection, pid, leaving, new, _UNLISTED)
         return sum(held) - sum(int(row.held_bytes) for row in leaving)
 
-    def _write(self, connection: Connection, spool: Spool, known: Mapping[str, Any], run: str) -> int:
+    def _write(
+        self, connection: Connection, spool: Spool, known: Mapping[str, Any], planned: dict[str, str]
+    ) -> int:
         """Write what was read: some datablocks are new, some planned anew, the others stay as they are.
+
+        Args:
+            connection: To the ledger; the dataset is locked.
+            spool: What was read.
+            known: The dataset's rows, by datablock.
+            planned: `run` and `store` of what is planned.
 
         Returns:
             The bytes that are held more: less than none, where what was staged has changed.
         """
-        taken = spool.taken.values()
+        taken, run = spool.taken.values(), planned["run"]
         new = [entry for entry in taken if entry.datablock.id not in known]
         old = [(entry, known[entry.datablock.id]) for entry in taken if entry.datablock.id in known]
         anew = [(entry, row) for entry, row in old if not _stays(entry, row, run)]
         stay = [entry for entry, row in old if _stays(entry, row, run)]
         changed = [entry for entry, row in anew if entry.fingerprint != row.fingerprint]
 
-        self._insert(connection, spool.pid, new, run)
+        self._insert(connection, spool.pid, new, planned)
         for pairs in batches(anew):
-            values = [_planned(entry, run) | {"block": entry.datablock.id} for entry, _ in pairs]
+            values = [_planned(entry) | planned | {"block": entry.datablock.id} for entry, _ in pairs]
             _update(connection, spool.pid, values)
             rows = [row for _, row in pairs]
             self._enter_each(connection, spool.pid, rows, DatablockState.PLANNED)
@@ -77,9 +90,11 @@ class PlansPart(HeldSpace):
         _replace_file_lists(connection, spool, changed, new)
         return -sum(int(row.held_bytes) for _, row in anew)
 
-    def _insert(self, connection: Connection, pid: DatasetPid, new: Sequence[Taken], run: str) -> None:
+    def _insert(
+        self, connection: Connection, pid: DatasetPid, new: Sequence[Taken], planned: dict[str, str]
+    ) -> None:
         for batch in batches(new):
-            rows = [_planned(entry, run) | {"pid": pid, "id": entry.datablock.id} for entry in batch]
+            rows = [_planned(entry) | planned | {"pid": pid, "id": entry.datablock.id} for entry in batch]
             connection.execute(insert(datablocks), rows)
             changes = [(Subject("datablock", pid=pid, datablock=entry.datablock.id), None) for entry in batch]
             self._enter_all(connection, changes, DatablockState.PLANNED)
@@ -112,7 +127,7 @@ def _stays(entry: Taken, row: Any, run: str) -> bool:  # noqa: ANN401
     return unchanged and (row.state == DatablockState.STAGED or (row.listed and row.run == run))
 
 
-def _planned(entry: Taken, run: str) -> dict[str, object]:
+def _planned(entry: Taken) -> dict[str, object]:
     block = entry.datablock
     return {
         "position": entry.position,
@@ -127,7 +142,7 @@ def _planned(entry: Taken, run: str) -> dict[str, object]:
         "reason": "",
         "bytes_total": block.packed_size,
         "held_bytes": 0,
-        "run": run,
+        "wanted": True,
     } | consequences(DatablockState.PLANNED)
 
 

@@ -1,7 +1,9 @@
 """The ledger's tables. A change here needs a migration; a test holds the two equal.
 
     jobs 1--1 job_selections, 1--n job_datasets, 1--0..1 places (in the line for space)
-    datablocks 1--n file_lists, 1--0..1 copies
+    job_datasets 1--n chosen_datablocks (where the job chose files)
+    datablocks 1--n file_lists, 1--0..1 copies, 1--0..1 recalls
+    recall_leads, by store
     claims and pins, by pid; space, sums over datablocks and claims in one row
     reports, findings, transitions
 
@@ -55,6 +57,7 @@ jobs = Table(
     Column("cancelled_by", ExactText, nullable=False, doc="Who wants it cancelled; empty where nobody does."),
     Column("cancel_told_at", UtcTime, doc="When its flow was told so; none until then."),
     Column("space_granted_at", UtcTime, doc="When this attempt got its space; none until then."),
+    Column("priority", Integer, nullable=False, doc="Larger goes first to tape; 0 is ordinary."),
     Index(None, "flow_started_at", "number"),
     Index(None, "state", "number"),
 )
@@ -87,8 +90,21 @@ job_datasets = Table(
     Column("failures", Failures, nullable=False),
     Column("reason", ExactText, nullable=False, doc="What it waits for, in words."),
     Column("bytes", BigInteger, doc="Its size as the catalogue declares it; none until that is noted."),
+    Column("chosen", Boolean, nullable=False, doc="Whether the job chose files of it."),
+    Column(
+        "unknown", Failures, nullable=False, doc="Chosen files that it does not have: at most one failure."
+    ),
     UniqueConstraint("job_id", "pid"),
     Index(None, "pid", "job_id"),
+)
+
+chosen_datablocks = Table(
+    "chosen_datablocks",
+    metadata,
+    Column("job_id", ExactText, primary_key=True),
+    Column("pid", ExactText, primary_key=True),
+    Column("datablock", ExactText, primary_key=True, doc="One that holds a file that the job chose."),
+    ForeignKeyConstraint(["job_id", "pid"], ["job_datasets.job_id", "job_datasets.pid"], ondelete="CASCADE"),
 )
 
 datablocks = Table(
@@ -128,6 +144,8 @@ datablocks = Table(
     ),
     Column("files_left", Boolean, nullable=False, doc="Released, and its files not known to be gone."),
     Column("run", ExactText, nullable=False),
+    Column("store", ExactText, nullable=False, doc="The store that it is read from now."),
+    Column("wanted", Boolean, nullable=False, doc="Whether its run retrieves it: some job needs it."),
     Index(None, "pid", "listed", "position"),
     Index(None, "files_left", "pid", "id"),
     Index(None, "state", "pid", "id"),
@@ -170,6 +188,40 @@ copies = Table(
     Column("manifest", LargeBinary, nullable=False),
     Column("receipt", ExactText, nullable=False, doc="What the staging area says it holds of it."),
     ForeignKeyConstraint(["pid", "datablock"], ["datablocks.pid", "datablocks.id"], ondelete="CASCADE"),
+)
+
+recalls = Table(
+    "recalls",
+    metadata,
+    Column("pid", ExactText, primary_key=True),
+    Column("datablock", ExactText, primary_key=True),
+    Column("store", ExactText, nullable=False),
+    Column("archive_id", ExactText, nullable=False),
+    Column("place", Integer, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("run", ExactText, nullable=False),
+    Column("owner_group", ExactText, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("wanted_at", UtcTime, nullable=False),
+    Column("phase", ExactText, nullable=False),
+    Column("tape", ExactText, doc="None: the store was not asked; empty: it does not know."),
+    Column("position", BigInteger, nullable=False),
+    Column("request", ExactText, nullable=False, doc="How the store calls the request for it."),
+    Column("asked_at", UtcTime),
+    Column("online_at", UtcTime),
+    Column("expected_at", UtcTime),
+    Column("missing_since", UtcTime),
+    Column("reason", ExactText, nullable=False),
+    ForeignKeyConstraint(["pid", "datablock"], ["datablocks.pid", "datablocks.id"], ondelete="CASCADE"),
+    Index(None, "store", "wanted_at"),
+)
+
+recall_leads = Table(
+    "recall_leads",
+    metadata,
+    Column("store", ExactText, primary_key=True),
+    Column("holder", ExactText, nullable=False, doc="Whose planner it is."),
+    Column("until", UtcTime, nullable=False),
 )
 
 claims = Table(

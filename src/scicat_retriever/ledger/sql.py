@@ -1,12 +1,13 @@
 """The ledger in a SQL database: a SQLite file on one machine, PostgreSQL for many.
 
 connection, refusals, columns, schema, migrations, upgrade     the database
-jobs, job_control, outbox, findings, plans, datablocks, copies, claims, pins, eviction, inventory
+jobs, job_control, outbox, findings, plans, datablocks, chosen_files, recalls, copies, claims, pins, eviction, inventory
                                                                the parts, each a group of the port's methods
 """
 
 from __future__ import annotations
 
+from scicat_retriever.ledger.chosen_files import ChosenFilesPart
 from scicat_retriever.ledger.claims import ClaimsPart
 from scicat_retriever.ledger.connection import Database
 from scicat_retriever.ledger.copies import CopiesPart
@@ -19,6 +20,7 @@ from scicat_retriever.ledger.outbox import OutboxPart
 from scicat_retriever.ledger.part import Clock
 from scicat_retriever.ledger.pins import PinsPart
 from scicat_retriever.ledger.plans import PlansPart
+from scicat_retriever.ledger.recalls import RecallsPart
 from scicat_retriever.ledger.upgrade import upgrade
 
 
@@ -28,6 +30,8 @@ class SqlLedger(
     FindingsPart,
     PlansPart,
     DatablocksPart,
+    ChosenFilesPart,
+    RecallsPart,
     CopiesPart,
     ClaimsPart,
     PinsPart,

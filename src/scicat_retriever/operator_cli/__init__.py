@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import httpx2
 import typer
 
-from scicat_retriever.operator_cli import jobs, reports, staging
+from scicat_retriever.operator_cli import jobs, recalls, reports, staging
 from scicat_retriever.operator_cli.api import Api, LoadSettings
 
 
@@ -27,6 +27,7 @@ def commands(
     api = Api(load, transport)
     return {
         "jobs": jobs.commands(api),
+        "recalls": recalls.commands(api),
         "reports": reports.commands(api),
         "staging": staging.commands(api, pause),
     }

@@ -46,6 +46,18 @@ def commands(api: Api) -> typer.Typer:
         body = {"datasets": dataset} if dataset else {}
         _show(api.ask(config, "POST", f"/jobs/{segment(job)}/retry", body=body), as_json=as_json)
 
+    @app.command()
+    def priority(
+        job: str,
+        number: Annotated[
+            int, typer.Argument(min=-1000, max=1000, help="The larger goes first; 0 is ordinary.")
+        ],
+        config: Config = None,
+    ) -> None:
+        """Have what a job wants from tape go before others, or after them."""
+        api.ask(config, "PUT", f"/jobs/{segment(job)}/priority", body={"priority": number})
+        typer.echo(f"job {printable(job)} has priority {number}")
+
     return app
 
 

@@ -20,13 +20,15 @@ def plan_dataset(pid: DatasetPid, run: str, tools: Toolbox) -> Plan:
 
     Raises:
         DatablocksMissing: There are none, or fewer files or bytes than the dataset declares.
+        StoreNotConfigured: No long-term store has the datasets of its storage location.
     """
     dataset = tools.catalogue.dataset(pid)
     # First of all: what was just used is not evicted in the middle of the plan that counts on it.
     tools.ledger.note_used(pid)
     _forget_lost_files(pid, tools)
-    plan = tools.ledger.plan(pid, tools.catalogue.datablocks(pid), run)
-    _refuse_incomplete(dataset, plan)
+    store = tools.stores.of_location(dataset.storage_location)
+    plan = tools.ledger.plan(pid, tools.catalogue.datablocks(pid), run, store)
+    refuse_incomplete(dataset, plan)
     return plan
 
 
@@ -38,7 +40,12 @@ def _forget_lost_files(pid: DatasetPid, tools: Toolbox) -> None:
             tools.ledger.move_datablock(record.key, DatablockState.PLANNED, "its staged file is gone")
 
 
-def _refuse_incomplete(dataset: Dataset, plan: Plan) -> None:
+def refuse_incomplete(dataset: Dataset, plan: Plan) -> None:
+    """See that the datablocks that the catalogue shows are all that the dataset declares.
+
+    Raises:
+        DatablocksMissing: There are none, or fewer files or bytes than the dataset declares.
+    """
     if plan.datablocks == 0:
         raise DatablocksMissing(
             f"dataset {dataset.pid} has no datablocks in the catalogue: was it ever archived?"

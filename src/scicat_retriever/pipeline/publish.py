@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from scicat_retriever.domain.errors import (
     CatalogueError,
     IntegrityError,
     ManifestDamaged,
-    RetrieverError,
     StagedFileMissing,
 )
 from scicat_retriever.domain.evidence import Integrity, Staged, Verified
@@ -77,44 +77,64 @@ def _commit(verified: Verified, tools: Toolbox) -> Staged:
     return staged
 
 
-def publish(pid: DatasetPid, tools: Toolbox) -> Integrity:
-    """Say that a whole dataset is staged; it needs no more space than it has.
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What of a dataset was found staged.
 
-    Returns:
-        The least that was compared of any of its datablocks.
+    Attributes:
+        whole: Whether that is all of it, and not only what was wanted.
+        integrity: The least that was compared of any datablock.
+    """
+
+    whole: bool
+    integrity: Integrity
+
+
+def publish(pid: DatasetPid, tools: Toolbox) -> Published:
+    """Say that all that is wanted of a dataset is staged; it needs no more space than it has.
 
     Raises:
-        StagedFileMissing: A datablock is not staged, or its file is not there.
+        StagedFileMissing: Nothing is wanted, or a wanted datablock is not staged, or its file is not there.
     """
     tools.ledger.note_used(pid)
     records = tools.ledger.datablocks(pid)
-    if not records:
-        raise StagedFileMissing(f"dataset {pid}: none of its datablocks are staged")
-    refuse_lost(records, tools)
+    wanted = [record for record in records if record.wanted]
+    if not wanted:
+        raise StagedFileMissing(f"dataset {pid}: it has no datablock that is asked for; ask for it again")
+    refuse_lost(wanted, tools)
     tools.ledger.end_claim(pid)
-    sizes_only = any(record.integrity is not Integrity.VERIFIED for record in records)
-    return Integrity.SIZE_ONLY if sizes_only else Integrity.VERIFIED
+    whole = all(record.wanted or is_there(record, tools) for record in records)
+    sizes_only = any(record.integrity is not Integrity.VERIFIED for record in (records if whole else wanted))
+    return Published(whole, Integrity.SIZE_ONLY if sizes_only else Integrity.VERIFIED)
 
 
 def refuse_lost(records: Sequence[DatablockRecord], tools: Toolbox) -> None:
-    """See that all datablocks of a dataset are staged, and their files there.
+    """See that these datablocks are staged, and their files there.
 
     Raises:
-        StagedFileMissing: One was released, or its file is gone or has another size.
+        StagedFileMissing: There are none; or one was released, or its file is gone or has another size.
     """
+    if not records:
+        raise StagedFileMissing("its datablocks are not in the catalogue any more; ask for it again")
     for record in records:
         if record.state is not DatablockState.STAGED:
             raise StagedFileMissing(f"{record.datablock.archive_id}: it was released; ask for it again")
-        if tools.staging.staged_size(record.key, record.partial) != record.bytes_total:
+        if not is_there(record, tools):
             raise StagedFileMissing(
                 f"{record.datablock.archive_id}: its staged file is gone or has another size"
             )
 
 
+def is_there(record: DatablockRecord, tools: Toolbox) -> bool:
+    """Say whether a datablock is staged, and its file there in its whole length."""
+    staged = record.state is DatablockState.STAGED
+    return staged and tools.staging.staged_size(record.key, record.partial) == record.bytes_total
+
+
 def discard(pid: DatasetPid, run: str, reason: str, tools: Toolbox, *, keep_verified: bool) -> None:
     """Remove the files that a failed run left, give their space back, and touch nothing else.
 
-    What another run staged stays, since others may hold links to it; so does what a later run works on, should a lost
+    What was never wanted stays as it is. What another run staged stays, since others may hold links to it; so does what a later run works on, should a lost
     repetition of this step come late.
 
     Args:
@@ -126,7 +146,8 @@ def discard(pid: DatasetPid, run: str, reason: str, tools: Toolbox, *, keep_veri
             goes on from there. Copies that were not verified yet are verified now.
     """
     for record in tools.ledger.datablocks(pid):
-        if record.run == run and not (keep_verified and _is_right(record, tools)):
+        began = record.wanted or record.state is not DatablockState.PLANNED
+        if record.run == run and began and not (keep_verified and _is_right(record, tools)):
             _discard(record, reason, tools)
     # After the files are gone: others may have the space only now.
     tools.ledger.end_claim(pid)
@@ -138,7 +159,6 @@ def _is_right(record: DatablockRecord, tools: Toolbox) -> bool:
             verify_and_stage(record, tools)
         except (IntegrityError, StagedFileMissing, CatalogueError):
             return False
-        _let_go(record, tools)
         return True
     return record.state is DatablockState.STAGED
 
@@ -149,14 +169,5 @@ def _discard(record: DatablockRecord, reason: str, tools: Toolbox) -> None:
     if record.state is not DatablockState.RELEASED:
         after = DatablockState.RELEASED if staged else DatablockState.FAILED
         tools.ledger.move_datablock(record.key, after, reason)
-        _let_go(record, tools)
     # Also of what the ledger calls released already: an earlier attempt may have got no further than that.
     tools.staging.release(record.key)
-
-
-def _let_go(record: DatablockRecord, tools: Toolbox) -> None:
-    """Tell the store that the archive is not needed online; a store that cannot be told keeps it a while longer."""
-    try:
-        tools.store.release(record.datablock.archive_id)
-    except RetrieverError:
-        return

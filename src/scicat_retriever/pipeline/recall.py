@@ -1,51 +1,193 @@
-"""Recall: the archive back from tape, asked for again until it is there. Its room in staging is claimed before."""
+"""Recall: which archives can be read now, and which have to be asked for. Their room in staging is claimed before."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import groupby
+
 from scicat_retriever.domain.errors import (
     ArchiveIncomplete,
+    ArchiveLost,
     DatablockMissing,
+    DatablockUnreadable,
     NoSpaceYet,
     NotYetOnline,
+    RecallError,
+    RecallTimedOut,
+    RetrieverError,
 )
 from scicat_retriever.domain.evidence import Recalled
+from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.pipeline.space import claim_dataset
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.ports.datablock_record import DatablockRecord
-from scicat_retriever.ports.long_term_store import Locality
+from scicat_retriever.ports.long_term_store import Locality, LongTermStore, RecallState, Wanted
+from scicat_retriever.ports.recalls import RecallPhase, RecallRecord
+
+APPEARING = (DatablockMissing, DatablockUnreadable, ArchiveIncomplete)
+"""Errors of an archive that may still be on its way into the store."""
 
 
 def recall(record: DatablockRecord, tools: Toolbox) -> Recalled:
-    """Ask for the archive, and say that it can be read.
+    """Say that an archive can be read; one that cannot is asked for.
 
     Raises:
         NotYetOnline: The recall goes on.
         DatablockMissing: The store has no such archive (yet).
+        DatablockUnreadable: It may not be read (yet).
         ArchiveIncomplete: It is not (yet) as long as catalogued.
+        ArchiveLost: It will not come back.
         NoSpaceYet: It is longer than catalogued, and there is no room for it now.
         LargerThanStaging: It is longer than catalogued, and there never will be.
     """
     archive_id = record.datablock.archive_id
-    state = tools.store.recall_state(archive_id)
+    store = tools.stores.named(record.store)
+    state = store.recall_states([Wanted(archive_id)]).get(archive_id)
+    try:
+        size = readable_size(record, state, tools)
+    except (NotYetOnline, *APPEARING):
+        tools.ledger.want_recalls([record.key])
+        raise
+    if record.state is not DatablockState.RECALLING or record.reason:
+        tools.ledger.move_datablock(record.key, DatablockState.RECALLING)
+    # Compared with the catalogue's word, not with what was noted: a claim that failed is asked for again.
+    if size != record.datablock.packed_size:
+        _claim_more(record, size, tools)
+    return Recalled(record.key, archive_id, size)
+
+
+def readable_size(record: DatablockRecord, state: RecallState | RecallError | None, tools: Toolbox) -> int:
+    """Give the bytes of an archive that can be read, as far as its store's word goes.
+
+    Args:
+        record: Its datablock.
+        state: What the store said; None where it said nothing.
+        tools: The policies.
+
+    Raises:
+        NotYetOnline, DatablockMissing, DatablockUnreadable, ArchiveIncomplete, ArchiveLost: It cannot, see `recall`.
+        RecallError: As the store said.
+    """
+    archive_id = record.datablock.archive_id
+    if isinstance(state, RecallError):
+        raise state
+    if state is None:
+        raise NotYetOnline(f"the long-term store says nothing of {archive_id}")
     match state.locality:
         case Locality.ONLINE:
             size = record.bytes_total if state.size is None else state.size
             _refuse_other_size(record, size, tools)
-            _note_recalling(record, "", tools)
-            # Compared with the catalogue's word, not with what was noted: a claim that failed is asked for again.
-            if size != record.datablock.packed_size:
-                _claim_more(record, size, tools)
-            return Recalled(record.key, archive_id, size)
+            return size
         case Locality.MISSING:
-            reason = f"the long-term store has no {archive_id}"
-            _note_recalling(record, reason, tools)
-            raise DatablockMissing(reason)
+            raise DatablockMissing(f"the long-term store has no {archive_id}")
+        case Locality.LOST:
+            raise ArchiveLost(f"the long-term store lost {archive_id}: {state.reason or 'it says no more'}")
         case Locality.OFFLINE | Locality.RECALLING:
-            tools.store.request_recall(archive_id)
-            reason = state.reason or f"waiting for {archive_id} to come back from tape"
-            _note_recalling(record, reason, tools)
-            raise NotYetOnline(reason)
+            raise NotYetOnline(state.reason or f"waiting for {archive_id} to come back from tape")
+
+
+def prepare(records: Sequence[DatablockRecord], tools: Toolbox) -> list[DatablockRecord]:
+    """Give those datablocks whose archives can be copied now, or whose copy knows what is wrong; ask for the others.
+
+    A store that does not answer is waited for like a tape.
+    """
+    ready: list[DatablockRecord] = []
+    waiting: list[DatablockRecord] = []
+    for name, its in groupby(sorted(records, key=lambda each: each.store), key=lambda each: each.store):
+        batch = list(its)
+        try:
+            states = all_states(tools.stores.named(name), batch)
+        except RecallError as error:
+            states = {each.datablock.archive_id: error for each in batch}
+        for record in batch:
+            try:
+                readable_size(record, states.get(record.datablock.archive_id), tools)
+            except RetrieverError as error:
+                may_come = error.retryable
+            else:
+                may_come = False
+            (waiting if may_come else ready).append(record)
+    if waiting:
+        tools.ledger.want_recalls([each.key for each in waiting])
+    return sorted(ready, key=lambda each: each.position)
+
+
+def all_states(
+    store: LongTermStore, records: Sequence[DatablockRecord]
+) -> Mapping[ArchiveId, RecallState | RecallError]:
+    """Ask a store where archives are, as many at once as it takes."""
+    wanted = [Wanted(each.datablock.archive_id) for each in records]
+    step = store.capabilities.batch
+    answers: dict[ArchiveId, RecallState | RecallError] = {}
+    for first in range(0, len(wanted), step):
+        answers.update(store.recall_states(wanted[first : first + step]))
+    return answers
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What is new of the recalls that a dataset waits for.
+
+    Attributes:
+        ready: Datablocks that can be copied, or whose copy says what is wrong.
+        failed: What is given up, and why.
+        patience: How long it takes at most until another is to be given up; None where none ever is.
+    """
+
+    ready: list[DatablockRecord]
+    failed: list[tuple[DatablockRecord, RetrieverError]]
+    patience: timedelta | None
+
+
+def news(
+    pid: DatasetPid, taken: set[DatablockId], appear: timedelta, recalled: timedelta, tools: Toolbox
+) -> News:
+    """Look what became of the recalls of a dataset.
+
+    Args:
+        pid: The dataset.
+        taken: Datablocks that are being copied already.
+        appear: How long an archive may be missing that is looked for.
+        recalled: How long a recall may take.
+        tools: The ports.
+    """
+    now = tools.clock()
+    found = News([], [], None)
+    ends = []
+    for open_recall in tools.ledger.recalls_of(pid):
+        key = open_recall.key
+        if key.id in taken:
+            continue
+        end = _end_of(open_recall, appear, recalled)
+        is_news = open_recall.phase in {RecallPhase.ONLINE, RecallPhase.ENDED}
+        if not is_news and end > now:
+            ends.append(end)
+        elif (record := tools.ledger.datablock(key)) is None:
+            continue
+        elif is_news:
+            found.ready.append(record)
+        else:
+            found.failed.append((record, _too_late(open_recall, record, tools)))
+    return News(found.ready, found.failed, min(ends) - now if ends else None)
+
+
+def _end_of(open_recall: RecallRecord, appear: timedelta, recalled: timedelta) -> datetime:
+    end = open_recall.wanted_at + recalled
+    return end if open_recall.missing_since is None else min(end, open_recall.missing_since + appear)
+
+
+def _too_late(open_recall: RecallRecord, record: DatablockRecord, tools: Toolbox) -> RetrieverError:
+    """Say why a recall is given up: in the store's words of this moment, where it is missing."""
+    if open_recall.missing_since is not None:
+        try:
+            recall(record, tools)
+        except RetrieverError as error:
+            if isinstance(error, APPEARING):
+                return error
+    return RecallTimedOut(f"gave up: {open_recall.reason or f'{open_recall.archive_id} is still on tape'}")
 
 
 def _claim_more(record: DatablockRecord, size: int, tools: Toolbox) -> None:
@@ -58,15 +200,9 @@ def _claim_more(record: DatablockRecord, size: int, tools: Toolbox) -> None:
         raise
 
 
-def _note_recalling(record: DatablockRecord, reason: str, tools: Toolbox) -> None:
-    """Note it where that is news: each note is a write to disk, and a recall is asked about many times."""
-    if record.state is not DatablockState.RECALLING or record.reason != reason:
-        tools.ledger.move_datablock(record.key, DatablockState.RECALLING, reason)
-
-
 def _refuse_other_size(record: DatablockRecord, size: int, tools: Toolbox) -> None:
     catalogued = record.datablock.packed_size
     if tools.check_packed_size and catalogued > 0 and size != catalogued:
-        reason = f"{record.datablock.archive_id} has {size} bytes in the long-term store, {catalogued} in the catalogue"
-        _note_recalling(record, reason, tools)
-        raise ArchiveIncomplete(reason)
+        raise ArchiveIncomplete(
+            f"{record.datablock.archive_id} has {size} bytes in the long-term store, {catalogued} in the catalogue"
+        )

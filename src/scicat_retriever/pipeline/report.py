@@ -2,11 +2,14 @@
 
 Job: `statusCode`, `statusMessage` and `jobResultObject`
 
-    {"result": [{"datasetId", "name", "size", "archiveId", "url", "checksum", "expires", "files", "integrity"}],
+    {"result": [{"datasetId", "name", "size", "archiveId", "url", "checksum", "expires", "files", "integrity", "chosen"?}],
      "errors": [{"datasetId", "archiveId"?, "code", "who", "message"}]}
 
-with one entry of `result` for each datablock. `url` is null, and `expires` over, for what is not kept any more. Dataset:
-the lifecycle's `retrieveStatusMessage`, `retrieveReturnMessage` = `{"status": "retrievalFailed", "code", "message"}`, `retrievable`, `retrieveIntegrityCheck`.
+with one entry of `result` for each datablock that the job needs. `url` is null, and `expires` over, for what is not kept any
+more. Dataset: the lifecycle's `retrieveStatusMessage`, `retrievable`, `retrieveIntegrityCheck`, and `retrieveReturnMessage`:
+
+    {"status": "retrievalFailed", "code", "message"}    where it failed
+    {"status": "filesRetrieved", "message"}             where a part of it is there, for jobs that chose files
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from typing import Any
 from scicat_retriever.domain.errors import (
     Cause,
     Failure,
+    FilesUnknown,
     InternalError,
     JobNotFound,
     StagedFileMissing,
@@ -27,9 +31,11 @@ from scicat_retriever.domain.errors import (
 from scicat_retriever.domain.evidence import Integrity
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState, JobState, LifecycleWord
-from scicat_retriever.pipeline.publish import refuse_lost
+from scicat_retriever.pipeline.publish import Published, is_there, refuse_lost
+from scicat_retriever.pipeline.selection import ChosenNames
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.ports.catalogue import JobUpdate, LifecycleUpdate
+from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.ledger import JobDatasetRecord
 
 RESULT_LIMIT = 14 * 2**20
@@ -39,7 +45,8 @@ SHORTENED_LIMIT = 10_000
 MESSAGE_LIMIT = 500
 """Longest message told to SciCat, in characters; the ledger and the log have the whole."""
 
-
+FILES_RETRIEVED = "filesRetrieved"
+"""The `status` of the `retrieveReturnMessage` of a dataset of which only a part is there."""
 STARTED = "The datasets are being retrieved."
 
 
@@ -55,12 +62,26 @@ def dataset_started(pid: DatasetPid, tools: Toolbox) -> None:
     tools.ledger.tell_dataset(pid, LifecycleUpdate(LifecycleWord.STARTED))
 
 
-def dataset_retrieved(pid: DatasetPid, integrity: Integrity, tools: Toolbox) -> None:
-    """Have SciCat told that the dataset is there, and whether its bytes were compared with catalogued checksums."""
-    update = LifecycleUpdate(
-        LifecycleWord.RETRIEVED, retrievable=True, integrity_check=integrity is Integrity.VERIFIED
-    )
+def dataset_retrieved(pid: DatasetPid, published: Published, tools: Toolbox) -> None:
+    """Have SciCat told that the dataset is there, and whether its bytes were compared with catalogued checksums.
+
+    Where only a part of it is there, for jobs that chose files, it is told that, and not that the dataset is retrieved.
+    """
+    if published.whole:
+        verified = published.integrity is Integrity.VERIFIED
+        update = LifecycleUpdate(LifecycleWord.RETRIEVED, retrievable=True, integrity_check=verified)
+    else:
+        update = _files_retrieved(pid, tools)
     tools.ledger.tell_dataset(pid, update)
+
+
+def _files_retrieved(pid: DatasetPid, tools: Toolbox) -> LifecycleUpdate:
+    """Tell how much of a dataset is there now; that is nothing where all of it is gone."""
+    records = tools.ledger.datablocks(pid)
+    there = sum(is_there(record, tools) for record in records)
+    words = f"{there} of its {len(records)} datablocks are retrieved: not all of its files were asked for"
+    message = {"status": FILES_RETRIEVED, "message": words} if there else {}
+    return LifecycleUpdate(LifecycleWord.NOTHING, message, retrievable=True, integrity_check=False)
 
 
 def dataset_failed(pid: DatasetPid, failures: Sequence[Failure], tools: Toolbox) -> None:
@@ -69,12 +90,14 @@ def dataset_failed(pid: DatasetPid, failures: Sequence[Failure], tools: Toolbox)
 
 
 def lifecycle_update(pid: DatasetPid, update: LifecycleUpdate, tools: Toolbox) -> LifecycleUpdate:
-    """Give what SciCat is told of a dataset: what was noted, unless its files were lost since."""
+    """Give what SciCat is told of a dataset: what was noted, unless files were lost, or others came, since."""
     if update.status is LifecycleWord.RETRIEVED:
         try:
             refuse_lost(tools.ledger.datablocks(pid), tools)
         except StagedFileMissing as lost:
             return _failed([lost.failure()])
+    if update.return_message.get("status") == FILES_RETRIEVED:
+        return _files_retrieved(pid, tools)
     return update
 
 
@@ -166,7 +189,7 @@ def _withdraw_lost(job_id: JobId, kept: Collection[DatasetPid], tools: Toolbox) 
     for dataset in tools.ledger.job_datasets(job_id):
         if dataset.state is DatasetState.RETRIEVED and dataset.pid in kept:
             try:
-                refuse_lost(tools.ledger.datablocks(dataset.pid), tools)
+                refuse_lost(tools.ledger.job_datablocks(job_id, dataset.pid), tools)
             except StagedFileMissing as lost:
                 failures = [lost.failure()]
                 tools.ledger.move_job_dataset(job_id, dataset.pid, DatasetState.FAILED, failures)
@@ -187,10 +210,12 @@ def job_result(
     datasets = tools.ledger.job_datasets(job_id)
     entries: list[dict[str, Any]] = []
     errors = []
+    chosen = ChosenNames(job_id, tools)
     retrieved = 0
     for dataset in datasets:
         if dataset.state is DatasetState.RETRIEVED:
-            entries.extend(_entries(dataset.pid, kept.get(dataset.pid), tools))
+            records = tools.ledger.job_datablocks(job_id, dataset.pid)
+            entries.extend(_entries(records, kept.get(dataset.pid), chosen, tools))
             retrieved += dataset.pid in kept
         errors.extend(_errors(dataset, failure))
     expires = min((entry["expires"] for entry in entries if entry["url"]), default="")
@@ -211,15 +236,20 @@ def _outcome(
         return JobState.UNSUCCESSFUL, _short(f"The job failed: {failure.message}")
     if errors:
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        reason = f"{errors[0]['datasetId']} failed: {errors[0]['message']}"
+        first = errors[0]
+        partly = (
+            first["code"] == FilesUnknown.code
+        )  # what exists of the dataset is delivered; the words name it
+        reason = first["message"] if partly else f"{first['datasetId']} failed: {first['message']}"
         return JobState.WITH_DATASET_ERRORS, _short(f"{ready}; {reason}", more)
     return JobState.SUCCESSFUL, f"{ready}."
 
 
 def _errors(dataset: JobDatasetRecord, failure: Failure | None) -> list[dict[str, Any]]:
     # A job's own failure, which is that of the datasets it did not finish, is told once.
-    own = [each for each in dataset.failures if each != failure]
-    return [_error(dataset.pid, each) for each in own or _unfinished(dataset, failure)]
+    own = [each for each in dataset.failures if each != failure] or _unfinished(dataset, failure)
+    unknown = [each for each in dataset.errors if each not in dataset.failures]
+    return [_error(dataset.pid, each) for each in (*own, *unknown)]
 
 
 def shortened(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -236,16 +266,19 @@ def shortened(body: Mapping[str, Any]) -> dict[str, Any]:
     return {**kept, "shortened": "the links do not fit into SciCat: ask for fewer datasets at once"}
 
 
-def _entries(pid: DatasetPid, pinned_until: datetime | None, tools: Toolbox) -> Iterator[dict[str, Any]]:
-    for record in tools.ledger.datablocks(pid):
+def _entries(
+    records: Sequence[DatablockRecord], pinned_until: datetime | None, chosen: ChosenNames, tools: Toolbox
+) -> Iterator[dict[str, Any]]:
+    for record in records:
         archive_id = record.datablock.archive_id
         link = (
             None
             if pinned_until is None
             else tools.links.link(record.key, archive_id, pinned_until - tools.margin)
         )
+        names = chosen.held_by(record)
         yield {
-            "datasetId": pid,
+            "datasetId": record.key.pid,
             "name": archive_id,
             "size": record.bytes_total,
             "archiveId": archive_id,
@@ -254,7 +287,7 @@ def _entries(pid: DatasetPid, pinned_until: datetime | None, tools: Toolbox) -> 
             "expires": timestamp(tools.clock() if link is None else link.expires),
             "files": record.datablock.file_count,
             "integrity": record.integrity,
-        }
+        } | ({} if names is None else {"chosen": names})
 
 
 def _unfinished(dataset: JobDatasetRecord, failure: Failure | None) -> tuple[Failure, ...]:

@@ -13,6 +13,7 @@ from scicat_retriever.domain.errors import (
 )
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.pipeline.eviction import make_room
+from scicat_retriever.pipeline.selection import chosen_of, resolve
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.ports.space import Line
 
@@ -22,7 +23,7 @@ _MEASURED_TOGETHER = 20
 def measure_job(job_id: JobId, tools: Toolbox, *, forbidden_is_final: bool = True) -> None:
     """Note how large the job's datasets are, as the catalogue declares it; a repetition goes on where it was.
 
-    A dataset that cannot be read is taken for an empty one: its own retrieval will say what is wrong with it.
+    Where the job chose files of a dataset, the datablocks that hold them are what counts: they are looked for now. A dataset that cannot be read is taken for an empty one: its own retrieval will say what is wrong with it.
 
     Args:
         job_id: The job.
@@ -32,11 +33,15 @@ def measure_job(job_id: JobId, tools: Toolbox, *, forbidden_is_final: bool = Tru
     Raises:
         CatalogueError: SciCat does not answer; asking again may help.
     """
+    chosen = chosen_of(job_id, tools)
     while pids := tools.ledger.datasets_without_size(job_id, _MEASURED_TOGETHER):
         sizes = {}
         for pid in pids:
             try:
-                sizes[pid] = _declared(pid, tools)
+                if pid in chosen:
+                    resolve(job_id, chosen[pid], tools)
+                else:
+                    sizes[pid] = _declared(pid, tools)
             except CatalogueError as error:
                 final = forbidden_is_final and isinstance(error, CatalogueForbidden)
                 if error.retryable and not final:
@@ -103,11 +108,11 @@ def claim_dataset(pid: DatasetPid, tools: Toolbox) -> None:
         missing = tools.ledger.claim_dataset(pid, tools.staging.room())
     if not missing:
         return
-    size = sum(record.bytes_total for record in tools.ledger.datablocks(pid))
+    size = sum(record.bytes_total for record in tools.ledger.datablocks(pid) if record.wanted)
     whole = tools.staging.room().total
     if size > whole:
         raise LargerThanStaging(
-            f"dataset {pid} has {in_words(size)}, and the staging area holds {in_words(whole)} in all: "
+            f"what is asked for of dataset {pid} has {in_words(size)}, and the staging area holds {in_words(whole)} in all: "
             "enlarge it, or lower what is kept free"
         )
     raise NoSpaceYet(

@@ -9,10 +9,10 @@ from typing import Protocol
 
 from scicat_retriever.pipeline.cache_policy import CachePolicy
 from scicat_retriever.pipeline.links import LinkSigner
+from scicat_retriever.pipeline.stores import Stores
 from scicat_retriever.pipeline.verify import ChecksumPolicy
 from scicat_retriever.ports.catalogue import Catalogue
 from scicat_retriever.ports.ledger import Ledger
-from scicat_retriever.ports.long_term_store import LongTermStore
 from scicat_retriever.ports.staging_area import StagingArea
 
 Clock = Callable[[], datetime]
@@ -48,7 +48,7 @@ class Toolbox:
 
     Attributes:
         catalogue: SciCat.
-        store: The long-term store.
+        stores: The long-term stores.
         staging: The staging area.
         ledger: The ledger.
         links: Signs and checks download links.
@@ -62,7 +62,7 @@ class Toolbox:
     """
 
     catalogue: Catalogue
-    store: LongTermStore
+    stores: Stores
     staging: StagingArea
     ledger: Ledger
     links: LinkSigner

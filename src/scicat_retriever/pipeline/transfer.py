@@ -123,10 +123,11 @@ def copy(
     datablock = record.datablock
     algorithm = tools.checksums.algorithm(datablock.algorithm, datablock.archive_id) or FALLBACK_ALGORITHM
     manifest = ManifestWriter(algorithm)
+    store = tools.stores.named(record.store)
     tools.ledger.move_datablock(record.key, DatablockState.COPYING)
     with _translated(datablock.archive_id), ExitStack() as stack:
         partial = stack.enter_context(tools.staging.open_partial(record.key, recalled.size))
-        source = stack.enter_context(closing(_Opening(lambda: tools.store.open(datablock.archive_id))))
+        source = stack.enter_context(closing(_Opening(lambda: store.open(datablock.archive_id))))
         report = copy_and_hash(
             source,
             partial,

@@ -30,6 +30,8 @@ class DatablockRecord:
         used_at: When it was staged, asked for or downloaded last (UTC), while staged.
         checked_at: When its bytes were read and compared last (UTC), while staged.
         pinned: Whether it is staged and somebody pins its dataset.
+        wanted: Whether its dataset's run retrieves it: a job that asks for the dataset needs it, or none asks.
+        store: Name of the long-term store that it is read from now, or was read from last.
     """
 
     datablock: Datablock
@@ -46,6 +48,8 @@ class DatablockRecord:
     used_at: datetime | None = None
     checked_at: datetime | None = None
     pinned: bool = False
+    wanted: bool = True
+    store: str = "lts"
 
     @property
     def key(self) -> DatablockKey:

@@ -17,8 +17,10 @@ from scicat_retriever.domain.errors import Failure
 from scicat_retriever.domain.evidence import Copied, DatablockKey, Staged
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState
+from scicat_retriever.ports.chosen_files import ChosenFilesLedger
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.outbox import Outbox
+from scicat_retriever.ports.recalls import RecallLedger
 from scicat_retriever.ports.space import SpaceLedger
 
 
@@ -49,6 +51,7 @@ class JobRecord:
         failure: Why the job as a whole failed, where it did.
         attempt: Counts its flows from 1: a retry, or a flow that the engine lost, makes a new one.
         cancelled_by: Who asked that it be cancelled; empty where nobody did.
+        priority: What has a larger one goes first to tape; 0 is ordinary.
     """
 
     job: RetrieveJob
@@ -60,6 +63,7 @@ class JobRecord:
     failure: Failure | None = None
     attempt: int = 1
     cancelled_by: str = ""
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +75,22 @@ class JobDatasetRecord:
         state: How far it is for this job.
         failures: Why it failed, one for each datablock that did, or one for the dataset.
         reason: What it waits for, in words, where that is not one of its datablocks' affairs.
+        chosen: Whether the job chose files of it.
+        unknown: Says which of them it does not have, once that is known; what it has is retrieved all the same.
     """
 
     pid: DatasetPid
     state: DatasetState
     failures: tuple[Failure, ...] = ()
     reason: str = ""
+    chosen: bool = False
+    unknown: Failure | None = None
+
+    @property
+    def errors(self) -> tuple[Failure, ...]:
+        """Why it failed, and which chosen files it does not have: all that went wrong with it for the job."""
+        alone = () if self.unknown is None or self.unknown in self.failures else (self.unknown,)
+        return self.failures + alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +104,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class DatasetProgress:
-    """Sums over a dataset's datablocks: `staged` and `datablocks` count them, the rest is bytes."""
+    """Sums over the datablocks that a job needs of a dataset: `staged` and `datablocks` count them, the rest is bytes."""
 
     pid: DatasetPid
     datablocks: int
@@ -107,7 +121,7 @@ class Finding:
     found: Mapping[str, int | str]
 
 
-class Ledger(Outbox, SpaceLedger, Protocol):
+class Ledger(Outbox, SpaceLedger, RecallLedger, ChosenFilesLedger, Protocol):
     """The ledger.
 
     Each method is one transaction, durable when it returns, and may be called from any thread and from several
@@ -119,7 +133,10 @@ class Ledger(Outbox, SpaceLedger, Protocol):
     """
 
     def add_job(self, job: RetrieveJob, flow: FlowName) -> JobRecord:
-        """Store a job as submitted. Of a job that is known, nothing changes and its record is given."""
+        """Store a job as submitted. Of a job that is known, nothing changes and its record is given.
+
+        A dataset that is listed several times counts once, as `domain.dataset.united` says.
+        """
         ...
 
     def add_jobs(self, given: Sequence[tuple[RetrieveJob, FlowName]]) -> Sequence[JobRecord]:
@@ -164,8 +181,9 @@ class Ledger(Outbox, SpaceLedger, Protocol):
     def retry_job(self, job_id: JobId, flow: FlowName, pids: Collection[DatasetPid] | None = None) -> int:
         """Have an ended job carried out again by a new flow: those of its datasets that are not there.
 
-        A dataset is there when it was retrieved for the job and all its datablocks are still staged. The job becomes
-        submitted, as do those datasets; a wish to cancel is forgotten. Datasets beside `pids` stay as they are.
+        A dataset is there when it was retrieved for the job, without unknown files, and `is_brought` still. The job becomes
+        submitted, as do those datasets; a wish to cancel is forgotten. Where the job chose files of them, it is not known any
+        more which datablocks hold them, nor their size. Datasets beside `pids` stay as they are.
 
         Returns:
             How many datasets are retrieved again.
@@ -228,15 +246,19 @@ class Ledger(Outbox, SpaceLedger, Protocol):
         """Note the state of one of a job's datasets and why it failed, in place of what was noted before."""
         ...
 
-    def plan(self, pid: DatasetPid, datablocks: Iterable[CataloguedDatablock], run: str) -> Plan:
+    def plan(
+        self, pid: DatasetPid, datablocks: Iterable[CataloguedDatablock], run: str, store: str = "lts"
+    ) -> Plan:
         """Take down a dataset's datablocks and their file lists, streaming, in one transaction.
 
         `datablocks` is read to its end before the transaction begins; an error that it raises changes nothing.
         A datablock that is staged and whose catalogue entry (archiveId, sizes, algorithm, files) has not changed
         stays staged, under its old run. An unchanged one of the same run keeps its
-        state, so that a repeated step changes nothing. Every other one becomes planned, with 0 bytes done, for
-        `run`. Datablocks that the catalogue no longer lists are no longer the dataset's: they become released
-        when staged nowhere, and stay to be swept otherwise, but do not count and are not given by `datablocks`.
+        state and its store, so that a repeated step changes nothing. Every other one becomes planned, with 0 bytes
+        done, for `run`, to be read from `store`. Datablocks that the catalogue no longer lists are no longer the
+        dataset's: they become released when staged nowhere, and stay to be swept otherwise, but do not count and are
+        not given by `datablocks`. What the jobs that ask for the dataset need (see `ports.chosen_files`) is wanted; where
+        none asks, all is.
 
         Raises:
             CatalogueEntryInvalid: A datablock is of another dataset, listed twice, or has an impossible size.
@@ -254,7 +276,7 @@ class Ledger(Outbox, SpaceLedger, Protocol):
         ...
 
     def progress_of(self, job_id: JobId) -> Sequence[DatasetProgress]:
-        """Sums for each dataset of a job that was planned, in the order asked for."""
+        """Sums for each dataset of a job that was planned, over the datablocks that it needs, in the order asked for."""
         ...
 
     def files(self, key: DatablockKey) -> Iterator[FileEntry]:

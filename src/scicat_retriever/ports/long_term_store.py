@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from scicat_retriever.domain.errors import RecallError
 from scicat_retriever.domain.ids import ArchiveId
 
 
@@ -14,13 +16,15 @@ class Locality(StrEnum):
     """Where the store says an archive is."""
 
     ONLINE = "online"
-    """It can be read at once."""
+    """It can be read at once, and long enough."""
     RECALLING = "recalling"
     """It is on tape, and on its way."""
     OFFLINE = "offline"
-    """It is on tape, and nobody asked for it."""
+    """It is on tape, and nobody asked for it, or its recall failed: the reason tells."""
     MISSING = "missing"
-    """The store has no such archive."""
+    """The store has no such archive; it may still be on its way into it."""
+    LOST = "lost"
+    """The store had it, and says itself that it will never give it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,48 @@ class RecallState:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class TapePlace:
+    """Where an archive lies in the store.
+
+    Attributes:
+        tape: The tape's label.
+        position: Orders what is read from one tape: a block number, a file sequence number, an offset.
+    """
+
+    tape: str
+    position: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One archive that the store is asked about.
+
+    Attributes:
+        archive_id: The archive.
+        request: How the store calls the request by which its recall was asked for: what `request_recalls` gave, empty where
+            it was not asked for, or nobody remembers.
+    """
+
+    archive_id: ArchiveId
+    request: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a store can do beside the least.
+
+    Attributes:
+        ranges: Whether `open` may begin in the middle without reading what is before.
+        places: Whether `places` may know tapes.
+        batch: The most archives that `request_recalls`, `recall_states`, `release` and `places` are given in one call.
+    """
+
+    ranges: bool = False
+    places: bool = False
+    batch: int = 100
+
+
 class ArchiveSource(Protocol):
     """An archive, open for one read from start to end."""
 
@@ -47,37 +93,71 @@ class ArchiveSource(Protocol):
 
 
 class LongTermStore(Protocol):
-    """A long-term store. Methods may be called from any thread and raise a `RecallError`.
+    """A long-term store. Methods may be called from any thread, and by several processes.
 
-    `ArchiveIdUnsafe` is raised by each for an archiveId that leads outside the store.
+    Those that are given several archives answer for each by itself: an error of one is the value given for it, and does not
+    keep the others from an answer. `ArchiveIdUnsafe` is the error of an archiveId that leads outside the store.
     """
 
-    def request_recall(self, archive_id: ArchiveId) -> None:
-        """Ask that the archive be brought online. Idempotent; returns at once, whatever the tape does.
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do beside the least."""
+        ...
+
+    def request_recalls(self, archive_ids: Sequence[ArchiveId]) -> Mapping[ArchiveId, str | RecallError]:
+        """Ask that archives be brought online, best in this order. Idempotent; returns soon, whatever the tape does.
+
+        What is online already, or missing, is no error; `recall_states` tells.
+
+        Returns:
+            For each, how the store calls the request (see `Wanted`; empty where it has no name for it), or why it refuses.
+
+        Raises:
+            StoreUnavailable: The store does not answer in time; none, some or all may have been asked for.
+        """
+        ...
+
+    def recall_states(self, wanted: Sequence[Wanted]) -> Mapping[ArchiveId, RecallState | RecallError]:
+        """Say where archives are, within seconds.
+
+        Returns:
+            For each its state, or why it cannot be had: `DatablockUnreadable` where it is there and may not be read.
 
         Raises:
             StoreUnavailable: The store does not answer in time.
         """
         ...
 
-    def recall_state(self, archive_id: ArchiveId) -> RecallState:
-        """Say where the archive is, within seconds.
+    def places(self, archive_ids: Sequence[ArchiveId]) -> Mapping[ArchiveId, TapePlace]:
+        """Say on which tapes archives lie. What is not known is left out.
 
         Raises:
             StoreUnavailable: The store does not answer in time.
-            DatablockUnreadable: The archive is there and may not be read.
         """
         ...
 
-    def open(self, archive_id: ArchiveId) -> AbstractContextManager[ArchiveSource]:
-        """Open the archive for one sequential read; closed with the context.
+    def open(
+        self, archive_id: ArchiveId, start: int = 0, length: int | None = None
+    ) -> AbstractContextManager[ArchiveSource]:
+        """Open the archive for one sequential read; closed with the context. Reading may block as long as a recall.
+
+        Args:
+            archive_id: The archive.
+            start: The first byte, from 0. Only where `capabilities.ranges`.
+            length: How many bytes from there; None reads to the end.
 
         Raises:
             DatablockMissing: The store has no such archive.
             DatablockUnreadable: It may not be read.
+            NotYetOnline: It is on tape, where the store says so in place of blocking.
+            StoreUnavailable: The store does not answer.
         """
         ...
 
-    def release(self, archive_id: ArchiveId) -> None:
-        """Tell the store that the archive is not needed online any longer. Idempotent."""
+    def release(self, wanted: Sequence[Wanted]) -> None:
+        """Tell the store that archives are not needed online any longer. Idempotent.
+
+        Raises:
+            StoreUnavailable: The store does not answer in time; repeat it.
+        """
         ...

@@ -109,7 +109,7 @@ class SpaceLedger(Protocol):
         ...
 
     def job_size(self, job_id: JobId) -> int:
-        """Bytes of all datasets of a job: what was noted or, where that is more, what was planned."""
+        """Bytes of all that a job needs: of each dataset what was noted or, where that is more, what was planned."""
         ...
 
     def claim_job(self, job_id: JobId, room: Room, *, silence: timedelta, quota: int | None = None) -> Line:
@@ -141,7 +141,7 @@ class SpaceLedger(Protocol):
         ...
 
     def claim_dataset(self, pid: DatasetPid, room: Room) -> int:
-        """Have a planned dataset's claim hold exactly what of it is not staged, by the sizes its datablocks have now.
+        """Have a planned dataset's claim hold exactly what is wanted of it and not staged, by the sizes its datablocks have now.
 
         A claim that shrinks, or is there in this size, needs no room. One that is missing or has to grow needs the
         difference to be free; it does not stand in line.
@@ -244,7 +244,7 @@ class SpaceLedger(Protocol):
     def jobs_to_mend(self, limit: int) -> Sequence[JobId]:
         """Jobs that have ended and have links to what is not there, the oldest first.
 
-        They pin a dataset that is retrieved for them, of which a listed datablock is not staged, and that has no claim:
+        They pin a dataset that is retrieved for them, of which a datablock that they need is not staged, and that has no claim:
         nobody is bringing it back.
         """
         ...

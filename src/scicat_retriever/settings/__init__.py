@@ -32,7 +32,13 @@ from scicat_retriever.settings.sections import (
     LinkSettings,
     StagingSettings,
 )
-from scicat_retriever.storage.lts.posix_share import PosixShareSettings
+from scicat_retriever.settings.stores import (
+    CommandedStore,
+    PosixStore,
+    S3GlacierStore,
+    StoreSettings,
+    WlcgTapeStore,
+)
 from scicat_retriever.storage.staging.s3_settings import S3StagingSettings
 
 ENVIRONMENT_PREFIX = "RETRIEVER_"
@@ -64,7 +70,10 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged.")
     api: ApiSettings
     catalogue: ScicatSettings
-    lts: Annotated[PosixShareSettings, Field(description="The long-term store.")]
+    lts: Annotated[StoreSettings, Field(description="The long-term store.")]
+    stores: dict[str, StoreSettings] = Field(
+        {}, description="Further long-term stores, by their names: `[stores.NAME]` has the keys of `[lts]`."
+    )
     staging: Annotated[StagingSettings, Field(description="The staging area.")]
     engine: EngineSettings = EngineSettings()
     ledger: LedgerSettings = LedgerSettings()
@@ -81,6 +90,32 @@ class Settings(BaseSettings):
                 "`cache.spared` must not be shorter than `staging.url_lifetime`: URLs would lead to what is gone"
             )
         return self
+
+    @model_validator(mode="after")
+    def _stores_fit_together(self) -> Self:
+        stores = self.all_stores
+        if "lts" in self.stores:
+            raise ValueError("`stores.lts` is the store of the section [lts]: give it another name")
+        named: dict[str, str] = {}
+        for name, store in stores.items():
+            for location in store.locations:
+                if location in named:
+                    raise ValueError(f"the location {location!r} is among the `locations` of two stores")
+                named[location] = name
+            seen, copy = {name}, store.other_copy
+            while copy is not None:
+                if copy not in stores:
+                    raise ValueError(f"`other_copy` of {name} names {copy!r}, which is no store")
+                if copy in seen:
+                    raise ValueError(f"the `other_copy` of {name} leads in a circle")
+                seen.add(copy)
+                copy = stores[copy].other_copy
+        return self
+
+    @property
+    def all_stores(self) -> dict[str, PosixStore | S3GlacierStore | WlcgTapeStore | CommandedStore]:
+        """All long-term stores by name: `lts`, and those of `[stores.NAME]`."""
+        return {"lts": self.lts, **self.stores}
 
     @property
     def ledger_url(self) -> str:
@@ -147,6 +182,9 @@ def _check_variables() -> None:
             continue
         top, *keys = name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
         field = Settings.model_fields.get(top)
+        if top == "stores" and len(keys) > 1:
+            # All of them have the keys of the first one, below their names.
+            field, keys = Settings.model_fields["lts"], keys[1:]
         if field is None or (keys and not is_section(field)):
             raise SettingsInvalid(f"the environment variable {variable} names no setting")
         for key in keys:
@@ -208,4 +246,6 @@ def _steps_to(location: tuple[int | str, ...]) -> list[str]:
     section = Settings.model_fields.get(steps[0]) if steps else None
     if section is not None and len(sections_of(section)) > 1:
         del steps[1:2]
+    elif steps[:1] == ["stores"]:
+        del steps[2:3]
     return steps

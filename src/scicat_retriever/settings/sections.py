@@ -119,7 +119,11 @@ class LedgerSettings(Section):
 class FlowSettings(Section):
     """How a retrieval runs: how much at once, how long to wait, and how to try again."""
 
-    parallel_datasets: PositiveInt = Field(4, description="Datasets of one job that are retrieved at once.")
+    parallel_datasets: PositiveInt = Field(
+        100,
+        description="Datasets of one job that are retrieved at once: whose recalls can be put together. How much is read "
+        "at once, `read_slots` says.",
+    )
     parallel_datablocks: PositiveInt = Field(
         64,
         description="Datablocks of one dataset that wait or are copied at once; a batch of small ones counts as one.",

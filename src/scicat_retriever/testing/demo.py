@@ -2,7 +2,8 @@
 
 It packs a folder into tar datablocks of several datasets in a long-term store, registers them in a stand-in SciCat,
 starts the service, asks for all datasets through SciCat's own job route, shows the progress, downloads everything
-through the links that SciCat was given, unpacks it, and compares every file with the original.
+through the links that SciCat was given, unpacks it, and compares every file with the original. With `--tape` the
+datablocks are on virtual tapes, and what each dataset waits for is shown.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,7 @@ from scicat_retriever.testing.scicat import (
     log_in,
     submit_retrieve_job,
 )
+from scicat_retriever.testing.tape_archive import TapeArchive
 
 JOB_SECONDS = 600.0
 ALGORITHM = "sha256"
@@ -61,6 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--data", type=Path, default=Path(sysconfig.get_path("stdlib")), help="folder to archive and retrieve"
     )
     parser.add_argument("--keep", action="store_true", help="leave the service up until Ctrl-C")
+    parser.add_argument("--tape", action="store_true", help="put the datablocks on virtual tapes")
     given = parser.parse_args(arguments)
     console = Console(width=None if sys.stdout.isatty() else 110)
     if not given.data.is_dir():
@@ -69,31 +73,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory(prefix="retriever-demo-") as root:
         try:
-            return _run(given.data.resolve(), Path(root), console, keep=given.keep)
+            return _run(given.data.resolve(), Path(root), console, keep=given.keep, tape=given.tape)
         except DemoFailed as error:
             console.print(f"demo: {error}", style="red", markup=False)
             return 1
 
 
-def _run(data: Path, root: Path, console: Console, *, keep: bool) -> int:
+def _run(data: Path, root: Path, console: Console, *, keep: bool, tape: bool) -> int:
     stand_in = ScicatStandIn()
-    with stand_in.serve() as scicat_url:
-        folder = ServiceFolder(root, scicat_url)
+    with ExitStack() as stack:
+        scicat_url = stack.enter_context(stand_in.serve())
         console.print(f"[1/6] packing {data} into the long-term store", markup=False)
-        datasets = list(pack(data, folder.lts, algorithm=ALGORITHM))
+        archives = root / "lts"
+        datasets = list(pack(data, archives, algorithm=ALGORITHM))
         if not datasets:
             raise DemoFailed(f"there is no file to archive in {data}")
+        tapes = TapeArchive(archives, datasets) if tape else None
+        settings = stack.enter_context(tapes.served()) if tapes else {}
+        folder = ServiceFolder(root, scicat_url, settings=settings)
         console.print(
             "[2/6] registering datasets, datablocks and checksums in SciCat (a stand-in)", markup=False
         )
         _register(datasets, scicat_url)
         stand_in.set_job_type(JobType(create_action=archival_service(f"{folder.url}/api/v1/jobs", TOKEN)))
         console.print("[3/6] starting the service with an engine of its own", markup=False)
-        with RunningService(folder) as service:
-            rows = _retrieve(datasets, data, service, scicat_url, root / "unpacked", console)
-            _show(rows, console)
-            if keep:
-                _stay(service, scicat_url, console)
+        service = stack.enter_context(RunningService(folder))
+        rows = _retrieve(datasets, data, service, scicat_url, root / "unpacked", console)
+        _show(rows, console)
+        if tapes:
+            console.print(tapes.summary(), highlight=False)
+        if keep:
+            _stay(service, scicat_url, console)
     totals = f"files={sum(row.files for row in rows)} bytes={sum(row.size for row in rows)}"
     blocks = sum(row.datablocks for row in rows)
     console.print(
@@ -164,6 +174,7 @@ def _watch(job_id: str, datasets: Sequence[PackedDataset], service: RunningServi
         TextColumn("{task.fields[state]}"),
     )
     end = time.monotonic() + JOB_SECONDS
+    said: dict[str, set[str]] = {dataset.pid: {""} for dataset in datasets}
     with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
         bars: dict[str, TaskID] = {
             dataset.pid: progress.add_task(
@@ -175,10 +186,19 @@ def _watch(job_id: str, datasets: Sequence[PackedDataset], service: RunningServi
             status = service.job(job_id)
             for dataset in status["datasets"]:
                 progress.update(bars[dataset["pid"]], completed=dataset["bytesDone"], state=dataset["state"])
+                if (words := _waits_for(dataset)) not in said[dataset["pid"]]:
+                    said[dataset["pid"]].add(words)
+                    progress.console.print(f"{dataset['pid']}: {words}", markup=False, highlight=False)
             if is_over(status):
                 return
             time.sleep(0.1)
     raise DemoFailed(f"the job was not finished in {JOB_SECONDS:.0f} s:\n{service.log_end()}")
+
+
+def _waits_for(dataset: dict[str, Any]) -> str:
+    """Give what the first of a dataset's datablocks that wait waits for, in the service's words."""
+    blocks = dataset.get("datablocks") or ()
+    return next((block["waitingFor"] for block in blocks if block.get("waitingFor")), "")
 
 
 def _job_in_scicat(scicat_url: str, job_id: str) -> dict[str, Any]:

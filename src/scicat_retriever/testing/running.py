@@ -86,11 +86,17 @@ class ServiceFolder:
             sections[section] = {**kept, **keys}
         lines = [f'data = "{self.root / "data"}"']
         for section, keys in sections.items():
-            lines += ["", f"[{section}]", *(f"{key} = {json.dumps(value)}" for key, value in keys.items())]
+            lines += ["", f"[{section}]", *(f"{key} = {_toml(value)}" for key, value in keys.items())]
         file = self.root / "retriever.toml"
         self.lts.mkdir(parents=True, exist_ok=True)
         file.write_text("\n".join(lines) + "\n")
         return file
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(key)} = {_toml(its)}" for key, its in value.items()) + "}"
+    return json.dumps(value)
 
 
 class RunningService:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import timedelta
 
 import structlog
 from temporalio import activity
@@ -15,7 +15,7 @@ from temporalio import activity
 from scicat_retriever.domain import errors
 from scicat_retriever.domain.errors import Failure, RetrieverError
 from scicat_retriever.domain.evidence import DatablockKey
-from scicat_retriever.domain.ids import DatasetPid, JobId
+from scicat_retriever.domain.ids import DatablockId, DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState
 from scicat_retriever.pipeline import (
     intake,
@@ -26,15 +26,26 @@ from scicat_retriever.pipeline import (
     space,
     transfer,
 )
+from scicat_retriever.pipeline.other_copy import turn_to_other_copy
 from scicat_retriever.pipeline.outbox import Teller
+from scicat_retriever.pipeline.outcome import note_outcome
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.outbox import Subject
-from scicat_retriever.workflow.failures import first_of
 from scicat_retriever.workflow.heart import remember
-from scicat_retriever.workflow.step import APPEARING, WAITS, Pace, Steps, step
+from scicat_retriever.workflow.recall_desks import RecallDesks
+from scicat_retriever.workflow.step import Pace, Steps, step
 from scicat_retriever.workflow.subscriptions import Subscriptions
-from scicat_retriever.workflow.tasks import BlockTask, DatasetOutcome, DatasetTask, Page, Planned
+from scicat_retriever.workflow.tasks import (
+    BlockFailure,
+    BlockTask,
+    DatasetOutcome,
+    DatasetTask,
+    Page,
+    Planned,
+    Prepared,
+    RecallNews,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +55,9 @@ _WANTS_NOTHING_KEPT = {
     kind.code for kind in (errors.JobCancelled, errors.SpaceTimedOut, errors.LargerThanStaging)
 }
 """Failures after which nothing is kept for a retry: nobody wants it, or others need the space."""
+RECALL_LOOK = 1800.0
+"""Seconds after which a flow looks at its recalls that nobody told it of: should the word have been lost."""
+_SHORTLY = 0.05
 _NOT_COUNTED = (errors.LedgerUnavailable, errors.WorkerStopping, errors.NoSpaceYet)
 """Errors of a copy that say nothing about the archive, so do not use up its attempts."""
 
@@ -56,11 +70,15 @@ class Activities(Steps):
         pace: How repetitions are spaced.
         subscriptions: Reaches the flows of datasets.
         teller: Tells SciCat.
+        desks: Recall what is on tape.
     """
 
-    def __init__(self, tools: Toolbox, pace: Pace, subscriptions: Subscriptions, teller: Teller) -> None:
+    def __init__(
+        self, tools: Toolbox, pace: Pace, subscriptions: Subscriptions, teller: Teller, desks: RecallDesks
+    ) -> None:
         super().__init__(pace)
         self._tools = tools
+        self._desks = desks
         self._teller = teller
         self._subscriptions = subscriptions
 
@@ -129,13 +147,10 @@ class Activities(Steps):
         self._subscriptions.leave(job_flow, pid)
 
     @step
-    def note_outcome(self, job_id: JobId, outcome: DatasetOutcome) -> None:
-        if not self._is_current(job_id):
-            return
-        state = DatasetState.FAILED if outcome.failures else DatasetState.RETRIEVED
-        self._tools.ledger.move_job_dataset(job_id, outcome.pid, state, outcome.failures)
-        if outcome.failures:
-            self._tools.ledger.end_claim(outcome.pid)  # this job needs no more space for it
+    def note_outcome(self, job_id: JobId, outcome: DatasetOutcome) -> bool:
+        return not self._is_current(job_id) or note_outcome(
+            job_id, outcome.pid, outcome.failures, self._tools
+        )
 
     @step
     def close_job(self, job_id: JobId, failure: Failure | None) -> str:
@@ -162,7 +177,8 @@ class Activities(Steps):
                     pid, f"waiting for SciCat: {error}" if error.retryable else ""
                 )
                 raise
-        staged = all(each.state is DatablockState.STAGED for each in self._tools.ledger.datablocks(pid))
+        wanted = (each for each in self._tools.ledger.datablocks(pid) if each.wanted)
+        staged = all(each.state is DatablockState.STAGED for each in wanted)
         try:
             self._claim(pid)
         except errors.NoSpaceYet:
@@ -183,41 +199,44 @@ class Activities(Steps):
         self._tools.ledger.note_waiting(pid, "")
 
     @step
-    def datablocks_to_copy(self, pid: DatasetPid, page: Page) -> list[list[BlockTask]]:
-        records = self._tools.ledger.datablocks(pid, page.after, page.limit)
-        return [
-            [BlockTask(pid, record.datablock.id, record.datablock.archive_id) for record in batch]
-            for batch in transfer.batches(r for r in records if not transfer.is_copied(r, self._tools))
-        ]
+    def prepare_datablocks(self, pid: DatasetPid, page: Page) -> Prepared:
+        records = self._to_copy(pid, page.after, page.limit)
+        if page.after == 0:
+            # The whole of it is asked for at once: who reads the tapes wants to know all that lies on them.
+            recall.prepare(self._to_copy(pid, page.limit), self._tools)
+        ready = recall.prepare(records, self._tools)
+        there = {record.key.id for record in ready}
+        if len(ready) < len(records):
+            self._desks.ring()
+        return Prepared(
+            _batches(ready), [_task_of(record) for record in records if record.key.id not in there]
+        )
+
+    def _to_copy(self, pid: DatasetPid, after: int, limit: int | None = None) -> list[DatablockRecord]:
+        records = self._tools.ledger.datablocks(pid, after, limit)
+        return [each for each in records if each.wanted and not transfer.is_copied(each, self._tools)]
 
     @step
-    def prepare_datablocks(self, batch: list[BlockTask]) -> list[BlockTask]:
-        ready = []
-        for block in batch:
-            try:
-                recall.recall(self._record(block), self._tools)
-            except WAITS:
-                continue
-            except RetrieverError as error:
-                log.info("a datablock cannot be prepared", code=error.code, why=str(error))
-                break  # it, and those after it, are left to the steps that know what the error means
-            ready.append(block)
-        return ready
+    def follow_recalls(
+        self, pid: DatasetPid, taken: list[DatablockId], appear_timeout: float, recall_timeout: float
+    ) -> RecallNews:
+        appear, recalled = timedelta(seconds=appear_timeout), timedelta(seconds=recall_timeout)
+        news = recall.news(pid, set(taken), appear, recalled, self._tools)
+        if not (news.ready or news.failed):
+            longest = RECALL_LOOK if news.patience is None else news.patience.total_seconds() + _SHORTLY
+            raise self.engine_error(errors.NotYetOnline("waiting for the tape"), longest=longest)
+        return RecallNews(
+            _batches(news.ready),
+            [
+                BlockFailure(_task_of(record), error.failure(record.datablock.archive_id))
+                for record, error in news.failed
+            ],
+        )
 
     @step
-    def wait_for_recall(self, block: BlockTask, appear_timeout: float) -> None:
-        now = datetime.now(UTC).timestamp()
-        details = activity.info().heartbeat_details
-        try:
-            recall.recall(self._record(block), self._tools)
-        except APPEARING as error:
-            missing_since = float(details[0]) if details else now
-            remember(missing_since)
-            raise self.engine_error(error, give_up=now - missing_since >= appear_timeout) from error
-        except RetrieverError:
-            if details:
-                remember()  # it was seen: should it go again, the time counts anew
-            raise
+    def try_other_copy(self, failed: BlockFailure) -> bool:
+        record = self._record(failed.block)
+        return turn_to_other_copy(record, failed.failure.code, failed.failure.message, self._tools)
 
     @step
     def copy_datablocks(self, batch: list[BlockTask], attempts: int) -> list[BlockTask]:
@@ -230,8 +249,10 @@ class Activities(Steps):
                 continue
             try:
                 self._copy(record, failures if block.id == failing else 0, attempts)
-            except (errors.NotYetOnline, *APPEARING):
+            except (errors.NotYetOnline, *recall.APPEARING):
                 back_on_tape.append(block)
+        if back_on_tape:
+            self._desks.ring()
         return back_on_tape
 
     def _copy(self, record: DatablockRecord, failed_before: int, attempts: int) -> None:
@@ -248,7 +269,7 @@ class Activities(Steps):
             transfer.copy(recalled, record, self._tools, progress=progress, cancelled=activity.is_cancelled)
         except errors.JobCancelled as error:
             raise self.stopped() from error
-        except (errors.NotYetOnline, *APPEARING):
+        except (errors.NotYetOnline, *recall.APPEARING):
             raise  # the flow waits for it again, with the time that a recall, or its appearing, may take
         except RetrieverError as error:
             if not isinstance(error, _NOT_COUNTED):
@@ -262,28 +283,30 @@ class Activities(Steps):
             ) from error
 
     @step
-    def verify_datablocks(self, pid: DatasetPid, page: Page, attempts: int) -> list[Failure]:
+    def verify_datablocks(self, pid: DatasetPid, page: Page, attempts: int) -> list[BlockFailure]:
         failures = []
         for record in self._tools.ledger.datablocks(pid, page.after, page.limit):
             archive_id = record.datablock.archive_id
+            if not record.wanted:
+                continue
             if activity.is_cancelled():
                 raise self.stopped()
             try:
                 publish.verify_and_stage(record, self._tools)
             except (errors.IntegrityError, errors.StagedFileMissing) as error:
-                failures.append(error.failure(archive_id))
+                failures.append(BlockFailure(_task_of(record), error.failure(archive_id)))
             except errors.StagingError as error:
                 give_up = activity.info().attempt >= attempts
                 raise self.engine_error(error, give_up=give_up, archive_id=archive_id) from error
-        return first_of(failures)
+        return failures
 
     @step
     def publish_dataset(self, pid: DatasetPid) -> None:
         try:
-            integrity = publish.publish(pid, self._tools)
+            published = publish.publish(pid, self._tools)
         except errors.StagedFileMissing as error:
             raise self.engine_error(error, give_up=True) from error
-        report.dataset_retrieved(pid, integrity, self._tools)
+        report.dataset_retrieved(pid, published, self._tools)
 
     @step
     def discard_dataset(self, pid: DatasetPid, run: str, failure: Failure) -> None:
@@ -300,3 +323,11 @@ class Activities(Steps):
         if record is None:
             raise errors.InternalError(f"{block.archive_id}: the ledger does not know it")
         return record
+
+
+def _task_of(record: DatablockRecord) -> BlockTask:
+    return BlockTask(record.key.pid, record.key.id, record.datablock.archive_id)
+
+
+def _batches(records: list[DatablockRecord]) -> list[list[BlockTask]]:
+    return [[_task_of(record) for record in batch] for batch in transfer.batches(records)]

@@ -11,28 +11,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError
 
-from scicat_retriever.domain.errors import Failure, JobCancelled, ReadFailed
+from scicat_retriever.domain.errors import Failure, JobCancelled
 from scicat_retriever.workflow import steps
-from scicat_retriever.workflow.failures import failure_of
-from scicat_retriever.workflow.tasks import BlockTask, DatasetOutcome, DatasetTask, Page
+from scicat_retriever.workflow.copy_window import CopyWindow, DatasetFailed, failing
+from scicat_retriever.workflow.failures import failure_of, first_of
+from scicat_retriever.workflow.tasks import DatasetOutcome, DatasetTask, Page
 
 WINDOW = 200
 """Datablocks taken up at once: a flow's history stays small, and SciCat's longest datasets fit."""
 DISCARD_PATIENCE = 60.0
 """Seconds that those who wait for a failed dataset wait for its files to be removed, too."""
-RECALLS = 20
-"""How often a datablock is waited for that is there, and away again when it is to be copied."""
 VERIFICATION_WINDOW = 50
 """Datablocks verified, one after the other, by one step."""
-
-
-class _Failed(Exception):
-    """The dataset cannot be retrieved."""
-
-    def __init__(self, failures: Sequence[Failure]) -> None:
-        self.failures = tuple(failures)
 
 
 @workflow.defn(name="RetrieveDataset")
@@ -47,6 +39,13 @@ class RetrieveDataset:
         self._ending = False
         self._dropped = False
         self._discarding: asyncio.Task[None] | None = None
+        self._copying: CopyWindow | None = None
+
+    @workflow.signal
+    def recalls_changed(self) -> None:
+        """There is news of the dataset's recalls."""
+        if self._copying is not None:
+            self._copying.recalls_changed()
 
     @workflow.signal
     def subscribe(self, job_flow: str) -> None:
@@ -90,7 +89,7 @@ class RetrieveDataset:
         """Give what the dataset ended as; None where the flow should go on with a fresh history."""
         try:
             return await self._retrieve()
-        except _Failed as failed:
+        except DatasetFailed as failed:
             failures = failed.failures
         except asyncio.CancelledError:
             failures = (JobCancelled("nobody waits for the dataset any longer").failure(),)
@@ -113,14 +112,12 @@ class RetrieveDataset:
             self._task = task = dataclasses.replace(
                 task, datablocks=planned.datablocks, copied=done, verified=done
             )
-        while self._task.copied < task.datablocks:
-            self._go_on()
-            await self._copy_window()
-            if workflow.info().is_continue_as_new_suggested():
-                return None
         while self._task.verified < task.datablocks:
             self._go_on()
-            await self._verify_window()
+            if self._task.copied < task.datablocks:
+                await self._copy_window()
+            else:
+                await self._verify_window()
             if workflow.info().is_continue_as_new_suggested():
                 return None
         self._go_on()
@@ -133,52 +130,29 @@ class RetrieveDataset:
             raise asyncio.CancelledError
 
     async def _copy_window(self) -> None:
-        """Bring the next datablocks into staging, in parallel; the first that fails stops the others."""
+        """Bring the next datablocks into staging, in parallel."""
         page = Page(self._task.copied, WINDOW)
-        batches = await steps.datablocks_to_copy(self._task, page)
-        slots = asyncio.Semaphore(self._task.limits.parallel_datablocks)
+        with failing():
+            prepared = await steps.prepare_datablocks(self._task, page)
+        self._go_on()
+        self._copying = CopyWindow(self._task, prepared)
         try:
-            async with asyncio.TaskGroup() as copies:
-                for batch in batches:
-                    copies.create_task(self._copy_batch(batch, slots))
-        except ExceptionGroup as group:
-            raise _Failed(_failures(group)) from None
+            await self._copying.copy()
+        finally:
+            self._copying = None
         self._task = dataclasses.replace(self._task, copied=page.after + page.limit)
 
-    async def _copy_batch(self, batch: Sequence[BlockTask], slots: asyncio.Semaphore) -> None:
-        """Bring datablocks from tape into staging, unverified: all that are ready at once, each other one when it is."""
-        async with slots:
-            with _failing():
-                ready = await steps.prepare_datablocks(self._task, batch)
-            async with asyncio.TaskGroup() as copies:
-                if ready:
-                    copies.create_task(self._copy(ready))
-                for block in batch:
-                    if block not in ready:
-                        copies.create_task(self._copy_when_ready(block))
-
-    async def _copy_when_ready(self, block: BlockTask) -> None:
-        for _ in range(RECALLS):
-            with _failing(block.archive_id):
-                await steps.wait_for_recall(self._task, block)
-                if not await steps.copy_datablocks(self._task, [block]):
-                    return
-        gone = f"{block.archive_id} was online {RECALLS} times, and gone when it was to be read"
-        raise _Failed([ReadFailed(gone).failure(block.archive_id)])
-
-    async def _copy(self, batch: Sequence[BlockTask]) -> None:
-        with _failing(batch[0].archive_id if len(batch) == 1 else None):
-            back_on_tape = await steps.copy_datablocks(self._task, batch)
-        for block in back_on_tape:
-            await self._copy_when_ready(block)
-
     async def _verify_window(self) -> None:
-        """Verify the next datablocks, one after the other."""
+        """Verify the next datablocks, one after the other; those that are not right are copied from another copy."""
         page = Page(self._task.verified, VERIFICATION_WINDOW)
-        failures = await steps.verify_datablocks(self._task, page)
-        if failures:
-            raise _Failed(failures)
-        self._task = dataclasses.replace(self._task, verified=page.after + page.limit)
+        failed = await steps.verify_datablocks(self._task, page)
+        lost = [each.failure for each in failed if not await steps.try_other_copy(self._task, each)]
+        if lost:
+            raise DatasetFailed(first_of(lost))
+        if failed:
+            self._task = dataclasses.replace(self._task, copied=page.after)
+        else:
+            self._task = dataclasses.replace(self._task, verified=page.after + page.limit)
 
     async def _clean_up(self, failures: Sequence[Failure]) -> None:
         """Have SciCat told why the run failed, and begin to remove what it left."""
@@ -215,24 +189,3 @@ def _logging_failure() -> Iterator[None]:
         yield
     except ActivityError as error:
         workflow.logger.error("could not clean up: %s", failure_of(error).message)
-
-
-@contextmanager
-def _failing(archive_id: str | None = None) -> Iterator[None]:
-    """Say what a step that fails means to the dataset."""
-    try:
-        yield
-    except ActivityError as error:
-        if is_cancelled_exception(error):
-            raise asyncio.CancelledError from error
-        raise _Failed([failure_of(error, archive_id)]) from error
-
-
-def _failures(error: Exception) -> Sequence[Failure]:
-    match error:
-        case _Failed():
-            return error.failures
-        case ExceptionGroup():
-            return [failure for each in error.exceptions for failure in _failures(each)]
-        case _:
-            raise error

@@ -15,8 +15,8 @@ from scicat_retriever.workflow import steps
 from scicat_retriever.workflow.failures import failure_of
 from scicat_retriever.workflow.tasks import DatasetOutcome, JobTask, Page
 
-WINDOW = 100
-"""Datasets taken up at once."""
+WINDOW = 500
+"""Datasets listed at once."""
 CHECK_SECONDS = 12 * 3600.0
 """How often a job asks again for a dataset it waits for, in case the dataset's flow was ended from outside."""
 
@@ -94,17 +94,23 @@ class RetrieveJob:
     async def _retrieve_dataset(self, pid: DatasetPid, slots: asyncio.Semaphore) -> None:
         async with slots:
             self._waiting.add(pid)
-            while pid not in self._outcomes:
-                await steps.subscribe(self._task, pid)
-                self._go_on()
-                try:
-                    await workflow.wait_condition(
-                        lambda: pid in self._outcomes, timeout=timedelta(seconds=CHECK_SECONDS)
-                    )
-                except TimeoutError:
-                    continue
-            await steps.note_outcome(self._task, self._outcomes[pid])
+            # A job that joined late may need more of the dataset than its flow had set out to bring.
+            while not await steps.note_outcome(self._task, await self._outcome_of(pid)):
+                pass
             self._waiting.discard(pid)
+
+    async def _outcome_of(self, pid: DatasetPid) -> DatasetOutcome:
+        """Ask for a dataset, and wait for what it ends as."""
+        while pid not in self._outcomes:
+            await steps.subscribe(self._task, pid)
+            self._go_on()
+            try:
+                await workflow.wait_condition(
+                    lambda: pid in self._outcomes, timeout=timedelta(seconds=CHECK_SECONDS)
+                )
+            except TimeoutError:
+                continue
+        return self._outcomes.pop(pid)
 
     def _go_on(self) -> None:
         """Stop here if the job is being closed while a step was under way that had to be waited for."""

@@ -14,8 +14,18 @@ from temporalio.common import RetryPolicy
 from temporalio.workflow import ActivityCancellationType
 
 from scicat_retriever.domain.errors import Failure
-from scicat_retriever.domain.ids import DatasetPid
-from scicat_retriever.workflow.tasks import BlockTask, DatasetOutcome, DatasetTask, JobTask, Page, Planned
+from scicat_retriever.domain.ids import DatablockId, DatasetPid
+from scicat_retriever.workflow.tasks import (
+    BlockFailure,
+    BlockTask,
+    DatasetOutcome,
+    DatasetTask,
+    JobTask,
+    Page,
+    Planned,
+    Prepared,
+    RecallNews,
+)
 
 R = TypeVar("R")
 
@@ -69,9 +79,9 @@ async def unsubscribe(task: JobTask, pid: DatasetPid) -> None:
     await _ledger("unsubscribe", [workflow.info().workflow_id, pid], task, type(None))
 
 
-async def note_outcome(task: JobTask, outcome: DatasetOutcome) -> None:
-    """Note in the ledger what a dataset of the job ended as."""
-    await _ledger("note_outcome", [task.job_id, outcome], task, type(None))
+async def note_outcome(task: JobTask, outcome: DatasetOutcome) -> bool:
+    """Note in the ledger what a dataset of the job ended as; False where it did not bring what the job needs: ask again."""
+    return await _ledger("note_outcome", [task.job_id, outcome], task, bool)
 
 
 async def close_job(task: JobTask, failure: Failure | None) -> str:
@@ -94,27 +104,29 @@ async def claim_dataset(task: DatasetTask) -> None:
     await _wait("claim_dataset", [task.pid], task, task.limits.space_timeout)
 
 
-async def datablocks_to_copy(task: DatasetTask, page: Page) -> list[list[BlockTask]]:
-    """List the datablocks of a page that are not copied yet, small ones put together in batches."""
-    return await _ledger("datablocks_to_copy", [task.pid, page], task, list[list[BlockTask]])
-
-
-async def prepare_datablocks(task: DatasetTask, batch: Sequence[BlockTask]) -> list[BlockTask]:
-    """Ask for the recall of a batch, without waiting; gives those that can be copied now."""
+async def prepare_datablocks(task: DatasetTask, page: Page) -> Prepared:
+    """List the datablocks of a page that are not copied yet: those that can be copied now, and the others, asked for."""
     return await _run(
-        "prepare_datablocks",
-        [batch],
+        "prepare_datablocks", [task.pid, page], task, Prepared, patience=LEDGER_TIMEOUT, attempt=3600.0
+    )
+
+
+async def follow_recalls(task: DatasetTask, taken: Sequence[DatablockId]) -> RecallNews:
+    """Wait until there is news of the dataset's recalls beside `taken`; looks seldom by itself: cancel it, and ask anew."""
+    limits = task.limits
+    return await _run(
+        "follow_recalls",
+        [task.pid, list(taken), limits.appear_timeout, limits.recall_timeout],
         task,
-        list[BlockTask],
-        patience=LEDGER_TIMEOUT,
-        attempt=SHORT * len(batch),
+        RecallNews,
+        patience=None,
         cancellation=ActivityCancellationType.TRY_CANCEL,
     )
 
 
-async def wait_for_recall(task: DatasetTask, block: BlockTask) -> None:
-    """Have the archive readable, waiting for the tape if need be."""
-    await _wait("wait_for_recall", [block, task.limits.appear_timeout], task, task.limits.recall_timeout)
+async def try_other_copy(task: DatasetTask, failed: BlockFailure) -> bool:
+    """Have a datablock be read from the store that has another copy of it; False where there is none."""
+    return await _ledger("try_other_copy", [failed], task, bool)
 
 
 async def copy_datablocks(task: DatasetTask, batch: Sequence[BlockTask]) -> list[BlockTask]:
@@ -123,10 +135,10 @@ async def copy_datablocks(task: DatasetTask, batch: Sequence[BlockTask]) -> list
     return await _transfer("copy_datablocks", args, task, list[BlockTask], COPY_QUEUE)
 
 
-async def verify_datablocks(task: DatasetTask, page: Page) -> list[Failure]:
+async def verify_datablocks(task: DatasetTask, page: Page) -> list[BlockFailure]:
     """Verify a page of datablocks, one after the other, and give each verified one its final name."""
     args: list[object] = [task.pid, page, task.limits.transfer_attempts]
-    return await _transfer("verify_datablocks", args, task, list[Failure], VERIFY_QUEUE)
+    return await _transfer("verify_datablocks", args, task, list[BlockFailure], VERIFY_QUEUE)
 
 
 async def publish_dataset(task: DatasetTask) -> None:

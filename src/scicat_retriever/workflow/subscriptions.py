@@ -65,6 +65,15 @@ class Subscriptions:
         handle = self._client.get_workflow_handle(dataset_flow(pid))
         self._wait_for(handle.signal(RetrieveDataset.unsubscribe, job_flow, rpc_timeout=RPC_TIMEOUT))
 
+    def tell_of_recalls(self, pid: DatasetPid) -> None:
+        """Have the dataset's flow look what became of its recalls; a flow that has ended is no matter.
+
+        Raises:
+            EngineUnavailable: The engine does not answer.
+        """
+        handle = self._client.get_workflow_handle(dataset_flow(pid))
+        self._wait_for(handle.signal(RetrieveDataset.recalls_changed, rpc_timeout=RPC_TIMEOUT))
+
     def _wait_for(self, call: Coroutine[Any, Any, object]) -> None:
         try:
             asyncio.run_coroutine_threadsafe(call, self._loop).result()

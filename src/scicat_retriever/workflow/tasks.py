@@ -96,6 +96,40 @@ class Planned:
 
 
 @dataclass(frozen=True)
+class Prepared:
+    """Which datablocks of a page have to be copied.
+
+    Attributes:
+        ready: Those that can be copied now, small ones put together in batches.
+        on_tape: Those whose recall was asked for.
+    """
+
+    ready: list[list[BlockTask]]
+    on_tape: list[BlockTask]
+
+
+@dataclass(frozen=True)
+class BlockFailure:
+    """Why one datablock could not be retrieved."""
+
+    block: BlockTask
+    failure: Failure
+
+
+@dataclass(frozen=True)
+class RecallNews:
+    """What became of recalls.
+
+    Attributes:
+        ready: Datablocks that can be copied, small ones put together in batches.
+        failed: What is given up.
+    """
+
+    ready: list[list[BlockTask]]
+    failed: list[BlockFailure]
+
+
+@dataclass(frozen=True)
 class DatasetOutcome:
     """What a dataset's flow tells the jobs that wait: no failures means that it is retrieved."""
 

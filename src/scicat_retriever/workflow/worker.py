@@ -20,10 +20,13 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from scicat_retriever.pipeline.fixity import FixityPace
 from scicat_retriever.pipeline.outbox import Patience, Teller
+from scicat_retriever.pipeline.recall_desk import DeskPace
+from scicat_retriever.pipeline.recall_planner.requests import RecallPolicy
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.workflow import schedules
 from scicat_retriever.workflow.activities import Activities
 from scicat_retriever.workflow.lost_flows import LostFlows
+from scicat_retriever.workflow.recall_desks import RecallDesks
 from scicat_retriever.workflow.regular_looks import RegularLooks
 from scicat_retriever.workflow.retrieve_dataset import RetrieveDataset
 from scicat_retriever.workflow.retrieve_job import RetrieveJob
@@ -51,6 +54,8 @@ class WorkerLimits:
         fixity_pace: How staged datablocks are read again.
         patience: How SciCat is told again.
         job_types: SciCat's job types that are carried out.
+        recall_policies: How each long-term store is used, by its name.
+        desk_pace: How often a long-term store is asked.
     """
 
     read_slots: int
@@ -59,6 +64,8 @@ class WorkerLimits:
     fixity_pace: FixityPace
     patience: Patience
     job_types: Collection[str]
+    recall_policies: Mapping[str, RecallPolicy]
+    desk_pace: DeskPace
 
 
 async def run_worker(
@@ -75,33 +82,35 @@ async def run_worker(
     """
     queue, loop = flow_limits.queue, asyncio.get_running_loop()
     subscriptions = Subscriptions(client, loop, queue)
-    teller = Teller(f"{socket.gethostname()} {os.getpid()} {uuid.uuid4()}", tools, limits.patience)
+    name = f"{socket.gethostname()} {os.getpid()} {uuid.uuid4()}"
+    teller = Teller(name, tools, limits.patience)
+    desks = RecallDesks(name, limits.recall_policies, tools, subscriptions.tell_of_recalls, limits.desk_pace)
     lost_flows = LostFlows(client, loop, tools.ledger, subscriptions, flow_limits)
-    steps = Activities(tools, pace, subscriptions, teller)
+    steps = Activities(tools, pace, subscriptions, teller, desks)
     looks = RegularLooks(tools, pace, lost_flows, limits.job_types, limits.fixity_pace)
     async with AsyncExitStack() as stack:
-        for name, activities, slots in (
+        for task_queue, activities, slots in (
             (queue, _short_steps(steps, looks), SHORT_STEPS),
             (queue + COPY_QUEUE, [steps.copy_datablocks], limits.read_slots),
             (queue + VERIFY_QUEUE, [steps.verify_datablocks], limits.verification_slots),
         ):
-            threads = stack.enter_context(ThreadPoolExecutor(slots, thread_name_prefix=name))
+            threads = stack.enter_context(ThreadPoolExecutor(slots, thread_name_prefix=task_queue))
             await stack.enter_async_context(
-                _worker(client, name, activities, slots, threads, flows=name == queue)
+                _worker(client, task_queue, activities, slots, threads, flows=task_queue == queue)
             )
         await schedules.ensure(client, queue, limits.intervals)
-        await _tell(teller)
+        await _run_threads(teller.run, desks.run)
 
 
-async def _tell(teller: Teller) -> None:
-    """Tell SciCat what it has to hear until cancelled."""
+async def _run_threads(*runs: Callable[[threading.Event], None]) -> None:
+    """Run what works in threads of its own until cancelled."""
     stop = threading.Event()
-    telling = asyncio.create_task(asyncio.to_thread(teller.run, stop))
+    running = asyncio.gather(*(asyncio.to_thread(run, stop) for run in runs))
     try:
-        await asyncio.shield(telling)
+        await asyncio.shield(running)
     finally:
         stop.set()
-        await telling
+        await running
 
 
 def _short_steps(steps: Activities, looks: RegularLooks) -> list[Callable[..., Any]]:
@@ -115,9 +124,9 @@ def _short_steps(steps: Activities, looks: RegularLooks) -> list[Callable[..., A
         steps.report_dataset_started,
         steps.plan_dataset,
         steps.claim_dataset,
-        steps.datablocks_to_copy,
         steps.prepare_datablocks,
-        steps.wait_for_recall,
+        steps.follow_recalls,
+        steps.try_other_copy,
         steps.publish_dataset,
         steps.discard_dataset,
         steps.report_dataset_failed,

@@ -44,9 +44,11 @@ def load(dump: Path, file: Path) -> str:
 
 
 def copy(source: str, target: str) -> None:
-    """Copy all rows of a SQLite ledger into a PostgreSQL ledger of the same revision that is empty."""
+    """Copy all rows of a SQLite ledger into a PostgreSQL ledger of the same revision, in place of what migrations wrote."""
     rows = rows_of(source)
     with _opened(target) as engine, engine.begin() as connection:
+        for table in _tables(engine)[::-1]:
+            connection.execute(table.delete())
         for table in _tables(engine):
             for row in rows[table.name]:
                 connection.execute(table.insert().values(row))

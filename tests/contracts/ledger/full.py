@@ -1,6 +1,6 @@
 """A ledger with rows of every kind; run as a program it writes one down as the fixture of the schema of today.
 
-    python -m tests.contracts.ledger.full >tests/contracts/ledger/released/r0003.sql
+    python -m tests.contracts.ledger.full >tests/contracts/ledger/released/r0004.sql
 
 Do so before the schema is changed that a released version has: `test_releases.py` upgrades each of them.
 """
@@ -13,12 +13,15 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 
+from scicat_retriever.domain.dataset import RetrieveJob, Selection
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState, LifecycleWord
 from scicat_retriever.ledger.sql import open_ledger
 from scicat_retriever.ports.catalogue import LifecycleUpdate
 from scicat_retriever.ports.ledger import FlowName, Ledger
+from scicat_retriever.ports.long_term_store import TapePlace
 from scicat_retriever.ports.outbox import Subject
+from scicat_retriever.ports.recalls import RecallChange, RecallPhase
 from scicat_retriever.ports.staging_area import Room
 from tests.contracts.ledger.samples import (
     FAILURE,
@@ -39,7 +42,8 @@ from tests.contracts.ledger.samples import (
 )
 
 SHORT, FAILED, CANCELLED, KEPT = JobId("short"), JobId("failed"), JobId("cancelled"), JobId("kept")
-R = DatasetPid("20.500.12345/r")
+CHOSEN = JobId("chosen")
+R, S = DatasetPid("20.500.12345/r"), DatasetPid("20.500.12345/s")
 FAR = START.replace(year=2126)
 ROOM = Room(100_000, None)
 
@@ -65,6 +69,8 @@ def fill(ledger: Ledger, clock: HandClock) -> None:
     ledger.claim_job(CANCELLED, Room(1000, None), silence=HOUR)
     ledger.cancel_job(CANCELLED, "ada")
     ledger.mark_cancel_told(CANCELLED, 1)
+    _recalls(ledger)
+    _chosen(ledger)
     _reports(ledger)
     ledger.note_finding("catalogue", {"open": 3, "visibility": "visible"})
 
@@ -94,6 +100,25 @@ def _kept(ledger: Ledger) -> None:
     ledger.pin(R, "ada", START + HOUR)
     ledger.move_job(KEPT, JobState.WITH_DATASET_ERRORS)
     tell_all(ledger, Subject.job(KEPT))
+
+
+def _recalls(ledger: Ledger) -> None:
+    """A recall that the store was asked for, and one whose turn has not come."""
+    ledger.want_recalls([key(2)])
+    tape, expected = TapePlace("VB1234", 17), START + HOUR
+    ledger.change_recalls([RecallChange(key(2), RecallPhase.ASKED, "request-1", tape, expected, reason=ODD)])
+    ledger.plan(S, entries(1, S), "run-1", "mirror")
+    ledger.want_recalls([key(0, S)])
+    ledger.set_priority(JOB, 3)
+    ledger.lead_recalls("lts", "planner-1", HOUR)
+
+
+def _chosen(ledger: Ledger) -> None:
+    """A job that chose two files of a dataset, which has one of them."""
+    selection = Selection(S, ("run/frame_0.h5", ODD))
+    ledger.add_job(RetrieveJob(CHOSEN, "retrieve", (selection,), "ada", "p17"), FLOW)
+    ledger.mark_flow_started(CHOSEN)
+    ledger.note_choice(CHOSEN, S, [key(0, S).id], 1000, FAILURE)
 
 
 def _reports(ledger: Ledger) -> None:

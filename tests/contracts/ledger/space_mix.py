@@ -17,6 +17,7 @@ from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState
 from scicat_retriever.ledger.sql import SqlLedger
 from scicat_retriever.ports.ledger import FlowName, Ledger
+from scicat_retriever.ports.recalls import RecallChange, RecallPhase
 from scicat_retriever.ports.space import EvictionOrder
 from scicat_retriever.ports.staging_area import Room
 from tests.contracts.ledger.other_process import in_threads, now
@@ -133,6 +134,20 @@ def _look(ledger: Ledger, chance: random.Random) -> None:
     ledger.recount()
 
 
+def _recall(ledger: Ledger, chance: random.Random) -> None:
+    store = chance.choice(["lts", "mirror"])
+    planner = f"planner {chance.randrange(2)}"
+    ledger.set_priority(chance.choice(JOBS), chance.randrange(3))
+    ledger.forget_recalls([record for record in ledger.recalls(store) if not record.is_wanted])
+    news = [RecallChange(_block(chance), chance.choice(list(RecallPhase)), reason=planner) for _ in range(8)]
+    ledger.change_recalls(news)
+    if not ledger.lead_recalls(store, planner, HOUR):
+        ledger.leave_recalls(planner)
+    if chance.random() < 0.3:
+        ledger.read_from(_block(chance), store, "lost on tape")
+    ledger.want_recalls([_block(chance) for _ in range(4)])
+
+
 _STEPS: list[Callable[[Ledger, random.Random], None]] = [
     _claim,
     _claim,
@@ -145,4 +160,6 @@ _STEPS: list[Callable[[Ledger, random.Random], None]] = [
     _end,
     _restart,
     _look,
+    _recall,
+    _recall,
 ]

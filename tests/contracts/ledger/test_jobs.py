@@ -78,7 +78,7 @@ def test_any_text_comes_back_as_it_went_in(ledger: Ledger) -> None:
     record = ledger.job(asked.id)
     assert record is not None
     assert (record.job, record.flow, record.message) == (asked, FlowName(ODD, ODD), ODD)
-    expected = JobDatasetRecord(DatasetPid(ODD), DatasetState.FAILED, (failure,))
+    expected = JobDatasetRecord(DatasetPid(ODD), DatasetState.FAILED, (failure,), chosen=True)
     assert ledger.job_datasets(asked.id, limit=1) == [expected]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from scicat_retriever.domain.dataset import Selection
 from scicat_retriever.domain.errors import RetrieverError
 from scicat_retriever.domain.evidence import DatablockKey, Integrity
 from scicat_retriever.domain.ids import DatasetPid, JobId
@@ -20,7 +22,9 @@ from scicat_retriever.domain.states import DatablockState, DatasetState, JobStat
 from scicat_retriever.ledger.sql import SqlLedger
 from scicat_retriever.ports.catalogue import LifecycleUpdate
 from scicat_retriever.ports.ledger import FlowName, Ledger
+from scicat_retriever.ports.long_term_store import TapePlace
 from scicat_retriever.ports.outbox import Subject
+from scicat_retriever.ports.recalls import RecallChange, RecallPhase
 from scicat_retriever.ports.space import EvictionOrder
 from scicat_retriever.ports.staging_area import Room
 from tests.contracts.ledger.rig import book_of
@@ -49,7 +53,8 @@ sizes = st.integers(0, 120)
 hours = st.integers(-3, 6).map(lambda number: START + number * HOUR)
 seals = st.sampled_from(["seal", "another"])
 ANOTHER = JobId("another job, for P alone")
-JOBS = [JOB, ANOTHER]
+CHOOSER = JobId("a job that chose files of P")
+JOBS = [JOB, ANOTHER, CHOOSER]
 jobs = st.sampled_from(JOBS)
 pids = st.sampled_from([P, Q])
 numbers = st.integers(1, 12)
@@ -59,6 +64,17 @@ owners = st.sampled_from(["ada", JOB, ANOTHER])
 tellers = st.sampled_from(["teller-1", "teller-2"])
 subjects = jobs.map(Subject.job) | pids.map(Subject.dataset)
 updates = st.sampled_from(LifecycleWord).map(LifecycleUpdate)
+stores = st.sampled_from(["lts", "mirror"])
+recall_changes = st.builds(
+    RecallChange,
+    blocks,
+    phase=st.none() | st.sampled_from(RecallPhase),
+    request=st.none() | st.sampled_from(["", "request-1"]),
+    tape=st.none() | st.sampled_from([TapePlace(""), TapePlace("VB1234", 7)]),
+    expected_at=st.none() | hours,
+    is_missing=st.none() | st.booleans(),
+    reason=st.none() | st.sampled_from(["", "in the queue"]),
+)
 
 
 class TwoLedgers(RuleBasedStateMachine):
@@ -75,6 +91,8 @@ class TwoLedgers(RuleBasedStateMachine):
         self.sql = SqlLedger(f"sqlite:///{self.folder / 'ledger.db'}", self.clock)
         self.both(lambda ledger: ledger.add_job(job(JOB, P, Q), FLOW))
         self.both(lambda ledger: ledger.add_job(job(ANOTHER, P), FLOW))
+        chosen = replace(job(CHOOSER), datasets=(Selection(P, ("a",)),))
+        self.both(lambda ledger: ledger.add_job(chosen, FLOW))
 
     def teardown(self) -> None:
         self.sql.close()
@@ -120,9 +138,45 @@ class TwoLedgers(RuleBasedStateMachine):
     def save_staged(self, block: DatablockKey, seal: str, integrity: Integrity) -> None:
         self.both(lambda ledger: ledger.save_staged(staged(copied(block, 64, seal), integrity)))
 
+    @rule(chosen=st.lists(blocks, max_size=3))
+    def want_recalls(self, chosen: list[DatablockKey]) -> None:
+        self.both(lambda ledger: ledger.want_recalls(chosen))
+
+    @rule(changes=st.lists(recall_changes, max_size=4))
+    def change_recalls(self, changes: list[RecallChange]) -> None:
+        self.both(lambda ledger: ledger.change_recalls(changes))
+
+    @rule(store=stores)
+    def forget_recalls(self, store: str) -> None:
+        self.both(lambda ledger: ledger.forget_recalls(ledger.recalls(store)))
+
+    @rule(store=stores, holder=tellers)
+    def lead_recalls(self, store: str, holder: str) -> None:
+        self.both(lambda ledger: ledger.lead_recalls(store, holder, HOUR))
+
+    @rule(holder=tellers)
+    def leave_recalls(self, holder: str) -> None:
+        self.both(lambda ledger: ledger.leave_recalls(holder))
+
+    @rule(block=blocks, store=stores)
+    def read_from(self, block: DatablockKey, store: str) -> None:
+        self.both(lambda ledger: ledger.read_from(block, store, "lost on tape"))
+
+    @rule(which=jobs, priority=st.integers(-1, 2))
+    def set_priority(self, which: JobId, priority: int) -> None:
+        self.both(lambda ledger: ledger.set_priority(which, priority))
+
     @rule(which=jobs, sizes=st.dictionaries(pids, spaces))
     def note_sizes(self, which: JobId, sizes: dict[DatasetPid, int]) -> None:
         self.both(lambda ledger: ledger.note_sizes(which, sizes))
+
+    @rule(which=jobs | st.just(CHOOSER), pid=pids, held=st.sets(blocks), size=spaces, some=st.booleans())
+    def note_choice(
+        self, which: JobId, pid: DatasetPid, held: set[DatablockKey], size: int, some: bool
+    ) -> None:
+        ids = [block.id for block in held if block.pid == pid]
+        unknown = FAILURE if some else None
+        self.both(lambda ledger: ledger.note_choice(which, pid, ids, size, unknown))
 
     @rule(which=jobs, room=rooms, wait=st.integers(0, 3), quota=st.none() | spaces)
     def claim_job(self, which: JobId, room: Room, wait: int, quota: int | None) -> None:
@@ -253,9 +307,13 @@ class TwoLedgers(RuleBasedStateMachine):
         for ask in (
             lambda ledger: [ledger.job(JOB), ledger.job_datasets(JOB), ledger.progress_of(JOB)],
             lambda ledger: [ledger.job(ANOTHER), ledger.job_datasets(ANOTHER)],
+            lambda ledger: [ledger.job_datasets(CHOOSER), ledger.progress_of(CHOOSER)],
+            lambda ledger: [ledger.job_datablocks(each, P) for each in JOBS],
+            lambda ledger: [ledger.is_brought(each, pid) for each in JOBS for pid in (P, Q)],
             lambda ledger: [ledger.jobs_to_start(9), ledger.started_jobs(0, 9), ledger.jobs_to_cancel(9)],
             lambda ledger: [ledger.reports(), ledger.reports(Subject.dataset(P)), ledger.count_reports()],
-            lambda ledger: [ledger.findings(), ledger.recent_job()],
+            lambda ledger: [ledger.findings(), ledger.recent_job(), ledger.open_recalls()],
+            lambda ledger: [ledger.recalls("lts"), ledger.recalls("mirror"), ledger.recalls_of(P)],
             lambda ledger: [ledger.datablocks(pid) for pid in (P, Q)],
             lambda ledger: [ledger.datablock(block) for block in BLOCKS],
             lambda ledger: [(ledger.copied(block), ledger.manifest(block)) for block in BLOCKS],

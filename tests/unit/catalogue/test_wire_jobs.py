@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scicat_retriever.catalogue.wire import MAX_ID, MAX_PID, encoded, parse_job
+from scicat_retriever.catalogue.wire import MAX_FILES, MAX_ID, MAX_PID, encoded, parse_job
 from scicat_retriever.domain.dataset import RetrieveJob, Selection
 from scicat_retriever.domain.errors import DatasetListEmpty, JobMalformed, JobTypeUnknown
 from scicat_retriever.domain.ids import DatasetPid, JobId
@@ -20,6 +20,14 @@ def v4(entries: object, **fields: object) -> dict[str, Any]:
 
 def entry(pid: object = PID, *files: str) -> dict[str, object]:
     return {"pid": pid, "files": list(files)}
+
+
+def test_a_job_may_name_so_many_files_and_no_more() -> None:
+    names = [str(number) for number in range(MAX_FILES)]
+    assert len(parse_job(v4([entry(PID, *names)]), TYPES).datasets[0].files) == MAX_FILES
+    with pytest.raises(JobMalformed, match="more than 200000 files") as refused:
+        parse_job(v4([entry(PID, *names), entry(OTHER, "one more")]), TYPES)
+    assert refused.value.field == "$.jobParams.datasetList"
 
 
 def test_a_v4_job_is_read() -> None:

@@ -11,6 +11,7 @@ from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState, JobState
 from scicat_retriever.pipeline import intake, recall
 from scicat_retriever.ports.ledger import FlowName, JobRecord
+from scicat_retriever.ports.recalls import RecallChange
 from tests.fakes.ledger import InMemoryLedger
 from tests.unit.http_api.rig import (
     AUTHORIZED,
@@ -203,6 +204,7 @@ def test_a_new_job_has_all_datasets_before_it(client: TestClient) -> None:
             {
                 "pid": PID,
                 "state": "submitted",
+                "chosen": False,
                 "bytesDone": 0,
                 "bytesTotal": 0,
                 "datablocksStaged": 0,
@@ -216,6 +218,21 @@ def test_a_new_job_has_all_datasets_before_it(client: TestClient) -> None:
     }
 
 
+def test_of_a_dataset_with_chosen_files_the_status_tells_what_is_needed_and_what_is_unknown(
+    client: TestClient, api: Rig
+) -> None:
+    chosen = {"pid": PID, "files": ["run/a.dat", "run/z.dat"]}
+    client.post(JOBS, json={**V4, "jobParams": {"datasetList": [chosen]}}, headers=AUTHORIZED)
+    staged, _ = api.plan(api.archive(0), api.archive(1))
+    unknown = errors.FilesUnknown("dataset p has no file 'run/z.dat'").failure()
+    api.ledger.note_choice(JobId("job-1"), PID, [staged.key.id], SIZE, unknown)
+    api.stage(staged)
+    (dataset,) = client.get(f"{JOBS}/job-1", headers=AUTHORIZED).json()["datasets"]
+    assert (dataset["chosen"], dataset["datablocksStaged"], dataset["datablocksTotal"]) == (True, 1, 1)
+    assert [block["archiveId"] for block in dataset["datablocks"]] == ["p-0.tar"]
+    assert [(each["code"], each["who"]) for each in dataset["errors"]] == [("files_unknown", "user")]
+
+
 def half_done(rig: Rig) -> None:
     """A job for PID, one datablock staged and one on tape, and for another dataset that failed."""
     failed = DatasetPid("20.500.12345/failed")
@@ -225,6 +242,7 @@ def half_done(rig: Rig) -> None:
     rig.store.put(waiting.datablock.archive_id, tar(FILES), on_tape=True)
     with pytest.raises(errors.NotYetOnline):
         recall.recall(waiting, rig.tools)
+    rig.ledger.change_recalls([RecallChange(waiting.key, reason="waiting for tape VB1234, next in line")])
     failure = errors.ChecksumMismatch("'a' differs").failure("q-0.tar")
     rig.ledger.move_job_dataset(JOB, failed, DatasetState.FAILED, [failure])
 
@@ -236,6 +254,7 @@ def test_the_status_tells_bytes_waits_and_errors(client: TestClient, api: ApiRig
         {
             "pid": PID,
             "state": "submitted",
+            "chosen": False,
             "bytesDone": SIZE,
             "bytesTotal": 2 * SIZE,
             "datablocksStaged": 1,
@@ -256,13 +275,14 @@ def test_the_status_tells_bytes_waits_and_errors(client: TestClient, api: ApiRig
                     "state": "recalling",
                     "bytesDone": 0,
                     "bytesTotal": SIZE,
-                    "waitingFor": "waiting for p-1.tar to come back from tape",
+                    "waitingFor": "waiting for tape VB1234, next in line",
                 },
             ],
         },
         {
             "pid": "20.500.12345/failed",
             "state": "failed",
+            "chosen": False,
             "bytesDone": 0,
             "bytesTotal": 0,
             "datablocksStaged": 0,

@@ -18,6 +18,8 @@ COMMANDS = [
     ("jobs", "show", JOB),
     ("jobs", "cancel", JOB),
     ("jobs", "retry", JOB),
+    ("jobs", "priority", JOB, "1"),
+    ("recalls", "ls"),
     ("reports", "list"),
     ("reports", "retry"),
     ("staging", "ls"),

@@ -24,6 +24,7 @@ from scicat_retriever.pipeline import intake, plan, publish, recall, report, spa
 from scicat_retriever.pipeline.cache_policy import CachePolicy
 from scicat_retriever.pipeline.links import LinkSigner
 from scicat_retriever.pipeline.outbox import Patience, Teller
+from scicat_retriever.pipeline.stores import DEFAULT_STORE, Stores
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.pipeline.verify import ChecksumPolicy
 from scicat_retriever.ports.datablock_record import DatablockRecord
@@ -106,7 +107,7 @@ class Rig:
         self.links = LinkSigner(SECRET, BASE_URL)
         self.tools = Toolbox(
             catalogue=self.catalogue,
-            store=self.store,
+            stores=Stores({DEFAULT_STORE: self.store}),
             staging=self.staging,
             ledger=self.ledger,
             links=self.links,

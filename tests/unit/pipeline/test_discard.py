@@ -35,13 +35,12 @@ def test_discarding_removes_what_the_failed_run_left_and_nothing_else() -> None:
     assert rig.record(copied.key).reason == "checksum_mismatch"
 
 
-def test_discarding_gives_the_space_back_and_tells_the_store() -> None:
+def test_discarding_gives_the_space_back() -> None:
     rig = Rig()
-    (record,) = rig.plan()
+    rig.plan()
     space.claim_dataset(PID, rig.tools)
     publish.discard(PID, "run-1", "timed out", rig.tools, keep_verified=False)
     assert rig.ledger.usage().claimed == 0
-    assert rig.store.released == [record.datablock.archive_id]
 
 
 @pytest.mark.parametrize("keep", [False, True])
@@ -90,15 +89,6 @@ def test_a_copy_of_the_failed_run_that_is_right_is_staged_for_a_retry() -> None:
     after = rig.record(record.key)
     assert (after.state, after.pinned) == (State.STAGED, False)
     assert rig.staging.staged_content(record.key) == content
-
-
-def test_the_store_need_not_keep_what_was_staged_for_a_retry() -> None:
-    rig = Rig()
-    (record,) = rig.plan()
-    rig.copy(record)
-    rig.store.released.clear()
-    publish.discard(PID, "run-1", "read_failed", rig.tools, keep_verified=True)
-    assert rig.store.released == [record.datablock.archive_id]
 
 
 def test_a_copy_of_the_failed_run_that_is_wrong_is_removed() -> None:

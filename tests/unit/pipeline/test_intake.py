@@ -86,7 +86,9 @@ def ended(*retrieved: DatasetPid) -> Rig:
     rig.ledger.mark_flow_started(JOB)
     for pid in (PID, Q):
         if pid in retrieved:
-            rig.staged_dataset(pid=pid)
+            (record,) = rig.staged_dataset(pid=pid)
+            if pid == Q:
+                rig.ledger.note_choice(JOB, Q, [record.key.id], 0, None)
         state = DatasetState.RETRIEVED if pid in retrieved else DatasetState.FAILED
         rig.ledger.move_job_dataset(JOB, pid, state)
     rig.ledger.move_job(JOB, JobState.IN_PROGRESS)

@@ -205,13 +205,13 @@ def test_a_manifest_of_another_algorithm_is_an_error_of_the_system_and_no_mismat
 def test_a_dataset_without_checksums_is_published_as_size_only_by_policy() -> None:
     rig = Rig(policy=ChecksumPolicy("size_only"))
     rig.staged_dataset(rig.archive(0), rig.archive(1, listed=without_checksums(FILES), algorithm=None))
-    assert publish.publish(PID, rig.tools) is Integrity.SIZE_ONLY
+    assert publish.publish(PID, rig.tools).integrity is Integrity.SIZE_ONLY
 
 
 def test_a_whole_dataset_is_published_and_needs_no_more_space_than_it_has() -> None:
     rig = Rig()
     rig.staged_dataset(rig.archive(0), rig.archive(1))
-    assert publish.publish(PID, rig.tools) is Integrity.VERIFIED
+    assert publish.publish(PID, rig.tools) == publish.Published(True, Integrity.VERIFIED)
     usage = rig.ledger.usage()
     assert (usage.claimed, usage.staged) == (0, 2 * len(tar(FILES)))
 
@@ -225,7 +225,7 @@ def test_a_dataset_of_which_one_datablock_is_not_staged_is_not_published() -> No
 
 
 def test_a_dataset_without_datablocks_is_not_published() -> None:
-    with pytest.raises(errors.StagedFileMissing, match="none of its datablocks"):
+    with pytest.raises(errors.StagedFileMissing, match="no datablock that is asked for"):
         publish.publish(PID, Rig().tools)
 
 

@@ -14,6 +14,7 @@ from scicat_retriever.domain.evidence import Integrity
 from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState, LifecycleWord
 from scicat_retriever.pipeline import report
+from scicat_retriever.pipeline.publish import Published
 from scicat_retriever.pipeline.verify import ChecksumPolicy
 from tests.fakes.catalogue import HeldDataset, HeldJob
 from tests.unit.pipeline.rig import (
@@ -143,7 +144,7 @@ def test_a_retrieved_dataset_says_whether_its_checksums_were_compared(
 ) -> None:
     rig = Rig()
     rig.staged_dataset()
-    report.dataset_retrieved(PID, integrity, rig.tools)
+    report.dataset_retrieved(PID, Published(True, integrity), rig.tools)
     held = dataset(rig)
     assert (held.status, held.retrievable, held.integrity_check) == (LifecycleWord.RETRIEVED, True, checked)
     assert held.return_message == {}

@@ -41,19 +41,21 @@ class WatchedStore(InMemoryLongTermStore):
         self._fault = fault
         self._gate = gate
 
-    def open(self, archive_id: ArchiveId) -> "_GeneratorContextManager[_InMemorySource]":
-        context = self._opening(archive_id)
+    def open(
+        self, archive_id: ArchiveId, start: int = 0, length: int | None = None
+    ) -> "_GeneratorContextManager[_InMemorySource]":
+        context = self._opening(archive_id, start, length)
         self._contexts.append(context)
         return context
 
     @contextmanager
-    def _opening(self, archive_id: ArchiveId) -> Iterator[_InMemorySource]:
+    def _opening(self, archive_id: ArchiveId, start: int, length: int | None) -> Iterator[_InMemorySource]:
         self.opening_threads.append(threading.current_thread())
         if self._gate is not None:
             self._gate.wait(30)
         if self._fault is not None:
             raise self._fault
-        with super().open(archive_id) as source:
+        with super().open(archive_id, start, length) as source:
             self.now_open += 1
             try:
                 yield source

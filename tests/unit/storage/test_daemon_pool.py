@@ -85,3 +85,20 @@ def test_a_hung_call_does_not_keep_the_process_from_ending() -> None:
         "DaemonPool('test', 1).submit(threading.Event().wait)\n"
     )
     assert subprocess.run([sys.executable, "-c", program], timeout=60, check=False).returncode == 0
+
+
+def test_each_of_several_calls_has_an_outcome_of_its_own(gate: threading.Event) -> None:
+    def fail() -> str:
+        raise ValueError("its own words")
+
+    def hang() -> str:
+        return str(gate.wait())
+
+    outcomes = DaemonPool("test", 3).ask_each({"a": hang, "b": fail, "c": lambda: "said"}, timeout=0.2)
+    assert outcomes["c"] == "said"
+    assert {key: type(outcomes[key]) for key in "ab"} == {"a": CallHung, "b": ValueError}
+
+
+def test_several_calls_wait_no_longer_together_than_one(gate: threading.Event) -> None:
+    outcomes = DaemonPool("test", 1).ask_each(dict.fromkeys(range(50), gate.wait), timeout=0.2)
+    assert {type(outcome) for outcome in outcomes.values()} == {CallHung}

@@ -25,6 +25,7 @@ from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid
 from scicat_retriever.storage.lts.posix_share import PosixShare, PosixShareSettings
 from scicat_retriever.storage.staging.directory import DirectoryStaging, DirectoryStagingSettings
+from tests.contracts.test_long_term_store import METHODS
 
 ERRNOS = sorted(errno.errorcode)
 """Every error that a system call may answer with here."""
@@ -75,10 +76,10 @@ def expected_of_the_share(number: int) -> type[RecallError]:
     return DatablockUnreadable if number in FORBIDDEN else StoreUnavailable
 
 
-@pytest.mark.parametrize("method", ["recall_state", "request_recall"])
+@pytest.mark.parametrize("method", ["recall_states", "request_recalls"])
 def test_each_error_of_looking_at_an_archive_is_one_of_ours(share: PosixShare, method: str) -> None:
     for number in ERRNOS:
-        error = raised_by(os, "access", number, lambda: getattr(share, method)(A))
+        error = raised_by(os, "access", number, lambda: METHODS[method](share, A))
         # That an archive is not there is an answer.
         expected = None if number in ABSENT else expected_of_the_share(number)
         assert (number, type(error)) == (number, expected or type(None))

@@ -18,9 +18,9 @@ from scicat_retriever.domain.errors import (
     StoreUnavailable,
 )
 from scicat_retriever.domain.ids import ArchiveId
-from scicat_retriever.ports.long_term_store import Locality
+from scicat_retriever.ports.long_term_store import Locality, Wanted
 from scicat_retriever.storage.lts.posix_share import PosixShare, PosixShareSettings
-from tests.contracts.test_long_term_store import METHODS, read_all, wait_for
+from tests.contracts.test_long_term_store import METHODS, read_all, recall_state, request_recall, wait_for
 
 A = ArchiveId("a.tar")
 
@@ -37,7 +37,7 @@ def share(root: Path, **settings: object) -> PosixShare:
 
 
 def locality(store: PosixShare, archive_id: str = A) -> Locality:
-    return store.recall_state(ArchiveId(archive_id)).locality
+    return recall_state(store, ArchiveId(archive_id)).locality
 
 
 def stub(path: Path, size: int) -> None:
@@ -49,7 +49,7 @@ def stub(path: Path, size: int) -> None:
 # Confinement
 
 
-@pytest.mark.parametrize("method", ["request_recall", "recall_state", "open"])
+@pytest.mark.parametrize("method", ["request_recalls", "recall_states", "open"])
 @pytest.mark.parametrize("target", ["../secret.tar", "/etc/passwd", "../gone.tar", "folder/../../secret.tar"])
 def test_a_link_that_leads_out_of_the_root_is_refused(root: Path, target: str, method: str) -> None:
     (root.parent / "secret.tar").write_bytes(b"secret")
@@ -118,7 +118,7 @@ def test_a_file_swapped_for_a_link_to_the_outside_is_never_read(root: Path) -> N
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.mknod(path, stat.S_IFSOCK | 0o600)])
-@pytest.mark.parametrize("method", ["request_recall", "recall_state", "open"])
+@pytest.mark.parametrize("method", ["request_recalls", "recall_states", "open"])
 def test_what_is_no_regular_file_is_refused_without_blocking(
     root: Path, make: Callable[[Path], None], method: str
 ) -> None:
@@ -195,9 +195,9 @@ def test_a_sparse_archive_is_offline_until_a_read_has_shown_that_it_can_be_read(
         file.write(b"x" * 5000)
     store = share(root)
     assert locality(store) is Locality.OFFLINE
-    store.request_recall(A)
+    request_recall(store, A)
     wait_for(lambda: locality(store) is Locality.ONLINE)
-    assert "sparse" in store.recall_state(A).reason
+    assert "sparse" in recall_state(store, A).reason
 
 
 def test_an_archive_moved_to_tape_again_is_not_online_by_an_old_read(root: Path) -> None:
@@ -205,7 +205,7 @@ def test_an_archive_moved_to_tape_again_is_not_online_by_an_old_read(root: Path)
     with (root / A).open("r+b") as file:
         file.write(b"x" * 5000)
     store = share(root)
-    store.request_recall(A)
+    request_recall(store, A)
     wait_for(lambda: locality(store) is Locality.ONLINE)
     os.truncate(root / A, 0)
     stub(root / A, 10**6)
@@ -217,9 +217,9 @@ def test_release_forgets_what_a_read_has_shown(root: Path) -> None:
     with (root / A).open("r+b") as file:
         file.write(b"x" * 5000)
     store = share(root)
-    store.request_recall(A)
+    request_recall(store, A)
     wait_for(lambda: locality(store) is Locality.ONLINE)
-    store.release(A)
+    store.release([Wanted(A)])
     assert locality(store) is Locality.OFFLINE
 
 
@@ -227,16 +227,16 @@ def test_a_recall_whose_read_fails_says_why_and_may_be_asked_again() -> None:
     """`/proc/self/mem` is a regular file whose first byte no process may read: a real EIO."""
     store, memory = share(Path("/proc/self"), offline_by_blocks=False), ArchiveId("mem")
     for _ in range(2):
-        store.request_recall(memory)
+        request_recall(store, memory)
         wait_for(lambda: locality(store, memory) is Locality.OFFLINE)
-        assert "Input/output error" in store.recall_state(memory).reason
+        assert "Input/output error" in recall_state(store, memory).reason
 
 
 def test_a_file_that_changed_a_moment_ago_is_still_being_written(root: Path) -> None:
     (root / A).write_bytes(b"content")
     written = (root / A).stat().st_mtime
     settings = PosixShareSettings(root=root, settle_seconds=60)
-    fresh = PosixShare(settings, now=lambda: written + 59).recall_state(A)
+    fresh = recall_state(PosixShare(settings, now=lambda: written + 59), A)
     assert (fresh.locality, "being written" in fresh.reason) == (Locality.RECALLING, True)
     assert locality(PosixShare(settings, now=lambda: written + 60)) is Locality.ONLINE
 
@@ -275,7 +275,7 @@ def test_no_descriptor_is_left_open(root: Path) -> None:
     (root / "folder" / "a.tar").write_bytes(b"content")
     (root / "out.tar").symlink_to("/etc/passwd")
     store = share(root)
-    store.recall_state(ArchiveId("folder/a.tar"))
+    recall_state(store, ArchiveId("folder/a.tar"))
     before = len(list(Path("/proc/self/fd").iterdir()))
     for archive_id in ["folder/a.tar", "folder/missing.tar", "out.tar"] * 20:
         for method in METHODS.values():

@@ -20,7 +20,7 @@ import pytest
 from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.ports.long_term_store import Locality
 from scicat_retriever.storage.lts.posix_share import PosixShare, PosixShareSettings
-from tests.contracts.test_long_term_store import read_all, wait_for
+from tests.contracts.test_long_term_store import read_all, recall_state, request_recall, wait_for
 
 A = ArchiveId("a.tar")
 CONTENT = os.urandom(300_000)
@@ -121,14 +121,14 @@ def hsm() -> Iterator[Hsm]:
 
 
 def locality(store: PosixShare) -> Locality:
-    return store.recall_state(A).locality
+    return recall_state(store, A).locality
 
 
 def test_a_recall_blocks_nobody_and_ends_when_the_tape_delivers(hsm: Hsm) -> None:
     hsm.migrate(A, CONTENT)
     store = PosixShare(PosixShareSettings(root=hsm.root))
     assert locality(store) is Locality.OFFLINE
-    store.request_recall(A)
+    request_recall(store, A)
     wait_for(lambda: hsm.held(A) == 1)
     assert locality(store) is Locality.RECALLING
     hsm.deliver(A)
@@ -148,14 +148,14 @@ def test_a_recall_asked_for_many_times_reads_once(hsm: Hsm) -> None:
     hsm.migrate(A, CONTENT)
     store = PosixShare(PosixShareSettings(root=hsm.root))
     for _ in range(20):
-        store.request_recall(A)
+        request_recall(store, A)
     wait_for(lambda: hsm.held(A) >= 1)
     assert hsm.held(A) == 1
 
 
 def test_a_recall_reads_the_end_since_some_hsms_keep_the_beginning_on_disk(hsm: Hsm) -> None:
     hsm.migrate(A, CONTENT)
-    PosixShare(PosixShareSettings(root=hsm.root)).request_recall(A)
+    request_recall(PosixShare(PosixShareSettings(root=hsm.root)), A)
     wait_for(lambda: hsm.held(A) == 1)
     assert hsm.offsets[0] >= len(CONTENT) - os.sysconf("SC_PAGESIZE")
 
@@ -165,25 +165,25 @@ def test_no_more_recalls_block_at_once_than_allowed_and_all_are_served(hsm: Hsm)
     store = PosixShare(PosixShareSettings(root=hsm.root, recall_requests=2))
     for name in names:
         hsm.migrate(name, CONTENT)
-        store.request_recall(ArchiveId(name))
+        request_recall(store, ArchiveId(name))
     for name in names:
         wait_for(lambda name=name: hsm.held(name) == 1)  # type: ignore[misc]
         assert sum(map(hsm.held, names)) <= 2
         hsm.deliver(name)
-    wait_for(lambda: all(store.recall_state(ArchiveId(n)).locality is Locality.ONLINE for n in names))
+    wait_for(lambda: all(recall_state(store, ArchiveId(n)).locality is Locality.ONLINE for n in names))
 
 
 def test_a_broken_tape_is_told_and_the_recall_can_be_asked_for_again(hsm: Hsm) -> None:
     hsm.migrate(A, CONTENT)
     store = PosixShare(PosixShareSettings(root=hsm.root))
-    store.request_recall(A)
+    request_recall(store, A)
     wait_for(lambda: hsm.held(A) == 1)
     hsm.fail(A)
     wait_for(lambda: locality(store) is Locality.OFFLINE)
-    assert "Input/output error" in store.recall_state(A).reason
-    store.request_recall(A)
+    assert "Input/output error" in recall_state(store, A).reason
+    request_recall(store, A)
     wait_for(lambda: hsm.held(A) == 1)
-    assert "Input/output error" in store.recall_state(A).reason
+    assert "Input/output error" in recall_state(store, A).reason
     hsm.deliver(A)
     wait_for(lambda: locality(store) is Locality.ONLINE)
 
@@ -202,7 +202,7 @@ def test_reading_a_stub_waits_for_its_bytes_and_never_gives_zeros(hsm: Hsm) -> N
 def test_a_recall_under_way_is_seen_without_looking_at_blocks(hsm: Hsm, offline_by_blocks: bool) -> None:
     hsm.migrate(A, CONTENT)
     store = PosixShare(PosixShareSettings(root=hsm.root, offline_by_blocks=offline_by_blocks))
-    store.request_recall(A)
+    request_recall(store, A)
     wait_for(lambda: hsm.held(A) == 1)
     assert locality(store) is Locality.RECALLING
     hsm.deliver(A)

@@ -9,7 +9,8 @@ from botocore import exceptions as boto
 from botocore.exceptions import ClientError
 
 from scicat_retriever.domain.errors import StagedFileMissing, StagingError, StagingWriteFailed
-from scicat_retriever.storage.staging.s3_connection import code_of, explained
+from scicat_retriever.storage.s3.connection import code_of
+from scicat_retriever.storage.staging.s3_connection import explained
 from scicat_retriever.storage.staging.s3_settings import S3StagingSettings
 from tests.unit.foreign_errors import exceptions_of
 

@@ -3,7 +3,7 @@
 RetrieverError
 ├── RequestError                what was sent to the service cannot be carried out
 │   ├── JobMalformed, JobTypeUnknown, DatasetListEmpty, JobTooLarge, JobNotFound
-│   ├── JobEnded, JobNotEnded, NothingToRetry, NothingStaged, DatasetPinned
+│   ├── JobEnded, JobNotEnded, NothingToRetry, NothingStaged, DatasetPinned, FilesUnknown
 │   └── TokenInvalid, LinkTampered, LinkExpired, LinkReleased, RangeUnsatisfiable
 ├── CatalogueError              SciCat
 │   ├── CatalogueUnavailable, CatalogueTimedOut, CatalogueLoginFailed, CatalogueForbidden, CatalogueRefused
@@ -11,8 +11,9 @@ RetrieverError
 │   ├── CatalogueJobUnknown, CatalogueJobUnclosable, DatasetUnknown
 │   └── DatablocksMissing, DatablocksInvisible, CatalogueEntryInvalid
 ├── RecallError                 the long-term store
-│   ├── ArchiveIdUnsafe, DatablockMissing, DatablockUnreadable, ArchiveIncomplete
-│   └── StoreUnavailable, StoreTimedOut, NotYetOnline, RecallTimedOut
+│   ├── ArchiveIdUnsafe, DatablockMissing, DatablockUnreadable, ArchiveIncomplete, ArchiveLost
+│   ├── StoreNotConfigured, StoreUnavailable, StoreRefusesAccount, StoreTimedOut
+│   └── NotYetOnline, RecallTimedOut
 ├── TransferError               reading, writing
 │   ├── ReadFailed, ReadStalled, ArchiveSizeDiffers, ArchiveMalformed, ArchiveUnsupported
 │   └── TransferTimedOut
@@ -69,6 +70,7 @@ from scicat_retriever.domain.errors.integrity import (
 from scicat_retriever.domain.errors.request import (
     DatasetListEmpty,
     DatasetPinned,
+    FilesUnknown,
     JobEnded,
     JobMalformed,
     JobNotEnded,
@@ -100,6 +102,7 @@ from scicat_retriever.domain.errors.service import (
 from scicat_retriever.domain.errors.storage import (
     ArchiveIdUnsafe,
     ArchiveIncomplete,
+    ArchiveLost,
     ArchiveMalformed,
     ArchiveSizeDiffers,
     ArchiveUnsupported,
@@ -119,6 +122,8 @@ from scicat_retriever.domain.errors.storage import (
     StagedFileMissing,
     StagingError,
     StagingWriteFailed,
+    StoreNotConfigured,
+    StoreRefusesAccount,
     StoreTimedOut,
     StoreUnavailable,
     TransferError,
@@ -130,6 +135,7 @@ __all__ = [
     "Actor",
     "ArchiveIdUnsafe",
     "ArchiveIncomplete",
+    "ArchiveLost",
     "ArchiveMalformed",
     "ArchiveSizeDiffers",
     "ArchiveUnsupported",
@@ -160,6 +166,7 @@ __all__ = [
     "DatasetUnknown",
     "EngineUnavailable",
     "Failure",
+    "FilesUnknown",
     "FlowError",
     "IntegrityError",
     "InternalError",
@@ -201,6 +208,8 @@ __all__ = [
     "StagedFileMissing",
     "StagingError",
     "StagingWriteFailed",
+    "StoreNotConfigured",
+    "StoreRefusesAccount",
     "StoreTimedOut",
     "StoreUnavailable",
     "TokenInvalid",

@@ -37,6 +37,12 @@ class DatasetListEmpty(JobMalformed):
     code = "dataset_list_empty"
 
 
+class FilesUnknown(RequestError):
+    """A dataset has no file of a name that the job chose: look up how its catalogue entry spells it."""
+
+    code = "files_unknown"
+
+
 class JobTooLarge(RequestError):
     """The body is larger than the limit."""
 

@@ -36,6 +36,18 @@ class ArchiveIncomplete(RecallError):
     limits = ("flow.appear_timeout", "flow.transfer_attempts")
 
 
+class ArchiveLost(RecallError):
+    """The store says itself that it lost the archive: it will not come back."""
+
+    code, cause = "archive_lost", Cause.DATA
+
+
+class StoreNotConfigured(RecallError):
+    """A dataset's `storageLocation`, or a datablock's record, names a store that the settings do not know."""
+
+    code = "store_not_configured"
+
+
 class StoreUnavailable(RecallError):
     """The store does not answer: not mounted, or refusing."""
 
@@ -47,6 +59,12 @@ class StoreTimedOut(StoreUnavailable):
     """The store took longer than `lts.answer_timeout` to say where an archive is, or to take a request for its recall."""
 
     code = "store_timed_out"
+
+
+class StoreRefusesAccount(StoreUnavailable):
+    """The store does not let the service's account in: give it another token, key or right."""
+
+    code = "store_refuses_account"
 
 
 class NotYetOnline(RecallError):

@@ -9,11 +9,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import Future, wait
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
 
 IDLE_SECONDS = 10.0
 """After so long without work a thread ends; so there is nothing to close."""
@@ -56,14 +57,28 @@ class DaemonPool:
         Raises:
             CallHung: It did not return within `timeout` seconds, or every thread has been hung for longer than that.
         """
+        answer = self.ask_each({"": call}, timeout)[""]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def ask_each(self, calls: Mapping[K, Callable[[], T]], timeout: float) -> dict[K, T | Exception]:
+        """Run calls side by side.
+
+        Returns:
+            For each its result or what it raised; `CallHung` for one that has not returned when `timeout` seconds are over.
+        """
         hung = self.hung(timeout)
         if hung == self.threads:
-            raise CallHung(f"all {hung} threads that may ask have had no answer for over {timeout:g} s")
-        future = self.submit(call)
-        if wait([future], timeout).done:
-            return future.result()
-        queued = future.cancel()
-        raise CallHung(f"no {'thread was free' if queued else 'answer'} within {timeout:g} s")
+            stuck = CallHung(f"all {hung} threads that may ask have had no answer for over {timeout:g} s")
+            return dict.fromkeys(calls, stuck)
+        futures = {key: self.submit(call) for key, call in calls.items()}
+        wait(futures.values(), timeout)
+        answers: dict[K, T | Exception] = {}
+        for key, future in futures.items():
+            outcome = _outcome(future, timeout)
+            answers[key] = outcome
+        return answers
 
     def hung(self, seconds: float) -> int:
         """Count the calls that have been running for more than `seconds`."""
@@ -94,3 +109,16 @@ class DaemonPool:
             job = self._waiting.popleft()
             self._running[job[0]] = time.monotonic()
             return job
+
+
+def _outcome(future: Future[T], timeout: float) -> T | Exception:
+    if not future.done():
+        queued = future.cancel()
+        if queued or not future.done():
+            return CallHung(f"no {'thread was free' if queued else 'answer'} within {timeout:g} s")
+    error = future.exception()
+    if error is None:
+        return future.result()
+    if isinstance(error, Exception):
+        return error
+    raise error

@@ -6,14 +6,12 @@ when the file server does; so those that must answer run on a few threads of the
 
 from __future__ import annotations
 
-import errno
 import os
-import stat
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Literal, TypeVar
+from typing import Literal, NamedTuple
 
 from pydantic import (
     BaseModel,
@@ -25,22 +23,24 @@ from pydantic import (
     field_validator,
 )
 
-from scicat_retriever.domain.errors import (
-    ArchiveIdUnsafe,
-    DatablockMissing,
-    DatablockUnreadable,
-    RecallError,
-    StoreTimedOut,
-    StoreUnavailable,
-)
+from scicat_retriever.domain.errors import DatablockMissing, RecallError, StoreTimedOut
 from scicat_retriever.domain.ids import ArchiveId
-from scicat_retriever.ports.long_term_store import Locality, RecallState
-from scicat_retriever.storage.lts.archive_path import PathTemplate, path_below_root
-from scicat_retriever.storage.lts.confined import located, reopened
+from scicat_retriever.ports.long_term_store import (
+    Capabilities,
+    Locality,
+    RecallState,
+    TapePlace,
+    Wanted,
+)
+from scicat_retriever.storage.lts.archive_command import ArchiveCommand, NamedArchive, failed
+from scicat_retriever.storage.lts.archive_file import ArchiveFile
+from scicat_retriever.storage.lts.archive_path import PathTemplate
+from scicat_retriever.storage.lts.asking import ask_of_each, split_safe
+from scicat_retriever.storage.lts.command_child import small_environment
 from scicat_retriever.storage.lts.daemon_pool import CallHung, DaemonPool
-from scicat_retriever.storage.lts.recall_reads import RecallReads
-
-T = TypeVar("T")
+from scicat_retriever.storage.lts.recall_attempts import RecallAttempts
+from scicat_retriever.storage.lts.share_files import ShareFiles
+from scicat_retriever.storage.lts.share_probe import Probe, share_probe
 
 BLOCK = 512
 """The unit of `st_blocks`, whatever the file system's own block size (POSIX sys/stat.h, Linux stat(2))."""
@@ -48,8 +48,8 @@ BLOCK = 512
 SMALL = 4096
 """Files below so many bytes may be kept inline, without blocks; they are taken as online."""
 
-_ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
-_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM})
+RECALL_FIELDS = frozenset({"path", "paths_file"})
+"""What may stand in braces in `recall_command`."""
 
 
 class PosixShareSettings(BaseModel):
@@ -84,18 +84,48 @@ class PosixShareSettings(BaseModel):
         0.0, description="How long an archive must have been left unchanged before it is read."
     )
     answer_timeout: PositiveFloat = Field(
-        30.0, description="How long the share may take to say where a file is."
+        30.0, description="How long the share may take to say where the files of a batch are."
     )
     answer_threads: PositiveInt = Field(8, description="Such questions asked at the same time.")
     recall_requests: PositiveInt = Field(
-        4, description="Reads that may block at the same time so that the HSM recalls a file."
+        4,
+        description="Reads, or recall commands, that may block at the same time so that the HSM recalls a file.",
     )
+    probe: Probe | None = Field(
+        None,
+        discriminator="kind",
+        description="How the HSM itself is asked where a file is; its word then counts in place of the blocks. "
+        "See the how-to guide of this store.",
+    )
+    recall_command: tuple[str, ...] | None = Field(
+        None,
+        description="The command that asks the HSM for a file, `{path}` its absolute path; or for many, `{paths_file}` "
+        "the path of a list with a path on each line. Not set: a byte is read.",
+    )
+    recall_timeout: PositiveFloat = Field(
+        86400.0, description="After how long a recall command that has not ended is killed."
+    )
+    ask_again_after: PositiveFloat = Field(
+        21600.0,
+        description="How long after a recall was asked for the archive counts as on its way though nothing is to be seen.",
+    )
+    command_environment: tuple[str, ...] = Field(
+        (), description="Variables of the service's environment that commands see beside PATH and HOME."
+    )
+    batch: PositiveInt = Field(100, description="The most archives asked about in one call.")
 
     @field_validator("root", "catalogued_root")
     @classmethod
     def _absolute(cls, value: PurePosixPath | None) -> PurePosixPath | None:
         if value is not None and (not value.is_absolute() or ".." in value.parts):
             raise ValueError("must be an absolute path without '..'")
+        return value
+
+    @field_validator("recall_command")
+    @classmethod
+    def _runnable(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if value is not None:
+            ArchiveCommand(value, RECALL_FIELDS)
         return value
 
     @field_validator("path_template")
@@ -105,28 +135,12 @@ class PosixShareSettings(BaseModel):
         return value
 
 
-class OpenArchive:
-    """An open archive file; `readinto` reads with `read()` alone, which is what makes an HSM bring the bytes."""
+class _Sight(NamedTuple):
+    """What was seen of an archive's file: its path, what fstat says, and the HSM's own word, where it has one."""
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-
-    def fileno(self) -> int:
-        """Give the file descriptor."""
-        return self._descriptor
-
-    def readinto(self, buffer: memoryview) -> int:
-        """Fill the start of `buffer`; gives the number of bytes, 0 at the end. May block for hours.
-
-        Raises:
-            OSError: The read failed, or the archive is closed.
-        """
-        return os.readv(self._descriptor, [buffer])
-
-    def close(self) -> None:
-        """Close it. A thread that was left blocked in `readinto` finds it closed, and never reads another's file."""
-        descriptor, self._descriptor = self._descriptor, -1
-        os.close(descriptor)
+    path: str
+    status: os.stat_result
+    word: RecallState | None
 
 
 class PosixShare:
@@ -140,161 +154,166 @@ class PosixShare:
     def __init__(self, settings: PosixShareSettings, now: Callable[[], float] = time.time) -> None:
         self._settings = settings
         self._now = now
-        self._template = PathTemplate(settings.path_template)
-        self._catalogued_root = settings.catalogued_root or PurePosixPath(settings.root)
+        self._files = ShareFiles(
+            settings.root,
+            PathTemplate(settings.path_template),
+            settings.catalogued_root or PurePosixPath(settings.root),
+            settings.must_exist,
+        )
         self._answers = DaemonPool("share", settings.answer_threads)
-        self._recalls = RecallReads(settings.recall_requests)
+        self._recalls = RecallAttempts(settings.recall_requests, settings.ask_again_after, now)
+        environment = small_environment(settings.command_environment)
+        self._probe = (
+            None
+            if settings.probe is None
+            else share_probe(settings.probe, settings.answer_timeout, environment)
+        )
+        self._command = (
+            None
+            if settings.recall_command is None
+            else ArchiveCommand(settings.recall_command, RECALL_FIELDS, settings.recall_timeout, environment)
+        )
 
-    def request_recall(self, archive_id: ArchiveId) -> None:
-        """Have a byte of the archive read in the background, unless it is known to be online.
+    @property
+    def capabilities(self) -> Capabilities:
+        """Ranges; no tapes."""
+        return Capabilities(ranges=True, places=False, batch=self._settings.batch)
 
-        Returns once the share has said where the file is. How the recall ends, `recall_state` tells.
+    def request_recalls(self, archive_ids: Sequence[ArchiveId]) -> dict[ArchiveId, str | RecallError]:
+        """Have a byte of each archive read, or the recall command run, unless it is known to be online or on its way.
+
+        That happens in the background: this returns once the share has said where the files are. How the recalls end,
+        `recall_states` tells. Requests have no names.
 
         Raises:
-            ArchiveIdUnsafe, StoreUnavailable, DatablockUnreadable: As `recall_state`.
+            StoreUnavailable: As `recall_states`.
         """
-        found = self._ask(archive_id, lambda: self._look(archive_id))
-        if found is None or (self._settings.offline_by_blocks and not self._on_tape(found)):
-            return
-        self._recalls.begin(archive_id, lambda: self._read_a_byte(archive_id))
+        sights = self._look_at_each(archive_ids)
+        to_ask = {
+            archive_id: sight.path
+            for archive_id, sight in sights.items()
+            if isinstance(sight, _Sight) and self._is_to_be_asked_for(sight)
+        }
+        refused = self._ask_for(to_ask)
+        errors = {each: sight for each, sight in sights.items() if isinstance(sight, RecallError)}
+        return {**dict.fromkeys(sights, ""), **errors, **refused}
 
-    def recall_state(self, archive_id: ArchiveId) -> RecallState:
-        """Say where the archive is, within `answer_timeout` seconds.
+    def recall_states(self, wanted: Sequence[Wanted]) -> dict[ArchiveId, RecallState | RecallError]:
+        """Say where archives are, within `answer_timeout` seconds.
 
-        After a recall that this process asked for, an archive with some of its blocks missing counts as online: it
-        could be read, so it is compressed or sparse. One without any block is still on its way.
+        Without a probe, after a recall that this process asked for, an archive with some of its blocks missing counts as
+        online: it could be read, so it is compressed or sparse. One without any block is still on its way.
 
         Raises:
-            ArchiveIdUnsafe: It leads out of the store.
-            StoreUnavailable: The share hangs, fails, or is not mounted.
-            DatablockUnreadable: The archive is there and may not be read, or is no regular file.
+            StoreUnavailable: The share hangs, fails, or is not mounted, for all of them.
         """
-        found = self._ask(archive_id, lambda: self._look(archive_id))
-        if found is None:
-            return RecallState(Locality.MISSING, reason=f"there is no such file in {self._settings.root}")
-        size, recall = found.st_size, self._recalls.last(archive_id)
-        if 0 < self._settings.settle_seconds > abs(self._now() - found.st_mtime):
-            return RecallState(Locality.RECALLING, size, "it is still being written: it changed a moment ago")
-        on_tape = self._on_tape(found)
-        if on_tape and recall.blocks and found.st_blocks >= recall.blocks and not recall.under_way:
-            return RecallState(
-                Locality.ONLINE, size, "readable, with fewer blocks than bytes: compressed or sparse"
-            )
-        if not on_tape and (self._settings.offline_by_blocks or not (recall.under_way or recall.failure)):
-            return RecallState(Locality.ONLINE, size)
-        if recall.under_way:
-            again = f"; the attempt before failed: {recall.failure}" if recall.failure else ""
-            return RecallState(Locality.RECALLING, size, f"its recall from tape was asked for{again}")
-        if recall.failure:
-            return RecallState(Locality.OFFLINE, size, f"its recall failed: {recall.failure}")
-        if recall.blocks is not None:
-            return RecallState(
-                Locality.RECALLING, size, "it was read from, and its blocks are not on disk yet"
-            )
-        return RecallState(Locality.OFFLINE, size, "it is on tape")
+        sights = self._look_at_each([each.archive_id for each in wanted])
+        return {
+            archive_id: sight if isinstance(sight, RecallError) else self._state(archive_id, sight)
+            for archive_id, sight in sights.items()
+        }
+
+    def places(self, archive_ids: Sequence[ArchiveId]) -> dict[ArchiveId, TapePlace]:
+        """Know no places."""
+        del archive_ids
+        return {}
 
     @contextmanager
-    def open(self, archive_id: ArchiveId) -> Iterator[OpenArchive]:
+    def open(self, archive_id: ArchiveId, start: int = 0, length: int | None = None) -> Iterator[ArchiveFile]:
         """Open the archive for one sequential read. Plain: without a deadline, and may block as long as a recall.
 
         Raises:
             DatablockMissing: There is no such file.
-            ArchiveIdUnsafe, StoreUnavailable, DatablockUnreadable: As `recall_state`.
+            DatablockUnreadable: It may not be read, or is no regular file.
+            ArchiveIdUnsafe: It leads out of the store.
+            StoreUnavailable: The share fails, or is not mounted.
         """
-        archive = OpenArchive(self._open(archive_id))
+        archive = ArchiveFile(self._files.open(archive_id), start, length)
         try:
-            with suppress(OSError):  # only a hint
-                os.posix_fadvise(archive.fileno(), 0, 0, os.POSIX_FADV_SEQUENTIAL)
             yield archive
         finally:
             archive.close()
 
-    def release(self, archive_id: ArchiveId) -> None:
-        """Forget how the archive's recall ended. The HSM itself decides what it moves to tape again."""
-        self._parts(archive_id)
-        self._recalls.forget(archive_id)
+    def release(self, wanted: Sequence[Wanted]) -> None:
+        """Forget how the archives' recalls ended. The HSM itself decides what it moves to tape again."""
+        for each in wanted:
+            self._recalls.forget(each.archive_id)
 
-    def _parts(self, archive_id: ArchiveId) -> tuple[str, ...]:
-        return path_below_root(archive_id, self._template, self._catalogued_root)
+    def _ask_for(self, paths: Mapping[ArchiveId, str]) -> dict[ArchiveId, RecallError]:
+        """Begin the recalls, and say which the command cannot be given."""
+        if self._command is None:
+            for archive_id in paths:
+                self._recalls.begin([archive_id], self._read_a_byte)
+            return {}
+        command, named = self._command, {each: NamedArchive(each, path) for each, path in paths.items()}
+
+        def run(archive_ids: Sequence[ArchiveId]) -> None:
+            if (error := failed(command.run([named[each] for each in archive_ids]))) is not None:
+                raise error
+
+        safe, refused = split_safe(named, lambda each: command.refuse_unsafe(named[each]))
+        for group in [safe] if command.takes_many else [[each] for each in safe]:
+            self._recalls.begin(group, run)
+        return refused
+
+    def _look_at_each(self, archive_ids: Sequence[ArchiveId]) -> dict[ArchiveId, _Sight | RecallError | None]:
+        # An unsafe name is refused even while the share hangs.
+        safe, refused = split_safe(archive_ids, self._files.parts)
+        sights = ask_of_each(self._answers, safe, self._look, self._settings.answer_timeout, self._hung)
+        return {**sights, **refused}
+
+    def _hung(self, hung: CallHung) -> StoreTimedOut:
+        return StoreTimedOut(
+            f"the share {self._settings.root} hangs: {hung}; look after its mount and its file server"
+        )
+
+    def _look(self, archive_id: ArchiveId) -> _Sight | RecallError | None:
+        try:
+            with self._files.seen(archive_id) as file:
+                word = None if self._probe is None else self._probe.ask(archive_id, file)
+                if isinstance(word, RecallError):
+                    return word
+                return _Sight("" if self._command is None else str(file.path()), file.status, word)
+        except DatablockMissing:
+            return None
+        except RecallError as error:
+            return error
+
+    def _is_to_be_asked_for(self, sight: _Sight) -> bool:
+        if sight.word is not None:
+            return sight.word.locality is Locality.OFFLINE
+        return not self._settings.offline_by_blocks or self._on_tape(sight.status)
+
+    def _state(self, archive_id: ArchiveId, sight: _Sight | None) -> RecallState:
+        if sight is None:
+            return RecallState(Locality.MISSING, reason=f"there is no such file in {self._settings.root}")
+        size = sight.status.st_size
+        if 0 < self._settings.settle_seconds > abs(self._now() - sight.status.st_mtime):
+            return RecallState(Locality.RECALLING, size, "it is still being written: it changed a moment ago")
+        if sight.word is not None:
+            said = RecallState(sight.word.locality, size, sight.word.reason)
+            return self._recalls.weigh(archive_id, said)
+        return self._state_by_blocks(archive_id, sight.status)
+
+    def _state_by_blocks(self, archive_id: ArchiveId, found: os.stat_result) -> RecallState:
+        size, recall, on_tape = found.st_size, self._recalls.last(archive_id), self._on_tape(found)
+        if on_tape and recall.blocks and found.st_blocks >= recall.blocks and not recall.under_way:
+            return RecallState(
+                Locality.ONLINE, size, "readable, with fewer blocks than bytes: compressed or sparse"
+            )
+        looked = self._settings.offline_by_blocks
+        if not on_tape and (looked or not (recall.under_way or recall.failure)):
+            return RecallState(Locality.ONLINE, size)
+        if recall.asked and not recall.under_way and self._command is None:
+            return RecallState(
+                Locality.RECALLING, size, "it was read from, and its blocks are not on disk yet"
+            )
+        return self._recalls.weigh(archive_id, RecallState(Locality.OFFLINE, size))
 
     def _on_tape(self, found: os.stat_result) -> bool:
         fewer = found.st_blocks * BLOCK < found.st_size
         return self._settings.offline_by_blocks and found.st_size >= SMALL and fewer
 
-    def _ask(self, archive_id: ArchiveId, question: Callable[[], T]) -> T:
-        self._parts(archive_id)  # an unsafe name is refused even while the share hangs
-        try:
-            return self._answers.ask(question, self._settings.answer_timeout)
-        except CallHung as hung:
-            raise StoreTimedOut(
-                f"the share {self._settings.root} hangs: {hung}; look after its mount and its file server"
-            ) from None
-
-    def _look(self, archive_id: ArchiveId) -> os.stat_result | None:
-        try:
-            with self._found(archive_id) as handle:
-                readable = os.access(f"/proc/self/fd/{handle}", os.R_OK, effective_ids=True)
-                if not readable:  # the answer yes proves nothing, the answer no does
-                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-                return os.fstat(handle)
-        except OSError as error:
-            meaning = self._recall_error(archive_id, error)
-            if isinstance(meaning, DatablockMissing):
-                return None
-            raise meaning from error
-
-    def _open(self, archive_id: ArchiveId) -> int:
-        try:
-            with self._found(archive_id) as handle:
-                return reopened(handle)
-        except OSError as error:
-            raise self._recall_error(archive_id, error) from error
-
-    def _read_a_byte(self, archive_id: ArchiveId) -> int:
-        """Read the last byte, since some HSMs keep the first ones on disk; give the blocks on disk afterwards."""
-        descriptor = self._open(archive_id)
-        try:
-            os.pread(descriptor, 1, max(0, os.fstat(descriptor).st_size - 1))
-            return os.fstat(descriptor).st_blocks
-        except OSError as error:
-            raise self._recall_error(archive_id, error) from error
-        finally:
-            os.close(descriptor)
-
-    @contextmanager
-    def _found(self, archive_id: ArchiveId) -> Iterator[int]:
-        with located(self._settings.root, self._parts(archive_id)) as handle:
-            mode = os.fstat(handle).st_mode
-            if stat.S_ISLNK(
-                mode
-            ):  # all links were followed before: one in a circle, or put there this moment
-                raise ArchiveIdUnsafe(f"{archive_id!r} in {self._settings.root} is a link that leads nowhere")
-            if not stat.S_ISREG(mode):
-                raise DatablockUnreadable(f"{archive_id!r} in {self._settings.root} is no regular file")
-            yield handle
-
-    def _recall_error(self, archive_id: ArchiveId, error: OSError) -> RecallError:
-        root = self._settings.root
-        if error.errno in _ABSENT:
-            return self._not_mounted() or DatablockMissing(f"the share {root} has no {archive_id!r}")
-        if error.errno in _FORBIDDEN:
-            return DatablockUnreadable(
-                f"{archive_id!r} in {root} may not be read by user id {os.geteuid()}: give it the right to"
-            )
-        return StoreUnavailable(f"the share {root} fails for {archive_id!r}: {error.strerror}")
-
-    def _not_mounted(self) -> StoreUnavailable | None:
-        """Say why the share seems not mounted: then a missing file is no lost data."""
-        root, marker = self._settings.root, self._settings.must_exist
-        try:
-            if marker is not None:
-                (root / marker).stat()
-            else:
-                with os.scandir(root) as entries:
-                    next(entries)
-        except StopIteration:
-            return StoreUnavailable(f"{root} is empty: mount the share")
-        except OSError as error:
-            missing = root if marker is None else root / marker
-            return StoreUnavailable(f"{missing} cannot be seen ({error.strerror}): mount the share {root}")
-        return None
+    def _read_a_byte(self, archive_ids: Sequence[ArchiveId]) -> int:
+        (archive_id,) = archive_ids
+        return self._files.read_a_byte(archive_id)

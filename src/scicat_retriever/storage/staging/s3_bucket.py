@@ -22,10 +22,10 @@ from scicat_retriever.domain.errors import (
 )
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.ports.staging_area import Holding, Partial, Room
+from scicat_retriever.storage.s3.reader import Extent, ObjectReader
 from scicat_retriever.storage.staging.file_names import folder_name, is_file_name, new_token
 from scicat_retriever.storage.staging.s3_checksums import Checksum, Receipt, checksum_named
-from scicat_retriever.storage.staging.s3_connection import place_of
-from scicat_retriever.storage.staging.s3_reader import ObjectReader
+from scicat_retriever.storage.staging.s3_connection import explained
 from scicat_retriever.storage.staging.s3_requests import S3Requests
 from scicat_retriever.storage.staging.s3_settings import S3StagingSettings
 from scicat_retriever.storage.staging.s3_upload import S3Partial, other_checksum
@@ -65,7 +65,7 @@ class S3Staging:
         missing = size - self._settings.capacity_bytes
         if missing > 0:
             raise NoSpaceYet(
-                f"{place_of(self._settings)} has no room for {size} bytes: {missing} bytes are missing; enlarge "
+                f"{self._settings.place} has no room for {size} bytes: {missing} bytes are missing; enlarge "
                 "staging.capacity_bytes"
             )
         self.discard_partial(key)
@@ -132,7 +132,12 @@ class S3Staging:
         """
         name = self._file(key, token)
         size = int(self._requests.head(name)["ContentLength"])
-        with ObjectReader(self._requests.client, self._settings, name, size) as reader:
+        with ObjectReader(
+            self._requests.client,
+            Extent(self._settings.bucket, name, size),
+            self._settings.attempts,
+            lambda: explained("be read", self._settings),
+        ) as reader:
             yield io.BufferedReader(reader, _READ_BYTES)
 
     def download_url(self, key: DatablockKey, token: str, name: str, longest: timedelta) -> str | None:
@@ -215,7 +220,7 @@ class S3Staging:
         self._abort_all(name)
         self._requests.delete(name)
         raise StagedBytesDiffer(
-            f"{place_of(self._settings)} does not hold {name} as it was written, {receipt}; it was removed"
+            f"{self._settings.place} does not hold {name} as it was written, {receipt}; it was removed"
         )
 
     def _abort_all(self, name: str) -> None:

@@ -13,8 +13,9 @@ from urllib.parse import quote, urlencode
 from botocore.exceptions import ClientError
 
 from scicat_retriever.domain.errors import StagedFileMissing, StagingWriteFailed
+from scicat_retriever.storage.s3.connection import code_of
 from scicat_retriever.storage.staging.s3_checksums import Checksum, Part, Receipt
-from scicat_retriever.storage.staging.s3_connection import code_of, connect, explained, place_of
+from scicat_retriever.storage.staging.s3_connection import connected, explained
 from scicat_retriever.storage.staging.s3_settings import S3StagingSettings
 
 if TYPE_CHECKING:  # stubs, of which there is nothing at run time
@@ -56,9 +57,9 @@ class S3Requests:
     def __init__(self, settings: S3StagingSettings) -> None:
         self._settings = settings
         self._bucket = settings.bucket
-        self.client: S3Client = connect(settings, settings.endpoint_url)
+        self.client: S3Client = connected(settings, settings.endpoint_url)
         apart = settings.external_url is not None and settings.external_url != settings.endpoint_url
-        self._signer = connect(settings, settings.external_url) if apart else self.client
+        self._signer = connected(settings, settings.external_url) if apart else self.client
 
     def see_the_bucket(self) -> None:
         """See that the bucket is there.
@@ -70,7 +71,7 @@ class S3Requests:
             with explained("be used", self._settings):
                 self.client.head_bucket(Bucket=self._bucket)
         except StagedFileMissing as missing:
-            place = place_of(self._settings)
+            place = self._settings.place
             raise StagingWriteFailed(f"{place} is not there; make it, or correct staging.bucket") from missing
 
     def begin(self, key: str, checksum: Checksum) -> str:

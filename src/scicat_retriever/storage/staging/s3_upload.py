@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from botocore.exceptions import ClientError
 
 from scicat_retriever.domain.errors import StagedBytesDiffer, StagingError, StagingWriteFailed
+from scicat_retriever.storage.s3.connection import DAMAGED, code_of
 from scicat_retriever.storage.staging.s3_checksums import Checksum, Part, Receipt
-from scicat_retriever.storage.staging.s3_connection import DAMAGED, code_of, explained, place_of
+from scicat_retriever.storage.staging.s3_connection import explained
 from scicat_retriever.storage.staging.s3_part_body import PartBody
 from scicat_retriever.storage.staging.s3_settings import MIB, S3StagingSettings
 
@@ -178,7 +179,7 @@ class S3Partial:
         differing = [part.number for part in theirs if part.digest and part.digest != self._digest_of(part)]
         if differing or told != [(part.number, part.size, part.etag) for part in ours]:
             raise StagedBytesDiffer(
-                f"{place_of(self._settings)} does not hold the parts of {self._key} that were sent"
+                f"{self._settings.place} does not hold the parts of {self._key} that were sent"
             )
 
         if self._checksum.needs_listing and not all(part.digest for part in theirs):
@@ -191,7 +192,7 @@ class S3Partial:
 
 def other_checksum(settings: S3StagingSettings, checksum: Checksum, *, known: bool) -> StagingError:
     """Say that the S3 tells another checksum than was sent, or none."""
-    place = place_of(settings)
+    place = settings.place
     if not known:
         return StagingWriteFailed(
             f"{place} does not tell checksums of the kind {checksum.name}, or not of the parts of an upload; set "

@@ -1,0 +1,73 @@
+"""The part of the SQL ledger for jobs that choose files."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import Connection, and_, delete, insert, select, update
+
+from scicat_retriever.domain.errors import Failure, TransitionIllegal
+from scicat_retriever.domain.ids import DatablockId, DatasetPid, JobId
+from scicat_retriever.domain.states import DatasetState
+from scicat_retriever.ledger.claim_rows import NOT_ENDED
+from scicat_retriever.ledger.datablock_rows import DatablockRows, datablock_record
+from scicat_retriever.ledger.dataset_sizes import LARGEST_DATASET
+from scicat_retriever.ledger.jobs import lock_job
+from scicat_retriever.ledger.needs import is_brought, needs
+from scicat_retriever.ledger.part import Subject, batches
+from scicat_retriever.ledger.schema import chosen_datablocks, datablocks, job_datasets
+from scicat_retriever.ports.datablock_record import DatablockRecord
+
+
+class ChosenFilesPart(DatablockRows):
+    """Chosen files, as `ports.chosen_files.ChosenFilesLedger` promises."""
+
+    def note_choice(
+        self,
+        job_id: JobId,
+        pid: DatasetPid,
+        datablocks: Collection[DatablockId],
+        size: int,
+        unknown: Failure | None,
+    ) -> None:
+        """Note which datablocks hold the files that a job chose."""
+        its = and_(job_datasets.c.job_id == job_id, job_datasets.c.pid == pid)
+        noted: dict[str, object] = {
+            "bytes": min(max(0, size), LARGEST_DATASET),
+            "unknown": () if unknown is None else (unknown,),
+        }
+        with self._database.writing() as connection:
+            lock_job(connection, job_id)
+            row = connection.execute(select(job_datasets.c.state, job_datasets.c.chosen).where(its)).first()
+            if row is None or not row.chosen:
+                raise TransitionIllegal(f"The job {job_id} did not choose files of {pid}.")
+            _replace_choice(connection, job_id, pid, datablocks)
+            if unknown is not None and not datablocks and row.state in NOT_ENDED:
+                noted |= {"state": DatasetState.FAILED, "failures": (unknown,), "reason": ""}
+                subject, old = Subject("dataset", job_id, pid), DatasetState(row.state)
+                self._enter(connection, subject, old, DatasetState.FAILED, unknown.code)
+            connection.execute(update(job_datasets).where(its).values(noted))
+
+    def job_datablocks(self, job_id: JobId, pid: DatasetPid) -> Sequence[DatablockRecord]:
+        """The datablocks that a job needs of a dataset."""
+        its = and_(job_datasets.c.job_id == job_id, job_datasets.c.pid == pid)
+        needed = select(datablocks).join_from(job_datasets, datablocks, needs()).where(its)
+        with self._database.reading() as connection:
+            rows = connection.execute(needed.order_by(datablocks.c.position))
+            return [datablock_record(row) for row in rows]
+
+    def is_brought(self, job_id: JobId, pid: DatasetPid) -> bool:
+        """Say whether all that a job needs of a dataset is staged."""
+        its = and_(job_datasets.c.job_id == job_id, job_datasets.c.pid == pid)
+        with self._database.reading() as connection:
+            return bool(connection.scalar(select(is_brought()).select_from(job_datasets).where(its)))
+
+
+def _replace_choice(
+    connection: Connection, job_id: JobId, pid: DatasetPid, chosen: Collection[DatablockId]
+) -> None:
+    c = chosen_datablocks.c
+    connection.execute(delete(chosen_datablocks).where(c.job_id == job_id, c.pid == pid))
+    for batch in batches(sorted(set(chosen))):
+        rows = [{"job_id": job_id, "pid": pid, "datablock": datablock} for datablock in batch]
+        connection.execute(insert(chosen_datablocks), rows)

@@ -1,0 +1,54 @@
+"""`retriever recalls`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from scicat_retriever.operator_cli.api import Api, AsJson, Config
+from scicat_retriever.operator_cli.printing import moment, print_json, print_table
+
+
+def commands(api: Api) -> typer.Typer:
+    """Make the commands."""
+    app = typer.Typer(help="Look at what is wanted from tape.", no_args_is_help=True)
+
+    @app.command("ls")
+    def list_recalls(
+        store: Annotated[str, typer.Option("--store", help="Only of this long-term store.")] = "",
+        limit: Annotated[
+            int, typer.Option("--limit", min=0, max=1000, help="Recalls listed of each store.")
+        ] = 100,
+        config: Config = None,
+        *,
+        as_json: AsJson = False,
+    ) -> None:
+        """List what waits for tape, and for what."""
+        query: dict[str, str | int] = {"limit": limit}
+        if store:
+            query["store"] = store
+        answer = api.ask(config, "GET", "/recalls", query=query)
+        if as_json:
+            print_json(answer)
+            return
+        for each in answer["stores"]:
+            counts = ", ".join(f"{each[phase]} {phase}" for phase in ("waiting", "asked", "online", "ended"))
+            typer.echo(f"{each['store']}: {counts}")
+        headings = ("dataset", "archive", "phase", "tape", "bytes", "group", "since (UTC)", "waits for")
+        print_table(headings, map(_row, answer["recalls"]))
+
+    return app
+
+
+def _row(each: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        each["pid"],
+        each["archiveId"],
+        each["phase"],
+        each["tape"] or "",
+        str(each["size"]),
+        each["group"],
+        moment(each["wantedAt"]),
+        each["waitingFor"] or "",
+    )

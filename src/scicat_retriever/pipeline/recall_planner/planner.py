@@ -1,0 +1,140 @@
+"""The recall planner: what one store is asked for, in which order and when, for all jobs and owner groups together.
+
+It commands no drives; the store does. It chooses what the store hears of, and so which tapes it mounts. It reads no clock,
+asks nobody, and remembers only what makes it better: speeds, who had how much, and which tapes are probably still mounted.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from scicat_retriever.pipeline.recall_planner.bundles import Allowance, bundled, joined
+from scicat_retriever.pipeline.recall_planner.outlook import Outlook, in_line, outlooks, tell_online
+from scicat_retriever.pipeline.recall_planner.rates import EtaError, Forecasts, ObservedRates, Shares
+from scicat_retriever.pipeline.recall_planner.requests import RecallPolicy, RecallRequest
+from scicat_retriever.pipeline.recall_planner.round import Round
+from scicat_retriever.pipeline.recall_planner.sessions import Sessions
+from scicat_retriever.pipeline.recall_planner.turns import charge, in_turn
+from scicat_retriever.ports.recalls import RecallPhase
+
+_Decided = tuple[list[RecallRequest], dict[str, Outlook], float]
+LOOK_AGAIN = 60.0
+"""Seconds after which it is worth looking again though nothing is known to be due."""
+SOONEST = 1.0
+"""Seconds before which it is not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the planner says.
+
+    Attributes:
+        ask: What the store is to be asked for now, in this order.
+        outlook: For each open archive, what is to come of it, with what is asked for now counted as asked for.
+        look_again: When it is worth deciding again if nothing changes until then; seconds since 1970, UTC.
+    """
+
+    ask: tuple[str, ...]
+    outlook: Mapping[str, Outlook]
+    look_again: float
+
+
+class RecallPlanner:
+    """Decides for one store. Not to be used by several threads at once.
+
+    Args:
+        policy: How the store is used.
+    """
+
+    def __init__(self, policy: RecallPolicy) -> None:
+        self.policy = policy
+        self._rates = ObservedRates(policy)
+        self._forecasts = Forecasts()
+        self._shares = Shares(policy.weights, policy.usage_half_life)
+        self._sessions = Sessions(policy.linger, policy.stall_time)
+        self._tokens = float(policy.burst)
+        self._filled_at: float | None = None
+
+    @property
+    def eta_error(self) -> EtaError | None:
+        """How wrong the first outlooks were of archives that came lately; None before the first came."""
+        return self._forecasts.error
+
+    def delivered(self, request: RecallRequest, now: float) -> None:
+        """Learn that an archive is online; to be told once for each.
+
+        Args:
+            request: It, as it was decided about last.
+            now: When that was seen, seconds since 1970, UTC.
+        """
+        self._forecasts.judge(request.archive, now)
+        if request.tape and self.policy.collect:
+            self._sessions.delivered(request, self._rates, now)
+        elif request.asked_at is not None:
+            self._rates.saw_answer(max(0.0, now - request.asked_at))
+
+    def decide(self, requests: Iterable[RecallRequest], now: float) -> Decision:
+        """Say what the store is to be asked for now.
+
+        What is asked for counts against the limits at once, and has to be `ASKED` when it is decided again.
+
+        Args:
+            requests: All open requests of the store.
+            now: Seconds since 1970, UTC. It should not go back.
+        """
+        open_requests = joined(requests)
+        self._shares.fade(now)
+        self._fill(now)
+        decide = self._by_tape if self.policy.collect else self._one_by_one
+        asked, told, due = decide(open_requests, now)
+        self._tokens -= len(asked)
+        tell_online([each for each in open_requests if each.phase is RecallPhase.ONLINE], told)
+        self._forecasts.note(told, now)
+        return Decision(
+            tuple(request.archive for request in asked), told, min(max(due, now + SOONEST), now + LOOK_AGAIN)
+        )
+
+    def _by_tape(self, requests: Sequence[RecallRequest], now: float) -> _Decided:
+        bundles = bundled(requests)
+        self._sessions.see({bundle.tape: bundle for bundle in bundles if bundle.tape and bundle.asked}, now)
+        flying = [each.in_flight(stalled=self._sessions.is_stalled(each.tape, now)) for each in bundles]
+        allowance = self._allowance([size for sizes in flying for size in sizes])
+        round_ = Round(self.policy, self._sessions, self._shares, self._rates, allowance, now)
+        asked, prospect = round_.run(bundles)
+        ripe = [bundle.becomes_ripe(self.policy) for bundle in prospect.collecting]
+        return asked, outlooks(prospect, self.policy, self._rates, now), min(ripe, default=math.inf)
+
+    def _one_by_one(self, requests: Sequence[RecallRequest], now: float) -> _Decided:
+        allowance = self._allowance(
+            [each.bytes for each in requests if each.phase is not RecallPhase.WAITING]
+        )
+        waiting = [each for each in requests if each.phase is RecallPhase.WAITING]
+        line = in_turn(waiting, self._shares, self._rates, now - self.policy.longest_wait, allowance.requests)
+        count = 0
+        for request in line:
+            if not allowance.fits(request.bytes):
+                break
+            allowance.take(request.bytes)
+            count += 1
+        asked, left = line[:count], line[count:]
+        charge(self._shares, asked, self._rates)
+        out = [*(each for each in requests if each.phase is RecallPhase.ASKED), *asked]
+        return asked, in_line(left, out, self.policy, self._rates, now), math.inf
+
+    def _fill(self, now: float) -> None:
+        """Gain the right to ask for more, as time goes on."""
+        if self.policy.requests_per_second is not None and self._filled_at is not None:
+            gained = max(0.0, now - self._filled_at) * self.policy.requests_per_second
+            self._tokens = min(float(self.policy.burst), self._tokens + gained)
+        self._filled_at = now
+
+    def _allowance(self, in_flight: Sequence[int]) -> Allowance:
+        """Say what may be asked for beside archives of these bytes."""
+        return Allowance(
+            bytes=self.policy.bytes_in_flight - sum(in_flight),
+            requests=self.policy.requests_in_flight - len(in_flight),
+            tokens=math.inf if self.policy.requests_per_second is None else self._tokens,
+            idle=not in_flight,
+        )

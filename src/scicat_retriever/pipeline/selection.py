@@ -1,0 +1,133 @@
+"""Selection: which datablocks hold the files that a job chose of a dataset.
+
+A chosen name is a path as the catalogue lists it. Some catalogues, and those who copy from them, begin paths with `./` or `/`;
+that makes no difference here, on either side.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from scicat_retriever.domain.dataset import CataloguedDatablock, Selection, united
+from scicat_retriever.domain.errors import FilesUnknown
+from scicat_retriever.domain.ids import DatablockId, DatasetPid, JobId
+from scicat_retriever.pipeline.plan import refuse_incomplete
+from scicat_retriever.pipeline.toolbox import Toolbox
+from scicat_retriever.ports.datablock_record import DatablockRecord
+from scicat_retriever.ports.ledger import Plan
+
+NAMED = 3
+"""So many unknown files are named in an error; of the others, their number."""
+NAME_LIMIT = 100
+"""Longest name in an error, in characters."""
+FILES_READ = 200_000
+"""Entries of file lists that are read for one result: about a second's work."""
+NAMES_GIVEN = 2**20
+"""Characters of file names in one result: the links need the room more."""
+_BEGINNING = re.compile(r"(?:\./|/)+")
+
+
+def bare(name: str) -> str:
+    """Give a path without the `./` and `/` that it begins with; one that is nothing else stays as it is."""
+    begins = _BEGINNING.match(name)
+    return name if begins is None else name[begins.end() :] or name
+
+
+@dataclass(slots=True)
+class _Search:
+    """Looks for names in one datablock after the other; holds no more than the names and what was found."""
+
+    names: Mapping[str, str]
+    missing: set[str]
+    found: list[DatablockId] = field(default_factory=list)
+    size: int = 0
+    seen: Plan = field(default_factory=lambda: Plan(0, 0, 0))
+
+    def look_into(self, entry: CataloguedDatablock) -> None:
+        block = entry.datablock
+        here = {path for path in (bare(file.path) for file in entry.files) if path in self.names}
+        if here:
+            self.found.append(block.id)
+            self.size += block.packed_size
+            self.missing -= here
+        self.seen = Plan(
+            self.seen.datablocks + 1,
+            self.seen.files + len(entry.files),
+            self.seen.packed_size + block.packed_size,
+        )
+
+
+def resolve(job_id: JobId, selection: Selection, tools: Toolbox) -> None:
+    """Note which datablocks of a dataset hold the files that a job chose, how large they are, and which files there are not.
+
+    Of a file that several datablocks list, all of them are taken. Where no file is found, the dataset fails for the job.
+
+    Raises:
+        CatalogueError: SciCat does not answer, or does not show all datablocks: no file can be called unknown then.
+    """
+    names = {bare(name): name for name in selection.files}
+    search = _Search(names, set(names))
+    for entry in tools.catalogue.datablocks(selection.pid):
+        search.look_into(entry)
+    unknown = None
+    if search.missing:
+        # Also a list of datablocks that is not complete would lack files: that is not the user's error.
+        refuse_incomplete(tools.catalogue.dataset(selection.pid), search.seen)
+        spelled = [name for path, name in names.items() if path in search.missing]
+        unknown = FilesUnknown(_no_such_files(selection.pid, spelled)).failure()
+    tools.ledger.note_choice(job_id, selection.pid, search.found, search.size, unknown)
+
+
+def _no_such_files(pid: DatasetPid, names: Sequence[str]) -> str:
+    shown = ", ".join(repr(_short(name)) for name in names[:NAMED])
+    more = f" (and {len(names) - NAMED} more)" if len(names) > NAMED else ""
+    return f"dataset {pid} has no file {shown}{more}: a file is chosen by its path as SciCat lists it"
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= NAME_LIMIT else name[: NAME_LIMIT - 1] + "…"
+
+
+def chosen_of(job_id: JobId, tools: Toolbox) -> Mapping[DatasetPid, Selection]:
+    """Give what a job chose of each of its datasets that it does not want whole."""
+    chosen = {each.pid for each in tools.ledger.job_datasets(job_id) if each.chosen}
+    record = tools.ledger.job(job_id) if chosen else None
+    selections = () if record is None else united(record.job.datasets)
+    return {each.pid: each for each in selections if each.pid in chosen}
+
+
+class ChosenNames:
+    """Says which of the files that a job chose its datablocks hold, as long as that costs little.
+
+    File lists are read from the ledger again, `FILES_READ` entries in all, and `NAMES_GIVEN` characters of names are given;
+    datablocks that come after that are not looked into.
+
+    Args:
+        job_id: The job.
+        tools: The ports.
+    """
+
+    def __init__(self, job_id: JobId, tools: Toolbox) -> None:
+        self._ledger = tools.ledger
+        self._chosen = chosen_of(job_id, tools)
+        self._pid: DatasetPid | None = None
+        self._names: set[str] = set()
+        self._entries_left = FILES_READ
+        self._room = NAMES_GIVEN
+
+    def held_by(self, record: DatablockRecord) -> list[str] | None:
+        """Give their catalogued paths; None where the job wants the whole dataset, or it was not looked into."""
+        pid, count = record.key.pid, record.datablock.file_count
+        if pid not in self._chosen or count > self._entries_left:
+            return None
+        if pid != self._pid:
+            self._pid, self._names = pid, {bare(name) for name in self._chosen[pid].files}
+        self._entries_left -= count
+        held = [file.path for file in self._ledger.files(record.key) if bare(file.path) in self._names]
+        length = sum(map(len, held))
+        if length > self._room:
+            return None
+        self._room -= length
+        return held

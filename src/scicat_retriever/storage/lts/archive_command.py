@@ -1,0 +1,129 @@
+"""A command about one archive, or about several that it reads from a list."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from scicat_retriever.domain.errors import ArchiveIdUnsafe, StoreTimedOut, StoreUnavailable
+from scicat_retriever.domain.ids import ArchiveId
+from scicat_retriever.storage.lts.command_child import (
+    CommandFailed,
+    CommandTimedOut,
+    Finished,
+    run_command,
+)
+from scicat_retriever.storage.lts.command_template import CommandTemplate
+
+_LISTS = frozenset({"list_file", "paths_file"})
+
+
+@dataclass(frozen=True, slots=True)
+class NamedArchive:
+    """An archive as commands may name it.
+
+    Attributes:
+        archive_id: Its archiveId.
+        path: Its path in the store.
+    """
+
+    archive_id: ArchiveId
+    path: str
+
+
+class ArchiveCommand:
+    """A command with `{archive_id}` and `{path}` of one archive; or `{list_file}`, `{paths_file}` of several.
+
+    Args:
+        arguments: The program and its arguments.
+        fields: Which of those it may hold.
+        timeout: Seconds after which it is killed.
+        environment: All that it finds in its environment.
+        spool: Folder for lists; None is the system's folder for such things.
+
+    Attributes:
+        takes_many: Whether it is about several archives.
+
+    Raises:
+        ValueError: It cannot be used; the message says why.
+    """
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        fields: frozenset[str],
+        timeout: float = 0.0,
+        environment: Mapping[str, str] | None = None,
+        spool: Path | None = None,
+    ) -> None:
+        self._template = CommandTemplate(arguments, fields)
+        self._timeout = timeout
+        self._environment = environment or {}
+        self._spool = spool
+        self.takes_many = bool(self._template.fields & _LISTS)
+        if not self._template.fields:
+            raise ValueError("the command names no archive")
+        if self.takes_many and not self._template.fields <= _LISTS:
+            raise ValueError("a command is about one archive or about a list of them, not about both")
+
+    def refuse_unsafe(self, archive: NamedArchive) -> None:
+        """Raise if the command cannot be given this archive.
+
+        Raises:
+            ArchiveIdUnsafe: It would be an option, or a line break would make two lines of it.
+        """
+        if not self.takes_many:
+            self._template.expand({"archive_id": archive.archive_id, "path": archive.path})
+        elif any("\n" in text or "\r" in text or "\0" in text for text in (archive.archive_id, archive.path)):
+            raise ArchiveIdUnsafe(f"{archive.archive_id!r} holds a line break: no list can carry it")
+
+    def run(self, archives: Sequence[NamedArchive]) -> Finished:
+        """Run it to its end; for one archive, unless it `takes_many`.
+
+        Raises:
+            ArchiveIdUnsafe: As `refuse_unsafe`.
+            StoreTimedOut: It took too long, and was killed.
+            StoreUnavailable: It cannot be started, or printed too much.
+        """
+        for archive in archives:
+            self.refuse_unsafe(archive)
+        try:
+            with ExitStack() as stack:
+                return run_command(self._expanded(archives, stack), self._timeout, self._environment)
+        except CommandTimedOut as error:
+            raise StoreTimedOut(f"the store's command does not answer: {error}") from None
+        except CommandFailed as error:
+            raise StoreUnavailable(f"the store's command fails: {error}") from None
+        except OSError as error:
+            raise StoreUnavailable(
+                f"no list can be written for the store's command: {error.strerror}"
+            ) from None
+
+    def _expanded(self, archives: Sequence[NamedArchive], stack: ExitStack) -> list[str]:
+        if not self.takes_many:
+            (archive,) = archives
+            return self._template.expand({"archive_id": archive.archive_id, "path": archive.path})
+        return self._template.expand(
+            {
+                "list_file": self._listed([each.archive_id for each in archives], stack),
+                "paths_file": self._listed([each.path for each in archives], stack),
+            }
+        )
+
+    def _listed(self, lines: Sequence[str], stack: ExitStack) -> str:
+        descriptor, name = tempfile.mkstemp(prefix="retriever-list-", dir=self._spool)
+        stack.callback(Path(name).unlink, missing_ok=True)
+        with open(descriptor, "wb") as file:  # noqa: PTH123 - it is a descriptor
+            file.write(b"".join(os.fsencode(line) + b"\n" for line in lines))
+        return name
+
+
+def failed(finished: Finished) -> StoreUnavailable | None:
+    """Give the error of a command that ended with another exit code than 0."""
+    if finished.code == 0:
+        return None
+    return StoreUnavailable(f"the store's command ended with exit code {finished.code}: {finished.complaint}")

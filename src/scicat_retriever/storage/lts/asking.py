@@ -1,0 +1,74 @@
+"""Asking about several archives side by side, so that each has an answer of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import TypeVar
+
+from scicat_retriever.domain.errors import ArchiveIdUnsafe, RecallError, StoreTimedOut, StoreUnavailable
+from scicat_retriever.domain.ids import ArchiveId
+from scicat_retriever.storage.lts.daemon_pool import CallHung, DaemonPool
+
+T = TypeVar("T")
+
+
+def split_safe(
+    archive_ids: Iterable[ArchiveId], check: Callable[[ArchiveId], object]
+) -> tuple[list[ArchiveId], dict[ArchiveId, RecallError]]:
+    """Give the archiveIds that `check` lets pass, each once, and why it refused the others."""
+    safe, refused = list[ArchiveId](), dict[ArchiveId, RecallError]()
+    for archive_id in dict.fromkeys(archive_ids):
+        try:
+            check(archive_id)
+        except ArchiveIdUnsafe as error:
+            refused[archive_id] = error
+        else:
+            safe.append(archive_id)
+    return safe, refused
+
+
+def ask_of_each(
+    pool: DaemonPool,
+    archive_ids: Sequence[ArchiveId],
+    question: Callable[[ArchiveId], T | RecallError],
+    timeout: float,
+    hung: Callable[[CallHung], StoreTimedOut],
+) -> dict[ArchiveId, T | RecallError]:
+    """Ask about each archive on the pool's threads.
+
+    Args:
+        pool: The threads.
+        archive_ids: The archives.
+        question: Asked about each; gives an error as a value.
+        timeout: Seconds for all of them together.
+        hung: Makes the error of one that was not answered in time.
+
+    Raises:
+        StoreUnavailable: That is the answer for every one of them.
+    """
+    answers: dict[ArchiveId, T | RecallError] = {}
+    for archive_id, answer in pool.ask_each(
+        {each: partial(question, each) for each in archive_ids}, timeout
+    ).items():
+        if isinstance(answer, CallHung):
+            answers[archive_id] = hung(answer)
+        elif isinstance(answer, Exception) and not isinstance(answer, RecallError):
+            raise answer
+        else:
+            answers[archive_id] = answer
+    refuse_silence(answers)
+    return answers
+
+
+def refuse_silence(answers: Mapping[ArchiveId, object]) -> None:
+    """Raise what every archive was answered, if that is that the store does not answer.
+
+    Raises:
+        StoreUnavailable: The first of the answers.
+    """
+    first = next(iter(answers.values()), None)
+    if isinstance(first, StoreUnavailable) and all(
+        isinstance(each, StoreUnavailable) for each in answers.values()
+    ):
+        raise first

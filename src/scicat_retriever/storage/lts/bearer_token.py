@@ -1,0 +1,78 @@
+"""A bearer token (RFC 6750) from the settings, or from a file that somebody else renews."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from scicat_retriever.domain.errors import StoreRefusesAccount
+
+MOST_BYTES = 64 * 1024
+"""Longest token file; a token of a grid has some kilobytes."""
+
+
+def is_bearer_token(text: str) -> bool:
+    """Say whether `text` can stand in an Authorization header (RFC 6750, 2.1: no space, no control character)."""
+    return bool(text) and all("!" <= character <= "~" for character in text)
+
+
+def file_version(path: Path) -> tuple[int, int, int]:
+    """Give what differs when a file was replaced or written.
+
+    Raises:
+        OSError: It cannot be seen.
+    """
+    seen = path.stat()
+    return seen.st_ino, seen.st_mtime_ns, seen.st_size
+
+
+class BearerToken:
+    """The token to send now. May be asked from any thread.
+
+    Args:
+        token: The token itself, or None.
+        file: A file that holds it, or None; read again when it has changed.
+    """
+
+    def __init__(self, token: SecretStr | None, file: Path | None) -> None:
+        self._token = token.get_secret_value() if token is not None else None
+        self._file = file
+        self._version: tuple[int, int, int] | None = None
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        """Name it without showing it."""
+        return f"{type(self).__name__}({'file' if self._file else 'settings' if self._token else 'none'})"
+
+    def current(self) -> str | None:
+        """Give the token, or None where there is none.
+
+        Raises:
+            StoreRefusesAccount: The file cannot be read, or holds no token.
+        """
+        if self._file is None:
+            return self._token
+        with self._lock:
+            try:
+                version = file_version(self._file)
+                if version != self._version:
+                    self._token = _read(self._file)
+                    self._version = version
+            except OSError as error:
+                raise StoreRefusesAccount(
+                    f"the token file {self._file} cannot be read ({error.strerror})"
+                ) from error
+            return self._token
+
+
+def _read(file: Path) -> str:
+    with file.open("rb") as stream:
+        content = stream.read(MOST_BYTES + 1)
+    text = content.decode("ascii", "replace").strip()
+    if len(content) > MOST_BYTES or not is_bearer_token(text):
+        raise StoreRefusesAccount(
+            f"the token file {file} holds no token: it must be one word of printable ASCII"
+        )
+    return text

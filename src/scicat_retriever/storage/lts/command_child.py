@@ -1,0 +1,196 @@
+"""Programs that are run beside the service: without a shell, with an end to their time and to what they may say."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+OUTPUT_LIMIT = 64 * 1024
+"""Most bytes that a command may print; one that prints more is ended."""
+
+COMPLAINT_LIMIT = 4096
+"""How many of the last bytes of a command's stderr are kept."""
+
+_REAP_SECONDS = 5.0
+_PIECE = 64 * 1024
+
+
+class CommandFailed(Exception):
+    """A command could not be started, or was ended before it ended by itself. The message names it."""
+
+
+class CommandTimedOut(CommandFailed):
+    """It took too long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A command that ended.
+
+    Attributes:
+        code: Its exit code; negative where a signal ended it.
+        output: What it printed. Bytes that are no UTF-8 are surrogates, as in file names.
+        complaint: The last line of its stderr, in printable characters; the last of `output` where that is empty.
+    """
+
+    code: int
+    output: str
+    complaint: str
+
+
+def small_environment(passed: Sequence[str]) -> dict[str, str]:
+    """Give what a command finds in its environment: PATH, HOME, a locale without translations, and `passed`.
+
+    Nothing else of the service's own, which holds its secrets.
+    """
+    environment = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "PATH": os.defpath}
+    return environment | {name: os.environ[name] for name in ("PATH", "HOME", *passed) if name in os.environ}
+
+
+def in_words(text: str, limit: int = 200) -> str:
+    """Make a foreign text fit for a message: one line, printable, of at most `limit` characters."""
+    line = "".join(character if character.isprintable() else "?" for character in " ".join(text.split()))
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def last_line(text: bytes) -> str:
+    """Give the last line that says something, in printable characters."""
+    lines = [line for line in text.decode("utf-8", "replace").splitlines() if line.strip()]
+    return in_words(lines[-1]) if lines else ""
+
+
+class Child:
+    """A running program, in a session and process group of its own, without stdin. Ended with the context.
+
+    Args:
+        arguments: The program and its arguments.
+        environment: All that it finds in its environment.
+
+    Attributes:
+        output: Descriptor of its stdout.
+        complaints: Descriptor of its stderr.
+        exited: Descriptor that becomes readable when it has ended (pidfd_open(2)).
+
+    Raises:
+        CommandFailed: It cannot be started.
+    """
+
+    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+        self._name = in_words(arguments[0])
+        try:
+            self._process = subprocess.Popen(
+                arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+                env=environment,
+                cwd="/",
+                bufsize=0,
+            )
+        except OSError as error:
+            raise CommandFailed(f"{self._name} cannot be started: {error.strerror}") from None
+        if self._process.stdout is None or self._process.stderr is None:
+            raise AssertionError
+        self.output, self.complaints = self._process.stdout.fileno(), self._process.stderr.fileno()
+        for descriptor in (self.output, self.complaints):
+            os.set_blocking(descriptor, False)
+        try:
+            self.exited = os.pidfd_open(self._process.pid)
+        except OSError as error:
+            self.exited = -1
+            self.end()
+            raise CommandFailed(f"{self._name} cannot be watched: {error.strerror}") from None
+
+    def kill(self) -> None:
+        """Kill it and all that it left in its process group. It may still have to be reaped by `end`."""
+        if self._process.returncode is None:  # until it is reaped, its number is nobody else's
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+    def end(self) -> int | None:
+        """Kill what is left of it, and give its exit code; None where not even that ends it (a dead mount)."""
+        self.kill()
+        try:
+            return self._process.wait(_REAP_SECONDS)
+        except subprocess.TimeoutExpired:
+            return None
+        finally:
+            for pipe in (self._process.stdout, self._process.stderr):
+                if pipe is not None:
+                    pipe.close()
+            if self.exited >= 0:
+                os.close(self.exited)
+                self.exited = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.end()
+
+
+def read_available(descriptor: int) -> bytes | None:
+    """Read what a descriptor that does not block has just now: b"" at its end, None where it has nothing yet."""
+    try:
+        return os.read(descriptor, _PIECE)
+    except BlockingIOError:
+        return None
+
+
+def run_command(arguments: Sequence[str], timeout: float, environment: Mapping[str, str]) -> Finished:
+    """Run a command to its end. What it leaves running in its process group is killed then.
+
+    Args:
+        arguments: The program and its arguments.
+        timeout: Seconds after which it is killed.
+        environment: All that it finds in its environment.
+
+    Raises:
+        CommandFailed: It cannot be started, or printed more than `OUTPUT_LIMIT`.
+        CommandTimedOut: It took longer.
+    """
+    name, deadline = in_words(arguments[0]), time.monotonic() + timeout
+    with Child(arguments, environment) as child:
+        said, complaints = {child.output: b"", child.complaints: b""}, child.complaints
+        poll, ended = select.poll(), False
+        for descriptor in (*said, child.exited):
+            poll.register(descriptor, select.POLLIN)
+        while not ended:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise CommandTimedOut(f"{name} took longer than {timeout:g} s")
+            ready = {descriptor for descriptor, _ in poll.poll(left * 1000)}
+            ended = child.exited in ready
+            for descriptor in said if ended else ready:
+                if not _take(said, descriptor, until_empty=ended) and not ended:
+                    poll.unregister(descriptor)
+                if len(said[child.output]) > OUTPUT_LIMIT:
+                    raise CommandFailed(f"{name} printed more than {OUTPUT_LIMIT // 1024} KiB")
+                said[complaints] = said[complaints][-COMPLAINT_LIMIT:]
+        output, complaint = said[child.output], said[complaints]
+        code = child.end()
+    if code is None:
+        raise CommandTimedOut(f"{name} has ended and cannot be reaped")
+    return Finished(
+        code, output.decode("utf-8", "surrogateescape"), last_line(complaint) or last_line(output)
+    )
+
+
+def _take(said: dict[int, bytes], descriptor: int, *, until_empty: bool) -> bool:
+    """Add what a descriptor has; says whether more may come."""
+    while piece := read_available(descriptor):
+        said[descriptor] += piece
+        if not until_empty or len(said[descriptor]) > OUTPUT_LIMIT:
+            return True
+    return piece is None

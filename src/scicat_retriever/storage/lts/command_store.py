@@ -1,0 +1,262 @@
+"""A long-term store that is spoken to by commands: those of a backup or archive system, or own scripts."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from scicat_retriever.domain.errors import (
+    ArchiveIdUnsafe,
+    ArchiveLost,
+    DatablockMissing,
+    NotYetOnline,
+    RecallError,
+    StoreTimedOut,
+    StoreUnavailable,
+)
+from scicat_retriever.domain.ids import ArchiveId
+from scicat_retriever.ports.long_term_store import (
+    ArchiveSource,
+    Capabilities,
+    Locality,
+    RecallState,
+    TapePlace,
+    Wanted,
+)
+from scicat_retriever.storage.lts.archive_command import ArchiveCommand, NamedArchive, failed
+from scicat_retriever.storage.lts.archive_path import PathTemplate, path_below_root
+from scicat_retriever.storage.lts.asking import ask_of_each, refuse_silence, split_safe
+from scicat_retriever.storage.lts.command_child import Finished, small_environment
+from scicat_retriever.storage.lts.command_settings import FETCH_FIELDS, ONE_OR_MANY, CommandStoreSettings
+from scicat_retriever.storage.lts.command_template import CommandTemplate
+from scicat_retriever.storage.lts.daemon_pool import CallHung, DaemonPool
+from scicat_retriever.storage.lts.fetched_archive import fetched
+from scicat_retriever.storage.lts.place_lookup import PlaceLookup
+from scicat_retriever.storage.lts.recall_attempts import RecallAttempts
+
+_LONGEST = 4096
+"""Longest archiveId in bytes, as the longest path (limits.h PATH_MAX)."""
+
+_PLACES_REMEMBERED = 100_000
+
+
+class CommandStore:
+    """Archives behind commands. A `LongTermStore`.
+
+    Args:
+        settings: The commands, and what they mean.
+        now: Gives the time in seconds, by which a recall that was asked for counts as on its way.
+    """
+
+    def __init__(self, settings: CommandStoreSettings, now: Callable[[], float] = time.monotonic) -> None:
+        self._settings = settings
+        self._environment = small_environment(settings.command_environment)
+        self._allowed = re.compile(settings.archive_ids)
+        self._template = PathTemplate(settings.path_template)
+        self._state = self._command(settings.state, settings.answer_timeout)
+        self._recall = self._command(settings.recall, settings.recall_timeout)
+        self._fetch = CommandTemplate(settings.fetch, FETCH_FIELDS)
+        self._release = (
+            None if settings.release is None else self._command(settings.release, settings.answer_timeout)
+        )
+        self._lookup = None
+        if settings.place is not None:
+            place = self._command(settings.place, settings.answer_timeout)
+            self._lookup = PlaceLookup(
+                place, settings.answer_timeout, settings.answers_at_once, _PLACES_REMEMBERED
+            )
+        self._answers = DaemonPool("store-commands", settings.answers_at_once)
+        self._recalls = RecallAttempts(settings.recall_requests, settings.ask_again_after, now)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """No ranges; places where a command says them."""
+        return Capabilities(ranges=False, places=self._lookup is not None, batch=self._settings.batch)
+
+    def request_recalls(self, archive_ids: Sequence[ArchiveId]) -> dict[ArchiveId, str | RecallError]:
+        """Have the recall command run for what `state` says is offline; in the background, so this returns before it ends.
+
+        How the recalls end, `recall_states` tells. Requests have no names.
+
+        Raises:
+            StoreUnavailable: As `recall_states`.
+        """
+        states = self._states(archive_ids)
+        offline = [
+            archive_id
+            for archive_id, state in states.items()
+            if isinstance(state, RecallState) and state.locality is Locality.OFFLINE
+        ]
+        safe, refused = split_safe(offline, lambda each: self._recall.refuse_unsafe(self._named(each)))
+        for group in [safe] if self._recall.takes_many else [[each] for each in safe]:
+            self._recalls.begin(group, self._run_recall)
+        errors = {each: state for each, state in states.items() if isinstance(state, RecallError)}
+        return {**dict.fromkeys(states, ""), **errors, **refused}
+
+    def recall_states(self, wanted: Sequence[Wanted]) -> dict[ArchiveId, RecallState | RecallError]:
+        """Say where archives are, within `answer_timeout` seconds: the state command's word, and what became of the recalls.
+
+        Raises:
+            StoreUnavailable: That is the answer for all of them.
+        """
+        states = self._states([each.archive_id for each in wanted])
+        return {
+            archive_id: self._recalls.weigh(archive_id, state) if isinstance(state, RecallState) else state
+            for archive_id, state in states.items()
+        }
+
+    def places(self, archive_ids: Sequence[ArchiveId]) -> dict[ArchiveId, TapePlace]:
+        """Say on which tapes archives lie; nothing without a command that knows.
+
+        Raises:
+            StoreUnavailable: The command does not answer in time.
+        """
+        return {} if self._lookup is None else self._lookup.places(archive_ids, self._named)
+
+    @contextmanager
+    def open(
+        self, archive_id: ArchiveId, start: int = 0, length: int | None = None
+    ) -> Iterator[ArchiveSource]:
+        """Ask where the archive is, and start the command that fetches it. Reading may block as long as that does.
+
+        A command that fails after it began to write makes the next read an `OSError`.
+
+        Raises:
+            ValueError: A range is asked for.
+            DatablockMissing: The store has no such archive.
+            DatablockUnreadable: It may not be read.
+            ArchiveLost: It is lost.
+            NotYetOnline: It is on tape.
+            ArchiveIdUnsafe: It cannot be given to the commands.
+            StoreUnavailable: The state command does not answer, or the fetch command cannot be started.
+        """
+        if start or length is not None:
+            raise ValueError("a store of commands gives whole archives only")
+        state = self._states([archive_id])[archive_id]
+        if isinstance(state, RecallError):
+            raise state
+        _refuse_unreadable(archive_id, state)
+        named = self._named(archive_id)
+
+        def arguments(target: Path | None) -> list[str]:
+            return self._fetch.expand(
+                {"archive_id": archive_id, "path": named.path, "target": str(target or "")}
+            )
+
+        arguments(Path("/"))  # what cannot be given to it is refused before a folder is made
+        target = self._settings.fetch_target if "target" in self._fetch.fields else "stdout"
+        with fetched(arguments, self._environment, target=target, spool=self._settings.spool) as source:
+            yield source
+
+    def release(self, wanted: Sequence[Wanted]) -> None:
+        """Run the release command, where there is one. What is unsafe, or missing, needs none.
+
+        Raises:
+            StoreUnavailable: It fails or does not end in time; repeat it.
+        """
+        for each in wanted:
+            self._recalls.forget(each.archive_id)
+        if self._release is None:
+            return
+        command, ids = self._release, [each.archive_id for each in wanted]
+        safe, _ = split_safe(ids, lambda each: command.refuse_unsafe(self._named(each)))
+        errors: list[RecallError | None]
+        if command.takes_many:
+            errors = [self._run_release(command, safe) if safe else None]
+        else:
+            timeout = self._settings.answer_timeout
+            asked = ask_of_each(
+                self._answers, safe, lambda each: self._run_release(command, [each]), timeout, _hung
+            )
+            errors = list(asked.values())
+        for error in errors:
+            if error is not None:
+                raise error
+
+    def _command(self, arguments: Sequence[str], timeout: float) -> ArchiveCommand:
+        return ArchiveCommand(arguments, ONE_OR_MANY, timeout, self._environment, self._settings.spool)
+
+    def _named(self, archive_id: ArchiveId) -> NamedArchive:
+        root = self._settings.root
+        if archive_id.startswith("/") and root is None and self._settings.catalogued_root is None:
+            raise ArchiveIdUnsafe(f"the archiveId {archive_id!r} is absolute, and the store has no `root`")
+        above = root or PurePosixPath()
+        parts = path_below_root(archive_id, self._template, self._settings.catalogued_root or above)
+        if len(archive_id.encode("utf-8", "surrogateescape")) > _LONGEST or not self._allowed.fullmatch(
+            archive_id
+        ):
+            raise ArchiveIdUnsafe(
+                f"the archiveId {archive_id[:_LONGEST]!r} is not one that `archive_ids` allows"
+            )
+        return NamedArchive(archive_id, str(above.joinpath(*parts)))
+
+    def _states(self, archive_ids: Sequence[ArchiveId]) -> dict[ArchiveId, RecallState | RecallError]:
+        safe, refused = split_safe(archive_ids, lambda each: self._state.refuse_unsafe(self._named(each)))
+        if self._state.takes_many:
+            states = self._listed_states(safe)
+        else:
+            states = ask_of_each(self._answers, safe, self._ask, self._settings.answer_timeout, _hung)
+        return {**states, **refused}
+
+    def _ask(self, archive_id: ArchiveId) -> RecallState | RecallError:
+        named = self._named(archive_id)
+        hidden = named.path if named.path.startswith("/") else ""
+        try:
+            return self._settings.words.of_command(self._state.run([named]), hidden)
+        except RecallError as error:
+            return error
+
+    def _listed_states(self, archive_ids: Sequence[ArchiveId]) -> dict[ArchiveId, RecallState | RecallError]:
+        if not archive_ids:
+            return {}
+        finished = self._state.run([self._named(each) for each in archive_ids])
+        if (error := failed(finished)) is not None:
+            raise error
+        said = _lines_of(finished)
+        states = dict[ArchiveId, RecallState | RecallError]()
+        for archive_id in archive_ids:
+            words = said.get(archive_id)
+            states[archive_id] = (
+                StoreUnavailable(f"the state command says nothing of {archive_id!r}")
+                if words is None
+                else self._settings.words.of_text(words)
+            )
+        refuse_silence(states)
+        return states
+
+    def _run_recall(self, archive_ids: Sequence[ArchiveId]) -> None:
+        error = failed(self._recall.run([self._named(each) for each in archive_ids]))
+        if error is not None:
+            raise error
+
+    def _run_release(self, command: ArchiveCommand, archive_ids: Sequence[ArchiveId]) -> RecallError | None:
+        try:
+            finished = command.run([self._named(each) for each in archive_ids])
+        except RecallError as error:
+            return error
+        said = self._settings.words.of_code(finished)
+        missing = isinstance(said, RecallState) and said.locality in {Locality.MISSING, Locality.LOST}
+        return None if missing else failed(finished)
+
+
+def _refuse_unreadable(archive_id: ArchiveId, state: RecallState) -> None:
+    match state.locality:
+        case Locality.MISSING:
+            raise DatablockMissing(f"the store has no {archive_id!r}: {state.reason}")
+        case Locality.LOST:
+            raise ArchiveLost(f"the store lost {archive_id!r}: {state.reason}")
+        case Locality.OFFLINE | Locality.RECALLING:
+            raise NotYetOnline(f"{archive_id!r} is on tape: {state.reason}")
+        case Locality.ONLINE:
+            return
+
+
+def _lines_of(finished: Finished) -> dict[str, str]:
+    return {name: rest for name, _, rest in (line.partition("\t") for line in finished.output.split("\n"))}
+
+
+def _hung(hung: CallHung) -> StoreTimedOut:
+    return StoreTimedOut(f"the store's commands do not answer: {hung}")

@@ -1,0 +1,215 @@
+"""An archive that a command writes, read while it does."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from scicat_retriever.domain.errors import StoreUnavailable
+from scicat_retriever.storage.lts.command_child import (
+    COMPLAINT_LIMIT,
+    Child,
+    CommandFailed,
+    last_line,
+    read_available,
+)
+
+_LOOK_SECONDS = 0.5
+"""How long a read waits at most before it looks whether it was given up."""
+
+_AFTER_THE_END_SECONDS = 5.0
+"""How long what a command left running may still hold the output open without writing to it."""
+
+
+class FetchedArchive:
+    """What a command writes to its stdout or into a FIFO. The end is only the end if the command then succeeds.
+
+    Args:
+        child: The command.
+        data: Descriptor of what it writes, which does not block; None for its stdout.
+    """
+
+    def __init__(self, child: Child, data: int | None) -> None:
+        self._child = child
+        self._data = child.output if data is None else data
+        self._aside = [child.complaints] if data is None else [child.complaints, child.output]
+        self._complaint = b""
+        self._exited_at: float | None = None
+        self._at_end = False
+        self._closed = False
+        self._lock = threading.Lock()  # between a read and the closing of the descriptors that it uses
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Fill the start of `buffer`; gives the number of bytes, 0 at the end. May block for hours.
+
+        Raises:
+            OSError: The command failed, with the last line of its stderr; or the archive is closed.
+        """
+        while True:
+            with self._lock:
+                if self._closed:
+                    raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+                if self._at_end or not buffer:
+                    return 0
+                count = self._read(buffer)
+                if count == 0:
+                    self._refuse_failure()
+                    self._at_end = True
+                if count is not None:
+                    return count
+                self._wait()
+
+    def close(self) -> None:
+        """End the command; a thread that is left blocked in `readinto` finds the archive closed."""
+        self._child.kill()
+        with self._lock:
+            self._closed = True
+            self._child.end()
+
+    def _read(self, buffer: memoryview) -> int | None:
+        """Read what is there: 0 when no more can come, None when there is nothing yet."""
+        exited_at = self._exited_at  # known before the read: what was written until then is read by it
+        try:
+            count = os.readv(self._data, [buffer])
+        except BlockingIOError:
+            if exited_at is not None and time.monotonic() - exited_at > _AFTER_THE_END_SECONDS:
+                raise OSError(
+                    errno.EIO, "the command ended, and what it left running holds its output open"
+                ) from None
+            return None
+        if count and exited_at is not None:
+            self._exited_at = time.monotonic()
+        return count if count or exited_at is not None else None
+
+    def _wait(self) -> None:
+        """Wait until there is something to read, or the command ended, or it is time to look around."""
+        poll = select.poll()
+        for descriptor in (self._data, *self._aside):
+            poll.register(descriptor, select.POLLIN)
+        if self._exited_at is None:
+            poll.register(self._child.exited, select.POLLIN)
+        events = dict(poll.poll(_LOOK_SECONDS * 1000))
+        if self._child.exited in events and self._exited_at is None:
+            self._exited_at = time.monotonic()
+        for descriptor in [each for each in self._aside if each in events]:
+            piece = read_available(descriptor)
+            if piece:
+                self._complaint = (self._complaint + piece)[-COMPLAINT_LIMIT:]
+            elif piece is not None:
+                self._aside.remove(descriptor)
+        if events.get(self._data) == select.POLLHUP and self._exited_at is None:
+            # The output is closed and the command goes on: its end is all that is waited for.
+            select.select([self._child.exited], [], [], _LOOK_SECONDS / 10)
+
+    def _refuse_failure(self) -> None:
+        code = self._child.end()
+        if code != 0:
+            self._closed = True
+            words = last_line(self._complaint)
+            ended = "could not be ended" if code is None else f"ended with exit code {code}"
+            raise OSError(errno.EIO, f"the fetch command {ended}{f': {words}' if words else ''}")
+
+
+class FetchedFile:
+    """What a command writes into a file, read when the command has succeeded.
+
+    Args:
+        writing: The command; what it prints is read as if it were the archive, and thrown away.
+        path: The file.
+    """
+
+    def __init__(self, writing: FetchedArchive, path: Path) -> None:
+        self._writing = writing
+        self._path = path
+        self._file: int | None = None
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Fill the start of `buffer`; the first call waits for the command.
+
+        Raises:
+            OSError: The command failed or left no file; or the archive is closed.
+        """
+        if self._file is None:
+            scratch = memoryview(bytearray(64 * 1024))
+            while self._writing.readinto(scratch):
+                continue
+        with self._lock:
+            if self._closed:
+                raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+            if self._file is None:
+                self._file = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            return os.readv(self._file, [buffer])
+
+    def close(self) -> None:
+        """End the command and close the file."""
+        self._writing.close()
+        with self._lock:
+            self._closed = True
+            if self._file is not None:
+                os.close(self._file)
+
+
+@contextmanager
+def fetched(
+    arguments: Callable[[Path | None], list[str]],
+    environment: Mapping[str, str],
+    *,
+    target: str,
+    spool: Path | None,
+) -> Iterator[FetchedArchive | FetchedFile]:
+    """Start a command that fetches an archive, and give what it writes; ended, and cleaned up, with the context.
+
+    Args:
+        arguments: Gives the command for a target path; for None where it writes to its stdout.
+        environment: All that the command finds in its environment.
+        target: `stdout`, `fifo` (a named pipe is made for it) or `file` (it makes the file).
+        spool: Folder for the target; None is the system's folder for such things.
+
+    Raises:
+        StoreUnavailable: It cannot be started, or the spool folder cannot be written.
+    """
+    with ExitStack() as stack:
+        if target == "stdout":
+            writing = FetchedArchive(_started(arguments(None), environment), None)
+            stack.callback(writing.close)
+            yield writing
+            return
+        path = Path(_made_folder(spool, stack), "archive")
+        pipe = _made_fifo(path, stack) if target == "fifo" else None
+        writing = FetchedArchive(_started(arguments(path), environment), pipe)
+        source = writing if target == "fifo" else FetchedFile(writing, path)
+        stack.callback(source.close)
+        yield source
+
+
+def _started(arguments: list[str], environment: Mapping[str, str]) -> Child:
+    try:
+        return Child(arguments, environment)
+    except CommandFailed as error:
+        raise StoreUnavailable(f"the fetch command fails: {error}") from None
+
+
+def _made_folder(spool: Path | None, stack: ExitStack) -> str:
+    try:
+        return stack.enter_context(
+            tempfile.TemporaryDirectory(prefix="retriever-fetch-", dir=spool, ignore_cleanup_errors=True)
+        )
+    except OSError as error:
+        raise StoreUnavailable(f"the folder {spool} cannot be written: {error.strerror}") from None
+
+
+def _made_fifo(path: Path, stack: ExitStack) -> int:
+    """Make a named pipe and open its end to read, so that no command waits for somebody to read."""
+    os.mkfifo(path, 0o600)
+    pipe = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    stack.callback(os.close, pipe)
+    return pipe

@@ -1,0 +1,87 @@
+"""What an S3 with archived objects may answer, in errors of the service that say what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from scicat_retriever.domain.errors import (
+    DatablockMissing,
+    DatablockUnreadable,
+    NotYetOnline,
+    ReadFailed,
+    RetrieverError,
+    StoreRefusesAccount,
+    StoreUnavailable,
+)
+from scicat_retriever.storage.s3.access import S3Access
+from scicat_retriever.storage.s3.connection import (
+    FAILURES,
+    FORBIDDEN,
+    GONE,
+    NO_KEY,
+    WRONG_KEY,
+    advice,
+    code_of,
+)
+
+NOT_RESTORED = frozenset({"InvalidObjectState", "RestoreAlreadyInProgress"})
+"""Answers to GET for an object that is archived; the second is Scality's."""
+JOINED = frozenset({"RestoreAlreadyInProgress"})
+NOT_ARCHIVED = frozenset({"ObjectAlreadyInActiveTierError", "InvalidObjectState"})
+"""Answers to RestoreObject for an object that can be read at once: by AWS's reference, and as AWS and MinIO do it."""
+NO_EXPEDITED = frozenset({"GlacierExpeditedRetrievalNotAvailable"})
+NOT_OFFERED = frozenset({"NotImplemented", "501", "MethodNotAllowed", "405"})
+REPLACED = frozenset({"PreconditionFailed", "412"})
+
+_RIGHTS = "list the bucket (s3:ListBucket), read (s3:GetObject) and restore objects (s3:RestoreObject)"
+_CLOSED_ACCOUNT = frozenset({"AllAccessDisabled", "AccountProblem"})
+
+
+class Explainer:
+    """Turns errors of boto3, and of what it uses, into those of the port.
+
+    Args:
+        access: Says which bucket.
+        section: The section of the settings that it is from.
+    """
+
+    def __init__(self, access: S3Access, section: str) -> None:
+        self._access = access
+        self._section = section
+
+    @contextmanager
+    def explained(self, key: str, what: str) -> Iterator[None]:
+        """Turn what is raised within into one of the errors of `error`.
+
+        Args:
+            key: The object that is asked for; empty: it is the bucket.
+            what: What is done, such as "be read".
+        """
+        try:
+            yield
+        except (*FAILURES, ValueError) as error:
+            raise self.error(key, what, error) from error
+
+    def error(self, key: str, what: str, error: BaseException) -> RetrieverError:
+        """Give the error of the port, never with a secret in it; most are `RecallError`, `ReadFailed` is not."""
+        code = code_of(error)
+        told = f"{f'{key!r} in ' if key else ''}{self._access.place} cannot {what}"
+        if code in GONE:
+            return DatablockMissing(f"{told}: it is not there")
+        if code in NOT_RESTORED:
+            return NotYetOnline(f"{told}: it is archived, and not restored")
+        if code in REPLACED:
+            return ReadFailed(f"{told}: it was replaced while it was read")
+        words = f"{told}: {advice(error, self._section, _RIGHTS)}"
+        if code in WRONG_KEY | _CLOSED_ACCOUNT or isinstance(error, NO_KEY):
+            return StoreRefusesAccount(words)
+        if code in FORBIDDEN:
+            return DatablockUnreadable(words) if key else StoreRefusesAccount(words)
+        return StoreUnavailable(words)
+
+    def bucket_is_gone(self) -> StoreUnavailable:
+        """Say that there is no such bucket: then no archive is missing."""
+        return StoreUnavailable(
+            f"{self._access.place} is not there; make it, or correct {self._section}.bucket"
+        )

@@ -1,0 +1,101 @@
+"""What a store's own words mean: the table from what a command prints, or its exit code, to where an archive is."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from scicat_retriever.domain.errors import DatablockUnreadable, RecallError, StoreUnavailable
+from scicat_retriever.ports.long_term_store import Locality, RecallState
+from scicat_retriever.storage.lts.command_child import Finished, in_words
+
+_SIZE_DIGITS = 18
+"""Longest size that is believed: below 10^18 bytes, which a signed 64-bit number holds."""
+
+
+class Word(StrEnum):
+    """What a store may say of an archive."""
+
+    LOST = "lost"
+    MISSING = "missing"
+    UNREADABLE = "unreadable"
+    UNAVAILABLE = "unavailable"
+    RECALLING = "recalling"
+    OFFLINE = "offline"
+    ONLINE = "online"
+
+
+class StoreWords(BaseModel):
+    """What a store's words mean. Regular expressions are looked for in what it says, in the order of these keys.
+
+    A group named `size`, of digits, gives the archive's size in bytes. What no expression knows is an error, never a guess.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    lost: str | None = Field(None, description="It lost the archive for good.")
+    missing: str | None = Field(None, description="It has no such archive.")
+    unreadable: str | None = Field(None, description="It has it, and does not let it be read.")
+    unavailable: str | None = Field(None, description="It cannot say or give it at the moment.")
+    recalling: str | None = Field(None, description="It is on its way from tape.")
+    offline: str | None = Field(None, description="It is on tape.")
+    online: str | None = Field(None, description="It can be read at once.")
+    exit_codes: dict[int, Word] = Field(
+        {},
+        description="What exit codes of the command mean, whatever it prints. 0 is read by the expressions "
+        "unless it stands here; any other that does not stand here is a failure of the command.",
+    )
+
+    @field_validator("lost", "missing", "unreadable", "unavailable", "recalling", "offline", "online")
+    @classmethod
+    def _compiles(cls, value: str | None) -> str | None:
+        try:
+            re.compile(value or "")
+        except re.error as error:
+            raise ValueError(f"is no regular expression: {error}") from None
+        return value
+
+    def of_text(self, said: str) -> RecallState | RecallError:
+        """Say what the store's text means; an error where that is the meaning, or nothing here knows the text."""
+        for word in Word:
+            pattern: str | None = getattr(self, word.value)
+            match = None if pattern is None else re.search(pattern, said, re.MULTILINE)
+            if match is not None:
+                digits = match.groupdict().get("size") or ""
+                known = digits.isascii() and digits.isdigit() and len(digits) <= _SIZE_DIGITS
+                return _meaning(word, _line_around(match), int(digits) if known else None)
+        return StoreUnavailable(f"no words are set for what the store says: {in_words(said)!r}")
+
+    def of_command(self, finished: Finished, hidden: str = "") -> RecallState | RecallError:
+        """Say what a command's exit code and its text mean.
+
+        Args:
+            finished: The command.
+            hidden: What it may repeat and is not its word, such as the archive's path.
+        """
+        if (meant := self.of_code(finished)) is not None:
+            return meant
+        if finished.code != 0:
+            return StoreUnavailable(f"the command ended with exit code {finished.code}: {finished.complaint}")
+        return self.of_text(finished.output.replace(hidden, "") if hidden else finished.output)
+
+    def of_code(self, finished: Finished) -> RecallState | RecallError | None:
+        """Say what a command's exit code alone means; None where it is not in the table."""
+        word = self.exit_codes.get(finished.code)
+        return None if word is None else _meaning(word, finished.complaint, None)
+
+
+def _line_around(match: re.Match[str]) -> str:
+    begin = match.string.rfind("\n", 0, match.start()) + 1
+    end = match.string.find("\n", match.end())
+    return in_words(match.string[begin : end if end >= 0 else None])
+
+
+def _meaning(word: Word, reason: str, size: int | None) -> RecallState | RecallError:
+    if word is Word.UNAVAILABLE:
+        return StoreUnavailable(f"the store says: {reason}")
+    if word is Word.UNREADABLE:
+        return DatablockUnreadable(f"the store says: {reason}")
+    return RecallState(Locality(word.value), size, reason)

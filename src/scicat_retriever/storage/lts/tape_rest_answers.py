@@ -1,0 +1,163 @@
+"""What a server of the WLCG Tape REST API v1 answers, read without trust.
+
+The format is that of the "WLCG Tape REST API" reference document, version 1, and of what dCache, StoRM and EOS make of it:
+keys that are not known are passed over, entries that cannot be read count as not answered.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+MESSAGE_LIMIT = 300
+"""Characters of a server's words that are kept."""
+
+REQUEST_LIMIT = 200
+"""Longest name of a request that is accepted; in practice it is a UUID."""
+
+_ENDED = frozenset({"COMPLETED", "FAILED", "CANCELLED", "CANCELED", "SKIPPED"})
+
+
+class AnswerUnreadable(Exception):
+    """An answer is not what the specification says; the message says in what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What `archiveinfo` says of a file.
+
+    Attributes:
+        locality: `DISK`, `TAPE`, `DISK_AND_TAPE`, `LOST`, `NONE`, `UNAVAILABLE`; empty where an error is said in its place.
+        error: The server's words, printable.
+    """
+
+    locality: str
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a file of a stage request is.
+
+    Attributes:
+        active: Whether the server is still at it.
+        word: `SUBMITTED`, `STARTED`, `CANCELLED`, `FAILED`, `COMPLETED`, or what the server has in place of these.
+        error: The server's words, printable.
+    """
+
+    active: bool
+    word: str
+    error: str = ""
+
+
+def printable(text: str, limit: int = MESSAGE_LIMIT) -> str:
+    """Give foreign text as one bounded line without control characters."""
+    bounded = text[: 4 * limit]
+    line = " ".join("".join(c if c.isprintable() else " " for c in bounded).split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def problem_in(content: bytes) -> str:
+    """Find the message in an error answer: RFC 7807's `title` and `detail`; what is no such thing is given as it is."""
+    try:
+        body = _json(content)
+    except AnswerUnreadable:
+        return printable(content[: 8 * MESSAGE_LIMIT].decode("utf-8", "replace"))
+    if not isinstance(body, dict):
+        return ""
+    said = [text for text in (body.get("title"), body.get("detail")) if isinstance(text, str) and text]
+    return printable(": ".join(said))
+
+
+def api_uri(content: bytes) -> str:
+    """Find the API's address in the answer of `/.well-known/wlcg-tape-rest-api`.
+
+    Raises:
+        AnswerUnreadable: It names no endpoint of version 1.
+    """
+    body = _json(content)
+    endpoints = body.get("endpoints") if isinstance(body, dict) else None
+    for endpoint in _objects(endpoints):
+        uri, version = endpoint.get("uri"), str(endpoint.get("version", "")).lower()
+        if version in {"v1", "1"} and isinstance(uri, str):
+            return uri.rstrip("/")
+    raise AnswerUnreadable("it names no endpoint of version v1")
+
+
+def request_id(content: bytes, location: str) -> str:
+    """Find the name of a new stage request: `requestId`, or the end of the Location header.
+
+    Raises:
+        AnswerUnreadable: There is none that could be used.
+    """
+    try:
+        body = _json(content)
+    except AnswerUnreadable:
+        body = None
+    named = body.get("requestId") if isinstance(body, dict) else None
+    name = named if isinstance(named, str) else location.rstrip("/").rpartition("/")[2]
+    if not name.strip(".") or len(name) > REQUEST_LIMIT or not name.isprintable():
+        raise AnswerUnreadable("it names no request")
+    return name
+
+
+def progress_in(content: bytes) -> Mapping[str, Progress]:
+    """Give the files of the answer of `GET /stage/{id}`, by path.
+
+    Raises:
+        AnswerUnreadable: It has no list of files.
+    """
+    body = _json(content)
+    files = body.get("files") if isinstance(body, dict) else None
+    if not isinstance(files, list):
+        raise AnswerUnreadable("it has no list of files")
+    return {path: _progress(entry) for path, entry in _by_path(files)}
+
+
+def localities_in(content: bytes) -> Mapping[str, Found]:
+    """Give the files of the answer of `POST /archiveinfo`, by path.
+
+    Raises:
+        AnswerUnreadable: It is no list.
+    """
+    body = _json(content)
+    if not isinstance(body, list):
+        raise AnswerUnreadable("it is no list")
+    return {
+        path: Found(_text(entry, "locality", 40), _text(entry, "error")) for path, entry in _by_path(body)
+    }
+
+
+def _progress(entry: Mapping[str, Any]) -> Progress:
+    word, error = _text(entry, "state", 40).upper(), _text(entry, "error")
+    if not word:
+        word = (
+            "COMPLETED" if str(entry.get("onDisk")).lower() == "true" else "FAILED" if error else "SUBMITTED"
+        )
+    return Progress(word not in _ENDED, word, error)
+
+
+def _by_path(entries: object) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for entry in _objects(entries):
+        path = entry.get("path")
+        if isinstance(path, str) and path:
+            yield "/" + "/".join(step for step in path.split("/") if step), entry
+
+
+def _objects(entries: object) -> Iterator[Mapping[str, Any]]:
+    if isinstance(entries, list):
+        yield from (entry for entry in entries if isinstance(entry, dict))
+
+
+def _text(entry: Mapping[str, Any], key: str, limit: int = MESSAGE_LIMIT) -> str:
+    value = entry.get(key)
+    return printable(value, limit) if isinstance(value, str) else ""
+
+
+def _json(content: bytes) -> Any:  # noqa: ANN401 - whatever the server sent
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        raise AnswerUnreadable("it is no JSON") from None

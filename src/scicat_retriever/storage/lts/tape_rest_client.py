@@ -1,0 +1,123 @@
+"""The calls of the WLCG Tape REST API v1."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from urllib.parse import quote
+
+from scicat_retriever.domain.errors import StoreUnavailable
+from scicat_retriever.storage.lts.tape_http import Answer, Refused, TapeHttp
+from scicat_retriever.storage.lts.tape_rest_answers import (
+    AnswerUnreadable,
+    Found,
+    Progress,
+    api_uri,
+    localities_in,
+    progress_in,
+    request_id,
+)
+from scicat_retriever.storage.lts.wlcg_tape_settings import WlcgTapeSettings
+
+WELL_KNOWN = "/.well-known/wlcg-tape-rest-api"
+
+DISCOVERED_SECONDS = 600.0
+"""How long a discovered address is used."""
+
+
+class TapeRestClient:
+    """A server of the API. May be used from any thread.
+
+    Each call raises `StoreUnavailable` where there is no usable answer, and `Refused` where the server refuses what it asks.
+
+    Args:
+        settings: Where it is.
+        http: Carries the calls.
+        clock: Seconds, never going back.
+    """
+
+    def __init__(
+        self, settings: WlcgTapeSettings, http: TapeHttp, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._settings = settings
+        self._http = http
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._api: str | None = None
+        self._until = 0.0
+
+    def stage(self, paths: Sequence[str]) -> str:
+        """Ask that files be brought to disk and kept there for `disk_lifetime`; gives the request's name."""
+        lifetime = f"PT{self._settings.disk_lifetime}S"  # ISO 8601
+        files = [{"path": path, "diskLifetime": lifetime} for path in paths]
+        answer = self._call("POST", "/stage", {"files": files})
+        with _readable("POST /stage"):
+            return request_id(answer.content, answer.location)
+
+    def progress(self, request: str) -> Mapping[str, Progress] | None:
+        """Say how far the files of a request are, by path; None where the server does not know the request any longer."""
+        try:
+            answer = self._call("GET", f"/stage/{_segment(request)}")
+        except Refused as refused:
+            if refused.status in {403, 404, 410}:  # 403: it is another account's by now
+                return None
+            raise StoreUnavailable(str(refused)) from None
+        with _readable("GET /stage"):
+            return progress_in(answer.content)
+
+    def cancel(self, request: str, paths: Sequence[str]) -> None:
+        """Take back the recall of files of a request."""
+        self._call("POST", f"/stage/{_segment(request)}/cancel", {"paths": list(paths)})
+
+    def release(self, request: str, paths: Sequence[str]) -> None:
+        """Say that files of a request are not needed on disk any longer."""
+        self._call("POST", f"/release/{_segment(request)}", {"paths": list(paths)})
+
+    def localities(self, paths: Sequence[str]) -> Mapping[str, Found]:
+        """Say where files are, by path. A server may leave some out: dCache cuts what is asked at its limit, silently."""
+        answer = self._call("POST", "/archiveinfo", {"paths": list(paths)})
+        with _readable("POST /archiveinfo"):
+            return localities_in(answer.content)
+
+    def _call(self, method: str, path: str, body: object = None) -> Answer:
+        # With escapes for all that is not ASCII, which every parser of JSON takes.
+        content = None if body is None else json.dumps(body).encode()
+        return self._http.ask(method, self._address() + path, content)
+
+    def _address(self) -> str:
+        if self._settings.api_url is not None:
+            return str(self._settings.api_url).rstrip("/")
+        with self._lock:
+            if self._api is None or self._clock() >= self._until:
+                self._api = self._discovered()
+                self._until = self._clock() + DISCOVERED_SECONDS
+            return self._api
+
+    def _discovered(self) -> str:
+        url = str(self._settings.url).rstrip("/")
+        try:
+            answer = self._http.ask("GET", url + WELL_KNOWN)
+        except Refused as refused:
+            raise StoreUnavailable(f"{refused}: correct `url`, or set `api_url`") from None
+        with _readable(f"GET {WELL_KNOWN}"):
+            found = api_uri(answer.content)
+            if url.startswith("https:") and not found.startswith("https://"):
+                raise AnswerUnreadable("it leads away from https")
+            return found
+
+
+def _segment(request: str) -> str:
+    """Percent-encode a request's name, which a server chose, to be one segment of a path and no other."""
+    encoded = quote(request, safe="")
+    return encoded.replace(".", "%2E") if not encoded.strip(".") else encoded
+
+
+@contextmanager
+def _readable(what: str) -> Iterator[None]:
+    try:
+        yield
+    except AnswerUnreadable as unreadable:
+        raise StoreUnavailable(f"the store's answer to {what} cannot be used: {unreadable}") from None

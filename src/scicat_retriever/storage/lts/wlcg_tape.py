@@ -1,0 +1,308 @@
+"""A long-term store that speaks the WLCG Tape REST API v1, and gives its files over WebDAV: dCache, StoRM, EOS with CTA.
+
+What the server says in words is passed on to the person who waits, and never decides anything: servers tell a missing
+file from a forbidden one by sentences of their own, so the WebDAV server's status decides that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import PurePosixPath
+from typing import TypeVar
+
+import httpx2
+
+from scicat_retriever.domain.errors import (
+    ArchiveIdUnsafe,
+    DatablockMissing,
+    DatablockUnreadable,
+    NotYetOnline,
+    RecallError,
+    StoreRefusesAccount,
+    StoreUnavailable,
+)
+from scicat_retriever.domain.ids import ArchiveId
+from scicat_retriever.ports.long_term_store import (
+    ArchiveSource,
+    Capabilities,
+    Locality,
+    RecallState,
+    TapePlace,
+    Wanted,
+)
+from scicat_retriever.storage.lts.archive_path import PathTemplate, path_below_root
+from scicat_retriever.storage.lts.halving import by_halves, refuse_if_all_are
+from scicat_retriever.storage.lts.tape_http import Refused, TapeHttp
+from scicat_retriever.storage.lts.tape_rest_answers import Found, Progress
+from scicat_retriever.storage.lts.tape_rest_client import TapeRestClient
+from scicat_retriever.storage.lts.webdav_source import WebdavDoor
+from scicat_retriever.storage.lts.wlcg_tape_settings import WlcgTapeSettings
+
+S = TypeVar("S")
+T = TypeVar("T")
+
+_GONE = frozenset({404, 410})
+_NOT_ANSWERED = "the store's answer leaves the file out"
+
+
+class WlcgTape:
+    """Archives in a tape system with the WLCG Tape REST API v1. A `LongTermStore`.
+
+    Args:
+        settings: Where, and how.
+        transport: Carries the requests instead of the network.
+    """
+
+    def __init__(self, settings: WlcgTapeSettings, transport: httpx2.BaseTransport | None = None) -> None:
+        self._settings = settings
+        self._template = PathTemplate(settings.path_template)
+        self._catalogued_root = settings.catalogued_root or settings.root_path
+        http = TapeHttp(settings, transport)
+        self._api = TapeRestClient(settings, http)
+        self._door = WebdavDoor(settings, http)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Ranges, and the batch of the settings; the API does not tell tapes."""
+        return Capabilities(ranges=True, batch=self._settings.batch)
+
+    def request_recalls(self, archive_ids: Sequence[ArchiveId]) -> Mapping[ArchiveId, str | RecallError]:
+        """Ask for all in one stage request, whose name is each one's; asking again makes another, which the server joins.
+
+        Raises:
+            StoreUnavailable: The server does not take the request in time.
+            StoreRefusesAccount: The account may not ask for any of them.
+        """
+        paths, unsafe = self._paths(archive_ids)
+        asked = by_halves(_distinct(paths.values()), lambda some: dict.fromkeys(some, self._api.stage(some)))
+        refuse_if_all_are(asked)
+        answers: dict[ArchiveId, str | RecallError] = {}
+        for archive_id, path in paths.items():
+            named = asked[path]
+            answers[archive_id] = DatablockUnreadable(str(named)) if isinstance(named, Refused) else named
+        return answers | unsafe
+
+    def recall_states(self, wanted: Sequence[Wanted]) -> Mapping[ArchiveId, RecallState | RecallError]:
+        """Say where archives are: `archiveinfo` in bulk, the progress of their requests, sizes by HEAD.
+
+        A request that the server does not know any longer is passed over: `archiveinfo` alone then says.
+        `UNAVAILABLE` without a recall under way is a `StoreUnavailable` of that archive: it is neither on its way nor
+        merely on tape, and asking for it again would not help.
+
+        Raises:
+            StoreUnavailable: The server does not answer in time.
+            StoreRefusesAccount: It does not let the account in.
+        """
+        paths, answers = self._paths([each.archive_id for each in wanted])
+        requests = {each.archive_id: each.request for each in wanted if each.archive_id in paths}
+        # In this order: a recall that ends between the two is then on disk, and not one that was on disk and is not.
+        progress = self._progress(_distinct(requests.values()))
+        found = self._localities(_distinct(paths.values()))
+
+        def state(archive_id: ArchiveId) -> RecallState | RecallError:
+            path = paths[archive_id]
+            return self._state(archive_id, found[path], progress.get(requests[archive_id], {}).get(path))
+
+        return answers | dict(zip(paths, self._at_once(state, list(paths)), strict=True))
+
+    def places(self, archive_ids: Sequence[ArchiveId]) -> Mapping[ArchiveId, TapePlace]:  # noqa: ARG002 - of the port
+        """Give none: the API does not tell."""
+        return {}
+
+    @contextmanager
+    def open(
+        self, archive_id: ArchiveId, start: int = 0, length: int | None = None
+    ) -> Iterator[ArchiveSource]:
+        """Open the archive for one sequential read by GET, of a part with Range.
+
+        Raises:
+            DatablockMissing, DatablockUnreadable, NotYetOnline, StoreUnavailable: As the port says.
+            OSError: It was replaced since this process read its beginning.
+        """
+        parts = self._parts(archive_id)
+        with ExitStack() as stack:
+            try:
+                source = stack.enter_context(self._door.open(parts, start, length))
+            except Refused as refused:
+                raise self._not_given(archive_id, refused) from None
+            except StoreUnavailable as trouble:
+                # Some answer 503 for what is on tape alone.
+                raise self._on_tape(archive_id) or trouble from None
+            yield source
+
+    def release(self, wanted: Sequence[Wanted]) -> None:
+        """Take back the recalls that are under way still, and release all. What nobody asked for by a request is let be.
+
+        Raises:
+            StoreUnavailable: The server does not answer in time; repeat it.
+        """
+        paths, _ = self._paths([each.archive_id for each in wanted])
+        by_request: dict[str, list[str]] = {}
+        for each in wanted:
+            if each.request and each.archive_id in paths:
+                by_request.setdefault(each.request, []).append(paths[each.archive_id])
+        self._at_once(
+            lambda request: self._release(request, _distinct(by_request[request])), list(by_request)
+        )
+
+    def _release(self, request: str, paths: Sequence[str]) -> None:
+        progress = self._api.progress(request) or {}
+        under_way = [path for path in paths if path in progress and progress[path].active]
+        if under_way:
+            self._tell(lambda some: self._api.cancel(request, some), under_way)
+        self._tell(lambda some: self._api.release(request, some), paths)
+
+    def _tell(self, tell: Callable[[Sequence[str]], None], paths: Sequence[str]) -> None:
+        """Tell it of all files; of each by itself where one of them does not belong to the request."""
+        try:
+            tell(paths)
+        except Refused as refused:
+            if refused.status in _GONE:
+                return
+            if len(paths) == 1 and refused.status == 403:
+                raise StoreRefusesAccount(f"{refused}: give the service's account the right to") from None
+            for path in paths if len(paths) > 1 else ():
+                self._tell(tell, [path])
+
+    def _paths(
+        self, archive_ids: Iterable[ArchiveId]
+    ) -> tuple[dict[ArchiveId, str], dict[ArchiveId, RecallError]]:
+        """Give the paths as the API names them, and the errors of those that have none."""
+        paths: dict[ArchiveId, str] = {}
+        unsafe: dict[ArchiveId, RecallError] = {}
+        for archive_id in archive_ids:
+            try:
+                paths[archive_id] = self._path(archive_id)
+            except ArchiveIdUnsafe as error:
+                unsafe[archive_id] = error
+        return paths, unsafe
+
+    def _path(self, archive_id: ArchiveId) -> str:
+        path = str(PurePosixPath("/", *self._settings.root_path.parts, *self._parts(archive_id)))
+        if not path.isascii() and any("\ud800" <= character <= "\udfff" for character in path):
+            raise ArchiveIdUnsafe(f"the archiveId {archive_id!r} is not Unicode, and cannot be named in JSON")
+        return path
+
+    def _parts(self, archive_id: ArchiveId) -> tuple[str, ...]:
+        return path_below_root(archive_id, self._template, self._catalogued_root)
+
+    def _localities(self, paths: Sequence[str]) -> dict[str, Found | Refused]:
+        """Ask where files are; those that an answer leaves out are asked for again, fewer at once."""
+        found: dict[str, Found | Refused] = {}
+        waiting, at_once = list(paths), self._settings.batch
+        while waiting:
+            some, rest = waiting[:at_once], waiting[at_once:]
+            answers = by_halves(some, self._api.localities)
+            left_out = [path for path in some if path not in answers]
+            found |= {path: answers[path] for path in some if path in answers}
+            waiting = left_out + rest
+            if len(some) == 1 and left_out:
+                given_up = (
+                    waiting if not found else left_out
+                )  # it answers nothing at all: asking on tells no more
+                found |= dict.fromkeys(given_up, Found("", _NOT_ANSWERED))
+                waiting = [path for path in waiting if path not in found]
+            elif left_out:
+                at_once = len(some) - len(left_out) or len(some) // 2
+        refuse_if_all_are(found)
+        return found
+
+    def _progress(self, requests: Iterable[str]) -> dict[str, Mapping[str, Progress]]:
+        known = [request for request in requests if request]
+        return {
+            request: progress
+            for request, progress in zip(known, self._at_once(self._api.progress, known), strict=True)
+            if progress is not None
+        }
+
+    def _state(
+        self, archive_id: ArchiveId, found: Found | Refused, progress: Progress | None
+    ) -> RecallState | RecallError:
+        if isinstance(found, Refused):
+            return DatablockUnreadable(str(found))
+        match found.locality:
+            case "DISK" | "DISK_AND_TAPE":
+                return self._online(archive_id)
+            case "TAPE":
+                return _state_on_tape(progress)
+            case "UNAVAILABLE" if progress is not None and progress.active:
+                return _state_on_tape(progress)
+            case "UNAVAILABLE":
+                return StoreUnavailable(_with(f"{archive_id!r} is unavailable at the moment", found.error))
+            case "LOST":
+                return RecallState(Locality.LOST, reason=_with("the store lost the archive", found.error))
+            case "NONE":
+                return RecallState(
+                    Locality.MISSING, reason="the store has neither on disk nor on tape a byte of it"
+                )
+        return self._without_locality(archive_id, found)
+
+    def _online(self, archive_id: ArchiveId) -> RecallState | RecallError:
+        try:
+            return RecallState(Locality.ONLINE, self._door.size(self._parts(archive_id)))
+        except StoreUnavailable as error:
+            return error
+        except Refused as refused:
+            if refused.status in _GONE:
+                return StoreUnavailable(
+                    f"{refused}, though the API says that it is on disk: correct `read_url`"
+                )
+            return DatablockUnreadable(str(refused))
+
+    def _without_locality(self, archive_id: ArchiveId, found: Found) -> RecallState | RecallError:
+        words = found.error or f"it is {found.locality!r}"
+        try:
+            self._door.size(self._parts(archive_id))
+        except StoreUnavailable as error:
+            return error
+        except Refused as refused:
+            if refused.status in _GONE:
+                return RecallState(Locality.MISSING, reason=f"the store has no such file ({words})")
+            return DatablockUnreadable(f"{refused} ({words})")
+        return StoreUnavailable(f"the store does not say where {archive_id!r} is: {words}")
+
+    def _not_given(self, archive_id: ArchiveId, refused: Refused) -> RecallError:
+        if refused.status in _GONE:
+            return DatablockMissing(str(refused))
+        waits = self._on_tape(archive_id)
+        if waits is not None:  # dCache answers 403 to who may not have it recalled by reading
+            return waits
+        return DatablockUnreadable(str(refused)) if refused.status == 403 else StoreUnavailable(str(refused))
+
+    def _on_tape(self, archive_id: ArchiveId) -> NotYetOnline | None:
+        """Say that an archive which was not given is on tape, if the API says so."""
+        path = self._path(archive_id)
+        try:
+            found = self._localities([path])[path]
+        except StoreUnavailable:
+            return None
+        on_tape = isinstance(found, Found) and found.locality == "TAPE"
+        return NotYetOnline(f"{archive_id!r} is on tape alone") if on_tape else None
+
+    def _at_once(self, call: Callable[[S], T], items: Sequence[S]) -> list[T]:
+        """Make a call for each of the items, some at a time; the first error is raised."""
+        if len(items) < 2:
+            return [call(item) for item in items]
+        with ThreadPoolExecutor(min(len(items), self._settings.parallel_requests)) as threads:
+            return list(threads.map(call, items))
+
+
+def _with(said: str, words: str) -> str:
+    return f"{said}: {words}" if words else said
+
+
+def _distinct(paths: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(paths))
+
+
+def _state_on_tape(progress: Progress | None) -> RecallState:
+    if progress is None:
+        return RecallState(Locality.OFFLINE, reason="it is on tape")
+    words = _with(progress.word, progress.error)
+    if progress.active:
+        return RecallState(Locality.RECALLING, reason=f"its recall was asked for; the store says {words}")
+    if progress.word == "COMPLETED" and not progress.error:
+        return RecallState(Locality.OFFLINE, reason="it was recalled, and is on tape alone again")
+    return RecallState(Locality.OFFLINE, reason=f"its recall ended: {words}")

@@ -1,0 +1,1 @@
+"""A tape library to test and demonstrate with, and servers that speak for it."""

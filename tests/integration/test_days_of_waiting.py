@@ -1,0 +1,203 @@
+"""A dataset's flow in simulated time: hours and days pass in seconds, on a real engine whose clock can be put forward."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from temporalio.client import WorkflowHandle
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from scicat_retriever.domain.ids import ArchiveId
+from scicat_retriever.domain.states import DatablockState
+from scicat_retriever.pipeline.intake import dataset_flow
+from scicat_retriever.pipeline.recall_desk import DeskPace, RecallDesk
+from scicat_retriever.pipeline.recall_planner.planner import RecallPlanner
+from scicat_retriever.pipeline.recall_planner.requests import RecallPolicy
+from scicat_retriever.workflow.activities import Activities
+from scicat_retriever.workflow.recall_desks import RecallDesks
+from scicat_retriever.workflow.retrieve_dataset import RetrieveDataset
+from scicat_retriever.workflow.step import Pace
+from scicat_retriever.workflow.steps import COPY_QUEUE, VERIFY_QUEUE
+from scicat_retriever.workflow.subscriptions import Subscriptions
+from scicat_retriever.workflow.tasks import DatasetTask, FlowLimits
+from scicat_retriever.workflow.worker import flow_runner
+from tests.unit.pipeline.rig import FILES, PID, Rig, tar
+
+QUEUE = "retriever"
+HOUR, DAY = 3600.0, 86400.0
+LIMITS = FlowLimits(
+    parallel_datasets=4,
+    parallel_datablocks=8,
+    catalogue_timeout=HOUR,
+    report_timeout=HOUR,
+    space_timeout=DAY,
+    appear_timeout=HOUR,
+    recall_timeout=2 * DAY,
+    transfer_timeout=DAY,
+    transfer_attempts=3,
+    job_timeout=30 * DAY,
+    backoff_initial=1.0,
+    backoff_maximum=300.0,
+    queue=QUEUE,
+)
+STEP = 600.0
+"""Simulated seconds between two turns of the recall desk."""
+
+
+@dataclass
+class Waiting:
+    """A dataset's flow that waits, and the time that passes meanwhile."""
+
+    env: WorkflowEnvironment
+    rig: Rig
+    desk: RecallDesk
+    flow: WorkflowHandle[RetrieveDataset, None]
+    begun: datetime
+
+    async def pass_time(self, hours: float) -> None:
+        """Let simulated time pass; the desk takes its turns. Stops when the flow has ended."""
+        end = self.rig.clock.now + timedelta(hours=hours)
+        while self.rig.clock.now < end and not await self.has_ended():
+            await asyncio.to_thread(self.desk.turn)
+            await self.env.sleep(STEP)
+            self.rig.clock.now = await self.env.get_current_time()
+
+    async def has_ended(self) -> bool:
+        return (await self.flow.describe()).close_time is not None
+
+    async def hours(self) -> float:
+        """How long the flow has run, simulated hours."""
+        description = await self.flow.describe()
+        return ((description.close_time or self.rig.clock.now) - self.begun).total_seconds() / HOUR
+
+    def states(self) -> list[DatablockState]:
+        return [each.state for each in self.rig.ledger.datablocks(PID)]
+
+
+@asynccontextmanager
+async def waiting_for_tape(count: int = 3) -> AsyncIterator[Waiting]:
+    """Have a dataset's flow run whose archives are all on tape."""
+    async with AsyncExitStack() as stack:
+        server = Path(sys.executable).with_name("temporal-test-server")
+        env = await stack.enter_async_context(
+            await WorkflowEnvironment.start_time_skipping(test_server_existing_path=str(server))
+        )
+        rig = Rig()
+        rig.clock.now = begun = (await env.get_current_time()).astimezone(UTC)
+        blocks = [rig.archive(number) for number in range(count)]
+        for block in blocks:
+            rig.store.put(block.datablock.archive_id, tar(FILES), on_tape=True)
+        rig.catalogue.add_dataset(PID, blocks)
+        subscriptions = Subscriptions(env.client, asyncio.get_running_loop(), QUEUE)
+        policy = RecallPolicy(collect_time=0.0)
+        desk = RecallDesk(
+            "lts", "desk", RecallPlanner(policy), rig.tools, subscriptions.tell_of_recalls, DeskPace()
+        )
+        silent = RecallDesks("none", {}, rig.tools, subscriptions.tell_of_recalls, DeskPace())
+        steps = Activities(rig.tools, Pace(1.0, 300.0, 1.0, 120.0), subscriptions, rig.teller(), silent)
+        threads = stack.enter_context(ThreadPoolExecutor(16))
+        short: list[Callable[..., Any]] = [
+            steps.report_dataset_started,
+            steps.plan_dataset,
+            steps.claim_dataset,
+            steps.prepare_datablocks,
+            steps.follow_recalls,
+            steps.try_other_copy,
+            steps.publish_dataset,
+            steps.discard_dataset,
+            steps.report_dataset_failed,
+        ]
+        queues: list[tuple[str, list[Callable[..., Any]]]] = [
+            (QUEUE, short),
+            (QUEUE + COPY_QUEUE, [steps.copy_datablocks]),
+            (QUEUE + VERIFY_QUEUE, [steps.verify_datablocks]),
+        ]
+        for queue, activities in queues:
+            await stack.enter_async_context(
+                Worker(
+                    env.client,
+                    task_queue=queue,
+                    activities=activities,
+                    activity_executor=threads,
+                    workflows=[RetrieveDataset] if queue == QUEUE else [],
+                    workflow_runner=flow_runner(),
+                )
+            )
+        flow = await env.client.start_workflow(
+            RetrieveDataset.run, DatasetTask(PID, LIMITS), id=dataset_flow(PID), task_queue=QUEUE
+        )
+        yield Waiting(env, rig, desk, flow, begun)
+
+
+async def _retrieved_after_forty_hours() -> None:
+    async with waiting_for_tape() as waiting:
+        await waiting.pass_time(40)
+        assert set(waiting.states()) == {DatablockState.RECALLING}
+        events = [event async for event in waiting.flow.fetch_history_events()]
+        assert len(events) < 60, "waiting must cost no history"
+        for number in range(3):
+            waiting.rig.store.deliver(f"p-{number}.tar")
+        await waiting.pass_time(4)
+        assert await waiting.has_ended()
+        assert set(waiting.states()) == {DatablockState.STAGED}
+        assert [waiting.rig.store.opened.count(ArchiveId(f"p-{number}.tar")) for number in range(3)] == [
+            1
+        ] * 3
+
+
+def test_a_dataset_that_comes_back_from_tape_after_forty_hours_is_retrieved() -> None:
+    asyncio.run(_retrieved_after_forty_hours())
+
+
+async def _given_up_after_two_days() -> None:
+    async with waiting_for_tape() as waiting:
+        await waiting.pass_time(47)
+        assert not await waiting.has_ended()
+        await waiting.pass_time(4)
+        assert await waiting.has_ended()
+        assert 48 <= await waiting.hours() < 49
+        assert set(waiting.states()) == {DatablockState.FAILED}
+        assert "recall_timed_out" in str(waiting.rig.ledger.reports()[-1].told)
+
+
+def test_a_recall_is_given_up_when_its_time_is_over_and_not_before() -> None:
+    asyncio.run(_given_up_after_two_days())
+
+
+async def _missing() -> None:
+    async with waiting_for_tape() as waiting:
+        await waiting.pass_time(20)
+        waiting.rig.store.lose("p-1.tar")
+        await waiting.pass_time(5)
+        assert await waiting.has_ended()
+        assert 20 <= await waiting.hours() < 22
+
+
+def test_an_archive_that_vanishes_from_the_store_is_looked_for_as_long_as_one_may_appear() -> None:
+    asyncio.run(_missing())
+
+
+async def _store_away() -> None:
+    async with waiting_for_tape() as waiting:
+        await waiting.pass_time(1)
+        waiting.rig.store.go_away("the tape library is down")
+        await waiting.pass_time(24)
+        assert {each.reason for each in waiting.rig.ledger.datablocks(PID)} == {"the tape library is down"}
+        waiting.rig.store.come_back()
+        for number in range(3):
+            waiting.rig.store.deliver(f"p-{number}.tar")
+        await waiting.pass_time(3)
+        assert set(waiting.states()) == {DatablockState.STAGED}
+
+
+def test_a_store_that_is_away_for_a_day_costs_a_day() -> None:
+    asyncio.run(_store_away())

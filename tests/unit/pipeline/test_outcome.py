@@ -1,0 +1,71 @@
+import pytest
+
+from scicat_retriever.domain import errors
+from scicat_retriever.domain.dataset import RetrieveJob, Selection
+from scicat_retriever.domain.states import DatasetState
+from scicat_retriever.pipeline import intake
+from scicat_retriever.pipeline.outcome import note_outcome
+from tests.unit.pipeline.rig import JOB, PID, Rig
+
+FAILURE = errors.ChecksumMismatch("'a' differs").failure("p-0.tar")
+
+
+def rig_of_two(*files: str) -> Rig:
+    """A job for a dataset of two datablocks, the first of which is staged."""
+    rig = Rig()
+    intake.accept(RetrieveJob(JOB, "retrieve", (Selection(PID, files),)), rig.ledger)
+    first, _ = rig.plan(rig.archive(0), rig.archive(1))
+    rig.stage(first)
+    return rig
+
+
+def choose(rig: Rig, *numbers: int) -> None:
+    records = rig.ledger.datablocks(PID)
+    rig.ledger.note_choice(JOB, PID, [records[number].key.id for number in numbers], 1, None)
+
+
+def state(rig: Rig) -> DatasetState:
+    return rig.ledger.job_datasets(JOB)[0].state
+
+
+def test_a_dataset_whose_run_failed_has_failed_for_the_job_and_needs_no_space_for_it() -> None:
+    rig = rig_of_two()
+    assert note_outcome(JOB, PID, [FAILURE], rig.tools)
+    (dataset,) = rig.ledger.job_datasets(JOB)
+    assert (dataset.state, dataset.failures) == (DatasetState.FAILED, (FAILURE,))
+    assert rig.ledger.usage().claimed == 0
+
+
+def test_a_job_that_chose_what_is_staged_has_it() -> None:
+    rig = rig_of_two("run/a.dat")
+    choose(rig, 0)
+    assert note_outcome(JOB, PID, [], rig.tools)
+    assert state(rig) is DatasetState.RETRIEVED
+
+
+@pytest.mark.parametrize("chosen", [(), (1,)], ids=["whole", "the other datablock"])
+def test_a_job_that_needs_more_than_was_brought_has_to_ask_again(chosen: tuple[int, ...]) -> None:
+    rig = rig_of_two(*("run/a.dat" for _ in chosen))
+    if chosen:
+        choose(rig, *chosen)
+    assert not note_outcome(JOB, PID, [], rig.tools)
+    assert state(rig) is DatasetState.SUBMITTED
+
+
+def test_a_job_whose_chosen_datablock_is_listed_no_more_does_not_ask_for_ever() -> None:
+    rig = rig_of_two("run/a.dat")
+    choose(rig, 0, 1)
+    rig.catalogue.add_dataset(PID, [rig.archive(0)])
+    rig.plan_again("run-2")
+    assert note_outcome(JOB, PID, [], rig.tools)
+    (dataset,) = rig.ledger.job_datasets(JOB)
+    assert (dataset.state, [each.code for each in dataset.failures]) == (
+        DatasetState.FAILED,
+        ["datablocks_missing"],
+    )
+
+
+def test_a_job_whose_files_were_never_looked_for_is_not_told_that_they_are_there() -> None:
+    rig = rig_of_two("run/a.dat")
+    assert note_outcome(JOB, PID, [], rig.tools)
+    assert state(rig) is DatasetState.FAILED

@@ -1,0 +1,236 @@
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+from scicat_retriever.domain.errors import EngineUnavailable
+from scicat_retriever.domain.ids import DatasetPid
+from scicat_retriever.domain.states import DatablockState
+from scicat_retriever.pipeline import recall
+from scicat_retriever.pipeline.recall_desk import IDLE_SECONDS, LEASE, DeskPace, RecallDesk
+from scicat_retriever.pipeline.recall_planner.planner import RecallPlanner
+from scicat_retriever.pipeline.recall_planner.requests import RecallPolicy
+from scicat_retriever.ports.datablock_record import DatablockRecord
+from scicat_retriever.ports.long_term_store import TapePlace
+from scicat_retriever.ports.recalls import RecallPhase, RecallRecord
+from tests.unit.pipeline.rig import FILES, PID, Rig, tar
+
+PACE = DeskPace()
+POLICY = RecallPolicy(mount_age=600.0, collect_time=0.0)
+
+
+@dataclass
+class DeskRig(Rig):
+    """A rig with a desk, and a list of whom it told."""
+
+    policy_of_store: RecallPolicy = POLICY
+    told: list[DatasetPid] = field(default_factory=list)
+    engine_is_down: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.desk = self.another_desk("this")
+
+    def another_desk(self, holder: str) -> RecallDesk:
+        planner = RecallPlanner(self.policy_of_store)
+        return RecallDesk("lts", holder, planner, self.tools, self._tell, PACE)
+
+    def _tell(self, pid: DatasetPid) -> None:
+        if self.engine_is_down:
+            raise EngineUnavailable("down")
+        self.told.append(pid)
+
+    def wanted(self, count: int = 1, tape: str = "") -> list[DatablockRecord]:
+        """Have archives on tape wanted."""
+        blocks = [self.archive(number) for number in range(count)]
+        for number, block in enumerate(blocks):
+            self.store.put(block.datablock.archive_id, tar(FILES), on_tape=True)
+            if tape:
+                self.store.place(block.datablock.archive_id, tape, number)
+        records = self.plan(*blocks)
+        recall.prepare(records, self.tools)
+        return records
+
+    def turns(self, count: int = 1, every: float = 1.0) -> None:
+        for _ in range(count):
+            self.desk.turn()
+            self.clock.advance(timedelta(seconds=every))
+
+    def open_recalls(self) -> Sequence[RecallRecord]:
+        return self.ledger.recalls("lts")
+
+    def phases(self) -> list[RecallPhase]:
+        return [each.phase for each in self.open_recalls()]
+
+
+def test_a_desk_without_anything_to_do_looks_again_later() -> None:
+    assert DeskRig().desk.turn() == IDLE_SECONDS
+
+
+def test_what_is_wanted_is_asked_for_and_noted() -> None:
+    rig = DeskRig()
+    (record,) = rig.wanted()
+    rig.turns()
+    (asked,) = rig.open_recalls()
+    assert rig.store.requested == [record.datablock.archive_id]
+    assert (asked.phase, asked.request, asked.asked_at is not None) == (RecallPhase.ASKED, "recall-1", True)
+
+
+def test_what_came_back_is_noted_and_its_flow_told() -> None:
+    rig = DeskRig()
+    (record,) = rig.wanted()
+    rig.turns()
+    rig.store.deliver(record.datablock.archive_id)
+    rig.turns(2)
+    assert (rig.phases(), rig.told) == ([RecallPhase.ONLINE], [PID])
+
+
+def test_what_nobody_wants_any_more_is_released_in_the_store_and_forgotten() -> None:
+    rig = DeskRig()
+    (record,) = rig.wanted()
+    rig.turns()
+    rig.ledger.move_datablock(record.key, DatablockState.FAILED)
+    rig.turns()
+    assert (rig.open_recalls(), rig.store.released) == ([], [record.datablock.archive_id])
+
+
+def test_what_the_store_was_never_asked_for_is_forgotten_without_a_word() -> None:
+    rig = DeskRig()
+    (record,) = rig.wanted(tape="VB1")
+    rig.turns()
+    assert rig.phases() == [RecallPhase.WAITING]
+    rig.ledger.move_datablock(record.key, DatablockState.FAILED)
+    rig.turns()
+    assert (rig.open_recalls(), rig.store.released) == ([], [])
+
+
+def test_tapes_are_learned_from_the_store_and_mounts_are_waited_for() -> None:
+    rig = DeskRig()
+    rig.wanted(2, tape="VB1")
+    rig.turns()
+    assert [each.tape for each in rig.open_recalls()] == [TapePlace("VB1", 0), TapePlace("VB1", 1)]
+    assert rig.store.requested == []
+    rig.clock.advance(timedelta(seconds=600))
+    rig.turns()
+    assert len(rig.store.requested) == 2
+
+
+def test_what_a_recall_waits_for_is_written_down_for_the_person_who_waits() -> None:
+    rig = DeskRig()
+    (record,) = rig.wanted(tape="VB1")
+    rig.turns()
+    assert "VB1" in rig.record(record.key).reason
+    assert rig.open_recalls()[0].reason == rig.record(record.key).reason
+
+
+def test_a_recall_that_failed_is_asked_for_again_after_a_pause_and_says_why() -> None:
+    rig = DeskRig()
+    (record,) = rig.wanted()
+    rig.turns(2)
+    rig.store.fail_recall(record.datablock.archive_id, "drive broken")
+    rig.turns(2)
+    assert "drive broken" in rig.record(record.key).reason
+    assert rig.phases() == [RecallPhase.WAITING]
+    rig.turns(4)
+    assert (rig.phases(), len(rig.store.requested)) == ([RecallPhase.ASKED], 2)
+
+
+def test_a_missing_archive_is_noted_at_once_and_not_asked_for() -> None:
+    rig = DeskRig()
+    (record,) = rig.wanted()
+    rig.store.lose(record.datablock.archive_id)
+    rig.turns()
+    (missing,) = rig.open_recalls()
+    assert (missing.missing_since is not None, rig.store.requested, rig.told) == (True, [], [PID])
+    assert "has no p-0.tar" in missing.reason
+
+
+def test_an_archive_that_appears_late_is_there() -> None:
+    rig = DeskRig()
+    (record,) = rig.wanted()
+    rig.store.lose(record.datablock.archive_id)
+    rig.turns()
+    rig.store.put(record.datablock.archive_id, tar(FILES))
+    rig.turns(4)
+    assert rig.phases() == [RecallPhase.ONLINE]
+
+
+def test_an_archive_of_another_size_counts_as_missing() -> None:
+    rig = DeskRig()
+    (record,) = rig.wanted()
+    rig.store.put(record.datablock.archive_id, b"short")
+    rig.turns()
+    (incomplete,) = rig.open_recalls()
+    assert incomplete.missing_since is not None
+    assert "in the catalogue" in incomplete.reason
+
+
+def test_an_archive_that_the_store_lost_has_ended_and_its_flow_hears_of_it() -> None:
+    rig = DeskRig()
+    (record,) = rig.wanted()
+    rig.turns()
+    rig.store.lose_for_good(record.datablock.archive_id)
+    rig.turns(2)
+    assert (rig.phases(), rig.told) == ([RecallPhase.ENDED], [PID])
+
+
+def test_a_store_that_does_not_answer_is_left_alone_and_all_that_waits_says_so() -> None:
+    rig = DeskRig()
+    (record,) = rig.wanted()
+    rig.store.go_away("the tape library is down")
+    rig.turns(30)
+    assert rig.record(record.key).reason == "the tape library is down"
+    rig.store.come_back()
+    rig.turns(130)
+    assert rig.phases() == [RecallPhase.ASKED]
+
+
+def test_one_desk_at_a_time_asks_and_another_goes_on_when_it_dies() -> None:
+    rig = DeskRig()
+    other = rig.another_desk("other")
+    rig.wanted(tape="VB1")
+    rig.turns()
+    rig.clock.advance(timedelta(seconds=-1))
+    assert other.turn() < LEASE.total_seconds()
+    rig.clock.advance(timedelta(seconds=601))
+    other.turn()
+    assert rig.phases() == [RecallPhase.ASKED]
+
+
+def test_a_desk_goes_on_from_the_ledger_after_a_crash() -> None:
+    rig = DeskRig()
+    (record,) = rig.wanted()
+    rig.turns()
+    rig.store.deliver(record.datablock.archive_id)
+    rig.clock.advance(LEASE * 2)
+    rig.another_desk("next").turn()
+    assert (rig.phases(), rig.store.requested) == ([RecallPhase.ONLINE], [record.datablock.archive_id])
+
+
+def test_a_flow_that_was_not_told_is_told_later() -> None:
+    rig = DeskRig()
+    (record,) = rig.wanted()
+    rig.engine_is_down = True
+    rig.turns()
+    rig.store.deliver(record.datablock.archive_id)
+    rig.turns(2)
+    rig.engine_is_down = False
+    rig.turns(60)
+    assert rig.told == [PID]
+
+
+def test_an_archive_that_two_datablocks_name_is_asked_for_once() -> None:
+    rig = DeskRig()
+    first = rig.archive(0, archive_id="shared.tar")
+    second = rig.archive(1, archive_id="shared.tar")
+    rig.store.put("shared.tar", tar(FILES), on_tape=True)
+    recall.prepare(rig.plan(first, second), rig.tools)
+    rig.turns()
+    assert (rig.store.requested, rig.phases()) == (["shared.tar"], [RecallPhase.ASKED] * 2)
+
+
+def test_a_store_is_asked_for_no_more_than_it_takes_at_once() -> None:
+    rig = DeskRig()
+    rig.store.capabilities = replace(rig.store.capabilities, batch=3)
+    rig.wanted(10)
+    rig.turns()
+    assert len(rig.store.requested) == 10
