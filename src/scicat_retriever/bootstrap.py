@@ -13,7 +13,7 @@ from scicat_retriever.pipeline.cache_policy import CachePolicy
 from scicat_retriever.pipeline.fixity import FixityPace
 from scicat_retriever.pipeline.links import LinkSigner
 from scicat_retriever.pipeline.outbox import Patience
-from scicat_retriever.pipeline.recall_desk import DeskPace
+from scicat_retriever.pipeline.recall_watch import DeskPace
 from scicat_retriever.pipeline.stores import DEFAULT_STORE, Stores
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.pipeline.verify import ChecksumPolicy

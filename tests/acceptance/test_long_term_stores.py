@@ -121,6 +121,7 @@ def on_tapes(
         lts = {
             "kind": "wlcg_tape",
             "url": url,
+            "root_path": "/",
             "token": TAPE_TOKEN,
             "recalls": recalls,
             "tape_places": {"kind": "pattern", "pattern": r"^(?P<tape>[^/]+)/(?P<position>\d+)"},

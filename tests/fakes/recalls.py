@@ -46,10 +46,11 @@ class InMemoryRecalls(InMemoryRecords):
                     self._move(block, State.RECALLING)
                     block.record = replace(block.record, reason=opened.reason)
 
-    def recalls(self, store: str) -> Sequence[RecallRecord]:
+    def recalls(self, store: str, limit: int | None = None) -> Sequence[RecallRecord]:
         with self._lock:
             its = [self._seen(record) for record in self._recalls.values() if record.store == store]
-            return sorted(its, key=lambda each: (each.wanted_at, each.key.pid, each.place, each.key.id))
+            its.sort(key=lambda each: (each.wanted_at, each.key.pid, each.place, each.key.id))
+            return its[:limit]
 
     def recalls_of(self, pid: DatasetPid) -> Sequence[RecallRecord]:
         with self._lock:
@@ -60,9 +61,10 @@ class InMemoryRecalls(InMemoryRecords):
 
     def change_recalls(self, changes: Sequence[RecallChange]) -> None:
         with self._lock:
+            before = dict(self._recalls)
             for change in changes:
                 record = self._recalls.get(change.key)
-                if record is not None:
+                if record is not None and _concerns(change, before[change.key]):
                     self._recalls[change.key] = _changed(record, change, self._clock())
                     block = self._blocks[change.key]
                     recalled = _is_wanted(record, block) and block.record.state in RECALLED
@@ -126,9 +128,12 @@ class InMemoryRecalls(InMemoryRecords):
         group = (jobs[0].job.owner_group or "") if jobs else ""
         priority = max((job.priority for job in jobs), default=0)
         present = self._recalls.get(record.key)
-        if present is not None and _is_same(present, block):
+        its = (record.store, datablock.archive_id)
+        if present is not None and (present.store, present.archive_id) == its:
             again = present.phase in {RecallPhase.ONLINE, RecallPhase.ENDED}
-            values = BEGUN_ANEW if again else {}
+            values = dict(BEGUN_ANEW) if again else {}
+            if present.run != record.run:
+                values |= {"run": record.run, "wanted_at": self._clock(), "missing_since": None}
             return replace(present, group=group, priority=priority, **values)
         return RecallRecord(
             key=record.key,
@@ -154,6 +159,11 @@ class InMemoryRecalls(InMemoryRecords):
 
     def _seen(self, record: RecallRecord) -> RecallRecord:
         return replace(record, is_wanted=_is_wanted(record, self._blocks[record.key]))
+
+
+def _concerns(change: RecallChange, record: RecallRecord) -> bool:
+    late = change.phase is RecallPhase.ASKED and record.phase in {RecallPhase.ONLINE, RecallPhase.ENDED}
+    return change.run in {None, record.run} and change.store in {None, record.store} and not late
 
 
 def _is_same(record: RecallRecord, block: Block) -> bool:

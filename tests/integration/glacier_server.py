@@ -97,6 +97,7 @@ class GlacierServer:
         now: Gives the time, from which restored copies are kept for days.
         port: Where it is, on 127.0.0.1.
         held: No request is answered until this is set; None: all are.
+        raw: Kinds of requests, and all that is sent in answer, as it is, before the connection is closed.
     """
 
     objects: dict[str, StoredObject] = field(default_factory=dict)
@@ -108,6 +109,7 @@ class GlacierServer:
     now: Callable[[], datetime] = _utc_now
     port: int = 0
     held: threading.Event | None = None
+    raw: dict[str, bytes] = field(default_factory=dict)
 
     def put(self, key: str, content: bytes, storage_class: str = "STANDARD", **others: object) -> None:
         """Put an object, or replace it."""
@@ -158,6 +160,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.s3.received.append(received)
         if self.s3.held is not None:
             self.s3.held.wait(30)
+        if received.kind in self.s3.raw:
+            self.wfile.write(self.s3.raw[received.kind])
+            self.close_connection = True
+            return
         try:
             self._refuse_by(received, bucket)
             self._answer_to(received, query)

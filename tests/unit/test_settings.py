@@ -122,7 +122,7 @@ def test_an_unknown_key_of_each_required_section_is_named(tmp_path: Path, sectio
         ("[flow]\nmissing_checksum = 'ignore'", "flow.missing_checksum"),
         (
             "[flow]\nunnamed_algorithm = 'md6'",
-            "flow.unnamed_algorithm: Value error, unknown checksum algorithm",
+            "flow.unnamed_algorithm: unknown checksum algorithm",
         ),
         ("[flow]\njob_timeout = inf", "flow.job_timeout"),
         ("[flow]\njob_timeout = nan", "flow.job_timeout"),

@@ -93,7 +93,7 @@ def list_recalls(
     counts = {
         name: each for name, each in sorted(ledger.open_recalls().items()) if store is None or name == store
     }
-    found = [OpenRecall.of(each) for name in counts for each in ledger.recalls(name)[:limit]] if limit else []
+    found = [OpenRecall.of(each) for name in counts for each in ledger.recalls(name, limit)] if limit else []
     stores = [
         StoreRecalls(store=name, **{phase.value: its.get(phase, 0) for phase in RecallPhase})
         for name, its in counts.items()

@@ -85,6 +85,12 @@ def begun_again(record: RecallRecord) -> RecallRecord:
     )
 
 
+def concerns(change: RecallChange, record: RecallRecord) -> bool:
+    """Say whether a change is of this recall, and no late word."""
+    late = change.phase is RecallPhase.ASKED and record.phase in {RecallPhase.ONLINE, RecallPhase.ENDED}
+    return change.run in {None, record.run} and change.store in {None, record.store} and not late
+
+
 def changed(record: RecallRecord, change: RecallChange, now: datetime) -> RecallRecord:
     """Give a recall with what is new of it, as `RecallChange` says."""
     if change.phase is RecallPhase.WAITING:

@@ -25,6 +25,7 @@ from scicat_retriever.ledger.recall_rows import (
     begun_again,
     change_rows,
     changed,
+    concerns,
     delete_recalls,
     names,
     recall_records,
@@ -58,10 +59,10 @@ class RecallsPart(DatablockRows):
             replace_recalls(connection, [each for each in opened if each != present.get(each.key)])
             self._move_to_recalling(connection, [(rows[each.key], each.reason) for each in opened])
 
-    def recalls(self, store: str) -> Sequence[RecallRecord]:
-        """All open recalls of a store."""
+    def recalls(self, store: str, limit: int | None = None) -> Sequence[RecallRecord]:
+        """The open recalls of a store."""
         c = recalls.c
-        its = OPEN.where(c.store == store).order_by(c.wanted_at, c.pid, c.place, c.datablock)
+        its = OPEN.where(c.store == store).order_by(c.wanted_at, c.pid, c.place, c.datablock).limit(limit)
         with self._database.reading() as connection:
             return recall_records(connection.execute(its).all())
 
@@ -80,11 +81,13 @@ class RecallsPart(DatablockRows):
             present = recalls_by_key(connection, {change.key for change in changes})
             now = self._clock()
             news = dict(present)
-            for change in changes:
-                if change.key in news:
-                    news[change.key] = changed(news[change.key], change, now)
+            concerning = [
+                each for each in changes if each.key in present and concerns(each, present[each.key])
+            ]
+            for change in concerning:
+                news[change.key] = changed(news[change.key], change, now)
             change_rows(connection, [(present[key], new) for key, new in news.items()])
-            explained = {change.key for change in changes if change.reason is not None and change.key in news}
+            explained = {change.key for change in concerning if change.reason is not None}
             reasons = [
                 {"of": key.pid, "block": key.id, "reason": news[key].reason}
                 for key in explained
@@ -181,6 +184,8 @@ class RecallsPart(DatablockRows):
         if present is not None and _is_of(present, row):
             again = present.phase in {RecallPhase.ONLINE, RecallPhase.ENDED}
             kept = begun_again(present) if again else present
+            if kept.run != row.run:
+                kept = replace(kept, run=row.run, wanted_at=self._clock(), missing_since=None)
             return replace(kept, group=group, priority=priority)
         return RecallRecord(
             key=_key(row),
@@ -230,9 +235,8 @@ def _waiting_jobs(connection: Connection, pids: Collection[DatasetPid]) -> Mappi
 
 
 def _is_of(record: RecallRecord, row: Any) -> bool:  # noqa: ANN401
-    """Whether an open recall is of what a datablock is read from now."""
-    asked = (record.run, record.store, record.archive_id)
-    return asked == (row.run, row.store, row.archive_id)
+    """Whether an open recall is of what a datablock is read from now, for this run or an earlier one."""
+    return (record.store, record.archive_id) == (row.store, row.archive_id)
 
 
 def _is_over(record: RecallRecord, told: RecallRecord) -> bool:

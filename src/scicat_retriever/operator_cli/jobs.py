@@ -46,7 +46,7 @@ def commands(api: Api) -> typer.Typer:
         body = {"datasets": dataset} if dataset else {}
         _show(api.ask(config, "POST", f"/jobs/{segment(job)}/retry", body=body), as_json=as_json)
 
-    @app.command()
+    @app.command(context_settings={"ignore_unknown_options": True})  # a negative number is none
     def priority(
         job: str,
         number: Annotated[

@@ -21,11 +21,12 @@ OTHER_MAY_HELP = frozenset(
 """Codes of the failures that another copy of the archive may not have."""
 
 
-def turn_to_other_copy(record: DatablockRecord, code: str, why: str, tools: Toolbox) -> bool:
-    """Have a datablock be read from the store that has another copy of it.
+def turn_to_other_copy(record: DatablockRecord, failed: str, code: str, why: str, tools: Toolbox) -> bool:
+    """Have a datablock be read from the store that has another copy of it. May be repeated.
 
     Args:
         record: The datablock, whose last attempt failed for good.
+        failed: The store that it was read from then.
         code: The code of its failure.
         why: The failure in words.
         tools: The ports.
@@ -33,7 +34,9 @@ def turn_to_other_copy(record: DatablockRecord, code: str, why: str, tools: Tool
     Returns:
         Whether there is such a store, and such a copy may help.
     """
-    other = tools.stores.copies.get(record.store)
+    if record.store != failed:
+        return True
+    other = tools.stores.copies.get(failed)
     if other is None or code not in OTHER_MAY_HELP:
         return False
     tools.ledger.read_from(

@@ -23,12 +23,13 @@ def note_outcome(job_id: JobId, pid: DatasetPid, failures: Sequence[Failure], to
         Whether it has ended for the job. False, and nothing is noted, where the run went well and did not bring all that
         the job needs, since that joined it too late: the job has to ask for the dataset again.
     """
+    if tools.ledger.is_brought(job_id, pid):
+        # Also where the run failed: what this job chose may all be there.
+        tools.ledger.move_job_dataset(job_id, pid, DatasetState.RETRIEVED)
+        return True
     if failures:
         tools.ledger.move_job_dataset(job_id, pid, DatasetState.FAILED, failures)
         tools.ledger.end_claim(pid)  # this job needs no more space for it
-        return True
-    if tools.ledger.is_brought(job_id, pid):
-        tools.ledger.move_job_dataset(job_id, pid, DatasetState.RETRIEVED)
         return True
     if any(record.state is not DatablockState.STAGED for record in tools.ledger.job_datablocks(job_id, pid)):
         return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -15,8 +15,10 @@ from scicat_retriever.domain.errors import (
     NoSpaceYet,
     NotYetOnline,
     RecallError,
+    RecallRefused,
     RecallTimedOut,
     RetrieverError,
+    StoreUnavailable,
 )
 from scicat_retriever.domain.evidence import Recalled
 from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid
@@ -29,6 +31,8 @@ from scicat_retriever.ports.recalls import RecallPhase, RecallRecord
 
 APPEARING = (DatablockMissing, DatablockUnreadable, ArchiveIncomplete)
 """Errors of an archive that may still be on its way into the store."""
+WAITED_FOR = (NotYetOnline, StoreUnavailable, *APPEARING)
+"""Errors after which an archive is wanted, and waited for."""
 
 
 def recall(record: DatablockRecord, tools: Toolbox) -> Recalled:
@@ -39,16 +43,17 @@ def recall(record: DatablockRecord, tools: Toolbox) -> Recalled:
         DatablockMissing: The store has no such archive (yet).
         DatablockUnreadable: It may not be read (yet).
         ArchiveIncomplete: It is not (yet) as long as catalogued.
+        StoreUnavailable: The store does not answer.
         ArchiveLost: It will not come back.
         NoSpaceYet: It is longer than catalogued, and there is no room for it now.
         LargerThanStaging: It is longer than catalogued, and there never will be.
     """
     archive_id = record.datablock.archive_id
     store = tools.stores.named(record.store)
-    state = store.recall_states([Wanted(archive_id)]).get(archive_id)
     try:
+        state = store.recall_states([Wanted(archive_id)]).get(archive_id)
         size = readable_size(record, state, tools)
-    except (NotYetOnline, *APPEARING):
+    except WAITED_FOR:
         tools.ledger.want_recalls([record.key])
         raise
     if record.state is not DatablockState.RECALLING or record.reason:
@@ -143,13 +148,13 @@ class News:
 
 
 def news(
-    pid: DatasetPid, taken: set[DatablockId], appear: timedelta, recalled: timedelta, tools: Toolbox
+    pid: DatasetPid, awaited: Collection[DatablockId], appear: timedelta, recalled: timedelta, tools: Toolbox
 ) -> News:
     """Look what became of the recalls of a dataset.
 
     Args:
         pid: The dataset.
-        taken: Datablocks that are being copied already.
+        awaited: Which of its datablocks are meant.
         appear: How long an archive may be missing that is looked for.
         recalled: How long a recall may take.
         tools: The ports.
@@ -158,19 +163,17 @@ def news(
     found = News([], [], None)
     ends = []
     for open_recall in tools.ledger.recalls_of(pid):
-        key = open_recall.key
-        if key.id in taken:
+        if open_recall.key.id not in awaited:
             continue
         end = _end_of(open_recall, appear, recalled)
-        is_news = open_recall.phase in {RecallPhase.ONLINE, RecallPhase.ENDED}
-        if not is_news and end > now:
+        if open_recall.phase not in {RecallPhase.ONLINE, RecallPhase.ENDED} and end > now:
             ends.append(end)
-        elif (record := tools.ledger.datablock(key)) is None:
-            continue
-        elif is_news:
-            found.ready.append(record)
-        else:
-            found.failed.append((record, _too_late(open_recall, record, tools)))
+        elif (record := tools.ledger.datablock(open_recall.key)) is not None:
+            error = None if open_recall.phase is RecallPhase.ONLINE else _why_not(open_recall, record, tools)
+            if error is None:
+                found.ready.append(record)
+            else:
+                found.failed.append((record, error))
     return News(found.ready, found.failed, min(ends) - now if ends else None)
 
 
@@ -179,14 +182,21 @@ def _end_of(open_recall: RecallRecord, appear: timedelta, recalled: timedelta) -
     return end if open_recall.missing_since is None else min(end, open_recall.missing_since + appear)
 
 
-def _too_late(open_recall: RecallRecord, record: DatablockRecord, tools: Toolbox) -> RetrieverError:
-    """Say why a recall is given up: in the store's words of this moment, where it is missing."""
-    if open_recall.missing_since is not None:
-        try:
-            recall(record, tools)
-        except RetrieverError as error:
-            if isinstance(error, APPEARING):
-                return error
+def _why_not(open_recall: RecallRecord, record: DatablockRecord, tools: Toolbox) -> RetrieverError | None:
+    """Ask the store a last time before a recall is given up; gives why it is, or None where the archive can be read."""
+    try:
+        recall(record, tools)
+    except APPEARING as error:
+        if open_recall.missing_since is not None:
+            return error
+    except WAITED_FOR:
+        pass
+    except RetrieverError as error:
+        return error if not error.retryable else None  # what is waited for beside the tape, the copy knows
+    else:
+        return None
+    if open_recall.phase is RecallPhase.ENDED:
+        return RecallRefused(open_recall.reason or f"the store refuses to recall {open_recall.archive_id}")
     return RecallTimedOut(f"gave up: {open_recall.reason or f'{open_recall.archive_id} is still on tape'}")
 
 

@@ -6,74 +6,51 @@ machine, goes on from there. One desk at a time leads for a store.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import islice
 from typing import TypeVar
 
 import structlog
 
 from scicat_retriever.domain.errors import LedgerUnavailable, RecallError, RetrieverError
+from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import ArchiveId, DatasetPid
 from scicat_retriever.pipeline.recall import APPEARING
+from scicat_retriever.pipeline.recall_lead import LEASE, Lead, LeadLost
 from scicat_retriever.pipeline.recall_planner.planner import Decision, RecallPlanner
 from scicat_retriever.pipeline.recall_planner.requests import RecallRequest
 from scicat_retriever.pipeline.recall_verdict import verdict
+from scicat_retriever.pipeline.recall_watch import DeskPace, Watch
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.ports.long_term_store import LongTermStore, RecallState, TapePlace, Wanted
 from scicat_retriever.ports.recalls import RecallChange, RecallPhase, RecallRecord
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
-LEASE = timedelta(seconds=5)
-"""How long a store stays with a desk that is not heard of any more."""
 IDLE_SECONDS = 5.0
 """How often a desk that nobody rang looks for what is wanted, while nothing is."""
-SHARE = 0.1
-"""The part of its time that a desk is at work, at most; it pauses longer after long turns."""
+SHARE, LONGEST_PAUSE = 0.1, 15.0
+"""The part of its time that a desk is at work, at most: it pauses longer after long turns, but not longer than this."""
 AT_ONCE = 2000
-"""Archives that a store is asked about in one turn: a turn stays short, however many wait."""
+"""Changes that are written down together."""
+TURN_SECONDS = 20.0
+"""After which a turn leaves the archives that are still to be looked at to the next one."""
 WORDS_SECONDS = 20.0
 """How often it is written down anew what recalls wait for."""
 REMIND_SECONDS = 60.0
 """After which a flow is told once more that there is news, should it not have heard."""
+RELEASE_PAUSE = 60.0
+"""After which the store is told once more of what it could not be told: that somebody does not want an archive any more."""
+RELEASES = 20
+"""How often it is told; then it is forgotten here, and the store keeps it until its own time is over."""
+LOOKUPS = 3
+"""How often it is asked on which tape an archive is; then it is taken for unknown. Where it is, is advice alone."""
 _NEWS = frozenset({RecallPhase.ONLINE, RecallPhase.ENDED})
-
-
-@dataclass(frozen=True, slots=True)
-class DeskPace:
-    """How often a store is asked, in seconds.
-
-    Attributes:
-        turn: Between two turns of the desk, while recalls are open.
-        look_initial: Before the first look at an archive that was asked for, or is missing.
-        look_maximum: The longest time between two such looks.
-        look_waiting: Between two looks at an archive that is not asked for yet: others may have asked.
-    """
-
-    turn: float = 1.0
-    look_initial: float = 1.0
-    look_maximum: float = 120.0
-    look_waiting: float = 600.0
-
-
-@dataclass(slots=True)
-class _Watch:
-    """What the desk remembers of one archive; to lose it costs a look or two."""
-
-    looks: int = 0
-    next_look: float = 0.0
-    expected: float | None = None
-    failures: int = 0
-    not_before: float = 0.0
-
-
-class _LeadLost(Exception):
-    """Another desk leads by now."""
 
 
 class RecallDesk:
@@ -98,15 +75,16 @@ class RecallDesk:
         pace: DeskPace,
     ) -> None:
         self._name = store
-        self._holder = holder
+        self._lead = Lead(store, holder, tools.ledger)
         self._planner = planner
         self._tools = tools
         self._tell = tell
         self._pace = pace
-        self._watched: dict[ArchiveId, _Watch] = defaultdict(_Watch)
-        self._told: dict[DatasetPid, float] = {}
-        self._words_at = self._led_at = self._quiet_until = self._noted_at = 0.0
+        self._watched: dict[ArchiveId, Watch] = defaultdict(Watch)
+        self._told: dict[DatablockKey, float] = {}
+        self._words_at = self._quiet_until = self._noted_at = 0.0
         self._troubles = 0
+        self._release_at = self._turn_ends = 0.0
         self._bell = threading.Event()
 
     def ring(self) -> None:
@@ -115,6 +93,7 @@ class RecallDesk:
 
     def run(self, stop: threading.Event) -> None:
         """Work until told to stop. A store or a ledger that is down is asked again."""
+        self._lead.stay(stop)
         while not stop.is_set():
             self._bell.clear()
             begun = time.monotonic()
@@ -128,9 +107,9 @@ class RecallDesk:
                 log.exception("the recall desk met a fault of the service", store=self._name)
                 pause = IDLE_SECONDS
             took = time.monotonic() - begun
-            stop.wait(took * (1 - SHARE) / SHARE if took > SHARE else 0)
+            stop.wait(min(LONGEST_PAUSE, took * (1 - SHARE) / SHARE) if took > SHARE else 0)
             self._wait(stop, pause)
-        self._tools.ledger.leave_recalls(self._holder)
+        self._lead.leave()
 
     def _wait(self, stop: threading.Event, pause: float) -> None:
         end = time.monotonic() + pause
@@ -143,32 +122,26 @@ class RecallDesk:
         Raises:
             LedgerUnavailable: The ledger does not answer.
         """
-        records = self._tools.ledger.recalls(self._name)
-        if not records:
+        if self._name not in self._tools.ledger.open_recalls():
+            self._lead.rest()
             self._watched.clear()
             return IDLE_SECONDS
-        self._led_at = 0.0
+        self._turn_ends = self._now() + TURN_SECONDS
         try:
-            self._keep_lead()
-            self._serve(records)
-        except _LeadLost:
+            self._lead.begin_turn()
+            self._serve(self._tools.ledger.recalls(self._name))
+        except LeadLost:
             return LEASE.total_seconds() / 2
+        finally:
+            self._lead.end_turn()
         return self._pace.turn
-
-    def _keep_lead(self) -> None:
-        """Stay the one that leads; asked often, since a store may be slow."""
-        now = self._now()
-        if now - self._led_at > LEASE.total_seconds() / 4:
-            if not self._tools.ledger.lead_recalls(self._name, self._holder, LEASE):
-                raise _LeadLost
-            self._led_at = now
 
     def _serve(self, records: Sequence[RecallRecord]) -> None:
         wanted = [each for each in records if each.is_wanted]
         try:
             store = self._tools.stores.named(self._name)
             if self._now() >= self._quiet_until:
-                self._let_go([each for each in records if not each.is_wanted], store)
+                self._let_go(records, store)
                 if self._locate(wanted, store) + self._look(wanted, store):
                     wanted = [each for each in self._tools.ledger.recalls(self._name) if each.is_wanted]
                 self._ask(wanted, store)
@@ -197,29 +170,68 @@ class RecallDesk:
         self._quiet_until = self._now() + pause
         log.warning("a long-term store does not answer", store=self._name, why=str(error))
         waiting = [each for each in wanted if each.phase not in _NEWS and each.reason != str(error)]
-        self._write(RecallChange(each.key, reason=str(error)) for each in waiting)
+        self._write(each.change(reason=str(error)) for each in waiting)
 
-    def _let_go(self, gone: Sequence[RecallRecord], store: LongTermStore) -> None:
-        """Tell the store of what nobody wants any more, and forget it once it was told."""
+    def _let_go(self, records: Sequence[RecallRecord], store: LongTermStore) -> None:
+        """Tell the store of what nobody wants any more, and forget it once it was told, or cannot be."""
+        if self._now() < self._release_at:
+            return
+        wanted = {each.archive_id for each in records if each.is_wanted}
+        gone = [each for each in records if not each.is_wanted]
         for batch in _batches(gone, store.capabilities.batch):
-            self._keep_lead()
-            known = [Wanted(each.archive_id, each.request) for each in batch if each.asked_at is not None]
+            self._lead.check()
+            asked = (each for each in batch if each.asked_at is not None and each.archive_id not in wanted)
+            known = [Wanted(each.archive_id, each.request) for each in asked]
+            told = batch
             if known:
-                store.release(known)
-            self._tools.ledger.forget_recalls(batch)
-            for each in batch:
+                try:
+                    store.release(known)
+                except RecallError as error:
+                    told = self._not_released(batch, error)
+            self._tools.ledger.forget_recalls(told)
+            for each in told:
                 self._watched.pop(each.archive_id, None)
+
+    def _not_released(self, batch: Sequence[RecallRecord], error: RecallError) -> list[RecallRecord]:
+        """Have it tried again after a while; gives what was tried often enough."""
+        log.warning("a store was not told of what is not wanted any more", store=self._name, why=str(error))
+        self._release_at = self._now() + RELEASE_PAUSE
+        for each in batch:
+            self._watched[each.archive_id].releases += 1
+        return [each for each in batch if self._watched[each.archive_id].releases >= RELEASES]
 
     def _locate(self, wanted: Sequence[RecallRecord], store: LongTermStore) -> int:
         """Have the tape of each known, where the store tells; gives how many were new."""
-        unplaced = [each for each in wanted if each.tape is None][:AT_ONCE]
+        unplaced = [each for each in wanted if each.tape is None]
         for batch in _batches(unplaced, store.capabilities.batch):
-            self._keep_lead()
-            names = [each.archive_id for each in batch]
-            places: Mapping[ArchiveId, TapePlace] = store.places(names) if store.capabilities.places else {}
+            if self._now() >= self._turn_ends:
+                break
+            self._lead.check()
+            places = self._places([each.archive_id for each in batch], store)
             nowhere = TapePlace("")
-            self._write(RecallChange(each.key, tape=places.get(each.archive_id, nowhere)) for each in batch)
+            self._write(
+                each.change(tape=places.get(each.archive_id, nowhere))
+                for each in batch
+                if each.archive_id in places or self._watched[each.archive_id].lookups in {0, LOOKUPS}
+            )
         return len(unplaced)
+
+    def _places(
+        self, archive_ids: Sequence[ArchiveId], store: LongTermStore
+    ) -> Mapping[ArchiveId, TapePlace]:
+        """Ask where archives lie. While that cannot be told it is asked again, but not for long."""
+        if not store.capabilities.places:
+            return {}
+        try:
+            places = store.places(archive_ids)
+        except RecallError as error:
+            log.warning("it cannot be told on which tapes archives are", store=self._name, why=str(error))
+            for archive_id in archive_ids:
+                self._watched[archive_id].lookups += 1
+            return {}
+        for archive_id in archive_ids:
+            self._watched[archive_id].lookups = 0
+        return places
 
     def _look(self, wanted: Sequence[RecallRecord], store: LongTermStore) -> int:
         """Ask the store where what is due for a look is; gives how much was news."""
@@ -227,8 +239,10 @@ class RecallDesk:
         due = [e for e in wanted if e.phase not in _NEWS and self._watched[e.archive_id].next_look <= now]
         due.sort(key=lambda each: self._watched[each.archive_id].next_look)
         count = 0
-        for batch in _batches(due[:AT_ONCE], store.capabilities.batch):
-            self._keep_lead()
+        for batch in _batches(due, store.capabilities.batch):
+            if self._now() >= self._turn_ends:
+                break
+            self._lead.check()
             states = store.recall_states([Wanted(each.archive_id, each.request) for each in batch])
             changes = [(each, self._judged(each, states)) for each in batch]
             self._write(change for _, change in changes if change is not None)
@@ -239,26 +253,16 @@ class RecallDesk:
     def _judged(
         self, each: RecallRecord, states: Mapping[ArchiveId, RecallState | RecallError]
     ) -> RecallChange | None:
-        watch, pace = self._watched[each.archive_id], self._pace
+        watch = self._watched[each.archive_id]
         change = verdict(each, states.get(each.archive_id), self._tools, patient=watch.looks == 0)
         if change is not None and change.phase is RecallPhase.WAITING:
-            watch.failures += 1
-            watch.not_before = self._now() + min(600.0, pace.look_initial * 2.0 ** min(watch.failures, 20))
+            watch.try_later(self._now(), self._pace)
         if change is not None and change.phase is RecallPhase.ONLINE and each.phase is RecallPhase.ASKED:
             self._planner.delivered(_request(each), self._now())
-        watch.looks += 1
         seen_missing = each.missing_since is not None or (change is not None and change.is_missing)
         patient = each.phase is RecallPhase.WAITING and not seen_missing
-        watch.next_look = self._now() + (pace.look_waiting if patient else self._pause(watch))
+        watch.looked(self._now(), self._pace, patient=patient)
         return change
-
-    def _pause(self, watch: _Watch) -> float:
-        """Give the time until the next look: longer with each, and short about the moment when the archive is expected."""
-        pace = self._pace
-        growing = pace.look_initial * 1.5 ** min(watch.looks - 1, 40)
-        if watch.expected is not None:
-            growing = min(growing, max(5 * pace.look_initial, 0.1 * abs(watch.expected - self._now())))
-        return min(pace.look_maximum, growing)
 
     def _ask(self, wanted: Sequence[RecallRecord], store: LongTermStore) -> None:
         """Have the planner say what is asked for now, ask for it, and write down what all others wait for."""
@@ -269,7 +273,7 @@ class RecallDesk:
                 concerned[each.archive_id].append(each)
         decision = self._planner.decide([_request(its[0]) for its in concerned.values()], now)
         for batch in _batches(decision.ask, store.capabilities.batch):
-            self._keep_lead()
+            self._lead.check()
             given = store.request_recalls([ArchiveId(name) for name in batch])
             self._write(
                 self._asked(each, given.get(each.archive_id, ""), decision, now)
@@ -293,16 +297,15 @@ class RecallDesk:
     ) -> RecallChange:
         if isinstance(given, RecallError):
             if isinstance(given, APPEARING) or given.retryable:
-                return RecallChange(each.key, is_missing=isinstance(given, APPEARING), reason=str(given))
-            return RecallChange(each.key, phase=RecallPhase.ENDED, reason=str(given))
-        watch, outlook = self._watched[each.archive_id], decision.outlook.get(each.archive_id)
-        watch.looks, watch.next_look = 0, now + self._pace.look_initial
+                self._watched[each.archive_id].try_later(now, self._pace)
+                return each.change(is_missing=isinstance(given, APPEARING), reason=str(given))
+            return each.change(RecallPhase.ENDED, reason=str(given))
+        self._watched[each.archive_id].asked(now, self._pace)
+        outlook = decision.outlook.get(each.archive_id)
         seconds = None if outlook is None else outlook.seconds
         expected = None if seconds is None else datetime.fromtimestamp(now + seconds, UTC)
         words = None if outlook is None else outlook.text
-        return RecallChange(
-            each.key, phase=RecallPhase.ASKED, request=given, expected_at=expected, reason=words
-        )
+        return each.change(RecallPhase.ASKED, request=given, expected_at=expected, reason=words)
 
     def _write_words(
         self, concerned: Mapping[str, Sequence[RecallRecord]], decision: Decision, now: float
@@ -313,7 +316,7 @@ class RecallDesk:
             self._words_at = now
         asked = set(decision.ask)
         self._write(
-            RecallChange(each.key, reason=outlook.text)
+            each.change(reason=outlook.text)
             for name, outlook in decision.outlook.items()
             if name not in asked
             for each in concerned[name]
@@ -321,21 +324,26 @@ class RecallDesk:
         )
 
     def _remind(self, wanted: Sequence[RecallRecord]) -> None:
-        """Tell flows again that did not take up what is there: the word to them may have been lost."""
+        """Tell flows once more of what is there and was not taken up: the word to them may have been lost."""
         now = self._now()
-        news = {each.key.pid for each in wanted if each.phase in _NEWS}
-        self._told = {pid: at for pid, at in self._told.items() if pid in news}
-        self._tell_all({pid for pid in news if now - self._told.get(pid, 0.0) >= REMIND_SECONDS})
+        news = {each.key: each.key.pid for each in wanted if each.phase in _NEWS}
+        self._told = {key: at for key, at in self._told.items() if key in news}
+        late = {
+            key: pid for key, pid in news.items() if now >= self._told.setdefault(key, now) + REMIND_SECONDS
+        }
+        if self._tell_all(set(late.values())):
+            self._told.update(dict.fromkeys(late, math.inf))
 
-    def _tell_all(self, pids: Iterable[DatasetPid]) -> None:
-        for pid in pids:
-            self._told[pid] = self._now()
+    def _tell_all(self, pids: Iterable[DatasetPid]) -> bool:
+        """Tell flows that there is news; says whether all could be told."""
+        all_told = True
+        for pid in sorted(pids):
             try:
                 self._tell(pid)
             except RetrieverError as error:
-                log.info(
-                    "a flow was not told that there is news; it looks by itself", pid=pid, why=str(error)
-                )
+                log.info("a flow was not told that there is news", pid=pid, why=str(error))
+                all_told = False
+        return all_told
 
     def _write(self, changes: Iterable[RecallChange]) -> None:
         for batch in _batches(changes, AT_ONCE):

@@ -28,14 +28,14 @@ def verdict(
         case RecallState(locality=Locality.MISSING):
             return _missing(open_recall, f"the long-term store has no {open_recall.archive_id}")
         case RecallState(locality=Locality.LOST):
-            return RecallChange(open_recall.key, phase=RecallPhase.ENDED, reason=state.reason)
+            return open_recall.change(RecallPhase.ENDED, reason=state.reason)
         case RecallState(locality=Locality.ONLINE):
             return _online(open_recall, state, tools)
         case RecallState(locality=Locality.OFFLINE) if open_recall.phase is RecallPhase.ASKED and not patient:
             words = f"{state.reason or 'the store forgot its recall'}; it is asked for again"
-            return RecallChange(open_recall.key, phase=RecallPhase.WAITING, is_missing=False, reason=words)
+            return open_recall.change(RecallPhase.WAITING, is_missing=False, reason=words)
         case _ if open_recall.missing_since is not None:
-            return RecallChange(open_recall.key, is_missing=False, reason=state.reason)
+            return open_recall.change(is_missing=False, reason=state.reason)
         case _:
             return None
 
@@ -44,8 +44,8 @@ def _of_error(open_recall: RecallRecord, error: RetrieverError) -> RecallChange 
     if isinstance(error, APPEARING):
         return _missing(open_recall, str(error))
     if not error.retryable:
-        return RecallChange(open_recall.key, phase=RecallPhase.ENDED, reason=str(error))
-    return None if open_recall.reason == str(error) else RecallChange(open_recall.key, reason=str(error))
+        return open_recall.change(RecallPhase.ENDED, reason=str(error))
+    return None if open_recall.reason == str(error) else open_recall.change(reason=str(error))
 
 
 def _online(open_recall: RecallRecord, state: RecallState, tools: Toolbox) -> RecallChange | None:
@@ -56,10 +56,10 @@ def _online(open_recall: RecallRecord, state: RecallState, tools: Toolbox) -> Re
         readable_size(record, state, tools)
     except RetrieverError as error:
         return _of_error(open_recall, error)
-    return RecallChange(open_recall.key, phase=RecallPhase.ONLINE, is_missing=False, reason="")
+    return open_recall.change(RecallPhase.ONLINE, is_missing=False, reason="")
 
 
 def _missing(open_recall: RecallRecord, words: str) -> RecallChange | None:
     if open_recall.missing_since is not None and open_recall.reason == words:
         return None
-    return RecallChange(open_recall.key, is_missing=True, reason=words)
+    return open_recall.change(is_missing=True, reason=words)

@@ -71,6 +71,21 @@ class RecallRecord:
     reason: str = ""
     is_wanted: bool = True
 
+    def change(
+        self,
+        phase: RecallPhase | None = None,
+        *,
+        request: str | None = None,
+        tape: TapePlace | None = None,
+        expected_at: datetime | None = None,
+        is_missing: bool | None = None,
+        reason: str | None = None,
+    ) -> RecallChange:
+        """Say what is new about this very recall; see `RecallChange`."""
+        return RecallChange(
+            self.key, phase, request, tape, expected_at, is_missing, reason, self.run, self.store
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class RecallChange:
@@ -80,12 +95,15 @@ class RecallChange:
         key: The datablock.
         phase: How far it is now. Being `asked` or `online` notes the time where it was not noted yet; being `waiting`
             forgets the request, and when it was asked for, seen online, and expected. The other values are noted after that.
+            To be `asked` is a late word, of which nothing changes, where it is online or has ended.
         request: How the store calls the request.
         tape: Where it lies; with an empty tape, the store does not know.
         expected_at: When it is expected online; noted once, the first expectation stays.
         is_missing: Whether the store says that it has no such archive; the time since when is kept.
         reason: What it waits for, in words; also noted for the datablock, while that is recalling or waits for space and
             the recall is wanted.
+        run: The flow run, and the store, of the recall that is meant: of another one nothing changes. None means whichever.
+        store: See `run`.
     """
 
     key: DatablockKey
@@ -95,6 +113,8 @@ class RecallChange:
     expected_at: datetime | None = None
     is_missing: bool | None = None
     reason: str | None = None
+    run: str | None = None
+    store: str | None = None
 
 
 class RecallLedger(Protocol):
@@ -104,8 +124,9 @@ class RecallLedger(Protocol):
         """Have archives of datablocks recalled, from the store that each is read from now.
 
         One whose recall is open for the same run, store and archive keeps it; one that was seen online, or ended, goes back to
-        `waiting`, since whoever asks again did not find it so. A recall that was open for an earlier run, from another store,
-        or of another archive begins anew. Group and priority are those of the jobs that wait for the dataset now: that are
+        `waiting`, since whoever asks again did not find it so. One that was open for an earlier run becomes this run's: it is
+        wanted since now, and what the store was asked for stays asked for. A recall from another store, or of another
+        archive, begins anew. Group and priority are those of the jobs that wait for the dataset now: that are
         not ended, and that it was started for.
 
         A datablock that is not recalling yet becomes so, and waits for what its recall waits for; of one that is, nothing
@@ -116,10 +137,10 @@ class RecallLedger(Protocol):
         """
         ...
 
-    def recalls(self, store: str) -> Sequence[RecallRecord]:
-        """All open recalls of a store: those wanted first come first, those wanted at once in the order of their datasets.
+    def recalls(self, store: str, limit: int | None = None) -> Sequence[RecallRecord]:
+        """The open recalls of a store, all or so many.
 
-        One is wanted as long as its datablock is recalling, waits for space, or is being copied, for the same run, from the
+        Those wanted first come first, those wanted at once in the order of their datasets. One is wanted as long as its datablock is recalling, waits for space, or is being copied, for the same run, from the
         same store and of the same archive.
         """
         ...

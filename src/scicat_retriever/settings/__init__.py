@@ -36,6 +36,7 @@ from scicat_retriever.settings.stores import (
     CommandedStore,
     PosixStore,
     S3GlacierStore,
+    StoreName,
     StoreSettings,
     WlcgTapeStore,
 )
@@ -71,7 +72,7 @@ class Settings(BaseSettings):
     api: ApiSettings
     catalogue: ScicatSettings
     lts: Annotated[StoreSettings, Field(description="The long-term store.")]
-    stores: dict[str, StoreSettings] = Field(
+    stores: dict[StoreName, StoreSettings] = Field(
         {}, description="Further long-term stores, by their names: `[stores.NAME]` has the keys of `[lts]`."
     )
     staging: Annotated[StagingSettings, Field(description="The staging area.")]
@@ -100,14 +101,18 @@ class Settings(BaseSettings):
         for name, store in stores.items():
             for location in store.locations:
                 if location in named:
-                    raise ValueError(f"the location {location!r} is among the `locations` of two stores")
+                    raise ValueError(
+                        f"the location {location!r} stands twice among the `locations` of stores"
+                    )
                 named[location] = name
             seen, copy = {name}, store.other_copy
             while copy is not None:
                 if copy not in stores:
                     raise ValueError(f"`other_copy` of {name} names {copy!r}, which is no store")
-                if copy in seen:
+                if copy == name:
                     raise ValueError(f"the `other_copy` of {name} leads in a circle")
+                if copy in seen:
+                    break  # a circle, of which others are told
                 seen.add(copy)
                 copy = stores[copy].other_copy
         return self
@@ -236,16 +241,32 @@ def _explain(error: ValidationError) -> str:
             case "extra_forbidden":
                 lines.append(f"  {key} is no setting: remove it, or correct its name")
             case _:
-                lines.append(f"  {key}: {problem['msg']}")
+                message = problem["msg"].removeprefix("Value error, ").replace("valid tuple", "list")
+                lines.append(f"  {key}: {message}")
     return "\n".join(lines)
 
 
 def _steps_to(location: tuple[int | str, ...]) -> list[str]:
-    """Give the names on the way to a key, without that of the kind of its section, which pydantic puts in between."""
-    steps = [str(step) for step in location]
-    section = Settings.model_fields.get(steps[0]) if steps else None
-    if section is not None and len(sections_of(section)) > 1:
-        del steps[1:2]
-    elif steps[:1] == ["stores"]:
-        del steps[2:3]
+    """Give the names on the way to a key, without those of the kinds of sections, which pydantic puts in between."""
+    steps: list[str] = []
+    models: tuple[type[BaseModel], ...] = (Settings,)
+    kinds: set[str] = set()
+    for part in map(str, location):
+        if part in kinds:
+            kinds = set()
+            continue
+        steps.append(part)
+        field = next((model.model_fields[part] for model in models if part in model.model_fields), None)
+        if field is None:  # the name of one of many sections
+            kinds = _kinds_of(models)
+        elif get_origin(field.annotation) is dict:
+            models, kinds = sections_of(Settings.model_fields["lts"]) if part == "stores" else (), set()
+        else:
+            models = sections_of(field)
+            kinds = _kinds_of(models) if len(models) > 1 else set()
     return steps
+
+
+def _kinds_of(models: tuple[type[BaseModel], ...]) -> set[str]:
+    fields = (model.model_fields.get("kind") for model in models)
+    return {str(kind) for field in fields if field is not None for kind in get_args(field.annotation)}

@@ -13,6 +13,8 @@ from scicat_retriever.storage.lts.posix_share import PosixShareSettings
 from scicat_retriever.storage.lts.tape_places import TapeCommand, TapePattern
 from scicat_retriever.storage.lts.wlcg_tape_settings import WlcgTapeSettings
 
+StoreName = Annotated[str, Field(pattern=r"^[a-z0-9]+([_-][a-z0-9]+)*$", max_length=60)]
+"""The environment has no capitals, and takes two underscores for the next key."""
 Seconds = Annotated[float, Field(ge=0, le=3650 * 86400.0)]
 _POLICY = RecallPolicy()
 

@@ -55,8 +55,8 @@ _WANTS_NOTHING_KEPT = {
     kind.code for kind in (errors.JobCancelled, errors.SpaceTimedOut, errors.LargerThanStaging)
 }
 """Failures after which nothing is kept for a retry: nobody wants it, or others need the space."""
-RECALL_LOOK = 1800.0
-"""Seconds after which a flow looks at its recalls that nobody told it of: should the word have been lost."""
+RECALL_LOOK = 3600.0
+"""Seconds after which a flow looks at its recalls though nobody told it that there is news: the word may be lost."""
 _SHORTLY = 0.05
 _NOT_COUNTED = (errors.LedgerUnavailable, errors.WorkerStopping, errors.NoSpaceYet)
 """Errors of a copy that say nothing about the archive, so do not use up its attempts."""
@@ -200,10 +200,11 @@ class Activities(Steps):
 
     @step
     def prepare_datablocks(self, pid: DatasetPid, page: Page) -> Prepared:
-        records = self._to_copy(pid, page.after, page.limit)
-        if page.after == 0:
-            # The whole of it is asked for at once: who reads the tapes wants to know all that lies on them.
-            recall.prepare(self._to_copy(pid, page.limit), self._tools)
+        records = [
+            each
+            for each in self._tools.ledger.datablocks(pid, page.after, page.limit)
+            if each.wanted and not transfer.is_copied(each, self._tools)
+        ]
         ready = recall.prepare(records, self._tools)
         there = {record.key.id for record in ready}
         if len(ready) < len(records):
@@ -212,31 +213,31 @@ class Activities(Steps):
             _batches(ready), [_task_of(record) for record in records if record.key.id not in there]
         )
 
-    def _to_copy(self, pid: DatasetPid, after: int, limit: int | None = None) -> list[DatablockRecord]:
-        records = self._tools.ledger.datablocks(pid, after, limit)
-        return [each for each in records if each.wanted and not transfer.is_copied(each, self._tools)]
-
     @step
-    def follow_recalls(
-        self, pid: DatasetPid, taken: list[DatablockId], appear_timeout: float, recall_timeout: float
+    def look_at_recalls(
+        self, pid: DatasetPid, awaited: list[DatablockId], appear_timeout: float, recall_timeout: float
     ) -> RecallNews:
         appear, recalled = timedelta(seconds=appear_timeout), timedelta(seconds=recall_timeout)
-        news = recall.news(pid, set(taken), appear, recalled, self._tools)
-        if not (news.ready or news.failed):
-            longest = RECALL_LOOK if news.patience is None else news.patience.total_seconds() + _SHORTLY
-            raise self.engine_error(errors.NotYetOnline("waiting for the tape"), longest=longest)
+        news = recall.news(pid, set(awaited), appear, recalled, self._tools)
         return RecallNews(
             _batches(news.ready),
             [
                 BlockFailure(_task_of(record), error.failure(record.datablock.archive_id))
                 for record, error in news.failed
             ],
+            min(
+                RECALL_LOOK,
+                RECALL_LOOK if news.patience is None else news.patience.total_seconds() + _SHORTLY,
+            ),
         )
 
     @step
-    def try_other_copy(self, failed: BlockFailure) -> bool:
-        record = self._record(failed.block)
-        return turn_to_other_copy(record, failed.failure.code, failed.failure.message, self._tools)
+    def try_other_copy(self, failed: BlockFailure) -> list[BlockTask]:
+        block, failure = failed.block, failed.failure
+        turned = turn_to_other_copy(
+            self._record(block), block.store, failure.code, failure.message, self._tools
+        )
+        return [_task_of(self._record(block))] if turned else []
 
     @step
     def copy_datablocks(self, batch: list[BlockTask], attempts: int) -> list[BlockTask]:
@@ -249,7 +250,7 @@ class Activities(Steps):
                 continue
             try:
                 self._copy(record, failures if block.id == failing else 0, attempts)
-            except (errors.NotYetOnline, *recall.APPEARING):
+            except recall.WAITED_FOR:
                 back_on_tape.append(block)
         if back_on_tape:
             self._desks.ring()
@@ -269,7 +270,7 @@ class Activities(Steps):
             transfer.copy(recalled, record, self._tools, progress=progress, cancelled=activity.is_cancelled)
         except errors.JobCancelled as error:
             raise self.stopped() from error
-        except (errors.NotYetOnline, *recall.APPEARING):
+        except recall.WAITED_FOR:
             raise  # the flow waits for it again, with the time that a recall, or its appearing, may take
         except RetrieverError as error:
             if not isinstance(error, _NOT_COUNTED):
@@ -326,7 +327,7 @@ class Activities(Steps):
 
 
 def _task_of(record: DatablockRecord) -> BlockTask:
-    return BlockTask(record.key.pid, record.key.id, record.datablock.archive_id)
+    return BlockTask(record.key.pid, record.key.id, record.datablock.archive_id, record.store)
 
 
 def _batches(records: list[DatablockRecord]) -> list[list[BlockTask]]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
-from scicat_retriever.domain.errors import Failure, ReadFailed
+from scicat_retriever.domain.errors import Failure, InternalError, ReadFailed
 from scicat_retriever.domain.ids import DatablockId
 from scicat_retriever.workflow import steps
 from scicat_retriever.workflow.failures import failure_of
@@ -33,16 +35,19 @@ class CopyWindow:
     Args:
         task: The dataset.
         prepared: Which datablocks can be copied, and which were asked for.
+        go_on: Raises `CancelledError` where the flow is to end: steps that have to be waited for swallow the engine's own.
     """
 
-    def __init__(self, task: DatasetTask, prepared: Prepared) -> None:
+    def __init__(self, task: DatasetTask, prepared: Prepared, go_on: Callable[[], None]) -> None:
         self._task = task
         self._ready = prepared.ready
         self._on_tape = {block.id: block for block in prepared.on_tape}
+        self._go_on = go_on
         self._slots = asyncio.Semaphore(task.limits.parallel_datablocks)
         self._copying: set[DatablockId] = set()
         self._times_away: Counter[DatablockId] = Counter()
         self._news = False
+        self._failed = False
 
     def recalls_changed(self) -> None:
         """There is news of the dataset's recalls."""
@@ -58,18 +63,37 @@ class CopyWindow:
             async with asyncio.TaskGroup() as work:
                 for batch in self._ready:
                     self._begin(batch, work)
-                work.create_task(self._follow(work))
+                work.create_task(self._stopping_others(self._follow(work)))
         except ExceptionGroup as group:
             raise DatasetFailed(_failures(group)) from None
 
     def _begin(self, batch: Sequence[BlockTask], work: asyncio.TaskGroup) -> None:
         self._copying.update(block.id for block in batch)
-        work.create_task(self._copy(batch))
+        work.create_task(self._stopping_others(self._copy(batch)))
+
+    async def _stopping_others(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except DatasetFailed:
+            self._failed = True
+            raise
+
+    def _still_wanted(self) -> None:
+        """Stop here if the dataset has failed, or is not wanted, while a step was under way that had to be waited for."""
+        self._go_on()
+        if self._failed:
+            raise asyncio.CancelledError
 
     async def _copy(self, batch: Sequence[BlockTask]) -> None:
         """Copy a batch; what went back to tape meanwhile is waited for again."""
         for block in await self._read(batch):
-            self._wait_again(block)
+            self._times_away[block.id] += 1
+            awaited: BlockTask = block
+            if self._times_away[block.id] % RECALLS == 0:
+                gone = f"{block.archive_id} was online {RECALLS} times, and gone when it was to be read"
+                awaited = await self._other_copy(block, ReadFailed(gone).failure(block.archive_id))
+            self._on_tape[awaited.id] = awaited
+            self._news = True  # the word that it is there may have come before this
         self._copying.difference_update(block.id for block in batch)
 
     async def _read(self, batch: Sequence[BlockTask]) -> list[BlockTask]:
@@ -79,25 +103,29 @@ class CopyWindow:
             try:
                 async with self._slots:
                     with failing(archive_id):
-                        return await steps.copy_datablocks(self._task, batch)
+                        back_on_tape = await steps.copy_datablocks(self._task, batch)
+                        self._still_wanted()
+                        return back_on_tape
             except DatasetFailed as failed:
-                if not await self._try_other_copy(batch, failed.failures[0]):
+                failure = failed.failures[0]
+                block = next((each for each in batch if each.archive_id == failure.archive_id), None)
+                if block is None:
                     raise
+                other = await self._other_copy(block, failure)
+                batch = [other if each.id == other.id else each for each in batch]
 
-    async def _try_other_copy(self, batch: Sequence[BlockTask], failure: Failure) -> bool:
-        block = next((each for each in batch if each.archive_id == failure.archive_id), None)
-        if block is None:
-            return False
+    async def _other_copy(self, block: BlockTask, failure: Failure) -> BlockTask:
+        """Have a datablock be read from another store.
+
+        Raises:
+            DatasetFailed: There is none.
+        """
         with failing():
-            return await steps.try_other_copy(self._task, BlockFailure(block, failure))
-
-    def _wait_again(self, block: BlockTask) -> None:
-        self._times_away[block.id] += 1
-        if self._times_away[block.id] == RECALLS:
-            gone = f"{block.archive_id} was online {RECALLS} times, and gone when it was to be read"
-            raise DatasetFailed([ReadFailed(gone).failure(block.archive_id)])
-        self._on_tape[block.id] = block
-        self._news = True  # the word that it is there may have come before this
+            other = await steps.try_other_copy(self._task, BlockFailure(block, failure))
+            self._still_wanted()
+            if other is not None:
+                return other
+        raise DatasetFailed([failure])
 
     async def _follow(self, work: asyncio.TaskGroup) -> None:
         """Begin to copy what comes back from tape."""
@@ -106,30 +134,23 @@ class CopyWindow:
             if not self._on_tape:
                 return
             news = await self._next_news()
-            for each in news.failed:
-                if not await self._try_other_copy([each.block], each.failure):
-                    raise DatasetFailed([each.failure])
-            tried = [[each.block] for each in news.failed]
-            for batch in (*news.ready, *tried):
+            others = [[await self._other_copy(each.block, each.failure)] for each in news.failed]
+            for batch in (*news.ready, *others):
                 its = [block for block in batch if self._on_tape.pop(block.id, None)]
                 if its:
                     self._begin(its, work)
 
     async def _next_news(self) -> RecallNews:
-        """Wait for news: what a look finds, which is made anew when the flow is told that there is something."""
+        """Look for news, again when the flow is told that there is some, and now and then, should the word be lost."""
         while True:
             self._news = False
-            look = asyncio.create_task(steps.follow_recalls(self._task, sorted(self._copying)))
-            told = asyncio.create_task(workflow.wait_condition(lambda: self._news))
-            try:
-                await workflow.wait([look, told], return_when=asyncio.FIRST_COMPLETED)
-                if look.done():
-                    with failing():
-                        return look.result()
-            finally:
-                look.cancel()
-                told.cancel()
-                await workflow.wait([look, told])
+            with failing():
+                found = await steps.look_at_recalls(self._task, sorted(self._on_tape))
+            self._still_wanted()
+            if found.ready or found.failed:
+                return found
+            with suppress(TimeoutError):
+                await workflow.wait_condition(lambda: self._news, timeout=timedelta(seconds=found.patience))
 
 
 @contextmanager
@@ -150,4 +171,5 @@ def _failures(error: Exception) -> list[Failure]:
         case ExceptionGroup():
             return [failure for each in error.exceptions for failure in _failures(each)]
         case _:
-            raise error
+            # Raised on, it would have the engine repeat the flow's last step for ever.
+            return [InternalError(f"the flow met a fault: {type(error).__name__}: {error}").failure()]

@@ -16,8 +16,6 @@ from scicat_retriever.domain.errors import (
     InternalError,
     JobCancelled,
     NoSpaceYet,
-    NotYetOnline,
-    RecallTimedOut,
     RetrieverError,
     SpaceTimedOut,
     TransferTimedOut,
@@ -30,7 +28,6 @@ _TOLD = 20
 """Failures of one step that are told one by one."""
 
 _WAITED_TOO_LONG: dict[str, type[RetrieverError]] = {
-    NotYetOnline.code: RecallTimedOut,
     NoSpaceYet.code: SpaceTimedOut,
 }
 

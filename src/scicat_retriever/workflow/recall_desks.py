@@ -6,10 +6,14 @@ import threading
 from collections.abc import Callable, Mapping
 
 from scicat_retriever.domain.ids import DatasetPid
-from scicat_retriever.pipeline.recall_desk import DeskPace, RecallDesk
+from scicat_retriever.pipeline.recall_desk import RecallDesk
 from scicat_retriever.pipeline.recall_planner.planner import RecallPlanner
 from scicat_retriever.pipeline.recall_planner.requests import RecallPolicy
+from scicat_retriever.pipeline.recall_watch import DeskPace
 from scicat_retriever.pipeline.toolbox import Toolbox
+
+STOP_SECONDS = 2.0
+"""How long a desk may take to come to its end when the worker stops."""
 
 
 class RecallDesks:
@@ -49,5 +53,7 @@ class RecallDesks:
         ]
         for thread in threads:
             thread.start()
+        stop.wait()
+        # One that waits for a slow store is left alone: what it does is done again by the next.
         for thread in threads:
-            thread.join()
+            thread.join(STOP_SECONDS)

@@ -75,11 +75,12 @@ class RetrieveDataset:
         outcome = await work
         if outcome is None:
             workflow.continue_as_new(dataclasses.replace(self._task, subscribers=tuple(self._subscribers)))
-        await self._wait_until_clean(outcome)
-        if self._dropped and outcome.failures and self._subscribers:
-            # Jobs that came after the last one had left want the dataset, not to hear that nobody did.
+        # Those that come from now on want it as it is then: the outcome says nothing of what they need.
+        concerned = [] if self._dropped and outcome.failures else list(self._subscribers)
+        await self._wait_until_clean(outcome, concerned)
+        await self._tell(outcome, concerned)
+        if self._subscribers:
             workflow.continue_as_new(DatasetTask(task.pid, task.limits, subscribers=tuple(self._subscribers)))
-        await self._tell(outcome)
 
     @property
     def _abandoned(self) -> bool:
@@ -135,7 +136,7 @@ class RetrieveDataset:
         with failing():
             prepared = await steps.prepare_datablocks(self._task, page)
         self._go_on()
-        self._copying = CopyWindow(self._task, prepared)
+        self._copying = CopyWindow(self._task, prepared, self._go_on)
         try:
             await self._copying.copy()
         finally:
@@ -146,7 +147,7 @@ class RetrieveDataset:
         """Verify the next datablocks, one after the other; those that are not right are copied from another copy."""
         page = Page(self._task.verified, VERIFICATION_WINDOW)
         failed = await steps.verify_datablocks(self._task, page)
-        lost = [each.failure for each in failed if not await steps.try_other_copy(self._task, each)]
+        lost = [each.failure for each in failed if await steps.try_other_copy(self._task, each) is None]
         if lost:
             raise DatasetFailed(first_of(lost))
         if failed:
@@ -164,19 +165,22 @@ class RetrieveDataset:
         with _logging_failure():
             await steps.discard_dataset(self._task, failure)
 
-    async def _wait_until_clean(self, outcome: DatasetOutcome) -> None:
+    async def _wait_until_clean(self, outcome: DatasetOutcome, concerned: list[str]) -> None:
         """Wait until a failed run's files are gone, however long; those who wait for the dataset hear of it soon."""
         if self._discarding is None:
             return
         await workflow.wait([self._discarding], timeout=DISCARD_PATIENCE)
         if not self._discarding.done() and not self._dropped:
-            await self._tell(outcome)
+            await self._tell(outcome, concerned)
         await self._discarding
 
-    async def _tell(self, outcome: DatasetOutcome) -> None:
-        """Tell all that wait; one that is gone does not matter. Ends only when nobody new came meanwhile."""
-        while self._subscribers:
-            job_flow = self._subscribers.pop(0)
+    async def _tell(self, outcome: DatasetOutcome, concerned: list[str]) -> None:
+        """Tell those of them that still wait; one that is gone does not matter."""
+        while concerned:
+            job_flow = concerned.pop(0)
+            if job_flow not in self._subscribers:
+                continue
+            self._subscribers.remove(job_flow)
             try:
                 await workflow.get_external_workflow_handle(job_flow).signal("dataset_ended", outcome)
             except ApplicationError:

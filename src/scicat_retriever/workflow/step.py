@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Concatenate, ParamSpec, TypeVar
 
 import structlog
@@ -15,7 +14,6 @@ from temporalio.exceptions import ApplicationError, CancelledError
 from scicat_retriever.domain import errors
 from scicat_retriever.domain.errors import RetrieverError
 from scicat_retriever.pipeline.pause import pause_before
-from scicat_retriever.pipeline.recall import APPEARING
 from scicat_retriever.workflow.failures import engine_error
 from scicat_retriever.workflow.heart import Heart
 
@@ -23,9 +21,6 @@ P = ParamSpec("P")
 R = TypeVar("R")
 S = TypeVar("S", bound="Steps")
 log = structlog.get_logger(__name__)
-
-WAITS = (errors.NotYetOnline, errors.NoSpaceYet, *APPEARING)
-"""Errors that say no more than: ask again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,32 +65,18 @@ class Steps:
         self.heart = Heart()
 
     def engine_error(
-        self,
-        error: RetrieverError,
-        *,
-        give_up: bool = False,
-        archive_id: str | None = None,
-        longest: float | None = None,
+        self, error: RetrieverError, *, give_up: bool = False, archive_id: str | None = None
     ) -> ApplicationError:
-        """Turn an error into one that the engine repeats after a pause, or does not repeat.
-
-        Args:
-            error: The error.
-            give_up: Whether it is not repeated, whatever it is.
-            archive_id: The datablock it is about.
-            longest: The pause, seconds, where it grows neither with the attempts nor by the settings.
-        """
+        """Turn an error into one that the engine repeats after a pause, or does not repeat."""
         pace = self._pace
         initial, maximum = pace.backoff_initial, pace.backoff_maximum
-        if isinstance(error, WAITS):
+        if isinstance(error, errors.NoSpaceYet):
             initial, maximum = pace.poll_initial, pace.poll_maximum
         info = activity.info()
         log.info(
             "step not done", step=info.activity_type, code=error.code, attempt=info.attempt, why=str(error)
         )
-        pause_now = (
-            pause_before(info.attempt, initial, maximum) if longest is None else timedelta(seconds=longest)
-        )
+        pause_now = pause_before(info.attempt, initial, maximum)
         return engine_error(
             error, attempt=info.attempt, give_up=give_up, pause=pause_now, archive_id=archive_id
         )

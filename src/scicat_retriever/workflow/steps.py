@@ -111,22 +111,17 @@ async def prepare_datablocks(task: DatasetTask, page: Page) -> Prepared:
     )
 
 
-async def follow_recalls(task: DatasetTask, taken: Sequence[DatablockId]) -> RecallNews:
-    """Wait until there is news of the dataset's recalls beside `taken`; looks seldom by itself: cancel it, and ask anew."""
+async def look_at_recalls(task: DatasetTask, awaited: Sequence[DatablockId]) -> RecallNews:
+    """Look what became of the recalls of these datablocks."""
     limits = task.limits
-    return await _run(
-        "follow_recalls",
-        [task.pid, list(taken), limits.appear_timeout, limits.recall_timeout],
-        task,
-        RecallNews,
-        patience=None,
-        cancellation=ActivityCancellationType.TRY_CANCEL,
-    )
+    args: list[object] = [task.pid, list(awaited), limits.appear_timeout, limits.recall_timeout]
+    return await _ledger("look_at_recalls", args, task, RecallNews)
 
 
-async def try_other_copy(task: DatasetTask, failed: BlockFailure) -> bool:
-    """Have a datablock be read from the store that has another copy of it; False where there is none."""
-    return await _ledger("try_other_copy", [failed], task, bool)
+async def try_other_copy(task: DatasetTask, failed: BlockFailure) -> BlockTask | None:
+    """Have a datablock be read from the store that has another copy of it; gives it, or None where there is none."""
+    blocks: list[BlockTask] = await _ledger("try_other_copy", [failed], task, list[BlockTask])
+    return blocks[0] if blocks else None
 
 
 async def copy_datablocks(task: DatasetTask, batch: Sequence[BlockTask]) -> list[BlockTask]:

@@ -73,11 +73,12 @@ class DatasetTask:
 
 @dataclass(frozen=True)
 class BlockTask:
-    """One datablock, as steps are told of it."""
+    """One datablock, as steps are told of it, and the store that it is read from."""
 
     pid: DatasetPid
     id: DatablockId
     archive_id: str
+    store: str
 
 
 @dataclass(frozen=True)
@@ -123,10 +124,12 @@ class RecallNews:
     Attributes:
         ready: Datablocks that can be copied, small ones put together in batches.
         failed: What is given up.
+        patience: Seconds after which it is worth looking again if nobody says that there is news.
     """
 
     ready: list[list[BlockTask]]
     failed: list[BlockFailure]
+    patience: float
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from scicat_retriever.pipeline.fixity import FixityPace
 from scicat_retriever.pipeline.outbox import Patience, Teller
-from scicat_retriever.pipeline.recall_desk import DeskPace
 from scicat_retriever.pipeline.recall_planner.requests import RecallPolicy
+from scicat_retriever.pipeline.recall_watch import DeskPace
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.workflow import schedules
 from scicat_retriever.workflow.activities import Activities
@@ -125,7 +125,7 @@ def _short_steps(steps: Activities, looks: RegularLooks) -> list[Callable[..., A
         steps.plan_dataset,
         steps.claim_dataset,
         steps.prepare_datablocks,
-        steps.follow_recalls,
+        steps.look_at_recalls,
         steps.try_other_copy,
         steps.publish_dataset,
         steps.discard_dataset,

@@ -159,7 +159,7 @@ def test_a_recall_that_was_online_or_ended_and_is_wanted_again_waits_for_its_tur
     )
 
 
-def test_a_recall_of_an_earlier_run_begins_anew(rig: Rig) -> None:
+def test_what_the_store_was_asked_for_by_an_earlier_run_stays_asked_for(rig: Rig) -> None:
     ledger = rig.ledger
     ledger.plan(P, entries(1), "run-1")
     ledger.want_recalls([key()])
@@ -168,8 +168,8 @@ def test_a_recall_of_an_earlier_run_begins_anew(rig: Rig) -> None:
     rig.clock.advance(HOUR)
     ledger.want_recalls([key()])
     found = only(ledger)
-    assert (found.run, found.wanted_at, found.phase) == ("run-2", START + HOUR, Phase.WAITING)
-    assert (found.request, found.tape, found.reason, found.missing_since) == ("", None, "", None)
+    assert (found.run, found.wanted_at, found.missing_since) == ("run-2", START + HOUR, None)
+    assert (found.phase, found.request, found.tape) == (ALL_NEWS.phase, ALL_NEWS.request, ALL_NEWS.tape)
 
 
 def test_a_recall_from_another_store_begins_anew(wanted: Ledger) -> None:

@@ -439,3 +439,60 @@ def test_releasing_asks_nothing(glacier: GlacierServer, store: S3Glacier) -> Non
     glacier.put(A, CONTENT, "GLACIER", ongoing=False, expires=NOW + timedelta(days=2))
     store.release([Wanted(A)])
     assert glacier.received == []
+
+
+HEAD = "HTTP/1.1 200 OK\r\nConnection: close\r\n"
+ODD_HEADS = {
+    "no size": HEAD,
+    "a size that is no number": f"{HEAD}Content-Length: many\r\n",
+    "a date that is none": f"{HEAD}Content-Length: 5\r\nLast-Modified: soon\r\n",
+    "a date beyond all dates": f"{HEAD}Content-Length: 5\r\nLast-Modified: Fri, 31 Dec 99999 23:59:59 GMT\r\n",
+}
+ENTRY = "<Key>{key}</Key><Size>5</Size><StorageClass>STANDARD</StorageClass>"
+ODD_ENTRIES = {
+    "no key": ENTRY.replace("<Key>{key}</Key>", ""),
+    "no size": ENTRY.replace("<Size>5</Size>", ""),
+}
+UNREADABLE_ENTRIES = {
+    "a size that is no number": ENTRY.replace("5", "many"),
+    "a date that is none": f"{ENTRY}<LastModified>soon</LastModified>",
+    "an expiry that is none": f"{ENTRY}<RestoreStatus><RestoreExpiryDate>99999-01-01T00:00:00Z</RestoreExpiryDate>"
+    "</RestoreStatus>",
+}
+
+
+def listing(entry: str, keys: list[ArchiveId]) -> bytes:
+    contents = "".join(f"<Contents>{entry.format(key=key)}</Contents>" for key in keys)
+    body = f"<ListBucketResult><IsTruncated>false</IsTruncated>{contents}</ListBucketResult>"
+    return f"{HEAD}Content-Length: {len(body)}\r\n\r\n{body}".encode()
+
+
+class TestAnswersThatNoS3ShouldGive:
+    @pytest.mark.parametrize("answer", ODD_HEADS.values(), ids=ODD_HEADS)
+    def test_an_odd_answer_on_one_object_is_told_and_no_address_is_blamed(
+        self, glacier: GlacierServer, store: S3Glacier, answer: str
+    ) -> None:
+        glacier.raw["head"] = f"{answer}\r\n".encode()
+        with pytest.raises(StoreUnavailable, match="answer cannot be read") as told:
+            states(store, A)
+        assert "endpoint_url" not in str(told.value)
+
+    @pytest.mark.parametrize("entry", ODD_ENTRIES.values(), ids=ODD_ENTRIES)
+    def test_what_a_listing_does_not_say_is_asked_for_one_by_one(
+        self, glacier: GlacierServer, make_store: MakeStore, entry: str
+    ) -> None:
+        asked = names(10)
+        for each in asked:
+            glacier.put(each, CONTENT)
+        glacier.raw["list"] = listing(entry, asked)
+        answers = states(make_store(use_restore_status="always"), *asked)
+        assert set(answers.values()) == {RecallState(Locality.ONLINE, len(CONTENT))}
+
+    @pytest.mark.parametrize("entry", UNREADABLE_ENTRIES.values(), ids=UNREADABLE_ENTRIES)
+    def test_a_listing_that_cannot_be_read_is_told_and_no_address_is_blamed(
+        self, glacier: GlacierServer, make_store: MakeStore, entry: str
+    ) -> None:
+        glacier.raw["list"] = listing(entry, names(10))
+        with pytest.raises(StoreUnavailable, match="answer cannot be read") as told:
+            states(make_store(use_restore_status="always"), *names(10))
+        assert "endpoint_url" not in str(told.value)

@@ -19,6 +19,11 @@ def test_one_store_may_be_named(operator: Operator, api: ApiRig) -> None:
     assert PID not in operator.gets("recalls", "ls", "--store", "vault")
 
 
+def test_a_job_may_go_last(operator: Operator, api: ApiRig) -> None:
+    from_tape(api)
+    assert "has priority -5" in operator.gets("jobs", "priority", JOB, "-5")
+
+
 def test_a_job_is_given_a_priority(operator: Operator, api: ApiRig) -> None:
     from_tape(api)
     assert f"job {JOB} has priority 7" in operator.gets("jobs", "priority", JOB, "7")

@@ -32,7 +32,11 @@ def test_a_datablock_that_is_wrong_in_one_store_is_retrieved_from_the_other() ->
     rig.copy(record)
     with pytest.raises(errors.ChecksumMismatch) as wrong:
         publish.verify_and_stage(rig.record(record.key), rig.tools)
-    assert turn_to_other_copy(rig.record(record.key), wrong.value.code, str(wrong.value), rig.tools)
+    wrong_one = rig.record(record.key)
+    for _ in range(2):  # a step may be repeated
+        assert turn_to_other_copy(
+            rig.record(record.key), wrong_one.store, wrong.value.code, str(wrong.value), rig.tools
+        )
     again = rig.record(record.key)
     assert (again.state, again.store) == (DatablockState.PLANNED, "vault")
     rig.stage(again)
@@ -42,7 +46,7 @@ def test_a_datablock_that_is_wrong_in_one_store_is_retrieved_from_the_other() ->
 def test_there_is_no_further_copy_after_the_last() -> None:
     rig, _ = rig_of_two()
     (record,) = rig.plan()
-    assert not turn_to_other_copy(replace(record, store="vault"), "archive_lost", "lost", rig.tools)
+    assert not turn_to_other_copy(replace(record, store="vault"), "vault", "archive_lost", "lost", rig.tools)
 
 
 @pytest.mark.parametrize(
@@ -51,5 +55,5 @@ def test_there_is_no_further_copy_after_the_last() -> None:
 def test_another_copy_is_not_read_for_what_the_archive_cannot_help(error: type[RetrieverError]) -> None:
     rig, _ = rig_of_two()
     (record,) = rig.plan()
-    assert not turn_to_other_copy(record, error.code, "no", rig.tools)
+    assert not turn_to_other_copy(record, "lts", error.code, "no", rig.tools)
     assert rig.record(record.key).store == "lts"

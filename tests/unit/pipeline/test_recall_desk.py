@@ -2,16 +2,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from scicat_retriever.domain.errors import EngineUnavailable
-from scicat_retriever.domain.ids import DatasetPid
+from scicat_retriever.domain.errors import EngineUnavailable, StoreUnavailable
+from scicat_retriever.domain.ids import ArchiveId, DatasetPid
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.pipeline import recall
-from scicat_retriever.pipeline.recall_desk import IDLE_SECONDS, LEASE, DeskPace, RecallDesk
+from scicat_retriever.pipeline.recall_desk import (
+    IDLE_SECONDS,
+    LOOKUPS,
+    RELEASE_PAUSE,
+    RELEASES,
+    RecallDesk,
+)
+from scicat_retriever.pipeline.recall_lead import LEASE
 from scicat_retriever.pipeline.recall_planner.planner import RecallPlanner
 from scicat_retriever.pipeline.recall_planner.requests import RecallPolicy
+from scicat_retriever.pipeline.recall_watch import DeskPace
 from scicat_retriever.ports.datablock_record import DatablockRecord
-from scicat_retriever.ports.long_term_store import TapePlace
+from scicat_retriever.ports.long_term_store import TapePlace, Wanted
 from scicat_retriever.ports.recalls import RecallPhase, RecallRecord
+from tests.fakes.long_term_store import InMemoryLongTermStore
 from tests.unit.pipeline.rig import FILES, PID, Rig, tar
 
 PACE = DeskPace()
@@ -234,3 +243,61 @@ def test_a_store_is_asked_for_no_more_than_it_takes_at_once() -> None:
     rig.wanted(10)
     rig.turns()
     assert len(rig.store.requested) == 10
+
+
+class MuteStore(InMemoryLongTermStore):
+    """A store that cannot be told of releases, or asked for places."""
+
+    mute_releases = mute_places = False
+
+    def release(self, wanted: Sequence[Wanted]) -> None:
+        if self.mute_releases:
+            raise StoreUnavailable("no releases today")
+        super().release(wanted)
+
+    def places(self, archive_ids: Sequence[ArchiveId]) -> dict[ArchiveId, TapePlace]:
+        if self.mute_places:
+            raise StoreUnavailable("nobody knows")
+        return super().places(archive_ids)
+
+
+def test_a_release_that_fails_does_not_keep_others_from_being_asked_for() -> None:
+    rig = DeskRig(store=(store := MuteStore()))
+    first, second = rig.wanted(2)
+    rig.turns()
+    store.mute_releases = True
+    rig.ledger.move_datablock(first.key, DatablockState.FAILED)
+    store.deliver(second.datablock.archive_id)
+    rig.turns(3)
+    assert sorted(rig.phases()) == [RecallPhase.ASKED, RecallPhase.ONLINE]
+    store.mute_releases = False
+    rig.turns(61)
+    assert (rig.phases(), store.released) == ([RecallPhase.ONLINE], [first.datablock.archive_id])
+
+
+def test_a_release_that_fails_for_ever_is_given_up() -> None:
+    rig = DeskRig(store=(store := MuteStore()))
+    (record,) = rig.wanted()
+    rig.turns()
+    store.mute_releases = True
+    rig.ledger.move_datablock(record.key, DatablockState.FAILED)
+    rig.turns(RELEASES, every=RELEASE_PAUSE)
+    assert rig.open_recalls() == []
+
+
+def test_archives_whose_tapes_cannot_be_told_are_asked_for_all_the_same() -> None:
+    rig = DeskRig(store=(store := MuteStore()))
+    store.mute_places = True
+    rig.wanted(2, tape="VB1")
+    rig.turns(LOOKUPS + 1)
+    assert len(store.requested) == 2
+
+
+def test_a_tape_that_is_told_late_is_known() -> None:
+    rig = DeskRig(store=(store := MuteStore()))
+    store.mute_places = True
+    rig.wanted(tape="VB1")
+    rig.turns(LOOKUPS - 1)
+    store.mute_places = False
+    rig.turns()
+    assert [each.tape for each in rig.open_recalls()] == [TapePlace("VB1", 0)]

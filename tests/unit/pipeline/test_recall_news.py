@@ -21,8 +21,9 @@ def waiting(count: int = 1) -> tuple[Rig, list[DatablockRecord]]:
     return rig, [rig.record(record.key) for record in records]
 
 
-def news(rig: Rig, *taken: DatablockRecord) -> News:
-    return recall.news(PID, {each.key.id for each in taken}, APPEAR, RECALLED, rig.tools)
+def news(rig: Rig, *awaited: DatablockRecord) -> News:
+    records = awaited or rig.ledger.datablocks(PID)
+    return recall.news(PID, {each.key.id for each in records}, APPEAR, RECALLED, rig.tools)
 
 
 def test_while_nothing_comes_there_is_no_news_but_how_long_it_may_take() -> None:
@@ -31,16 +32,39 @@ def test_while_nothing_comes_there_is_no_news_but_how_long_it_may_take() -> None
     assert news(rig) == News([], [], timedelta(hours=1))
 
 
-def test_what_was_seen_online_is_news_and_what_is_copied_already_is_not() -> None:
-    rig, (first, second, _) = waiting(3)
+def test_what_was_seen_online_is_news_for_whoever_waits_for_it() -> None:
+    rig, (first, second, third) = waiting(3)
     rig.ledger.change_recalls([RecallChange(each.key, RecallPhase.ONLINE) for each in (first, second)])
-    assert [each.key for each in news(rig, first).ready] == [second.key]
+    assert [each.key for each in news(rig, second, third).ready] == [second.key]
+    assert news(rig, third).ready == []
 
 
-def test_what_the_store_gave_up_is_news() -> None:
+def test_what_the_store_lost_has_failed() -> None:
     rig, (record,) = waiting()
+    rig.store.lose_for_good(record.datablock.archive_id)
     rig.ledger.change_recalls([RecallChange(record.key, RecallPhase.ENDED)])
-    assert [each.key for each in news(rig).ready] == [record.key]
+    ((failed, error),) = news(rig).failed
+    assert (failed.key, type(error)) == (record.key, errors.ArchiveLost)
+
+
+def test_what_the_store_refuses_to_recall_has_failed_in_its_words() -> None:
+    rig, (record,) = waiting()
+    rig.ledger.change_recalls(
+        [RecallChange(record.key, RecallPhase.ENDED, reason="its name has a line break")]
+    )
+    ((_, error),) = news(rig).failed
+    assert (type(error), str(error)) == (errors.RecallRefused, "its name has a line break")
+
+
+def test_what_was_given_up_and_is_there_at_the_last_look_is_ready() -> None:
+    rig, (first, second) = waiting(2)
+    rig.ledger.change_recalls([RecallChange(first.key, is_missing=True)])
+    rig.store.deliver(first.datablock.archive_id)
+    rig.clock.advance(APPEAR)
+    assert [each.key for each in news(rig).ready] == [first.key]
+    rig.store.deliver(second.datablock.archive_id)
+    rig.clock.advance(RECALLED)
+    assert second.key in [each.key for each in news(rig).ready]
 
 
 def test_a_recall_that_takes_too_long_is_given_up_with_what_it_waits_for() -> None:

@@ -51,3 +51,14 @@ def test_an_absent_file_is_named(tmp_path: Path) -> None:
 
 def test_it_does_not_show_itself() -> None:
     assert "abc" not in repr(BearerToken(SecretStr("abc"), None))
+
+
+def test_a_token_and_the_one_before_are_blanked(tmp_path: Path) -> None:
+    file, renewed = tmp_path / "token", tmp_path / "renewed"
+    file.write_text("first")
+    token = BearerToken(None, file)
+    token.current()
+    renewed.write_text("other")
+    renewed.replace(file)
+    token.current()
+    assert token.blanked(b"first, other, third") == b"***, ***, third"

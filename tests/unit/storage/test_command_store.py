@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -11,6 +14,7 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from structlog.testing import capture_logs
 
 from scicat_retriever.domain.errors import (
     ArchiveIdUnsafe,
@@ -60,6 +64,13 @@ def make(tmp_path: Path) -> Make:
         return CommandStore(CommandStoreSettings.model_validate(everything), now)
 
     return made
+
+
+def changed(store: CommandStore, **settings: Any) -> CommandStore:
+    """Makes a store with some of another one's settings replaced."""
+    return CommandStore(
+        CommandStoreSettings.model_validate({**store._settings.model_dump(exclude_unset=True), **settings})
+    )
 
 
 # What commands are given
@@ -147,7 +158,70 @@ def test_a_line_break_in_an_archive_id_never_makes_two_lines(make: Make, tmp_pat
     assert not (tmp_path / "seen").exists()
 
 
+def test_a_tab_in_an_archive_id_never_makes_an_answer_of_another_s_line(make: Make) -> None:
+    state = ["/bin/sh", "-c", 'sed "s/$/\\tOFFLINE/" "$1"', "sh", "{list_file}"]
+    store = changed(make(archive_ids="(?s).+"), state=state)
+    answers = store.recall_states([Wanted(A), Wanted(ArchiveId(f"{A}\tONLINE"))])
+    assert getattr(answers[A], "locality", None) is Locality.OFFLINE
+    assert isinstance(answers[ArchiveId(f"{A}\tONLINE")], ArchiveIdUnsafe)
+
+
 # What commands answer
+
+
+@pytest.mark.parametrize(
+    "state", ["echo the tape drive is cleaned; exit 9", "exit 75", "echo neither"], ids=str
+)
+@pytest.mark.parametrize("many", [False, True])
+def test_what_one_archive_alone_is_answered_is_no_word_on_the_whole_store(
+    make: Make, state: str, many: bool
+) -> None:
+    words = {"online": "ONLINE", "exit_codes": {75: "unavailable"}}
+    store = make(state=state, words=words)
+    if many:
+        store = changed(store, state=["/bin/sh", "-c", state, "sh", "{list_file}"])
+    assert isinstance(store.recall_states([Wanted(A)])[A], StoreUnavailable)
+    assert isinstance(store.request_recalls([A])[A], StoreUnavailable)
+    with pytest.raises(StoreUnavailable):
+        store.recall_states([Wanted(A), Wanted(ArchiveId("b"))])
+
+
+@pytest.mark.parametrize("field", ["{archive_id}", "{list_file}"])
+def test_a_state_program_that_is_not_there_is_a_store_that_is_away(make: Make, field: str) -> None:
+    store = changed(make(), state=["/not/there", field])
+    with pytest.raises(StoreUnavailable, match="cannot be started"):
+        store.recall_states([Wanted(A)])
+
+
+@pytest.mark.parametrize("archive_id", ["LOST.tar", "x/LOST", "a.tar\u2028LOST"])
+@pytest.mark.parametrize("said", ["$1: ONLINE", "${1##*/} ONLINE"])
+def test_the_name_of_an_archive_is_never_taken_for_its_state(make: Make, archive_id: str, said: str) -> None:
+    words = {"lost": "LOST", "online": "ONLINE"}
+    assert recall_state(make(state=f'echo "{said}"', words=words), archive_id).locality is Locality.ONLINE
+
+
+def test_the_name_of_an_archive_is_taken_out_of_a_list_s_words_too(make: Make) -> None:
+    state = ["/bin/sh", "-c", r'''sed 's/.*/&\t& is ONLINE/' "$1"''', "sh", "{list_file}"]
+    store = changed(make(words={"lost": "LOST", "online": "ONLINE"}), state=state)
+    assert recall_state(store, "LOST.tar").locality is Locality.ONLINE
+
+
+def test_a_name_within_another_word_is_left_there(make: Make) -> None:
+    state = recall_state(make(state="echo 1: ONLINE 1012", words={"online": r"ONLINE (?P<size>\d+)"}), "1")
+    assert state.size == 1012
+
+
+def test_a_long_list_of_states_is_read_to_its_end(make: Make) -> None:
+    state = ["/bin/sh", "-c", r'''sed 's/.*/&\tONLINE and some more words/' "$1"''', "sh", "{list_file}"]
+    asked = [Wanted(ArchiveId(f"{number:080}")) for number in range(1000)]
+    answers = changed(make(), state=state).recall_states(asked)
+    assert {getattr(each, "locality", each) for each in answers.values()} == {Locality.ONLINE}
+
+
+def test_a_list_command_that_prints_without_end_is_stopped(make: Make) -> None:
+    store = changed(make(), state=["/bin/sh", "-c", "exec yes", "sh", "{list_file}"])
+    with pytest.raises(StoreUnavailable, match="printed more than"):
+        store.recall_states([Wanted(A), Wanted(ArchiveId("b"))])
 
 
 def test_a_state_command_that_hangs_is_a_store_that_timed_out(make: Make) -> None:
@@ -207,13 +281,63 @@ def test_a_recall_that_is_under_way_is_not_asked_for_again(make: Make, tmp_path:
     assert (tmp_path / "asked").read_text() == "\n"
 
 
-def test_release_runs_its_command_for_each_and_a_failure_is_told(make: Make, tmp_path: Path) -> None:
+def test_release_runs_its_command_for_each(make: Make, tmp_path: Path) -> None:
     make(release='echo "$1" >> released').release(
         [Wanted(A), Wanted(ArchiveId("../b")), Wanted(ArchiveId("c"))]
     )
     assert sorted((tmp_path / "released").read_text().split()) == ["a.tar", "c"]
+
+
+def test_a_release_that_fails_for_one_archive_is_logged_and_the_others_are_released(
+    make: Make, tmp_path: Path
+) -> None:
+    store = make(release='[ "$1" = bad ] && { echo busy >&2; exit 2; }; echo "$1" >> released')
+    with capture_logs() as logs:
+        store.release([Wanted(ArchiveId("bad"))])
+        store.release([Wanted(ArchiveId("bad")), Wanted(A)])
+    assert (tmp_path / "released").read_text().split() == ["a.tar"]
+    told = [(each["log_level"], each["archive_id"], "busy" in each["why"]) for each in logs]
+    assert told == [("warning", "bad", True)] * 2
+
+
+def test_a_release_that_fails_for_all_of_several_is_told(make: Make) -> None:
     with pytest.raises(StoreUnavailable, match="no connection"):
-        make(release="echo no connection >&2; exit 2").release([Wanted(A)])
+        make(release="echo no connection >&2; exit 2").release([Wanted(A), Wanted(ArchiveId("b"))])
+
+
+@pytest.mark.parametrize("broken", [["/not/there", "{archive_id}"], ["/not/there", "{list_file}"]])
+def test_a_release_that_cannot_be_run_at_all_is_told_of_one_archive_too(
+    make: Make, broken: list[str]
+) -> None:
+    with pytest.raises(StoreUnavailable, match="cannot be started"):
+        changed(make(), release=broken).release([Wanted(A)])
+
+
+def test_recalls_that_still_wait_for_a_slot_are_taken_back_by_release(make: Make, tmp_path: Path) -> None:
+    recall = 'echo "$1" >> asked; while [ ! -e go ]; do sleep 0.02; done'
+    store = make(state="echo OFFLINE", recall=recall, recall_requests=1)
+    a, b, c, d = (ArchiveId(each) for each in "abcd")
+    store.request_recalls([a, b, c])
+    wait_for((tmp_path / "asked").exists)
+    store.release([Wanted(a), Wanted(b), Wanted(c)])
+    assert recall_state(store, b).locality is Locality.OFFLINE
+    store.request_recalls([c, d])
+    (tmp_path / "go").touch()
+    wait_for(lambda: not store._recalls.last(d).under_way)
+    assert (tmp_path / "asked").read_text().split() == ["a", "c", "d"]
+
+
+def test_an_archive_that_was_released_is_left_out_of_a_list_that_waits(make: Make, tmp_path: Path) -> None:
+    script = f"cd '{tmp_path}'; cat \"$1\" >> asked; while [ ! -e go ]; do sleep 0.02; done"
+    recall = ["/bin/sh", "-c", script, "sh", "{list_file}"]
+    store = changed(make(state="echo OFFLINE"), recall=recall, recall_requests=1)
+    store.request_recalls([ArchiveId("a")])
+    store.request_recalls([ArchiveId("b"), ArchiveId("c")])
+    wait_for((tmp_path / "asked").exists)
+    store.release([Wanted(ArchiveId("b"))])
+    (tmp_path / "go").touch()
+    wait_for(lambda: not store._recalls.last(ArchiveId("c")).under_way)
+    assert (tmp_path / "asked").read_text().split() == ["a", "c"]
 
 
 def test_releasing_what_is_missing_is_no_failure(make: Make) -> None:
@@ -345,6 +469,55 @@ def test_a_link_in_place_of_the_fetched_file_is_not_followed(make: Make, tmp_pat
     (tmp_path / "secret").write_text("secret")
     with pytest.raises(OSError, match="symbolic links"):
         read_all(make(fetch="ln -s ../secret $2", fetch_target="file"), A)
+
+
+CRASHING = """
+import sys
+from pathlib import Path
+from scicat_retriever.storage.lts.command_settings import CommandStoreSettings
+from scicat_retriever.storage.lts.command_store import CommandStore
+settings = CommandStoreSettings.model_validate_json(Path(sys.argv[1]).read_text())
+with CommandStore(settings).open("a.tar") as source:
+    source.readinto(memoryview(bytearray(10)))
+"""
+
+
+def test_of_a_service_that_was_killed_no_fetch_goes_on_and_nothing_is_left(
+    make: Make, tmp_path: Path
+) -> None:
+    script = "echo $$ > pid; while :; do printf more >> $2; sleep 0.02; done"
+    settings = make(fetch=script, fetch_target="file")._settings
+    (tmp_path / "settings").write_text(settings.model_dump_json(exclude_unset=True))
+    service = subprocess.Popen([sys.executable, "-c", CRASHING, str(tmp_path / "settings")])
+    try:
+        wait_for(lambda: any(each.stat().st_size for each in tmp_path.glob("*/archive")), 60)
+    finally:
+        service.send_signal(signal.SIGKILL)
+        service.wait(10)
+    pid = int((tmp_path / "pid").read_text())
+    wait_for(lambda: not Path(f"/proc/{pid}/exe").exists())
+    assert list(tmp_path.glob("retriever-fetch-*"))
+    assert read_all(make(fetch="printf content > $2", fetch_target="file"), A) == b"content"
+    assert not list(tmp_path.glob("retriever-*"))
+
+
+def test_the_target_of_a_fetch_that_goes_on_is_nobody_s_to_remove(make: Make, tmp_path: Path) -> None:
+    buffer = memoryview(bytearray(100))
+    with make(fetch="printf content > $2", fetch_target="file").open(A) as source:
+        assert read_all(make(fetch="printf other > $2", fetch_target="file"), A) == b"other"
+        assert bytes(buffer[: source.readinto(buffer)]) == b"content"
+    assert not list(tmp_path.glob("retriever-*"))
+
+
+def test_links_in_the_spool_lead_nobody_to_remove_what_is_elsewhere(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "kept").touch()
+    (tmp_path / "retriever-fetch-link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "retriever-fetch-left").mkdir()
+    (tmp_path / "retriever-fetch-left" / "link").symlink_to(tmp_path / "elsewhere")
+    read_all(make(fetch="printf content > $2", fetch_target="file"), A)
+    assert (tmp_path / "elsewhere" / "kept").exists()
+    assert not (tmp_path / "retriever-fetch-left").exists()
 
 
 # Settings

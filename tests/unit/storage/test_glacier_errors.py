@@ -17,6 +17,7 @@ from scicat_retriever.domain.errors import (
 )
 from scicat_retriever.storage.lts.glacier_errors import Explainer
 from scicat_retriever.storage.lts.glacier_settings import S3GlacierSettings
+from scicat_retriever.storage.s3.connection import EndpointInvalid
 from tests.unit.foreign_errors import exceptions_of
 
 SETTINGS = S3GlacierSettings.model_validate(
@@ -91,7 +92,7 @@ def test_a_bucket_that_may_not_be_used_is_no_unreadable_archive() -> None:
         (refusal("InvalidAccessKeyId"), "correct stores.glacier.access_key_id"),
         (boto.NoCredentialsError(), "set stores.glacier.access_key_id"),
         (FileNotFoundError(2, "no", "/ca.pem"), "stores.glacier.ca_bundle: there is no file /ca.pem"),
-        (ValueError("Invalid endpoint"), "correct stores.glacier.endpoint_url"),
+        (EndpointInvalid("Invalid endpoint"), "correct stores.glacier.endpoint_url"),
     ],
 )
 def test_what_to_do_is_told_with_the_key_of_the_settings(error: Exception, advice: str) -> None:

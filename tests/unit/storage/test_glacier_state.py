@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from email.utils import format_datetime
 
 import pytest
@@ -87,6 +87,12 @@ def test_the_restore_status_of_a_listing_is_read(
 ) -> None:
     entry = {"Size": 5, "StorageClass": "GLACIER"} | ({} if status is None else {"RestoreStatus": status})
     assert (seen_in_listing(entry).ongoing, seen_in_listing(entry).expires) == (ongoing, expires)
+
+
+def test_a_listing_s_date_beyond_all_dates_is_none() -> None:
+    beyond = datetime(9999, 12, 31, 23, tzinfo=timezone(timedelta(hours=-5)))
+    status = {"IsRestoreInProgress": False, "RestoreExpiryDate": beyond}
+    assert seen_in_listing({"Size": 5, "RestoreStatus": status}).expires is None
 
 
 @given(SEEN, st.floats(0, 10**6))

@@ -9,7 +9,7 @@ from botocore import exceptions as boto
 from botocore.exceptions import ClientError
 
 from scicat_retriever.domain.errors import StagedFileMissing, StagingError, StagingWriteFailed
-from scicat_retriever.storage.s3.connection import code_of
+from scicat_retriever.storage.s3.connection import EndpointInvalid, code_of, connect
 from scicat_retriever.storage.staging.s3_connection import explained
 from scicat_retriever.storage.staging.s3_settings import S3StagingSettings
 from tests.unit.foreign_errors import exceptions_of
@@ -99,7 +99,11 @@ def test_what_is_not_there_is_told_as_missing(code: str) -> None:
         (boto.EndpointConnectionError(endpoint_url="x"), "nothing answers"),
         (boto.ReadTimeoutError(endpoint_url="x"), "stopped answering"),
         (ConnectionResetError(), "the connection failed"),
-        (ValueError("Invalid endpoint"), "correct staging.endpoint_url"),
+        (EndpointInvalid("Invalid endpoint"), "correct staging.endpoint_url"),
+        (
+            ValueError("Invalid timestamp: soon"),
+            "its answer cannot be read (ValueError: Invalid timestamp: soon)",
+        ),
     ],
 )
 def test_what_the_connection_meets_is_told_with_what_to_do(error: Exception, advice: str) -> None:
@@ -108,6 +112,22 @@ def test_what_the_connection_meets_is_told_with_what_to_do(error: Exception, adv
 
 def test_a_long_message_of_the_s3_is_cut() -> None:
     assert len(str(told(refusal("Odd", "x" * 10_000)))) < 500
+
+
+def test_what_the_s3_says_is_one_printable_line() -> None:
+    words = str(told(refusal("Odd\nCode", "no\r\nFAKE line of a log\x1b[2J\u2028end")))
+    assert words.isprintable()
+    assert "Odd Code: no FAKE line of a log [2J end" in words
+
+
+def test_an_odd_answer_is_not_taken_for_a_wrong_address() -> None:
+    assert "endpoint_url" not in str(told(ValueError("invalid literal\nfor int()")))
+    assert str(told(ValueError("invalid literal\nfor int()"))).isprintable()
+
+
+def test_an_address_that_boto3_takes_for_none_is_told_as_such() -> None:
+    with pytest.raises(EndpointInvalid):
+        connect(SETTINGS, "https://[:1")
 
 
 def test_an_error_of_no_s3_has_no_code() -> None:

@@ -58,6 +58,22 @@ def test_secrets_are_not_shown() -> None:
 
 
 @pytest.mark.parametrize(
+    "host", ["s3.example.org", "10.0.0.1", "localhost.example.org", "127.0.0.1.example.org"]
+)
+def test_a_token_is_never_sent_in_clear(host: str) -> None:
+    with pytest.raises(ValidationError, match="https only"):
+        settings(**KEY, endpoint_url=f"http://{host}:9000", sign_payload=False)
+
+
+@pytest.mark.parametrize(
+    "endpoint_url",
+    ["http://127.0.0.1:9000", "http://localhost", "http://[::1]:9000", "https://s3.example.org", None],
+)
+def test_a_token_may_be_sent_over_tls_and_on_this_machine(endpoint_url: str | None) -> None:
+    assert settings(**KEY, endpoint_url=endpoint_url).session_token is not None
+
+
+@pytest.mark.parametrize(
     ("options", "signs"),
     [
         ({}, False),

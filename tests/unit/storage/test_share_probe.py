@@ -209,6 +209,37 @@ def test_a_probe_that_fails_for_one_file_keeps_no_other_from_an_answer(root: Pat
     assert getattr(answers[A], "locality", None) is Locality.ONLINE
 
 
+@pytest.mark.parametrize("script", ["exit 75", "echo no licence; exit 9", "echo neither"])
+def test_what_a_probe_says_of_one_file_alone_is_no_word_on_the_whole_share(root: Path, script: str) -> None:
+    probe = command(script)
+    probe["words"] |= {"exit_codes": {75: "unavailable"}}
+    (root / "b.tar").touch()
+    store = share(root, probe=probe)
+    assert isinstance(store.recall_states([Wanted(A)])[A], StoreUnavailable)
+    assert isinstance(store.request_recalls([A])[A], StoreUnavailable)
+    with pytest.raises(StoreUnavailable):
+        store.recall_states([Wanted(A), Wanted(ArchiveId("b.tar"))])
+
+
+def test_a_probe_that_is_not_there_is_told_of_the_whole_share(root: Path) -> None:
+    probe = {"kind": "gpfs", "program": "/not/there"}
+    with pytest.raises(StoreUnavailable, match="cannot be started"):
+        share(root, probe=probe).recall_states([Wanted(A)])
+
+
+@pytest.mark.parametrize("name", ["OFF.tar", "x/OFF"])
+@pytest.mark.parametrize("said", ["$1 is ON", "$2 is ON", "${1##*/} is ON"])
+def test_the_archive_id_and_the_file_s_name_are_never_taken_for_its_state(
+    root: Path, name: str, said: str
+) -> None:
+    (root / "kept" / name).parent.mkdir(parents=True)
+    (root / "kept" / name).touch()
+    arguments = ["/bin/sh", "-c", f'echo "{said}"', "sh", "{path}", "{archive_id}"]
+    probe = {"kind": "command", "command": arguments, "words": {"offline": "OFF", "online": "ON$"}}
+    store = share(root, probe=probe, path_template="kept/{archive_id}")
+    assert recall_state(store, name).locality is Locality.ONLINE
+
+
 # Recalls by a command
 
 

@@ -54,7 +54,7 @@ def test_an_exit_code_in_the_table_counts_whatever_is_printed() -> None:
 
 
 def test_what_is_hidden_is_not_taken_for_a_word() -> None:
-    answer = WORDS.of_command(Finished(0, "/lts/\non disk\non tape", ""), hidden="/lts/\non disk")
+    answer = WORDS.of_command(Finished(0, "/lts/\non disk\non tape", ""), ["/lts/\non disk"])
     assert isinstance(answer, RecallState)
     assert answer.locality is Locality.OFFLINE
 

@@ -98,7 +98,7 @@ def test_a_command_that_hangs_is_a_store_that_timed_out() -> None:
 
 
 def test_a_command_that_floods_is_a_store_that_is_unavailable() -> None:
-    with pytest.raises(StoreUnavailable, match="64 KiB"):
+    with pytest.raises(StoreUnavailable, match="printed more than 65 KiB"):
         by_command("yes", "{list_file}").places(ids("a"))
 
 

@@ -16,6 +16,7 @@ from scicat_retriever.storage.lts.tape_rest_answers import (
     Progress,
     api_uri,
     localities_in,
+    printable,
     problem_in,
     progress_in,
     request_id,
@@ -136,3 +137,16 @@ def test_whatever_entries_hold_progress_has_a_word(entries: list[Any]) -> None:
     for progress in progress_in(encoded({"files": entries})).values():
         assert progress.word.isprintable()
         assert progress.word
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("see https://u:p@x.example.org/a?sig=1&t=2 now", "see https://x.example.org/a now"),
+        ("see /a?sig=1", "see /a"),
+        ('{"url":"https://x/a?sig=1"}', '{"url":"https://x/a"}'),
+        ("what? mail a@x.example.org", "what? mail a@x.example.org"),
+    ],
+)
+def test_foreign_text_is_shown_without_the_secrets_of_its_addresses(text: str, shown: str) -> None:
+    assert printable(text) == shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import httpx2
 import pytest
@@ -160,7 +161,43 @@ def test_an_api_that_is_not_where_the_settings_say_makes_nothing_missing() -> No
         Server().store().recall_states([Wanted(A), Wanted(B)])
 
 
+@pytest.mark.parametrize("status", [400, 403])
+def test_one_archive_that_is_refused_alone_is_its_own_matter(status: int) -> None:
+    answer = httpx2.Response(status)
+    server = Server(POST_archiveinfo=answer, POST_stage=answer)
+    assert isinstance(word(server.store()), DatablockUnreadable)
+    assert isinstance(server.store().request_recalls([A])[A], DatablockUnreadable)
+
+
+def test_archives_that_are_refused_for_different_reasons_say_nothing_of_the_store() -> None:
+    def picky(request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(403 if b"a.tar" in request.content else 400)
+
+    answers = Server(POST_archiveinfo=picky).store().recall_states([Wanted(A), Wanted(B)])
+    assert {type(answer) for answer in answers.values()} == {DatablockUnreadable}
+
+
+def test_what_was_asked_for_before_the_server_broke_down_keeps_its_request() -> None:
+    def breaks_down(request: httpx2.Request) -> httpx2.Response:
+        names = [file["path"] for file in json.loads(request.content)["files"]]
+        if len(names) > 1:
+            return httpx2.Response(400)
+        return (
+            httpx2.Response(201, json={"requestId": "r"}) if names == ["/raw/a.tar"] else httpx2.Response(500)
+        )
+
+    answers = Server(POST_stage=breaks_down).store().request_recalls([A, B])
+    assert (answers[A], type(answers[B])) == ("r", StoreUnavailable)
+
+
 # Localities
+
+
+def test_a_file_on_tape_whose_request_cannot_be_asked_about_is_not_said_to_be_on_tape_alone() -> None:
+    server = Server(POST_archiveinfo=archiveinfo(a="TAPE", b="TAPE"), GET_stage=httpx2.Response(500))
+    answers = server.store().recall_states([Wanted(A, "r"), Wanted(B)])
+    assert isinstance(answers[A], StoreUnavailable)
+    assert isinstance(answers[B], RecallState)
 
 
 def test_a_file_that_is_unavailable_is_neither_on_its_way_nor_merely_on_tape() -> None:
@@ -254,3 +291,29 @@ def test_an_account_that_may_not_release_is_told() -> None:
     server = Server(POST_release=httpx2.Response(403))
     with pytest.raises(StoreRefusesAccount):
         server.store().release([Wanted(A, "r")])
+
+
+def broken_for(request_id: str, status: int = 500) -> Callable[[httpx2.Request], httpx2.Response]:
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        broken = request.url.path.endswith(f"/{request_id}")
+        return httpx2.Response(status) if broken else httpx2.Response(200, json={"files": []})
+
+    return answer
+
+
+def test_a_request_that_cannot_be_asked_about_is_released_all_the_same() -> None:
+    server = Server(GET_stage=broken_for("r"), POST_release=httpx2.Response(200))
+    server.store().release([Wanted(A, "r")])
+    assert server.paths_asked() == [["/raw/a.tar"]]
+
+
+def test_a_request_that_cannot_be_released_keeps_no_other_from_it() -> None:
+    server = Server(GET_stage=broken_for("r"), POST_release=broken_for("r"))
+    server.store().release([Wanted(A, "r"), Wanted(B, "s")])
+    assert ["/raw/b.tar"] in server.paths_asked()
+
+
+def test_a_server_that_can_be_told_of_no_release_is_unavailable() -> None:
+    server = Server(GET_stage=httpx2.Response(500), POST_release=httpx2.Response(500))
+    with pytest.raises(StoreUnavailable):
+        server.store().release([Wanted(A, "r"), Wanted(B, "s")])

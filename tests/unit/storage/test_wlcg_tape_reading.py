@@ -6,11 +6,13 @@ import httpx2
 import pytest
 
 from scicat_retriever.domain.errors import (
+    RecallError,
     StoreRefusesAccount,
     StoreUnavailable,
 )
+from scicat_retriever.ports.long_term_store import Wanted
 from scicat_retriever.storage.lts.wlcg_tape import WlcgTape
-from tests.unit.storage.tape_rest_backend import API, TOKEN, A, Server, word
+from tests.unit.storage.tape_rest_backend import API, TOKEN, A, B, Server, archiveinfo, state, word
 
 # Where the token goes
 
@@ -77,8 +79,98 @@ def test_a_token_that_a_server_quotes_is_not_repeated(status: int) -> None:
     problem = httpx2.Response(status, json={"title": "No", "detail": f"Bearer {TOKEN} is not welcome"})
     server = Server(POST_archiveinfo=problem)
     with pytest.raises(StoreUnavailable, match="is not welcome") as refusal:
-        word(server.store())
+        server.store().recall_states([Wanted(A), Wanted(B)])
     assert TOKEN not in str(refusal.value)
+
+
+def test_a_token_that_a_server_quotes_beside_a_file_is_not_repeated() -> None:
+    told = httpx2.Response(
+        200, json=[{"path": "/raw/a.tar", "locality": "LOST", "error": f"asked with {TOKEN}"}]
+    )
+    assert "asked with ***" in state(Server(POST_archiveinfo=told).store()).reason
+
+
+def test_the_token_is_not_sent_in_clear_to_a_host_of_the_settings() -> None:
+    server = Server(
+        GET_file=httpx2.Response(
+            200, json={"endpoints": [{"uri": "http://door.example.org/api/v1", "version": "v1"}]}
+        ),
+        POST_archiveinfo=archiveinfo(a="TAPE"),
+    )
+    with pytest.raises(StoreUnavailable, match="away from https"):
+        word(server.store(api_url=None))
+    assert [request.url.scheme for request in server.asked] == ["https"]
+
+
+def test_the_token_is_not_sent_to_another_port_of_a_host_of_the_settings() -> None:
+    def redirect(request: httpx2.Request) -> httpx2.Response:
+        if request.url.port is None:
+            return httpx2.Response(307, headers={"Location": "https://door.example.org:8443/x"})
+        return httpx2.Response(401)
+
+    server = Server(GET_file=redirect)
+    with (
+        pytest.raises(StoreRefusesAccount, match=r"door\.example\.org:8443.*token_hosts"),
+        server.store().open(A),
+    ):
+        pass
+    asked = [request for request in server.asked if request.method == "GET"]
+    assert [request.headers.get("Authorization") for request in asked] == [f"Bearer {TOKEN}", None]
+
+
+INSIDE = [
+    "https://169.254.169.254/latest",
+    "https://127.0.0.1/x",
+    "https://localhost/x",
+    "https://[::1]/x",
+    "https://[fe80::1]/x",
+    "https://[::ffff:127.0.0.1]/x",
+    "https://0.0.0.0/x",
+]
+
+
+@pytest.mark.parametrize("location", INSIDE)
+def test_a_redirect_into_this_machine_or_its_link_is_not_followed(location: str) -> None:
+    server = Server(GET_file=httpx2.Response(302, headers={"Location": location}))
+    with pytest.raises(StoreUnavailable, match="not followed"), server.store().open(A):
+        pass
+    assert {request.url.host for request in server.asked if request.method == "GET"} == {"door.example.org"}
+
+
+@pytest.mark.parametrize("uri", [*INSIDE, "https://[::1/", "https://u:p@x/", "https://x/?a=b"])
+def test_an_api_inside_this_machine_or_its_link_is_not_believed(uri: str) -> None:
+    endpoints = {"endpoints": [{"uri": uri, "version": "v1"}]}
+    server = Server(GET_file=httpx2.Response(200, json=endpoints))
+    with pytest.raises(StoreUnavailable):
+        word(server.store(api_url=None))
+    assert len(server.asked) == 1
+
+
+SIGNED = "https://user:pa55word@pool.example.org/a.tar?X-Signature=0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx2.Response(403, text=f"no access to {SIGNED} today"),
+        httpx2.Response(403, text="no access to /a.tar?X-Signature=0123456789abcdef"),
+        httpx2.Response(403, json={"title": "no", "detail": SIGNED}),
+        httpx2.Response(400, text="<Given>0123456789abcdef</Given>"),
+        httpx2.Response(302, headers={"Location": "gopher://user:pa55word@x/?X-Signature=0123456789abcdef"}),
+        httpx2.Response(
+            302, headers={"Location": "https://user:pa55word@[::1/?X-Signature=0123456789abcdef"}
+        ),
+    ],
+)
+def test_a_signed_address_is_not_told(answer: httpx2.Response) -> None:
+    def door(request: httpx2.Request) -> httpx2.Response:
+        first = request.url.host == "door.example.org"
+        return httpx2.Response(302, headers={"Location": SIGNED}) if first else answer
+
+    with pytest.raises(RecallError) as told, Server(GET_file=door).store().open(A):
+        pass
+    assert "0123456789abcdef" not in str(told.value)
+    assert "pa55word" not in str(told.value)
 
 
 # Reading
@@ -142,3 +234,25 @@ def test_later_parts_are_asked_for_of_the_version_whose_beginning_was_read() -> 
     read(store, 0, 4)
     with pytest.raises(OSError, match="replaced"):
         read(store, 4, 4)
+
+
+def test_an_etag_of_any_bytes_is_sent_back_as_it_came() -> None:
+    def part(request: httpx2.Request) -> httpx2.Response:
+        begins = request.headers["Range"].startswith("bytes=0-")
+        headers = {b"Content-Range": b"bytes 0-3/8" if begins else b"bytes 4-7/8", b"ETag": b'"\xe9\xff"'}
+        return httpx2.Response(206, headers=httpx2.Headers(headers), content=b"1234")
+
+    server = Server(GET_file=part)
+    store = server.store()
+    assert read(store, 0, 4) + read(store, 4, 4) == b"12341234"
+    assert (b"If-Match", b'"\xe9\xff"') in server.asked[-1].headers.raw
+
+
+def test_a_redirect_to_a_host_that_no_name_service_can_be_asked_for_is_an_error_of_the_store() -> None:
+    def longest(request: httpx2.Request) -> httpx2.Response:
+        if request.url.host != "door.example.org":
+            request.url.host.encode("idna")
+        return httpx2.Response(302, headers={"Location": f"https://{'a' * 70}.example.org/"})
+
+    with pytest.raises(StoreUnavailable), Server(GET_file=longest).store().open(A):
+        pass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx2
 import pytest
 from pydantic import ValidationError
 
@@ -12,7 +13,7 @@ from scicat_retriever.storage.lts.wlcg_tape_settings import WlcgTapeSettings
 
 def settings(**keys: Any) -> WlcgTapeSettings:
     return WlcgTapeSettings.model_validate(
-        {"kind": "wlcg_tape", "url": "https://door.example.org:2880", **keys}
+        {"kind": "wlcg_tape", "url": "https://door.example.org:2880", "root_path": "/raw", **keys}
     )
 
 
@@ -24,9 +25,20 @@ def test_archives_are_read_where_read_url_says() -> None:
     assert settings(read_url="https://dav.example.org/raw/").reading_root == "https://dav.example.org/raw"
 
 
-def test_the_token_goes_to_the_hosts_that_are_named_and_no_other() -> None:
-    named = settings(api_url="https://Tape.example.org/api/v1", token_hosts=["pool1.example.org"])
-    assert named.hosts == {"door.example.org", "tape.example.org", "pool1.example.org"}
+def test_the_token_goes_to_the_addresses_that_are_named_and_no_other() -> None:
+    named = settings(api_url="https://Tape.example.org/api/v1", token_hosts=["pool1.example.org"]).addresses
+    asked = [
+        "https://door.example.org:2880/x",
+        "https://tape.example.org/x",
+        "https://pool1.example.org:24000/x",
+    ]
+    refused = ["https://door.example.org/x", "https://tape.example.org:8443/x", "https://other.example.org/x"]
+    assert [named.takes_token(httpx2.URL(url)) for url in asked + refused] == [True] * 3 + [False] * 3
+
+
+def test_the_archives_folder_is_never_guessed() -> None:
+    with pytest.raises(ValidationError, match="root_path"):
+        WlcgTapeSettings.model_validate({"kind": "wlcg_tape", "url": "https://door.example.org"})
 
 
 @pytest.mark.parametrize(
@@ -46,6 +58,9 @@ def test_the_token_goes_to_the_hosts_that_are_named_and_no_other() -> None:
         {"disk_lifetime": 0},
         {"batch": 0},
         {"unknown": 1},
+        {"token_hosts": ["*.example.org"]},
+        {"token_hosts": ["https://x.example.org/secret"]},
+        {"token_hosts": ["http://x.example.org"]},
     ],
 )
 def test_unusable_settings_are_refused(keys: dict[str, Any]) -> None:

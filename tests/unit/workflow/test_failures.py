@@ -11,7 +11,7 @@ from scicat_retriever.domain.errors import RetrieverError, concrete_errors
 from scicat_retriever.workflow.failures import INTERNAL_ATTEMPTS, engine_error, failure_of, first_of
 
 PAUSE = timedelta(seconds=3)
-WAITS = {errors.NotYetOnline: errors.RecallTimedOut, errors.NoSpaceYet: errors.SpaceTimedOut}
+WAITS = {errors.NoSpaceYet: errors.SpaceTimedOut}
 
 
 def failed_step(cause: BaseException) -> ActivityError:

@@ -13,7 +13,7 @@ RetrieverError
 ├── RecallError                 the long-term store
 │   ├── ArchiveIdUnsafe, DatablockMissing, DatablockUnreadable, ArchiveIncomplete, ArchiveLost
 │   ├── StoreNotConfigured, StoreUnavailable, StoreRefusesAccount, StoreTimedOut
-│   └── NotYetOnline, RecallTimedOut
+│   └── NotYetOnline, RecallRefused, RecallTimedOut
 ├── TransferError               reading, writing
 │   ├── ReadFailed, ReadStalled, ArchiveSizeDiffers, ArchiveMalformed, ArchiveUnsupported
 │   └── TransferTimedOut
@@ -116,6 +116,7 @@ from scicat_retriever.domain.errors.storage import (
     ReadFailed,
     ReadStalled,
     RecallError,
+    RecallRefused,
     RecallTimedOut,
     SpaceTimedOut,
     StagedBytesDiffer,
@@ -198,6 +199,7 @@ __all__ = [
     "ReadFailed",
     "ReadStalled",
     "RecallError",
+    "RecallRefused",
     "RecallTimedOut",
     "RequestError",
     "RetrieverError",

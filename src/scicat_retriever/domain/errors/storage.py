@@ -48,6 +48,12 @@ class StoreNotConfigured(RecallError):
     code = "store_not_configured"
 
 
+class RecallRefused(RecallError):
+    """The store refuses to recall the archive."""
+
+    code = "recall_refused"
+
+
 class StoreUnavailable(RecallError):
     """The store does not answer: not mounted, or refusing."""
 

@@ -11,8 +11,11 @@ from pathlib import Path
 
 from scicat_retriever.domain.errors import ArchiveIdUnsafe, StoreTimedOut, StoreUnavailable
 from scicat_retriever.domain.ids import ArchiveId
+from scicat_retriever.storage.lts.asking import StoreAway
 from scicat_retriever.storage.lts.command_child import (
+    OUTPUT_LIMIT,
     CommandFailed,
+    CommandNotStarted,
     CommandTimedOut,
     Finished,
     run_command,
@@ -20,6 +23,9 @@ from scicat_retriever.storage.lts.command_child import (
 from scicat_retriever.storage.lts.command_template import CommandTemplate
 
 _LISTS = frozenset({"list_file", "paths_file"})
+
+OUTPUT_FOR_EACH = 1024
+"""Bytes that a command about several archives may print for each, beside its archiveId and its path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +39,11 @@ class NamedArchive:
 
     archive_id: ArchiveId
     path: str
+
+    @property
+    def names(self) -> tuple[str, str, str]:
+        """What an answer may call it: its path, its archiveId, and the last step of the path."""
+        return self.path, self.archive_id, self.path.rpartition("/")[2]
 
 
 class ArchiveCommand:
@@ -64,6 +75,7 @@ class ArchiveCommand:
         self._timeout = timeout
         self._environment = environment or {}
         self._spool = spool
+        self._answers_in_lines = "list_file" in fields
         self.takes_many = bool(self._template.fields & _LISTS)
         if not self._template.fields:
             raise ValueError("the command names no archive")
@@ -74,12 +86,15 @@ class ArchiveCommand:
         """Raise if the command cannot be given this archive.
 
         Raises:
-            ArchiveIdUnsafe: It would be an option, or a line break would make two lines of it.
+            ArchiveIdUnsafe: It would be an option; or a line break would make two lines of it, or a tab two columns.
         """
         if not self.takes_many:
             self._template.expand({"archive_id": archive.archive_id, "path": archive.path})
         elif any("\n" in text or "\r" in text or "\0" in text for text in (archive.archive_id, archive.path)):
             raise ArchiveIdUnsafe(f"{archive.archive_id!r} holds a line break: no list can carry it")
+        # The answer's line would begin with another archiveId, and end with words that this one brought.
+        elif self._answers_in_lines and "\t" in archive.archive_id:
+            raise ArchiveIdUnsafe(f"{archive.archive_id!r} holds a tab: no list can carry it")
 
     def run(self, archives: Sequence[NamedArchive]) -> Finished:
         """Run it to its end; for one archive, unless it `takes_many`.
@@ -87,21 +102,29 @@ class ArchiveCommand:
         Raises:
             ArchiveIdUnsafe: As `refuse_unsafe`.
             StoreTimedOut: It took too long, and was killed.
-            StoreUnavailable: It cannot be started, or printed too much.
+            StoreAway: It cannot be started.
+            StoreUnavailable: It printed too much.
         """
         for archive in archives:
             self.refuse_unsafe(archive)
         try:
             with ExitStack() as stack:
-                return run_command(self._expanded(archives, stack), self._timeout, self._environment)
+                arguments = self._expanded(archives, stack)
+                return run_command(arguments, self._timeout, self._environment, self._may_print(archives))
         except CommandTimedOut as error:
             raise StoreTimedOut(f"the store's command does not answer: {error}") from None
+        except CommandNotStarted as error:
+            raise StoreAway(f"the store's command fails: {error}") from None
         except CommandFailed as error:
             raise StoreUnavailable(f"the store's command fails: {error}") from None
         except OSError as error:
-            raise StoreUnavailable(
-                f"no list can be written for the store's command: {error.strerror}"
-            ) from None
+            raise StoreAway(f"no list can be written for the store's command: {error.strerror}") from None
+
+    def _may_print(self, archives: Sequence[NamedArchive]) -> int:
+        if not self.takes_many:
+            return OUTPUT_LIMIT
+        names = sum(len(os.fsencode(each.archive_id)) + len(os.fsencode(each.path)) for each in archives)
+        return OUTPUT_LIMIT + OUTPUT_FOR_EACH * len(archives) + names
 
     def _expanded(self, archives: Sequence[NamedArchive], stack: ExitStack) -> list[str]:
         if not self.takes_many:

@@ -13,6 +13,10 @@ from scicat_retriever.storage.lts.daemon_pool import CallHung, DaemonPool
 T = TypeVar("T")
 
 
+class StoreAway(StoreUnavailable):
+    """Nothing can be had of the whole store, whichever archive is asked about: not mounted, or its program is not there."""
+
+
 def split_safe(
     archive_ids: Iterable[ArchiveId], check: Callable[[ArchiveId], object]
 ) -> tuple[list[ArchiveId], dict[ArchiveId, RecallError]]:
@@ -45,7 +49,7 @@ def ask_of_each(
         hung: Makes the error of one that was not answered in time.
 
     Raises:
-        StoreUnavailable: That is the answer for every one of them.
+        StoreUnavailable: As `refuse_silence`.
     """
     answers: dict[ArchiveId, T | RecallError] = {}
     for archive_id, answer in pool.ask_each(
@@ -64,11 +68,14 @@ def ask_of_each(
 def refuse_silence(answers: Mapping[ArchiveId, object]) -> None:
     """Raise what every archive was answered, if that is that the store does not answer.
 
+    What one archive alone was answered may be its own trouble, and is left as its value; other than `StoreTimedOut` and
+    `StoreAway`, which say nothing of it.
+
     Raises:
         StoreUnavailable: The first of the answers.
     """
-    first = next(iter(answers.values()), None)
-    if isinstance(first, StoreUnavailable) and all(
-        isinstance(each, StoreUnavailable) for each in answers.values()
-    ):
-        raise first
+    errors = [each for each in answers.values() if isinstance(each, StoreUnavailable)]
+    if not errors or len(errors) < len(answers):
+        return
+    if len(errors) > 1 or isinstance(errors[0], StoreTimedOut | StoreAway):
+        raise errors[0]

@@ -39,6 +39,7 @@ class BearerToken:
     def __init__(self, token: SecretStr | None, file: Path | None) -> None:
         self._token = token.get_secret_value() if token is not None else None
         self._file = file
+        self._before: str | None = None
         self._version: tuple[int, int, int] | None = None
         self._lock = threading.Lock()
 
@@ -58,13 +59,21 @@ class BearerToken:
             try:
                 version = file_version(self._file)
                 if version != self._version:
-                    self._token = _read(self._file)
+                    self._before, self._token = self._token, _read(self._file)
                     self._version = version
             except OSError as error:
                 raise StoreRefusesAccount(
                     f"the token file {self._file} cannot be read ({error.strerror})"
                 ) from error
             return self._token
+
+    def blanked(self, content: bytes) -> bytes:
+        """Give what a server sent without the token, and without the one before, should it quote them."""
+        with self._lock:
+            known = [token for token in (self._token, self._before) if token]
+        for token in known:
+            content = content.replace(token.encode(), b"***")
+        return content
 
 
 def _read(file: Path) -> str:

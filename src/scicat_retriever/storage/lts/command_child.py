@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import select
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 OUTPUT_LIMIT = 64 * 1024
-"""Most bytes that a command may print; one that prints more is ended."""
+"""Most bytes that a command about one archive may print; one that prints more is ended."""
 
 COMPLAINT_LIMIT = 4096
 """How many of the last bytes of a command's stderr are kept."""
 
 _REAP_SECONDS = 5.0
 _PIECE = 64 * 1024
+_PR_SET_PDEATHSIG = 1
 
 
 class CommandFailed(Exception):
     """A command could not be started, or was ended before it ended by itself. The message names it."""
+
+
+class CommandNotStarted(CommandFailed):
+    """It could not be started."""
 
 
 class CommandTimedOut(CommandFailed):
@@ -73,6 +79,8 @@ class Child:
     Args:
         arguments: The program and its arguments.
         environment: All that it finds in its environment.
+        bound: Whether it is killed when the thread ends that starts it here, and so when the service dies, however that
+            happens (PR_SET_PDEATHSIG, prctl(2)). What it started itself is not.
 
     Attributes:
         output: Descriptor of its stdout.
@@ -80,10 +88,12 @@ class Child:
         exited: Descriptor that becomes readable when it has ended (pidfd_open(2)).
 
     Raises:
-        CommandFailed: It cannot be started.
+        CommandNotStarted: It cannot be started.
     """
 
-    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, arguments: Sequence[str], environment: Mapping[str, str], *, bound: bool = False
+    ) -> None:
         self._name = in_words(arguments[0])
         try:
             self._process = subprocess.Popen(
@@ -92,12 +102,13 @@ class Child:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
+                preexec_fn=_dying_with_its_parent() if bound else None,  # noqa: PLW1509 - one system call
                 env=environment,
                 cwd="/",
                 bufsize=0,
             )
         except OSError as error:
-            raise CommandFailed(f"{self._name} cannot be started: {error.strerror}") from None
+            raise CommandNotStarted(f"{self._name} cannot be started: {error.strerror}") from None
         if self._process.stdout is None or self._process.stderr is None:
             raise AssertionError
         self.output, self.complaints = self._process.stdout.fileno(), self._process.stderr.fileno()
@@ -108,7 +119,7 @@ class Child:
         except OSError as error:
             self.exited = -1
             self.end()
-            raise CommandFailed(f"{self._name} cannot be watched: {error.strerror}") from None
+            raise CommandNotStarted(f"{self._name} cannot be watched: {error.strerror}") from None
 
     def kill(self) -> None:
         """Kill it and all that it left in its process group. It may still have to be reaped by `end`."""
@@ -140,6 +151,12 @@ class Child:
         self.end()
 
 
+def _dying_with_its_parent() -> Callable[[], None]:
+    """Give what is to run in the new process; all is looked up before, since little may be done there."""
+    prctl = ctypes.CDLL(None).prctl
+    return lambda: prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def read_available(descriptor: int) -> bytes | None:
     """Read what a descriptor that does not block has just now: b"" at its end, None where it has nothing yet."""
     try:
@@ -148,16 +165,23 @@ def read_available(descriptor: int) -> bytes | None:
         return None
 
 
-def run_command(arguments: Sequence[str], timeout: float, environment: Mapping[str, str]) -> Finished:
+def run_command(
+    arguments: Sequence[str],
+    timeout: float,
+    environment: Mapping[str, str],
+    output_limit: int = OUTPUT_LIMIT,
+) -> Finished:
     """Run a command to its end. What it leaves running in its process group is killed then.
 
     Args:
         arguments: The program and its arguments.
         timeout: Seconds after which it is killed.
         environment: All that it finds in its environment.
+        output_limit: Most bytes that it may print.
 
     Raises:
-        CommandFailed: It cannot be started, or printed more than `OUTPUT_LIMIT`.
+        CommandNotStarted: It cannot be started.
+        CommandFailed: It printed more than `output_limit`.
         CommandTimedOut: It took longer.
     """
     name, deadline = in_words(arguments[0]), time.monotonic() + timeout
@@ -173,10 +197,10 @@ def run_command(arguments: Sequence[str], timeout: float, environment: Mapping[s
             ready = {descriptor for descriptor, _ in poll.poll(left * 1000)}
             ended = child.exited in ready
             for descriptor in said if ended else ready:
-                if not _take(said, descriptor, until_empty=ended) and not ended:
+                if not _take(said, descriptor, output_limit if ended else 0) and not ended:
                     poll.unregister(descriptor)
-                if len(said[child.output]) > OUTPUT_LIMIT:
-                    raise CommandFailed(f"{name} printed more than {OUTPUT_LIMIT // 1024} KiB")
+                if len(said[child.output]) > output_limit:
+                    raise CommandFailed(f"{name} printed more than {output_limit // 1024} KiB")
                 said[complaints] = said[complaints][-COMPLAINT_LIMIT:]
         output, complaint = said[child.output], said[complaints]
         code = child.end()
@@ -187,10 +211,10 @@ def run_command(arguments: Sequence[str], timeout: float, environment: Mapping[s
     )
 
 
-def _take(said: dict[int, bytes], descriptor: int, *, until_empty: bool) -> bool:
-    """Add what a descriptor has; says whether more may come."""
+def _take(said: dict[int, bytes], descriptor: int, until: int) -> bool:
+    """Add what a descriptor has, one piece or until there are more than so many bytes; says whether more may come."""
     while piece := read_available(descriptor):
         said[descriptor] += piece
-        if not until_empty or len(said[descriptor]) > OUTPUT_LIMIT:
+        if len(said[descriptor]) > until:
             return True
     return piece is None

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
+import structlog
+
 from scicat_retriever.domain.errors import (
     ArchiveIdUnsafe,
     ArchiveLost,
@@ -31,11 +33,14 @@ from scicat_retriever.storage.lts.archive_path import PathTemplate, path_below_r
 from scicat_retriever.storage.lts.asking import ask_of_each, refuse_silence, split_safe
 from scicat_retriever.storage.lts.command_child import Finished, small_environment
 from scicat_retriever.storage.lts.command_settings import FETCH_FIELDS, ONE_OR_MANY, CommandStoreSettings
+from scicat_retriever.storage.lts.command_spool import CommandSpool
 from scicat_retriever.storage.lts.command_template import CommandTemplate
 from scicat_retriever.storage.lts.daemon_pool import CallHung, DaemonPool
 from scicat_retriever.storage.lts.fetched_archive import fetched
 from scicat_retriever.storage.lts.place_lookup import PlaceLookup
 from scicat_retriever.storage.lts.recall_attempts import RecallAttempts
+
+log = structlog.get_logger(__name__)
 
 _LONGEST = 4096
 """Longest archiveId in bytes, as the longest path (limits.h PATH_MAX)."""
@@ -69,6 +74,7 @@ class CommandStore:
                 place, settings.answer_timeout, settings.answers_at_once, _PLACES_REMEMBERED
             )
         self._answers = DaemonPool("store-commands", settings.answers_at_once)
+        self._spool = CommandSpool(settings.spool)
         self._recalls = RecallAttempts(settings.recall_requests, settings.ask_again_after, now)
 
     @property
@@ -148,14 +154,17 @@ class CommandStore:
 
         arguments(Path("/"))  # what cannot be given to it is refused before a folder is made
         target = self._settings.fetch_target if "target" in self._fetch.fields else "stdout"
-        with fetched(arguments, self._environment, target=target, spool=self._settings.spool) as source:
+        with fetched(arguments, self._environment, target=target, spool=self._spool) as source:
             yield source
 
     def release(self, wanted: Sequence[Wanted]) -> None:
-        """Run the release command, where there is one. What is unsafe, or missing, needs none.
+        """Take back recalls that wait for a slot, and run the release command, where there is one.
+
+        What is unsafe, or missing, needs none. That it fails for some archives is logged: they stay on the store's disk
+        until it needs the space.
 
         Raises:
-            StoreUnavailable: It fails or does not end in time; repeat it.
+            StoreUnavailable: It cannot be run, or does not end in time, or fails for all of several; repeat it.
         """
         for each in wanted:
             self._recalls.forget(each.archive_id)
@@ -163,18 +172,17 @@ class CommandStore:
             return
         command, ids = self._release, [each.archive_id for each in wanted]
         safe, _ = split_safe(ids, lambda each: command.refuse_unsafe(self._named(each)))
-        errors: list[RecallError | None]
         if command.takes_many:
-            errors = [self._run_release(command, safe) if safe else None]
+            answers = dict.fromkeys(safe, self._run_release(command, safe) if safe else None)
+            refuse_silence(answers)
         else:
             timeout = self._settings.answer_timeout
-            asked = ask_of_each(
+            answers = ask_of_each(
                 self._answers, safe, lambda each: self._run_release(command, [each]), timeout, _hung
             )
-            errors = list(asked.values())
-        for error in errors:
+        for archive_id, error in answers.items():
             if error is not None:
-                raise error
+                log.warning("an archive could not be released", archive_id=archive_id, why=str(error))
 
     def _command(self, arguments: Sequence[str], timeout: float) -> ArchiveCommand:
         return ArchiveCommand(arguments, ONE_OR_MANY, timeout, self._environment, self._settings.spool)
@@ -203,29 +211,32 @@ class CommandStore:
 
     def _ask(self, archive_id: ArchiveId) -> RecallState | RecallError:
         named = self._named(archive_id)
-        hidden = named.path if named.path.startswith("/") else ""
         try:
-            return self._settings.words.of_command(self._state.run([named]), hidden)
+            return self._settings.words.of_command(self._state.run([named]), named.names)
         except RecallError as error:
             return error
 
     def _listed_states(self, archive_ids: Sequence[ArchiveId]) -> dict[ArchiveId, RecallState | RecallError]:
         if not archive_ids:
             return {}
-        finished = self._state.run([self._named(each) for each in archive_ids])
-        if (error := failed(finished)) is not None:
-            raise error
-        said = _lines_of(finished)
-        states = dict[ArchiveId, RecallState | RecallError]()
-        for archive_id in archive_ids:
-            words = said.get(archive_id)
-            states[archive_id] = (
-                StoreUnavailable(f"the state command says nothing of {archive_id!r}")
-                if words is None
-                else self._settings.words.of_text(words)
-            )
+        named = [self._named(each) for each in archive_ids]
+        states: dict[ArchiveId, RecallState | RecallError]
+        try:
+            finished = self._state.run(named)
+            if (error := failed(finished)) is not None:
+                raise error
+        except StoreUnavailable as unavailable:
+            states = dict.fromkeys(archive_ids, unavailable)
+        else:
+            said = _lines_of(finished)
+            states = {each.archive_id: self._state_said(each, said.get(each.archive_id)) for each in named}
         refuse_silence(states)
         return states
+
+    def _state_said(self, archive: NamedArchive, words: str | None) -> RecallState | RecallError:
+        if words is None:
+            return StoreUnavailable(f"the state command says nothing of {archive.archive_id!r}")
+        return self._settings.words.of_text(words, archive.names)
 
     def _run_recall(self, archive_ids: Sequence[ArchiveId]) -> None:
         error = failed(self._recall.run([self._named(each) for each in archive_ids]))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import select
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +19,7 @@ from scicat_retriever.storage.lts.command_child import (
     last_line,
     read_available,
 )
+from scicat_retriever.storage.lts.command_spool import CommandSpool
 
 _LOOK_SECONDS = 0.5
 """How long a read waits at most before it looks whether it was given up."""
@@ -164,15 +164,17 @@ def fetched(
     environment: Mapping[str, str],
     *,
     target: str,
-    spool: Path | None,
+    spool: CommandSpool,
 ) -> Iterator[FetchedArchive | FetchedFile]:
     """Start a command that fetches an archive, and give what it writes; ended, and cleaned up, with the context.
+
+    It is killed also when the thread ends that starts it here.
 
     Args:
         arguments: Gives the command for a target path; for None where it writes to its stdout.
         environment: All that the command finds in its environment.
         target: `stdout`, `fifo` (a named pipe is made for it) or `file` (it makes the file).
-        spool: Folder for the target; None is the system's folder for such things.
+        spool: Has room for the target.
 
     Raises:
         StoreUnavailable: It cannot be started, or the spool folder cannot be written.
@@ -183,7 +185,7 @@ def fetched(
             stack.callback(writing.close)
             yield writing
             return
-        path = Path(_made_folder(spool, stack), "archive")
+        path = stack.enter_context(spool.room()) / "archive"
         pipe = _made_fifo(path, stack) if target == "fifo" else None
         writing = FetchedArchive(_started(arguments(path), environment), pipe)
         source = writing if target == "fifo" else FetchedFile(writing, path)
@@ -193,18 +195,9 @@ def fetched(
 
 def _started(arguments: list[str], environment: Mapping[str, str]) -> Child:
     try:
-        return Child(arguments, environment)
+        return Child(arguments, environment, bound=True)
     except CommandFailed as error:
         raise StoreUnavailable(f"the fetch command fails: {error}") from None
-
-
-def _made_folder(spool: Path | None, stack: ExitStack) -> str:
-    try:
-        return stack.enter_context(
-            tempfile.TemporaryDirectory(prefix="retriever-fetch-", dir=spool, ignore_cleanup_errors=True)
-        )
-    except OSError as error:
-        raise StoreUnavailable(f"the folder {spool} cannot be written: {error.strerror}") from None
 
 
 def _made_fifo(path: Path, stack: ExitStack) -> int:

@@ -20,6 +20,7 @@ from scicat_retriever.storage.s3.connection import (
     FORBIDDEN,
     GONE,
     NO_KEY,
+    ODD_ANSWER,
     WRONG_KEY,
     advice,
     code_of,
@@ -60,7 +61,7 @@ class Explainer:
         """
         try:
             yield
-        except (*FAILURES, ValueError) as error:
+        except (*FAILURES, *ODD_ANSWER) as error:
             raise self.error(key, what, error) from error
 
     def error(self, key: str, what: str, error: BaseException) -> RetrieverError:

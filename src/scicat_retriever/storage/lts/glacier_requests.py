@@ -114,7 +114,7 @@ class GlacierRequests:
                     return {}
                 raise
         wanted = set(keys)
-        entries = [entry for entry in page.get("Contents", ()) if entry["Key"] in wanted]
+        entries = [entry for entry in page.get("Contents", ()) if entry.get("Key") in wanted]
         if self._settings.use_restore_status == "auto" and any("RestoreStatus" in each for each in entries):
             self._tells_restores = True
         return {entry["Key"]: seen_in_listing(entry) for entry in entries if self._says_all(entry)}
@@ -173,6 +173,8 @@ class GlacierRequests:
 
     def _says_all(self, entry: Mapping[str, Any]) -> bool:
         """Say whether a listing's word can be relied on: not every S3 has RestoreStatus, and none has archive tiers."""
+        if "Size" not in entry:
+            return False
         if "RestoreStatus" in entry:
             return True
         storage_class = entry.get("StorageClass") or "STANDARD"

@@ -46,7 +46,13 @@ class Seen:
 
 
 def seen_in_head(answer: Mapping[str, Any]) -> Seen:
-    """Read the answer to HeadObject. What cannot be read in `x-amz-restore` counts as not said."""
+    """Read the answer to HeadObject. What cannot be read in `x-amz-restore` counts as not said.
+
+    Raises:
+        ValueError: It has no size.
+    """
+    if "ContentLength" not in answer:
+        raise ValueError("it has no Content-Length")
     restore = str(answer.get("Restore", ""))
     ongoing = _ONGOING.search(restore)
     expires = _EXPIRES.search(restore)
@@ -61,7 +67,7 @@ def seen_in_head(answer: Mapping[str, Any]) -> Seen:
 
 
 def seen_in_listing(entry: Mapping[str, Any]) -> Seen:
-    """Read an entry of ListObjectsV2 with RestoreStatus."""
+    """Read an entry of ListObjectsV2 that has a size. A date that is none of UTC (year 10000) counts as not said."""
     status: Mapping[str, Any] = entry.get("RestoreStatus") or {}
     expires: datetime | None = status.get("RestoreExpiryDate")
     ongoing: bool | None = status.get("IsRestoreInProgress")
@@ -70,7 +76,7 @@ def seen_in_listing(entry: Mapping[str, Any]) -> Seen:
         etag=str(entry.get("ETag", "")),
         storage_class=str(entry.get("StorageClass") or "STANDARD"),
         ongoing=bool(ongoing) if ongoing or expires else None,
-        expires=None if expires is None else expires.astimezone(UTC),
+        expires=None if expires is None else _in_utc(expires),
     )
 
 
@@ -114,11 +120,17 @@ def state_of(
 
 def _moment(text: str) -> datetime | None:
     try:
-        moment = parsedate_to_datetime(text)
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        return _in_utc(parsedate_to_datetime(text))
     except (
         ValueError,
         TypeError,
         OverflowError,
     ):  # what the standard library raises for other than RFC 5322 dates
+        return None
+
+
+def _in_utc(moment: datetime) -> datetime | None:
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError:
         return None

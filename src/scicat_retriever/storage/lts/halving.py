@@ -13,25 +13,31 @@ T = TypeVar("T")
 ENOUGH_REFUSALS = 8
 """After so many files that are refused one by one, and none that is not, it is not about the files."""
 
+_NO_SUCH_ROUTE = frozenset({404, 405, 410})
+"""Of the routes that take many files: what they say of one of them is in their answer."""
+
 
 def by_halves(
     paths: Sequence[str], ask: Callable[[Sequence[str]], Mapping[str, T]]
-) -> dict[str, T | Refused]:
+) -> dict[str, T | Refused | StoreUnavailable]:
     """Ask about all files; where that is refused, about each half, down to the single ones that are to blame.
 
-    After `ENOUGH_REFUSALS` of single files, and no answer, the others count as refused, too.
+    After `ENOUGH_REFUSALS` of single files, and no answer, the others count as refused, too. Once the server does not answer,
+    nothing more is asked: that is then the answer for all that is left.
 
     Args:
         paths: The files.
         ask: Asks about some of them; may leave some out of its answer.
     """
-    answers: dict[str, T | Refused] = {}
+    answers: dict[str, T | Refused | StoreUnavailable] = {}
     refusals = 0
     waiting = [paths] if paths else []
     while waiting:
         some = waiting.pop()
         try:
             answers |= ask(some)
+        except StoreUnavailable as trouble:
+            return answers | dict.fromkeys((path for part in (some, *waiting) for path in part), trouble)
         except Refused as refused:
             if len(some) > 1:
                 waiting += [some[len(some) // 2 :], some[: len(some) // 2]]
@@ -44,15 +50,24 @@ def by_halves(
 
 
 def refuse_if_all_are(answers: Mapping[str, object]) -> None:
-    """Raise what it means that every file is refused: then it is not about the files.
+    """Raise what it means that nothing was answered, where that is not about the files.
+
+    One file that is refused is that file's own matter; two that are refused alike are not.
 
     Raises:
         StoreRefusesAccount: With 403.
-        StoreUnavailable: With something else: the address is wrong.
+        StoreUnavailable: With something else: the address is wrong; or the server does not answer.
     """
-    refusals = [answer for answer in answers.values() if isinstance(answer, Refused)]
-    if not refusals or len(refusals) < len(answers):
+    first, *others = list(answers.values()) or [None]
+    if isinstance(first, StoreUnavailable):
+        if all(isinstance(answer, StoreUnavailable) for answer in others):
+            raise first
         return
-    if refusals[0].status == 403:
-        raise StoreRefusesAccount(f"{refusals[0]}: give the service's account the right to")
-    raise StoreUnavailable(f"{refusals[0]}: is the API where the settings say?")
+    if not isinstance(first, Refused) or not all(
+        isinstance(answer, Refused) and answer.status == first.status for answer in others
+    ):
+        return
+    if first.status in _NO_SUCH_ROUTE or (others and first.status != 403):
+        raise StoreUnavailable(f"{first}: is the API where the settings say?")
+    if others:
+        raise StoreRefusesAccount(f"{first}: give the service's account the right to")

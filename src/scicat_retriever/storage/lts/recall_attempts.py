@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
 from scicat_retriever.domain.errors import RetrieverError
@@ -55,6 +54,7 @@ class RecallAttempts:
         self._now = now
         self._lock = threading.Lock()
         self._under_way: set[ArchiveId] = set()
+        self._queued: set[ArchiveId] = set()  # those of `_under_way` whose attempt has no thread yet
         self._ended: dict[ArchiveId, _Ended] = {}
 
     def begin(
@@ -67,8 +67,9 @@ class RecallAttempts:
         with self._lock:
             begun = [each for each in dict.fromkeys(archive_ids) if each not in self._under_way]
             self._under_way.update(begun)
+            self._queued.update(begun)
         if begun:
-            self._pool.submit(lambda: attempt(begun)).add_done_callback(lambda done: self._end(begun, done))
+            self._pool.submit(lambda: self._run(begun, attempt))
 
     def last(self, archive_id: ArchiveId) -> RecallAttempt:
         """Say how far the last recall is, as far as is remembered."""
@@ -94,18 +95,28 @@ class RecallAttempts:
         return replace(said, reason=said.reason or "it is on tape")
 
     def forget(self, archive_id: ArchiveId) -> None:
-        """Forget how the last recall ended."""
+        """Forget how the last recall ended, and take back one that waits for a free slot."""
         with self._lock:
             self._ended.pop(archive_id, None)
+            if archive_id in self._queued:
+                self._queued.discard(archive_id)
+                self._under_way.discard(archive_id)
 
-    def _end(self, archive_ids: Sequence[ArchiveId], done: Future[int | None]) -> None:
-        error, at = done.exception(), self._now()
-        if error is None:
-            outcome = _Ended(at, done.result())
-        elif isinstance(error, RetrieverError):
-            outcome = _Ended(at, failure=str(error))
-        else:
-            outcome = _Ended(at, failure=f"{type(error).__name__}: {error}")
+    def _run(self, begun: Sequence[ArchiveId], attempt: Callable[[Sequence[ArchiveId]], int | None]) -> None:
+        with self._lock:
+            wanted = [each for each in begun if each in self._queued]
+            self._queued.difference_update(wanted)
+        if not wanted:
+            return
+        try:
+            blocks, failure = attempt(wanted), ""
+        except RetrieverError as error:
+            blocks, failure = None, str(error)
+        except BaseException as error:  # noqa: BLE001 - it belongs to nobody else, and a recall must not stay under way
+            blocks, failure = None, f"{type(error).__name__}: {error}"
+        self._end(wanted, _Ended(self._now(), blocks, failure))
+
+    def _end(self, archive_ids: Sequence[ArchiveId], outcome: _Ended) -> None:
         with self._lock:
             for archive_id in archive_ids:
                 self._under_way.discard(archive_id)

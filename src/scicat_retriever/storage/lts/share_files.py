@@ -19,6 +19,7 @@ from scicat_retriever.domain.errors import (
 )
 from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.storage.lts.archive_path import PathTemplate, path_below_root
+from scicat_retriever.storage.lts.asking import StoreAway
 from scicat_retriever.storage.lts.confined import located, reopened
 
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
@@ -131,7 +132,7 @@ class ShareFiles:
             )
         return StoreUnavailable(f"the share {self.root} fails for {archive_id!r}: {error.strerror}")
 
-    def _not_mounted(self) -> StoreUnavailable | None:
+    def _not_mounted(self) -> StoreAway | None:
         """Say why the share seems not mounted: then a missing file is no lost data."""
         try:
             if self._marker is not None:
@@ -140,10 +141,8 @@ class ShareFiles:
                 with os.scandir(self.root) as entries:
                     next(entries)
         except StopIteration:
-            return StoreUnavailable(f"{self.root} is empty: mount the share")
+            return StoreAway(f"{self.root} is empty: mount the share")
         except OSError as error:
             missing = self.root if self._marker is None else self.root / self._marker
-            return StoreUnavailable(
-                f"{missing} cannot be seen ({error.strerror}): mount the share {self.root}"
-            )
+            return StoreAway(f"{missing} cannot be seen ({error.strerror}): mount the share {self.root}")
         return None

@@ -32,7 +32,7 @@ class CommandProbe(BaseModel):
         "archiveId. No shell is between.",
     )
     words: StoreWords = Field(
-        description="What the command's answer means. The file's path is taken out of it before."
+        description="What the command's answer means. The file's path, its name and the archiveId are taken out of it before."
     )
 
     @field_validator("command")
@@ -169,7 +169,8 @@ class _ByCommand:
     def ask(self, archive_id: ArchiveId, file: SeenFile) -> RecallState | RecallError | None:
         path = str(file.path())
         try:
-            return self._words.of_command(self._command.run([NamedArchive(archive_id, path)]), hidden=path)
+            archive = NamedArchive(archive_id, path)
+            return self._words.of_command(self._command.run([archive]), archive.names)
         except RecallError as error:
             return error
 

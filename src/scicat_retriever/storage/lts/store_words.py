@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -57,8 +58,14 @@ class StoreWords(BaseModel):
             raise ValueError(f"is no regular expression: {error}") from None
         return value
 
-    def of_text(self, said: str) -> RecallState | RecallError:
-        """Say what the store's text means; an error where that is the meaning, or nothing here knows the text."""
+    def of_text(self, said: str, hidden: Iterable[str] = ()) -> RecallState | RecallError:
+        """Say what the store's text means; an error where that is the meaning, or nothing here knows the text.
+
+        Args:
+            said: The text.
+            hidden: Names that it may repeat and that are not its word, such as the archive's path.
+        """
+        said = _without(said, hidden)
         for word in Word:
             pattern: str | None = getattr(self, word.value)
             match = None if pattern is None else re.search(pattern, said, re.MULTILINE)
@@ -68,23 +75,32 @@ class StoreWords(BaseModel):
                 return _meaning(word, _line_around(match), int(digits) if known else None)
         return StoreUnavailable(f"no words are set for what the store says: {in_words(said)!r}")
 
-    def of_command(self, finished: Finished, hidden: str = "") -> RecallState | RecallError:
+    def of_command(self, finished: Finished, hidden: Iterable[str] = ()) -> RecallState | RecallError:
         """Say what a command's exit code and its text mean.
 
         Args:
             finished: The command.
-            hidden: What it may repeat and is not its word, such as the archive's path.
+            hidden: As `of_text`.
         """
         if (meant := self.of_code(finished)) is not None:
             return meant
         if finished.code != 0:
             return StoreUnavailable(f"the command ended with exit code {finished.code}: {finished.complaint}")
-        return self.of_text(finished.output.replace(hidden, "") if hidden else finished.output)
+        return self.of_text(finished.output, hidden)
 
     def of_code(self, finished: Finished) -> RecallState | RecallError | None:
         """Say what a command's exit code alone means; None where it is not in the table."""
         word = self.exit_codes.get(finished.code)
         return None if word is None else _meaning(word, finished.complaint, None)
+
+
+def _without(said: str, names: Iterable[str]) -> str:
+    """Take names out where they stand by themselves: the archiveId `a` is no part of `tape`."""
+    for name in sorted({each for each in names if each}, key=len, reverse=True):
+        before = r"(?<!\w)" if re.match(r"\w", name) else ""
+        after = r"(?!\w)" if re.search(r"\w\Z", name) else ""
+        said = re.sub(before + re.escape(name) + after, "", said)
+    return said
 
 
 def _line_around(match: re.Match[str]) -> str:

@@ -1,19 +1,20 @@
-"""Requests to a tape system and its WebDAV door: login, TLS, redirects, deadlines. Foreign errors end here."""
+"""Requests to a tape system and its WebDAV door: login, redirects, deadlines. Foreign errors end here."""
 
 from __future__ import annotations
 
-import ssl
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from urllib.parse import parse_qsl
 
 import httpx2
 
 from scicat_retriever.domain.errors import StoreRefusesAccount, StoreTimedOut, StoreUnavailable
 from scicat_retriever.storage.lts.bearer_token import BearerToken, file_version
+from scicat_retriever.storage.lts.tape_connections import Deadline, TapeTransport, tls_context
 from scicat_retriever.storage.lts.tape_rest_answers import printable, problem_in
 from scicat_retriever.storage.lts.wlcg_tape_settings import WlcgTapeSettings
 
@@ -24,6 +25,7 @@ MOST_REDIRECTS = 5
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _LATER = frozenset({408, 425, 429})
+_SHORTEST_SECRET = 8
 
 
 class Refused(Exception):
@@ -65,46 +67,56 @@ class TapeHttp:
         self._settings = settings
         self._transport = transport
         self._token = BearerToken(settings.token, settings.token_file)
+        self._addresses = settings.addresses
+        self._deadline = Deadline()
         self._lock = threading.Lock()
         self._client: httpx2.Client | None = None
         self._client_version: object = None
 
-    def ask(self, method: str, url: str, body: bytes | None = None) -> Answer:
-        """Send a request and read the whole answer, within `answer_timeout` seconds.
+    def ask(self, method: str, url: str, deadline: float, body: bytes | None = None) -> Answer:
+        """Send a request and read the whole answer.
 
         Args:
             method: The HTTP method.
             url: Absolute.
+            deadline: When it ends at the latest, of `time.monotonic`.
             body: JSON.
 
         Raises:
             Refused: A 4xx that is not about the account, a 403 included.
             StoreUnavailable: No answer, a 5xx, or more of it than is read.
         """
-        deadline = time.monotonic() + self._settings.answer_timeout
         headers = {"Accept": "application/json"} | (
             {} if body is None else {"Content-Type": "application/json"}
         )
-        what = f"{method} {url}"
-        with self.stream(method, url, headers, body=body, timeout=self._settings.answer_timeout) as response:
-            with errors_mapped(what):
-                content = _read(response, what, deadline)
+        what, timeout = f"{method} {url}", self._settings.answer_timeout
+        with self.stream(method, url, headers, timeout=timeout, deadline=deadline, body=body) as response:
+            with errors_mapped(what), self._deadline.until(deadline):
+                content = self._token.blanked(_read(response, what, deadline))
             self.refuse(response, what, content)
             return Answer(content, response.headers.get("Location", ""))
 
     @contextmanager
     def stream(
-        self, method: str, url: str, headers: Mapping[str, str], *, timeout: float, body: bytes | None = None
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        timeout: float,
+        deadline: float,
+        body: bytes | None = None,
     ) -> Iterator[httpx2.Response]:
         """Send a request and give the answer before its body is read. GET and HEAD follow redirects.
 
-        The token goes to the hosts of the settings alone; a redirect from https leads to https alone.
+        The token goes to the addresses of the settings alone; a redirect from https leads to https alone.
 
         Args:
             method: The HTTP method.
             url: Absolute.
-            headers: Beside those of the login.
+            headers: Beside those of the login; characters are bytes (ISO 8859-1).
             timeout: Seconds that the server may be silent.
+            deadline: When the body must have begun, of `time.monotonic`.
             body: What is sent.
 
         Raises:
@@ -114,10 +126,11 @@ class TapeHttp:
         target, what = self._url(url), f"{method} {url}"
         limits = httpx2.Timeout(timeout, connect=self._settings.connect_timeout)
         for _ in range(MOST_REDIRECTS + 1):
-            with errors_mapped(what):
-                request = client.build_request(
-                    method, target, content=body, headers={**headers, **self._login(target)}, timeout=limits
-                )
+            if time.monotonic() >= deadline:
+                raise StoreTimedOut(f"the store did not answer {what} in time")
+            with errors_mapped(what), self._deadline.until(deadline):
+                sent = httpx2.Headers({**headers, **self._login(target)}, encoding="iso-8859-1")
+                request = client.build_request(method, target, content=body, headers=sent, timeout=limits)
                 response = client.send(request, stream=True)
             if response.status_code not in _REDIRECTS:
                 break
@@ -130,13 +143,27 @@ class TapeHttp:
         finally:
             response.close()
 
+    def check_api(self, url: str) -> None:
+        """Check an address that a server names for the API.
+
+        Raises:
+            StoreUnavailable: It is none, or leads inside this machine or its link, which no setting names.
+        """
+        with errors_mapped(printable(url)):
+            target = httpx2.URL(url)
+            bare = target.scheme in {"http", "https"} and not (
+                target.userinfo or target.query or target.fragment
+            )
+            if not bare or self._addresses.leads_inside(target.raw_host.decode()):
+                raise StoreUnavailable(f"the store names {_shown(target)} as its API, which is not believed")
+
     def refuse(self, response: httpx2.Response, what: str, content: bytes) -> None:
         """Raise what an answer other than 2xx stands for.
 
         Args:
             response: The answer.
             what: Method and address that were asked.
-            content: Its body, as far as it was read; a token that it quotes is not repeated.
+            content: Its body, as far as it was read; a token or signature that it quotes is not repeated.
 
         Raises:
             Refused: A 4xx that is not about the account, a 403 included.
@@ -146,8 +173,11 @@ class TapeHttp:
         status = response.status_code
         if response.is_success:
             return
-        token = self._token.current()
-        message = problem_in(content.replace(token.encode(), b"***") if token else content)
+        content = self._token.blanked(content)
+        for _, secret in parse_qsl(response.url.query, errors="replace"):
+            if len(secret) >= _SHORTEST_SECRET:
+                content = content.replace(secret, b"***")
+        message = problem_in(content)
         if status == 401:
             raise StoreRefusesAccount(f"{Refused(what, status, message)}; {self._about_login(response.url)}")
         if 400 <= status < 500 and status not in _LATER:
@@ -155,12 +185,13 @@ class TapeHttp:
         raise StoreUnavailable(str(Refused(what, status, message)))
 
     def _login(self, url: httpx2.URL) -> dict[str, str]:
-        token = self._token.current() if url.host.lower() in self._settings.hosts else None
+        token = self._token.current() if self._addresses.takes_token(url) else None
         return {} if token is None else {"Authorization": f"Bearer {token}"}
 
     def _about_login(self, url: httpx2.URL) -> str:
-        if url.host.lower() not in self._settings.hosts:
-            return f"no token was sent to {url.host}: name it in `token_hosts` if it may have it"
+        if not self._addresses.takes_token(url):
+            place = f"{url.scheme}://{url.netloc.decode()}"
+            return f"no token was sent to {place}: name it in `token_hosts` if it may have it"
         return "give the service another token or certificate"
 
     def _url(self, text: str) -> httpx2.URL:
@@ -171,9 +202,13 @@ class TapeHttp:
         location = response.headers.get("Location", "")
         if response.request.method not in {"GET", "HEAD"}:
             raise StoreUnavailable(f"the store redirects {what}: correct the address in the settings")
-        target = source.join(self._url(location))
+        with errors_mapped(f"the redirect of {what}"):
+            target = source.join(self._url(location))
+            inside = self._addresses.leads_inside(target.raw_host.decode())
         if target.scheme != source.scheme and target.scheme != "https":
             raise StoreUnavailable(f"the store redirects {what} to {target.scheme}, which is not followed")
+        if inside:
+            raise StoreUnavailable(f"the store redirects {what} to {_shown(target)}, which is not followed")
         return target
 
     def _current_client(self) -> httpx2.Client:
@@ -193,14 +228,14 @@ class TapeHttp:
             raise StoreRefusesAccount(f"the certificate cannot be read: {error}") from error
 
     def _new_client(self) -> httpx2.Client:
+        settings = self._settings
         return httpx2.Client(
-            transport=self._transport,
-            verify=_tls(self._settings) if self._transport is None else True,
+            transport=self._transport
+            or TapeTransport(
+                tls_context(settings), settings.parallel_requests, self._deadline, self._addresses
+            ),
             trust_env=False,
             follow_redirects=False,
-            limits=httpx2.Limits(
-                max_connections=None, max_keepalive_connections=self._settings.parallel_requests
-            ),
             headers={
                 "User-Agent": f"scicat-retriever/{version('scicat-retriever')}",
                 "Accept-Encoding": "identity",
@@ -218,9 +253,17 @@ def errors_mapped(what: str) -> Iterator[None]:
         yield
     except httpx2.TimeoutException as error:
         raise StoreTimedOut(f"the store did not answer {what} in time ({type(error).__name__})") from None
-    except (httpx2.LocalProtocolError, httpx2.UnsupportedProtocol, httpx2.InvalidURL) as error:
+    except (
+        httpx2.LocalProtocolError,
+        httpx2.RemoteProtocolError,
+        httpx2.UnsupportedProtocol,
+        httpx2.InvalidURL,
+        ValueError,  # UnicodeError, IDNAError: a host that is no name
+        OverflowError,  # a port that is none
+    ) as error:
         # Their text may quote a header, and so the token.
-        raise StoreUnavailable(f"the request {what} could not be made ({type(error).__name__})") from None
+        kind = type(error).__name__
+        raise StoreUnavailable(f"the store was not asked, or gave no answer: {what} ({kind})") from None
     except (httpx2.HTTPError, httpx2.StreamError, httpx2.CookieConflict) as error:
         kind = type(error).__name__
         raise StoreUnavailable(
@@ -239,21 +282,5 @@ def _read(response: httpx2.Response, what: str, deadline: float) -> bytes:
     return bytes(content)
 
 
-def _tls(settings: WlcgTapeSettings) -> ssl.SSLContext:
-    trusted = settings.ca_file
-    try:
-        if trusted is not None and trusted.is_dir():
-            context = ssl.create_default_context(capath=str(trusted))
-        else:
-            context = ssl.create_default_context(cafile=trusted)
-    except OSError as error:
-        raise StoreUnavailable(f"the CA certificates {trusted} cannot be used ({error.strerror})") from error
-    if settings.certificate is not None:
-        try:
-            # An empty password keeps OpenSSL from asking for one on the terminal.
-            context.load_cert_chain(settings.certificate, settings.key, password="")
-        except (OSError, ValueError) as error:
-            raise StoreRefusesAccount(
-                f"the certificate {settings.certificate} cannot be used: {error}"
-            ) from error
-    return context
+def _shown(url: httpx2.URL) -> str:
+    return printable(f"{url.scheme}://{url.netloc.decode()}{url.path}")

@@ -7,6 +7,7 @@ keys that are not known are passed over, entries that cannot be read count as no
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,8 @@ MESSAGE_LIMIT = 300
 REQUEST_LIMIT = 200
 """Longest name of a request that is accepted; in practice it is a UUID."""
 
+_LOGIN = re.compile(r"://[^\s/?#\"'<>]*@")
+_QUERY = re.compile(r"(?<=\S)\?[^\s\"'<>]+")
 _ENDED = frozenset({"COMPLETED", "FAILED", "CANCELLED", "CANCELED", "SKIPPED"})
 
 
@@ -53,10 +56,15 @@ class Progress:
 
 
 def printable(text: str, limit: int = MESSAGE_LIMIT) -> str:
-    """Give foreign text as one bounded line without control characters."""
-    bounded = text[: 4 * limit]
+    """Give foreign text as one bounded line without control characters, and without the secrets that addresses hold."""
+    bounded = without_secrets(text)[: 4 * limit]
     line = " ".join("".join(c if c.isprintable() else " " for c in bounded).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def without_secrets(text: str) -> str:
+    """Leave out user, password and query of the addresses in a text: a query may be a signature that lets anyone read."""
+    return _QUERY.sub("", _LOGIN.sub("://", text))
 
 
 def problem_in(content: bytes) -> str:
@@ -64,7 +72,7 @@ def problem_in(content: bytes) -> str:
     try:
         body = _json(content)
     except AnswerUnreadable:
-        return printable(content[: 8 * MESSAGE_LIMIT].decode("utf-8", "replace"))
+        return printable(content.decode("utf-8", "replace"))
     if not isinstance(body, dict):
         return ""
     said = [text for text in (body.get("title"), body.get("detail")) if isinstance(text, str) and text]

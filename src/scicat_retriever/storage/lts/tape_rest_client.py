@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from urllib.parse import quote
 
-from scicat_retriever.domain.errors import StoreUnavailable
+from scicat_retriever.domain.errors import StoreTimedOut, StoreUnavailable
 from scicat_retriever.storage.lts.tape_http import Answer, Refused, TapeHttp
 from scicat_retriever.storage.lts.tape_rest_answers import (
     AnswerUnreadable,
@@ -27,11 +27,15 @@ WELL_KNOWN = "/.well-known/wlcg-tape-rest-api"
 DISCOVERED_SECONDS = 600.0
 """How long a discovered address is used."""
 
+SILENT_SECONDS = 5.0
+"""How long a server that did not answer where its API is, is not asked again."""
+
 
 class TapeRestClient:
     """A server of the API. May be used from any thread.
 
-    Each call raises `StoreUnavailable` where there is no usable answer, and `Refused` where the server refuses what it asks.
+    Each call raises `StoreUnavailable` where there is no usable answer at its deadline, which is of `time.monotonic`, and
+    `Refused` where the server refuses what it asks.
 
     Args:
         settings: Where it is.
@@ -48,19 +52,20 @@ class TapeRestClient:
         self._lock = threading.Lock()
         self._api: str | None = None
         self._until = 0.0
+        self._silent_until = 0.0
 
-    def stage(self, paths: Sequence[str]) -> str:
+    def stage(self, paths: Sequence[str], deadline: float) -> str:
         """Ask that files be brought to disk and kept there for `disk_lifetime`; gives the request's name."""
         lifetime = f"PT{self._settings.disk_lifetime}S"  # ISO 8601
         files = [{"path": path, "diskLifetime": lifetime} for path in paths]
-        answer = self._call("POST", "/stage", {"files": files})
+        answer = self._call("POST", "/stage", deadline, {"files": files})
         with _readable("POST /stage"):
             return request_id(answer.content, answer.location)
 
-    def progress(self, request: str) -> Mapping[str, Progress] | None:
+    def progress(self, request: str, deadline: float) -> Mapping[str, Progress] | None:
         """Say how far the files of a request are, by path; None where the server does not know the request any longer."""
         try:
-            answer = self._call("GET", f"/stage/{_segment(request)}")
+            answer = self._call("GET", f"/stage/{_segment(request)}", deadline)
         except Refused as refused:
             if refused.status in {403, 404, 410}:  # 403: it is another account's by now
                 return None
@@ -68,45 +73,56 @@ class TapeRestClient:
         with _readable("GET /stage"):
             return progress_in(answer.content)
 
-    def cancel(self, request: str, paths: Sequence[str]) -> None:
+    def cancel(self, request: str, paths: Sequence[str], deadline: float) -> None:
         """Take back the recall of files of a request."""
-        self._call("POST", f"/stage/{_segment(request)}/cancel", {"paths": list(paths)})
+        self._call("POST", f"/stage/{_segment(request)}/cancel", deadline, {"paths": list(paths)})
 
-    def release(self, request: str, paths: Sequence[str]) -> None:
+    def release(self, request: str, paths: Sequence[str], deadline: float) -> None:
         """Say that files of a request are not needed on disk any longer."""
-        self._call("POST", f"/release/{_segment(request)}", {"paths": list(paths)})
+        self._call("POST", f"/release/{_segment(request)}", deadline, {"paths": list(paths)})
 
-    def localities(self, paths: Sequence[str]) -> Mapping[str, Found]:
+    def localities(self, paths: Sequence[str], deadline: float) -> Mapping[str, Found]:
         """Say where files are, by path. A server may leave some out: dCache cuts what is asked at its limit, silently."""
-        answer = self._call("POST", "/archiveinfo", {"paths": list(paths)})
+        answer = self._call("POST", "/archiveinfo", deadline, {"paths": list(paths)})
         with _readable("POST /archiveinfo"):
             return localities_in(answer.content)
 
-    def _call(self, method: str, path: str, body: object = None) -> Answer:
+    def _call(self, method: str, path: str, deadline: float, body: object = None) -> Answer:
         # With escapes for all that is not ASCII, which every parser of JSON takes.
         content = None if body is None else json.dumps(body).encode()
-        return self._http.ask(method, self._address() + path, content)
+        return self._http.ask(method, self._address(deadline) + path, deadline, content)
 
-    def _address(self) -> str:
+    def _address(self, deadline: float) -> str:
         if self._settings.api_url is not None:
             return str(self._settings.api_url).rstrip("/")
-        with self._lock:
+        silent = f"the store does not say in time where its API is (GET {WELL_KNOWN})"
+        if not self._lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            raise StoreTimedOut(silent)
+        try:
             if self._api is None or self._clock() >= self._until:
-                self._api = self._discovered()
+                if self._clock() < self._silent_until:
+                    raise StoreTimedOut(silent)
+                self._api = self._discovered(deadline)
                 self._until = self._clock() + DISCOVERED_SECONDS
             return self._api
+        finally:
+            self._lock.release()
 
-    def _discovered(self) -> str:
+    def _discovered(self, deadline: float) -> str:
         url = str(self._settings.url).rstrip("/")
         try:
-            answer = self._http.ask("GET", url + WELL_KNOWN)
+            answer = self._http.ask("GET", url + WELL_KNOWN, deadline)
         except Refused as refused:
             raise StoreUnavailable(f"{refused}: correct `url`, or set `api_url`") from None
+        except StoreTimedOut:
+            self._silent_until = self._clock() + SILENT_SECONDS
+            raise
         with _readable(f"GET {WELL_KNOWN}"):
             found = api_uri(answer.content)
             if url.startswith("https:") and not found.startswith("https://"):
                 raise AnswerUnreadable("it leads away from https")
-            return found
+        self._http.check_api(found)
+        return found
 
 
 def _segment(request: str) -> str:

@@ -6,6 +6,7 @@ import errno
 import re
 import socket
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -97,18 +98,20 @@ class WebdavDoor:
         self._lock = threading.Lock()
         self._etags: OrderedDict[str, str] = OrderedDict()
 
-    def size(self, parts: tuple[str, ...]) -> int | None:
+    def size(self, parts: tuple[str, ...], deadline: float) -> int | None:
         """Give an archive's size in bytes; None where the server does not say.
 
         Args:
             parts: The folders and the name, below the archives' folder.
+            deadline: When the answer must be there, of `time.monotonic`.
 
         Raises:
             Refused: The server does not give it: 403, 404.
             StoreUnavailable: No usable answer.
         """
         url = self._url(parts)
-        with self._http.stream("HEAD", url, {}, timeout=self._settings.answer_timeout) as response:
+        timeout = self._settings.answer_timeout
+        with self._http.stream("HEAD", url, {}, timeout=timeout, deadline=deadline) as response:
             if response.status_code in {405, 501}:
                 return None
             self._http.refuse(response, f"HEAD {url}", b"")
@@ -134,13 +137,15 @@ class WebdavDoor:
             yield EmptySource()
             return
         url, headers = self._url(parts), self._headers(parts, start, length)
-        with self._http.stream("GET", url, headers, timeout=self._settings.read_timeout) as response:
+        timeout = self._settings.read_timeout
+        begins = time.monotonic() + timeout
+        with self._http.stream("GET", url, headers, timeout=timeout, deadline=begins) as response:
             if response.status_code == _PAST_THE_END and start:
                 yield EmptySource()
                 return
             self._check(response, f"GET {url}", start, length)
             if not start:
-                self._remember(url, response.headers.get("ETag", ""))
+                self._remember(url, _etag(response))
             source = WebdavSource(response, _length(response))
             try:
                 yield source
@@ -190,6 +195,12 @@ class WebdavDoor:
         return self._settings.reading_root + "".join(
             "/" + quote(part, safe="", errors="surrogateescape") for part in parts
         )
+
+
+def _etag(response: httpx2.Response) -> str:
+    """Give its bytes as characters, to be sent as they came: it may hold any (RFC 9110, 8.8.3, obs-text)."""
+    values = [value for key, value in response.headers.raw if key.lower() == b"etag"]
+    return values[0].decode("iso-8859-1") if values else ""
 
 
 def _length(response: httpx2.Response) -> int | None:

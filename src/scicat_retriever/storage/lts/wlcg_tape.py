@@ -6,13 +6,15 @@ file from a forbidden one by sentences of their own, so the WebDAV server's stat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import PurePosixPath
 from typing import TypeVar
 
 import httpx2
+import structlog
 
 from scicat_retriever.domain.errors import (
     ArchiveIdUnsafe,
@@ -21,6 +23,7 @@ from scicat_retriever.domain.errors import (
     NotYetOnline,
     RecallError,
     StoreRefusesAccount,
+    StoreTimedOut,
     StoreUnavailable,
 )
 from scicat_retriever.domain.ids import ArchiveId
@@ -33,6 +36,7 @@ from scicat_retriever.ports.long_term_store import (
     Wanted,
 )
 from scicat_retriever.storage.lts.archive_path import PathTemplate, path_below_root
+from scicat_retriever.storage.lts.daemon_pool import CallHung, DaemonPool
 from scicat_retriever.storage.lts.halving import by_halves, refuse_if_all_are
 from scicat_retriever.storage.lts.tape_http import Refused, TapeHttp
 from scicat_retriever.storage.lts.tape_rest_answers import Found, Progress
@@ -40,8 +44,9 @@ from scicat_retriever.storage.lts.tape_rest_client import TapeRestClient
 from scicat_retriever.storage.lts.webdav_source import WebdavDoor
 from scicat_retriever.storage.lts.wlcg_tape_settings import WlcgTapeSettings
 
-S = TypeVar("S")
+S = TypeVar("S", bound=Hashable)
 T = TypeVar("T")
+log = structlog.get_logger(__name__)
 
 _GONE = frozenset({404, 410})
 _NOT_ANSWERED = "the store's answer leaves the file out"
@@ -62,6 +67,7 @@ class WlcgTape:
         http = TapeHttp(settings, transport)
         self._api = TapeRestClient(settings, http)
         self._door = WebdavDoor(settings, http)
+        self._threads = DaemonPool("wlcg-tape", settings.parallel_requests)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -75,8 +81,13 @@ class WlcgTape:
             StoreUnavailable: The server does not take the request in time.
             StoreRefusesAccount: The account may not ask for any of them.
         """
+        deadline = self._deadline()
         paths, unsafe = self._paths(archive_ids)
-        asked = by_halves(_distinct(paths.values()), lambda some: dict.fromkeys(some, self._api.stage(some)))
+
+        def stage(some: Sequence[str]) -> dict[str, str]:
+            return dict.fromkeys(some, self._within(deadline, lambda: self._api.stage(some, deadline)))
+
+        asked = by_halves(_distinct(paths.values()), stage)
         refuse_if_all_are(asked)
         answers: dict[ArchiveId, str | RecallError] = {}
         for archive_id, path in paths.items():
@@ -95,17 +106,22 @@ class WlcgTape:
             StoreUnavailable: The server does not answer in time.
             StoreRefusesAccount: It does not let the account in.
         """
+        deadline = self._deadline()
         paths, answers = self._paths([each.archive_id for each in wanted])
         requests = {each.archive_id: each.request for each in wanted if each.archive_id in paths}
         # In this order: a recall that ends between the two is then on disk, and not one that was on disk and is not.
-        progress = self._progress(_distinct(requests.values()))
-        found = self._localities(_distinct(paths.values()))
+        progress = self._progress(_distinct(requests.values()), deadline)
+        found = self._localities(_distinct(paths.values()), deadline)
 
         def state(archive_id: ArchiveId) -> RecallState | RecallError:
-            path = paths[archive_id]
-            return self._state(archive_id, found[path], progress.get(requests[archive_id], {}).get(path))
+            path, said = paths[archive_id], progress.get(requests[archive_id])
+            mine = said if isinstance(said, RecallError) else (said or {}).get(path)
+            return self._state(archive_id, found[path], mine, deadline)
 
-        return answers | dict(zip(paths, self._at_once(state, list(paths)), strict=True))
+        states = self._at_once(state, list(paths), deadline)
+        if states and all(isinstance(each, StoreTimedOut) for each in states.values()):
+            raise StoreTimedOut(str(next(iter(states.values()))))
+        return answers | states
 
     def places(self, archive_ids: Sequence[ArchiveId]) -> Mapping[ArchiveId, TapePlace]:  # noqa: ARG002 - of the port
         """Give none: the API does not tell."""
@@ -138,21 +154,36 @@ class WlcgTape:
         Raises:
             StoreUnavailable: The server does not answer in time; repeat it.
         """
+        deadline = self._deadline()
         paths, _ = self._paths([each.archive_id for each in wanted])
         by_request: dict[str, list[str]] = {}
         for each in wanted:
             if each.request and each.archive_id in paths:
                 by_request.setdefault(each.request, []).append(paths[each.archive_id])
-        self._at_once(
-            lambda request: self._release(request, _distinct(by_request[request])), list(by_request)
-        )
 
-    def _release(self, request: str, paths: Sequence[str]) -> None:
-        progress = self._api.progress(request) or {}
-        under_way = [path for path in paths if path in progress and progress[path].active]
-        if under_way:
-            self._tell(lambda some: self._api.cancel(request, some), under_way)
-        self._tell(lambda some: self._api.release(request, some), paths)
+        def release(request: str) -> None:
+            self._release(request, _distinct(by_request[request]), deadline)
+
+        said = self._at_once(release, list(by_request), deadline)
+        troubles = {request: each for request, each in said.items() if each is not None}
+        if troubles and len(troubles) == len(said):
+            raise next(iter(troubles.values()))
+        for request, trouble in troubles.items():
+            log.warning(
+                "archives are not released; the store keeps them until their lifetime ends",
+                request=request,
+                why=str(trouble),
+            )
+
+    def _release(self, request: str, paths: Sequence[str], deadline: float) -> None:
+        try:
+            progress = self._api.progress(request, deadline) or {}
+            under_way = [path for path in paths if path in progress and progress[path].active]
+            if under_way:
+                self._tell(lambda some: self._api.cancel(request, some, deadline), under_way)
+        except StoreUnavailable as trouble:
+            log.warning("a recall that may be under way is not cancelled", request=request, why=str(trouble))
+        self._tell(lambda some: self._api.release(request, some, deadline), paths)
 
     def _tell(self, tell: Callable[[Sequence[str]], None], paths: Sequence[str]) -> None:
         """Tell it of all files; of each by itself where one of them does not belong to the request."""
@@ -188,43 +219,64 @@ class WlcgTape:
     def _parts(self, archive_id: ArchiveId) -> tuple[str, ...]:
         return path_below_root(archive_id, self._template, self._catalogued_root)
 
-    def _localities(self, paths: Sequence[str]) -> dict[str, Found | Refused]:
+    def _localities(
+        self, paths: Sequence[str], deadline: float
+    ) -> dict[str, Found | Refused | StoreUnavailable]:
         """Ask where files are; those that an answer leaves out are asked for again, fewer at once."""
-        found: dict[str, Found | Refused] = {}
+
+        def ask(some: Sequence[str]) -> Mapping[str, Found]:
+            return self._within(deadline, lambda: self._api.localities(some, deadline))
+
+        found: dict[str, Found | Refused | StoreUnavailable] = {}
         waiting, at_once = list(paths), self._settings.batch
         while waiting:
             some, rest = waiting[:at_once], waiting[at_once:]
-            answers = by_halves(some, self._api.localities)
+            answers = by_halves(some, ask)
             left_out = [path for path in some if path not in answers]
             found |= {path: answers[path] for path in some if path in answers}
             waiting = left_out + rest
+            trouble = next((each for each in answers.values() if isinstance(each, StoreUnavailable)), None)
+            if trouble is not None:
+                found |= dict.fromkeys(waiting, trouble)
+                break
             if len(some) == 1 and left_out:
-                given_up = (
-                    waiting if not found else left_out
-                )  # it answers nothing at all: asking on tells no more
-                found |= dict.fromkeys(given_up, Found("", _NOT_ANSWERED))
+                # Where it answers nothing at all, asking on tells no more.
+                found |= dict.fromkeys(left_out if found else waiting, Found("", _NOT_ANSWERED))
                 waiting = [path for path in waiting if path not in found]
             elif left_out:
                 at_once = len(some) - len(left_out) or len(some) // 2
         refuse_if_all_are(found)
         return found
 
-    def _progress(self, requests: Iterable[str]) -> dict[str, Mapping[str, Progress]]:
+    def _progress(
+        self, requests: Iterable[str], deadline: float
+    ) -> dict[str, Mapping[str, Progress] | RecallError | None]:
         known = [request for request in requests if request]
-        return {
-            request: progress
-            for request, progress in zip(known, self._at_once(self._api.progress, known), strict=True)
-            if progress is not None
-        }
+        return self._at_once(lambda request: self._api.progress(request, deadline), known, deadline)
 
     def _state(
-        self, archive_id: ArchiveId, found: Found | Refused, progress: Progress | None
+        self,
+        archive_id: ArchiveId,
+        found: Found | Refused | StoreUnavailable,
+        progress: Progress | RecallError | None,
+        deadline: float,
     ) -> RecallState | RecallError:
+        if isinstance(found, StoreUnavailable):
+            return found
         if isinstance(found, Refused):
             return DatablockUnreadable(str(found))
+        if isinstance(progress, RecallError):
+            if found.locality in {"TAPE", "UNAVAILABLE"}:
+                return progress  # whether it is on its way is not known: it must not be asked for anew
+            progress = None
+        return self._found(archive_id, found, progress, deadline)
+
+    def _found(
+        self, archive_id: ArchiveId, found: Found, progress: Progress | None, deadline: float
+    ) -> RecallState | RecallError:
         match found.locality:
             case "DISK" | "DISK_AND_TAPE":
-                return self._online(archive_id)
+                return self._online(archive_id, deadline)
             case "TAPE":
                 return _state_on_tape(progress)
             case "UNAVAILABLE" if progress is not None and progress.active:
@@ -237,11 +289,11 @@ class WlcgTape:
                 return RecallState(
                     Locality.MISSING, reason="the store has neither on disk nor on tape a byte of it"
                 )
-        return self._without_locality(archive_id, found)
+        return self._without_locality(archive_id, found, deadline)
 
-    def _online(self, archive_id: ArchiveId) -> RecallState | RecallError:
+    def _online(self, archive_id: ArchiveId, deadline: float) -> RecallState | RecallError:
         try:
-            return RecallState(Locality.ONLINE, self._door.size(self._parts(archive_id)))
+            return RecallState(Locality.ONLINE, self._door.size(self._parts(archive_id), deadline))
         except StoreUnavailable as error:
             return error
         except Refused as refused:
@@ -251,10 +303,12 @@ class WlcgTape:
                 )
             return DatablockUnreadable(str(refused))
 
-    def _without_locality(self, archive_id: ArchiveId, found: Found) -> RecallState | RecallError:
+    def _without_locality(
+        self, archive_id: ArchiveId, found: Found, deadline: float
+    ) -> RecallState | RecallError:
         words = found.error or f"it is {found.locality!r}"
         try:
-            self._door.size(self._parts(archive_id))
+            self._door.size(self._parts(archive_id), deadline)
         except StoreUnavailable as error:
             return error
         except Refused as refused:
@@ -275,18 +329,41 @@ class WlcgTape:
         """Say that an archive which was not given is on tape, if the API says so."""
         path = self._path(archive_id)
         try:
-            found = self._localities([path])[path]
+            found = self._localities([path], self._deadline())[path]
         except StoreUnavailable:
             return None
         on_tape = isinstance(found, Found) and found.locality == "TAPE"
         return NotYetOnline(f"{archive_id!r} is on tape alone") if on_tape else None
 
-    def _at_once(self, call: Callable[[S], T], items: Sequence[S]) -> list[T]:
-        """Make a call for each of the items, some at a time; the first error is raised."""
-        if len(items) < 2:
-            return [call(item) for item in items]
-        with ThreadPoolExecutor(min(len(items), self._settings.parallel_requests)) as threads:
-            return list(threads.map(call, items))
+    def _deadline(self) -> float:
+        return time.monotonic() + self._settings.answer_timeout
+
+    def _within(self, deadline: float, call: Callable[[], T]) -> T:
+        """Make a call on another thread, since even its end may hang, in the name service."""
+        try:
+            return self._threads.ask(call, max(0.0, deadline - time.monotonic()))
+        except CallHung:
+            raise self._timed_out() from None
+
+    def _at_once(
+        self, call: Callable[[S], T], items: Sequence[S], deadline: float
+    ) -> dict[S, T | RecallError]:
+        """Make a call for each of the items, some at a time; what is not answered by the deadline has timed out."""
+        answers: dict[S, T | RecallError] = {}
+        calls = {item: partial(call, item) for item in items}
+        for item, answer in self._threads.ask_each(calls, max(0.0, deadline - time.monotonic())).items():
+            if isinstance(answer, CallHung):
+                answers[item] = self._timed_out()
+            elif isinstance(answer, Exception) and not isinstance(answer, RecallError):
+                raise answer
+            else:
+                answers[item] = answer
+        return answers
+
+    def _timed_out(self) -> StoreTimedOut:
+        return StoreTimedOut(
+            f"the store did not answer within {self._settings.answer_timeout:g} s (`answer_timeout`)"
+        )
 
 
 def _with(said: str, words: str) -> str:

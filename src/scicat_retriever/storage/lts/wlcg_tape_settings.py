@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal, Self
 from urllib.parse import quote
@@ -20,6 +19,7 @@ from pydantic import (
 
 from scicat_retriever.storage.lts.archive_path import PathTemplate
 from scicat_retriever.storage.lts.bearer_token import is_bearer_token
+from scicat_retriever.storage.lts.tape_addresses import TapeAddresses, is_loopback, named_place
 
 
 def _plain(url: AnyHttpUrl) -> AnyHttpUrl:
@@ -65,8 +65,8 @@ class WlcgTapeSettings(BaseModel):
         "asked for at `url`.",
     )
     root_path: Root = Field(
-        PurePosixPath("/"),
-        description="The folder of the archives, as the API names it. No archiveId leads out of it.",
+        description="The folder of the archives, as the API names it. No archiveId leads out of it, so that a catalogue "
+        "entry reaches nothing else that the account may read."
     )
     read_url: Url | None = Field(
         None,
@@ -90,8 +90,8 @@ class WlcgTapeSettings(BaseModel):
     )
     token_hosts: tuple[str, ...] = Field(
         (),
-        description="Host names that get the token beside those of `url`, `api_url` and `read_url`: an API or a disk "
-        "server that these send the service to.",
+        description="Hosts that get the token beside the addresses of `url`, `api_url` and `read_url`: an API or a disk "
+        "server that these send the service to. `host:port`, or `host` alone for any port of it; over https only.",
     )
     certificate: Path | None = Field(
         None,
@@ -111,7 +111,7 @@ class WlcgTapeSettings(BaseModel):
     batch: int = Field(100, ge=1, le=1000, description="Most archives named in one request.")
     parallel_requests: int = Field(8, ge=1, le=64, description="Requests sent at the same time.")
     connect_timeout: Seconds = Field(10.0, description="How long a connection may take.")
-    answer_timeout: Seconds = Field(60.0, description="How long one answer of the API may take.")
+    answer_timeout: Seconds = Field(60.0, description="How long the API may take to answer for one batch.")
     read_timeout: Seconds = Field(
         300.0, description="How long the storage may be silent while an archive is read."
     )
@@ -120,6 +120,13 @@ class WlcgTapeSettings(BaseModel):
     @classmethod
     def _usable(cls, value: str) -> str:
         PathTemplate(value)
+        return value
+
+    @field_validator("token_hosts")
+    @classmethod
+    def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for host in value:
+            named_place(host)
         return value
 
     @model_validator(mode="after")
@@ -135,7 +142,7 @@ class WlcgTapeSettings(BaseModel):
         if self.token is None and self.token_file is None:
             return self
         for url in (self.url, self.api_url, self.read_url):
-            if url is not None and url.scheme == "http" and not _is_loopback(url.host or ""):
+            if url is not None and url.scheme == "http" and not is_loopback(url.host or ""):
                 raise ValueError("a token may be sent over https only (RFC 6750, 5.2): correct the addresses")
         return self
 
@@ -147,16 +154,7 @@ class WlcgTapeSettings(BaseModel):
         return str(self.url).rstrip("/") + quote(str(self.root_path)).rstrip("/")
 
     @property
-    def hosts(self) -> frozenset[str]:
-        """The hosts that the token may be sent to, in lower case."""
-        named = [url.host for url in (self.url, self.api_url, self.read_url) if url is not None]
-        return frozenset(host.lower() for host in (*named, *self.token_hosts) if host)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
+    def addresses(self) -> TapeAddresses:
+        """Where the token may be sent, and where a server may lead the service."""
+        named = [str(url) for url in (self.url, self.api_url, self.read_url) if url is not None]
+        return TapeAddresses(named, self.token_hosts)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, model_validator
 
@@ -32,7 +34,10 @@ class S3Access(BaseModel):
         description="The key. Without it: the environment, the AWS files or the machine's role, as boto3 finds them.",
     )
     secret_access_key: SecretStr | None = Field(None, min_length=1, description="The key's secret.")
-    session_token: SecretStr | None = Field(None, description="The token of a key that is lent for a time.")
+    session_token: SecretStr | None = Field(
+        None,
+        description="The token of a key that is lent for a time. It is sent along, so only over `https://`.",
+    )
     ca_bundle: Path | None = Field(
         None, description="File with the CA certificates to trust; by default those that boto3 brings."
     )
@@ -48,6 +53,13 @@ class S3Access(BaseModel):
             raise ValueError("`session_token` goes with `access_key_id` and `secret_access_key`")
         return self
 
+    @model_validator(mode="after")
+    def _token_is_kept_secret(self) -> Self:
+        # The secret of a key is never sent, its token is with each request.
+        if self.session_token is not None and not _keeps_secrets(self.endpoint_url):
+            raise ValueError("a `session_token` may be sent over https only: correct `endpoint_url`")
+        return self
+
     @property
     def signs_payload(self) -> bool:
         """Whether what is sent is part of the signature: where TLS does not protect it."""
@@ -57,3 +69,13 @@ class S3Access(BaseModel):
     def place(self) -> str:
         """Name the bucket, and where it is."""
         return f"the bucket {self.bucket} at {self.endpoint_url or f'AWS, {self.region}'}"
+
+
+def _keeps_secrets(endpoint_url: str | None) -> bool:
+    if endpoint_url is None or endpoint_url.startswith("https:"):
+        return True
+    try:
+        host = urlsplit(endpoint_url).hostname or ""
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

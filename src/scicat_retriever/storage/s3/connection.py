@@ -21,7 +21,10 @@ _CONNECTIONS = 64
 """Kept open at the most: for the copies, downloads and small questions of one process."""
 
 FAILURES = (boto.BotoCoreError, boto.ClientError, ResponseParserError, HTTPError, HTTPException, OSError)
-"""All that a request, or reading its answer, may raise; beside `ValueError` for an endpoint that is none."""
+"""All that a request, or reading its answer, may raise; beside `ODD_ANSWER` and `EndpointInvalid`."""
+
+ODD_ANSWER = (ValueError, KeyError, OverflowError, RuntimeError)
+"""What boto3 raises where an answer lacks something, or has a number or a date that is none."""
 
 GONE = frozenset({"NoSuchKey", "NoSuchUpload", "404", "NotFound"})
 NO_BUCKET = frozenset({"NoSuchBucket"})
@@ -52,6 +55,10 @@ DAMAGED = frozenset(
 """The S3 got other bytes than were sent."""
 
 
+class EndpointInvalid(ValueError):
+    """boto3 takes the address for none."""
+
+
 def connect(access: S3Access, endpoint_url: str | None, attempts: int | None = None) -> S3Client:
     """Make a client, which any thread may use.
 
@@ -62,7 +69,7 @@ def connect(access: S3Access, endpoint_url: str | None, attempts: int | None = N
 
     Raises:
         FileNotFoundError: There is no such file of CA certificates.
-        ValueError: The endpoint is none. Or one of `FAILURES`.
+        EndpointInvalid: The endpoint is none. Or one of `FAILURES`.
     """
     if access.ca_bundle is not None and not access.ca_bundle.is_file():
         raise FileNotFoundError(errno.ENOENT, "there is no such file", str(access.ca_bundle))
@@ -73,12 +80,15 @@ def connect(access: S3Access, endpoint_url: str | None, attempts: int | None = N
         aws_session_token=None if token is None else token.get_secret_value(),
         region_name=access.region,
     )
-    return session.client(
-        "s3",
-        endpoint_url=endpoint_url,
-        verify=None if access.ca_bundle is None else str(access.ca_bundle),
-        config=_config(access, attempts or access.attempts),
-    )
+    try:
+        return session.client(
+            "s3",
+            endpoint_url=endpoint_url,
+            verify=None if access.ca_bundle is None else str(access.ca_bundle),
+            config=_config(access, attempts or access.attempts),
+        )
+    except ValueError as error:
+        raise EndpointInvalid(str(error)) from error
 
 
 def _config(access: S3Access, attempts: int) -> Config:
@@ -107,7 +117,7 @@ def advice(error: BaseException, section: str, rights: str) -> str:
     """Say what a request met, and who can do something about it; never with a secret in it.
 
     Args:
-        error: One of `FAILURES`, or a `ValueError` that boto3 raised.
+        error: One of `FAILURES` or `ODD_ANSWER`, or `EndpointInvalid`.
         section: The section of the settings that the bucket is from.
         rights: What the key has to be allowed to, as after "let it".
     """
@@ -134,8 +144,14 @@ def _advice_of_the_s3(error: boto.ClientError, section: str, rights: str) -> str
         return f"the S3 is busy or ill ({code}); look after it if that lasts"
     if code in DAMAGED:
         return f"the S3 got other bytes than were sent ({code}); look after the network, and this machine's memory"
-    message = str(error.response.get("Error", {}).get("Message", ""))[:200]
-    return f"the S3 refuses: {code}: {message}"
+    message = str(error.response.get("Error", {}).get("Message", ""))
+    return f"the S3 refuses: {_in_words(code)}: {_in_words(message)}"
+
+
+def _in_words(foreign: str) -> str:
+    """Make a foreign text one printable line of some length."""
+    line = "".join(letter if letter.isprintable() else " " for letter in foreign[:200])
+    return " ".join(line.split())
 
 
 def _advice(error: BaseException, section: str) -> str:
@@ -155,6 +171,8 @@ def _advice(error: BaseException, section: str) -> str:
         return "it stopped answering; look after the S3 and the network if that lasts"
     if isinstance(error, boto.ParamValidationError | boto.InvalidConfigError):
         return f"the settings of {section} cannot be used ({kind})"
-    if isinstance(error, ValueError) and not isinstance(error, FAILURES):  # boto3 checks an endpoint itself
+    if isinstance(error, EndpointInvalid):
         return f"correct {section}.endpoint_url"
+    if isinstance(error, ODD_ANSWER) and not isinstance(error, FAILURES):
+        return f"its answer cannot be read ({kind}: {_in_words(str(error))}); see that what answers there is an S3"
     return f"the connection failed ({kind}); look after the S3 and the network if that lasts"

@@ -1,0 +1,71 @@
+"""What a recall desk remembers of the archives that it watches. To lose it costs a look or two."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+LONGEST_RETRY = 600.0
+"""The longest time, seconds, until an archive is asked for again whose recall failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeskPace:
+    """How often a store is asked, in seconds.
+
+    Attributes:
+        turn: Between two turns of the desk, while recalls are open.
+        look_initial: Before the first look at an archive that was asked for, or is missing.
+        look_maximum: The longest time between two such looks.
+        look_waiting: Between two looks at an archive that is not asked for yet: others may have asked.
+    """
+
+    turn: float = 1.0
+    look_initial: float = 1.0
+    look_maximum: float = 120.0
+    look_waiting: float = 600.0
+
+
+@dataclass(slots=True)
+class Watch:
+    """One archive. Times are seconds since 1970, UTC.
+
+    Attributes:
+        looks: How often was looked at it since it was asked for.
+        next_look: When it is looked at next.
+        expected: When it is expected online, where that can be told.
+        failures: How often its recall failed.
+        not_before: Before which it is not asked for again.
+        lookups: How often its tape was asked about in vain.
+        releases: How often the store was told in vain that it is not wanted.
+    """
+
+    looks: int = 0
+    next_look: float = 0.0
+    expected: float | None = None
+    failures: int = 0
+    not_before: float = 0.0
+    lookups: int = 0
+    releases: int = 0
+
+    def looked(self, now: float, pace: DeskPace, *, patient: bool) -> None:
+        """Note a look: the next one is later with each, and soon about the moment when the archive is expected.
+
+        Args:
+            now: When it was.
+            pace: The paces.
+            patient: Whether it is only looked at in case others asked for it.
+        """
+        self.looks += 1
+        growing = pace.look_initial * 1.5 ** min(self.looks - 1, 40)
+        if self.expected is not None:
+            growing = min(growing, max(5 * pace.look_initial, 0.1 * abs(self.expected - now)))
+        self.next_look = now + (pace.look_waiting if patient else min(pace.look_maximum, growing))
+
+    def asked(self, now: float, pace: DeskPace) -> None:
+        """Note that it was asked for."""
+        self.looks, self.next_look = 0, now + pace.look_initial
+
+    def try_later(self, now: float, pace: DeskPace) -> None:
+        """Have it asked for again after a while, longer with each failure."""
+        self.failures += 1
+        self.not_before = now + min(LONGEST_RETRY, pace.look_initial * 2.0 ** min(self.failures, 20))

@@ -1,0 +1,102 @@
+"""Which addresses a tape system may send the service to, and which of them get its token.
+
+Redirects and discovered addresses are chosen by a server, so that they are believed no further than the settings go.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable
+
+import httpx2
+
+_PORTS = {"http": 80, "https": 443}
+_HIGHEST_PORT = 65535
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
+_NO_HOST = "must be a host name or an IP address, with or without a port: no path, no wildcard"
+
+Place = tuple[str, int | None]
+"""A host in the form that is compared, and a port; None is any port."""
+
+
+def place_of(url: httpx2.URL) -> Place:
+    """Give the host of an address, in lower case, an IDN in ASCII and IPv6 without brackets, and its port."""
+    host = url.raw_host.decode("ascii")
+    return (str(_ip(host) or host), url.port or _PORTS.get(url.scheme))
+
+
+def named_place(text: str) -> Place:
+    """Read `host`, `host:port` or `https://host`, as `token_hosts` has them; without a port and scheme it is any port.
+
+    Raises:
+        ValueError: It is none of these.
+    """
+    bare = f"[{text}]" if _ip(text) is not None and ":" in text else text
+    try:
+        url = httpx2.URL(bare if "://" in bare else f"https://{bare}")
+        host, port = place_of(url)
+    except (httpx2.InvalidURL, ValueError):
+        raise ValueError(_NO_HOST) from None
+    beyond = url.userinfo or url.query or url.fragment or url.path.strip("/")
+    known = _ip(host) is not None or (len(host) < 254 and _NAME.fullmatch(host) is not None)
+    if url.scheme != "https" or beyond or not known or (port or 0) > _HIGHEST_PORT:
+        raise ValueError(_NO_HOST)
+    return (host, port if "://" in bare or url.port or bare.endswith(":443") else None)
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether a host is this machine by its name or address alone."""
+    return _inside(host.strip("[]")) == "loopback"
+
+
+class TapeAddresses:
+    """The addresses of one tape system.
+
+    Args:
+        urls: The addresses of its settings.
+        token_hosts: Hosts that get the token beside them; see `named_place`.
+    """
+
+    def __init__(self, urls: Iterable[str], token_hosts: Iterable[str] = ()) -> None:
+        self._trusted = frozenset(
+            [place_of(httpx2.URL(url)) for url in urls] + [named_place(host) for host in token_hosts]
+        )
+        self._hosts = frozenset(host for host, _ in self._trusted)
+        self._inside = frozenset(_inside(host) for host in self._hosts)
+
+    def takes_token(self, url: httpx2.URL) -> bool:
+        """Say whether the token may be sent there: host and port are named, and it is https, or this machine."""
+        host, port = place_of(url)
+        secret = url.scheme == "https" or is_loopback(host)
+        return secret and not self._trusted.isdisjoint({(host, port), (host, None)})
+
+    def leads_inside(self, host: str, address: str = "") -> bool:
+        """Say whether this is a way into the machine or its link, such as a cloud's metadata, that no setting names.
+
+        Args:
+            host: As in an address, without brackets.
+            address: The IP address that it has; without it, what the host's name tells is looked at alone.
+        """
+        kind = _inside(address or host)
+        return bool(kind) and kind not in self._inside and str(_ip(host) or host.lower()) not in self._hosts
+
+
+def _ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
+
+
+def _inside(host: str) -> str:
+    if host.lower().rstrip(".") == "localhost":
+        return "loopback"
+    ip = _ip(host.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
+        ip = ip.ipv4_mapped
+    if ip is None:
+        return ""
+    if ip.is_loopback or ip.is_unspecified:  # Linux connects an unspecified one to itself
+        return "loopback"
+    return "link-local" if ip.is_link_local else ""
