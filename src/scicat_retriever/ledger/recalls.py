@@ -15,7 +15,12 @@ from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState
 from scicat_retriever.ledger.claim_rows import NOT_ENDED
-from scicat_retriever.ledger.datablock_rows import THIS_DATABLOCK, DatablockRows, consequences
+from scicat_retriever.ledger.datablock_rows import (
+    NOT_READ_ANEW,
+    THIS_DATABLOCK,
+    DatablockRows,
+    consequences,
+)
 from scicat_retriever.ledger.jobs import FINISHED, lock_job
 from scicat_retriever.ledger.part import Subject, batches
 from scicat_retriever.ledger.recall_rows import (
@@ -35,7 +40,6 @@ from scicat_retriever.ledger.schema import datablocks, job_datasets, jobs, recal
 from scicat_retriever.ports.recalls import RecallChange, RecallPhase, RecallRecord
 
 _RECALLING = DatablockState.RECALLING
-_NOT_READ_ANEW = (DatablockState.STAGED, DatablockState.RELEASED)
 _DATABLOCK = tuple_(datablocks.c.pid, datablocks.c.id)
 _MOVED = update(datablocks).where(THIS_DATABLOCK)
 # In these words, it can be done for many at once.
@@ -127,7 +131,7 @@ class RecallsPart(DatablockRows):
         new = DatablockState.PLANNED
         with self._database.writing() as connection:
             row = self._lock_row(connection, key, new)
-            if row.state in _NOT_READ_ANEW:
+            if row.state in NOT_READ_ANEW:
                 raise TransitionIllegal(
                     f"Datablock {key.id} of {key.pid} is {row.state} and cannot become {new}."
                 )

@@ -177,13 +177,14 @@ class Activities(Steps):
                     pid, f"waiting for SciCat: {error}" if error.retryable else ""
                 )
                 raise
+        count = planned.datablocks + planned.extracts
         wanted = (each for each in self._tools.ledger.datablocks(pid) if each.wanted)
         staged = all(each.state is DatablockState.STAGED for each in wanted)
         try:
             self._claim(pid)
         except errors.NoSpaceYet:
-            return Planned(planned.datablocks, staged=staged, claimed=False)
-        return Planned(planned.datablocks, staged=staged, claimed=True)
+            return Planned(count, staged=staged, claimed=False)
+        return Planned(count, staged=staged, claimed=True)
 
     @step
     def claim_dataset(self, pid: DatasetPid) -> None:
