@@ -22,6 +22,7 @@ from scicat_retriever.ledger.datablock_rows import (
     consequences,
 )
 from scicat_retriever.ledger.jobs import FINISHED, lock_job
+from scicat_retriever.ledger.packing import unpack_extract
 from scicat_retriever.ledger.part import Subject, batches
 from scicat_retriever.ledger.recall_rows import (
     IS_WANTED,
@@ -191,7 +192,7 @@ class RecallsPart(DatablockRows):
             store=row.store,
             archive_id=ArchiveId(row.archive_id),
             place=row.position,
-            bytes=row.bytes_total,
+            bytes=_bytes_from_tape(row),
             run=row.run,
             group=group,
             priority=priority,
@@ -231,6 +232,12 @@ def _waiting_jobs(connection: Connection, pids: Collection[DatasetPid]) -> Mappi
         for row in connection.execute(waiting):
             found[DatasetPid(row.pid)].append(row)
     return found
+
+
+def _bytes_from_tape(row: Any) -> int:  # noqa: ANN401
+    """What the store brings back: the whole archive, also where only an extract of it is read."""
+    extract = unpack_extract(row.extract)
+    return int(row.bytes_total if extract is None or not extract.ranges else extract.archive_size)
 
 
 def _is_of(record: RecallRecord, row: Any) -> bool:  # noqa: ANN401

@@ -45,7 +45,7 @@ class Opening:
         self._stack.close()
 
 
-class Pieces:
+class JoinedPieces:
     """Pieces of an archive that follow on each other as one tar, and then the end of a tar.
 
     A piece that is shorter than asked for ends it all: whoever reads knows the length.
@@ -81,7 +81,7 @@ class Pieces:
             piece.close()
 
 
-def opened(datablock: Datablock, store: LongTermStore) -> Opening | Pieces:
+def opened(datablock: Datablock, store: LongTermStore) -> Opening | JoinedPieces:
     """Give what reads all of a datablock's archive, or what it is an extract of; the store is asked by the first read.
 
     Raises:
@@ -91,7 +91,7 @@ def opened(datablock: Datablock, store: LongTermStore) -> Opening | Pieces:
         return Opening(lambda: store.open(datablock.archive_id))
     if not store.capabilities.ranges:
         raise ArchiveUnsupported(f"{datablock.archive_id}: its store cannot read a part of it")
-    return Pieces(
+    return JoinedPieces(
         [
             (Opening(partial(store.open, datablock.archive_id, start, length)), length)
             for start, length in datablock.ranges

@@ -168,7 +168,7 @@ class RecallDesk:
         try:
             store = self._tools.stores.named(self._name)
             if self._now() >= self._quiet_until:
-                self._let_go([each for each in records if not each.is_wanted], store)
+                self._let_go([each for each in records if not each.is_wanted], wanted, store)
                 if self._locate(wanted, store) + self._look(wanted, store):
                     wanted = [each for each in self._tools.ledger.recalls(self._name) if each.is_wanted]
                 self._ask(wanted, store)
@@ -199,15 +199,20 @@ class RecallDesk:
         waiting = [each for each in wanted if each.phase not in _NEWS and each.reason != str(error)]
         self._write(RecallChange(each.key, reason=str(error)) for each in waiting)
 
-    def _let_go(self, gone: Sequence[RecallRecord], store: LongTermStore) -> None:
+    def _let_go(
+        self, gone: Sequence[RecallRecord], wanted: Sequence[RecallRecord], store: LongTermStore
+    ) -> None:
         """Tell the store of what nobody wants any more, and forget it once it was told."""
+        # Of one archive, several extracts may be wanted, or it and an extract.
+        kept = {each.archive_id for each in wanted}
         for batch in _batches(gone, store.capabilities.batch):
             self._keep_lead()
-            known = [Wanted(each.archive_id, each.request) for each in batch if each.asked_at is not None]
+            over = [each for each in batch if each.archive_id not in kept]
+            known = [Wanted(each.archive_id, each.request) for each in over if each.asked_at is not None]
             if known:
                 store.release(known)
             self._tools.ledger.forget_recalls(batch)
-            for each in batch:
+            for each in over:
                 self._watched.pop(each.archive_id, None)
 
     def _locate(self, wanted: Sequence[RecallRecord], store: LongTermStore) -> int:

@@ -122,6 +122,12 @@ def test_a_job_claims_the_bytes_of_the_extract(chosen: Ledger) -> None:
     assert (chosen.job_size(A), claim(chosen, A, 100_000).needed) == (70, 70)
 
 
+def test_what_an_extract_wants_from_tape_is_the_whole_archive(chosen: Ledger) -> None:
+    planned(chosen)
+    chosen.want_recalls([PART])
+    assert [(each.archive_id, each.bytes) for each in chosen.recalls_of(P)] == [("archive-1.tar", 1000)]
+
+
 def test_a_staged_extract_is_what_its_job_needs(staged: Ledger) -> None:
     assert staged.is_brought(A, P)
     (progress,) = staged.progress_of(A)
