@@ -75,9 +75,9 @@ class InMemoryChosenFiles(InMemorySpace):
         with self._lock:
             block = self._known_block(key)
             old, extract = block.record.datablock, block.record.datablock.extract
-            if extract is None or block.record.state in {State.STAGED, State.RELEASED}:
+            whole = self._blocks.get(DatablockKey(key.pid, extract.of)) if extract else None
+            if extract is None or whole is None or block.record.state in {State.STAGED, State.RELEASED}:
                 raise TransitionIllegal(f"{key} is no extract that is on its way")
-            whole = self._blocks[DatablockKey(key.pid, extract.of)]
             if not extract.ranges:
                 return
             as_whole = replace(

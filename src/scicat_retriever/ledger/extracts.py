@@ -53,11 +53,11 @@ class ExtractsPart(DatablockRows):
         with self._database.writing() as connection:
             row = self._lock_row(connection, key, new)
             extract = unpack_extract(row.extract)
-            if extract is None or row.state in NOT_READ_ANEW:
-                raise TransitionIllegal(f"Datablock {key.id} of {key.pid} is no extract that is on its way.")
-            of = DatablockKey(key.pid, extract.of)
+            of = DatablockKey(key.pid, key.id if extract is None else extract.of)
             whole = connection.execute(select(datablocks).where(is_datablock(of))).first()
-            if not extract.ranges or whole is None:
+            if extract is None or whole is None or row.state in NOT_READ_ANEW:
+                raise TransitionIllegal(f"Datablock {key.id} of {key.pid} is no extract that is on its way.")
+            if not extract.ranges:
                 return
             values = {
                 "size": whole.size,

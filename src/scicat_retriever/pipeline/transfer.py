@@ -32,13 +32,16 @@ BATCH_DATABLOCKS, BATCH_BYTES = 25, 64 * 2**20
 def batches(records: Iterable[DatablockRecord]) -> Iterator[list[DatablockRecord]]:
     """Put small datablocks together, in their order: what a step costs beside the copy is then spent once for all.
 
-    One whose size nobody knows yet is taken for a large one.
+    One whose size nobody knows yet is taken for a large one. Several of one archive are put apart: what fails in a batch is
+    known by its archive.
     """
     batch: list[DatablockRecord] = []
     room = 0
     for record in records:
         size = record.bytes_total or BATCH_BYTES
-        if batch and (size > room or len(batch) == BATCH_DATABLOCKS):
+        archive_id = record.datablock.archive_id
+        is_same = any(each.datablock.archive_id == archive_id for each in batch)
+        if batch and (size > room or len(batch) == BATCH_DATABLOCKS or is_same):
             yield batch
             batch = []
         if not batch:

@@ -11,11 +11,10 @@ import sqlite3
 import sys
 import tempfile
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
-from scicat_retriever.domain.dataset import CataloguedDatablock, Extract, RetrieveJob, Selection
-from scicat_retriever.domain.ids import DatablockId, DatasetPid, JobId
+from scicat_retriever.domain.dataset import RetrieveJob, Selection
+from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState, LifecycleWord
 from scicat_retriever.ledger.sql import open_ledger
 from scicat_retriever.ports.catalogue import LifecycleUpdate
@@ -37,9 +36,9 @@ from tests.contracts.ledger.samples import (
     bring_to,
     entries,
     entry,
-    files,
     job,
     key,
+    part_of,
     tell_all,
 )
 
@@ -120,12 +119,8 @@ def _chosen(ledger: Ledger) -> None:
     selection = Selection(S, ("run/frame_0.h5", ODD))
     ledger.add_job(RetrieveJob(CHOSEN, "retrieve", (selection,), "ada", "p17"), FLOW)
     ledger.mark_flow_started(CHOSEN)
-    whole = entry(0, S).datablock
-    extract = Extract(whole.id, whole.packed_size, ((0, 1024),))
-    part = replace(
-        whole, id=DatablockId(f"{whole.id}~part"), size=10, packed_size=2048, file_count=1, extract=extract
-    )
-    ledger.note_choice(CHOSEN, S, [part.id], 2048, FAILURE, [CataloguedDatablock(part, files(1))])
+    part = part_of(0, S)
+    ledger.note_choice(CHOSEN, S, [part.datablock.id], 70, FAILURE, [part])
 
 
 def _reports(ledger: Ledger) -> None:

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from scicat_retriever.domain.dataset import CataloguedDatablock, Extract, RetrieveJob, Selection
+from scicat_retriever.domain.dataset import CataloguedDatablock, RetrieveJob, Selection
 from scicat_retriever.domain.errors import TransitionIllegal
 from scicat_retriever.domain.evidence import DatablockKey
-from scicat_retriever.domain.ids import DatablockId, JobId
+from scicat_retriever.domain.ids import JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState, LifecycleWord
 from scicat_retriever.onepass.manifest import SealedManifest
 from scicat_retriever.ports.catalogue import LifecycleUpdate
@@ -15,27 +15,12 @@ from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.ledger import FlowName, Ledger, Plan
 from scicat_retriever.ports.outbox import Subject
 from tests.contracts.ledger.rig import Rig
-from tests.contracts.ledger.samples import HOUR, P, bring_to, entries, entry, files, key
+from tests.contracts.ledger.samples import HOUR, P, bring_to, entries, entry, files, key, part_of
 from tests.contracts.ledger.space_samples import A, B, claim, wish
 
 State = DatablockState
-PART = DatablockKey(P, DatablockId("block-1~0123456789abcdef"))
-RANGES = ((0, 512), (2048, 1536))
+PART = DatablockKey(P, part_of().datablock.id)
 GONE = LifecycleUpdate(LifecycleWord.NOTHING)
-
-
-def part_of(number: int = 1, name: DatablockKey = PART) -> CataloguedDatablock:
-    """An extract of a datablock with the first of its files."""
-    whole = entry(number)
-    block = replace(
-        whole.datablock,
-        id=name.id,
-        size=10,
-        packed_size=70,
-        file_count=1,
-        extract=Extract(whole.datablock.id, whole.datablock.packed_size, RANGES),
-    )
-    return CataloguedDatablock(block, files(1))
 
 
 def choose(ledger: Ledger, name: JobId = A, part: CataloguedDatablock | None = None) -> JobId:
