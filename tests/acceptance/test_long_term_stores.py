@@ -12,13 +12,12 @@ import httpx2
 import pytest
 
 from scicat_retriever.testing.running import TOKEN, RunningService
-from scicat_retriever.testing.scicat import log_in, submit_retrieve_job
 from scicat_retriever.testing.tape.library import TapeLibrary
 from scicat_retriever.testing.tape.rest_server import TapeRestServer
 from scicat_retriever.testing.tape.serving import served
 from scicat_retriever.testing.tape.shape import LibraryShape, sped_up
 from tests.acceptance.conftest import MakeFacility
-from tests.acceptance.facility import Facility, quick, some_datablocks, wait_until
+from tests.acceptance.facility import Facility, ask_for_files, quick, some_datablocks, wait_until
 
 TAPE_TOKEN = "a-token-for-the-tape-system"
 SPEED = 60.0
@@ -313,17 +312,3 @@ def test_a_file_that_a_dataset_does_not_have_is_named_and_the_others_are_deliver
     (error,) = job["jobResultObject"]["errors"]
     assert (error["code"], error["who"]) == ("files_unknown", "user")
     assert "no/such/file.h5" in error["message"]
-
-
-def ask_for_files(facility: Facility, files: Mapping[str, list[str]]) -> str:
-    """Ask for some files of datasets, as a scientist does; gives the job's id.
-
-    SciCat takes only files that the original datablocks list: they do.
-    """
-    for pid, names in files.items():
-        listed = [{"path": name, "size": 1, "time": "2026-01-02T03:04:05.000Z"} for name in names]
-        facility.scicat.add_origdatablock(pid, {"size": len(names), "dataFileList": listed})
-    token = log_in(facility.scicat_url, "scientist")
-    answer = submit_retrieve_job(facility.scicat_url, list(files), token=token, files=files)
-    assert answer.status_code == 201, answer.text
-    return str(answer.json()["id"])

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
+from scicat_retriever.domain.dataset import CataloguedDatablock
 from scicat_retriever.domain.errors import Failure, TransitionIllegal
+from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatablockId, DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState
+from scicat_retriever.onepass.manifest import SealedManifest
 from scicat_retriever.ports.datablock_record import DatablockRecord
+from tests.fakes.records import Block, State
 from tests.fakes.space import ASKED_FOR, InMemorySpace
+
+PLANNED_BY_NONE = 2**31 - 1
 
 
 class InMemoryChosenFiles(InMemorySpace):
@@ -22,6 +28,7 @@ class InMemoryChosenFiles(InMemorySpace):
         datablocks: Collection[DatablockId],
         size: int,
         unknown: Failure | None,
+        extracts: Sequence[CataloguedDatablock] = (),
     ) -> None:
         with self._lock:
             self._known_job(job_id)
@@ -29,6 +36,8 @@ class InMemoryChosenFiles(InMemorySpace):
             if dataset is None or not dataset.chosen:
                 raise TransitionIllegal(f"{job_id} did not choose files of {pid}")
             self._choices[job_id, pid] = set(datablocks)
+            for entry in extracts:
+                self._note_extract(entry)
             self.note_sizes(job_id, {pid: size})
             noted = replace(dataset, unknown=unknown)
             if unknown is not None and not datablocks and dataset.state in ASKED_FOR:
@@ -49,5 +58,52 @@ class InMemoryChosenFiles(InMemorySpace):
         needed = {record.key for job_id in asking for record in self._needed(job_id, pid)}
         for block in self._of(pid):
             if block.listed:
-                wanted = not asking or block.record.key in needed
+                if block.record.datablock.extract is None:
+                    wanted = not asking or block.record.key in needed
+                else:
+                    wanted = block.record.key in needed and block.record.run != ""
                 block.record = replace(block.record, wanted=wanted)
+
+    def known_manifest(self, key: DatablockKey) -> SealedManifest | None:
+        with self._lock:
+            block = self._blocks.get(key)
+            if block is None or block.manifest is None or block.copied is None:
+                return None
+            return SealedManifest(block.manifest, block.copied.manifest_seal, block.copied.members)
+
+    def read_whole(self, key: DatablockKey, reason: str) -> None:
+        with self._lock:
+            block = self._known_block(key)
+            old, extract = block.record.datablock, block.record.datablock.extract
+            whole = self._blocks.get(DatablockKey(key.pid, extract.of)) if extract else None
+            if extract is None or whole is None or block.record.state in {State.STAGED, State.RELEASED}:
+                raise TransitionIllegal(f"{key} is no extract that is on its way")
+            if not extract.ranges:
+                return
+            as_whole = replace(
+                whole.record.datablock,
+                id=old.id,
+                algorithm=old.algorithm,
+                extract=replace(extract, ranges=()),
+            )
+            block.entry = CataloguedDatablock(as_whole, whole.entry.files)
+            block.record = replace(block.record, datablock=as_whole)
+            self._move(block, State.PLANNED, reason, bytes_done=0, bytes_total=as_whole.packed_size)
+            if whole.record.state not in {State.COPIED, State.STAGED}:
+                whole.manifest = None
+
+    def _note_extract(self, entry: CataloguedDatablock) -> None:
+        assert entry.datablock.extract is not None
+        key = DatablockKey(entry.datablock.pid, entry.datablock.id)
+        whole = self._blocks.get(DatablockKey(key.pid, entry.datablock.extract.of))
+        block = self._blocks.get(key)
+        if block is None:
+            total = entry.datablock.packed_size
+            record = DatablockRecord(
+                entry.datablock, PLANNED_BY_NONE, State.PLANNED, 0, total, store="", wanted=False
+            )
+            block = self._blocks[key] = Block(record, entry)
+            self._enter(("", key.pid, key.id), "", State.PLANNED)
+        elif not block.listed and block.record.state is not State.STAGED:
+            block.record = replace(block.record, run="", wanted=False, position=PLANNED_BY_NONE)
+        block.listed, block.of = True, None if whole is None else whole.entry

@@ -15,7 +15,7 @@ from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.ledger import DatasetProgress, Plan
 from tests.fakes.chosen_files import InMemoryChosenFiles
 from tests.fakes.records import NO_COPY, Block, State, page, require_legal
-from tests.fakes.space import LARGEST_DATASET
+from tests.fakes.space import ASKED_FOR, LARGEST_DATASET
 
 
 class InMemoryDatablocks(InMemoryChosenFiles):
@@ -40,14 +40,16 @@ class InMemoryDatablocks(InMemoryChosenFiles):
         ):
             raise CatalogueEntryInvalid(f"the datablocks of {pid} cannot be worked with")
         with self._lock:
-            for block in list(self._blocks.values()):
-                if block.record.key.pid == pid and block.listed and block.record.key.id not in ids:
+            extracts = self._kept_extracts(pid, entries)
+            kept = {*ids, *(entry.datablock.id for entry in extracts)}
+            for block in self._of(pid):
+                if block.listed and block.record.key.id not in kept:
                     self._unlist(block)
-            for position, entry in enumerate(entries):
+            for position, entry in enumerate([*entries, *extracts]):
                 self._plan_one(entry, position, run, store)
             self._set_wanted(pid)
         packed = sum(entry.datablock.packed_size for entry in entries)
-        return Plan(len(entries), sum(len(entry.files) for entry in entries), packed)
+        return Plan(len(entries), sum(len(entry.files) for entry in entries), packed, len(extracts))
 
     def datablocks(
         self, pid: DatasetPid, after: int = 0, limit: int | None = None
@@ -133,6 +135,20 @@ class InMemoryDatablocks(InMemoryChosenFiles):
                 self._lower_claim(key.pid, block.record.bytes_total)
             self._move(block, State.STAGED, **values)
 
+    def _kept_extracts(
+        self, pid: DatasetPid, entries: list[CataloguedDatablock]
+    ) -> list[CataloguedDatablock]:
+        wanted = {
+            block_id
+            for (job_id, chosen), ids in self._choices.items()
+            if chosen == pid and self._datasets[job_id][pid].state in ASKED_FOR
+            for block_id in ids
+        }
+        its = [block for block in self._of(pid) if block.listed and block.record.datablock.extract]
+        kept = [each for each in its if each.record.state is State.STAGED or each.record.key.id in wanted]
+        kept.sort(key=lambda each: (each.record.position, each.record.key.id))
+        return [each.entry for each in kept if each.of in entries]
+
     def _unlist(self, block: Block) -> None:
         block.listed = False
         if block.record.state is not State.STAGED:
@@ -149,6 +165,8 @@ class InMemoryDatablocks(InMemoryChosenFiles):
             self._enter(("", key.pid, key.id), "", State.PLANNED)
             return
         same = block.entry == entry
+        if not same:
+            block.manifest = None
         at_work = block.listed and block.record.run == run
         block.entry, block.listed = entry, True
         block.record = replace(block.record, datablock=entry.datablock, position=position)

@@ -41,6 +41,7 @@ class InMemoryLongTermStore:
         requested: The archiveIds whose recall was asked for, once per recall that really began.
         opened: The archiveIds that were opened, in order.
         released: The archiveIds that were released, in order.
+        read: The first byte and the length of each piece that was read, in order.
     """
 
     def __init__(self, *, delivers_at_once: bool = False) -> None:
@@ -48,6 +49,7 @@ class InMemoryLongTermStore:
         self.requested: list[ArchiveId] = []
         self.opened: list[ArchiveId] = []
         self.released: list[ArchiveId] = []
+        self.read: list[tuple[int, int]] = []
         self._delivers_at_once = delivers_at_once
         self._archives: dict[ArchiveId, _Archive] = {}
         self._places: dict[ArchiveId, TapePlace] = {}
@@ -143,9 +145,10 @@ class InMemoryLongTermStore:
             raise ArchiveLost(f"{archive_id!r} is lost: {archive.reason}")
         self.opened.append(archive_id)
         size = len(archive.content)
-        yield _InMemorySource(
-            archive, self._changed, start, size if length is None else min(size, start + length)
-        )
+        end = size if length is None else min(size, start + length)
+        source = _InMemorySource(archive, self._changed, start, end)
+        yield source
+        self.read.append((start, source.offset - start))
 
     def release(self, wanted: Sequence[Wanted]) -> None:
         self._answer()
@@ -195,25 +198,25 @@ class _InMemorySource:
     def __init__(self, archive: _Archive, changed: threading.Condition, start: int, end: int) -> None:
         self._archive = archive
         self._changed = changed
-        self._offset = start
+        self.offset = start
         self._end = end
 
     def readinto(self, buffer: memoryview) -> int:
-        archive, end = self._archive, min(self._end, self._offset + len(buffer))
+        archive, end = self._archive, min(self._end, self.offset + len(buffer))
         with self._changed:
             self._changed.wait_for(
                 lambda: (
                     archive.locality is Locality.ONLINE
-                    and (archive.stalls_after is None or self._offset < archive.stalls_after)
+                    and (archive.stalls_after is None or self.offset < archive.stalls_after)
                 )
             )
         if archive.fails_after is not None:
-            if self._offset >= archive.fails_after:
+            if self.offset >= archive.fails_after:
                 raise OSError(5, "Input/output error")
             end = min(end, archive.fails_after)
         if archive.stalls_after is not None:
             end = min(end, archive.stalls_after)
-        chunk = archive.content[self._offset : end]
+        chunk = archive.content[self.offset : end]
         buffer[: len(chunk)] = chunk
-        self._offset += len(chunk)
+        self.offset += len(chunk)
         return len(chunk)

@@ -31,7 +31,7 @@ class InMemoryOutbox(InMemoryRecords):
 
     def tell_dataset(self, pid: DatasetPid, update: LifecycleUpdate) -> None:
         with self._lock:
-            states = [record.state for record in self._listed(pid)]
+            states = [record.state for record in self._catalogued(pid)]
             if update.status is LifecycleWord.RETRIEVED and set(states) != {DatablockState.STAGED}:
                 raise TransitionIllegal(f"the dataset {pid} is not retrieved")
             self._write(Subject.dataset(pid), update)

@@ -119,7 +119,8 @@ class InMemoryPins(InMemoryOutbox):
             block = self._blocks.get(key)
             if block is None or not _may_go(block.record, unused_since):
                 return False
-            if tell is not None and block.listed and self._is_whole(key.pid):
+            counts = block.listed and block.record.datablock.extract is None
+            if tell is not None and counts and self._is_whole(key.pid):
                 self._write(Subject.dataset(key.pid), tell)
             self._move(block, DatablockState.RELEASED, reason)
             return True

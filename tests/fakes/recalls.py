@@ -140,7 +140,9 @@ class InMemoryRecalls(InMemoryRecords):
             store=record.store,
             archive_id=datablock.archive_id,
             place=record.position,
-            bytes=record.bytes_total,
+            bytes=datablock.extract.archive_size
+            if datablock.extract and datablock.ranges
+            else record.bytes_total,
             run=record.run,
             group=group,
             priority=priority,

@@ -36,7 +36,10 @@ class Transition:
 
 @dataclass
 class Block:
-    """A datablock with what its record does not show; `held` are the bytes of its files, staged or left behind."""
+    """A datablock with what its record does not show; `held` are the bytes of its files, staged or left behind.
+
+    Of an extract, `of` is the entry of the whole as it was when it was chosen.
+    """
 
     record: DatablockRecord
     entry: CataloguedDatablock
@@ -45,6 +48,7 @@ class Block:
     manifest: bytes | None = None
     files_left: bool = False
     held: int = 0
+    of: CataloguedDatablock | None = None
 
 
 class InMemoryRecords:
@@ -77,14 +81,18 @@ class InMemoryRecords:
         its = [block.record for block in self._of(pid) if block.listed]
         return sorted(its, key=lambda record: record.position)
 
+    def _catalogued(self, pid: DatasetPid) -> list[DatablockRecord]:
+        """Those of the listed that are no extracts."""
+        return [record for record in self._listed(pid) if record.datablock.extract is None]
+
     def _is_whole(self, pid: DatasetPid) -> bool:
-        return {record.state for record in self._listed(pid)} == {State.STAGED}
+        return {record.state for record in self._catalogued(pid)} == {State.STAGED}
 
     def _needed(self, job_id: JobId, pid: DatasetPid) -> list[DatablockRecord]:
         """What a job needs of one of its datasets."""
-        its = self._listed(pid)
         if not self._datasets[job_id][pid].chosen:
-            return its
+            return self._catalogued(pid)
+        its = self._listed(pid)
         return [record for record in its if record.key.id in self._choices.get((job_id, pid), ())]
 
     def _lacks_needed(self, job_id: JobId, pid: DatasetPid) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -91,6 +92,25 @@ class FileEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Extract:
+    """Which part of an archive a datablock is that SciCat does not list: a tar of some of another datablock's members.
+
+    Attributes:
+        of: The datablock that SciCat lists.
+        archive_size: Bytes of its whole archive, as catalogued; 0 where the catalogue does not know.
+        ranges: The first byte and the length of each piece of the archive that is read, in their order; two blocks of zeros
+            follow. None at all where the whole archive is read after all, since the pieces were not right.
+    """
+
+    of: DatablockId
+    archive_size: int
+    ranges: tuple[tuple[int, int], ...]
+
+
+_ENDING = re.compile(r"\.tar\Z", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
 class Datablock:
     """A tar archive in the long-term store that holds a part of a dataset.
 
@@ -102,6 +122,7 @@ class Datablock:
         packed_size: Bytes of the archive itself; 0 where the catalogue does not know.
         algorithm: `chkAlg` as spelled in the catalogue, or None.
         file_count: How many files it declares.
+        extract: Of an extract, which part of the archive it is; `size`, `packed_size` and `file_count` are its own then.
     """
 
     id: DatablockId
@@ -111,6 +132,19 @@ class Datablock:
     packed_size: int
     algorithm: str | None
     file_count: int
+    extract: Extract | None = None
+
+    @property
+    def ranges(self) -> tuple[tuple[int, int], ...]:
+        """The pieces of the archive that are read; none where that is the whole archive."""
+        return () if self.extract is None else self.extract.ranges
+
+    @property
+    def file_name(self) -> ArchiveId:
+        """The archiveId; of a part of the archive, one that tells so: `a/0001.part-12ab34cd.tar`."""
+        if not self.ranges:
+            return self.archive_id
+        return ArchiveId(f"{_ENDING.sub('', self.archive_id)}.part-{self.id[-8:]}.tar")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,14 @@ from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection, and_, delete, insert, select, update
 
+from scicat_retriever.domain.dataset import CataloguedDatablock
 from scicat_retriever.domain.errors import Failure, TransitionIllegal
 from scicat_retriever.domain.ids import DatablockId, DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState
 from scicat_retriever.ledger.claim_rows import NOT_ENDED
-from scicat_retriever.ledger.datablock_rows import DatablockRows, datablock_record
+from scicat_retriever.ledger.datablock_rows import datablock_record
 from scicat_retriever.ledger.dataset_sizes import LARGEST_DATASET
+from scicat_retriever.ledger.extracts import ExtractsPart
 from scicat_retriever.ledger.jobs import lock_job
 from scicat_retriever.ledger.needs import is_brought, needs
 from scicat_retriever.ledger.part import Subject, batches
@@ -19,7 +21,7 @@ from scicat_retriever.ledger.schema import chosen_datablocks, datablocks, job_da
 from scicat_retriever.ports.datablock_record import DatablockRecord
 
 
-class ChosenFilesPart(DatablockRows):
+class ChosenFilesPart(ExtractsPart):
     """Chosen files, as `ports.chosen_files.ChosenFilesLedger` promises."""
 
     def note_choice(
@@ -29,8 +31,9 @@ class ChosenFilesPart(DatablockRows):
         datablocks: Collection[DatablockId],
         size: int,
         unknown: Failure | None,
+        extracts: Sequence[CataloguedDatablock] = (),
     ) -> None:
-        """Note which datablocks hold the files that a job chose."""
+        """Note which datablocks, or extracts, hold the files that a job chose."""
         its = and_(job_datasets.c.job_id == job_id, job_datasets.c.pid == pid)
         noted: dict[str, object] = {
             "bytes": min(max(0, size), LARGEST_DATASET),
@@ -42,6 +45,9 @@ class ChosenFilesPart(DatablockRows):
             if row is None or not row.chosen:
                 raise TransitionIllegal(f"The job {job_id} did not choose files of {pid}.")
             _replace_choice(connection, job_id, pid, datablocks)
+            if extracts:
+                self._database.lock_datasets(connection, [pid])
+                self._note_extracts(connection, pid, extracts)
             if unknown is not None and not datablocks and row.state in NOT_ENDED:
                 noted |= {"state": DatasetState.FAILED, "failures": (unknown,), "reason": ""}
                 subject, old = Subject("dataset", job_id, pid), DatasetState(row.state)

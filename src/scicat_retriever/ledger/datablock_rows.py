@@ -13,6 +13,7 @@ from scicat_retriever.domain.evidence import DatablockKey, Integrity
 from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.ledger.held_space import HeldSpace
+from scicat_retriever.ledger.packing import unpack_extract
 from scicat_retriever.ledger.part import Subject, batches
 from scicat_retriever.ledger.schema import datablocks
 from scicat_retriever.ports.datablock_record import DatablockRecord
@@ -29,6 +30,9 @@ BEFORE_COPIED = frozenset(
 
 WRITES = (DatablockState.COPYING, DatablockState.COPIED)
 """The states in which its partial file takes space."""
+
+NOT_READ_ANEW = (DatablockState.STAGED, DatablockState.RELEASED)
+"""The states in which a datablock is not on its way, so that it cannot be read from elsewhere."""
 
 THIS_DATABLOCK = and_(datablocks.c.pid == bindparam("of"), datablocks.c.id == bindparam("block"))
 """As `is_datablock`, for statements that are made once and given the key's parts, and new values, as parameters."""
@@ -103,9 +107,9 @@ def held_after(row: Any, new: DatablockState) -> int:  # noqa: ANN401
 
 
 def lacks_datablocks(pid: ColumnElement[str] | DatasetPid) -> ColumnElement[bool]:
-    """The condition that a datablock is listed for a dataset and is not staged."""
+    """The condition that SciCat lists a datablock for a dataset that is not staged."""
     c = datablocks.c
-    return exists().where(c.pid == pid, c.listed, c.state != DatablockState.STAGED)
+    return exists().where(c.pid == pid, c.listed, c.extract == "", c.state != DatablockState.STAGED)
 
 
 def is_datablock(key: DatablockKey) -> ColumnElement[bool]:
@@ -132,6 +136,7 @@ def datablock_record(row: Any) -> DatablockRecord:  # noqa: ANN401
             packed_size=row.packed_size,
             algorithm=row.algorithm,
             file_count=row.file_count,
+            extract=unpack_extract(row.extract),
         ),
         position=row.position,
         state=DatablockState(row.state),

@@ -71,7 +71,8 @@ class EvictionPart(DatablockRows, ReportRows):
             if row is None or row.state != DatablockState.STAGED or row.pinned or row.used_at > unused_since:
                 return False
             # With the first datablock the dataset is no longer whole; with the next ones, that is no news.
-            if tell is not None and row.listed and not connection.scalar(select(lacks_datablocks(key.pid))):
+            counts = row.listed and not row.extract
+            if tell is not None and counts and not connection.scalar(select(lacks_datablocks(key.pid))):
                 self._write_report(connection, Subject.dataset(key.pid), tell)
             self._move(connection, key, row, DatablockState.RELEASED, reason)
             return True

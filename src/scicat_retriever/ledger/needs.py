@@ -1,6 +1,6 @@
 """What jobs need of datasets, as conditions on rows of `job_datasets`, and what a dataset's run retrieves for that.
 
-A job that chose files needs the datablocks that hold them, any other one all that are listed.
+A job that chose files needs the datablocks, or extracts, that hold them, any other one all datablocks that SciCat lists.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from sqlalchemy import (
     bindparam,
     exists,
     false,
+    not_,
     or_,
     select,
     true,
@@ -36,7 +37,8 @@ def needs() -> ColumnElement[bool]:
         _CHOSEN.datablock == _BLOCK.id,
     )
     chosen = holds_file.correlate(job_datasets, datablocks)
-    return and_(_BLOCK.pid == job_datasets.c.pid, _BLOCK.listed, or_(~job_datasets.c.chosen, chosen))
+    whole = and_(~job_datasets.c.chosen, _BLOCK.extract == "")
+    return and_(_BLOCK.pid == job_datasets.c.pid, _BLOCK.listed, or_(whole, chosen))
 
 
 def lacks_needed() -> ColumnElement[bool]:
@@ -63,11 +65,12 @@ def set_wanted(connection: Connection, pid: DatasetPid) -> bool:
         Whether a job asks for it.
     """
     askers = connection.execute(_ASKERS, {"of": pid}).all()
+    # An extract that no run has planned yet is left to the next one.
+    needed = and_(_BLOCK.id.in_(_needed_ids()), or_(_BLOCK.extract == "", _BLOCK.run != ""))
     if not askers or any(not row.chosen for row in askers):
-        connection.execute(_WANT.where(_OF_DATASET), {"of": pid})
-    else:
-        connection.execute(_WANT.where(_OF_DATASET, _BLOCK.id.in_(_needed_ids())), {"of": pid})
-        connection.execute(_DROP.where(_OF_DATASET, _BLOCK.id.not_in(_needed_ids())), {"of": pid})
+        needed = or_(_BLOCK.extract == "", needed)
+    connection.execute(_WANT.where(_OF_DATASET, needed), {"of": pid})
+    connection.execute(_DROP.where(_OF_DATASET, not_(needed)), {"of": pid})
     return bool(askers)
 
 

@@ -40,7 +40,7 @@ class OutboxPart(ReportRows):
         with self._database.writing() as connection:
             self._database.lock_datasets(connection, [pid])
             if update.status is LifecycleWord.RETRIEVED:
-                listed = and_(datablocks.c.pid == pid, datablocks.c.listed)
+                listed = and_(datablocks.c.pid == pid, datablocks.c.listed, datablocks.c.extract == "")
                 staged = func.count().filter(datablocks.c.state == DatablockState.STAGED)
                 total, there = connection.execute(select(func.count(), staged).where(listed)).one()
                 if total == 0 or there != total:

@@ -8,8 +8,8 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from scicat_retriever.domain.dataset import CataloguedDatablock, FileEntry, Selection
-from scicat_retriever.domain.ids import DatasetPid
+from scicat_retriever.domain.dataset import CataloguedDatablock, Extract, FileEntry, Selection
+from scicat_retriever.domain.ids import DatablockId, DatasetPid
 
 FILES_IN_CHUNK = 2000
 """Files in one chunk: some 200 kB of JSON. Another number gives other fingerprints, so datablocks count as changed."""
@@ -23,6 +23,19 @@ def pack_selections(selections: Sequence[Selection]) -> bytes:
 def unpack_selections(packed: bytes) -> tuple[Selection, ...]:
     """Undo `pack_selections`."""
     return tuple(Selection(DatasetPid(pid), tuple(files)) for pid, files in _unpack(packed))
+
+
+def pack_extract(extract: Extract | None) -> str:
+    """Give the whole datablock's id, its archive's bytes and the ranges as JSON; nothing for what is no extract."""
+    return "" if extract is None else json.dumps([extract.of, extract.archive_size, extract.ranges])
+
+
+def unpack_extract(packed: str) -> Extract | None:
+    """Undo `pack_extract`."""
+    if not packed:
+        return None
+    of, archive_size, ranges = json.loads(packed)
+    return Extract(DatablockId(of), archive_size, tuple((start, length) for start, length in ranges))
 
 
 class Fingerprint:

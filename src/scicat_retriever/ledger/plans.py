@@ -15,10 +15,11 @@ from scicat_retriever.domain.dataset import CataloguedDatablock
 from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.ledger.datablock_rows import THIS_DATABLOCK, consequences, held_after
+from scicat_retriever.ledger.extracts import kept_extracts
 from scicat_retriever.ledger.held_space import HeldSpace
 from scicat_retriever.ledger.needs import set_wanted
 from scicat_retriever.ledger.part import Subject, batches
-from scicat_retriever.ledger.schema import datablocks, file_lists
+from scicat_retriever.ledger.schema import copies, datablocks, file_lists
 from scicat_retriever.ledger.spool import Spool, Taken
 from scicat_retriever.ports.ledger import Plan
 
@@ -39,11 +40,14 @@ class PlansPart(HeldSpace):
             with self._database.writing() as connection:
                 self._database.lock_datasets(connection, [pid])
                 known = _known(connection, pid)
-                gone = [row for row in known.values() if row.id not in spool.taken]
-                held = self._unlist(connection, pid, gone) + self._write(connection, spool, known, planned)
+                extracts = kept_extracts(connection, pid, spool.taken)
+                taken = spool.taken | extracts
+                gone = [row for row in known.values() if row.id not in taken]
+                held = self._unlist(connection, pid, gone)
+                held += self._write(connection, spool, list(taken.values()), known, planned)
                 self._change_held(connection, held)
                 set_wanted(connection, pid)
-            return Plan(len(spool.taken), spool.files, spool.packed_size)
+            return Plan(len(spool.taken), spool.files, spool.packed_size, len(extracts))
 
     def _unlist(self, connection: Connection, pid: DatasetPid, rows: Sequence[Any]) -> int:
         """Take datablocks that the catalogue no longer lists from the dataset; gives the bytes that are held more."""
@@ -59,20 +63,26 @@ class PlansPart(HeldSpace):
         return sum(held) - sum(int(row.held_bytes) for row in leaving)
 
     def _write(
-        self, connection: Connection, spool: Spool, known: Mapping[str, Any], planned: dict[str, str]
+        self,
+        connection: Connection,
+        spool: Spool,
+        taken: Sequence[Taken],
+        known: Mapping[str, Any],
+        planned: dict[str, str],
     ) -> int:
         """Write what was read: some datablocks are new, some planned anew, the others stay as they are.
 
         Args:
             connection: To the ledger; the dataset is locked.
             spool: What was read.
+            taken: The same, and the extracts that are kept.
             known: The dataset's rows, by datablock.
             planned: `run` and `store` of what is planned.
 
         Returns:
             The bytes that are held more: less than none, where what was staged has changed.
         """
-        taken, run = spool.taken.values(), planned["run"]
+        run = planned["run"]
         new = [entry for entry in taken if entry.datablock.id not in known]
         old = [(entry, known[entry.datablock.id]) for entry in taken if entry.datablock.id in known]
         anew = [(entry, row) for entry, row in old if not _stays(entry, row, run)]
@@ -160,6 +170,9 @@ def _replace_file_lists(
         its = (file_lists.c.pid == bindparam("of"), file_lists.c.datablock == bindparam("block"))
         keys = [{"of": spool.pid, "block": entry.datablock.id} for entry in changed]
         connection.execute(delete(file_lists).where(*its), keys)
+        # What was copied was of the old entry: where its members lay is not known of the new one.
+        copy = (copies.c.pid == bindparam("of"), copies.c.datablock == bindparam("block"))
+        connection.execute(delete(copies).where(*copy), keys)
     rows: list[dict[str, object]] = []
     waiting = 0
     for entry in (*changed, *new):

@@ -15,8 +15,14 @@ from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState
 from scicat_retriever.ledger.claim_rows import NOT_ENDED
-from scicat_retriever.ledger.datablock_rows import THIS_DATABLOCK, DatablockRows, consequences
+from scicat_retriever.ledger.datablock_rows import (
+    NOT_READ_ANEW,
+    THIS_DATABLOCK,
+    DatablockRows,
+    consequences,
+)
 from scicat_retriever.ledger.jobs import FINISHED, lock_job
+from scicat_retriever.ledger.packing import unpack_extract
 from scicat_retriever.ledger.part import Subject, batches
 from scicat_retriever.ledger.recall_rows import (
     IS_WANTED,
@@ -36,7 +42,6 @@ from scicat_retriever.ledger.schema import datablocks, job_datasets, jobs, recal
 from scicat_retriever.ports.recalls import RecallChange, RecallPhase, RecallRecord
 
 _RECALLING = DatablockState.RECALLING
-_NOT_READ_ANEW = (DatablockState.STAGED, DatablockState.RELEASED)
 _DATABLOCK = tuple_(datablocks.c.pid, datablocks.c.id)
 _MOVED = update(datablocks).where(THIS_DATABLOCK)
 # In these words, it can be done for many at once.
@@ -130,7 +135,7 @@ class RecallsPart(DatablockRows):
         new = DatablockState.PLANNED
         with self._database.writing() as connection:
             row = self._lock_row(connection, key, new)
-            if row.state in _NOT_READ_ANEW:
+            if row.state in NOT_READ_ANEW:
                 raise TransitionIllegal(
                     f"Datablock {key.id} of {key.pid} is {row.state} and cannot become {new}."
                 )
@@ -192,7 +197,7 @@ class RecallsPart(DatablockRows):
             store=row.store,
             archive_id=ArchiveId(row.archive_id),
             place=row.position,
-            bytes=row.bytes_total,
+            bytes=_bytes_from_tape(row),
             run=row.run,
             group=group,
             priority=priority,
@@ -232,6 +237,12 @@ def _waiting_jobs(connection: Connection, pids: Collection[DatasetPid]) -> Mappi
         for row in connection.execute(waiting):
             found[DatasetPid(row.pid)].append(row)
     return found
+
+
+def _bytes_from_tape(row: Any) -> int:  # noqa: ANN401
+    """What the store brings back: the whole archive, also where only an extract of it is read."""
+    extract = unpack_extract(row.extract)
+    return int(row.bytes_total if extract is None or not extract.ranges else extract.archive_size)
 
 
 def _is_of(record: RecallRecord, row: Any) -> bool:  # noqa: ANN401

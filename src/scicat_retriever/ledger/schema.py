@@ -146,6 +146,12 @@ datablocks = Table(
     Column("run", ExactText, nullable=False),
     Column("store", ExactText, nullable=False, doc="The store that it is read from now."),
     Column("wanted", Boolean, nullable=False, doc="Whether its run retrieves it: some job needs it."),
+    Column(
+        "extract",
+        ExactText,
+        nullable=False,
+        doc="Which part of which datablock's archive it is: `packing.pack_extract`; empty: SciCat lists it.",
+    ),
     Index(None, "pid", "listed", "position"),
     Index(None, "files_left", "pid", "id"),
     Index(None, "state", "pid", "id"),

@@ -9,6 +9,9 @@ from scicat_retriever.onepass.errors import BadHeader
 BLOCK = 512
 """Bytes of a header, and the grain that content is padded to."""
 
+END_OF_ARCHIVE = 2 * BLOCK
+"""Bytes of the zeros that end an archive."""
+
 # name, size, checksum, type, link name, magic, prefix; the other fields do not matter here.
 _FIELDS = struct.Struct("100s 24x 12s 12x 8s c 100s 6s 82x 155s 12x")
 _CHECKSUM = slice(148, 156)

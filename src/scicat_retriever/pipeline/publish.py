@@ -103,8 +103,9 @@ def publish(pid: DatasetPid, tools: Toolbox) -> Published:
         raise StagedFileMissing(f"dataset {pid}: it has no datablock that is asked for; ask for it again")
     refuse_lost(wanted, tools)
     tools.ledger.end_claim(pid)
-    whole = all(record.wanted or is_there(record, tools) for record in records)
-    sizes_only = any(record.integrity is not Integrity.VERIFIED for record in (records if whole else wanted))
+    listed = [record for record in records if record.datablock.extract is None]
+    whole = all(record.wanted or is_there(record, tools) for record in listed)
+    sizes_only = any(record.integrity is not Integrity.VERIFIED for record in (listed if whole else wanted))
     return Published(whole, Integrity.SIZE_ONLY if sizes_only else Integrity.VERIFIED)
 
 

@@ -59,13 +59,15 @@ def recall(record: DatablockRecord, tools: Toolbox) -> Recalled:
     if record.state is not DatablockState.RECALLING or record.reason:
         tools.ledger.move_datablock(record.key, DatablockState.RECALLING)
     # Compared with the catalogue's word, not with what was noted: a claim that failed is asked for again.
-    if size != record.datablock.packed_size:
+    # An extract that is read whole after all was claimed for as a small one.
+    extract = record.datablock.extract
+    if size != record.datablock.packed_size or (extract is not None and not extract.ranges):
         _claim_more(record, size, tools)
     return Recalled(record.key, archive_id, size)
 
 
 def readable_size(record: DatablockRecord, state: RecallState | RecallError | None, tools: Toolbox) -> int:
-    """Give the bytes of an archive that can be read, as far as its store's word goes.
+    """Give the bytes of an archive that can be read, as far as its store's word goes; of an extract, its own.
 
     Args:
         record: Its datablock.
@@ -83,8 +85,12 @@ def readable_size(record: DatablockRecord, state: RecallState | RecallError | No
         raise NotYetOnline(f"the long-term store says nothing of {archive_id}")
     match state.locality:
         case Locality.ONLINE:
-            size = record.bytes_total if state.size is None else state.size
-            _refuse_other_size(record, size, tools)
+            if record.datablock.ranges:
+                size = record.datablock.packed_size
+                _refuse_other_size(record, state.size, tools)
+            else:
+                size = record.bytes_total if state.size is None else state.size
+                _refuse_other_size(record, size, tools)
             return size
         case Locality.MISSING:
             raise DatablockMissing(f"the long-term store has no {archive_id}")
@@ -210,9 +216,10 @@ def _claim_more(record: DatablockRecord, size: int, tools: Toolbox) -> None:
         raise
 
 
-def _refuse_other_size(record: DatablockRecord, size: int, tools: Toolbox) -> None:
-    catalogued = record.datablock.packed_size
-    if tools.check_packed_size and catalogued > 0 and size != catalogued:
+def _refuse_other_size(record: DatablockRecord, size: int | None, tools: Toolbox) -> None:
+    extract = record.datablock.extract
+    catalogued = record.datablock.packed_size if extract is None else extract.archive_size
+    if tools.check_packed_size and catalogued > 0 and size not in {None, catalogued}:
         raise ArchiveIncomplete(
             f"{record.datablock.archive_id} has {size} bytes in the long-term store, {catalogued} in the catalogue"
         )

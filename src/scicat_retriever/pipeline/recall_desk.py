@@ -176,6 +176,7 @@ class RecallDesk:
         """Tell the store of what nobody wants any more, and forget it once it was told, or cannot be."""
         if self._now() < self._release_at:
             return
+        # Of one archive, several extracts may be wanted, or it and an extract.
         wanted = {each.archive_id for each in records if each.is_wanted}
         gone = [each for each in records if not each.is_wanted]
         for batch in _batches(gone, store.capabilities.batch):

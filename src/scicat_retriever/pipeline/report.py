@@ -77,10 +77,17 @@ def dataset_retrieved(pid: DatasetPid, published: Published, tools: Toolbox) -> 
 
 def _files_retrieved(pid: DatasetPid, tools: Toolbox) -> LifecycleUpdate:
     """Tell how much of a dataset is there now; that is nothing where all of it is gone."""
-    records = tools.ledger.datablocks(pid)
-    there = sum(is_there(record, tools) for record in records)
-    words = f"{there} of its {len(records)} datablocks are retrieved: not all of its files were asked for"
-    message = {"status": FILES_RETRIEVED, "message": words} if there else {}
+    whole, parts = [], set()
+    for record in tools.ledger.datablocks(pid):
+        extract = record.datablock.extract
+        if extract is None:
+            whole.append(is_there(record, tools))
+        elif is_there(record, tools):
+            parts.add(extract.of)
+    words = f"{sum(whole)} of its {len(whole)} datablocks are retrieved"
+    words += f", and parts of {len(parts)}" if parts else ""
+    words += ": not all of its files were asked for"
+    message = {"status": FILES_RETRIEVED, "message": words} if any(whole) or parts else {}
     return LifecycleUpdate(LifecycleWord.NOTHING, message, retrievable=True, integrity_check=False)
 
 
@@ -93,7 +100,8 @@ def lifecycle_update(pid: DatasetPid, update: LifecycleUpdate, tools: Toolbox) -
     """Give what SciCat is told of a dataset: what was noted, unless files were lost, or others came, since."""
     if update.status is LifecycleWord.RETRIEVED:
         try:
-            refuse_lost(tools.ledger.datablocks(pid), tools)
+            records = tools.ledger.datablocks(pid)
+            refuse_lost([each for each in records if each.datablock.extract is None], tools)
         except StagedFileMissing as lost:
             return _failed([lost.failure()])
     if update.return_message.get("status") == FILES_RETRIEVED:
@@ -270,18 +278,16 @@ def _entries(
     records: Sequence[DatablockRecord], pinned_until: datetime | None, chosen: ChosenNames, tools: Toolbox
 ) -> Iterator[dict[str, Any]]:
     for record in records:
-        archive_id = record.datablock.archive_id
+        name = record.datablock.file_name
         link = (
-            None
-            if pinned_until is None
-            else tools.links.link(record.key, archive_id, pinned_until - tools.margin)
+            None if pinned_until is None else tools.links.link(record.key, name, pinned_until - tools.margin)
         )
         names = chosen.held_by(record)
         yield {
             "datasetId": record.key.pid,
-            "name": archive_id,
+            "name": name,
             "size": record.bytes_total,
-            "archiveId": archive_id,
+            "archiveId": record.datablock.archive_id,
             "url": None if link is None else link.url,
             "checksum": record.archive_checksum,
             "expires": timestamp(tools.clock() if link is None else link.expires),

@@ -1,4 +1,4 @@
-"""Selection: which datablocks hold the files that a job chose of a dataset.
+"""Selection: which datablocks, or extracts of them, hold the files that a job chose of a dataset.
 
 A chosen name is a path as the catalogue lists it. Some catalogues, and those who copy from them, begin paths with `./` or `/`;
 that makes no difference here, on either side.
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from scicat_retriever.domain.dataset import CataloguedDatablock, Selection, united
 from scicat_retriever.domain.errors import FilesUnknown
 from scicat_retriever.domain.ids import DatablockId, DatasetPid, JobId
+from scicat_retriever.pipeline.extracts import Extracts
 from scicat_retriever.pipeline.plan import refuse_incomplete
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.ports.datablock_record import DatablockRecord
@@ -41,17 +42,23 @@ class _Search:
 
     names: Mapping[str, str]
     missing: set[str]
+    extracts: Extracts
     found: list[DatablockId] = field(default_factory=list)
+    parts: list[CataloguedDatablock] = field(default_factory=list)
     size: int = 0
     seen: Plan = field(default_factory=lambda: Plan(0, 0, 0))
 
     def look_into(self, entry: CataloguedDatablock) -> None:
         block = entry.datablock
-        here = {path for path in (bare(file.path) for file in entry.files) if path in self.names}
+        here = [file for file in entry.files if bare(file.path) in self.names]
         if here:
-            self.found.append(block.id)
-            self.size += block.packed_size
-            self.missing -= here
+            part = self.extracts.of(entry, here)
+            needed = block if part is None else part.datablock
+            self.found.append(needed.id)
+            self.size += needed.packed_size
+            self.missing.difference_update(bare(file.path) for file in here)
+            if part is not None:
+                self.parts.append(part)
         self.seen = Plan(
             self.seen.datablocks + 1,
             self.seen.files + len(entry.files),
@@ -62,13 +69,13 @@ class _Search:
 def resolve(job_id: JobId, selection: Selection, tools: Toolbox) -> None:
     """Note which datablocks of a dataset hold the files that a job chose, how large they are, and which files there are not.
 
-    Of a file that several datablocks list, all of them are taken. Where no file is found, the dataset fails for the job.
+    Where an extract of a datablock can be read in its place, that is noted. Of a file that several datablocks list, all of them are taken. Where no file is found, the dataset fails for the job.
 
     Raises:
         CatalogueError: SciCat does not answer, or does not show all datablocks: no file can be called unknown then.
     """
     names = {bare(name): name for name in selection.files}
-    search = _Search(names, set(names))
+    search = _Search(names, set(names), Extracts(selection.pid, tools))
     for entry in tools.catalogue.datablocks(selection.pid):
         search.look_into(entry)
     unknown = None
@@ -77,7 +84,7 @@ def resolve(job_id: JobId, selection: Selection, tools: Toolbox) -> None:
         refuse_incomplete(tools.catalogue.dataset(selection.pid), search.seen)
         spelled = [name for path, name in names.items() if path in search.missing]
         unknown = FilesUnknown(_no_such_files(selection.pid, spelled)).failure()
-    tools.ledger.note_choice(job_id, selection.pid, search.found, search.size, unknown)
+    tools.ledger.note_choice(job_id, selection.pid, search.found, search.size, unknown, search.parts)
 
 
 def _no_such_files(pid: DatasetPid, names: Sequence[str]) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import errno
-import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 
 from scicat_retriever.domain import errors
+from scicat_retriever.domain.dataset import Datablock
 from scicat_retriever.domain.errors import RetrieverError
 from scicat_retriever.domain.evidence import Copied, DatablockKey, Recalled
 from scicat_retriever.domain.states import DatablockState
@@ -18,9 +18,9 @@ from scicat_retriever.onepass.copying import archive_checksum_name, copy_and_has
 from scicat_retriever.onepass.gunzip import is_gzip_name, unpacked_allowance
 from scicat_retriever.onepass.manifest import ManifestWriter
 from scicat_retriever.onepass.tar_walker import members_allowance
+from scicat_retriever.pipeline.reading import opened
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.ports.datablock_record import DatablockRecord
-from scicat_retriever.ports.long_term_store import ArchiveSource
 
 FALLBACK_ALGORITHM = ChecksumAlgorithm.SHA256
 """Members are hashed with it where the catalogue names no algorithm, so that the manifest is complete."""
@@ -32,13 +32,16 @@ BATCH_DATABLOCKS, BATCH_BYTES = 25, 64 * 2**20
 def batches(records: Iterable[DatablockRecord]) -> Iterator[list[DatablockRecord]]:
     """Put small datablocks together, in their order: what a step costs beside the copy is then spent once for all.
 
-    One whose size nobody knows yet is taken for a large one.
+    One whose size nobody knows yet is taken for a large one. Several of one archive are put apart: what fails in a batch is
+    known by its archive.
     """
     batch: list[DatablockRecord] = []
     room = 0
     for record in records:
         size = record.bytes_total or BATCH_BYTES
-        if batch and (size > room or len(batch) == BATCH_DATABLOCKS):
+        archive_id = record.datablock.archive_id
+        is_same = any(each.datablock.archive_id == archive_id for each in batch)
+        if batch and (size > room or len(batch) == BATCH_DATABLOCKS or is_same):
             yield batch
             batch = []
         if not batch:
@@ -63,38 +66,6 @@ def size_of_copy(key: DatablockKey, token: str, tools: Toolbox) -> int | None:
     """
     size = tools.staging.partial_size(key, token)
     return tools.staging.staged_size(key, token) if size is None else size
-
-
-class _Opening:
-    """An archive that is opened by its first read.
-
-    Opening may hang as long as reading may (a share that went away, a tape), so it happens in the reading thread,
-    under the same watchdog. An opening that ends after the copy was given up is closed at once.
-    """
-
-    def __init__(self, opening: Callable[[], AbstractContextManager[ArchiveSource]]) -> None:
-        self._opening = opening
-        self._source: ArchiveSource | None = None
-        self._stack = ExitStack()
-        self._given_up = False
-        self._lock = threading.Lock()
-
-    def readinto(self, buffer: memoryview) -> int:
-        """Fill the start of `buffer`; gives the number of bytes, 0 at the end."""
-        if self._source is None:
-            with ExitStack() as late:
-                self._source = late.enter_context(self._opening())
-                with self._lock:
-                    if self._given_up:
-                        return 0
-                    self._stack = late.pop_all()
-        return self._source.readinto(buffer)
-
-    def close(self) -> None:
-        """Close the archive, now or as soon as it is open."""
-        with self._lock:
-            self._given_up = True
-        self._stack.close()
 
 
 def copy(
@@ -123,17 +94,17 @@ def copy(
     datablock = record.datablock
     algorithm = tools.checksums.algorithm(datablock.algorithm, datablock.archive_id) or FALLBACK_ALGORITHM
     manifest = ManifestWriter(algorithm)
-    store = tools.stores.named(record.store)
+    reading = opened(datablock, tools.stores.named(record.store))
     tools.ledger.move_datablock(record.key, DatablockState.COPYING)
     with _translated(datablock.archive_id), ExitStack() as stack:
         partial = stack.enter_context(tools.staging.open_partial(record.key, recalled.size))
-        source = stack.enter_context(closing(_Opening(lambda: store.open(datablock.archive_id))))
+        source = stack.enter_context(closing(reading))
         report = copy_and_hash(
             source,
             partial,
             algorithm=algorithm,
             on_member=manifest.add,
-            gzip=True if is_gzip_name(datablock.archive_id) else None,
+            gzip=_is_gzip(datablock),
             expected_bytes=recalled.size or None,
             max_unpacked_bytes=unpacked_allowance(datablock.size, datablock.file_count),
             most_members=members_allowance(datablock.file_count),
@@ -154,6 +125,12 @@ def copy(
     _refuse_lost(copied, tools)
     tools.ledger.save_copy(copied, sealed.blob)
     return copied
+
+
+def _is_gzip(datablock: Datablock) -> bool | None:
+    if datablock.ranges:
+        return False
+    return True if is_gzip_name(datablock.archive_id) else None
 
 
 def _refuse_lost(copied: Copied, tools: Toolbox) -> None:

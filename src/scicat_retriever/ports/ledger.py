@@ -95,11 +95,19 @@ class JobDatasetRecord:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What was planned for a dataset: counts of datablocks and of catalogued files, and bytes in the store."""
+    """What was planned for a dataset.
+
+    Attributes:
+        datablocks: How many datablocks SciCat lists.
+        files: How many files they have.
+        packed_size: Bytes that they take in the store.
+        extracts: How many extracts are planned beside them; their positions follow on the datablocks'.
+    """
 
     datablocks: int
     files: int
     packed_size: int
+    extracts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +265,8 @@ class Ledger(Outbox, SpaceLedger, RecallLedger, ChosenFilesLedger, Protocol):
         state and its store, so that a repeated step changes nothing. Every other one becomes planned, with 0 bytes
         done, for `run`, to be read from `store`. Datablocks that the catalogue no longer lists are no longer the
         dataset's: they become released when staged nowhere, and stay to be swept otherwise, but do not count and are
-        not given by `datablocks`. What the jobs that ask for the dataset need (see `ports.chosen_files`) is wanted; where
+        not given by `datablocks`. Extracts stay the dataset's while they are staged or a job that has not ended chose them, and
+        the entry of the datablock that they are of is unchanged; then all this goes for them, too. What the jobs that ask for the dataset need (see `ports.chosen_files`) is wanted; where
         none asks, all is.
 
         Raises:
@@ -268,7 +277,7 @@ class Ledger(Outbox, SpaceLedger, RecallLedger, ChosenFilesLedger, Protocol):
     def datablocks(
         self, pid: DatasetPid, after: int = 0, limit: int | None = None
     ) -> Sequence[DatablockRecord]:
-        """A dataset's datablocks as last planned, in their order, from position `after`."""
+        """A dataset's datablocks as last planned, in their order, from position `after`; then its extracts."""
         ...
 
     def datablock(self, key: DatablockKey) -> DatablockRecord | None:
@@ -307,7 +316,7 @@ class Ledger(Outbox, SpaceLedger, RecallLedger, ChosenFilesLedger, Protocol):
         ...
 
     def manifest(self, key: DatablockKey) -> bytes | None:
-        """The manifest of a datablock's last finished copy."""
+        """The manifest of a datablock's last finished copy, until its catalogue entry changes."""
         ...
 
     def save_staged(self, staged: Staged) -> None:

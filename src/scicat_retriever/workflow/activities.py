@@ -177,13 +177,14 @@ class Activities(Steps):
                     pid, f"waiting for SciCat: {error}" if error.retryable else ""
                 )
                 raise
+        count = planned.datablocks + planned.extracts
         wanted = (each for each in self._tools.ledger.datablocks(pid) if each.wanted)
         staged = all(each.state is DatablockState.STAGED for each in wanted)
         try:
             self._claim(pid)
         except errors.NoSpaceYet:
-            return Planned(planned.datablocks, staged=staged, claimed=False)
-        return Planned(planned.datablocks, staged=staged, claimed=True)
+            return Planned(count, staged=staged, claimed=False)
+        return Planned(count, staged=staged, claimed=True)
 
     @step
     def claim_dataset(self, pid: DatasetPid) -> None:
@@ -235,7 +236,7 @@ class Activities(Steps):
     def try_other_copy(self, failed: BlockFailure) -> list[BlockTask]:
         block, failure = failed.block, failed.failure
         turned = turn_to_other_copy(
-            self._record(block), block.store, failure.code, failure.message, self._tools
+            self._record(block), block.store, failure.code, failure.message, self._tools, part=block.part
         )
         return [_task_of(self._record(block))] if turned else []
 
@@ -327,7 +328,8 @@ class Activities(Steps):
 
 
 def _task_of(record: DatablockRecord) -> BlockTask:
-    return BlockTask(record.key.pid, record.key.id, record.datablock.archive_id, record.store)
+    block = record.datablock
+    return BlockTask(record.key.pid, record.key.id, block.archive_id, record.store, bool(block.ranges))
 
 
 def _batches(records: list[DatablockRecord]) -> list[list[BlockTask]]:

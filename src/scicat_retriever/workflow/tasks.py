@@ -73,12 +73,13 @@ class DatasetTask:
 
 @dataclass(frozen=True)
 class BlockTask:
-    """One datablock, as steps are told of it, and the store that it is read from."""
+    """One datablock, as steps are told of it: the store that it is read from, and whether only a part of its archive is."""
 
     pid: DatasetPid
     id: DatablockId
     archive_id: str
     store: str
+    part: bool
 
 
 @dataclass(frozen=True)

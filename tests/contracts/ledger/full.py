@@ -38,6 +38,7 @@ from tests.contracts.ledger.samples import (
     entry,
     job,
     key,
+    part_of,
     tell_all,
 )
 
@@ -114,11 +115,12 @@ def _recalls(ledger: Ledger) -> None:
 
 
 def _chosen(ledger: Ledger) -> None:
-    """A job that chose two files of a dataset, which has one of them."""
+    """A job that chose two files of a dataset, which has one of them, in an extract."""
     selection = Selection(S, ("run/frame_0.h5", ODD))
     ledger.add_job(RetrieveJob(CHOSEN, "retrieve", (selection,), "ada", "p17"), FLOW)
     ledger.mark_flow_started(CHOSEN)
-    ledger.note_choice(CHOSEN, S, [key(0, S).id], 1000, FAILURE)
+    part = part_of(0, S)
+    ledger.note_choice(CHOSEN, S, [part.datablock.id], 70, FAILURE, [part])
 
 
 def _reports(ledger: Ledger) -> None:

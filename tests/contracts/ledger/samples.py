@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from scicat_retriever.domain.dataset import (
     CataloguedDatablock,
     Datablock,
+    Extract,
     FileEntry,
     RetrieveJob,
     Selection,
@@ -74,6 +76,20 @@ def entry(
 
 def entries(count: int, pid: DatasetPid = P) -> list[CataloguedDatablock]:
     return [entry(number, pid) for number in range(count)]
+
+
+def part_of(number: int = 1, pid: DatasetPid = P) -> CataloguedDatablock:
+    """An extract of a datablock with the first of its files."""
+    whole = entry(number, pid).datablock
+    block = replace(
+        whole,
+        id=DatablockId(f"{whole.id}~0123456789abcdef"),
+        size=10,
+        packed_size=70,
+        file_count=1,
+        extract=Extract(whole.id, whole.packed_size, ((0, 512), (2048, 1536))),
+    )
+    return CataloguedDatablock(block, files(1))
 
 
 def copied(of: DatablockKey, size: int = 1024, seal: str = "seal", partial: str = "token") -> Copied:

@@ -43,11 +43,13 @@ from tests.contracts.ledger.samples import (
     files,
     job,
     key,
+    part_of,
     staged,
 )
 from tests.fakes.ledger import InMemoryLedger
 
-BLOCKS = [key(0), key(1), key(2), key(0, Q)]
+PART = part_of()
+BLOCKS = [key(0), key(1), key(2), key(0, Q), DatablockKey(P, PART.datablock.id)]
 blocks = st.sampled_from(BLOCKS)
 sizes = st.integers(0, 120)
 hours = st.integers(-3, 6).map(lambda number: START + number * HOUR)
@@ -176,7 +178,12 @@ class TwoLedgers(RuleBasedStateMachine):
     ) -> None:
         ids = [block.id for block in held if block.pid == pid]
         unknown = FAILURE if some else None
-        self.both(lambda ledger: ledger.note_choice(which, pid, ids, size, unknown))
+        parts = [PART] if PART.datablock.id in ids else []
+        self.both(lambda ledger: ledger.note_choice(which, pid, ids, size, unknown, parts))
+
+    @rule(block=blocks)
+    def read_whole(self, block: DatablockKey) -> None:
+        self.both(lambda ledger: ledger.read_whole(block, "not right"))
 
     @rule(which=jobs, room=rooms, wait=st.integers(0, 3), quota=st.none() | spaces)
     def claim_job(self, which: JobId, room: Room, wait: int, quota: int | None) -> None:
@@ -317,6 +324,7 @@ class TwoLedgers(RuleBasedStateMachine):
             lambda ledger: [ledger.datablocks(pid) for pid in (P, Q)],
             lambda ledger: [ledger.datablock(block) for block in BLOCKS],
             lambda ledger: [(ledger.copied(block), ledger.manifest(block)) for block in BLOCKS],
+            lambda ledger: [ledger.known_manifest(block) for block in BLOCKS],
             lambda ledger: [list(ledger.files(block)) for block in BLOCKS],
             lambda ledger: [ledger.usage(), ledger.waiting_jobs(), ledger.recount()],
             lambda ledger: [(ledger.job_size(each), ledger.datasets_without_size(each, 9)) for each in JOBS],

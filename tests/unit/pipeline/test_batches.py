@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,6 +37,12 @@ def test_a_datablock_of_unknown_or_great_size_is_a_batch_of_its_own(
     made = list(batches(record(number, size) for number, size in enumerate(sizes)))
     (its,) = [batch for batch in made if any(each.position == place for each in batch)]
     assert len(its) == 1
+
+
+def test_extracts_of_one_archive_are_in_different_batches() -> None:
+    one, other, third = (record(number, 1) for number in range(3))
+    same = replace(other, datablock=replace(other.datablock, archive_id=one.datablock.archive_id))
+    assert list(batches([one, same, third])) == [[one], [same, third]]
 
 
 def test_small_datablocks_fill_their_batches() -> None:

@@ -102,6 +102,20 @@ def test_what_nobody_wants_any_more_is_released_in_the_store_and_forgotten() -> 
     assert (rig.open_recalls(), rig.store.released) == ([], [record.datablock.archive_id])
 
 
+def test_an_archive_is_not_released_while_another_datablock_or_part_of_it_is_wanted() -> None:
+    rig = DeskRig()
+    records = rig.plan(*(rig.archive(number, archive_id="same.tar") for number in range(2)))
+    rig.store.put("same.tar", tar(FILES), on_tape=True)
+    recall.prepare(records, rig.tools)
+    rig.turns()
+    rig.ledger.move_datablock(records[0].key, DatablockState.FAILED)
+    rig.turns()
+    assert (len(rig.open_recalls()), rig.store.released) == (1, [])
+    rig.ledger.move_datablock(records[1].key, DatablockState.FAILED)
+    rig.turns()
+    assert (rig.open_recalls(), rig.store.released) == ([], ["same.tar"])
+
+
 def test_what_the_store_was_never_asked_for_is_forgotten_without_a_word() -> None:
     rig = DeskRig()
     (record,) = rig.wanted(tape="VB1")

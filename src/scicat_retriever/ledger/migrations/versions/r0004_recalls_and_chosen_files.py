@@ -21,6 +21,7 @@ def upgrade() -> None:
     op.add_column("job_datasets", _text("unknown", server_default="[]"))
     op.add_column("datablocks", _text("store", server_default="lts"))
     op.add_column("datablocks", sa.Column("wanted", sa.Boolean(), nullable=False, server_default=sa.true()))
+    op.add_column("datablocks", _text("extract", server_default=""))
     _new_tables()
 
 

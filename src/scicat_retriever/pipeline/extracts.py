@@ -1,0 +1,158 @@
+"""Extracts: where an archive was copied once, it is known where its files lie, and only the chosen ones need be read.
+
+What is known only says which bytes to read. What they are is proved as that of any copy: each file against its catalogued
+checksum. Where the pieces turn out wrong, the whole archive is read (`pipeline.other_copy`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+from functools import cached_property
+
+from scicat_retriever.domain.dataset import CataloguedDatablock, Extract, FileEntry
+from scicat_retriever.domain.errors import StoreNotConfigured
+from scicat_retriever.domain.evidence import DatablockKey
+from scicat_retriever.domain.ids import DatablockId, DatasetPid
+from scicat_retriever.domain.states import DatablockState
+from scicat_retriever.onepass.errors import ManifestDamaged
+from scicat_retriever.onepass.gunzip import is_gzip_name
+from scicat_retriever.onepass.manifest import SealedManifest, read_manifest
+from scicat_retriever.onepass.member import Member, MemberKind
+from scicat_retriever.onepass.tar_header import BLOCK, END_OF_ARCHIVE, padding_after
+from scicat_retriever.pipeline.toolbox import Toolbox
+from scicat_retriever.pipeline.verify import entry_name
+
+MOST_RANGES = 200
+"""Pieces of one archive: each costs a request to the store."""
+WORTH_IT = 2
+"""An extract is taken where the archive is more than so many times as large."""
+_NOT_COMING = (DatablockState.PLANNED, DatablockState.FAILED, DatablockState.RELEASED)
+"""The states of a datablock that is neither there nor on its way."""
+
+
+class Extracts:
+    """Finds extracts of a dataset's datablocks.
+
+    Args:
+        pid: The dataset.
+        tools: The ports.
+    """
+
+    def __init__(self, pid: DatasetPid, tools: Toolbox) -> None:
+        self._pid = pid
+        self._tools = tools
+
+    def of(self, entry: CataloguedDatablock, chosen: Sequence[FileEntry]) -> CataloguedDatablock | None:
+        """Give the extract that holds the chosen files of a datablock; None where all of its archive has to be read.
+
+        That is where it is there or on its way already, or its store cannot read ranges; where it was never copied as the
+        catalogue has it now; and where the files are no plain ones of a plain tar, too many, or too large a part of it.
+
+        Raises:
+            CatalogueError: SciCat does not say where the dataset is.
+        """
+        ledger, key = self._tools.ledger, DatablockKey(self._pid, entry.datablock.id)
+        record = ledger.datablock(key)
+        if record is None or record.state not in _NOT_COMING or record.datablock != entry.datablock:
+            return None
+        sealed = ledger.known_manifest(key)
+        if sealed is None or not self._reads_ranges or tuple(ledger.files(key)) != entry.files:
+            return None
+        ranges = _ranges(entry, [entry_name(file.path) for file in chosen], sealed)
+        return None if ranges is None else _extract(entry, chosen, ranges)
+
+    @cached_property
+    def _reads_ranges(self) -> bool:
+        location = self._tools.catalogue.dataset(self._pid).storage_location
+        stores = self._tools.stores
+        try:
+            return stores.named(stores.of_location(location)).capabilities.ranges
+        except StoreNotConfigured:
+            return False  # its plan will say so
+
+
+def _ranges(
+    entry: CataloguedDatablock, names: Sequence[str], sealed: SealedManifest
+) -> list[tuple[int, int]] | None:
+    """Give the pieces of an archive that hold these files, or None where they cannot, or need not, be read alone."""
+    try:
+        members = read_manifest(sealed.blob, sealed.seal).members()
+    except ManifestDamaged:
+        return None
+    found = pieces(members, set(names))
+    if found is None or found.files != len(names) or len(found.ranges) > MOST_RANGES:
+        return None
+    packed = entry.datablock.packed_size or found.end
+    # A compressed archive is of any length, and mostly shorter than its tar.
+    is_plain = packed % BLOCK == 0 and packed >= found.end and not is_gzip_name(entry.datablock.archive_id)
+    is_small = WORTH_IT * _size(found.ranges) < packed
+    return found.ranges if is_plain and is_small else None
+
+
+class Pieces:
+    """Where files lie in a tar.
+
+    Attributes:
+        ranges: First byte and length of each piece that holds some of them with their headers.
+        files: How many they are.
+        end: Bytes that the tar has at least.
+    """
+
+    def __init__(self) -> None:
+        self.ranges: list[tuple[int, int]] = []
+        self.files = 0
+        self.end = 0
+
+    def add(self, start: int, stop: int) -> None:
+        """Add a file; its piece is joined to the one before where they touch."""
+        if self.ranges and sum(self.ranges[-1]) == start:
+            start = self.ranges.pop()[0]
+        self.ranges.append((start, stop - start))
+        self.files += 1
+
+
+def pieces(members: Iterable[Member], names: Collection[str]) -> Pieces | None:
+    """Find where the members of these names lie in a tar; None where one is no plain file, or its headers' start is unknown.
+
+    Args:
+        members: All members, in the order of the tar.
+        names: As `pipeline.verify.entry_name` gives them.
+    """
+    found = Pieces()
+    end, is_known = 0, True
+    for member in members:
+        after = member.offset + member.size + padding_after(member.size)
+        if entry_name(member.name) in names:
+            if member.kind is not MemberKind.FILE or not is_known:
+                return None
+            found.add(end, after)
+        # What an unknown kind of member holds is passed over by the walk, and how much that is was not kept.
+        end, is_known = after, member.kind is not MemberKind.OTHER
+    found.end = end + END_OF_ARCHIVE
+    return found
+
+
+def _size(ranges: Iterable[tuple[int, int]]) -> int:
+    return sum(length for _, length in ranges) + END_OF_ARCHIVE
+
+
+def _extract(
+    entry: CataloguedDatablock, chosen: Sequence[FileEntry], ranges: Sequence[tuple[int, int]]
+) -> CataloguedDatablock:
+    whole, files = entry.datablock, tuple(chosen)
+    told = [whole.archive_id, whole.packed_size, whole.algorithm, list(ranges)]
+    told += [[file.path, file.size, file.digest] for file in files]
+    # Equal parts of equal archives are the same extract, whichever job asks.
+    name = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+    block = replace(
+        whole,
+        id=DatablockId(f"{whole.id}~{name}"),
+        size=sum(file.size for file in files),
+        packed_size=_size(ranges),
+        file_count=len(files),
+        extract=Extract(whole.id, whole.packed_size, tuple(ranges)),
+    )
+    return CataloguedDatablock(block, files)
