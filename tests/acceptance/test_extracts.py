@@ -83,7 +83,7 @@ def test_of_an_archive_that_was_retrieved_before_little_more_than_the_chosen_fil
     store = Counting(TapeRestServer(library, tokens=(TAPE_TOKEN,)).app)
     with served(store) as url:
         recalls = {"mount_age": 0.0, "collect_time": 0.0}
-        lts = {"kind": "wlcg_tape", "url": url, "token": TAPE_TOKEN, "recalls": recalls}
+        lts = {"kind": "wlcg_tape", "root_path": "/", "url": url, "token": TAPE_TOKEN, "recalls": recalls}
         facility = make_facility(**{**SHORT_LIVED, "lts": lts})
         pid = facility.new_pid()
         content = content_of(pid)
