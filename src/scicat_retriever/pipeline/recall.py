@@ -20,7 +20,7 @@ from scicat_retriever.domain.errors import (
     RetrieverError,
     StoreUnavailable,
 )
-from scicat_retriever.domain.evidence import Recalled
+from scicat_retriever.domain.evidence import DatablockKey, Recalled
 from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.pipeline.space import claim_dataset
@@ -168,18 +168,25 @@ def news(
     now = tools.clock()
     found = News([], [], None)
     ends = []
-    for open_recall in tools.ledger.recalls_of(pid):
-        if open_recall.key.id not in awaited:
-            continue
-        end = _end_of(open_recall, appear, recalled)
-        if open_recall.phase not in {RecallPhase.ONLINE, RecallPhase.ENDED} and end > now:
+    opened = {each.key.id: each for each in tools.ledger.recalls_of(pid)}
+    for datablock in awaited:
+        open_recall = opened.get(datablock)
+        end = now if open_recall is None else _end_of(open_recall, appear, recalled)
+        waits = open_recall is not None and open_recall.phase not in {RecallPhase.ONLINE, RecallPhase.ENDED}
+        if waits and end > now:
             ends.append(end)
-        elif (record := tools.ledger.datablock(open_recall.key)) is not None:
-            error = None if open_recall.phase is RecallPhase.ONLINE else _why_not(open_recall, record, tools)
-            if error is None:
-                found.ready.append(record)
-            else:
-                found.failed.append((record, error))
+            continue
+        record = tools.ledger.datablock(DatablockKey(pid, datablock))
+        if record is None:
+            continue
+        error = None
+        # What nobody asks for (any more) is left to its copy, which asks if it has to.
+        if open_recall is not None and open_recall.phase is not RecallPhase.ONLINE:
+            error = _why_not(open_recall, record, tools)
+        if error is None:
+            found.ready.append(record)
+        else:
+            found.failed.append((record, error))
     return News(found.ready, found.failed, min(ends) - now if ends else None)
 
 

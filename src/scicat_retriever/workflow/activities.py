@@ -252,6 +252,8 @@ class Activities(Steps):
             try:
                 self._copy(record, failures if block.id == failing else 0, attempts)
             except recall.WAITED_FOR:
+                # Also where it was online when it was looked at, and could not be opened: it is looked for again.
+                self._tools.ledger.want_recalls([record.key])
                 back_on_tape.append(block)
         if back_on_tape:
             self._desks.ring()

@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 from scicat_retriever.domain import errors
+from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.pipeline import recall
 from scicat_retriever.pipeline.recall import News
 from scicat_retriever.ports.datablock_record import DatablockRecord
@@ -88,3 +89,10 @@ def test_an_archive_that_is_missing_is_given_up_sooner_than_a_recall() -> None:
     rig.clock.advance(timedelta(seconds=1))
     ((_, error),) = news(rig).failed
     assert isinstance(error, errors.DatablockMissing)
+
+
+def test_what_is_awaited_and_nobody_asks_for_is_left_to_its_copy() -> None:
+    rig, (record,) = waiting()
+    rig.ledger.move_datablock(record.key, DatablockState.FAILED)
+    rig.ledger.forget_recalls(rig.ledger.recalls("lts"))
+    assert [each.key for each in news(rig).ready] == [record.key]
