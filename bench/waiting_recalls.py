@@ -1,6 +1,6 @@
 """Measures what waiting for tape costs: memory, threads and processor time while many recalls are open at once.
 
-    python bench/waiting_recalls.py [--json FILE] [--recalls 10000] [--datasets 200] [--seconds 60] [--dir D]
+    python bench/waiting_recalls.py [--json FILE] [--recalls 10000] [--datasets 200] [--seconds 60] [--only-wait] [--dir D]
 
 One job asks for so many datasets whose archives are all on tape (sparse stubs on a share, of which a command that does nothing
 is told). Once all recalls are open, the service is watched for so many seconds; then the tape delivers all at once, and the
@@ -55,7 +55,7 @@ class Costs:
     rss_mb_by_part: dict[str, float]
     threads: int
     cpu_share: float
-    delivered_after_seconds: float
+    delivered_after_seconds: float | None
 
 
 def archive(stand_in: ScicatStandIn, lts: Path, recalls: int, datasets: int) -> tuple[list[str], Path]:
@@ -118,8 +118,8 @@ def resident(service: RunningService) -> dict[str, float]:
     return {name: part.memory_info().rss / 1e6 for name, part in parts(service).items()}
 
 
-def measure(root: Path, recalls: int, datasets: int, seconds: float) -> Costs:
-    """Have recalls wait, watch them, and deliver them.
+def measure(root: Path, recalls: int, datasets: int, seconds: float, *, only_wait: bool) -> Costs:
+    """Have recalls wait, watch them, and deliver them, or leave it at that.
 
     Raises:
         RetrievalFailed: They did not all wait, or the job did not end well.
@@ -139,13 +139,7 @@ def measure(root: Path, recalls: int, datasets: int, seconds: float) -> Costs:
             time.sleep(seconds)
             share = (sum(worker.cpu_times()[:2]) - before) / seconds
             waiting, threads = resident(service), worker.num_threads()
-            begun = time.perf_counter()
-            for stub in folder.lts.iterdir():
-                stub.write_bytes(whole.read_bytes())
-            job = wait_for_end(stand_in, job_id, begun + PATIENCE)
-            if job["statusCode"] != "finishedSuccessful":
-                raise RetrievalFailed(f"{job['statusCode']}: {job['statusMessage']}\n{service.log_end()}")
-            delivered = time.perf_counter() - begun
+            delivered = None if only_wait else deliver(stand_in, service, job_id, whole)
     return Costs(
         recalls=recalls,
         datasets=datasets,
@@ -155,8 +149,24 @@ def measure(root: Path, recalls: int, datasets: int, seconds: float) -> Costs:
         rss_mb_by_part={name: round(size, 1) for name, size in waiting.items()},
         threads=threads,
         cpu_share=round(share, 3),
-        delivered_after_seconds=round(delivered, 1),
+        delivered_after_seconds=None if delivered is None else round(delivered, 1),
     )
+
+
+def deliver(stand_in: ScicatStandIn, service: RunningService, job_id: str, whole: Path) -> float:
+    """Have the tape deliver all; gives the seconds until SciCat has the end of the job.
+
+    Raises:
+        RetrievalFailed: It did not end well.
+    """
+    begun = time.perf_counter()
+    content = whole.read_bytes()
+    for stub in service.folder.lts.iterdir():
+        stub.write_bytes(content)
+    job = wait_for_end(stand_in, job_id, begun + PATIENCE)
+    if job["statusCode"] != "finishedSuccessful":
+        raise RetrievalFailed(f"{job['statusCode']}: {job['statusMessage']}\n{service.log_end()}")
+    return time.perf_counter() - begun
 
 
 def main() -> int:
@@ -166,11 +176,14 @@ def main() -> int:
     parser.add_argument("--recalls", type=int, default=10_000)
     parser.add_argument("--datasets", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=60.0, help="how long the service is watched")
+    parser.add_argument("--only-wait", action="store_true", help="do not have the tape deliver")
     parser.add_argument("--dir", type=Path, help="where the temporary folder is made")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=given.dir, prefix="bench-waiting-") as folder:
         try:
-            costs = measure(Path(folder), given.recalls, given.datasets, given.seconds)
+            costs = measure(
+                Path(folder), given.recalls, given.datasets, given.seconds, only_wait=given.only_wait
+            )
         except RetrievalFailed as failed:
             print(f"failed: {failed}", file=sys.stderr)
             return 1
