@@ -14,7 +14,7 @@ from scicat_retriever.ledger.sql import SqlLedger
 from scicat_retriever.ledger.upgrade import upgrade
 from scicat_retriever.ports.ledger import Ledger
 from tests.contracts.ledger.rig import Rig, book_of
-from tests.contracts.ledger.samples import HandClock
+from tests.contracts.ledger.samples import HandClock, P, entries, key
 from tests.fakes.ledger import InMemoryLedger
 from tests.integration.postgres import Postgres, PostgresUnavailable, running_postgres
 
@@ -101,3 +101,17 @@ def rig(request: pytest.FixtureRequest, clock: HandClock) -> Iterator[Rig]:
 def ledger(rig: Rig) -> Ledger:
     """The ledger alone."""
     return rig.ledger
+
+
+@pytest.fixture
+def planned(ledger: Ledger) -> Ledger:
+    """A ledger with three planned datablocks."""
+    ledger.plan(P, entries(3), "run-1")
+    return ledger
+
+
+@pytest.fixture
+def wanted(planned: Ledger) -> Ledger:
+    """The same, and the first one's recall is open."""
+    planned.want_recalls([key()])
+    return planned

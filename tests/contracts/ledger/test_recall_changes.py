@@ -30,20 +30,6 @@ from tests.contracts.ledger.samples import (
 )
 
 
-@pytest.fixture
-def planned(ledger: Ledger) -> Ledger:
-    """A ledger with three planned datablocks."""
-    ledger.plan(P, entries(3), "run-1")
-    return ledger
-
-
-@pytest.fixture
-def wanted(planned: Ledger) -> Ledger:
-    """The same, and the first one's recall is open."""
-    planned.want_recalls([key()])
-    return planned
-
-
 def test_all_news_of_a_recall_are_noted_at_once(rig: Rig) -> None:
     ledger = rig.ledger
     ledger.plan(P, entries(1), "run-1")

@@ -34,20 +34,6 @@ from tests.contracts.ledger.samples import (
 )
 
 
-@pytest.fixture
-def planned(ledger: Ledger) -> Ledger:
-    """A ledger with three planned datablocks."""
-    ledger.plan(P, entries(3), "run-1")
-    return ledger
-
-
-@pytest.fixture
-def wanted(planned: Ledger) -> Ledger:
-    """The same, and the first one's recall is open."""
-    planned.want_recalls([key()])
-    return planned
-
-
 def test_one_planner_leads_a_store(rig: Rig) -> None:
     ledger = rig.ledger
     assert ledger.lead_recalls("lts", "one", HOUR)

@@ -45,20 +45,6 @@ from tests.contracts.ledger.samples import (
 )
 
 
-@pytest.fixture
-def planned(ledger: Ledger) -> Ledger:
-    """A ledger with three planned datablocks."""
-    ledger.plan(P, entries(3), "run-1")
-    return ledger
-
-
-@pytest.fixture
-def wanted(planned: Ledger) -> Ledger:
-    """The same, and the first one's recall is open."""
-    planned.want_recalls([key()])
-    return planned
-
-
 def states(ledger: Ledger) -> list[DatablockState]:
     return [record.state for record in ledger.datablocks(P)]
 
