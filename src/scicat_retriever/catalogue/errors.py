@@ -19,6 +19,7 @@ from scicat_retriever.domain.errors import (
     CatalogueTimedOut,
     CatalogueUnavailable,
 )
+from scicat_retriever.domain.foreign_text import one_line
 
 MESSAGE_LIMIT = 300
 """Characters of a foreign message that are kept."""
@@ -26,9 +27,7 @@ MESSAGE_LIMIT = 300
 
 def cleaned(text: str) -> str:
     """Give foreign text as one bounded line without control characters."""
-    bounded = text[: 4 * MESSAGE_LIMIT]
-    line = " ".join("".join(c if c.isprintable() else " " for c in bounded).split())
-    return line if len(line) <= MESSAGE_LIMIT else line[: MESSAGE_LIMIT - 1] + "…"
+    return one_line(text, MESSAGE_LIMIT)
 
 
 def message_in(content: bytes) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from scicat_retriever.catalogue.settings import is_bearer_token
+from scicat_retriever.domain.foreign_text import is_bearer_token
 
 RENEWAL_MARGIN = 60.0
 """Seconds before the end of a token's life at which it is renewed; a tenth of its life where that is less."""

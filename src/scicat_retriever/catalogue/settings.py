@@ -7,6 +7,8 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from scicat_retriever.domain.foreign_text import is_bearer_token
+
 
 def _backend_root(url: AnyHttpUrl) -> AnyHttpUrl:
     if url.username or url.password:
@@ -22,11 +24,6 @@ def _fit_for_a_header(token: SecretStr | None) -> SecretStr | None:
     if token is not None and not is_bearer_token(token.get_secret_value()):
         raise ValueError("must be one word of printable ASCII")
     return token
-
-
-def is_bearer_token(text: str) -> bool:
-    """Say whether `text` can stand in an Authorization header (RFC 6750, 2.1: no space, no control character)."""
-    return bool(text) and all("!" <= character <= "~" for character in text)
 
 
 class ScicatSettings(BaseModel):

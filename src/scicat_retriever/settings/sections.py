@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from scicat_retriever.catalogue.settings import is_bearer_token
+from scicat_retriever.domain.foreign_text import is_bearer_token
 from scicat_retriever.onepass.checksums import ChecksumAlgorithm
 from scicat_retriever.onepass.errors import UnknownChecksumAlgorithm
 from scicat_retriever.ports.space import EvictionOrder

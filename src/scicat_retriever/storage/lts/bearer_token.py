@@ -8,14 +8,10 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from scicat_retriever.domain.errors import StoreRefusesAccount
+from scicat_retriever.domain.foreign_text import is_bearer_token
 
 MOST_BYTES = 64 * 1024
 """Longest token file; a token of a grid has some kilobytes."""
-
-
-def is_bearer_token(text: str) -> bool:
-    """Say whether `text` can stand in an Authorization header (RFC 6750, 2.1: no space, no control character)."""
-    return bool(text) and all("!" <= character <= "~" for character in text)
 
 
 def file_version(path: Path) -> tuple[int, int, int]:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from scicat_retriever.domain.foreign_text import one_line
+
 OUTPUT_LIMIT = 64 * 1024
 """Most bytes that a command about one archive may print; one that prints more is ended."""
 
@@ -63,8 +65,7 @@ def small_environment(passed: Sequence[str]) -> dict[str, str]:
 
 def in_words(text: str, limit: int = 200) -> str:
     """Make a foreign text fit for a message: one line, printable, of at most `limit` characters."""
-    line = "".join(character if character.isprintable() else "?" for character in " ".join(text.split()))
-    return line if len(line) <= limit else line[: limit - 1] + "…"
+    return one_line(text, limit)
 
 
 def last_line(text: bytes) -> str:

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from scicat_retriever.domain.foreign_text import one_line
+
 MESSAGE_LIMIT = 300
 """Characters of a server's words that are kept."""
 
@@ -57,9 +59,7 @@ class Progress:
 
 def printable(text: str, limit: int = MESSAGE_LIMIT) -> str:
     """Give foreign text as one bounded line without control characters, and without the secrets that addresses hold."""
-    bounded = without_secrets(text)[: 4 * limit]
-    line = " ".join("".join(c if c.isprintable() else " " for c in bounded).split())
-    return line if len(line) <= limit else line[: limit - 1] + "…"
+    return one_line(without_secrets(text), limit)
 
 
 def without_secrets(text: str) -> str:

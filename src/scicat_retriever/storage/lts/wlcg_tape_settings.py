@@ -17,8 +17,8 @@ from pydantic import (
     model_validator,
 )
 
+from scicat_retriever.domain.foreign_text import is_bearer_token
 from scicat_retriever.storage.lts.archive_path import PathTemplate
-from scicat_retriever.storage.lts.bearer_token import is_bearer_token
 from scicat_retriever.storage.lts.tape_addresses import TapeAddresses, is_loopback, named_place
 
 

@@ -12,6 +12,7 @@ from botocore.config import Config
 from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
+from scicat_retriever.domain.foreign_text import one_line
 from scicat_retriever.storage.s3.access import S3Access
 
 if TYPE_CHECKING:  # stubs, of which there is nothing at run time
@@ -145,13 +146,7 @@ def _advice_of_the_s3(error: boto.ClientError, section: str, rights: str) -> str
     if code in DAMAGED:
         return f"the S3 got other bytes than were sent ({code}); look after the network, and this machine's memory"
     message = str(error.response.get("Error", {}).get("Message", ""))
-    return f"the S3 refuses: {_in_words(code)}: {_in_words(message)}"
-
-
-def _in_words(foreign: str) -> str:
-    """Make a foreign text one printable line of some length."""
-    line = "".join(letter if letter.isprintable() else " " for letter in foreign[:200])
-    return " ".join(line.split())
+    return f"the S3 refuses: {one_line(code, 200)}: {one_line(message, 200)}"
 
 
 def _advice(error: BaseException, section: str) -> str:
@@ -174,5 +169,5 @@ def _advice(error: BaseException, section: str) -> str:
     if isinstance(error, EndpointInvalid):
         return f"correct {section}.endpoint_url"
     if isinstance(error, ODD_ANSWER) and not isinstance(error, FAILURES):
-        return f"its answer cannot be read ({kind}: {_in_words(str(error))}); see that what answers there is an S3"
+        return f"its answer cannot be read ({kind}: {one_line(str(error), 200)}); see that what answers there is an S3"
     return f"the connection failed ({kind}); look after the S3 and the network if that lasts"
