@@ -152,16 +152,23 @@ def _refuse_bad_end(job: dict[str, Any], count: int, service: RunningService) ->
         raise RetrievalFailed(f"{count} datablocks: the job has {len(links)} links")
 
 
-def usage(service: RunningService) -> dict[str, Usage]:
-    """What each part of the service has used so far."""
-    parts = {}
+def parts(service: RunningService) -> dict[str, psutil.Process]:
+    """Give the processes of the service by what they are."""
+    found = {}
     for part in psutil.Process(service.process.pid).children():
         command = part.cmdline()
-        name = command[3] if command[1:3] == ["-m", "scicat_retriever"] else "engine"
+        found[command[3] if command[1:3] == ["-m", "scicat_retriever"] else "engine"] = part
+    return found
+
+
+def usage(service: RunningService) -> dict[str, Usage]:
+    """What each part of the service has used so far."""
+    used = {}
+    for name, part in parts(service).items():
         status = Path(f"/proc/{part.pid}/status").read_text()
         cpu = part.cpu_times()
-        parts[name] = Usage(int(status.partition("VmHWM:")[2].split()[0]) / 1000, cpu.user + cpu.system)
-    return parts
+        used[name] = Usage(int(status.partition("VmHWM:")[2].split()[0]) / 1000, cpu.user + cpu.system)
+    return used
 
 
 def arguments() -> argparse.Namespace:

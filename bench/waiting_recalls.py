@@ -22,11 +22,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx2
-import psutil
-
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from bench.flow import RetrievalFailed, archived, wait_for_end
+from bench.flow import RetrievalFailed, archived, parts, wait_for_end
 from scicat_retriever.testing.running import TOKEN, RunningService, ServiceFolder
 from scicat_retriever.testing.scicat import (
     JobType,
@@ -94,23 +91,7 @@ def wait_until(condition: Callable[[], bool]) -> float:
 
 def open_recalls(service: RunningService) -> int:
     """Ask the service how many recalls the store was asked for, or wait."""
-    answer = httpx2.get(
-        f"{service.folder.url}/api/v1/recalls",
-        params={"limit": 0},
-        headers={"Authorization": f"Bearer {TOKEN}"},
-        timeout=60,
-        trust_env=False,
-    )
-    return sum(each["waiting"] + each["asked"] for each in answer.json()["stores"])
-
-
-def parts(service: RunningService) -> dict[str, psutil.Process]:
-    """Give the processes of the service by what they are."""
-    found = {}
-    for part in psutil.Process(service.process.pid).children():
-        command = part.cmdline()
-        found[command[3] if command[1:3] == ["-m", "scicat_retriever"] else "engine"] = part
-    return found
+    return sum(each["waiting"] + each["asked"] for each in service.recalls(limit=0)["stores"])
 
 
 def resident(service: RunningService) -> dict[str, float]:

@@ -162,13 +162,7 @@ def waiting_words(service: RunningService, job_id: str) -> str:
 
 def open_recalls(service: RunningService) -> int:
     """How many recalls are open."""
-    answer = httpx2.get(
-        f"{service.folder.url}/api/v1/recalls",
-        headers={"Authorization": f"Bearer {TOKEN}"},
-        timeout=30,
-        trust_env=False,
-    )
-    return len(answer.json()["recalls"])
+    return len(service.recalls()["recalls"])
 
 
 def released(server: TapeRestServer) -> bool:

@@ -178,15 +178,22 @@ class RunningService:
 
     def job(self, job_id: str) -> dict[str, Any]:
         """Ask its API how far a job is."""
+        return self._ask(f"/jobs/{job_id}")
+
+    def recalls(self, limit: int = 1000) -> dict[str, Any]:
+        """Ask its API what waits for tape: how many of each store, and so many of them."""
+        return self._ask(f"/recalls?limit={limit}")
+
+    def _ask(self, path: str) -> dict[str, Any]:
         answer = httpx2.get(
-            f"{self.folder.url}/api/v1/jobs/{job_id}",
+            f"{self.folder.url}/api/v1{path}",
             headers={"Authorization": f"Bearer {TOKEN}"},
-            timeout=30,
+            timeout=60,
             trust_env=False,
         )
         answer.raise_for_status()
-        status: dict[str, Any] = answer.json()
-        return status
+        found: dict[str, Any] = answer.json()
+        return found
 
     def wait_for_job(self, job_id: str, seconds: float = 60.0) -> dict[str, Any]:
         """Wait until a job has ended and SciCat was told, or cannot be; gives its last status.

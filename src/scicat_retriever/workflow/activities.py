@@ -219,17 +219,15 @@ class Activities(Steps):
         self, pid: DatasetPid, awaited: list[DatablockId], appear_timeout: float, recall_timeout: float
     ) -> RecallNews:
         appear, recalled = timedelta(seconds=appear_timeout), timedelta(seconds=recall_timeout)
-        news = recall.news(pid, set(awaited), appear, recalled, self._tools)
+        news = recall.news(pid, awaited, appear, recalled, self._tools)
+        patience = RECALL_LOOK if news.patience is None else news.patience.total_seconds() + _SHORTLY
         return RecallNews(
             _batches(news.ready),
             [
                 BlockFailure(_task_of(record), error.failure(record.datablock.archive_id))
                 for record, error in news.failed
             ],
-            min(
-                RECALL_LOOK,
-                RECALL_LOOK if news.patience is None else news.patience.total_seconds() + _SHORTLY,
-            ),
+            min(RECALL_LOOK, patience),
         )
 
     @step
@@ -252,8 +250,6 @@ class Activities(Steps):
             try:
                 self._copy(record, failures if block.id == failing else 0, attempts)
             except recall.WAITED_FOR:
-                # Also where it was online when it was looked at, and could not be opened: it is looked for again.
-                self._tools.ledger.want_recalls([record.key])
                 back_on_tape.append(block)
         if back_on_tape:
             self._desks.ring()
@@ -270,7 +266,14 @@ class Activities(Steps):
                 if bytes_done != recalled.size:  # that all are done, the finished copy tells
                     self._tools.ledger.note_progress(record.key, bytes_done)
 
-            transfer.copy(recalled, record, self._tools, progress=progress, cancelled=activity.is_cancelled)
+            try:
+                transfer.copy(
+                    recalled, record, self._tools, progress=progress, cancelled=activity.is_cancelled
+                )
+            except recall.WAITED_FOR:
+                # It was online when it was looked at, and could not be opened.
+                self._tools.ledger.want_recalls([record.key])
+                raise
         except errors.JobCancelled as error:
             raise self.stopped() from error
         except recall.WAITED_FOR:
