@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path, PurePosixPath
 from typing import Literal, Self
 
 from pydantic import (
@@ -18,8 +17,8 @@ from pydantic import (
 )
 
 from scicat_retriever.storage.lts.archive_command import ArchiveCommand
-from scicat_retriever.storage.lts.archive_path import PathTemplate
 from scicat_retriever.storage.lts.command_template import CommandTemplate
+from scicat_retriever.storage.lts.path_settings import AbsoluteFolder, AbsolutePath, TemplateText
 from scicat_retriever.storage.lts.store_words import StoreWords
 
 ONE_OR_MANY = frozenset({"archive_id", "path", "list_file", "paths_file"})
@@ -67,15 +66,15 @@ class CommandStoreSettings(BaseModel):
         description="Regular expression that an archiveId must match as a whole, or it is refused. Make it narrow for "
         "programs that read their arguments as a language of their own, as `hsi` does.",
     )
-    root: PurePosixPath | None = Field(
+    root: AbsolutePath | None = Field(
         None,
         description="What `{path}` begins with, absolute. Not set: `{path}` is relative, and absolute archiveIds are refused.",
     )
-    path_template: str = Field(
+    path_template: TemplateText = Field(
         "{archive_id}",
         description="Path of an archive below `root`, from its archiveId; slices are allowed: `{archive_id[0:2]}/{archive_id}.tar`.",
     )
-    catalogued_root: PurePosixPath | None = Field(
+    catalogued_root: AbsolutePath | None = Field(
         None, description="What absolute archiveIds begin with in place of `root`."
     )
     answer_timeout: PositiveFloat = Field(
@@ -91,29 +90,16 @@ class CommandStoreSettings(BaseModel):
     command_environment: tuple[str, ...] = Field(
         (), description="Variables of the service's environment that commands see beside PATH and HOME."
     )
-    spool: Path | None = Field(
+    spool: AbsoluteFolder | None = Field(
         None, description="Folder for lists and targets. Not set: the system's folder for temporary files."
     )
     batch: PositiveInt = Field(100, description="The most archives asked about in one call.")
-
-    @field_validator("root", "catalogued_root", "spool")
-    @classmethod
-    def _absolute(cls, value: PurePosixPath | None) -> PurePosixPath | None:
-        if value is not None and (not value.is_absolute() or ".." in value.parts):
-            raise ValueError("must be an absolute path without '..'")
-        return value
 
     @field_validator("state", "recall", "fetch", "release", "place")
     @classmethod
     def _runnable(cls, value: tuple[str, ...] | None, info: ValidationInfo) -> tuple[str, ...] | None:
         if value is not None:
             ArchiveCommand(value, FETCH_FIELDS if info.field_name == "fetch" else ONE_OR_MANY)
-        return value
-
-    @field_validator("path_template")
-    @classmethod
-    def _usable(cls, value: str) -> str:
-        PathTemplate(value)
         return value
 
     @field_validator("archive_ids")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
 from typing import Literal, Self
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, field_validator, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
-from scicat_retriever.storage.lts.archive_path import PathTemplate
+from scicat_retriever.storage.lts.path_settings import AbsolutePath, TemplateText
 from scicat_retriever.storage.s3.access import S3Access
 
 Tier = Literal["Expedited", "Standard", "Bulk"]
@@ -20,11 +19,11 @@ class S3GlacierSettings(S3Access):
     """A bucket of an S3 whose objects are archived: in S3 Glacier, or on the tapes behind an S3. Durations are seconds."""
 
     kind: Literal["s3_glacier"] = Field(description="A bucket whose objects are archived and restored.")
-    key_template: str = Field(
+    key_template: TemplateText = Field(
         "{archive_id}",
         description="Key of an archive, from its archiveId. Slices are allowed: `{archive_id[0:2]}/{archive_id}.tar`.",
     )
-    catalogued_root: PurePosixPath | None = Field(
+    catalogued_root: AbsolutePath | None = Field(
         None,
         description="What absolute archiveIds begin with; it is left out before the key is made. Without it they are "
         "refused.",
@@ -65,19 +64,6 @@ class S3GlacierSettings(S3Access):
     answer_timeout: PositiveFloat = Field(
         60.0, description="How long the S3 may take to say where a batch of archives is."
     )
-
-    @field_validator("key_template")
-    @classmethod
-    def _usable(cls, value: str) -> str:
-        PathTemplate(value)
-        return value
-
-    @field_validator("catalogued_root")
-    @classmethod
-    def _absolute(cls, value: PurePosixPath | None) -> PurePosixPath | None:
-        if value is not None and (not value.is_absolute() or ".." in value.parts):
-            raise ValueError("must be an absolute path without '..'")
-        return value
 
     @model_validator(mode="after")
     def _extends_for_longer(self) -> Self:

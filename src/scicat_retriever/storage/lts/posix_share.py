@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Literal, NamedTuple
 
 from pydantic import (
@@ -38,6 +38,7 @@ from scicat_retriever.storage.lts.archive_path import PathTemplate
 from scicat_retriever.storage.lts.asking import ask_of_each, split_safe
 from scicat_retriever.storage.lts.command_child import small_environment
 from scicat_retriever.storage.lts.daemon_pool import CallHung, DaemonPool
+from scicat_retriever.storage.lts.path_settings import AbsoluteFolder, AbsolutePath, TemplateText
 from scicat_retriever.storage.lts.recall_attempts import RecallAttempts
 from scicat_retriever.storage.lts.share_files import ShareFiles
 from scicat_retriever.storage.lts.share_probe import Probe, share_probe
@@ -58,13 +59,13 @@ class PosixShareSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["posix"] = Field("posix", description="A mounted folder, with or without an HSM behind it.")
-    root: Path = Field(description="The folder; absolute. No archiveId leads out of it.")
-    path_template: str = Field(
+    root: AbsoluteFolder = Field(description="The folder; absolute. No archiveId leads out of it.")
+    path_template: TemplateText = Field(
         "{archive_id}",
         description="Path of an archive below `root`, from its archiveId. Slices are allowed: "
         "`{archive_id[0:2]}/{archive_id}.tar`. An absolute archiveId is taken as the path itself.",
     )
-    catalogued_root: PurePosixPath | None = Field(
+    catalogued_root: AbsolutePath | None = Field(
         None,
         description="What absolute archiveIds begin with in place of `root`, where the machine that archived saw the "
         "folder under another name.",
@@ -114,24 +115,11 @@ class PosixShareSettings(BaseModel):
     )
     batch: PositiveInt = Field(100, description="The most archives asked about in one call.")
 
-    @field_validator("root", "catalogued_root")
-    @classmethod
-    def _absolute(cls, value: PurePosixPath | None) -> PurePosixPath | None:
-        if value is not None and (not value.is_absolute() or ".." in value.parts):
-            raise ValueError("must be an absolute path without '..'")
-        return value
-
     @field_validator("recall_command")
     @classmethod
     def _runnable(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
         if value is not None:
             ArchiveCommand(value, RECALL_FIELDS)
-        return value
-
-    @field_validator("path_template")
-    @classmethod
-    def _usable(cls, value: str) -> str:
-        PathTemplate(value)
         return value
 
 

@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from scicat_retriever.domain.foreign_text import is_bearer_token
-from scicat_retriever.storage.lts.archive_path import PathTemplate
+from scicat_retriever.storage.lts.path_settings import TemplateText
 from scicat_retriever.storage.lts.tape_addresses import TapeAddresses, is_loopback, named_place
 
 
@@ -73,7 +73,7 @@ class WlcgTapeSettings(BaseModel):
         description="The address of the same folder over WebDAV, where the archives are read; without it, `root_path` at "
         "`url`.",
     )
-    path_template: str = Field(
+    path_template: TemplateText = Field(
         "{archive_id}",
         description="Path of an archive below `root_path`, from its archiveId. Slices are allowed: "
         "`{archive_id[0:2]}/{archive_id}.tar`. An absolute archiveId is taken as the path itself.",
@@ -115,12 +115,6 @@ class WlcgTapeSettings(BaseModel):
     read_timeout: Seconds = Field(
         300.0, description="How long the storage may be silent while an archive is read."
     )
-
-    @field_validator("path_template")
-    @classmethod
-    def _usable(cls, value: str) -> str:
-        PathTemplate(value)
-        return value
 
     @field_validator("token_hosts")
     @classmethod
