@@ -38,6 +38,8 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "flow": {"parallel_datasets": 10_000},
 }
 PATIENCE = 1800.0
+SETTLING_SECONDS = 5.0
+"""How long the worker takes to be up once the API answers."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Costs:
     open_after_seconds: float
     idle_rss_mb: float
     rss_mb: float
+    idle_rss_mb_by_part: dict[str, float]
     rss_mb_by_part: dict[str, float]
     threads: int
     cpu_share: float
@@ -112,6 +115,7 @@ def measure(root: Path, recalls: int, datasets: int, seconds: float, *, only_wai
         stand_in.set_job_type(JobType(create_action=archival_service(f"{folder.url}/api/v1/jobs", TOKEN)))
         token = log_in(scicat_url, "scientist")
         with RunningService(folder) as service:
+            time.sleep(SETTLING_SECONDS)
             idle = resident(service)
             job_id = str(submit_retrieve_job(scicat_url, pids, token=token).json()["id"])
             took = wait_until(lambda: open_recalls(service) == recalls)
@@ -127,6 +131,7 @@ def measure(root: Path, recalls: int, datasets: int, seconds: float, *, only_wai
         open_after_seconds=round(took, 1),
         idle_rss_mb=round(sum(idle.values()), 1),
         rss_mb=round(sum(waiting.values()), 1),
+        idle_rss_mb_by_part={name: round(size, 1) for name, size in idle.items()},
         rss_mb_by_part={name: round(size, 1) for name, size in waiting.items()},
         threads=threads,
         cpu_share=round(share, 3),

@@ -1,4 +1,4 @@
-"""The long-term store of the test: tars in a folder, some of them on tape for a while, some of them wrong."""
+"""The long-term stores of the test: tars on a share, some of them stubs for a while, on tapes, and some of them wrong."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from enum import Enum
 from pathlib import Path
 from random import Random
 
 from tests.acceptance.facility import tar_of
 from tests.chaos.reads import Reads
+from tests.chaos.tapes import Tapes
 from tests.chaos.truth import Block, Truth
 
 SIZES = (1_000, 20_000, 150_000, 400_000, 2_000_000)
@@ -22,8 +24,18 @@ SIZES = (1_000, 20_000, 150_000, 400_000, 2_000_000)
 LARGE = 12_000_000
 
 
+class Home(Enum):
+    """Where an archive is."""
+
+    SHARE = "share"
+    STUB = "stub"
+    """On the share, without its bytes for a while."""
+    TAPE = "tape"
+    """In the tape system."""
+
+
 class Archives:
-    """Makes archives, and brings those that are on tape back when their time has come.
+    """Makes archives, and fills those that are stubs when their time has come.
 
     Args:
         lts: The folder that the service reads.
@@ -33,6 +45,7 @@ class Archives:
     def __init__(self, lts: Path, rng: Random) -> None:
         self.lts = lts
         self.reads = Reads()
+        self.tapes = Tapes(rng)
         self._aside = lts.with_name("lts-aside")
         self._rng = rng
         self._due: list[tuple[float, str]] = []
@@ -42,7 +55,7 @@ class Archives:
         lts.mkdir(parents=True)
         self._aside.mkdir()
         (lts / "inventory").touch()  # the share is never empty, so an empty one is not mounted
-        self._thread = threading.Thread(target=self._deliver, name="tape", daemon=True)
+        self._thread = threading.Thread(target=self._deliver, name="hsm", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
@@ -51,6 +64,7 @@ class Archives:
             self._over = True
             self._changed.notify()
         self._thread.join()
+        self.tapes.line.down()
         self.reads.close()
 
     def path(self, archive_id: str) -> Path:
@@ -58,7 +72,7 @@ class Archives:
         return self.lts / archive_id
 
     def make(
-        self, pid: str, number: int, *, wrong: str | None = None, tape: bool = False, large: bool = False
+        self, pid: str, number: int, *, wrong: str | None = None, home: Home = Home.SHARE, large: bool = False
     ) -> tuple[Block, Mapping[str, object]]:
         """Archive a datablock; gives it with its catalogue entry.
 
@@ -66,10 +80,13 @@ class Archives:
             pid: Its dataset.
             number: Its place in it.
             wrong: `missing`, `corrupt`, `short` or `checksum`: what makes it impossible to retrieve.
-            tape: Whether it is on tape for a while.
+            home: Where it is.
             large: Whether it takes a moment to copy.
         """
-        archive_id = f"{pid.rpartition('/')[2]}/{number:04d}.tar"
+        name = pid.rpartition("/")[2]
+        archive_id = f"{name}/{number:04d}.tar"
+        if home is Home.TAPE:
+            archive_id = f"{self.tapes.some_tape()}/{name}-{number:04d}.tar"
         files = self._files(LARGE if large else self._rng.choice(SIZES))
         tar = tar_of(files)
         entry = _entry(archive_id, files, tar)
@@ -80,18 +97,21 @@ class Archives:
             if wrong == "checksum":
                 entry["dataFileList"][0]["chk"] = "0" * 64  # type: ignore[index]
         with self._mounted:
-            self._put(block, tar, on_tape=tape, there=wrong != "missing")
+            self._put(block, tar, home, there=wrong != "missing")
         return block, entry
 
-    def _put(self, block: Block, tar: bytes, *, on_tape: bool, there: bool) -> None:
-        aside = self._aside / block.archive_id.replace("/", "-")
+    def _put(self, block: Block, tar: bytes, home: Home, *, there: bool) -> None:
+        aside = self._aside_of(block.archive_id)
         aside.write_bytes(tar)
         self.reads.watch(aside, block)
         path = self.path(block.archive_id)
-        path.parent.mkdir(exist_ok=True)
+        if home is Home.SHARE or home is Home.STUB:
+            path.parent.mkdir(exist_ok=True)
         if not there:
             aside.unlink()
-        elif on_tape:
+        elif home is Home.TAPE:
+            self.tapes.write(block.archive_id, aside)
+        elif home is Home.STUB:
             path.touch()
             os.truncate(path, len(tar))
             self._deliver_in(block.archive_id, self._rng.uniform(0.2, 1.5))
@@ -138,14 +158,22 @@ class Archives:
         return back
 
     def all_delivered(self) -> bool:
-        """Whether nothing is on tape any more."""
+        """Whether nothing is a stub any more."""
         with self._changed:
             return not self._due
 
     def forget(self, pid: str) -> None:
         """Remove a dataset's archives."""
-        shutil.rmtree(self.lts / pid.rpartition("/")[2], ignore_errors=True)
+        name = pid.rpartition("/")[2]
+        shutil.rmtree(self.lts / name, ignore_errors=True)
+        for archive_id in self.tapes.of_dataset(name):
+            self.tapes.library.remove(archive_id)
+            self._aside_of(archive_id).unlink()
         self.reads.count()
+
+    def _aside_of(self, archive_id: str) -> Path:
+        """Where the bytes of an archive are that is not on the share."""
+        return self._aside / archive_id.replace("/", "-")
 
     def _files(self, size: int) -> dict[str, bytes]:
         names = [f"dir/file-{number}.dat" for number in range(self._rng.randint(1, 4))]
@@ -163,7 +191,7 @@ class Archives:
                 while self._due and self._due[0][0] <= now and (self.lts / "inventory").exists():
                     _, archive_id = heapq.heappop(self._due)
                     with suppress(FileNotFoundError):
-                        (self._aside / archive_id.replace("/", "-")).rename(self.path(archive_id))
+                        self._aside_of(archive_id).rename(self.path(archive_id))
                 self._changed.wait(max(0.02, self._due[0][0] - now) if self._due else None)
 
 

@@ -30,6 +30,8 @@ def _in_ledger(world: World) -> Iterator[tuple[str, str]]:
     unfinished = "SELECT pid, id, state FROM datablocks WHERE state NOT IN ('staged', 'failed', 'released')"
     for pid, block, state in world.book.rows(unfinished):
         yield f"datablock {pid} {block}", f"is left {state}"
+    for pid, block, phase in world.book.rows("SELECT pid, datablock, phase FROM recalls"):
+        yield f"recall {pid} {block}", f"is left {phase}"
 
 
 def _in_staging(world: World) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FAULTS, SEED = 90, 20260101
+FAULTS, SEED = 116, 20260101
 LAST = re.compile(rf"chaos: faults={FAULTS} jobs=[1-9]\d* lost=0 stuck=0 false=0 leaked=0")
 
 

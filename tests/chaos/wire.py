@@ -1,4 +1,4 @@
-"""The wire between the service and SciCat: answers held back or spoiled, and the line cut."""
+"""The wire between the service and SciCat, or the tape system: answers held back or spoiled, and the line cut."""
 
 from __future__ import annotations
 
@@ -54,6 +54,11 @@ class Answer:
     cut: bool = False
 
 
+def as_unavailable(_: Answer) -> Answer:
+    """Give what a system says that is overloaded, or being started."""
+    return Answer(503, [_length(b"")], b"")
+
+
 def as_page(answer: Answer) -> Answer:
     """Give a proxy's page in place of an answer."""
     page = b"<html><body>It works!</body></html>"
@@ -78,14 +83,20 @@ def as_torn(answer: Answer) -> Answer:
     return Answer(answer.status, answer.headers, answer.body[: len(answer.body) // 2], cut=True)
 
 
+def everything(_: Heard) -> bool:
+    """Match all requests."""
+    return True
+
+
 class Wire:
-    """Stands before the stand-in as an ASGI application."""
+    """Stands before a stand-in as an ASGI application."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._holds: list[Hold] = []
         self._spoil: Callable[[Answer], Answer] | None = None
         self._spoil_until = 0.0
+        self._spoilt: Callable[[Heard], bool] = everything
 
     def hold(self, matches: Callable[[Heard], bool]) -> Hold:
         """Hold the answer to the next request that matches."""
@@ -103,9 +114,14 @@ class Wire:
         if hold in self._holds:
             self._holds.remove(hold)
 
-    def spoil(self, how: Callable[[Answer], Answer], seconds: float) -> None:
-        """Spoil all answers for a while."""
-        self._spoil, self._spoil_until = how, time.monotonic() + seconds
+    def spoil(
+        self,
+        how: Callable[[Answer], Answer],
+        seconds: float,
+        matches: Callable[[Heard], bool] = everything,
+    ) -> None:
+        """Spoil all answers for a while, or those to requests that match."""
+        self._spoil, self._spoil_until, self._spoilt = how, time.monotonic() + seconds, matches
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Carry a request to the stand-in, and its answer back, or what is left of it."""
@@ -113,18 +129,22 @@ class Wire:
             await self._app(scope, receive, send)
             return
         body = await _body(receive)
+        unread: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
         messages: list[Message] = []
 
         async def again() -> Message:
-            return {"type": "http.request", "body": body, "more_body": False}
+            if not unread:
+                await asyncio.Event().wait()  # the client stays
+            return unread.pop()
 
         async def keep(message: Message) -> None:
             messages.append(message)
 
         await self._app(scope, again, keep)
-        await self._wait_for_holds(Heard(scope["method"], scope["path"], _parsed(body)))
+        heard = Heard(scope["method"], scope["path"], _parsed(body))
+        await self._wait_for_holds(heard)
         if messages:
-            await self._send(scope, _answer(messages), send)
+            await self._send(scope, heard, _answer(messages), send)
 
     async def _wait_for_holds(self, heard: Heard) -> None:
         for hold in list(self._holds):
@@ -134,8 +154,8 @@ class Wire:
                 while not hold.released.is_set() and time.monotonic() < end:  # noqa: ASYNC110 - set by a thread
                     await asyncio.sleep(0.002)
 
-    async def _send(self, scope: Scope, answer: Answer, send: Send) -> None:
-        if self._spoil is not None and time.monotonic() < self._spoil_until:
+    async def _send(self, scope: Scope, heard: Heard, answer: Answer, send: Send) -> None:
+        if self._spoil is not None and time.monotonic() < self._spoil_until and self._spoilt(heard):
             answer = self._spoil(answer)
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         await send({"type": "http.response.body", "body": answer.body, "more_body": answer.cut})
@@ -144,7 +164,7 @@ class Wire:
 
 
 class Line:
-    """The way to SciCat: served on one port, or refused there."""
+    """The way to a stand-in: served on one port, or refused there."""
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire

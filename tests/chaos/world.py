@@ -1,4 +1,4 @@
-"""A facility in small around one service: SciCat behind a wire, a long-term store, small disks, a clock."""
+"""A facility in small around one service: SciCat behind a wire, a share and a tape system, small disks, a clock."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ import httpx2
 
 from scicat_retriever.testing.running import TOKEN, ServiceFolder, free_port
 from scicat_retriever.testing.scicat import PROFILES, JobType, ScicatStandIn, archival_service
-from tests.chaos.archives import Archives
+from tests.chaos.archives import Archives, Home
 from tests.chaos.book import Book
 from tests.chaos.clock import Clock
 from tests.chaos.disks import Disk, disk
 from tests.chaos.service import Service, wait_until
+from tests.chaos.tapes import LOCATION
 from tests.chaos.truth import Dataset, Job
 from tests.chaos.undoing import Undoing
 from tests.chaos.wire import SCIENTIST, Line, Wire
@@ -81,16 +82,16 @@ class World:
     _submissions: list[threading.Thread] = field(default_factory=list)
 
     def dataset(
-        self, blocks: int, *, wrong: str | None = None, tape: bool = False, large: bool = False
+        self, blocks: int, *, wrong: str | None = None, home: Home = Home.SHARE, large: bool = False
     ) -> Dataset:
         """Archive a dataset; where something is wrong, it is so with one of its datablocks."""
         pid = f"20.500.12345/set-{next(self._numbers):05d}-x"
         bad = self.rng.randrange(blocks)
         made = [
-            self.archives.make(pid, number, wrong=wrong if number == bad else None, tape=tape, large=large)
+            self.archives.make(pid, number, wrong=wrong if number == bad else None, home=home, large=large)
             for number in range(blocks)
         ]
-        self.scicat.add_dataset(pid)
+        self.scicat.add_dataset(pid, lifecycle={"storageLocation": LOCATION} if home is Home.TAPE else None)
         self.scicat.add_datablocks(pid, [entry for _, entry in made])
         dataset = Dataset(pid, [block for block, _ in made])
         self.datasets.append(dataset)
@@ -188,6 +189,7 @@ def open_world(root: Path, rng: Random) -> Iterator[World]:
             **SETTINGS,
             "engine": {"port": engine_port},
             "catalogue": {"request_timeout": REQUEST_SECONDS},
+            "stores.tape": dict(archives.tapes.settings(STALL_SECONDS)),
         }
         folder = ServiceFolder(root, line.url, settings=settings, environment=clock.environment)
         scicat.set_job_type(JobType(create_action=archival_service(f"{folder.url}/api/v1/jobs", TOKEN)))

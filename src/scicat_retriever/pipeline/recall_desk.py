@@ -44,10 +44,9 @@ WORDS_SECONDS = 20.0
 """How often it is written down anew what recalls wait for."""
 REMIND_SECONDS = 60.0
 """After which a flow is told once more that there is news, should it not have heard."""
-RELEASE_PAUSE = 60.0
-"""After which the store is told once more of what it could not be told: that somebody does not want an archive any more."""
 RELEASES = 20
-"""How often it is told; then it is forgotten here, and the store keeps it until its own time is over."""
+"""How often the store is told that nobody wants an archive any more; then it is forgotten here, and the store keeps it until its
+own time is over."""
 LOOKUPS = 3
 """How often it is asked on which tape an archive is; then it is taken for unknown. Where it is, is advice alone."""
 _NEWS = frozenset({RecallPhase.ONLINE, RecallPhase.ENDED})
@@ -83,7 +82,7 @@ class RecallDesk:
         self._watched: dict[ArchiveId, Watch] = defaultdict(Watch)
         self._told: dict[DatablockKey, float] = {}
         self._words_at = self._quiet_until = self._noted_at = 0.0
-        self._troubles = 0
+        self._troubles = self._release_troubles = 0
         self._release_at = self._turn_ends = 0.0
         self._bell = threading.Event()
 
@@ -165,9 +164,8 @@ class RecallDesk:
 
     def _note_trouble(self, error: RecallError, wanted: Sequence[RecallRecord]) -> None:
         """The store as a whole does not answer: have all that waits say so, and leave it alone for a while."""
-        pause = min(self._pace.look_maximum, self._pace.look_initial * 2.0 ** min(self._troubles, 20))
+        self._quiet_until = self._now() + self._pace.pause_after(self._troubles)
         self._troubles += 1
-        self._quiet_until = self._now() + pause
         log.warning("a long-term store does not answer", store=self._name, why=str(error))
         waiting = [each for each in wanted if each.phase not in _NEWS and each.reason != str(error)]
         self._write(each.change(reason=str(error)) for each in waiting)
@@ -187,6 +185,7 @@ class RecallDesk:
             if known:
                 try:
                     store.release(known)
+                    self._release_troubles = 0
                 except RecallError as error:
                     told = self._not_released(batch, error)
             self._tools.ledger.forget_recalls(told)
@@ -196,7 +195,8 @@ class RecallDesk:
     def _not_released(self, batch: Sequence[RecallRecord], error: RecallError) -> list[RecallRecord]:
         """Have it tried again after a while; gives what was tried often enough."""
         log.warning("a store was not told of what is not wanted any more", store=self._name, why=str(error))
-        self._release_at = self._now() + RELEASE_PAUSE
+        self._release_at = self._now() + self._pace.pause_after(self._release_troubles)
+        self._release_troubles += 1
         for each in batch:
             self._watched[each.archive_id].releases += 1
         return [each for each in batch if self._watched[each.archive_id].releases >= RELEASES]

@@ -24,6 +24,10 @@ class DeskPace:
     look_maximum: float = 120.0
     look_waiting: float = 600.0
 
+    def pause_after(self, troubles: int) -> float:
+        """Say how long, in seconds, a store is left alone that failed just now, after so many failures in a row before."""
+        return min(self.look_maximum, self.look_initial * 2.0 ** min(troubles, 20))
+
 
 @dataclass(slots=True)
 class Watch:

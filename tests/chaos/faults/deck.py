@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from random import Random
 
-from tests.chaos.faults import delivery, kills, machine, scicat, store
+from tests.chaos.faults import delivery, kills, machine, scicat, store, tape
 from tests.chaos.kind import Kind
 
 
 def all_kinds() -> list[Kind]:
     """Give every kind."""
-    return [kind for module in (kills, machine, scicat, store, delivery) for kind in module.kinds()]
+    return [kind for module in (kills, machine, scicat, store, tape, delivery) for kind in module.kinds()]
 
 
 def dealt(rng: Random) -> Iterator[Kind]:

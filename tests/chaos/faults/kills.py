@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
+from tests.chaos.archives import Home
 from tests.chaos.book import Entry
 from tests.chaos.disks import can_mount
 from tests.chaos.kind import Hit, Kind
@@ -61,6 +62,8 @@ def _moments() -> Iterator[Moment]:
     yield Moment("planned", partial(_in_ledger, kind="datablock", state="planned"))
     yield Moment("waiting for space", _waiting_for_space, full=True)
     yield Moment("recalling", partial(_in_ledger, kind="datablock", state="recalling"))
+    yield Moment("recall being asked for", _asking_for_recall)
+    yield Moment("recall asked for", _recall_asked)
     yield Moment("copying", partial(_in_ledger, kind="datablock", state="copying"))
     yield Moment("copied", partial(_in_ledger, kind="datablock", state="copied"))
     yield Moment("staged", partial(_in_ledger, kind="datablock", state="staged"))
@@ -73,8 +76,9 @@ def _kill(world: World, victim: str, moment: Moment) -> Hit:
         job, hit = moment.reached(world)
         began = time.monotonic()
         before = world.service.kill(victim)
-    for hold in world.wire.holds():
-        world.wire.drop(hold)
+    for wire in (world.wire, world.archives.tapes.wire):
+        for hold in wire.holds():
+            wire.drop(hold)
     resumed = _resumed(world, victim, before, began) if world.rng.random() < world.recovered_kills else None
     return Hit(job, resumed, missed=not hit)
 
@@ -112,7 +116,11 @@ def _at_random(world: World) -> tuple[Job, bool]:
 
 def _in_ledger(world: World, kind: str, state: str) -> tuple[Job, bool]:
     mark = world.book.mark()
-    job = good_job(world, tape=state == "recalling", large=state in {"copying", "copied"})
+    job = good_job(
+        world,
+        home=Home.STUB if state == "recalling" else Home.SHARE,
+        large=state in {"copying", "copied"},
+    )
     pids = {dataset.pid for dataset in job.datasets}
 
     def reached(entry: Entry) -> bool:
@@ -125,6 +133,19 @@ def _held(world: World, matches: Callable[[Heard], bool]) -> tuple[Job, bool]:
     hold: Hold = world.wire.hold(matches)
     job = good_job(world)
     return job, hold.reached.wait(STEP_SECONDS)
+
+
+def _asking_for_recall(world: World) -> tuple[Job, bool]:
+    """The tape system has taken a request, and nobody knows what it calls it."""
+    hold = world.archives.tapes.wire.hold(_stages)
+    job = good_job(world, home=Home.TAPE)
+    return job, hold.reached.wait(STEP_SECONDS)
+
+
+def _recall_asked(world: World) -> tuple[Job, bool]:
+    job = good_job(world, home=Home.TAPE)
+    asked = "SELECT 1 FROM recalls JOIN job_datasets USING (pid) WHERE job_id = ? AND phase = 'asked'"
+    return job, wait_until(lambda: bool(world.book.rows(asked, job.id)), STEP_SECONDS)
 
 
 def _waiting_for_space(world: World) -> tuple[Job, bool]:
@@ -158,6 +179,10 @@ def _tells_in_progress(heard: Heard) -> bool:
 
 def _tells_retrieved(heard: Heard) -> bool:
     return _word(heard, "retrieveStatusMessage") == "datasetRetrieved"
+
+
+def _stages(heard: Heard) -> bool:
+    return heard.method == "POST" and heard.path.endswith("/stage")
 
 
 def _closes(heard: Heard) -> bool:

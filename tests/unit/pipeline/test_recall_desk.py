@@ -9,7 +9,6 @@ from scicat_retriever.pipeline import recall
 from scicat_retriever.pipeline.recall_desk import (
     IDLE_SECONDS,
     LOOKUPS,
-    RELEASE_PAUSE,
     RELEASES,
     RecallDesk,
 )
@@ -285,7 +284,7 @@ def test_a_release_that_fails_does_not_keep_others_from_being_asked_for() -> Non
     rig.turns(3)
     assert sorted(rig.phases()) == [RecallPhase.ASKED, RecallPhase.ONLINE]
     store.mute_releases = False
-    rig.turns(61)
+    rig.turns(5)
     assert (rig.phases(), store.released) == ([RecallPhase.ONLINE], [first.datablock.archive_id])
 
 
@@ -295,7 +294,7 @@ def test_a_release_that_fails_for_ever_is_given_up() -> None:
     rig.turns()
     store.mute_releases = True
     rig.ledger.move_datablock(record.key, DatablockState.FAILED)
-    rig.turns(RELEASES, every=RELEASE_PAUSE)
+    rig.turns(RELEASES, every=PACE.look_maximum)
     assert rig.open_recalls() == []
 
 
