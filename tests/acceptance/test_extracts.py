@@ -20,7 +20,7 @@ from tests.acceptance.facility import Facility, ask_for_files, download, quick, 
 TAPE_TOKEN = "a-token-for-the-tape-system"
 KB = 1000
 SHORT_LIVED = quick(
-    links={"lifetime": 1.0, "retention": 1.5},
+    links={"lifetime": 5.0, "retention": 5.5},
     cache={"sweep_interval": 1.0, "spared": 0.1},
 )
 """Settings under which what was retrieved may be evicted soon after."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,17 +10,22 @@ from typing import Any
 
 import httpx2
 
-from scicat_retriever.testing.running import TOKEN, RunningService
+from scicat_retriever.domain.ids import DatasetPid
+from scicat_retriever.pipeline.intake import dataset_flow
+from scicat_retriever.testing.running import TOKEN, RunningService, free_port
 from scicat_retriever.testing.scicat import PROFILES, log_in, submit_retrieve_job
-from tests.acceptance.facility import Facility, quick, some_datablocks, wait_until
+from scicat_retriever.workflow.engine import connect
+from tests.acceptance.facility import Facility, block_states, quick, some_datablocks, wait_until
 
 INTERVAL = 1.0
 
 
 @contextmanager
-def _facility(root: Path, *, lists_jobs: bool = True) -> Iterator[Facility]:
+def _facility(root: Path, *, lists_jobs: bool = True, engine_port: int | None = None) -> Iterator[Facility]:
     groups = PROFILES["job_privileged" if lists_jobs else "lab_default"]
     settings = quick(flow={"reconcile_interval": INTERVAL, "appear_timeout": 60.0})
+    if engine_port is not None:
+        settings = {**settings, "engine": {"port": engine_port}}
     with Facility.open(root, settings, groups=groups) as facility:
         yield facility
 
@@ -111,3 +117,33 @@ def test_jobs_go_on_although_the_engines_database_was_lost(tmp_path: Path) -> No
         with service:
             job = facility.wait_for(job_id)
     assert job["statusCode"] == "finishedSuccessful"
+
+
+def _terminate(port: int, *flows: str) -> None:
+    async def terminate() -> None:
+        client = await connect(f"127.0.0.1:{port}", "default", tls=False, api_key=None)
+        for flow in flows:
+            await client.get_workflow_handle(flow).terminate()
+
+    asyncio.run(terminate())
+
+
+def test_what_a_lost_flow_left_is_cleaned_up_where_nobody_asks_for_it_any_more(tmp_path: Path) -> None:
+    with _facility(tmp_path, engine_port=(port := free_port())) as facility:
+        pid = facility.new_pid()
+        (archive_id,) = facility.archive(pid, some_datablocks(pid, 1))
+        facility.put_aside(archive_id)
+        with RunningService(facility.folder) as service:
+            facility.service = service
+            job_id = facility.ask_for(pid)
+            wait_until(lambda: service.recalls()["recalls"] != [])
+            url = f"{service.folder.url}/api/v1/jobs/{job_id}"
+            _terminate(port, f"retrieve-job-{job_id}", dataset_flow(DatasetPid(pid)))
+            httpx2.delete(
+                url, headers={"Authorization": f"Bearer {TOKEN}"}, trust_env=False
+            ).raise_for_status()
+            facility.wait_for(job_id)
+            wait_until(lambda: service.recalls()["recalls"] == [])
+            assert block_states(service, job_id) == ["failed"]
+            lifecycle = facility.scicat.dataset(pid)["datasetlifecycle"]
+    assert lifecycle["retrieveStatusMessage"] == "datasetRetrievalFailed"

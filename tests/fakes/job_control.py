@@ -8,6 +8,7 @@ from datetime import datetime
 
 from scicat_retriever.domain.errors import JobEnded, JobNotEnded, NothingToRetry
 from scicat_retriever.domain.ids import DatasetPid, JobId
+from scicat_retriever.domain.states import DatablockState as State
 from scicat_retriever.domain.states import DatasetState, JobState
 from scicat_retriever.ports.ledger import Finding, FlowName, JobDatasetRecord, JobRecord
 from tests.fakes.space import InMemorySpace, Place
@@ -30,6 +31,13 @@ class InMemoryJobControl(InMemorySpace):
                 if number > after and record.job.id in self._started and not record.state.finished
             ]
             return under_way[:limit]
+
+    def abandoned(self, limit: int) -> Sequence[tuple[DatasetPid, str]]:
+        on_their_way = {State.WAITING_FOR_SPACE, State.RECALLING, State.COPYING, State.COPIED}
+        with self._lock:
+            blocks = [block.record for block in self._blocks.values() if block.record.state in on_their_way]
+            left = {(each.key.pid, each.run) for each in blocks if not self._askers(each.key.pid)}
+            return sorted(left)[:limit]
 
     def restart_job(self, job_id: JobId, flow: FlowName, lost_attempt: int) -> bool:
         with self._lock:

@@ -42,6 +42,7 @@ class InMemoryLongTermStore:
         opened: The archiveIds that were opened, in order.
         released: The archiveIds that were released, in order.
         read: The first byte and the length of each piece that was read, in order.
+        looks: How often it was asked where archives are, in vain or not.
     """
 
     def __init__(self, *, delivers_at_once: bool = False) -> None:
@@ -50,6 +51,7 @@ class InMemoryLongTermStore:
         self.opened: list[ArchiveId] = []
         self.released: list[ArchiveId] = []
         self.read: list[tuple[int, int]] = []
+        self.looks = 0
         self._delivers_at_once = delivers_at_once
         self._archives: dict[ArchiveId, _Archive] = {}
         self._places: dict[ArchiveId, TapePlace] = {}
@@ -119,6 +121,7 @@ class InMemoryLongTermStore:
         return {archive_id: _unsafe(archive_id) or self._request(archive_id) for archive_id in archive_ids}
 
     def recall_states(self, wanted: Sequence[Wanted]) -> dict[ArchiveId, RecallState | RecallError]:
+        self.looks += 1
         self._answer()
         archive_ids = [each.archive_id for each in wanted]
         return {archive_id: _unsafe(archive_id) or self._state(archive_id) for archive_id in archive_ids}

@@ -16,6 +16,7 @@ from scicat_retriever.ports.ledger import JobRecord
 from scicat_retriever.ports.recalls import RecallChange, RecallPhase, RecallRecord
 from tests.fakes.records import Block, InMemoryRecords, State, require_legal
 
+CLOCKS_DIFFER = timedelta(minutes=5)
 RECALLED = {State.RECALLING, State.WAITING_FOR_SPACE}
 BEGUN_ANEW: dict[str, Any] = {
     "phase": RecallPhase.WAITING,
@@ -83,7 +84,7 @@ class InMemoryRecalls(InMemoryRecords):
     def lead_recalls(self, store: str, holder: str, lease: timedelta) -> bool:
         with self._lock:
             leader, until = self._leads.get(store, ("", self._clock()))
-            if leader not in {"", holder} and until > self._clock():
+            if leader not in {"", holder} and self._clock() < until <= self._clock() + lease + CLOCKS_DIFFER:
                 return False
             self._leads[store] = (holder, self._clock() + lease)
             return True
@@ -111,8 +112,9 @@ class InMemoryRecalls(InMemoryRecords):
             open_states = {DatasetState.SUBMITTED, DatasetState.STARTED}
             pids = [pid for pid, its in self._datasets.get(job_id, {}).items() if its.state in open_states]
             for key, recall in self._recalls.items():
-                if key.pid in pids:
-                    self._recalls[key] = replace(recall, priority=max(recall.priority, priority))
+                jobs = self._waiting_for(key.pid)
+                if key.pid in pids and jobs:
+                    self._recalls[key] = replace(recall, priority=max(job.priority for job in jobs))
 
     def open_recalls(self) -> Mapping[str, Mapping[RecallPhase, int]]:
         with self._lock:
@@ -133,7 +135,9 @@ class InMemoryRecalls(InMemoryRecords):
             again = present.phase in {RecallPhase.ONLINE, RecallPhase.ENDED}
             values = dict(BEGUN_ANEW) if again else {}
             if present.run != record.run:
-                values |= {"run": record.run, "wanted_at": self._clock(), "missing_since": None}
+                now = self._clock()
+                values |= {"run": record.run, "wanted_at": now, "missing_since": None}
+                values["first_asked_at"] = None if again or present.asked_at is None else now
             return replace(present, group=group, priority=priority, **values)
         return RecallRecord(
             key=record.key,
@@ -188,6 +192,7 @@ def _changed(record: RecallRecord, change: RecallChange, now: datetime) -> Recal
             record,
             phase=change.phase,
             asked_at=record.asked_at or asked,
+            first_asked_at=record.first_asked_at or record.asked_at or asked,
             online_at=record.online_at or online,
         )
     since = record.missing_since

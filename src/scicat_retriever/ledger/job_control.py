@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, not_, or_, select, update
+from sqlalchemy import Connection, and_, delete, exists, not_, or_, select, update
 
 from scicat_retriever.domain.errors import JobEnded, JobNotEnded, NothingToRetry
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState, JobState
+from scicat_retriever.ledger.claim_rows import asks_for
+from scicat_retriever.ledger.datablock_rows import ON_THEIR_WAY
 from scicat_retriever.ledger.jobs import FINISHED, JobsPart, job_record, lock_job, with_selections
 from scicat_retriever.ledger.line_rows import keep_place
 from scicat_retriever.ledger.needs import is_brought
 from scicat_retriever.ledger.part import Subject
-from scicat_retriever.ledger.schema import chosen_datablocks, job_datasets, jobs
+from scicat_retriever.ledger.schema import chosen_datablocks, datablocks, job_datasets, jobs
 from scicat_retriever.ports.ledger import FlowName, JobRecord
 
 _RETRIED = "to be retrieved again"
@@ -33,6 +35,16 @@ class JobControlPart(JobsPart):
         )
         with self._database.reading() as connection:
             return [(row.number, job_record(row)) for row in connection.execute(under_way)]
+
+    def abandoned(self, limit: int) -> Sequence[tuple[DatasetPid, str]]:
+        """Datasets that no job asks for and that have datablocks on their way into staging."""
+        c = datablocks.c
+        left = (
+            select(c.pid, c.run).distinct().where(c.state.in_(ON_THEIR_WAY), ~exists().where(asks_for(c.pid)))
+        )
+        with self._database.reading() as connection:
+            found = connection.execute(left.order_by(c.pid, c.run).limit(limit)).all()
+        return [(DatasetPid(pid), run) for pid, run in found]
 
     def restart_job(self, job_id: JobId, flow: FlowName, lost_attempt: int) -> bool:
         """Have a job carried out by a new flow."""

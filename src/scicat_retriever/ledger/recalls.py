@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, or_, select, tuple_, update
 
 from scicat_retriever.domain.errors import JobEnded, TransitionIllegal
 from scicat_retriever.domain.evidence import DatablockKey
@@ -44,6 +44,9 @@ from scicat_retriever.ports.recalls import RecallChange, RecallPhase, RecallReco
 _RECALLING = DatablockState.RECALLING
 _DATABLOCK = tuple_(datablocks.c.pid, datablocks.c.id)
 _MOVED = update(datablocks).where(THIS_DATABLOCK)
+_OF_PRIORITY = update(recalls).where(recalls.c.pid == bindparam("of")).values(priority=bindparam("now"))
+_CLOCKS_DIFFER = timedelta(minutes=5)
+"""By how much the clocks of machines that share a ledger differ at most."""
 # In these words, it can be done for many at once.
 _EXPLAINED = _MOVED.where(or_(*(datablocks.c.state == state for state in WAITS_FOR_TAPE)))
 
@@ -113,11 +116,11 @@ class RecallsPart(DatablockRows):
     def lead_recalls(self, store: str, holder: str, lease: timedelta) -> bool:
         """Have one planner at a time for a store."""
         with self._database.reading() as connection:
-            if not self._may_lead(connection, store, holder):
+            if not self._may_lead(connection, store, holder, lease):
                 return False
         with self._database.writing() as connection:
             self._database.lock(connection, "recalls", store)
-            if not self._may_lead(connection, store, holder):
+            if not self._may_lead(connection, store, holder, lease):
                 return False
             its = recall_leads.c.store == store
             connection.execute(delete(recall_leads).where(its))
@@ -153,9 +156,12 @@ class RecallsPart(DatablockRows):
             if JobState(row.state).finished:
                 raise JobEnded(f"The job {job_id} has ended already: {row.state}.")
             connection.execute(update(jobs).where(jobs.c.id == job_id).values(priority=priority))
-            self._database.lock_datasets(connection, connection.scalars(its))
-            raised = update(recalls).where(recalls.c.pid.in_(its), recalls.c.priority < priority)
-            connection.execute(raised.values(priority=priority))
+            pids = [DatasetPid(pid) for pid in connection.scalars(its)]
+            self._database.lock_datasets(connection, pids)
+            waiting = _waiting_jobs(connection, pids)
+            highest = [{"of": pid, "now": max(job.priority for job in its)} for pid, its in waiting.items()]
+            for batch in batches(highest):
+                connection.execute(_OF_PRIORITY, batch)
 
     def open_recalls(self) -> Mapping[str, Mapping[RecallPhase, int]]:
         """How many recalls are open."""
@@ -190,7 +196,11 @@ class RecallsPart(DatablockRows):
             again = present.phase in {RecallPhase.ONLINE, RecallPhase.ENDED}
             kept = begun_again(present) if again else present
             if kept.run != row.run:
-                kept = replace(kept, run=row.run, wanted_at=self._clock(), missing_since=None)
+                now = self._clock()
+                first_asked_at = None if kept.asked_at is None else now
+                kept = replace(
+                    kept, run=row.run, wanted_at=now, first_asked_at=first_asked_at, missing_since=None
+                )
             return replace(kept, group=group, priority=priority)
         return RecallRecord(
             key=_key(row),
@@ -218,9 +228,11 @@ class RecallsPart(DatablockRows):
         moved = [(_subject(row), DatablockState(row.state)) for row, _ in entering]
         self._enter_all(connection, moved, _RECALLING)
 
-    def _may_lead(self, connection: Connection, store: str, holder: str) -> bool:
+    def _may_lead(self, connection: Connection, store: str, holder: str, lease: timedelta) -> bool:
         row = connection.execute(select(recall_leads).where(recall_leads.c.store == store)).first()
-        return row is None or row.holder == holder or row.until <= self._clock()
+        now = self._clock()
+        # A lease so far ahead was made by a clock that was wrong: nobody may be left of whom it is.
+        return row is None or row.holder == holder or not now < row.until <= now + lease + _CLOCKS_DIFFER
 
 
 def _waiting_jobs(connection: Connection, pids: Collection[DatasetPid]) -> Mapping[DatasetPid, Sequence[Any]]:

@@ -214,6 +214,9 @@ recalls = Table(
     Column("position", BigInteger, nullable=False),
     Column("request", ExactText, nullable=False, doc="How the store calls the request for it."),
     Column("asked_at", UtcTime),
+    Column(
+        "first_asked_at", UtcTime, doc="For this run; kept when the recall failed and is asked for again."
+    ),
     Column("online_at", UtcTime),
     Column("expected_at", UtcTime),
     Column("missing_since", UtcTime),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -23,6 +23,7 @@ from scicat_retriever.domain.errors import (
 from scicat_retriever.domain.evidence import DatablockKey, Recalled
 from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid
 from scicat_retriever.domain.states import DatablockState
+from scicat_retriever.pipeline.batches import in_batches
 from scicat_retriever.pipeline.space import claim_dataset
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.ports.datablock_record import DatablockRecord
@@ -93,7 +94,8 @@ def readable_size(record: DatablockRecord, state: RecallState | RecallError | No
                 _refuse_other_size(record, size, tools)
             return size
         case Locality.MISSING:
-            raise DatablockMissing(f"the long-term store has no {archive_id}")
+            said = f": {state.reason}" if state.reason else ""
+            raise DatablockMissing(f"the long-term store has no {archive_id}{said}")
         case Locality.LOST:
             raise ArchiveLost(f"the long-term store lost {archive_id}: {state.reason or 'it says no more'}")
         case Locality.OFFLINE | Locality.RECALLING:
@@ -107,6 +109,17 @@ def prepare(records: Sequence[DatablockRecord], tools: Toolbox) -> list[Databloc
     """
     ready: list[DatablockRecord] = []
     waiting: list[DatablockRecord] = []
+    for record, error in _unreadable(records, tools):
+        (waiting if error is not None and error.retryable else ready).append(record)
+    if waiting:
+        tools.ledger.want_recalls([each.key for each in waiting])
+    return sorted(ready, key=lambda each: each.position)
+
+
+def _unreadable(
+    records: Sequence[DatablockRecord], tools: Toolbox
+) -> Iterator[tuple[DatablockRecord, RetrieverError | None]]:
+    """Ask the stores where archives are, in as few calls as they take; gives why each cannot be read, None where it can."""
     for name, its in groupby(sorted(records, key=lambda each: each.store), key=lambda each: each.store):
         batch = list(its)
         try:
@@ -117,13 +130,9 @@ def prepare(records: Sequence[DatablockRecord], tools: Toolbox) -> list[Databloc
             try:
                 readable_size(record, states.get(record.datablock.archive_id), tools)
             except RetrieverError as error:
-                may_come = error.retryable
+                yield record, error
             else:
-                may_come = False
-            (waiting if may_come else ready).append(record)
-    if waiting:
-        tools.ledger.want_recalls([each.key for each in waiting])
-    return sorted(ready, key=lambda each: each.position)
+                yield record, None
 
 
 def all_states(
@@ -131,10 +140,9 @@ def all_states(
 ) -> Mapping[ArchiveId, RecallState | RecallError]:
     """Ask a store where archives are, as many at once as it takes."""
     wanted = [Wanted(each.datablock.archive_id) for each in records]
-    step = store.capabilities.batch
     answers: dict[ArchiveId, RecallState | RecallError] = {}
-    for first in range(0, len(wanted), step):
-        answers.update(store.recall_states(wanted[first : first + step]))
+    for batch in in_batches(wanted, store.capabilities.batch):
+        answers.update(store.recall_states(batch))
     return answers
 
 
@@ -162,55 +170,73 @@ def news(
         pid: The dataset.
         awaited: Which of its datablocks are meant.
         appear: How long an archive may be missing that is looked for.
-        recalled: How long a recall may take.
+        recalled: How long a recall may take, from the moment when the store was asked for it first; and how long a store may
+            be away before that.
         tools: The ports.
     """
     now = tools.clock()
-    found = News([], [], None)
-    ends = []
+    ready: list[DatablockRecord] = []
+    ends: list[datetime] = []
+    ended: list[DatablockRecord] = []
     opened = {each.key.id: each for each in tools.ledger.recalls_of(pid)}
     for datablock in awaited:
         open_recall = opened.get(datablock)
-        end = now if open_recall is None else _end_of(open_recall, appear, recalled)
-        waits = open_recall is not None and open_recall.phase not in {RecallPhase.ONLINE, RecallPhase.ENDED}
-        if waits and end > now:
-            ends.append(end)
-            continue
+        is_open = open_recall is not None and open_recall.phase is not RecallPhase.ONLINE
+        if open_recall is not None and is_open and open_recall.phase is not RecallPhase.ENDED:
+            end = _end_of(open_recall, appear, recalled)
+            if end > now:
+                ends.append(end)
+                continue
         record = tools.ledger.datablock(DatablockKey(pid, datablock))
-        if record is None:
-            continue
-        error = None
-        # What nobody asks for (any more) is left to its copy, which asks if it has to.
-        if open_recall is not None and open_recall.phase is not RecallPhase.ONLINE:
-            error = _why_not(open_recall, record, tools)
-        if error is None:
-            found.ready.append(record)
+        if record is not None:
+            # What nobody asks for (any more) is left to its copy, which asks if it has to.
+            (ended if is_open else ready).append(record)
+    failed: list[tuple[DatablockRecord, RetrieverError]] = []
+    # Before a recall is given up, its store is asked a last time.
+    for record, error in _unreadable(ended, tools):
+        open_recall = opened[record.key.id]
+        final = None if error is None else _why_given_up(open_recall, error, now, recalled)
+        if final is not None:
+            failed.append((record, final))
+        elif isinstance(error, WAITED_FOR):
+            # It waits for its turn; or it was missing, and is there by now, or nobody can tell since the store is away.
+            ends.append(now + appear)
+            is_missing = not isinstance(error, NotYetOnline)
+            if is_missing is (open_recall.missing_since is None):
+                change = open_recall.change(is_missing=is_missing, reason=str(error))
+                tools.ledger.change_recalls([change])
         else:
-            found.failed.append((record, error))
-    return News(found.ready, found.failed, min(ends) - now if ends else None)
+            ready.append(record)  # what is waited for beside the tape, the copy knows
+    return News(ready, failed, min(ends) - now if ends else None)
+
+
+def _why_given_up(
+    open_recall: RecallRecord, error: RetrieverError, now: datetime, recalled: timedelta
+) -> RetrieverError | None:
+    """Say why a recall is given up of whose archive the store says `error` at the end; None where it is not."""
+    if not isinstance(error, WAITED_FOR):
+        return None if error.retryable else error
+    if isinstance(error, APPEARING) and open_recall.missing_since is not None:
+        return error
+    if open_recall.phase is RecallPhase.ENDED:
+        return RecallRefused(open_recall.reason or f"the store refuses to recall {open_recall.archive_id}")
+    if _time_limit(open_recall, recalled) > now:
+        return None
+    # What waits for its turn waits on; not for a store that is away at this look and was at the one before.
+    waits_for_turn = isinstance(error, NotYetOnline) or open_recall.missing_since is None
+    if open_recall.first_asked_at is None and waits_for_turn:
+        return None
+    return RecallTimedOut(f"gave up: {open_recall.reason or f'{open_recall.archive_id} is still on tape'}")
 
 
 def _end_of(open_recall: RecallRecord, appear: timedelta, recalled: timedelta) -> datetime:
-    end = open_recall.wanted_at + recalled
-    return end if open_recall.missing_since is None else min(end, open_recall.missing_since + appear)
+    """Say when a recall may be to be given up."""
+    limit = _time_limit(open_recall, recalled)
+    return limit if open_recall.missing_since is None else min(limit, open_recall.missing_since + appear)
 
 
-def _why_not(open_recall: RecallRecord, record: DatablockRecord, tools: Toolbox) -> RetrieverError | None:
-    """Ask the store a last time before a recall is given up; gives why it is, or None where the archive can be read."""
-    try:
-        recall(record, tools)
-    except APPEARING as error:
-        if open_recall.missing_since is not None:
-            return error
-    except WAITED_FOR:
-        pass
-    except RetrieverError as error:
-        return error if not error.retryable else None  # what is waited for beside the tape, the copy knows
-    else:
-        return None
-    if open_recall.phase is RecallPhase.ENDED:
-        return RecallRefused(open_recall.reason or f"the store refuses to recall {open_recall.archive_id}")
-    return RecallTimedOut(f"gave up: {open_recall.reason or f'{open_recall.archive_id} is still on tape'}")
+def _time_limit(open_recall: RecallRecord, recalled: timedelta) -> datetime:
+    return (open_recall.first_asked_at or open_recall.wanted_at) + recalled
 
 
 def _claim_more(record: DatablockRecord, size: int, tools: Toolbox) -> None:

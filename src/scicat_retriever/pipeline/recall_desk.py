@@ -10,43 +10,41 @@ import math
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import islice
-from typing import TypeVar
 
 import structlog
 
 from scicat_retriever.domain.errors import LedgerUnavailable, RecallError, RetrieverError
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import ArchiveId, DatasetPid
+from scicat_retriever.pipeline.batches import in_batches
 from scicat_retriever.pipeline.recall import APPEARING
 from scicat_retriever.pipeline.recall_lead import LEASE, Lead, LeadLost
 from scicat_retriever.pipeline.recall_planner.planner import Decision, RecallPlanner
 from scicat_retriever.pipeline.recall_planner.requests import RecallRequest
+from scicat_retriever.pipeline.recall_release import Releases
 from scicat_retriever.pipeline.recall_verdict import verdict
-from scicat_retriever.pipeline.recall_watch import DeskPace, Watch
+from scicat_retriever.pipeline.recall_watch import TURN_SECONDS, DeskPace, Watch
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.ports.long_term_store import LongTermStore, RecallState, TapePlace, Wanted
 from scicat_retriever.ports.recalls import RecallChange, RecallPhase, RecallRecord
 
 log = structlog.get_logger(__name__)
-T = TypeVar("T")
 IDLE_SECONDS = 5.0
 """How often a desk that nobody rang looks for what is wanted, while nothing is."""
 SHARE, LONGEST_PAUSE = 0.1, 15.0
 """The part of its time that a desk is at work, at most: it pauses longer after long turns, but not longer than this."""
 AT_ONCE = 2000
 """Changes that are written down together."""
-TURN_SECONDS = 20.0
-"""After which a turn leaves the archives that are still to be looked at to the next one."""
+FARTHEST = 365 * 86400.0
+"""Seconds beyond which it is not written down when an archive is expected."""
+TROUBLES = 10
+"""So many archives that cannot be had are named in the log, of those asked about together."""
 WORDS_SECONDS = 20.0
 """How often it is written down anew what recalls wait for."""
 REMIND_SECONDS = 60.0
 """After which a flow is told once more that there is news, should it not have heard."""
-RELEASES = 20
-"""How often the store is told that nobody wants an archive any more; then it is forgotten here, and the store keeps it until its
-own time is over."""
 LOOKUPS = 3
 """How often it is asked on which tape an archive is; then it is taken for unknown. Where it is, is advice alone."""
 _NEWS = frozenset({RecallPhase.ONLINE, RecallPhase.ENDED})
@@ -82,8 +80,9 @@ class RecallDesk:
         self._watched: dict[ArchiveId, Watch] = defaultdict(Watch)
         self._told: dict[DatablockKey, float] = {}
         self._words_at = self._quiet_until = self._noted_at = 0.0
-        self._troubles = self._release_troubles = 0
-        self._release_at = self._turn_ends = 0.0
+        self._releases = Releases(store, self._lead, tools, pace)
+        self._troubles = 0
+        self._turned_at = 0.0
         self._bell = threading.Event()
 
     def ring(self) -> None:
@@ -125,7 +124,7 @@ class RecallDesk:
             self._lead.rest()
             self._watched.clear()
             return IDLE_SECONDS
-        self._turn_ends = self._now() + TURN_SECONDS
+        self._mind_the_clock()
         try:
             self._lead.begin_turn()
             self._serve(self._tools.ledger.recalls(self._name))
@@ -135,13 +134,23 @@ class RecallDesk:
             self._lead.end_turn()
         return self._pace.turn
 
+    def _mind_the_clock(self) -> None:
+        """Where the clock was put back, forget what was to be done when: it would be done that much later."""
+        now = self._now()
+        if now < self._turned_at:
+            self._watched.clear()
+            self._told.clear()
+            self._words_at = self._quiet_until = self._noted_at = 0.0
+            self._releases.forget_pauses()
+        self._turned_at = now
+
     def _serve(self, records: Sequence[RecallRecord]) -> None:
         wanted = [each for each in records if each.is_wanted]
         try:
             store = self._tools.stores.named(self._name)
             if self._now() >= self._quiet_until:
-                self._let_go(records, store)
-                if self._locate(wanted, store) + self._look(wanted, store):
+                self._releases.let_go(records, store)
+                if self._look(wanted, store) + self._locate(wanted, store):
                     wanted = [each for each in self._tools.ledger.recalls(self._name) if each.is_wanted]
                 self._ask(wanted, store)
                 self._troubles = 0
@@ -170,50 +179,20 @@ class RecallDesk:
         waiting = [each for each in wanted if each.phase not in _NEWS and each.reason != str(error)]
         self._write(each.change(reason=str(error)) for each in waiting)
 
-    def _let_go(self, records: Sequence[RecallRecord], store: LongTermStore) -> None:
-        """Tell the store of what nobody wants any more, and forget it once it was told, or cannot be."""
-        if self._now() < self._release_at:
-            return
-        # Of one archive, several extracts may be wanted, or it and an extract.
-        wanted = {each.archive_id for each in records if each.is_wanted}
-        gone = [each for each in records if not each.is_wanted]
-        for batch in _batches(gone, store.capabilities.batch):
-            self._lead.check()
-            asked = (each for each in batch if each.asked_at is not None and each.archive_id not in wanted)
-            known = [Wanted(each.archive_id, each.request) for each in asked]
-            told = batch
-            if known:
-                try:
-                    store.release(known)
-                    self._release_troubles = 0
-                except RecallError as error:
-                    told = self._not_released(batch, error)
-            self._tools.ledger.forget_recalls(told)
-            for each in told:
-                self._watched.pop(each.archive_id, None)
-
-    def _not_released(self, batch: Sequence[RecallRecord], error: RecallError) -> list[RecallRecord]:
-        """Have it tried again after a while; gives what was tried often enough."""
-        log.warning("a store was not told of what is not wanted any more", store=self._name, why=str(error))
-        self._release_at = self._now() + self._pace.pause_after(self._release_troubles)
-        self._release_troubles += 1
-        for each in batch:
-            self._watched[each.archive_id].releases += 1
-        return [each for each in batch if self._watched[each.archive_id].releases >= RELEASES]
-
     def _locate(self, wanted: Sequence[RecallRecord], store: LongTermStore) -> int:
         """Have the tape of each known, where the store tells; gives how many were new."""
         unplaced = [each for each in wanted if each.tape is None]
-        for batch in _batches(unplaced, store.capabilities.batch):
-            if self._now() >= self._turn_ends:
+        ends = self._now() + TURN_SECONDS
+        for batch in in_batches(unplaced, store.capabilities.batch):
+            if self._now() >= ends:
                 break
             self._lead.check()
-            places = self._places([each.archive_id for each in batch], store)
+            places = self._places(list({each.archive_id: None for each in batch}), store)
             nowhere = TapePlace("")
             self._write(
                 each.change(tape=places.get(each.archive_id, nowhere))
                 for each in batch
-                if each.archive_id in places or self._watched[each.archive_id].lookups in {0, LOOKUPS}
+                if each.archive_id in places or not 0 < self._watched[each.archive_id].lookups < LOOKUPS
             )
         return len(unplaced)
 
@@ -239,23 +218,40 @@ class RecallDesk:
         now = self._now()
         due = [e for e in wanted if e.phase not in _NEWS and self._watched[e.archive_id].next_look <= now]
         due.sort(key=lambda each: self._watched[each.archive_id].next_look)
-        count = 0
-        for batch in _batches(due, store.capabilities.batch):
-            if self._now() >= self._turn_ends:
+        count, ends = 0, now + TURN_SECONDS
+        for batch in in_batches(due, store.capabilities.batch):
+            if self._now() >= ends:
                 break
             self._lead.check()
             states = store.recall_states([Wanted(each.archive_id, each.request) for each in batch])
-            changes = [(each, self._judged(each, states)) for each in batch]
-            self._write(change for _, change in changes if change is not None)
-            self._tell_all({e.key.pid for e, change in changes if change is not None and _is_news(change)})
+            just_asked = {each.archive_id for each in batch if self._watched[each.archive_id].looks == 0}
+            changes = [
+                (each, self._judged(each, states, patient=each.archive_id in just_asked)) for each in batch
+            ]
+            self._write_news((each, change) for each, change in changes if change is not None)
             count += sum(change is not None for _, change in changes)
         return count
 
+    def _write_news(self, changes: Iterable[tuple[RecallRecord, RecallChange]]) -> None:
+        """Write down what is new, have the flows look that it concerns, and the log tell of trouble."""
+        given = list(changes)
+        self._write(change for _, change in given)
+        self._tell_all({each.key.pid for each, change in given if _is_news(change)})
+        troubles = [(each, change) for each, change in given if _is_trouble(change)]
+        for each, change in troubles[:TROUBLES]:
+            log.warning(
+                "an archive cannot be had now",
+                store=self._name,
+                archive_id=each.archive_id,
+                why=change.reason,
+                others=len(troubles) - 1,
+            )
+
     def _judged(
-        self, each: RecallRecord, states: Mapping[ArchiveId, RecallState | RecallError]
+        self, each: RecallRecord, states: Mapping[ArchiveId, RecallState | RecallError], *, patient: bool
     ) -> RecallChange | None:
         watch = self._watched[each.archive_id]
-        change = verdict(each, states.get(each.archive_id), self._tools, patient=watch.looks == 0)
+        change = verdict(each, states.get(each.archive_id), self._tools, patient=patient)
         if change is not None and change.phase is RecallPhase.WAITING:
             watch.try_later(self._now(), self._pace)
         if change is not None and change.phase is RecallPhase.ONLINE and each.phase is RecallPhase.ASKED:
@@ -272,12 +268,13 @@ class RecallDesk:
         for each in wanted:
             if self._takes_part(each, now):
                 concerned[each.archive_id].append(each)
-        decision = self._planner.decide([_request(its[0]) for its in concerned.values()], now)
-        for batch in _batches(decision.ask, store.capabilities.batch):
+        requests = (_request(each) for its in concerned.values() for each in its)
+        decision = self._planner.decide(requests, now)
+        for batch in in_batches(decision.ask, store.capabilities.batch):
             self._lead.check()
             given = store.request_recalls([ArchiveId(name) for name in batch])
-            self._write(
-                self._asked(each, given.get(each.archive_id, ""), decision, now)
+            self._write_news(
+                (each, self._asked(each, given.get(each.archive_id, ""), decision, now))
                 for name in batch
                 for each in concerned[name]
             )
@@ -304,7 +301,9 @@ class RecallDesk:
         self._watched[each.archive_id].asked(now, self._pace)
         outlook = decision.outlook.get(each.archive_id)
         seconds = None if outlook is None else outlook.seconds
-        expected = None if seconds is None else datetime.fromtimestamp(now + seconds, UTC)
+        expected = None
+        if seconds is not None and seconds < FARTHEST:
+            expected = datetime.fromtimestamp(now + seconds, UTC)
         words = None if outlook is None else outlook.text
         return each.change(RecallPhase.ASKED, request=given, expected_at=expected, reason=words)
 
@@ -347,7 +346,7 @@ class RecallDesk:
         return all_told
 
     def _write(self, changes: Iterable[RecallChange]) -> None:
-        for batch in _batches(changes, AT_ONCE):
+        for batch in in_batches(changes, AT_ONCE):
             self._tools.ledger.change_recalls(batch)
 
     def _now(self) -> float:
@@ -357,6 +356,12 @@ class RecallDesk:
 def _is_news(change: RecallChange) -> bool:
     """Say whether the flow has to look: at what can be copied, has ended, or is to be given up at another time."""
     return change.phase in _NEWS or bool(change.is_missing)
+
+
+def _is_trouble(change: RecallChange) -> bool:
+    """Say whether it is something that an operator may have to look after."""
+    said = bool(change.reason)
+    return said and (change.phase in {RecallPhase.WAITING, RecallPhase.ENDED} or bool(change.is_missing))
 
 
 def _request(each: RecallRecord) -> RecallRequest:
@@ -373,9 +378,3 @@ def _request(each: RecallRecord) -> RecallRequest:
         phase=each.phase,
         asked_at=None if each.asked_at is None else each.asked_at.timestamp(),
     )
-
-
-def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    remaining = iter(items)
-    while batch := list(islice(remaining, size)):
-        yield batch

@@ -35,7 +35,7 @@ class Lead:
         self._ledger = ledger
         self._stop = threading.Event()
         self._leads = False
-        self._turn_begun: float | None = None
+        self._call_begun: float | None = None
 
     def stay(self, stop: threading.Event) -> None:
         """Have the lead kept until told to stop, once it was taken."""
@@ -44,8 +44,10 @@ class Lead:
 
     def _renew(self) -> None:
         while not self._stop.wait(LEASE.total_seconds() / 4):
-            begun = self._turn_begun
-            if self._leads and (begun is None or time.monotonic() - begun < LONGEST_CALL):
+            begun = self._call_begun
+            if self._leads and begun is not None and time.monotonic() - begun >= LONGEST_CALL:
+                self._leads = False
+            if self._leads:
                 with suppress(LedgerUnavailable):
                     self._leads = self._ledger.lead_recalls(self._store, self._holder, LEASE)
 
@@ -55,23 +57,24 @@ class Lead:
         Raises:
             LeadLost: Another desk has it.
         """
-        self._turn_begun = time.monotonic()
+        self._call_begun = time.monotonic()
         self._leads = self._ledger.lead_recalls(self._store, self._holder, LEASE)
         if not self._leads:
             raise LeadLost
 
     def check(self) -> None:
-        """See that the turn may go on.
+        """See that the turn may go on with its next call.
 
         Raises:
             LeadLost: Another desk has the lead by now, or the desk is to stop.
         """
         if self._stop.is_set() or not self._leads:
             raise LeadLost
+        self._call_begun = time.monotonic()
 
     def end_turn(self) -> None:
         """Say that the turn is over; the lead is kept."""
-        self._turn_begun = None
+        self._call_begun = None
 
     def rest(self) -> None:
         """Let whoever wants it have the lead: there is nothing to do."""

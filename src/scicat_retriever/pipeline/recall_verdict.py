@@ -26,7 +26,8 @@ def verdict(
         case RecallError():
             return _of_error(open_recall, state)
         case RecallState(locality=Locality.MISSING):
-            return _missing(open_recall, f"the long-term store has no {open_recall.archive_id}")
+            said = f": {state.reason}" if state.reason else ""
+            return _missing(open_recall, f"the long-term store has no {open_recall.archive_id}{said}")
         case RecallState(locality=Locality.LOST):
             return open_recall.change(RecallPhase.ENDED, reason=state.reason)
         case RecallState(locality=Locality.ONLINE):

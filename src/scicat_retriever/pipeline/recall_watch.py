@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+TURN_SECONDS = 20.0
+"""After which each part of a desk's turn leaves what is still to be done to the next one."""
 LONGEST_RETRY = 600.0
 """The longest time, seconds, until an archive is asked for again whose recall failed."""
 
@@ -40,7 +42,6 @@ class Watch:
         failures: How often its recall failed.
         not_before: Before which it is not asked for again.
         lookups: How often its tape was asked about in vain.
-        releases: How often the store was told in vain that it is not wanted.
     """
 
     looks: int = 0
@@ -49,7 +50,6 @@ class Watch:
     failures: int = 0
     not_before: float = 0.0
     lookups: int = 0
-    releases: int = 0
 
     def looked(self, now: float, pace: DeskPace, *, patient: bool) -> None:
         """Note a look: the next one is later with each, and soon about the moment when the archive is expected.

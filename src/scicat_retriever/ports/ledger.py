@@ -179,6 +179,13 @@ class Ledger(Outbox, SpaceLedger, RecallLedger, ChosenFilesLedger, Protocol):
         """Jobs that have not ended and whose flow the engine has, with their numbers, above `after`, in order."""
         ...
 
+    def abandoned(self, limit: int) -> Sequence[tuple[DatasetPid, str]]:
+        """Datasets that no job asks for and that have datablocks on their way into staging, with the runs that left them.
+
+        At most `limit` of them, in order. If a dataset's flow runs, it is about to clean up; if not, it was lost.
+        """
+        ...
+
     def restart_job(self, job_id: JobId, flow: FlowName, lost_attempt: int) -> bool:
         """Have a job carried out by a new flow, since the engine lost the one it had, and count that flow.
 

@@ -17,7 +17,8 @@ class RecallPhase(StrEnum):
     """How far an open recall is."""
 
     WAITING = "waiting"
-    """Its turn has not come: the store was not asked."""
+    """It is not asked for just now: its turn has not come, the store does not answer or has no such archive, or its recall failed
+    and is asked for again."""
     ASKED = "asked"
     """The store was asked for it."""
     ONLINE = "online"
@@ -38,16 +39,18 @@ class RecallRecord:
         bytes: What it takes, as was known when it was wanted.
         run: The flow run that wants it.
         group: Owner group of the oldest job that waited for its dataset when it was wanted; empty where SciCat does not say.
-        priority: The highest of those of the jobs that waited for its dataset then, or what `set_priority` raised it to
-            since; 0 is ordinary.
+        priority: The highest of those of the jobs that waited for its dataset then, or when `set_priority` was last called
+            for one of them; 0 is ordinary.
         wanted_at: Since when it is wanted (UTC).
         phase: How far it is.
         tape: Where the store says that it lies; None where it was not asked yet, an empty tape where it does not know.
         request: How the store calls the request for its recall; see `ports.long_term_store.Wanted`.
-        asked_at: When the store was asked first (UTC).
+        asked_at: When the store was asked (UTC); None while it waits.
+        first_asked_at: When the store was asked first for this run (UTC), however often the recall failed since.
         online_at: When it was first seen online (UTC).
         expected_at: When it was first expected online, once asked for (UTC).
-        missing_since: Since when the store says that it has no such archive; None while it does not.
+        missing_since: Since when the store says that it has no such archive, or was away when that was to be told; None while
+            it says otherwise.
         reason: What it waits for, in words.
         is_wanted: Whether a run still wants it. If not, the store is to be told, and it is to be forgotten.
     """
@@ -70,6 +73,7 @@ class RecallRecord:
     missing_since: datetime | None = None
     reason: str = ""
     is_wanted: bool = True
+    first_asked_at: datetime | None = None
 
     def change(
         self,
@@ -94,7 +98,7 @@ class RecallChange:
     Attributes:
         key: The datablock.
         phase: How far it is now. Being `asked` or `online` notes the time where it was not noted yet; being `waiting`
-            forgets the request, and when it was asked for, seen online, and expected. The other values are noted after that.
+            forgets the request, and when it was asked for last, seen online, and expected. The other values are noted after that.
             To be `asked` is a late word, of which nothing changes, where it is online or has ended.
         request: How the store calls the request.
         tape: Where it lies; with an empty tape, the store does not know.
@@ -163,7 +167,8 @@ class RecallLedger(Protocol):
     def lead_recalls(self, store: str, holder: str, lease: timedelta) -> bool:
         """Have one planner at a time for a store: say whether `holder` is it, from now on for `lease`.
 
-        It is if nobody is, if it was already, or if the time of who was it is over.
+        It is if nobody is, if it was already, or if the time of who was it is over. A time that ends minutes later than
+        a lease given now could is over, too: it was noted by a clock that was wrong.
         """
         ...
 
@@ -182,7 +187,7 @@ class RecallLedger(Protocol):
         ...
 
     def set_priority(self, job_id: JobId, priority: int) -> None:
-        """Have a job be of a priority, and the open recalls of those of its datasets that have not ended of at least this one.
+        """Have a job be of a priority, and each open recall of its datasets of the highest of the jobs that wait for its dataset.
 
         Raises:
             JobNotFound: It is not known.

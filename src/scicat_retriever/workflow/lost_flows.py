@@ -57,6 +57,7 @@ class LostFlows:
         self._subscriptions = subscriptions
         self._limits = limits
         self._suspects: frozenset[tuple[str, DatasetPid]] = frozenset()
+        self._left: frozenset[tuple[DatasetPid, str]] = frozenset()
         self._stuck: set[str] = set()
 
     def restart(self) -> Found:
@@ -86,6 +87,19 @@ class LostFlows:
             restarted += 1
         self._suspects = frozenset(ended - self._suspects)
         return Found(restarted, len(self._stuck))
+
+    def abandoned(self) -> list[tuple[DatasetPid, str]]:
+        """Give datasets, with their runs, whose flow was lost before it could clean up, and that nobody asks for any more.
+
+        Raises:
+            EngineUnavailable: The engine does not answer.
+        """
+        left = frozenset(
+            (pid, run) for pid, run in self._ledger.abandoned(_BATCH) if not self._runs(dataset_flow(pid))
+        )
+        # A job that is about to ask for one may have been a moment late: twice in a row nobody does.
+        lost, self._left = left & self._left, left
+        return sorted(lost)
 
     def _without_flow(self, record: JobRecord) -> set[tuple[str, DatasetPid]]:
         waiting = [d.pid for d in self._ledger.job_datasets(record.job.id) if d.state is DatasetState.STARTED]

@@ -9,7 +9,7 @@ import structlog
 from temporalio import activity
 
 from scicat_retriever.domain import errors
-from scicat_retriever.pipeline import eviction, fixity, inventory, reconcile
+from scicat_retriever.pipeline import eviction, fixity, inventory, publish, reconcile, report
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.ports.catalogue import Visibility
 from scicat_retriever.workflow.lost_flows import LostFlows
@@ -89,4 +89,11 @@ class RegularLooks(Steps):
     def restart_lost_flows(self) -> int:
         found = self._lost_flows.restart()
         self._tools.ledger.note_finding("engine", asdict(found))
+        for pid, run in self._lost_flows.abandoned():
+            log.warning(
+                "a dataset's flow was lost, and nobody asks for it any more: it is cleaned up", pid=pid
+            )
+            lost = errors.JobCancelled("nobody waits for the dataset any longer").failure()
+            report.dataset_failed(pid, [lost], self._tools)
+            publish.discard(pid, run, lost.code, self._tools, keep_verified=False)
         return found.restarted

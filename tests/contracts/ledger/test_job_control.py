@@ -348,3 +348,33 @@ def test_an_unknown_job_can_be_neither_restarted_nor_retried_nor_cancelled(ledge
         ledger.cancel_job(NOBODY, "ada")
     with pytest.raises(JobNotFound):
         ledger.mark_cancel_told(NOBODY, 1)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        DatablockState.WAITING_FOR_SPACE,
+        DatablockState.RECALLING,
+        DatablockState.COPYING,
+        DatablockState.COPIED,
+    ],
+)
+def test_what_is_on_its_way_for_nobody_is_abandoned(ledger: Ledger, state: DatablockState) -> None:
+    for pid in (P, Q):
+        ledger.plan(pid, entries(2, pid), f"run of {pid}")
+        bring_to(ledger, key(1, pid), state)
+    started(ledger, JOB)
+    ledger.move_job_dataset(JOB, P, DatasetState.STARTED)
+    assert list(ledger.abandoned(10)) == [(Q, f"run of {Q}")]
+    end(ledger, JOB)
+    assert sorted(ledger.abandoned(10)) == sorted([(P, f"run of {P}"), (Q, f"run of {Q}")])
+    assert len(ledger.abandoned(1)) == 1
+
+
+@pytest.mark.parametrize(
+    "state", [DatablockState.PLANNED, DatablockState.STAGED, DatablockState.FAILED, DatablockState.RELEASED]
+)
+def test_what_is_not_on_its_way_is_not_abandoned(ledger: Ledger, state: DatablockState) -> None:
+    ledger.plan(P, entries(1), "run-1")
+    bring_to(ledger, key(), state)
+    assert list(ledger.abandoned(10)) == []

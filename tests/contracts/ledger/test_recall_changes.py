@@ -43,6 +43,7 @@ def test_all_news_of_a_recall_are_noted_at_once(rig: Rig) -> None:
         request="request-7",
         tape=TapePlace("VB1234", 17),
         asked_at=noted,
+        first_asked_at=noted,
         expected_at=START + 5 * HOUR,
         missing_since=noted,
         reason="3rd in the queue",

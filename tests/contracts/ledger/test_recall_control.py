@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -55,6 +56,14 @@ def test_each_store_has_a_planner_of_its_own(ledger: Ledger) -> None:
     assert ledger.lead_recalls("lts", "one", HOUR)
     assert ledger.lead_recalls("mirror", "two", HOUR)
     assert not ledger.lead_recalls("lts", "two", HOUR)
+
+
+def test_a_lead_that_was_noted_by_a_clock_ahead_of_ours_is_over(rig: Rig) -> None:
+    assert rig.ledger.lead_recalls("lts", "one", HOUR)
+    rig.clock.advance(-timedelta(minutes=4))
+    assert not rig.ledger.lead_recalls("lts", "two", HOUR)
+    rig.clock.advance(-timedelta(minutes=2))
+    assert rig.ledger.lead_recalls("lts", "two", HOUR)
 
 
 def test_a_planner_that_leaves_makes_room_for_another_wherever_it_led(ledger: Ledger) -> None:
@@ -147,11 +156,13 @@ def test_a_priority_raises_the_open_recalls_of_the_jobs_datasets(ledger: Ledger)
     assert [record.priority for record in ledger.recalls("lts")] == [7, 0]
 
 
-def test_a_priority_lowers_no_recall(wanted: Ledger) -> None:
+def test_a_recall_has_the_highest_priority_of_the_jobs_that_wait_for_its_dataset(wanted: Ledger) -> None:
     for name, priority in ((JOB, 7), (OTHER_JOB, 2)):
         start(wanted, name, "p17", P)
         wanted.set_priority(name, priority)
     assert only(wanted).priority == 7
+    wanted.set_priority(JOB, -5)
+    assert only(wanted).priority == 2
 
 
 @pytest.mark.parametrize("state", [DatasetState.RETRIEVED, DatasetState.FAILED])

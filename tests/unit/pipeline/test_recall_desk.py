@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -9,12 +9,12 @@ from scicat_retriever.pipeline import recall
 from scicat_retriever.pipeline.recall_desk import (
     IDLE_SECONDS,
     LOOKUPS,
-    RELEASES,
     RecallDesk,
 )
 from scicat_retriever.pipeline.recall_lead import LEASE
-from scicat_retriever.pipeline.recall_planner.planner import RecallPlanner
-from scicat_retriever.pipeline.recall_planner.requests import RecallPolicy
+from scicat_retriever.pipeline.recall_planner.planner import Decision, RecallPlanner
+from scicat_retriever.pipeline.recall_planner.requests import RecallPolicy, RecallRequest
+from scicat_retriever.pipeline.recall_release import RELEASES
 from scicat_retriever.pipeline.recall_watch import DeskPace
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.long_term_store import TapePlace, Wanted
@@ -262,8 +262,10 @@ class MuteStore(InMemoryLongTermStore):
     """A store that cannot be told of releases, or asked for places."""
 
     mute_releases = mute_places = False
+    release_attempts = 0
 
     def release(self, wanted: Sequence[Wanted]) -> None:
+        self.release_attempts += 1
         if self.mute_releases:
             raise StoreUnavailable("no releases today")
         super().release(wanted)
@@ -314,3 +316,80 @@ def test_a_tape_that_is_told_late_is_known() -> None:
     store.mute_places = False
     rig.turns()
     assert [each.tape for each in rig.open_recalls()] == [TapePlace("VB1", 0)]
+
+
+def test_two_datablocks_of_an_archive_whose_tape_cannot_be_told_are_asked_for_all_the_same() -> None:
+    rig = DeskRig(store=(store := MuteStore()))
+    store.mute_places = True
+    records = rig.plan(*(rig.archive(number, archive_id="same.tar") for number in range(2)))
+    store.put("same.tar", tar(FILES), on_tape=True)
+    recall.prepare(records, rig.tools)
+    rig.turns(LOOKUPS + 1)
+    assert store.requested == ["same.tar"]
+
+
+def test_a_store_that_cannot_be_told_of_releases_is_not_told_of_more_in_that_turn() -> None:
+    rig = DeskRig(store=(store := MuteStore()))
+    store.capabilities = replace(store.capabilities, batch=2)
+    records = rig.wanted(10)
+    rig.turns()
+    store.mute_releases = True
+    for record in records:
+        rig.ledger.move_datablock(record.key, DatablockState.FAILED)
+    rig.turns()
+    assert store.release_attempts == 1
+
+
+def test_an_archive_is_as_urgent_as_the_most_urgent_that_wants_it() -> None:
+    rig = DeskRig()
+    records = rig.plan(*(rig.archive(number, archive_id="same.tar") for number in range(2)))
+    rig.store.put("same.tar", tar(FILES), on_tape=True)
+    recall.prepare(records, rig.tools)
+    seen: list[int] = []
+
+    class Watched(RecallPlanner):
+        def decide(self, requests: Iterable[RecallRequest], now: float) -> Decision:
+            given = list(requests)
+            seen.append(len(given))
+            return super().decide(given, now)
+
+    desk = RecallDesk("lts", "this", Watched(POLICY), rig.tools, rig._tell, PACE)
+    desk.turn()
+    assert seen == [2]
+
+
+def test_of_two_datablocks_of_an_archive_neither_is_told_that_the_store_forgot_it() -> None:
+    rig = DeskRig()
+    records = rig.plan(*(rig.archive(number, archive_id="same.tar") for number in range(2)))
+    rig.store.put("same.tar", tar(FILES), on_tape=True)
+    recall.prepare(records, rig.tools)
+    rig.turns()
+    rig.store.fail_recall("same.tar", "it has not begun")
+    rig.turns()
+    assert rig.phases() == [RecallPhase.ASKED, RecallPhase.ASKED]
+
+
+def test_where_the_clock_was_put_back_what_came_is_seen_all_the_same() -> None:
+    rig = DeskRig()
+    (record,) = rig.wanted()
+    rig.turns(2)
+    rig.clock.advance(timedelta(hours=-6))
+    rig.store.deliver(record.datablock.archive_id)
+    rig.turns(2)
+    assert rig.phases() == [RecallPhase.ONLINE]
+
+
+def test_a_flow_is_told_at_once_that_its_archive_is_refused() -> None:
+    rig = DeskRig()
+    records = rig.plan(rig.archive(archive_id="a/../b.tar"))
+    rig.ledger.want_recalls([record.key for record in records])
+    rig.turns()
+    assert (rig.phases(), rig.told) == ([RecallPhase.ENDED], [PID])
+
+
+def test_what_is_expected_in_thousands_of_years_is_asked_for_like_anything_else() -> None:
+    rig = DeskRig(policy_of_store=replace(POLICY, collect_time=0.0, bytes_per_second=1e-9))
+    rig.wanted()
+    rig.turns()
+    (asked,) = rig.open_recalls()
+    assert (asked.phase, asked.expected_at) == (RecallPhase.ASKED, None)

@@ -235,6 +235,29 @@ def test_a_tape_that_gives_nothing_for_long_keeps_no_drive_and_no_room_from_othe
     assert decision.outlook["A-1"].text == "asked for from tape A, which gave nothing for about 20 min"
 
 
+@pytest.mark.parametrize("collect", [True, False])
+def test_an_archive_of_unknown_tape_that_does_not_come_for_long_keeps_no_room_from_others(
+    collect: bool,
+) -> None:
+    one = planner(collect=collect, requests_in_flight=1, stall_time=4 * AGE, collect_time=0.0)
+    stuck = asked(waiting("stuck"))
+    assert one.decide([stuck, waiting("other")], START + 4 * AGE).ask == ()
+    assert one.decide([stuck, waiting("other")], START + 4 * AGE + 1).ask == ("other",)
+
+
+def test_archives_of_unknown_size_say_nothing_of_how_fast_a_tape_is_read() -> None:
+    one = planner()
+    large = on("A", 9, bytes=10**12)
+    for number in range(2000):
+        (request,) = on("A", number, bytes=0, wanted_at=START)
+        now = RIPE + 60.0 * number
+        one.decide([asked(request, at=now - 60.0), *large], now)
+        one.delivered(asked(request, at=now - 60.0), now)
+    seconds = one.decide(large, RIPE + 60.0 * 2000).outlook[large[0].archive].seconds
+    assert seconds is not None
+    assert seconds < 2 * 10**12 / POLICY.bytes_per_second
+
+
 def test_a_tape_that_gives_nothing_is_not_waited_for_again_once_others_are_read() -> None:
     one = planner(stall_time=1000.0)
     stuck, other = asked(*on("A", 1)), on("B", 1)

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from scicat_retriever.pipeline.recall_planner.bundles import Allowance, bundled, joined
+from scicat_retriever.pipeline.recall_planner.bundles import Allowance, Bundle, bundled, joined
 from scicat_retriever.pipeline.recall_planner.outlook import Outlook, in_line, outlooks, tell_online
 from scicat_retriever.pipeline.recall_planner.rates import EtaError, Forecasts, ObservedRates, Shares
 from scicat_retriever.pipeline.recall_planner.requests import RecallPolicy, RecallRequest
@@ -99,7 +99,7 @@ class RecallPlanner:
     def _by_tape(self, requests: Sequence[RecallRequest], now: float) -> _Decided:
         bundles = bundled(requests)
         self._sessions.see({bundle.tape: bundle for bundle in bundles if bundle.tape and bundle.asked}, now)
-        flying = [each.in_flight(stalled=self._sessions.is_stalled(each.tape, now)) for each in bundles]
+        flying = [self._in_flight(each, now) for each in bundles]
         allowance = self._allowance([size for sizes in flying for size in sizes])
         round_ = Round(self.policy, self._sessions, self._shares, self._rates, allowance, now)
         asked, prospect = round_.run(bundles)
@@ -107,9 +107,8 @@ class RecallPlanner:
         return asked, outlooks(prospect, self.policy, self._rates, now), min(ripe, default=math.inf)
 
     def _one_by_one(self, requests: Sequence[RecallRequest], now: float) -> _Decided:
-        allowance = self._allowance(
-            [each.bytes for each in requests if each.phase is not RecallPhase.WAITING]
-        )
+        flying = [each for each in requests if each.phase is not RecallPhase.WAITING]
+        allowance = self._allowance([each.bytes for each in flying if not self._is_given_up(each, now)])
         waiting = [each for each in requests if each.phase is RecallPhase.WAITING]
         line = in_turn(waiting, self._shares, self._rates, now - self.policy.longest_wait, allowance.requests)
         count = 0
@@ -122,6 +121,18 @@ class RecallPlanner:
         charge(self._shares, asked, self._rates)
         out = [*(each for each in requests if each.phase is RecallPhase.ASKED), *asked]
         return asked, in_line(left, out, self.policy, self._rates, now), math.inf
+
+    def _in_flight(self, bundle: Bundle, now: float) -> list[int]:
+        """Give the bytes of each archive of a bundle that counts as in flight."""
+        if bundle.tape:
+            return bundle.in_flight(stalled=self._sessions.is_stalled(bundle.tape, now))
+        asked = [each.bytes for each in bundle.asked if not self._is_given_up(each, now)]
+        return [*asked, *(each.bytes for each in bundle.online)]
+
+    def _is_given_up(self, request: RecallRequest, now: float) -> bool:
+        """Say of an archive of unknown tape whether it was asked for so long ago that others should not wait for it."""
+        asked_at = request.asked_at if request.phase is RecallPhase.ASKED else None
+        return asked_at is not None and now - asked_at > self.policy.stall_time
 
     def _fill(self, now: float) -> None:
         """Gain the right to ask for more, as time goes on."""

@@ -56,11 +56,15 @@ class ObservedRates:
 
     def saw_mount(self, seconds: float, size: int) -> None:
         """Learn from the first archive of a mount: seconds since it was asked for, and its bytes."""
+        if size <= 0:
+            return  # how large it was is not known
         mount = max(0.0, seconds - size * self.seconds_per_byte)
         self.mount_seconds += 0.1 * (mount - self.mount_seconds)
 
     def saw_read(self, seconds: float, size: int) -> None:
         """Learn from the next archive of a mount: seconds since the one before, and its bytes."""
+        if size <= 0:
+            return
         self._seconds = FADING * self._seconds + seconds
         self._bytes = FADING * self._bytes + size
 

@@ -59,7 +59,8 @@ class RecallPolicy:
             and their group's share.
         longest_session: Seconds after which a tape that is read makes way for others that are worth a mount.
         stall_time: Seconds after which a tape that gave nothing counts no longer, neither among the drives nor in flight: it
-            is broken, or its drive is, and others should not wait for it.
+            is broken, or its drive is, and others should not wait for it. An archive whose tape is not known counts no longer
+            in flight when it was asked for so long ago.
         linger: Seconds for which the store leaves a tape in its drive when nothing is asked from it.
         collect_time: As `mount_age`, for archives whose tape is not known.
         bytes_in_flight: The most bytes that are asked for or online, and not copied yet. A larger archive goes alone.

@@ -57,7 +57,7 @@ def _new_tables() -> None:
         _text("request"),
         *(
             sa.Column(name, sa.DateTime(timezone=True))
-            for name in ("asked_at", "online_at", "expected_at", "missing_since")
+            for name in ("asked_at", "first_asked_at", "online_at", "expected_at", "missing_since")
         ),
         _text("reason"),
         sa.PrimaryKeyConstraint("pid", "datablock", name="pk_recalls"),
