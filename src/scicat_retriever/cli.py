@@ -69,7 +69,7 @@ def worker(config: Config = None, data: Data = None) -> None:
 
 @app.command()
 def consume(config: Config = None, data: Data = None) -> None:
-    """Take the jobs that SciCat publishes to RabbitMQ (section [broker]) and store them."""
+    """Take the jobs that SciCat publishes to RabbitMQ (the section broker) and store them."""
     from scicat_retriever.bootstrap import make_data_folder
     from scicat_retriever.processes.consumer import run_consumer
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any, get_args, get_origin
+from typing import Any, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from scicat_retriever.settings import ENVIRONMENT_PREFIX, Settings, is_section, sections_of
+from scicat_retriever.settings import ENVIRONMENT_PREFIX, Settings
+from scicat_retriever.settings.structure import is_section, kinds_of, sections_of
 
 
 def effective(settings: Settings) -> str:
@@ -46,6 +47,7 @@ def reference() -> str:
         "`retriever.toml`, section by section. Each key may also be set in the environment, which wins:",
         f"`{ENVIRONMENT_PREFIX}<SECTION>__<KEY>`, lists as JSON. Durations are seconds, sizes are bytes. An unknown or",
         "a missing key stops the start with a message that names it. `retriever settings` prints those in effect.",
+        "Changes take effect at the next start.",
     ]
     lines += ["", "## At the top", "", *_table(Settings)]
     described: set[type[BaseModel]] = set()
@@ -62,7 +64,11 @@ def _sections(name: str, field: FieldInfo, described: set[type[BaseModel]]) -> I
         if model in described:
             continue
         described.add(model)
-        kind = f", kind `{_kind_of(model)}`" if "kind" in model.model_fields and len(models) > 1 else ""
+        kind = (
+            f", kind `{'`, `'.join(kinds_of([model]))}`"
+            if "kind" in model.model_fields and len(models) > 1
+            else ""
+        )
         about = (model.__doc__ or "").strip().split("\n")[0]
         yield from ("", f"## [{name}]{kind}", "", about, "", *_table(model))
     for model in models:
@@ -81,10 +87,6 @@ def _table(model: type[BaseModel]) -> Iterator[str]:
 
 def _is_mapping(field: FieldInfo) -> bool:
     return get_origin(field.annotation) is dict
-
-
-def _kind_of(model: type[BaseModel]) -> str:
-    return "`, `".join(map(str, get_args(model.model_fields["kind"].annotation)))
 
 
 def _default(field: FieldInfo) -> str:

@@ -91,6 +91,7 @@ def api_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         links=rig.links,
         guard=TokenGuard([TOKEN]),
         job_types=("retrieve",),
+        stores=("lts",),
         max_body_bytes=100_000,
         clock=clock,
         wake=lambda: None,

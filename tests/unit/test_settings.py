@@ -71,10 +71,17 @@ def test_the_least_that_must_be_set_is_enough(tmp_path: Path) -> None:
     assert settings.ledger_url == f"sqlite:///{Path('retriever-data').absolute()}/ledger.sqlite"
 
 
-def test_an_empty_file_is_told_each_key_that_is_missing_and_its_variable(tmp_path: Path) -> None:
-    message = refusal(tmp_path, "")
-    for section in ("api", "catalogue", "lts", "staging"):
-        assert f"{section} is missing: set it in retriever.toml, or RETRIEVER_{section.upper()}" in message
+def test_an_empty_file_is_told_each_section_that_is_missing_and_what_to_set_first(tmp_path: Path) -> None:
+    lines = refusal(tmp_path, "").splitlines()
+    for section, key in {"api": "tokens", "catalogue": "url", "lts": "root", "staging": "root"}.items():
+        variable = f"RETRIEVER_{section.upper()}__{key.upper()}"
+        begin = f"  the section [{section}] is missing: set {key} in it, or {variable} in the environment"
+        assert [line for line in lines if line.startswith(begin)]
+
+
+def test_a_missing_section_that_has_kinds_is_told_which(tmp_path: Path) -> None:
+    said = "it is of kind posix unless you set kind to s3_glacier, wlcg_tape or command"
+    assert said in refusal(tmp_path, "")
 
 
 @pytest.mark.parametrize(
@@ -118,7 +125,6 @@ def test_an_unknown_key_of_each_required_section_is_named(tmp_path: Path, sectio
     ("more", "key"),
     [
         ("[flow]\nread_slots = 0", "flow.read_slots"),
-        ("[flow]\nread_slots = 'many'", "flow.read_slots"),
         ("[flow]\nmissing_checksum = 'ignore'", "flow.missing_checksum"),
         (
             "[flow]\nunnamed_algorithm = 'md6'",
@@ -128,15 +134,27 @@ def test_an_unknown_key_of_each_required_section_is_named(tmp_path: Path, sectio
         ("[flow]\njob_timeout = nan", "flow.job_timeout"),
         ("[flow]\njob_timeout = 1e300", "flow.job_timeout"),
         ("[flow]\nstall_timeout = 0", "flow.stall_timeout"),
-        ("[engine]\naddress = 'no-port'", "engine.address"),
+        ("[flow]\nread_slots = 'many'", "flow.read_slots must be a whole number\n"),
+        ("[flow]\njob_timeout = '2h'", "flow.job_timeout must be a number; durations are seconds\n"),
+        ("[cache.quotas]\nbeamline = '10TB'", "cache.quotas.beamline must be a number of bytes, such as 10_"),
+        (
+            "[engine]\naddress = 'no-port'",
+            "engine.address: String should match pattern '^[^\\s/:]+:\\d+$' (`host:port` of an existing Temporal)",
+        ),
         ("[engine]\nui_port = 99999", "engine.ui_port"),
         ("[links]\nsecret = 'short'", "links.secret"),
-        ("[links]\nretention = 1", "links"),
+        ("[links]\nretention = 1", "links.retention must not be shorter than `lifetime`: links would"),
         ("[ledger]\nurl = 5", "ledger.url"),
     ],
 )
 def test_a_wrong_value_is_named_by_its_key(tmp_path: Path, more: str, key: str) -> None:
-    assert f"  {key}" in refusal(tmp_path, LEAST + more)
+    assert f"  {key}" in refusal(tmp_path, LEAST + more) + "\n"
+
+
+def test_what_is_no_section_is_told(tmp_path: Path) -> None:
+    said = refusal(tmp_path, "flow = 5\nstaging = 's3'\n" + LEAST.partition("[staging]")[0])
+    assert "  flow is a section: write its keys below [flow]" in said.splitlines()
+    assert '  staging is a section: write { kind = "s3" }' in said.splitlines()
 
 
 @pytest.mark.parametrize(
@@ -342,6 +360,10 @@ def test_what_is_not_set_is_said(tmp_path: Path) -> None:
     assert "# public_url is not set" in effective(load(tmp_path, LEAST)).splitlines()
 
 
+def test_the_reference_says_when_changes_take_effect() -> None:
+    assert "Changes take effect at the next start." in reference().partition("## At the top")[0]
+
+
 def test_the_reference_names_every_key_with_its_meaning() -> None:
     page = reference()
     rows = [line for line in page.splitlines() if line.startswith("| `")]
@@ -384,10 +406,11 @@ def test_the_key_of_the_s3_comes_from_the_environment(
     [
         (S3.replace("bucket =", "buckett ="), ["staging.bucket is missing", "staging.buckett is no setting"]),
         (S3.replace("capacity_bytes = 1_000", ""), ["RETRIEVER_STAGING__CAPACITY_BYTES"]),
-        (S3.replace('"s3"', '"tape"'), ["staging: `kind` must be `directory` or `s3`"]),
-        (S3.replace('"s3"', '["s3"]'), ["staging: `kind` must be `directory` or `s3`"]),
+        (S3.replace('"s3"', '"tape"'), ["  staging.kind must be directory or s3"]),
+        (S3.replace('"s3"', '["s3"]'), ["  staging.kind must be directory or s3"]),
         (S3.replace('kind = "s3"', 'root = "/staging"'), ["staging.bucket is no setting"]),
-        (LEAST.replace("[staging]", "[stagging]"), ["staging is missing"]),
+        (LEAST.replace("[staging]", "[stagging]"), ["the section [staging] is missing"]),
+        (S3 + "[cache]\nspared = 1\n", ["  cache.spared must not be shorter than `staging.url_lifetime`"]),
     ],
 )
 def test_what_is_wrong_with_a_kind_of_staging_is_named(tmp_path: Path, text: str, said: list[str]) -> None:

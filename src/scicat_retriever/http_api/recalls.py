@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
 
 from scicat_retriever.domain.ids import JobId
 from scicat_retriever.http_api.bodies import body_as, documented_body
@@ -22,7 +24,10 @@ class StoreRecalls(BaseModel):
     """How many recalls of a long-term store are open."""
 
     store: str = Field(description="Its name in the settings.")
-    waiting: int = Field(description="Their turn has not come: the store was not asked for them.")
+    waiting: int = Field(
+        description="They are not asked for just now: their turn has not come, the store does not answer or has no such "
+        "archive, or the recall failed and is asked for again."
+    )
     asked: int = Field(description="The store was asked for them.")
     online: int = Field(description="They can be read and are not copied yet.")
     ended: int = Field(description="The store will not give them; their datasets hear of it.")
@@ -33,12 +38,15 @@ class OpenRecall(BaseModel):
 
     pid: str = Field(description="The dataset.")
     archive_id: str = Field(serialization_alias="archiveId")
+    store: str = Field(
+        description="The long-term store that it is recalled from, by its name in the settings."
+    )
     phase: RecallPhase
     tape: str | None = Field(description="Its tape, where the store tells.")
     position: int | None = Field(description="Its place on that tape.")
     size: int = Field(description="Bytes.")
     group: str = Field(description="The owner group that wants it; empty where that is not known.")
-    priority: int
+    priority: int = Field(description="The highest of the jobs that wait for its dataset.")
     wanted_at: datetime = Field(serialization_alias="wantedAt")
     asked_at: datetime | None = Field(serialization_alias="askedAt")
     expected_at: datetime | None = Field(
@@ -54,6 +62,7 @@ class OpenRecall(BaseModel):
         return cls(
             pid=record.key.pid,
             archive_id=record.archive_id,
+            store=record.store,
             phase=record.phase,
             tape=None if tape is None else tape.tape,
             position=None if tape is None else tape.position,
@@ -82,17 +91,23 @@ class Priority(BaseModel):
     priority: int = Field(ge=-1000, le=1000, description="The larger goes first to tape; 0 is ordinary.")
 
 
-@router.get("/recalls", summary="What is wanted from tape", responses=documented(401, 422, 503))
+def _named(stores: Sequence[str]) -> str:
+    return f"there {'is only' if len(stores) == 1 else 'are'} {', '.join(stores)}"
+
+
+@router.get("/recalls", summary="What is wanted from tape", responses=documented(401, 404, 422, 503))
 def list_recalls(
     request: Request,
     store: Annotated[str | None, Query(max_length=100, description="Only of this store.")] = None,
     limit: Annotated[int, Query(ge=0, le=1000)] = 100,
 ) -> Recalls:
     """Give how many recalls are open of each store, and those that were wanted first."""
-    ledger = service_of(request).ledger
-    counts = {
-        name: each for name, each in sorted(ledger.open_recalls().items()) if store is None or name == store
-    }
+    service = service_of(request)
+    ledger, every = service.ledger, service.ledger.open_recalls()
+    # What a store that was taken out of the settings leaves behind is still to be seen.
+    if store is not None and store not in {*service.stores, *every}:
+        raise HTTPException(404, f"there is no long-term store {store!r}; {_named(service.stores)}")
+    counts = {name: each for name, each in sorted(every.items()) if store is None or name == store}
     found = [OpenRecall.of(each) for name in counts for each in ledger.recalls(name, limit)] if limit else []
     stores = [
         StoreRecalls(store=name, **{phase.value: its.get(phase, 0) for phase in RecallPhase})
@@ -109,7 +124,11 @@ def list_recalls(
     openapi_extra=documented_body(Priority, required=True),
 )
 async def set_priority(request: Request, job_id: str) -> Priority:
-    """Say how urgent a job is that has not ended; also what it wants from tape already takes it on."""
+    """Say how urgent a job is that has not ended.
+
+    Each open recall of its datasets then has the highest priority of the jobs that wait for its dataset now, so it may
+    become less urgent, too.
+    """
     wanted = await body_as(request, Priority)
     ledger = service_of(request).ledger
     await asyncio.to_thread(ledger.set_priority, JobId(job_id), wanted.priority)

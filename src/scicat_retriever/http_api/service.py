@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -27,6 +27,7 @@ class Service:
         links: Checks download links.
         guard: Checks tokens.
         job_types: SciCat job types that are carried out.
+        stores: The names of the long-term stores, as the settings have them.
         max_body_bytes: Largest job accepted.
         clock: Gives the time, UTC and aware.
         wake: Called when a job was stored.
@@ -40,6 +41,7 @@ class Service:
     links: LinkSigner
     guard: TokenGuard
     job_types: Collection[str]
+    stores: Sequence[str]
     max_body_bytes: int
     clock: Clock
     wake: Callable[[], None]

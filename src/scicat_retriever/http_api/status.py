@@ -122,6 +122,7 @@ class JobStatus(BaseModel):
     received_at: datetime = Field(serialization_alias="receivedAt")
     updated_at: datetime = Field(serialization_alias="updatedAt")
     attempt: int = Field(description="1, and one more for each retry.")
+    priority: int = Field(description="The larger goes first to tape; 0 is ordinary.")
     cancelled_by: str | None = Field(None, serialization_alias="cancelledBy")
     report: ReportStatus | None = Field(
         None, description="What SciCat was not told of the job yet; absent when it knows all."
@@ -145,6 +146,7 @@ def job_status(job_id: JobId, ledger: Ledger, *, datablocks: bool) -> JobStatus 
         received_at=record.received_at,
         updated_at=record.updated_at,
         attempt=record.attempt,
+        priority=record.priority,
         cancelled_by=record.cancelled_by or None,
         report=ReportStatus.of(untold[-1]) if untold else None,
         datasets=[

@@ -12,11 +12,18 @@ import httpx2
 import typer
 
 from scicat_retriever.operator_cli.printing import printable
-from scicat_retriever.settings import Settings
+from scicat_retriever.settings import CONFIG_VARIABLE, Settings
 
 TIMEOUT = 60.0
 """Seconds that the API may take to answer."""
-Config = Annotated[Path | None, typer.Option("--config", help="The settings' file; tells where the API is.")]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        envvar=CONFIG_VARIABLE,
+        help="The settings' file; tells where the API is. Default: retriever.toml in this folder.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the API's answer as it is.")]
 LoadSettings = Callable[[Path | None], Settings]
 

@@ -66,7 +66,8 @@ def _show(status: dict[str, Any], *, as_json: bool) -> None:
         print_json(status)
         return
     message = printable(status["message"])
-    typer.echo(f"job {status['id']}: {status['state']} (attempt {status['attempt']}) {message}")
+    which = f"attempt {status['attempt']}, priority {status['priority']}"
+    typer.echo(f"job {status['id']}: {status['state']} ({which}) {message}")
     if status["cancelledBy"]:
         typer.echo(f"cancelled by {printable(status['cancelledBy'])}")
     if status["report"]:

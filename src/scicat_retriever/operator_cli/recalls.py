@@ -9,6 +9,19 @@ import typer
 from scicat_retriever.operator_cli.api import Api, AsJson, Config
 from scicat_retriever.operator_cli.printing import moment, print_json, print_table
 
+_HEADINGS = (
+    "dataset",
+    "archive",
+    "store",
+    "phase",
+    "tape",
+    "bytes",
+    "group",
+    "priority",
+    "since (UTC)",
+    "waits for",
+)
+
 
 def commands(api: Api) -> typer.Typer:
     """Make the commands."""
@@ -35,8 +48,7 @@ def commands(api: Api) -> typer.Typer:
         for each in answer["stores"]:
             counts = ", ".join(f"{each[phase]} {phase}" for phase in ("waiting", "asked", "online", "ended"))
             typer.echo(f"{each['store']}: {counts}")
-        headings = ("dataset", "archive", "phase", "tape", "bytes", "group", "since (UTC)", "waits for")
-        print_table(headings, map(_row, answer["recalls"]))
+        print_table(_HEADINGS, map(_row, answer["recalls"]))
 
     return app
 
@@ -45,10 +57,12 @@ def _row(each: dict[str, Any]) -> tuple[str, ...]:
     return (
         each["pid"],
         each["archiveId"],
+        each["store"],
         each["phase"],
         each["tape"] or "",
         str(each["size"]),
         each["group"],
+        str(each["priority"]),
         moment(each["wantedAt"]),
         each["waitingFor"] or "",
     )

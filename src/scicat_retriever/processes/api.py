@@ -88,6 +88,7 @@ def _service(
         links=bootstrap.build_links(settings),
         guard=TokenGuard(token.get_secret_value() for token in settings.api.tokens),
         job_types=settings.job_types,
+        stores=tuple(settings.all_stores),
         max_body_bytes=settings.api.max_body_bytes,
         clock=bootstrap.utc_now,
         wake=wake,

@@ -10,10 +10,9 @@ import os
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args, get_origin
+from typing import Annotated, Any, Literal, Self, get_origin
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
-from pydantic.fields import FieldInfo
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -23,6 +22,7 @@ from pydantic_settings import (
 
 from scicat_retriever.broker.settings import BrokerSettings
 from scicat_retriever.catalogue.settings import ScicatSettings
+from scicat_retriever.settings.complaints import explain
 from scicat_retriever.settings.sections import (
     ApiSettings,
     CacheSettings,
@@ -40,8 +40,17 @@ from scicat_retriever.settings.stores import (
     StoreSettings,
     WlcgTapeStore,
 )
+from scicat_retriever.settings.structure import is_section, keys_of, named_sections_of, sections_of
 from scicat_retriever.storage.staging.s3_settings import S3StagingSettings
 
+__all__ = [
+    "CONFIG_VARIABLE",
+    "ENVIRONMENT_PREFIX",
+    "Settings",
+    "SettingsInvalid",
+    "load_settings",
+    "sections_of",
+]
 ENVIRONMENT_PREFIX = "RETRIEVER_"
 CONFIG_VARIABLE = ENVIRONMENT_PREFIX + "CONFIG"
 
@@ -93,27 +102,32 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
-    def _stores_fit_together(self) -> Self:
-        stores = self.all_stores
+    def _stores_have_names_and_locations_of_their_own(self) -> Self:
         if "lts" in self.stores:
             raise ValueError("`stores.lts` is the store of the section [lts]: give it another name")
         named: dict[str, str] = {}
-        for name, store in stores.items():
-            for location in store.locations:
+        for name, store in self.all_stores.items():
+            for location in dict.fromkeys(store.locations):
                 if location in named:
                     raise ValueError(
-                        f"the location {location!r} stands twice among the `locations` of stores"
+                        f"{location!r} is among the locations of [{named[location]}] and [{_section(name)}]: "
+                        "leave it in one"
                     )
-                named[location] = name
-            seen, copy = {name}, store.other_copy
-            while copy is not None:
+                named[location] = _section(name)
+        return self
+
+    @model_validator(mode="after")
+    def _copies_are_elsewhere(self) -> Self:
+        stores = self.all_stores
+        for name, store in stores.items():
+            way, copy = [name], store.other_copy
+            while copy is not None and copy not in way[1:]:
+                key = f"`{_section(way[-1])}.other_copy`"
                 if copy not in stores:
-                    raise ValueError(f"`other_copy` of {name} names {copy!r}, which is no store")
+                    raise ValueError(f"{key} names {copy!r}, which is no store (known: {', '.join(stores)})")
                 if copy == name:
-                    raise ValueError(f"the `other_copy` of {name} leads in a circle")
-                if copy in seen:
-                    break  # a circle, of which others are told
-                seen.add(copy)
+                    raise ValueError(f"{key} leads in a circle ({', '.join([*way, copy])}): remove it")
+                way.append(copy)
                 copy = stores[copy].other_copy
         return self
 
@@ -128,6 +142,10 @@ class Settings(BaseSettings):
         if self.ledger.url is not None:
             return self.ledger.url.get_secret_value()
         return f"sqlite:///{self.data.absolute() / 'ledger.sqlite'}"
+
+
+def _section(store: str) -> str:
+    return store if store == "lts" else f"stores.{store}"
 
 
 def load_settings(path: Path | None = None, **overrides: object) -> Settings:
@@ -145,7 +163,7 @@ def load_settings(path: Path | None = None, **overrides: object) -> Settings:
     try:
         return settings_of_file(**overrides)
     except ValidationError as error:
-        raise SettingsInvalid(_explain(error)) from None
+        raise SettingsInvalid(explain(error, Settings, ENVIRONMENT_PREFIX)) from None
 
 
 def _settings_of(file_values: dict[str, Any]) -> Callable[..., Settings]:
@@ -187,35 +205,16 @@ def _check_variables() -> None:
             continue
         top, *keys = name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
         field = Settings.model_fields.get(top)
-        if top == "stores" and len(keys) > 1:
-            # All of them have the keys of the first one, below their names.
-            field, keys = Settings.model_fields["lts"], keys[1:]
-        if field is None or (keys and not is_section(field)):
+        sections = () if field is None else sections_of(field)
+        if field is not None and (named := named_sections_of(field)) and len(keys) > 1:
+            sections, keys = named, keys[1:]
+        if field is None or (keys and not sections):
             raise SettingsInvalid(f"the environment variable {variable} names no setting")
         for key in keys:
-            field = _keys_of(field).get(key)
+            field = keys_of(sections).get(key)
+            sections = () if field is None else sections_of(field)
         if field is not None and (is_section(field) or get_origin(field.annotation) in (tuple, dict)):
             _refuse_other_than_json(variable, value)
-
-
-def is_section(field: FieldInfo) -> bool:
-    """Say whether a field of the settings is a section, with keys of its own."""
-    return bool(sections_of(field))
-
-
-def sections_of(field: FieldInfo) -> tuple[type[BaseModel], ...]:
-    """Give the models of a section, several where it has kinds, also of one that may be left out; none for a plain field."""
-    kinds = (_bare(kind) for kind in (field.annotation, *get_args(field.annotation)))
-    return tuple(kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel))
-
-
-def _bare(kind: Any) -> Any:  # noqa: ANN401 - an annotation may be anything
-    return get_args(kind)[0] if get_origin(kind) is Annotated else kind
-
-
-def _keys_of(field: FieldInfo | None) -> dict[str, FieldInfo]:
-    models = () if field is None else sections_of(field)
-    return {name: key for model in models for name, key in model.model_fields.items()}
 
 
 def _refuse_other_than_json(variable: str, value: str) -> None:
@@ -225,48 +224,3 @@ def _refuse_other_than_json(variable: str, value: str) -> None:
         raise SettingsInvalid(
             f'the environment variable {variable} must be JSON, such as ["one", "two"]'
         ) from None
-
-
-def _explain(error: ValidationError) -> str:
-    lines = ["the settings cannot be used:"]
-    for problem in error.errors(include_url=False, include_context=False, include_input=False):
-        steps = _steps_to(problem["loc"])
-        key = ".".join(steps) or "(all)"
-        variable = ENVIRONMENT_PREFIX + "__".join(step.upper() for step in steps)
-        match problem["type"]:
-            case "missing":
-                lines.append(
-                    f"  {key} is missing: set it in retriever.toml, or {variable} in the environment"
-                )
-            case "extra_forbidden":
-                lines.append(f"  {key} is no setting: remove it, or correct its name")
-            case _:
-                message = problem["msg"].removeprefix("Value error, ").replace("valid tuple", "list")
-                lines.append(f"  {key}: {message}")
-    return "\n".join(lines)
-
-
-def _steps_to(location: tuple[int | str, ...]) -> list[str]:
-    """Give the names on the way to a key, without those of the kinds of sections, which pydantic puts in between."""
-    steps: list[str] = []
-    models: tuple[type[BaseModel], ...] = (Settings,)
-    kinds: set[str] = set()
-    for part in map(str, location):
-        if part in kinds:
-            kinds = set()
-            continue
-        steps.append(part)
-        field = next((model.model_fields[part] for model in models if part in model.model_fields), None)
-        if field is None:  # the name of one of many sections
-            kinds = _kinds_of(models)
-        elif get_origin(field.annotation) is dict:
-            models, kinds = sections_of(Settings.model_fields["lts"]) if part == "stores" else (), set()
-        else:
-            models = sections_of(field)
-            kinds = _kinds_of(models) if len(models) > 1 else set()
-    return steps
-
-
-def _kinds_of(models: tuple[type[BaseModel], ...]) -> set[str]:
-    fields = (model.model_fields.get("kind") for model in models)
-    return {str(kind) for field in fields if field is not None for kind in get_args(field.annotation)}

@@ -38,11 +38,7 @@ def _staging_kind(section: object) -> object:
 
 StagingSettings = Annotated[
     Annotated[DirectoryStagingSettings, Tag("directory")] | Annotated[S3StagingSettings, Tag("s3")],
-    Discriminator(
-        _staging_kind,
-        custom_error_type="staging_kind",
-        custom_error_message="`kind` must be `directory` or `s3`",
-    ),
+    Discriminator(_staging_kind),
 ]
 
 
@@ -159,7 +155,9 @@ class FlowSettings(Section):
         600.0, description="How long to look for an archive that the long-term store does not have."
     )
     recall_timeout: Seconds = Field(
-        2 * DAY, description="How long a datablock waits for its recall from tape."
+        2 * DAY,
+        description="How long a recall from tape may take, from the moment when the store was asked for it first, or its "
+        "store be away before that. What waits for its turn waits as long as the job may.",
     )
     stall_timeout: Seconds = Field(
         300.0, description="How long a read may give no byte, or a write take none."

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, PositiveInt, Tag, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PositiveInt,
+    Tag,
+    model_validator,
+)
 
 from scicat_retriever.pipeline.recall_planner.requests import RecallPolicy
 from scicat_retriever.storage.lts.command_settings import CommandStoreSettings
@@ -13,7 +23,16 @@ from scicat_retriever.storage.lts.posix_share import PosixShareSettings
 from scicat_retriever.storage.lts.tape_places import TapeCommand, TapePattern
 from scicat_retriever.storage.lts.wlcg_tape_settings import WlcgTapeSettings
 
-StoreName = Annotated[str, Field(pattern=r"^[a-z0-9]+([_-][a-z0-9]+)*$", max_length=60)]
+
+def _store_name(value: str) -> str:
+    if re.fullmatch(r"[a-z0-9]+([_-][a-z0-9]+)*", value) is None:
+        raise ValueError(
+            "a store's name is of small letters and digits, with single hyphens or underscores between them"
+        )
+    return value
+
+
+StoreName = Annotated[str, Field(max_length=60), AfterValidator(_store_name)]
 """The environment has no capitals, and takes two underscores for the next key."""
 Seconds = Annotated[float, Field(ge=0, le=3650 * 86400.0)]
 _POLICY = RecallPolicy()
@@ -129,11 +148,7 @@ StoreSettings = Annotated[
     | Annotated[S3GlacierStore, Tag("s3_glacier")]
     | Annotated[WlcgTapeStore, Tag("wlcg_tape")]
     | Annotated[CommandedStore, Tag("command")],
-    Discriminator(
-        _kind,
-        custom_error_type="store_kind",
-        custom_error_message="`kind` must be `posix`, `s3_glacier`, `wlcg_tape` or `command`",
-    ),
+    Discriminator(_kind),
 ]
 
 

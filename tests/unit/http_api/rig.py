@@ -30,12 +30,14 @@ class ApiRig(Rig):
     Attributes:
         woken: How often the application said that a job was stored.
         checks: How often it asked that ledger and staging area be compared.
+        store_names: The long-term stores that are in its settings.
         engine_away: Whether that cannot be asked now.
     """
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.woken = self.checks = 0
+        self.store_names: tuple[str, ...] = ("lts", "cold")
         self.engine_away = False
 
     def client(self, ledger: Ledger | None = None, max_body_bytes: int = MAX_BODY) -> TestClient:
@@ -46,6 +48,7 @@ class ApiRig(Rig):
             links=self.links,
             guard=TokenGuard([TOKEN, SECOND_TOKEN]),
             job_types=("retrieve",),
+            stores=self.store_names,
             max_body_bytes=max_body_bytes,
             clock=self.clock,
             wake=self._wake,

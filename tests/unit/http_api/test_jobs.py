@@ -198,6 +198,7 @@ def test_a_new_job_has_all_datasets_before_it(client: TestClient) -> None:
         "receivedAt": NOW,
         "updatedAt": NOW,
         "attempt": 1,
+        "priority": 0,
         "cancelledBy": None,
         "report": None,
         "datasets": [

@@ -48,6 +48,7 @@ def test_open_recalls_are_listed_with_what_they_wait_for(client: TestClient, api
     assert answer["recalls"][0] == {
         "pid": PID,
         "archiveId": "p-0.tar",
+        "store": "lts",
         "phase": "asked",
         "tape": "VB1234",
         "position": 7,
@@ -63,7 +64,8 @@ def test_open_recalls_are_listed_with_what_they_wait_for(client: TestClient, api
 
 
 @pytest.mark.parametrize(
-    ("query", "stores", "recalls"), [({"limit": 1}, 1, 1), ({"limit": 0}, 1, 0), ({"store": "vault"}, 0, 0)]
+    ("query", "stores", "recalls"),
+    [({"limit": 1}, 1, 1), ({"limit": 0}, 1, 0), ({"store": "cold"}, 0, 0), ({"store": "lts"}, 1, 2)],
 )
 def test_fewer_may_be_asked_for(
     client: TestClient, api: ApiRig, query: dict[str, str | int], stores: int, recalls: int
@@ -71,6 +73,20 @@ def test_fewer_may_be_asked_for(
     from_tape(api)
     answer = listed(client, **query)
     assert (len(answer["stores"]), len(answer["recalls"])) == (stores, recalls)
+
+
+def test_a_store_that_is_not_there_is_told_with_those_that_are(client: TestClient) -> None:
+    answer = client.get(RECALLS, params={"store": "nope"}, headers=AUTHORIZED)
+    assert assert_problem(answer, 404)["detail"] == "there is no long-term store 'nope'; there are lts, cold"
+
+
+def test_a_store_that_left_the_settings_is_listed_while_something_is_wanted_from_it(api: ApiRig) -> None:
+    api.store_names = ("cold",)
+    with api.client() as client:
+        gone = client.get(RECALLS, params={"store": "lts"}, headers=AUTHORIZED)
+        assert assert_problem(gone, 404)["detail"] == "there is no long-term store 'lts'; there is only cold"
+        from_tape(api)
+        assert len(listed(client, store="lts")["recalls"]) == 2
 
 
 def test_a_dataset_says_what_it_waits_for_without_its_datablocks(client: TestClient, api: ApiRig) -> None:
@@ -84,6 +100,7 @@ def test_a_priority_reaches_the_recalls_that_are_open(client: TestClient, api: A
     answer = client.put(f"{JOBS}/{JOB}/priority", json={"priority": 5}, headers=AUTHORIZED)
     assert (answer.status_code, answer.json()) == (200, {"priority": 5})
     assert {each.priority for each in api.ledger.recalls("lts")} == {5}
+    assert client.get(f"{JOBS}/{JOB}", headers=AUTHORIZED).json()["priority"] == 5
 
 
 @pytest.mark.parametrize("body", [{}, {"priority": "high"}, {"priority": 1001}, {"priority": 1, "more": 1}])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx2
 import typer
@@ -10,7 +11,7 @@ from starlette.testclient import TestClient
 from typer.testing import CliRunner, Result
 
 from scicat_retriever import operator_cli
-from scicat_retriever.settings import load_settings
+from scicat_retriever.settings import Settings, load_settings
 from tests.unit.http_api.rig import TOKEN
 
 Handler = Callable[[httpx2.Request], httpx2.Response]
@@ -28,22 +29,25 @@ class Operator:
 
     Attributes:
         requests: What was sent to the API.
+        configs: Which settings' files were read.
         during_pause: Called when a command waits.
     """
 
     def __init__(self, answer: TestClient | Handler) -> None:
         self._answer = answer
         self.requests: list[httpx2.Request] = []
+        self.configs: list[Path | None] = []
         self.pauses = 0
         self.during_pause: Callable[[], object] = lambda: None
         self._app = typer.Typer()
-        groups = operator_cli.commands(lambda _: SETTINGS, httpx2.MockTransport(self._send), self._pause)
+        groups = operator_cli.commands(self._load, httpx2.MockTransport(self._send), self._pause)
         for name, group in groups.items():
             self._app.add_typer(group, name=name)
 
-    def types(self, *words: str) -> Result:
-        """Run a command whose output is no terminal's."""
-        return CliRunner().invoke(self._app, words, env={"COLUMNS": "60", "NO_COLOR": "1", "TERM": "dumb"})
+    def types(self, *words: str, **variables: str) -> Result:
+        """Run a command whose output is no terminal's, with variables in its environment."""
+        environment = {"COLUMNS": "60", "NO_COLOR": "1", "TERM": "dumb", **variables}
+        return CliRunner().invoke(self._app, words, env=environment)
 
     def gets(self, *words: str) -> str:
         """Run a command that succeeds; gives what it prints on standard output."""
@@ -56,6 +60,10 @@ class Operator:
         result = self.types(*words)
         assert result.exit_code == code, result.output
         return " ".join(result.stderr.replace("│", " ").split())
+
+    def _load(self, config: Path | None) -> Settings:
+        self.configs.append(config)
+        return SETTINGS
 
     def _pause(self, _: float) -> None:
         self.pauses += 1

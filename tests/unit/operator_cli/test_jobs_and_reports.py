@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -35,7 +36,7 @@ COMMANDS = [
 def test_a_job_is_shown_with_how_long_it_keeps_its_datasets(operator: Operator, api: ApiRig) -> None:
     api.retrieved(PID)
     printed = operator.gets("jobs", "show", JOB)
-    assert f"job {JOB}: finishedSuccessful (attempt 1)" in printed
+    assert f"job {JOB}: finishedSuccessful (attempt 1, priority 0)" in printed
     assert "2026-03-09 12:00" in printed
 
 
@@ -78,6 +79,16 @@ def test_every_command_says_when_the_api_does_not_answer(words: tuple[str, ...])
 
     said = Operator(away).fails(*words, code=1)
     assert said == "retriever: the API at http://127.0.0.1:9 does not answer (ConnectError)"
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_command_takes_its_settings_from_the_file_that_the_environment_names(
+    words: tuple[str, ...],
+) -> None:
+    operator = Operator(lambda _: httpx2.Response(409, json={"detail": "for a reason"}))
+    operator.types(*words, RETRIEVER_CONFIG="/etc/retriever.toml")
+    operator.types(*words, "--config", "/mine.toml", RETRIEVER_CONFIG="/etc/retriever.toml")
+    assert operator.configs == [Path("/etc/retriever.toml"), Path("/mine.toml")]
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)

@@ -536,6 +536,9 @@ def test_links_in_the_spool_lead_nobody_to_remove_what_is_elsewhere(make: Make, 
         {"spool": "relative"},
         {"answer_timeout": 0},
         {"words": {"online": "("}},
+        {"words": {}},
+        {"state": ["hsm", "{paths_file}"]},
+        {"place": ["hsm", "{paths_file}"]},
         {"unknown": 1},
     ],
 )
@@ -544,3 +547,18 @@ def test_settings_that_cannot_be_used_are_refused_and_the_key_is_named(wrong: di
     good |= {verb: ["hsm", "{archive_id}"] for verb in ("state", "recall", "fetch")}
     with pytest.raises(ValidationError, match=next(iter(wrong))):
         CommandStoreSettings.model_validate({**good, **wrong})
+
+
+@pytest.mark.parametrize("fields", [["{path}"], ["{list_file}"], ["{paths_file}", "{list_file}"]])
+def test_answers_may_be_about_one_archive_or_begin_with_its_id(fields: list[str]) -> None:
+    commands = {verb: ["hsm", *fields] for verb in ("state", "place")}
+    others = {verb: ["hsm", "{path}"] for verb in ("recall", "fetch")}
+    CommandStoreSettings.model_validate({"kind": "command", "words": {"online": "x"}, **commands, **others})
+
+
+def test_what_is_to_be_added_to_a_list_of_paths_is_told() -> None:
+    commands = {verb: ["hsm", "{path}"] for verb in ("recall", "fetch")}
+    with pytest.raises(ValidationError, match=r"add \{list_file\}"):
+        CommandStoreSettings.model_validate(
+            {"kind": "command", "words": {"online": "x"}, "state": ["hsm", "{paths_file}"], **commands}
+        )

@@ -23,6 +23,7 @@ from scicat_retriever.storage.lts.command_child import (
 from scicat_retriever.storage.lts.command_template import CommandTemplate
 
 _LISTS = frozenset({"list_file", "paths_file"})
+_NAMES = _LISTS | {"archive_id", "path"}
 
 OUTPUT_FOR_EACH = 1024
 """Bytes that a command about several archives may print for each, beside its archiveId and its path."""
@@ -78,7 +79,8 @@ class ArchiveCommand:
         self._answers_in_lines = "list_file" in fields
         self.takes_many = bool(self._template.fields & _LISTS)
         if not self._template.fields:
-            raise ValueError("the command names no archive")
+            known = " or ".join(f"{{{name}}}" for name in sorted(fields & _NAMES))
+            raise ValueError(f"the command names no archive: put {known} into it")
         if self.takes_many and not self._template.fields <= _LISTS:
             raise ValueError("a command is about one archive or about a list of them, not about both")
 

@@ -24,6 +24,9 @@ from scicat_retriever.storage.lts.store_words import StoreWords
 ONE_OR_MANY = frozenset({"archive_id", "path", "list_file", "paths_file"})
 """What may stand in braces in `state`, `recall`, `release` and `place`."""
 
+_ANSWERING = frozenset({"state", "place"})
+"""The commands whose answers for many begin with the archiveId."""
+
 FETCH_FIELDS = frozenset({"archive_id", "path", "target"})
 """What may stand in braces in `fetch`."""
 
@@ -98,8 +101,14 @@ class CommandStoreSettings(BaseModel):
     @field_validator("state", "recall", "fetch", "release", "place")
     @classmethod
     def _runnable(cls, value: tuple[str, ...] | None, info: ValidationInfo) -> tuple[str, ...] | None:
-        if value is not None:
-            ArchiveCommand(value, FETCH_FIELDS if info.field_name == "fetch" else ONE_OR_MANY)
+        if value is None:
+            return None
+        fields = FETCH_FIELDS if info.field_name == "fetch" else ONE_OR_MANY
+        ArchiveCommand(value, fields)
+        if info.field_name in _ANSWERING and CommandTemplate(value, fields).fields == {"paths_file"}:
+            raise ValueError(
+                "each line of the answer begins with an archiveId, which {paths_file} does not hold: add {list_file}"
+            )
         return value
 
     @field_validator("archive_ids")
@@ -114,5 +123,5 @@ class CommandStoreSettings(BaseModel):
     @model_validator(mode="after")
     def _fetches_one(self) -> Self:
         if CommandTemplate(self.fetch, FETCH_FIELDS).fields == {"target"}:
-            raise ValueError("fetch must name the archive: {archive_id} or {path}")
+            raise ValueError("`fetch` must name the archive: put {archive_id} or {path} into it")
         return self

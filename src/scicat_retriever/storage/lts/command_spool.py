@@ -39,15 +39,18 @@ class CommandSpool:
             StoreAway: It cannot be made.
         """
         with ExitStack() as stack:
+            spool = self._folder
             try:
-                spool = self._folder or Path(tempfile.gettempdir())
+                spool = spool or Path(tempfile.gettempdir())
                 with self._sweeping:
                     if not self._swept:
                         _sweep(spool)
                         self._swept = True
                 made = _made(spool, stack)
             except OSError as error:
-                raise StoreAway(f"the folder {self._folder} cannot be written: {error.strerror}") from None
+                raise StoreAway(
+                    f"the folder {spool or 'for temporary files'} cannot be written: {error.strerror}"
+                ) from None
             yield made
 
 

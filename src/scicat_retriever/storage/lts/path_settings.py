@@ -1,4 +1,4 @@
-"""Kinds of settings that several stores have: folders, and templates of paths."""
+"""Kinds of settings that several stores have: folders, paths, and templates of paths."""
 
 from __future__ import annotations
 
@@ -18,6 +18,13 @@ def _absolute(value: P) -> P:
     return value
 
 
+def _below(value: str) -> str:
+    path = PurePosixPath(value)
+    if path.is_absolute() or ".." in path.parts:
+        raise ValueError("must be a path below `root`: not absolute, and without '..'")
+    return value
+
+
 def _usable(value: str) -> str:
     PathTemplate(value)
     return value
@@ -27,5 +34,7 @@ AbsoluteFolder = Annotated[Path, AfterValidator(_absolute)]
 """A folder of this machine."""
 AbsolutePath = Annotated[PurePosixPath, AfterValidator(_absolute)]
 """A path of another one."""
+PathBelowRoot = Annotated[str, AfterValidator(_below)]
+"""A path that begins at the store's `root`, and does not lead out of it."""
 TemplateText = Annotated[str, AfterValidator(_usable)]
 """What `PathTemplate` takes."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from enum import StrEnum
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from scicat_retriever.domain.errors import DatablockUnreadable, RecallError, StoreUnavailable
 from scicat_retriever.ports.long_term_store import Locality, RecallState
@@ -57,6 +58,12 @@ class StoreWords(BaseModel):
         except re.error as error:
             raise ValueError(f"is no regular expression: {error}") from None
         return value
+
+    @model_validator(mode="after")
+    def _mean_something(self) -> Self:
+        if not self.exit_codes and all(getattr(self, word.value) is None for word in Word):
+            raise ValueError(f"must have an entry: {', '.join(Word)} or exit_codes")
+        return self
 
     def of_text(self, said: str, hidden: Iterable[str] = ()) -> RecallState | RecallError:
         """Say what the store's text means; an error where that is the meaning, or nothing here knows the text.

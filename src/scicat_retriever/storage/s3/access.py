@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-Endpoint = Annotated[str, StringConstraints(pattern=r"^https?://[A-Za-z0-9.\-\[\]:]+/?$")]
+
+def _endpoint(value: str) -> str:
+    if re.fullmatch(r"https?://[A-Za-z0-9.\-\[\]:]+/?", value) is None:
+        raise ValueError("must be https://host[:port] or http://host[:port], with no user and no path")
+    return value
+
+
+def _bucket_name(value: str) -> str:
+    if re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", value) is None:
+        raise ValueError(
+            "must be 3 to 63 small letters, digits, dots and hyphens, that begin and end with a letter or a digit"
+        )
+    return value
+
+
+Endpoint = Annotated[str, AfterValidator(_endpoint)]
 
 
 class S3Access(BaseModel):
@@ -18,9 +34,7 @@ class S3Access(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     kind: str = Field(description="What the bucket is for.")
-    bucket: str = Field(
-        pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", description="The bucket; it must be there."
-    )
+    bucket: Annotated[str, AfterValidator(_bucket_name)] = Field(description="The bucket; it must be there.")
     endpoint_url: Endpoint | None = Field(
         None, description="Where the S3 is, such as `https://s3.example.org`; without it, AWS."
     )
@@ -57,7 +71,9 @@ class S3Access(BaseModel):
     def _token_is_kept_secret(self) -> Self:
         # The secret of a key is never sent, its token is with each request.
         if self.session_token is not None and not _keeps_secrets(self.endpoint_url):
-            raise ValueError("a `session_token` may be sent over https only: correct `endpoint_url`")
+            raise ValueError(
+                "`endpoint_url` must begin with https://: a `session_token` is sent over https only"
+            )
         return self
 
     @property
