@@ -27,10 +27,11 @@ $(MINISTACK): tests/integration/ministack.lock
 	$(VENV)/ministack/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	touch $@
 
-# What starts whole services runs alone: their times would say nothing about the product beside other work.
+# What starts whole services runs after the rest, and the attack on one alone: how soon it goes on is part of what is judged.
 test: venv $(MINISTACK)
 	$(BIN)/python -m pytest tests --ignore tests/acceptance --ignore tests/chaos --ignore tests/integration -n 2
-	$(BIN)/python -m pytest tests/acceptance tests/integration tests/chaos
+	$(BIN)/python -m pytest tests/acceptance tests/integration -n 2 --dist loadfile
+	$(BIN)/python -m pytest tests/chaos
 
 lint: venv
 	$(BIN)/ruff format --check .
