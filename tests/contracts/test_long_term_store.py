@@ -50,7 +50,12 @@ def read_all(
     """Read an archive, or a part of it, to its end."""
     buffer, content = memoryview(bytearray(chunk)), bytearray()
     with store.open(ArchiveId(archive_id), start, length) as source:
-        while count := source.readinto(buffer):
+        count = -1
+        while count:
+            try:
+                count = source.readinto(buffer)
+            except BlockingIOError:
+                continue
             content += buffer[:count]
     return bytes(content)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -20,12 +20,16 @@ from xml.sax.saxutils import escape
 BUCKET, KEY, SECRET = "archive", "key-of-the-tests", "secret-of-the-tests-0123456789"
 REFUSALS = {
     "AccessDenied": 403,
+    "AllAccessDisabled": 403,
     "ExpiredToken": 400,
     "GlacierExpeditedRetrievalNotAvailable": 503,
+    "InternalError": 500,
     "InvalidAccessKeyId": 403,
     "InvalidArgument": 400,
     "InvalidObjectState": 403,
     "InvalidRange": 416,
+    "InvalidRequest": 400,
+    "KMS.DisabledException": 400,
     "MethodNotAllowed": 405,
     "NoSuchBucket": 404,
     "NoSuchKey": 404,
@@ -39,6 +43,10 @@ REFUSALS = {
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)
+
+
+def at_once(content: bytes) -> Iterable[bytes]:
+    return [content]
 
 
 @dataclass
@@ -91,24 +99,30 @@ class GlacierServer:
         objects: By key.
         received: All requests, in order.
         refused: Kinds of requests, and with which code they are refused.
+        refused_keys: Objects, and for each of them kinds of requests, and with which code they are refused.
         refused_tiers: Tiers, and with which code a restore by them is refused.
         tells_restores: Whether listings have RestoreStatus.
         has_bucket: Whether the bucket is there.
         now: Gives the time, from which restored copies are kept for days.
         port: Where it is, on 127.0.0.1.
         held: No request is answered until this is set; None: all are.
+        held_keys: Objects, and requests for each of them that are not answered until this is set.
+        gives: Gives the pieces in which the content of an object is sent.
         raw: Kinds of requests, and all that is sent in answer, as it is, before the connection is closed.
     """
 
     objects: dict[str, StoredObject] = field(default_factory=dict)
     received: list[Received] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
+    refused_keys: dict[str, dict[str, str]] = field(default_factory=dict)
     refused_tiers: dict[str, str] = field(default_factory=dict)
     tells_restores: bool = False
     has_bucket: bool = True
     now: Callable[[], datetime] = _utc_now
     port: int = 0
     held: threading.Event | None = None
+    held_keys: dict[str, threading.Event] = field(default_factory=dict)
+    gives: Callable[[bytes], Iterable[bytes]] = at_once
     raw: dict[str, bytes] = field(default_factory=dict)
 
     def put(self, key: str, content: bytes, storage_class: str = "STANDARD", **others: object) -> None:
@@ -160,6 +174,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.s3.received.append(received)
         if self.s3.held is not None:
             self.s3.held.wait(30)
+        if (held := self.s3.held_keys.get(received.key)) is not None:
+            held.wait(30)
         if received.kind in self.s3.raw:
             self.wfile.write(self.s3.raw[received.kind])
             self.close_connection = True
@@ -176,6 +192,8 @@ class _Handler(BaseHTTPRequestHandler):
             raise _Refused("InvalidAccessKeyId")
         if received.kind in self.s3.refused:
             raise _Refused(self.s3.refused[received.kind])
+        if (code := self.s3.refused_keys.get(received.key, {}).get(received.kind)) is not None:
+            raise _Refused(code)
         if bucket != BUCKET or not self.s3.has_bucket:
             raise _Refused("NoSuchBucket")
 
@@ -262,7 +280,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(body)
+            for piece in self.s3.gives(body):
+                self.wfile.write(piece)
 
 
 def _entry(key: str, found: StoredObject, *, told: bool) -> str:
@@ -304,6 +323,8 @@ def running_glacier_server() -> Iterator[GlacierServer]:
     finally:
         if s3.held is not None:
             s3.held.set()
+        for held in s3.held_keys.values():
+            held.set()
         server.shutdown()
         server.server_close()
         thread.join(10)

@@ -86,14 +86,15 @@ def copy_and_hash(
         most_members: members that the tar may have, more or less; see ``members_allowance``. None for any number.
         progress: gets the bytes done, about once a second even if none moved, and at the end; in the calling thread.
         cancelled: asked about ten times a second, in the calling thread.
-        stall_timeout: seconds that one read or one write may take; the flush to disk at the end, ten times as many.
+        stall_timeout: seconds that one read or one write may take; the flush to disk at the end, ten times as many. A read
+            ends also with a `BlockingIOError` of the source, which says that bytes are on their way.
 
     Raises:
         TarFault: the tar is damaged, cut short, or of a kind that is refused.
         GzipFault: the compressed stream is damaged, or unpacks to too much.
         Truncated: the source has fewer bytes than declared.
         LongerThanDeclared: it has more.
-        SourceStalled: no byte came in time.
+        SourceStalled: no byte came in time, and no word that one is on its way.
         SourceReadFailed: reading failed.
         PartialWriteFailed: writing failed.
         PartialStalled: a write, or the flush, did not return in time.

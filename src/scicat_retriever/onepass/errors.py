@@ -139,10 +139,15 @@ class SourceReadFailed(TransferFault):
     Attributes:
         errno: the system's error number, if there was one.
         offset: bytes read until then.
+
+    Args:
+        errno: as above.
+        offset: as above.
+        words: what the source says of it, where that is not the system's own word for the number.
     """
 
-    def __init__(self, errno: int | None, offset: int) -> None:
-        super().__init__(f"reading the source failed at offset {offset}: {_words(errno)}")
+    def __init__(self, errno: int | None, offset: int, words: str = "") -> None:
+        super().__init__(f"reading the source failed at offset {offset}: {words or _words(errno)}")
         self.errno = errno
         self.offset = offset
 

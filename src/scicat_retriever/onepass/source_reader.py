@@ -20,7 +20,11 @@ class ReadsInto(Protocol):
     """An open source that is no file descriptor, such as the body of an HTTP answer."""
 
     def readinto(self, buffer: memoryview, /) -> int | None:
-        """Read some bytes into the buffer; 0 at the end."""
+        """Read some bytes into the buffer; 0 at the end.
+
+        Raises:
+            BlockingIOError: there is nothing yet, and it is on its way: read again. Raised after some waiting, not at once.
+        """
 
 
 class SourceReader:
@@ -75,7 +79,7 @@ class SourceReader:
         self._thread.join(patience)
 
     def waiting_seconds(self) -> float:
-        """Seconds that the present read has not returned for; 0 while none is under way."""
+        """Seconds without a byte, or a word that one is on its way; 0 while no read is under way."""
         since = self._waiting_since
         return 0.0 if since is None else time.monotonic() - since
 
@@ -83,7 +87,7 @@ class SourceReader:
         try:
             self._read_all()
         except OSError as failed:
-            fault = SourceReadFailed(failed.errno, self.offset)
+            fault = SourceReadFailed(failed.errno, self.offset, _own_words(failed))
             fault.__cause__ = failed
             self._events.put(fault)
         except BaseException as failed:  # noqa: BLE001 - carried to the calling thread, which raises it
@@ -116,6 +120,8 @@ class SourceReader:
             if filled and now - begun > _HAND_OVER_SECONDS:
                 break
             got = self._read_into(room[filled:])
+            if got is None:
+                continue
             if not got:
                 self._ended = True
                 break
@@ -126,15 +132,25 @@ class SourceReader:
         if self._expected is not None and self.offset > self._expected:
             raise LongerThanDeclared(self._expected, self.offset)
 
-    def _read_into(self, room: memoryview) -> int:
+    def _read_into(self, room: memoryview) -> int | None:
+        """Read some bytes; None where the source says that they are on their way."""
         if self._fd is not None:
             return os.readv(self._fd, [room])
         if self._object is None:
             raise AssertionError
-        got = self._object.readinto(room)
-        if got is None:
+        try:
+            got = self._object.readinto(room)
+        except BlockingIOError:
+            return None
+        if got is None:  # it does not wait for bytes, and would be asked again and again without a pause
             raise BlockingIOError
         return got
+
+
+def _own_words(error: OSError) -> str:
+    """Give what the source says of an error, where that is more than the system's word for its number."""
+    known = error.errno is None or error.strerror == os.strerror(error.errno)
+    return "" if known else error.strerror or ""
 
 
 def _own_descriptor(source: int) -> int:

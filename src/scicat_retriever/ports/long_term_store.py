@@ -88,7 +88,12 @@ class ArchiveSource(Protocol):
     """An archive, open for one read from start to end."""
 
     def readinto(self, buffer: memoryview) -> int:
-        """Fill the start of `buffer`; gives the number of bytes, 0 at the end. May block for hours."""
+        """Fill the start of `buffer`; gives the number of bytes, 0 at the end. May block for hours.
+
+        Raises:
+            BlockingIOError: It waited for a while, and knows that bytes are on their way: read again. Who reads may have
+                less patience with a read that says nothing.
+        """
         ...
 
 

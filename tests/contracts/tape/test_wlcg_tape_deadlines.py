@@ -218,6 +218,22 @@ def test_a_name_that_leads_to_this_machine_is_sent_nothing(wire: Callable[[Talk]
     assert not received.is_set()
 
 
+def test_a_request_whose_progress_is_not_told_is_released_in_the_time_that_is_left(
+    wire: Callable[[Talk], Wire],
+) -> None:
+    released = list[bytes]()
+
+    def talk(connection: socket.socket, wire: Wire) -> None:
+        method, body = request_of(connection)
+        if method == "GET":
+            wire.over.wait()
+        released.append(body)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    WlcgTape(settings(wire(talk).url, answer_timeout=2)).release([Wanted(A, "r")])
+    assert [json.loads(body) for body in released] == [{"paths": ["/raw/a.tar"]}]
+
+
 PROCESS = """
 import sys, threading
 from scicat_retriever.ports.long_term_store import Wanted

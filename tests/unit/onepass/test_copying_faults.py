@@ -132,6 +132,47 @@ def test_a_read_error_keeps_its_number(tmp_path: Path) -> None:
     assert (caught.value.errno, caught.value.offset) == (errno.EIO, 512)
 
 
+def test_what_the_source_says_of_its_error_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SourceReadFailed, match="at offset 512: the tape is torn"):
+        copy(Bytes(ENDLESS_MEMBER, OSError(errno.EIO, "the tape is torn")), tmp_path / "partial")
+    with pytest.raises(SourceReadFailed, match=r"at offset 512: EIO \(Input/output error\)"):
+        copy(Bytes(ENDLESS_MEMBER, OSError(errno.EIO, os.strerror(errno.EIO))), tmp_path / "partial")
+
+
+class Patient:
+    """A source that says now and then that its bytes are on their way, until there are some."""
+
+    def __init__(self, whole: bytes, seconds: float) -> None:
+        self.bytes = Bytes(whole)
+        self.on_their_way_until = time.monotonic() + seconds
+
+    def readinto(self, buffer: memoryview) -> int:
+        time.sleep(0.05)
+        if time.monotonic() < self.on_their_way_until:
+            raise BlockingIOError
+        return self.bytes.readinto(buffer)
+
+
+def test_a_source_that_says_that_bytes_are_on_their_way_is_waited_for(tmp_path: Path) -> None:
+    whole = file(b"one", b"x") + END
+    copy(Patient(whole, 1.5), tmp_path / "partial", stall_timeout=0.5)
+    assert (tmp_path / "partial").read_bytes() == whole
+
+
+def test_a_source_that_is_waited_for_may_be_cancelled(tmp_path: Path) -> None:
+    with pytest.raises(CopyCancelled):
+        copy(Patient(b"", 60), tmp_path / "partial", cancelled=lambda: True)
+
+
+def test_a_source_that_does_not_wait_for_its_bytes_is_refused(tmp_path: Path) -> None:
+    class Hasty:
+        def readinto(self, buffer: memoryview) -> int | None:
+            return None
+
+    with pytest.raises(SourceReadFailed):
+        copy(Hasty(), tmp_path / "partial")
+
+
 def test_an_error_of_another_kind_comes_through_as_it_is(tmp_path: Path) -> None:
     with pytest.raises(LookupError, match="gone"):
         copy(Bytes(ENDLESS_MEMBER, LookupError("gone")), tmp_path / "partial")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -32,7 +33,7 @@ class Server:
         answer = self.answers.get(f"{request.method}_{last}", httpx2.Response(404, text="nothing here"))
         return streamed(answer if isinstance(answer, httpx2.Response) else answer(request))
 
-    def store(self, **settings: Any) -> WlcgTape:
+    def store(self, now: Callable[[], float] = time.time, **settings: Any) -> WlcgTape:
         keys = {
             "kind": "wlcg_tape",
             "url": "https://door.example.org",
@@ -41,7 +42,7 @@ class Server:
             "root_path": "/raw",
             **settings,
         }
-        return WlcgTape(WlcgTapeSettings.model_validate(keys), httpx2.MockTransport(self))
+        return WlcgTape(WlcgTapeSettings.model_validate(keys), httpx2.MockTransport(self), now)
 
     def paths_asked(self) -> list[list[str]]:
         bodies = [json.loads(request.content) for request in self.asked if request.content]

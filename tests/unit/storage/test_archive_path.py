@@ -82,6 +82,19 @@ def test_a_slice_that_makes_two_dots_is_refused() -> None:
         path("..hidden", "{archive_id[0:2]}/{archive_id}")
 
 
+@pytest.mark.parametrize(
+    "archive_id", [".(access)(0000A1B2)", "run/.(id)(x)/a.tar", "/lts/.(get)(a)(locality)"]
+)
+def test_a_dot_command_of_dcache_is_no_archive(archive_id: str) -> None:
+    with pytest.raises(ArchiveIdUnsafe, match="dCache"):
+        path(archive_id)
+
+
+@pytest.mark.parametrize("archive_id", [".hidden(1)", "a.(b)", "(a)"])
+def test_other_names_with_dots_and_parentheses_are_archives(archive_id: str) -> None:
+    assert path(archive_id) == archive_id
+
+
 @given(st.text(alphabet=st.sampled_from("./a\0ä%{ \ud800")) | st.text())
 def test_no_archive_id_makes_a_path_that_climbs(archive_id: str) -> None:
     try:

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
 
 from scicat_retriever.storage.lts.command_child import (
+    MOST_UNENDED,
+    Child,
     CommandFailed,
+    CommandNotStarted,
     CommandTimedOut,
     Finished,
     in_words,
@@ -19,6 +27,7 @@ from scicat_retriever.storage.lts.command_child import (
     small_environment,
 )
 from tests.contracts.test_long_term_store import wait_for
+from tests.unit.storage.machine_troubles import hung_program
 
 
 def shell(script: str, *arguments: str, timeout: float = 20) -> Finished:
@@ -145,3 +154,71 @@ def test_many_threads_may_run_commands_at_once() -> None:
 def test_foreign_words_are_made_fit_for_a_message() -> None:
     assert in_words(" a\n\tb\x1b[31m\0 ") == "a b [31m"
     assert len(in_words("x" * 1000)) == 200
+
+
+@pytest.mark.parametrize("timeout", [2_147_484.0, 30 * 86400.0, float("inf")])
+def test_a_command_may_be_given_any_time(timeout: float) -> None:
+    assert shell("sleep 0.1; echo said", timeout=timeout).output == "said\n"
+
+
+def test_a_program_whose_start_hangs_is_given_up_in_time_and_ended_when_it_starts_late(
+    tmp_path: Path,
+) -> None:
+    this = psutil.Process()
+    begun, before = time.monotonic(), len(this.children())
+    with hung_program(tmp_path) as program:
+        with pytest.raises(CommandTimedOut, match=r"did not start within 0\.3 s"):
+            run_command([str(program)], 0.3, {})
+        assert time.monotonic() - begun < 10
+        assert shell("echo said").output == "said\n"
+    wait_for(lambda: len(this.children()) == before)
+
+
+HOLDS = """
+import ctypes, sys
+PTRACE_SEIZE = 0x4206
+print(ctypes.CDLL(None).ptrace(PTRACE_SEIZE, int(sys.argv[1]), 0, 0), flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def held(pid: int) -> Iterator[None]:
+    """Have a process not be reaped once it is killed, as one that waits for a dead mount: another one traces it."""
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDS, str(pid)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert holder.stdout is not None
+        if holder.stdout.readline().strip() != "0":
+            pytest.skip("no process may trace another here")
+        yield
+    finally:
+        holder.communicate()
+
+
+def test_processes_that_cannot_be_ended_are_counted_until_they_end(tmp_path: Path) -> None:
+    program = tmp_path / "sleep"
+    shutil.copy("/bin/sleep", program)
+    child = Child([str(program), "60"], {})
+    with held(child._process.pid):
+        assert child.end() is None
+        assert child._program.unended() == 1
+    wait_for(lambda: child._program.unended() == 0)
+
+
+def test_a_program_many_of_whose_processes_cannot_be_ended_is_not_started_again(tmp_path: Path) -> None:
+    program = tmp_path / "true"
+    shutil.copy("/bin/true", program)
+    hung = [subprocess.Popen(["/bin/sleep", "60"]) for _ in range(MOST_UNENDED)]
+    known = Child([str(program)], {})
+    known.end()
+    for process in hung:
+        known._program.leave(process)
+    with pytest.raises(CommandNotStarted, match=f"{MOST_UNENDED} of it cannot be ended"):
+        run_command([str(program)], 20, {})
+    assert shell("echo said").output == "said\n"
+    for process in hung:
+        process.kill()
+    wait_for(lambda: known._program.unended() == 0)
+    assert run_command([str(program)], 20, {}).code == 0

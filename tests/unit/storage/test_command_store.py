@@ -19,6 +19,7 @@ from structlog.testing import capture_logs
 from scicat_retriever.domain.errors import (
     ArchiveIdUnsafe,
     ArchiveLost,
+    DatablockMissing,
     NotYetOnline,
     StoreTimedOut,
     StoreUnavailable,
@@ -28,6 +29,7 @@ from scicat_retriever.ports.long_term_store import Locality, RecallState, TapePl
 from scicat_retriever.storage.lts.command_settings import CommandStoreSettings
 from scicat_retriever.storage.lts.command_store import CommandStore
 from tests.contracts.test_long_term_store import read_all, recall_state, request_recall, wait_for
+from tests.unit.storage.machine_troubles import hung_program
 
 A = ArchiveId("a.tar")
 HOSTILE = [
@@ -327,6 +329,21 @@ def test_recalls_that_still_wait_for_a_slot_are_taken_back_by_release(make: Make
     assert (tmp_path / "asked").read_text().split() == ["a", "c", "d"]
 
 
+def test_a_recall_that_hangs_and_that_nobody_wants_any_more_keeps_no_other_waiting(
+    make: Make, tmp_path: Path
+) -> None:
+    recall = 'echo "$1" >> asked; [ "$1" = other ] || while [ ! -e go ]; do sleep 0.02; done'
+    store = make(state="echo OFFLINE", recall=recall, recall_requests=1, recall_timeout=3600)
+    hangs, other = ArchiveId("hangs"), ArchiveId("other")
+    store.request_recalls([hangs, other])
+    wait_for((tmp_path / "asked").exists)
+    assert "waits for a slot" in recall_state(store, other).reason
+    store.release([Wanted(hangs)])
+    wait_for(lambda: (tmp_path / "asked").read_text().split() == [hangs, other])
+    (tmp_path / "go").touch()
+    wait_for(lambda: not store._recalls.last(hangs).under_way)
+
+
 def test_an_archive_that_was_released_is_left_out_of_a_list_that_waits(make: Make, tmp_path: Path) -> None:
     script = f"cd '{tmp_path}'; cat \"$1\" >> asked; while [ ! -e go ]; do sleep 0.02; done"
     recall = ["/bin/sh", "-c", script, "sh", "{list_file}"]
@@ -343,6 +360,22 @@ def test_an_archive_that_was_released_is_left_out_of_a_list_that_waits(make: Mak
 def test_releasing_what_is_missing_is_no_failure(make: Make) -> None:
     words = {"online": "ONLINE", "exit_codes": {2: "missing"}}
     make(release="exit 2", words=words).release([Wanted(A)])
+
+
+@pytest.mark.parametrize("field", ["{archive_id}", "{list_file}"])
+def test_a_program_whose_start_hangs_holds_nobody_up_for_longer_than_the_answer_may_take(
+    make: Make, tmp_path: Path, field: str
+) -> None:
+    store = make(answer_timeout=0.3)
+    with hung_program(tmp_path) as program:
+        hung, begun = [str(program), field], time.monotonic()
+        with pytest.raises(StoreTimedOut):
+            changed(store, state=hung).recall_states([Wanted(A)])
+        with pytest.raises(StoreTimedOut):
+            changed(store, release=hung).release([Wanted(A)])
+        with pytest.raises(StoreTimedOut):
+            changed(store, place=hung).places([A])
+        assert time.monotonic() - begun < 10
 
 
 def test_places_are_what_the_command_prints(make: Make) -> None:
@@ -463,6 +496,17 @@ def test_a_fetch_program_that_is_not_there_is_a_store_that_is_unavailable(make: 
 def test_a_spool_folder_that_is_not_there_is_told(make: Make, tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable, match="spool"):
         read_all(make(fetch="cat > $2", spool=tmp_path / "spool"), A)
+
+
+def test_what_is_missing_is_named_also_where_the_command_says_no_word(make: Make) -> None:
+    words = {"online": "ONLINE", "exit_codes": {8: "missing"}}
+    silent = make(
+        state="exit 8", words=words, root="/archive", path_template="{archive_id[0:2]}/{archive_id}"
+    )
+    assert recall_state(silent, "abc").reason == "the state command says that there is no /archive/ab/abc"
+    with pytest.raises(DatablockMissing, match="/archive/ab/abc"):
+        read_all(silent, "abc")
+    assert recall_state(make(state="echo not found >&2; exit 8", words=words), A).reason == "not found"
 
 
 def test_a_link_in_place_of_the_fetched_file_is_not_followed(make: Make, tmp_path: Path) -> None:

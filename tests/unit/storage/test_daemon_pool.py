@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 import threading
@@ -9,6 +10,7 @@ import pytest
 
 from scicat_retriever.storage.lts.daemon_pool import CallHung, DaemonPool
 from tests.contracts.test_long_term_store import wait_for
+from tests.unit.storage.machine_troubles import no_thread_can_be_started
 
 
 @pytest.fixture
@@ -102,3 +104,68 @@ def test_each_of_several_calls_has_an_outcome_of_its_own(gate: threading.Event) 
 def test_several_calls_wait_no_longer_together_than_one(gate: threading.Event) -> None:
     outcomes = DaemonPool("test", 1).ask_each(dict.fromkeys(range(50), gate.wait), timeout=0.2)
     assert {type(outcome) for outcome in outcomes.values()} == {CallHung}
+
+
+def test_a_thread_that_cannot_be_started_is_told_and_the_pool_works_when_it_can_again() -> None:
+    pool = DaemonPool("test", 2)
+    with no_thread_can_be_started():
+        for _ in range(5):
+            with pytest.raises(CallHung, match="no thread can be started"):
+                pool.submit(lambda: None)
+            with pytest.raises(CallHung, match="no thread can be started"):
+                pool.ask(lambda: None, timeout=10)
+    assert pool.ask(lambda: "again", timeout=10) == "again"
+    assert not pool._waiting
+
+
+def test_what_is_cancelled_does_not_pile_up_behind_a_call_that_hangs(gate: threading.Event) -> None:
+    pool = DaemonPool("test", 1)
+    pool.submit(gate.wait)
+    for number in range(20):
+        pool.submit(gate.wait).cancel()
+        pool.ask_each({number: gate.wait}, timeout=0.001)
+    assert not pool._waiting
+
+
+def test_a_call_that_hangs_takes_one_thread_however_often_it_is_made(gate: threading.Event) -> None:
+    pool, made = DaemonPool("test", 3), list[str]()
+
+    def hang() -> str:
+        made.append("hang")
+        return str(gate.wait())
+
+    for _ in range(10):
+        outcomes = pool.ask_each({"bad": hang, "good": lambda: "said"}, timeout=0.2)
+        assert (type(outcomes["bad"]), outcomes["good"]) == (CallHung, "said")
+    assert made == ["hang"]
+    gate.set()
+    wait_for(lambda: pool.ask_each({"bad": hang}, timeout=10) == {"bad": "True"})
+
+
+def test_calls_that_are_left_behind_have_spare_threads_stand_in_for_theirs(gate: threading.Event) -> None:
+    pool, before = DaemonPool("test", 1, spare=2), threading.active_count()
+    calls = [pool.submit(gate.wait) for _ in range(5)]
+    for number, call in enumerate(calls[:3]):
+        wait_for(call.running)
+        assert not calls[number + 1].running()
+        pool.leave(call)
+    assert threading.active_count() == before + 3
+    gate.set()
+    assert all(call.result(10) for call in calls)
+    wait_for(lambda: threading.active_count() <= before + 1)
+
+
+def test_calls_that_run_for_long_are_left_behind(gate: threading.Event) -> None:
+    pool = DaemonPool("test", 1, spare=1)
+    pool.submit(gate.wait)
+    other = pool.submit(lambda: "said")
+
+    def is_said() -> bool:
+        pool.leave_older(0.05)
+        return other.done()
+
+    wait_for(is_said)
+
+
+def test_a_call_may_be_given_time_without_end() -> None:
+    assert DaemonPool("test", 1).ask(lambda: threading.Event().wait(0.1), timeout=math.inf) is False

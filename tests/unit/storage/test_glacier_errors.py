@@ -15,6 +15,7 @@ from scicat_retriever.domain.errors import (
     StoreRefusesAccount,
     StoreUnavailable,
 )
+from scicat_retriever.storage.lts.asking import StoreAway
 from scicat_retriever.storage.lts.glacier_errors import Explainer
 from scicat_retriever.storage.lts.glacier_settings import S3GlacierSettings
 from scicat_retriever.storage.s3.connection import EndpointInvalid
@@ -71,13 +72,37 @@ def test_every_exception_of_the_libraries_becomes_an_error_that_may_be_tried_aga
         ("SignatureDoesNotMatch", StoreRefusesAccount),
         ("ExpiredToken", StoreRefusesAccount),
         ("AccountProblem", StoreRefusesAccount),
-        ("NoSuchBucket", StoreUnavailable),
+        ("AllAccessDisabled", StoreUnavailable),
+        ("NoSuchBucket", StoreAway),
+        ("RequestTimeTooSkewed", StoreAway),
+        ("PermanentRedirect", StoreAway),
+        ("InvalidRequest", StoreUnavailable),
+        ("KMS.DisabledException", StoreUnavailable),
+        ("InternalError", StoreUnavailable),
         ("SlowDown", StoreUnavailable),
         ("SomethingNew", StoreUnavailable),
     ],
 )
 def test_what_the_s3_answers_is_an_error_of_its_own(code: str, kind: type[RetrieverError]) -> None:
     assert type(told(refusal(code))) is kind
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (boto.EndpointConnectionError(endpoint_url="https://s3.example.org"), StoreAway),
+        (boto.ConnectTimeoutError(endpoint_url="https://s3.example.org"), StoreAway),
+        (boto.SSLError(endpoint_url="https://s3.example.org", error=OSError()), StoreAway),
+        (boto.ReadTimeoutError(endpoint_url="https://s3.example.org"), StoreUnavailable),
+        (boto.ConnectionClosedError(endpoint_url="https://s3.example.org"), StoreUnavailable),
+        (ValueError("no date"), StoreUnavailable),
+    ],
+    ids=lambda each: getattr(each, "__name__", type(each).__name__),
+)
+def test_only_what_fails_before_the_object_is_asked_for_is_about_the_whole_store(
+    error: Exception, kind: type[RetrieverError]
+) -> None:
+    assert type(told(error)) is kind
 
 
 def test_a_bucket_that_may_not_be_used_is_no_unreadable_archive() -> None:

@@ -175,6 +175,15 @@ def test_a_missing_archive_is_named_when_opened(root: Path) -> None:
         read_all(share(root), A)
 
 
+def test_the_path_is_named_at_which_a_missing_archive_was_looked_for(root: Path) -> None:
+    (root / "other.tar").touch()
+    store = share(root, path_template="{archive_id[0:2]}/{archive_id}.tar")
+    looked_for = f"there is no {root}/bl/block-001.tar"
+    assert recall_state(store, "block-001").reason == looked_for
+    with pytest.raises(DatablockMissing, match=looked_for):
+        read_all(store, "block-001")
+
+
 # Tape
 
 

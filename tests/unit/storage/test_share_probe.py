@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,13 @@ from scicat_retriever.domain.errors import ArchiveIdUnsafe, StoreTimedOut, Store
 from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.ports.long_term_store import Locality, Wanted
 from scicat_retriever.storage.lts.posix_share import PosixShare, PosixShareSettings
-from tests.contracts.test_long_term_store import read_all, recall_state, request_recall, wait_for
+from tests.contracts.test_long_term_store import (
+    as_ordinary_user,
+    read_all,
+    recall_state,
+    request_recall,
+    wait_for,
+)
 
 A = ArchiveId("a.tar")
 OFFLINE, ONLINE = {"offline": "^OFF"}, {"online": "^ON"}
@@ -179,6 +186,30 @@ def test_a_file_without_the_attribute_is_where_the_settings_say_or_its_blocks(
     assert recall_state(share(with_attributes, probe=probe), A).locality is expected
 
 
+@pytest.mark.parametrize("absent", [None, "online"])
+def test_an_attribute_that_the_service_may_not_see_is_never_taken_for_absent(
+    absent: str | None,
+) -> None:
+    """Without CAP_SYS_ADMIN Linux says of every `trusted.` attribute that it is not there."""
+    probe = {"kind": "xattr", "name": "trusted.hsm", "words": OFFLINE | ONLINE, "absent": absent}
+    with tempfile.TemporaryDirectory() as folder, as_ordinary_user(Path(folder)):
+        (Path(folder) / A).write_bytes(b"content")
+        with pytest.raises(StoreUnavailable, match="cannot be read without CAP_SYS_ADMIN"):
+            share(Path(folder), probe=probe).recall_states([Wanted(A)])
+
+
+def test_an_attribute_that_only_administrators_see_is_read_by_one(root: Path) -> None:
+    try:
+        os.setxattr(root / A, "trusted.hsm", b"OFFLINE")
+    except OSError as error:
+        pytest.skip(f"this user may set no such attribute: {error}")
+    (root / "b.tar").write_bytes(b"content")
+    probe = {"kind": "xattr", "name": "trusted.hsm", "words": OFFLINE | ONLINE, "absent": "online"}
+    store = share(root, probe=probe)
+    assert recall_state(store, A).locality is Locality.OFFLINE
+    assert recall_state(store, "b.tar").locality is Locality.ONLINE
+
+
 def command(script: str) -> dict[str, Any]:
     return {
         "kind": "command",
@@ -310,14 +341,17 @@ def test_a_recall_of_which_nothing_is_to_be_seen_is_offline_again_after_a_while(
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"probe": {"kind": "command", "command": ["hsm"], "words": {}}},
-        {"probe": {"kind": "command", "command": ["hsm", "{paths_file}"], "words": {}}},
-        {"probe": {"kind": "dot_command", "file": "state", "words": {}}},
-        {"probe": {"kind": "dot_command", "file": "../{name}", "words": {}}},
+        {"probe": {"kind": "command", "command": ["hsm"], "words": {"online": "x"}}},
+        {"probe": {"kind": "command", "command": ["hsm", "{paths_file}"], "words": {"online": "x"}}},
+        {"probe": {"kind": "command", "command": ["hsm", "{path}"], "words": {}}},
+        {"probe": {"kind": "dot_command", "file": "state", "words": {"online": "x"}}},
+        {"probe": {"kind": "dot_command", "file": "../{name}", "words": {"online": "x"}}},
         {"probe": {"kind": "castor"}},
         {"recall_command": ["hsm"]},
         {"recall_command": ["hsm", "{archive_id}"]},
         {"recall_timeout": 0},
+        {"must_exist": "/lts/.mounted"},
+        {"must_exist": "there/../../.mounted"},
     ],
 )
 def test_settings_that_cannot_be_used_are_refused_and_the_key_is_named(wrong: dict[str, object]) -> None:

@@ -98,3 +98,27 @@ def test_a_name_is_judged_by_the_address_it_has() -> None:
     assert addresses.leads_inside("pool.example.org", "fe80::1%eth0")
     assert not addresses.leads_inside("pool.example.org", "10.0.0.1")
     assert not addresses.leads_inside("door.example.org", "127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "fd00:ec2::254",
+        "FD00:0EC2:0:0::254",
+        "100.100.100.200",
+        "::ffff:100.100.100.200",
+        "64:ff9b::a9fe:a9fe",
+        "64:ff9b::7f00:1",
+        "64:ff9b::6464:64c8",
+    ],
+)
+def test_where_clouds_keep_their_secrets_nobody_is_led(address: str) -> None:
+    assert TapeAddresses(["https://door.example.org"]).leads_inside("pool.example.org", address)
+    assert not TapeAddresses(
+        [f"https://[{address}]" if ":" in address else f"https://{address}"]
+    ).leads_inside(address)
+
+
+@pytest.mark.parametrize("address", ["fd00:ec2::253", "100.100.100.201", "64:ff9b::a00:1", "2001:db8::1"])
+def test_other_addresses_may_be_led_to(address: str) -> None:
+    assert not TapeAddresses(["https://door.example.org"]).leads_inside("pool.example.org", address)

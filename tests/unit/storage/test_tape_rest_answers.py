@@ -84,15 +84,35 @@ def test_an_unusable_request_id_is_refused(name: str) -> None:
         ({"state": "FAILED", "error": "no tape"}, Progress(False, "FAILED", "no tape")),
         ({"state": "CANCELLED"}, Progress(False, "CANCELLED")),
         ({"state": "CANCELED"}, Progress(False, "CANCELED")),
-        ({"onDisk": True}, Progress(False, "COMPLETED")),
-        ({"onDisk": "true"}, Progress(False, "COMPLETED")),
-        ({"onDisk": False}, Progress(True, "SUBMITTED")),
-        ({"onDisk": False, "error": "no tape"}, Progress(False, "FAILED", "no tape")),
+        ({"onDisk": True}, Progress(False, "COMPLETED", stated=False)),
+        ({"onDisk": "true"}, Progress(False, "COMPLETED", stated=False)),
+        ({"onDisk": False}, Progress(True, "SUBMITTED", stated=False)),
+        ({"onDisk": False, "error": "no tape"}, Progress(False, "FAILED", "no tape", stated=False)),
         ({"state": "RUNNING", "mood": "good"}, Progress(True, "RUNNING")),
     ],
 )
 def test_progress_is_read_in_both_dialects(entry: dict[str, object], expected: Progress) -> None:
     assert progress_in(encoded({"id": "x", "files": [{"path": "/a"} | entry]})) == {"/a": expected}
+
+
+@pytest.mark.parametrize(
+    ("created_at", "expected"),
+    [
+        (1668438345, 1668438345.0),
+        (1668438345000, 1668438345.0),
+        (1668438345.5, 1668438345.5),
+        (0, None),
+        (-1, None),
+        (True, None),
+        (10**40, None),
+        (float("nan"), None),
+        ("1668438345", None),
+        (None, None),
+    ],
+)
+def test_when_a_request_was_made_is_read_where_it_can_be(created_at: object, expected: float | None) -> None:
+    answer = encoded({"createdAt": created_at, "files": [{"path": "/a", "onDisk": False}]})
+    assert progress_in(answer)["/a"].created_at == expected
 
 
 def test_localities_are_found_by_path_whatever_their_order_and_slashes() -> None:

@@ -12,6 +12,9 @@ from pathlib import PurePosixPath
 from scicat_retriever.domain.errors import ArchiveIdUnsafe
 from scicat_retriever.domain.ids import ArchiveId
 
+_DOT_COMMAND = ".("
+"""What the names of files begin with that dCache makes up over NFS: `.(access)(PNFSID)` is any file it has, wherever."""
+
 _FIELD = re.compile(r"\{archive_id(?:\[(-?\d{1,3})?:(-?\d{1,3})?\])?\}")
 
 
@@ -106,4 +109,6 @@ def _steps(path: str, archive_id: str) -> tuple[str, ...]:
     steps = tuple(step for step in path.split("/") if step not in {"", "."})
     if ".." in steps:
         raise ArchiveIdUnsafe(f"the archiveId {archive_id!r} makes a path with '..'")
+    if any(step.startswith(_DOT_COMMAND) for step in steps):
+        raise ArchiveIdUnsafe(f"the archiveId {archive_id!r} makes a path with a command of dCache, '.(...)'")
     return steps

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
@@ -41,8 +42,11 @@ def ask_of_each(
 ) -> dict[ArchiveId, T | RecallError]:
     """Ask about each archive on the pool's threads.
 
+    What was not answered in time, while something else was that was asked later or at the same time, is that archive's own
+    trouble, and is left as its value: a file on a broken disk keeps no other from an answer.
+
     Args:
-        pool: The threads.
+        pool: The threads. One archive hangs one of them, however often it is asked about.
         archive_ids: The archives.
         question: Asked about each; gives an error as a value.
         timeout: Seconds for all of them together.
@@ -52,16 +56,22 @@ def ask_of_each(
         StoreUnavailable: As `refuse_silence`.
     """
     answers: dict[ArchiveId, T | RecallError] = {}
+    begun, silent_since = time.monotonic(), dict[ArchiveId, float]()
     for archive_id, answer in pool.ask_each(
         {each: partial(question, each) for each in archive_ids}, timeout
     ).items():
         if isinstance(answer, CallHung):
-            answers[archive_id] = hung(answer)
+            answers[archive_id], silent_since[archive_id] = hung(answer), answer.since
         elif isinstance(answer, Exception) and not isinstance(answer, RecallError):
             raise answer
         else:
             answers[archive_id] = answer
-    refuse_silence(answers)
+            if isinstance(answer, StoreTimedOut):
+                silent_since[archive_id] = begun
+    if any(not isinstance(each, StoreUnavailable) for each in answers.values()):
+        pool.answered_at = time.monotonic()
+    own = {each for each, since in silent_since.items() if since < pool.answered_at}
+    refuse_silence({each: answer for each, answer in answers.items() if each not in own})
     return answers
 
 

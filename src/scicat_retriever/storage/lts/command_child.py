@@ -7,14 +7,18 @@ import os
 import select
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from types import TracebackType
 from typing import Self
 
 from scicat_retriever.domain.foreign_text import one_line
+from scicat_retriever.storage.lts.daemon_pool import CallHung, DaemonPool
 
 OUTPUT_LIMIT = 64 * 1024
 """Most bytes that a command about one archive may print; one that prints more is ended."""
@@ -22,7 +26,16 @@ OUTPUT_LIMIT = 64 * 1024
 COMPLAINT_LIMIT = 4096
 """How many of the last bytes of a command's stderr are kept."""
 
+MOST_UNENDED = 32
+"""So many processes of one program that not even SIGKILL ended, and no other one is started."""
+
+_STARTS_AT_ONCE = 16
+"""Most processes of one program that are started at the same time, and so most that may hang at it."""
+
 _REAP_SECONDS = 5.0
+_LOOK_SECONDS = 3600.0
+"""How long is waited at most at once; poll(2) takes no more than 24 days."""
+
 _PIECE = 64 * 1024
 _PR_SET_PDEATHSIG = 1
 
@@ -74,6 +87,32 @@ def last_line(text: bytes) -> str:
     return in_words(lines[-1]) if lines else ""
 
 
+class _Program:
+    """What is known of a program in this process: what starts it, and which of its processes could not be ended."""
+
+    def __init__(self) -> None:
+        self.starts = DaemonPool("command-start", _STARTS_AT_ONCE)
+        self._lock = threading.Lock()
+        self._unended: set[subprocess.Popen[bytes]] = set()
+
+    def leave(self, process: subprocess.Popen[bytes]) -> None:
+        """Note a process that was killed and goes on, as those do that wait for a dead mount."""
+        with self._lock:
+            self._unended.add(process)
+
+    def unended(self) -> int:
+        """Count them."""
+        with self._lock:
+            self._unended = {each for each in self._unended if each.poll() is None}
+            return len(self._unended)
+
+
+@cache
+def _program(name: str) -> _Program:
+    del name
+    return _Program()
+
+
 class Child:
     """A running program, in a session and process group of its own, without stdin. Ended with the context.
 
@@ -89,13 +128,17 @@ class Child:
         exited: Descriptor that becomes readable when it has ended (pidfd_open(2)).
 
     Raises:
-        CommandNotStarted: It cannot be started.
+        CommandNotStarted: It cannot be started, or too many of the same program could not be ended.
     """
 
     def __init__(
         self, arguments: Sequence[str], environment: Mapping[str, str], *, bound: bool = False
     ) -> None:
-        self._name = in_words(arguments[0])
+        self._name, self._program = in_words(arguments[0]), _program(arguments[0])
+        if (left := self._program.unended()) >= MOST_UNENDED:
+            raise CommandNotStarted(
+                f"{self._name} is not started again: {left} of it cannot be ended. Look after the mounts that it uses"
+            )
         try:
             self._process = subprocess.Popen(
                 arguments,
@@ -134,6 +177,7 @@ class Child:
         try:
             return self._process.wait(_REAP_SECONDS)
         except subprocess.TimeoutExpired:
+            self._program.leave(self._process)
             return None
         finally:
             for pipe in (self._process.stdout, self._process.stderr):
@@ -176,7 +220,7 @@ def run_command(
 
     Args:
         arguments: The program and its arguments.
-        timeout: Seconds after which it is killed.
+        timeout: Seconds after which it is killed, or its start no longer waited for.
         environment: All that it finds in its environment.
         output_limit: Most bytes that it may print.
 
@@ -186,7 +230,7 @@ def run_command(
         CommandTimedOut: It took longer.
     """
     name, deadline = in_words(arguments[0]), time.monotonic() + timeout
-    with Child(arguments, environment) as child:
+    with _started(arguments, environment, timeout) as child:
         said, complaints = {child.output: b"", child.complaints: b""}, child.complaints
         poll, ended = select.poll(), False
         for descriptor in (*said, child.exited):
@@ -195,7 +239,7 @@ def run_command(
             left = deadline - time.monotonic()
             if left <= 0:
                 raise CommandTimedOut(f"{name} took longer than {timeout:g} s")
-            ready = {descriptor for descriptor, _ in poll.poll(left * 1000)}
+            ready = {descriptor for descriptor, _ in poll.poll(min(left, _LOOK_SECONDS) * 1000)}
             ended = child.exited in ready
             for descriptor in said if ended else ready:
                 if not _take(said, descriptor, output_limit if ended else 0) and not ended:
@@ -210,6 +254,35 @@ def run_command(
     return Finished(
         code, output.decode("utf-8", "surrogateescape"), last_line(complaint) or last_line(output)
     )
+
+
+def _started(arguments: Sequence[str], environment: Mapping[str, str], timeout: float) -> Child:
+    """Start a program on a thread of its own: that may hang as long as the mount that the program is on.
+
+    One that starts too late is ended at once.
+
+    Raises:
+        CommandNotStarted: It cannot be started.
+        CommandTimedOut: It did not start in time.
+    """
+    name = in_words(arguments[0])
+    try:
+        start = _program(arguments[0]).starts.submit(lambda: Child(arguments, environment))
+    except CallHung as error:
+        raise CommandNotStarted(f"{name} cannot be started: {error}") from None
+    try:
+        return start.result(min(timeout, threading.TIMEOUT_MAX))
+    except TimeoutError:
+        if not start.cancel():
+            start.add_done_callback(_end_late)
+        raise CommandTimedOut(
+            f"{name} did not start within {timeout:g} s: does the mount hang that it is on?"
+        ) from None
+
+
+def _end_late(start: Future[Child]) -> None:
+    if start.exception() is None:
+        start.result().end()
 
 
 def _take(said: dict[int, bytes], descriptor: int, until: int) -> bool:

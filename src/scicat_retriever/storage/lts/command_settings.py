@@ -56,6 +56,11 @@ class CommandStoreSettings(BaseModel):
         description="What `{target}` is: a named pipe that is read while it is written, or, for programs that insist on "
         "making a file, the path of one that is not there yet, which takes the archive's size in `spool`.",
     )
+    first_byte_timeout: PositiveFloat | None = Field(
+        None,
+        description="How long `fetch` may wait for the tape before it gives its first byte, or begins to write its file. Not "
+        "set: `flow.stall_timeout`, as for any other read.",
+    )
     release: tuple[str, ...] | None = Field(
         None, description="Tells that an archive, or many, need not be kept on disk any longer."
     )

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import structlog
@@ -31,7 +32,7 @@ from scicat_retriever.ports.long_term_store import (
 from scicat_retriever.storage.lts.archive_command import ArchiveCommand, NamedArchive, failed
 from scicat_retriever.storage.lts.archive_path import PathTemplate, path_below_root
 from scicat_retriever.storage.lts.asking import ask_of_each, refuse_silence, split_safe
-from scicat_retriever.storage.lts.command_child import Finished, small_environment
+from scicat_retriever.storage.lts.command_child import Finished, in_words, small_environment
 from scicat_retriever.storage.lts.command_settings import FETCH_FIELDS, ONE_OR_MANY, CommandStoreSettings
 from scicat_retriever.storage.lts.command_spool import CommandSpool
 from scicat_retriever.storage.lts.command_template import CommandTemplate
@@ -75,7 +76,9 @@ class CommandStore:
             )
         self._answers = DaemonPool("store-commands", settings.answers_at_once)
         self._spool = CommandSpool(settings.spool)
-        self._recalls = RecallAttempts(settings.recall_requests, settings.ask_again_after, now)
+        self._recalls = RecallAttempts(
+            settings.recall_requests, settings.ask_again_after, settings.recall_timeout, now
+        )
 
     @property
     def capabilities(self) -> Capabilities:
@@ -128,7 +131,8 @@ class CommandStore:
     ) -> Iterator[ArchiveSource]:
         """Ask where the archive is, and start the command that fetches it. Reading may block as long as that does.
 
-        A command that fails after it began to write makes the next read an `OSError`.
+        A command that fails after it began to write makes the next read an `OSError`. While it writes its file, and until
+        `first_byte_timeout` before it does, a read that has waited for a moment is a `BlockingIOError`: it goes on.
 
         Raises:
             ValueError: A range is asked for.
@@ -154,7 +158,10 @@ class CommandStore:
 
         arguments(Path("/"))  # what cannot be given to it is refused before a folder is made
         target = self._settings.fetch_target if "target" in self._fetch.fields else "stdout"
-        with fetched(arguments, self._environment, target=target, spool=self._spool) as source:
+        patience = self._settings.first_byte_timeout
+        with fetched(
+            arguments, self._environment, target=target, spool=self._spool, patience=patience
+        ) as source:
             yield source
 
     def release(self, wanted: Sequence[Wanted]) -> None:
@@ -212,7 +219,9 @@ class CommandStore:
     def _ask(self, archive_id: ArchiveId) -> RecallState | RecallError:
         named = self._named(archive_id)
         try:
-            return self._settings.words.of_command(self._state.run([named]), named.names)
+            return _named_missing(
+                self._settings.words.of_command(self._state.run([named]), named.names), named
+            )
         except RecallError as error:
             return error
 
@@ -236,7 +245,7 @@ class CommandStore:
     def _state_said(self, archive: NamedArchive, words: str | None) -> RecallState | RecallError:
         if words is None:
             return StoreUnavailable(f"the state command says nothing of {archive.archive_id!r}")
-        return self._settings.words.of_text(words, archive.names)
+        return _named_missing(self._settings.words.of_text(words, archive.names), archive)
 
     def _run_recall(self, archive_ids: Sequence[ArchiveId]) -> None:
         error = failed(self._recall.run([self._named(each) for each in archive_ids]))
@@ -263,6 +272,13 @@ def _refuse_unreadable(archive_id: ArchiveId, state: RecallState) -> None:
             raise NotYetOnline(f"{archive_id!r} is on tape: {state.reason}")
         case Locality.ONLINE:
             return
+
+
+def _named_missing(said: RecallState | RecallError, archive: NamedArchive) -> RecallState | RecallError:
+    """Have a missing archive's path named, where the command says by its exit code alone that it is missing."""
+    if isinstance(said, RecallState) and said.locality is Locality.MISSING and not said.reason:
+        return replace(said, reason=f"the state command says that there is no {in_words(archive.path)}")
+    return said
 
 
 def _lines_of(finished: Finished) -> dict[str, str]:

@@ -22,10 +22,74 @@ from scicat_retriever.storage.lts.command_child import (
 from scicat_retriever.storage.lts.command_spool import CommandSpool
 
 _LOOK_SECONDS = 0.5
-"""How long a read waits at most before it looks whether it was given up."""
+"""How long a read waits at most before it looks whether it was given up, or says that the command goes on."""
 
 _AFTER_THE_END_SECONDS = 5.0
 """How long what a command left running may still hold the output open without writing to it."""
+
+
+class Patience:
+    """How long a command may be silent that may wait for a tape: it is asked about after each moment of waiting.
+
+    Args:
+        seconds: How long it may take to begin; None where whoever reads decides that.
+        folder: The folder that it writes its file in; None where its output itself is read.
+        now: Gives the time in seconds.
+    """
+
+    def __init__(
+        self, seconds: float | None, folder: Path | None, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._seconds = seconds
+        self._folder = folder
+        self._now = now
+        self._has_begun = False
+        self._written = self._look()
+        self._began_to_wait = self._told_at = now()
+
+    def note_output(self) -> None:
+        """Note that it wrote something to its output."""
+        self._has_begun |= self._folder is None
+
+    def tell_life(self) -> None:
+        """Say, now and then, that it is worth waiting on; nothing where that is not known.
+
+        Raises:
+            BlockingIOError: It wrote to its file since, or has still time to begin.
+            TimeoutError: It took too long to begin.
+        """
+        now = self._now()
+        if now - self._told_at < _LOOK_SECONDS:
+            return
+        written = self._look()
+        if written != self._written:
+            self._written, self._has_begun = written, True
+        elif self._has_begun or self._seconds is None:
+            return
+        elif now - self._began_to_wait > self._seconds:
+            raise TimeoutError(
+                errno.ETIMEDOUT,
+                f"the fetch command gave nothing within {self._seconds:g} s (`first_byte_timeout`)",
+            )
+        self._told_at = now
+        raise BlockingIOError(errno.EAGAIN, "the fetch command goes on")
+
+    def _look(self) -> list[tuple[str, int, int, int]]:
+        """Give what was written: some programs write under another name first, or make the file in its full size."""
+        if self._folder is None:
+            return []
+        with os.scandir(self._folder) as entries:
+            return sorted(each for entry in entries if (each := _seen(entry)) is not None)
+
+
+def _seen(entry: os.DirEntry[str]) -> tuple[str, int, int, int] | None:
+    try:
+        found = entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    if not found.st_size:  # some make the file before they wait for the tape
+        return None
+    return entry.name, found.st_size, found.st_blocks, found.st_mtime_ns
 
 
 class FetchedArchive:
@@ -34,10 +98,12 @@ class FetchedArchive:
     Args:
         child: The command.
         data: Descriptor of what it writes, which does not block; None for its stdout.
+        patience: Says how long it may be silent.
     """
 
-    def __init__(self, child: Child, data: int | None) -> None:
+    def __init__(self, child: Child, data: int | None, patience: Patience) -> None:
         self._child = child
+        self._patience = patience
         self._data = child.output if data is None else data
         self._aside = [child.complaints] if data is None else [child.complaints, child.output]
         self._complaint = b""
@@ -50,6 +116,7 @@ class FetchedArchive:
         """Fill the start of `buffer`; gives the number of bytes, 0 at the end. May block for hours.
 
         Raises:
+            BlockingIOError: There is nothing yet, and the command goes on: read again.
             OSError: The command failed, with the last line of its stderr; or the archive is closed.
         """
         while True:
@@ -63,8 +130,11 @@ class FetchedArchive:
                     self._refuse_failure()
                     self._at_end = True
                 if count is not None:
+                    self._patience.note_output()
                     return count
                 self._wait()
+                if self._exited_at is None:
+                    self._patience.tell_life()
 
     def close(self) -> None:
         """End the command; a thread that is left blocked in `readinto` finds the archive closed."""
@@ -123,25 +193,28 @@ class FetchedFile:
     Args:
         writing: The command; what it prints is read as if it were the archive, and thrown away.
         path: The file.
+        patience: As of `writing`.
     """
 
-    def __init__(self, writing: FetchedArchive, path: Path) -> None:
+    def __init__(self, writing: FetchedArchive, path: Path, patience: Patience) -> None:
         self._writing = writing
+        self._patience = patience
         self._path = path
         self._file: int | None = None
         self._lock = threading.Lock()
         self._closed = False
 
     def readinto(self, buffer: memoryview) -> int:
-        """Fill the start of `buffer`; the first call waits for the command.
+        """Fill the start of `buffer`; the first bytes come when the command has ended.
 
         Raises:
+            BlockingIOError: The command goes on, and its file grows: read again.
             OSError: The command failed or left no file; or the archive is closed.
         """
         if self._file is None:
             scratch = memoryview(bytearray(64 * 1024))
             while self._writing.readinto(scratch):
-                continue
+                self._patience.tell_life()  # one that prints all the time is never waited for
         with self._lock:
             if self._closed:
                 raise OSError(errno.EBADF, os.strerror(errno.EBADF))
@@ -165,6 +238,7 @@ def fetched(
     *,
     target: str,
     spool: CommandSpool,
+    patience: float | None = None,
 ) -> Iterator[FetchedArchive | FetchedFile]:
     """Start a command that fetches an archive, and give what it writes; ended, and cleaned up, with the context.
 
@@ -175,20 +249,23 @@ def fetched(
         environment: All that the command finds in its environment.
         target: `stdout`, `fifo` (a named pipe is made for it) or `file` (it makes the file).
         spool: Has room for the target.
+        patience: Seconds that it may take to begin; None where whoever reads decides that.
 
     Raises:
         StoreUnavailable: It cannot be started, or the spool folder cannot be written.
     """
     with ExitStack() as stack:
         if target == "stdout":
-            writing = FetchedArchive(_started(arguments(None), environment), None)
+            waits = Patience(patience, None)
+            writing = FetchedArchive(_started(arguments(None), environment), None, waits)
             stack.callback(writing.close)
             yield writing
             return
         path = stack.enter_context(spool.room()) / "archive"
         pipe = _made_fifo(path, stack) if target == "fifo" else None
-        writing = FetchedArchive(_started(arguments(path), environment), pipe)
-        source = writing if target == "fifo" else FetchedFile(writing, path)
+        waits = Patience(patience, path.parent if target == "file" else None)
+        writing = FetchedArchive(_started(arguments(path), environment), pipe, waits)
+        source = writing if target == "fifo" else FetchedFile(writing, path, waits)
         stack.callback(source.close)
         yield source
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from botocore import exceptions as boto
+
 from scicat_retriever.domain.errors import (
     DatablockMissing,
     DatablockUnreadable,
@@ -14,14 +16,17 @@ from scicat_retriever.domain.errors import (
     StoreRefusesAccount,
     StoreUnavailable,
 )
+from scicat_retriever.storage.lts.asking import StoreAway
 from scicat_retriever.storage.s3.access import S3Access
 from scicat_retriever.storage.s3.connection import (
     FAILURES,
     FORBIDDEN,
     GONE,
+    NO_BUCKET,
     NO_KEY,
     ODD_ANSWER,
     WRONG_KEY,
+    EndpointInvalid,
     advice,
     code_of,
 )
@@ -36,7 +41,27 @@ NOT_OFFERED = frozenset({"NotImplemented", "501", "MethodNotAllowed", "405"})
 REPLACED = frozenset({"PreconditionFailed", "412"})
 
 _RIGHTS = "list the bucket (s3:ListBucket), read (s3:GetObject) and restore objects (s3:RestoreObject)"
-_CLOSED_ACCOUNT = frozenset({"AllAccessDisabled", "AccountProblem"})
+_WHOLE_STORE = NO_BUCKET | {
+    "RequestTimeTooSkewed",
+    "RequestExpired",
+    "PermanentRedirect",
+    "AuthorizationHeaderMalformed",
+    "301",
+}
+"""Answers that are about the bucket, its region or this machine's clock, whichever object is asked for."""
+_NOT_REACHED = (
+    boto.EndpointConnectionError,
+    boto.ConnectTimeoutError,
+    boto.ProxyConnectionError,
+    boto.SSLError,
+    boto.InvalidConfigError,
+    FileNotFoundError,
+    EndpointInvalid,
+)
+"""Errors before anything is asked for."""
+_CLOSED_ACCOUNT = frozenset({"AccountProblem"})
+_CLOSED = frozenset({"AllAccessDisabled"})
+"""Said of an account, a bucket or one object; it does not tell which."""
 
 
 class Explainer:
@@ -65,7 +90,11 @@ class Explainer:
             raise self.error(key, what, error) from error
 
     def error(self, key: str, what: str, error: BaseException) -> RetrieverError:
-        """Give the error of the port, never with a secret in it; most are `RecallError`, `ReadFailed` is not."""
+        """Give the error of the port, never with a secret in it; most are `RecallError`, `ReadFailed` is not.
+
+        `StoreAway` and `StoreRefusesAccount` are about the whole bucket, whichever object is asked for. Any other
+        `StoreUnavailable` may be that object's own trouble.
+        """
         code = code_of(error)
         told = f"{f'{key!r} in ' if key else ''}{self._access.place} cannot {what}"
         if code in GONE:
@@ -77,12 +106,14 @@ class Explainer:
         words = f"{told}: {advice(error, self._section, _RIGHTS)}"
         if code in WRONG_KEY | _CLOSED_ACCOUNT or isinstance(error, NO_KEY):
             return StoreRefusesAccount(words)
-        if code in FORBIDDEN:
-            return DatablockUnreadable(words) if key else StoreRefusesAccount(words)
+        if code in FORBIDDEN and not key:
+            return StoreRefusesAccount(words)
+        if code in FORBIDDEN - _CLOSED:
+            return DatablockUnreadable(words)
+        if code in _WHOLE_STORE or isinstance(error, _NOT_REACHED):
+            return StoreAway(words)
         return StoreUnavailable(words)
 
-    def bucket_is_gone(self) -> StoreUnavailable:
+    def bucket_is_gone(self) -> StoreAway:
         """Say that there is no such bucket: then no archive is missing."""
-        return StoreUnavailable(
-            f"{self._access.place} is not there; make it, or correct {self._section}.bucket"
-        )
+        return StoreAway(f"{self._access.place} is not there; make it, or correct {self._section}.bucket")

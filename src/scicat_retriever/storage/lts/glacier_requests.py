@@ -18,6 +18,7 @@ from scicat_retriever.domain.errors import (
     StoreRefusesAccount,
     StoreUnavailable,
 )
+from scicat_retriever.storage.lts.asking import StoreAway
 from scicat_retriever.storage.lts.glacier_errors import (
     JOINED,
     NO_EXPEDITED,
@@ -27,7 +28,7 @@ from scicat_retriever.storage.lts.glacier_errors import (
 )
 from scicat_retriever.storage.lts.glacier_settings import S3GlacierSettings, Tier
 from scicat_retriever.storage.lts.glacier_state import DEEP, TIERING, Seen, seen_in_head, seen_in_listing
-from scicat_retriever.storage.s3.connection import FORBIDDEN, GONE, code_of, connect
+from scicat_retriever.storage.s3.connection import FORBIDDEN, GONE, ODD_ANSWER, code_of, connect
 from scicat_retriever.storage.s3.reader import Extent, ObjectReader
 
 if TYPE_CHECKING:  # stubs, of which there is nothing at run time
@@ -113,6 +114,8 @@ class GlacierRequests:
                 if code_of(error) in FORBIDDEN | NOT_OFFERED | {"InvalidArgument", "InvalidRequest"}:
                     return {}
                 raise
+            except ODD_ANSWER:  # by one entry, perhaps, which must not hide the others
+                return {}
         wanted = set(keys)
         entries = [entry for entry in page.get("Contents", ()) if entry.get("Key") in wanted]
         if self._settings.use_restore_status == "auto" and any("RestoreStatus" in each for each in entries):
@@ -126,7 +129,7 @@ class GlacierRequests:
             Why it is refused; None where it was asked for, is under way, is not archived or is not there.
 
         Raises:
-            StoreUnavailable: The S3 does not answer, or cannot restore.
+            StoreUnavailable: The S3 does not answer; `StoreAway`: it cannot restore.
         """
         tier = self._settings.tier_for(seen.size)
         if tier == "Expedited" and DEEP & {seen.storage_class, seen.archive_status}:
@@ -137,7 +140,7 @@ class GlacierRequests:
             except ClientError as error:
                 code = code_of(error)
                 if code in NOT_OFFERED:
-                    raise StoreUnavailable(
+                    raise StoreAway(
                         f"{self._settings.place} has no RestoreObject ({code}); it cannot be used as s3_glacier"
                     ) from error
                 if code in FORBIDDEN:

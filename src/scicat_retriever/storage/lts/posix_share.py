@@ -38,7 +38,12 @@ from scicat_retriever.storage.lts.archive_path import PathTemplate
 from scicat_retriever.storage.lts.asking import ask_of_each, split_safe
 from scicat_retriever.storage.lts.command_child import small_environment
 from scicat_retriever.storage.lts.daemon_pool import CallHung, DaemonPool
-from scicat_retriever.storage.lts.path_settings import AbsoluteFolder, AbsolutePath, TemplateText
+from scicat_retriever.storage.lts.path_settings import (
+    AbsoluteFolder,
+    AbsolutePath,
+    PathBelowRoot,
+    TemplateText,
+)
 from scicat_retriever.storage.lts.recall_attempts import RecallAttempts
 from scicat_retriever.storage.lts.share_files import ShareFiles
 from scicat_retriever.storage.lts.share_probe import Probe, share_probe
@@ -70,7 +75,7 @@ class PosixShareSettings(BaseModel):
         description="What absolute archiveIds begin with in place of `root`, where the machine that archived saw the "
         "folder under another name.",
     )
-    must_exist: str | None = Field(
+    must_exist: PathBelowRoot | None = Field(
         None,
         min_length=1,
         description="A file or folder below `root` that is there whenever the share is mounted. Without it an "
@@ -149,7 +154,9 @@ class PosixShare:
             settings.must_exist,
         )
         self._answers = DaemonPool("share", settings.answer_threads)
-        self._recalls = RecallAttempts(settings.recall_requests, settings.ask_again_after, now)
+        self._recalls = RecallAttempts(
+            settings.recall_requests, settings.ask_again_after, settings.recall_timeout, now
+        )
         environment = small_environment(settings.command_environment)
         self._probe = (
             None
@@ -223,7 +230,7 @@ class PosixShare:
             archive.close()
 
     def release(self, wanted: Sequence[Wanted]) -> None:
-        """Forget how the archives' recalls ended. The HSM itself decides what it moves to tape again."""
+        """Forget how the archives' recalls ended, and take back those that wait. The HSM decides what goes to tape again."""
         for each in wanted:
             self._recalls.forget(each.archive_id)
 
@@ -274,7 +281,7 @@ class PosixShare:
 
     def _state(self, archive_id: ArchiveId, sight: _Sight | None) -> RecallState:
         if sight is None:
-            return RecallState(Locality.MISSING, reason=f"there is no such file in {self._settings.root}")
+            return RecallState(Locality.MISSING, reason=f"there is no {self._files.named(archive_id)}")
         size = sight.status.st_size
         if 0 < self._settings.settle_seconds > abs(self._now() - sight.status.st_mtime):
             return RecallState(Locality.RECALLING, size, "it is still being written: it changed a moment ago")

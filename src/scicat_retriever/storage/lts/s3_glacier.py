@@ -10,9 +10,9 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, wait
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import TypeVar
 
 from scicat_retriever.domain.errors import (
@@ -20,13 +20,14 @@ from scicat_retriever.domain.errors import (
     DatablockMissing,
     NotYetOnline,
     RecallError,
+    StoreRefusesAccount,
     StoreTimedOut,
-    StoreUnavailable,
 )
 from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.ports.long_term_store import Capabilities, Locality, RecallState, TapePlace, Wanted
 from scicat_retriever.storage.lts.archive_path import PathTemplate
-from scicat_retriever.storage.lts.daemon_pool import DaemonPool
+from scicat_retriever.storage.lts.asking import StoreAway, refuse_silence
+from scicat_retriever.storage.lts.daemon_pool import CallHung, DaemonPool
 from scicat_retriever.storage.lts.glacier_errors import Explainer
 from scicat_retriever.storage.lts.glacier_key import key_of
 from scicat_retriever.storage.lts.glacier_requests import GlacierRequests
@@ -89,32 +90,47 @@ class S3Glacier:
         What is being restored already is left as it is (RestoreAlreadyInProgress).
 
         Returns:
-            For each an empty text, or why it is refused: `ArchiveIdUnsafe`, `DatablockUnreadable`, and
-            `StoreRefusesAccount` where the key has no right to restore it.
+            For each an empty text, or why it is refused: `ArchiveIdUnsafe`, `DatablockUnreadable`, `StoreUnavailable`
+            where the S3 does not say or do it of that one, and `StoreRefusesAccount` where the key has no right to
+            restore it.
 
         Raises:
-            StoreUnavailable: The S3 does not answer within `answer_timeout` seconds, is busy, or cannot restore.
+            StoreUnavailable: The S3 cannot be reached, has no such bucket, refuses the key or cannot restore; or it answers
+                for no archive within `answer_timeout` seconds, or is busy.
         """
-        deadline = self._deadline()
-        keys, answers = self._keys(archive_ids)
-        archived = {}
-        for key, seen in self._look(keys.values(), deadline).items():
-            if isinstance(seen, Seen) and self._state(seen).locality is Locality.OFFLINE:
-                archived[key] = seen
-            elif isinstance(seen, RecallError) and not isinstance(seen, DatablockMissing):
-                answers |= {each: seen for each in keys if keys[each] == key}
-        refused = self._each(lambda key: self._requests.restore(key, archived[key]), archived, deadline)
-        return answers | {each: refused.get(key) or "" for each, key in keys.items() if each not in answers}
+        begun = time.monotonic()
+        keys, unsafe = self._keys(archive_ids)
+        # Half of the time is left: what hangs for one must not keep the others from being restored.
+        looked = self._look(keys.values(), self._settings.answer_timeout / 2)
+        archived = {
+            key: seen
+            for key, seen in looked.items()
+            if isinstance(seen, Seen) and self._state(seen).locality is Locality.OFFLINE
+        }
+        left = self._settings.answer_timeout - (time.monotonic() - begun)
+        restored = self._each(lambda key: self._requests.restore(key, archived[key]), archived, left)
+        answers = {each: _answered(looked[key], restored.get(key)) for each, key in keys.items()}
+        # That the key may not restore is an answer.
+        refuse_silence(
+            {each: "" if isinstance(said, StoreRefusesAccount) else said for each, said in answers.items()}
+        )
+        return unsafe | answers
 
     def recall_states(self, wanted: Sequence[Wanted]) -> dict[ArchiveId, RecallState | RecallError]:
         """Say where archives are; a restored copy that expires within `extend_before` seconds counts as offline.
 
+        Returns:
+            For each its state, or an error; `StoreUnavailable` where the S3 does not say it of that one.
+
         Raises:
-            StoreUnavailable: The S3 does not answer within `answer_timeout` seconds, is busy, or has no such bucket.
+            StoreUnavailable: The S3 cannot be reached, has no such bucket or refuses the key; or it answers for no archive
+                within `answer_timeout` seconds, or is busy.
         """
-        keys, refused = self._keys([each.archive_id for each in wanted])
-        seen = self._look(keys.values(), self._deadline())
-        return refused | {archive_id: self._answer(seen[key]) for archive_id, key in keys.items()}
+        keys, unsafe = self._keys([each.archive_id for each in wanted])
+        seen = self._look(keys.values(), self._settings.answer_timeout)
+        answers = {archive_id: self._answer(seen[key]) for archive_id, key in keys.items()}
+        refuse_silence(answers)
+        return unsafe | answers
 
     def places(self, archive_ids: Sequence[ArchiveId]) -> dict[ArchiveId, TapePlace]:  # noqa: ARG002 - the port's
         """Know none: an S3 does not tell on which tapes objects are."""
@@ -159,13 +175,18 @@ class S3Glacier:
                 refused[archive_id] = unsafe
         return keys, refused
 
-    def _look(self, keys: Iterable[str], deadline: float) -> dict[str, Seen | RecallError]:
+    def _look(self, keys: Iterable[str], seconds: float) -> dict[str, Seen | RecallError]:
         """Ask for objects: by listings as far as those say enough, the others one by one."""
+        begun = time.monotonic()
         wanted = list(dict.fromkeys(keys))
         seen: dict[str, Seen | RecallError] = {}
-        for page in self._each(self._requests.list_page, self._alike(wanted), deadline).values():
-            seen |= page
-        seen |= self._each(self._head, [key for key in wanted if key not in seen], deadline)
+        for page, found in self._each(self._requests.list_page, self._alike(wanted), seconds / 2).items():
+            if not isinstance(found, RecallError):
+                seen |= found
+            elif not isinstance(found, StoreTimedOut):  # some list for ages what they say at once one by one
+                seen |= dict.fromkeys(page, found)
+        others = [key for key in wanted if key not in seen]
+        seen |= self._each(self._requests.head, others, seconds - (time.monotonic() - begun))
         if any(isinstance(each, DatablockMissing) for each in seen.values()):
             self._requests.see_the_bucket()
         return seen
@@ -179,14 +200,6 @@ class S3Glacier:
             folders[key.rpartition("/")[0]].append(key)
         return [tuple(each) for each in folders.values() if len(each) >= _WORTH_LISTING]
 
-    def _head(self, key: str) -> Seen | RecallError:
-        try:
-            return self._requests.head(key)
-        except StoreUnavailable:
-            raise
-        except RecallError as error:
-            return error
-
     def _answer(self, seen: Seen | RecallError) -> RecallState | RecallError:
         if isinstance(seen, DatablockMissing):
             return RecallState(Locality.MISSING, reason=f"{self._settings.place} has no such object")
@@ -195,23 +208,43 @@ class S3Glacier:
     def _state(self, seen: Seen) -> RecallState:
         return state_of(seen, self._settings.archive_classes, self._now(), self._settings.extend_before)
 
-    def _deadline(self) -> float:
-        return time.monotonic() + self._settings.answer_timeout
+    def _each(
+        self, ask: Callable[[Q], T], questions: Iterable[Q], seconds: float
+    ) -> dict[Q, T | RecallError]:
+        """Ask all, some at a time; what is raised by one, or that it has no answer in time, is its answer.
 
-    def _each(self, ask: Callable[[Q], T], questions: Iterable[Q], deadline: float) -> dict[Q, T]:
-        """Ask all, some at a time. What is raised by one is raised, and the others are not asked any more."""
-        asked = {each: self._threads.submit(lambda each=each: ask(each)) for each in questions}  # type: ignore[misc]
-        try:
-            wait(asked.values(), max(0.0, deadline - time.monotonic()), FIRST_EXCEPTION)
-            for future in asked.values():
-                if future.done():
-                    future.result()
-            if not all(future.done() for future in asked.values()):
-                raise StoreTimedOut(
-                    f"{self._settings.place} did not answer {len(asked)} questions within "
-                    f"{self._settings.answer_timeout:g} s"
-                )
-            return {each: future.result() for each, future in asked.items()}
-        finally:
-            for future in asked.values():
-                future.cancel()
+        Raises:
+            StoreAway, StoreRefusesAccount: One was answered that; the others are not asked any more.
+        """
+        whole_store: list[RecallError] = []
+
+        def asked(question: Q) -> T | RecallError:
+            if whole_store:
+                return whole_store[0]
+            try:
+                return ask(question)
+            except (StoreAway, StoreRefusesAccount) as error:
+                whole_store.append(error)
+                return error
+            except RecallError as error:
+                return error
+
+        said = self._threads.ask_each({each: partial(asked, each) for each in questions}, max(0.0, seconds))
+        if whole_store:
+            raise whole_store[0]
+        return {question: self._in_time(answer) for question, answer in said.items()}
+
+    def _in_time(self, answer: T | Exception) -> T | RecallError:
+        if isinstance(answer, CallHung):
+            return StoreTimedOut(
+                f"{self._settings.place} hangs: {answer}; look after the S3 and the network if that lasts"
+            )
+        if isinstance(answer, Exception) and not isinstance(answer, RecallError):
+            raise answer
+        return answer
+
+
+def _answered(seen: Seen | RecallError, restored: RecallError | None) -> str | RecallError:
+    if isinstance(seen, RecallError) and not isinstance(seen, DatablockMissing):
+        return seen
+    return restored or ""

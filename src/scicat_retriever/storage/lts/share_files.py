@@ -17,6 +17,7 @@ from scicat_retriever.domain.errors import (
     RecallError,
     StoreUnavailable,
 )
+from scicat_retriever.domain.foreign_text import one_line
 from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.storage.lts.archive_path import PathTemplate, path_below_root
 from scicat_retriever.storage.lts.asking import StoreAway
@@ -24,6 +25,7 @@ from scicat_retriever.storage.lts.confined import located, reopened
 
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM})
+_PATH_SHOWN = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,10 @@ class ShareFiles:
             ArchiveIdUnsafe: It leads out of the root.
         """
         return path_below_root(archive_id, self._template, self._catalogued_root)
+
+    def named(self, archive_id: ArchiveId) -> str:
+        """Give the path at which an archive is looked for, in printable characters; raises as `parts`."""
+        return one_line(str(self.root.joinpath(*self.parts(archive_id))), _PATH_SHOWN)
 
     @contextmanager
     def seen(self, archive_id: ArchiveId) -> Iterator[SeenFile]:
@@ -125,7 +131,7 @@ class ShareFiles:
 
     def _recall_error(self, archive_id: ArchiveId, error: OSError) -> RecallError:
         if error.errno in _ABSENT:
-            return self._not_mounted() or DatablockMissing(f"the share {self.root} has no {archive_id!r}")
+            return self._not_mounted() or DatablockMissing(f"there is no {self.named(archive_id)}")
         if error.errno in _FORBIDDEN:
             return DatablockUnreadable(
                 f"{archive_id!r} in {self.root} may not be read by user id {os.geteuid()}: give it the right to"

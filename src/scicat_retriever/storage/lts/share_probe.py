@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Protocol
@@ -14,9 +15,15 @@ from scicat_retriever.domain.errors import RecallError, StoreUnavailable
 from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.ports.long_term_store import RecallState
 from scicat_retriever.storage.lts.archive_command import ArchiveCommand, NamedArchive
+from scicat_retriever.storage.lts.asking import StoreAway
 from scicat_retriever.storage.lts.command_child import OUTPUT_LIMIT, in_words
 from scicat_retriever.storage.lts.share_files import SeenFile
 from scicat_retriever.storage.lts.store_words import StoreWords, Word
+
+_TRUSTED = "trusted."
+_CAP_SYS_ADMIN = 21
+"""Number of the capability without which Linux says of every attribute in `trusted.` that it is not there (xattr(7))."""
+_ALL_USERS = ["0", "0", "4294967295"]
 
 PROBE_FIELDS = frozenset({"path", "archive_id"})
 
@@ -186,6 +193,10 @@ class _ByXattr:
         except OSError as error:
             if error.errno != errno.ENODATA:
                 return StoreUnavailable(f"{name} of {archive_id!r} cannot be read: {error.strerror}")
+            if name.startswith(_TRUSTED) and not _sees_trusted():
+                return StoreAway(
+                    f"{name} cannot be read without CAP_SYS_ADMIN: give the service that capability"
+                )
             if (absent := self._settings.absent) is None:
                 return None
             words = StoreWords.model_validate({absent: ""})
@@ -208,6 +219,14 @@ class _ByDotCommand:
                 f"{in_words(beside.name)} beside {archive_id!r} cannot be read ({error.strerror}): is this file system dCache?"
             )
         return self._words.of_text(said.decode("utf-8", "replace"))
+
+
+def _sees_trusted() -> bool:
+    """Say whether this thread has CAP_SYS_ADMIN, and not merely over the users of a container (user_namespaces(7))."""
+    status = Path("/proc/thread-self/status").read_text(encoding="utf-8", errors="replace")
+    found = re.search(r"^CapEff:\s*([0-9a-f]+)$", status, re.MULTILINE)
+    has_it = found is not None and int(found[1], 16) >> _CAP_SYS_ADMIN & 1 == 1
+    return has_it and Path("/proc/self/uid_map").read_text(encoding="ascii").split() == _ALL_USERS
 
 
 def _read_small(path: Path) -> bytes:

@@ -14,6 +14,10 @@ import httpx2
 _PORTS = {"http": 80, "https": 443}
 _HIGHEST_PORT = 65535
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
+_METADATA = frozenset({ipaddress.ip_address("fd00:ec2::254"), ipaddress.ip_address("100.100.100.200")})
+"""Where clouds tell machines their secrets, beside the link-local 169.254.169.254."""
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+"""IPv4 addresses as IPv6 ones (RFC 6052, 2.1): the last 32 bits."""
 _NO_HOST = "must be a host name or an IP address, with or without a port: no path, no wildcard"
 
 Place = tuple[str, int | None]
@@ -93,10 +97,12 @@ def _inside(host: str) -> str:
     if host.lower().rstrip(".") == "localhost":
         return "loopback"
     ip = _ip(host.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
-        ip = ip.ipv4_mapped
+    if isinstance(ip, ipaddress.IPv6Address):
+        ip = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if ip in _NAT64 else ip.ipv4_mapped or ip
     if ip is None:
         return ""
+    if ip in _METADATA:
+        return "metadata"
     if ip.is_loopback or ip.is_unspecified:  # Linux connects an unspecified one to itself
         return "loopback"
     return "link-local" if ip.is_link_local else ""

@@ -22,6 +22,8 @@ REQUEST_LIMIT = 200
 
 _LOGIN = re.compile(r"://[^\s/?#\"'<>]*@")
 _QUERY = re.compile(r"(?<=\S)\?[^\s\"'<>]+")
+_LAST_MOMENT = 1e11
+"""No time stamp of so many seconds is one; of so many milliseconds, it is of 1973."""
 _ENDED = frozenset({"COMPLETED", "FAILED", "CANCELLED", "CANCELED", "SKIPPED"})
 
 
@@ -50,11 +52,15 @@ class Progress:
         active: Whether the server is still at it.
         word: `SUBMITTED`, `STARTED`, `CANCELLED`, `FAILED`, `COMPLETED`, or what the server has in place of these.
         error: The server's words, printable.
+        stated: Whether the server has words for it; else `word` is made of whether the file is on disk.
+        created_at: When the request was made, seconds since 1970, UTC; None where the server does not say.
     """
 
     active: bool
     word: str
     error: str = ""
+    stated: bool = True
+    created_at: float | None = None
 
 
 def printable(text: str, limit: int = MESSAGE_LIMIT) -> str:
@@ -121,7 +127,8 @@ def progress_in(content: bytes) -> Mapping[str, Progress]:
     files = body.get("files") if isinstance(body, dict) else None
     if not isinstance(files, list):
         raise AnswerUnreadable("it has no list of files")
-    return {path: _progress(entry) for path, entry in _by_path(files)}
+    created_at = _moment(body.get("createdAt"))
+    return {path: _progress(entry, created_at) for path, entry in _by_path(files)}
 
 
 def localities_in(content: bytes) -> Mapping[str, Found]:
@@ -138,13 +145,21 @@ def localities_in(content: bytes) -> Mapping[str, Found]:
     }
 
 
-def _progress(entry: Mapping[str, Any]) -> Progress:
+def _progress(entry: Mapping[str, Any], created_at: float | None) -> Progress:
     word, error = _text(entry, "state", 40).upper(), _text(entry, "error")
-    if not word:
+    stated = bool(word)
+    if not stated:
         word = (
             "COMPLETED" if str(entry.get("onDisk")).lower() == "true" else "FAILED" if error else "SUBMITTED"
         )
-    return Progress(word not in _ENDED, word, error)
+    return Progress(word not in _ENDED, word, error, stated, created_at)
+
+
+def _moment(value: object) -> float | None:
+    """Read a time stamp: seconds since 1970, or milliseconds as dCache has them."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < _LAST_MOMENT * 1000:
+        return None
+    return float(value if value < _LAST_MOMENT else value / 1000)
 
 
 def _by_path(entries: object) -> Iterator[tuple[str, Mapping[str, Any]]]:

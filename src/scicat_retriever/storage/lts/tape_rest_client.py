@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from urllib.parse import quote
 
-from scicat_retriever.domain.errors import StoreTimedOut, StoreUnavailable
+from scicat_retriever.domain.errors import StoreRefusesAccount, StoreTimedOut, StoreUnavailable
 from scicat_retriever.storage.lts.tape_http import Answer, Refused, TapeHttp
 from scicat_retriever.storage.lts.tape_rest_answers import (
     AnswerUnreadable,
@@ -67,8 +67,10 @@ class TapeRestClient:
         try:
             answer = self._call("GET", f"/stage/{_segment(request)}", deadline)
         except Refused as refused:
-            if refused.status in {403, 404, 410}:  # 403: it is another account's by now
+            if refused.status in {404, 410}:
                 return None
+            if refused.status == 403:
+                raise StoreRefusesAccount(f"{refused}: give the service's account the right to") from None
             raise StoreUnavailable(str(refused)) from None
         with _readable("GET /stage"):
             return progress_in(answer.content)

@@ -39,8 +39,16 @@ from scicat_retriever.storage.lts.archive_path import PathTemplate, path_below_r
 from scicat_retriever.storage.lts.daemon_pool import CallHung, DaemonPool
 from scicat_retriever.storage.lts.halving import by_halves, refuse_if_all_are
 from scicat_retriever.storage.lts.tape_http import Refused, TapeHttp
-from scicat_retriever.storage.lts.tape_rest_answers import Found, Progress
+from scicat_retriever.storage.lts.tape_rest_answers import Found, Progress, printable
 from scicat_retriever.storage.lts.tape_rest_client import TapeRestClient
+from scicat_retriever.storage.lts.tape_rest_recalls import (
+    Forbidden,
+    Said,
+    StageAges,
+    settled,
+    state_on_tape,
+    with_words,
+)
 from scicat_retriever.storage.lts.webdav_source import WebdavDoor
 from scicat_retriever.storage.lts.wlcg_tape_settings import WlcgTapeSettings
 
@@ -58,9 +66,15 @@ class WlcgTape:
     Args:
         settings: Where, and how.
         transport: Carries the requests instead of the network.
+        now: Gives the time as seconds since 1970, UTC, by which a recall counts as on its way.
     """
 
-    def __init__(self, settings: WlcgTapeSettings, transport: httpx2.BaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        settings: WlcgTapeSettings,
+        transport: httpx2.BaseTransport | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._settings = settings
         self._template = PathTemplate(settings.path_template)
         self._catalogued_root = settings.catalogued_root or settings.root_path
@@ -68,6 +82,7 @@ class WlcgTape:
         self._api = TapeRestClient(settings, http)
         self._door = WebdavDoor(settings, http)
         self._threads = DaemonPool("wlcg-tape", settings.parallel_requests)
+        self._ages = StageAges(settings.ask_again_after, now)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -89,6 +104,7 @@ class WlcgTape:
 
         asked = by_halves(_distinct(paths.values()), stage)
         refuse_if_all_are(asked)
+        self._ages.made({each for each in asked.values() if isinstance(each, str)})
         answers: dict[ArchiveId, str | RecallError] = {}
         for archive_id, path in paths.items():
             named = asked[path]
@@ -110,18 +126,20 @@ class WlcgTape:
         paths, answers = self._paths([each.archive_id for each in wanted])
         requests = {each.archive_id: each.request for each in wanted if each.archive_id in paths}
         # In this order: a recall that ends between the two is then on disk, and not one that was on disk and is not.
-        progress = self._progress(_distinct(requests.values()), deadline)
+        progress = self._progress(_distinct(requests.values()), _half(deadline))
         found = self._localities(_distinct(paths.values()), deadline)
 
-        def state(archive_id: ArchiveId) -> RecallState | RecallError:
-            path, said = paths[archive_id], progress.get(requests[archive_id])
+        def state(archive_id: ArchiveId) -> Said:
+            path, request = paths[archive_id], requests[archive_id]
+            said = progress.get(request)
             mine = said if isinstance(said, RecallError) else (said or {}).get(path)
-            return self._state(archive_id, found[path], mine, deadline)
+            return self._state(archive_id, found[path], self._ages.weighed(request, mine), deadline)
 
         states = self._at_once(state, list(paths), deadline)
-        if states and all(isinstance(each, StoreTimedOut) for each in states.values()):
+        heard = not any(isinstance(each, StoreTimedOut) for each in progress.values())
+        if states and heard and all(isinstance(each, StoreTimedOut) for each in states.values()):
             raise StoreTimedOut(str(next(iter(states.values()))))
-        return answers | states
+        return answers | settled(states, paths)
 
     def places(self, archive_ids: Sequence[ArchiveId]) -> Mapping[ArchiveId, TapePlace]:  # noqa: ARG002 - of the port
         """Give none: the API does not tell."""
@@ -177,7 +195,7 @@ class WlcgTape:
 
     def _release(self, request: str, paths: Sequence[str], deadline: float) -> None:
         try:
-            progress = self._api.progress(request, deadline) or {}
+            progress = self._api.progress(request, _half(deadline)) or {}
             under_way = [path for path in paths if path in progress and progress[path].active]
             if under_way:
                 self._tell(lambda some: self._api.cancel(request, some, deadline), under_way)
@@ -215,6 +233,10 @@ class WlcgTape:
         if not path.isascii() and any("\ud800" <= character <= "\udfff" for character in path):
             raise ArchiveIdUnsafe(f"the archiveId {archive_id!r} is not Unicode, and cannot be named in JSON")
         return path
+
+    def _missing(self, archive_id: ArchiveId, words: str) -> RecallState:
+        named = printable(self._path(archive_id))
+        return RecallState(Locality.MISSING, reason=f"the store has no {named} ({words})")
 
     def _parts(self, archive_id: ArchiveId) -> tuple[str, ...]:
         return path_below_root(archive_id, self._template, self._catalogued_root)
@@ -260,38 +282,38 @@ class WlcgTape:
         found: Found | Refused | StoreUnavailable,
         progress: Progress | RecallError | None,
         deadline: float,
-    ) -> RecallState | RecallError:
+    ) -> Said:
         if isinstance(found, StoreUnavailable):
             return found
         if isinstance(found, Refused):
-            return DatablockUnreadable(str(found))
+            return Forbidden(found)
         if isinstance(progress, RecallError):
             if found.locality in {"TAPE", "UNAVAILABLE"}:
                 return progress  # whether it is on its way is not known: it must not be asked for anew
             progress = None
         return self._found(archive_id, found, progress, deadline)
 
-    def _found(
-        self, archive_id: ArchiveId, found: Found, progress: Progress | None, deadline: float
-    ) -> RecallState | RecallError:
+    def _found(self, archive_id: ArchiveId, found: Found, progress: Progress | None, deadline: float) -> Said:
         match found.locality:
             case "DISK" | "DISK_AND_TAPE":
                 return self._online(archive_id, deadline)
             case "TAPE":
-                return _state_on_tape(progress)
+                return state_on_tape(progress)
             case "UNAVAILABLE" if progress is not None and progress.active:
-                return _state_on_tape(progress)
+                return state_on_tape(progress)
             case "UNAVAILABLE":
-                return StoreUnavailable(_with(f"{archive_id!r} is unavailable at the moment", found.error))
-            case "LOST":
-                return RecallState(Locality.LOST, reason=_with("the store lost the archive", found.error))
-            case "NONE":
-                return RecallState(
-                    Locality.MISSING, reason="the store has neither on disk nor on tape a byte of it"
+                return StoreUnavailable(
+                    with_words(f"{archive_id!r} is unavailable at the moment", found.error)
                 )
+            case "LOST":
+                return RecallState(
+                    Locality.LOST, reason=with_words("the store lost the archive", found.error)
+                )
+            case "NONE":
+                return self._missing(archive_id, "neither on disk nor on tape")
         return self._without_locality(archive_id, found, deadline)
 
-    def _online(self, archive_id: ArchiveId, deadline: float) -> RecallState | RecallError:
+    def _online(self, archive_id: ArchiveId, deadline: float) -> Said:
         try:
             return RecallState(Locality.ONLINE, self._door.size(self._parts(archive_id), deadline))
         except StoreUnavailable as error:
@@ -301,11 +323,9 @@ class WlcgTape:
                 return StoreUnavailable(
                     f"{refused}, though the API says that it is on disk: correct `read_url`"
                 )
-            return DatablockUnreadable(str(refused))
+            return Forbidden(refused)
 
-    def _without_locality(
-        self, archive_id: ArchiveId, found: Found, deadline: float
-    ) -> RecallState | RecallError:
+    def _without_locality(self, archive_id: ArchiveId, found: Found, deadline: float) -> Said:
         words = found.error or f"it is {found.locality!r}"
         try:
             self._door.size(self._parts(archive_id), deadline)
@@ -313,8 +333,8 @@ class WlcgTape:
             return error
         except Refused as refused:
             if refused.status in _GONE:
-                return RecallState(Locality.MISSING, reason=f"the store has no such file ({words})")
-            return DatablockUnreadable(f"{refused} ({words})")
+                return self._missing(archive_id, words)
+            return Forbidden(refused, words)
         return StoreUnavailable(f"the store does not say where {archive_id!r} is: {words}")
 
     def _not_given(self, archive_id: ArchiveId, refused: Refused) -> RecallError:
@@ -366,20 +386,10 @@ class WlcgTape:
         )
 
 
-def _with(said: str, words: str) -> str:
-    return f"{said}: {words}" if words else said
+def _half(deadline: float) -> float:
+    """Give the middle of the time that is left: what is asked after something that hangs must have some, too."""
+    return (time.monotonic() + deadline) / 2
 
 
 def _distinct(paths: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(paths))
-
-
-def _state_on_tape(progress: Progress | None) -> RecallState:
-    if progress is None:
-        return RecallState(Locality.OFFLINE, reason="it is on tape")
-    words = _with(progress.word, progress.error)
-    if progress.active:
-        return RecallState(Locality.RECALLING, reason=f"its recall was asked for; the store says {words}")
-    if progress.word == "COMPLETED" and not progress.error:
-        return RecallState(Locality.OFFLINE, reason="it was recalled, and is on tape alone again")
-    return RecallState(Locality.OFFLINE, reason=f"its recall ended: {words}")

@@ -12,6 +12,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PositiveFloat,
     SecretStr,
     field_validator,
     model_validator,
@@ -108,6 +109,11 @@ class WlcgTapeSettings(BaseModel):
     disk_lifetime: int = Field(
         2 * 86400, ge=60, description="How long a recalled archive is asked to be kept on disk."
     )
+    ask_again_after: PositiveFloat = Field(
+        86400.0,
+        description="How long after a recall was asked for the archive counts as on its way though nothing is to be seen, "
+        "where the server gives no states (EOS).",
+    )
     batch: int = Field(100, ge=1, le=1000, description="Most archives named in one request.")
     parallel_requests: int = Field(8, ge=1, le=64, description="Requests sent at the same time.")
     connect_timeout: Seconds = Field(10.0, description="How long a connection may take.")
@@ -135,9 +141,11 @@ class WlcgTapeSettings(BaseModel):
     def _token_is_kept_secret(self) -> Self:
         if self.token is None and self.token_file is None:
             return self
-        for url in (self.url, self.api_url, self.read_url):
+        for key, url in (("url", self.url), ("api_url", self.api_url), ("read_url", self.read_url)):
             if url is not None and url.scheme == "http" and not is_loopback(url.host or ""):
-                raise ValueError("a token may be sent over https only (RFC 6750, 5.2): correct the addresses")
+                raise ValueError(
+                    f"`{key}` must begin with https://: a token may be sent over https only (RFC 6750, 5.2)"
+                )
         return self
 
     @property
