@@ -201,7 +201,7 @@ def test_a_missing_section_stops_the_start_with_its_name(make_facility: MakeFaci
         check=False,
     )
     assert started.returncode == 2
-    assert f"{missing} is missing" in started.stderr
+    assert f"the section [{missing}] is missing" in started.stderr
 
 
 def test_a_file_that_is_not_to_be_kept_longer_is_removed_and_its_link_says_what_to_do(
