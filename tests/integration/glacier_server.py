@@ -106,7 +106,7 @@ class GlacierServer:
         now: Gives the time, from which restored copies are kept for days.
         port: Where it is, on 127.0.0.1.
         held: No request is answered until this is set; None: all are.
-        held_keys: Objects, and requests for each of them that are not answered until this is set.
+        held_keys: Kinds of requests with a key, which are not answered until this is set.
         gives: Gives the pieces in which the content of an object is sent.
         raw: Kinds of requests, and all that is sent in answer, as it is, before the connection is closed.
     """
@@ -121,7 +121,7 @@ class GlacierServer:
     now: Callable[[], datetime] = _utc_now
     port: int = 0
     held: threading.Event | None = None
-    held_keys: dict[str, threading.Event] = field(default_factory=dict)
+    held_keys: dict[tuple[str, str], threading.Event] = field(default_factory=dict)
     gives: Callable[[bytes], Iterable[bytes]] = at_once
     raw: dict[str, bytes] = field(default_factory=dict)
 
@@ -174,7 +174,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.s3.received.append(received)
         if self.s3.held is not None:
             self.s3.held.wait(30)
-        if (held := self.s3.held_keys.get(received.key)) is not None:
+        if (held := self.s3.held_keys.get((received.kind, received.key))) is not None:
             held.wait(30)
         if received.kind in self.s3.raw:
             self.wfile.write(self.s3.raw[received.kind])

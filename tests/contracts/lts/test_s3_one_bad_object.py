@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from scicat_retriever.domain.errors import StoreRefusesAccount, StoreTimedOut, StoreUnavailable
+from scicat_retriever.domain.errors import RecallError, StoreRefusesAccount, StoreTimedOut, StoreUnavailable
 from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.ports.long_term_store import Locality, RecallState, Wanted
 from scicat_retriever.storage.lts.s3_glacier import S3Glacier
@@ -40,10 +40,15 @@ def store_of(glacier: GlacierServer, **others: Any) -> S3Glacier:
     return S3Glacier(settings(glacier.port, **others))
 
 
+def kind_of(error: RecallError | str) -> type:
+    return StoreTimedOut if isinstance(error, StoreTimedOut) else type(error)
+
+
 def localities(store: S3Glacier, asked: Iterable[ArchiveId]) -> dict[ArchiveId, Locality | type]:
     answers = store.recall_states([Wanted(each) for each in asked])
     return {
-        each: said.locality if isinstance(said, RecallState) else type(said) for each, said in answers.items()
+        each: said.locality if isinstance(said, RecallState) else kind_of(said)
+        for each, said in answers.items()
     }
 
 
@@ -88,22 +93,38 @@ class TestOneThatIsRefused:
 
 class TestOneThatHangs:
     def test_it_is_said_where_the_others_are(self, archived: GlacierServer) -> None:
-        archived.held_keys[BAD] = threading.Event()
+        archived.held_keys["head", BAD] = threading.Event()
         expected = {**dict.fromkeys(GOOD, Locality.OFFLINE), BAD: StoreTimedOut}
         assert localities(store_of(archived, answer_timeout=1), ALL) == expected
 
     def test_the_others_are_recalled(self, archived: GlacierServer) -> None:
-        archived.held_keys[BAD] = threading.Event()
+        archived.held_keys["head", BAD] = threading.Event()
         answers = store_of(archived, answer_timeout=2).request_recalls(ALL)
-        assert type(answers.pop(BAD)) is StoreTimedOut
+        assert kind_of(answers.pop(BAD)) is StoreTimedOut
         assert answers == dict.fromkeys(GOOD, "")
         assert all(archived.objects[each].ongoing for each in GOOD)
+
+    def test_asked_about_alone_it_has_its_own_error_and_takes_one_thread(
+        self, archived: GlacierServer
+    ) -> None:
+        archived.held_keys["head", BAD] = threading.Event()
+        store = store_of(archived, answer_timeout=1, parallel_requests=2)
+        localities(store, ALL)
+        assert [localities(store, [BAD]) for _ in range(3)] == [{BAD: StoreTimedOut}] * 3
+        assert len([each for each in archived.received if each.key == BAD]) == 1
+
+    def test_a_restore_that_hangs_does_not_hide_where_it_is(self, archived: GlacierServer) -> None:
+        store = store_of(archived, answer_timeout=2)
+        archived.held_keys["restore", BAD] = threading.Event()
+        with pytest.raises(StoreTimedOut):
+            store.request_recalls([BAD])
+        assert localities(store, [BAD]) == {BAD: Locality.OFFLINE}
 
     def test_a_listing_that_hangs_is_done_without(self, glacier: GlacierServer) -> None:
         folder = [ArchiveId(f"slow/{number}.tar") for number in range(10)]
         for each in folder:
             glacier.put(each, CONTENT)
-        glacier.held_keys["slow/"] = threading.Event()
+        glacier.held_keys["list", "slow/"] = threading.Event()
         answers = localities(store_of(glacier, answer_timeout=2), folder)
         assert answers == dict.fromkeys(folder, Locality.ONLINE)
 

@@ -126,7 +126,7 @@ def test_closing_ends_a_read_that_waits_and_it_asks_for_nothing_more(
     assert len(glacier.asked("get")) == 1
 
 
-def test_a_copy_that_stalls_ends_with_its_source(
+def test_a_copy_that_stalls_ends_and_leaves_no_thread_that_reads(
     glacier: GlacierServer, store: S3Glacier, tmp_path: Path
 ) -> None:
     ended: list[Exception] = []
@@ -147,8 +147,11 @@ def test_a_copy_that_stalls_ends_with_its_source(
     glacier.put(A, CONTENT)
     glacier.gives = silent = SlowBody(SILENT)
     in_a_thread(copy).join(SOON)
-    silent.ended.set()
-    assert [type(each) for each in ended] == [SourceStalled]
+    try:
+        assert [type(each) for each in ended] == [SourceStalled]
+        wait_for(lambda: not any(each.name == "onepass-reader" for each in threading.enumerate()))
+    finally:
+        silent.ended.set()
 
 
 def test_a_read_that_waits_for_the_beginning_of_an_answer_ends_with_it(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -22,6 +22,7 @@ from scicat_retriever.domain.errors import (
     RecallError,
     StoreRefusesAccount,
     StoreTimedOut,
+    StoreUnavailable,
 )
 from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.ports.long_term_store import Capabilities, Locality, RecallState, TapePlace, Wanted
@@ -46,6 +47,14 @@ _WORTH_LISTING = 10
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)
+
+
+class _Hangs(StoreTimedOut):
+    """There was no answer in time to one question, which was asked at `since`, of `time.monotonic`."""
+
+    def __init__(self, message: str, since: float) -> None:
+        super().__init__(message)
+        self.since = since
 
 
 class GlacierSource:
@@ -108,12 +117,11 @@ class S3Glacier:
             if isinstance(seen, Seen) and self._state(seen).locality is Locality.OFFLINE
         }
         left = self._settings.answer_timeout - (time.monotonic() - begun)
-        restored = self._each(lambda key: self._requests.restore(key, archived[key]), archived, left)
-        answers = {each: _answered(looked[key], restored.get(key)) for each, key in keys.items()}
-        # That the key may not restore is an answer.
-        refuse_silence(
-            {each: "" if isinstance(said, StoreRefusesAccount) else said for each, said in answers.items()}
+        restored = self._each(
+            "restore", lambda key: self._requests.restore(key, archived[key]), archived, left
         )
+        answers = {each: _answered(looked[key], restored.get(key)) for each, key in keys.items()}
+        self._refuse_silence(answers)
         return unsafe | answers
 
     def recall_states(self, wanted: Sequence[Wanted]) -> dict[ArchiveId, RecallState | RecallError]:
@@ -129,7 +137,7 @@ class S3Glacier:
         keys, unsafe = self._keys([each.archive_id for each in wanted])
         seen = self._look(keys.values(), self._settings.answer_timeout)
         answers = {archive_id: self._answer(seen[key]) for archive_id, key in keys.items()}
-        refuse_silence(answers)
+        self._refuse_silence(answers)
         return unsafe | answers
 
     def places(self, archive_ids: Sequence[ArchiveId]) -> dict[ArchiveId, TapePlace]:  # noqa: ARG002 - the port's
@@ -180,13 +188,14 @@ class S3Glacier:
         begun = time.monotonic()
         wanted = list(dict.fromkeys(keys))
         seen: dict[str, Seen | RecallError] = {}
-        for page, found in self._each(self._requests.list_page, self._alike(wanted), seconds / 2).items():
+        pages = self._each("list", self._requests.list_page, self._alike(wanted), seconds / 2)
+        for page, found in pages.items():
             if not isinstance(found, RecallError):
                 seen |= found
             elif not isinstance(found, StoreTimedOut):  # some list for ages what they say at once one by one
                 seen |= dict.fromkeys(page, found)
         others = [key for key in wanted if key not in seen]
-        seen |= self._each(self._requests.head, others, seconds - (time.monotonic() - begun))
+        seen |= self._each("head", self._requests.head, others, seconds - (time.monotonic() - begun))
         if any(isinstance(each, DatablockMissing) for each in seen.values()):
             self._requests.see_the_bucket()
         return seen
@@ -209,9 +218,15 @@ class S3Glacier:
         return state_of(seen, self._settings.archive_classes, self._now(), self._settings.extend_before)
 
     def _each(
-        self, ask: Callable[[Q], T], questions: Iterable[Q], seconds: float
+        self, what: str, ask: Callable[[Q], T], questions: Iterable[Q], seconds: float
     ) -> dict[Q, T | RecallError]:
         """Ask all, some at a time; what is raised by one, or that it has no answer in time, is its answer.
+
+        Args:
+            what: Tells these questions from others about the same keys. One that still hangs is not asked again.
+            ask: Asks one.
+            questions: What it is asked.
+            seconds: For all of them together.
 
         Raises:
             StoreAway, StoreRefusesAccount: One was answered that; the others are not asked any more.
@@ -229,19 +244,38 @@ class S3Glacier:
             except RecallError as error:
                 return error
 
-        said = self._threads.ask_each({each: partial(asked, each) for each in questions}, max(0.0, seconds))
+        said = self._threads.ask_each(
+            {(what, each): partial(asked, each) for each in questions}, max(0.0, seconds)
+        )
         if whole_store:
             raise whole_store[0]
-        return {question: self._in_time(answer) for question, answer in said.items()}
+        answers = {question: self._in_time(answer) for (_, question), answer in said.items()}
+        if any(not isinstance(each, StoreUnavailable) for each in answers.values()):
+            self._threads.answered_at = time.monotonic()
+        return answers
 
     def _in_time(self, answer: T | Exception) -> T | RecallError:
         if isinstance(answer, CallHung):
-            return StoreTimedOut(
-                f"{self._settings.place} hangs: {answer}; look after the S3 and the network if that lasts"
-            )
+            words = f"{self._settings.place} hangs: {answer}; look after the S3 and the network if that lasts"
+            return _Hangs(words, answer.since)
         if isinstance(answer, Exception) and not isinstance(answer, RecallError):
             raise answer
         return answer
+
+    def _refuse_silence(self, answers: Mapping[ArchiveId, object]) -> None:
+        """Raise what all were answered, if that is that the S3 does not answer.
+
+        That the key may not restore one is an answer. What hangs, while something that was asked later or at the same time
+        does not, is that one's own trouble.
+        """
+        answered_at = self._threads.answered_at
+        refuse_silence(
+            {
+                each: "" if isinstance(answer, StoreRefusesAccount) else answer
+                for each, answer in answers.items()
+                if not (isinstance(answer, _Hangs) and answer.since < answered_at)
+            }
+        )
 
 
 def _answered(seen: Seen | RecallError, restored: RecallError | None) -> str | RecallError:
