@@ -8,12 +8,12 @@ from tests.acceptance.facility import Facility, some_datablocks
 def test_updates_arrive_although_scicat_answers_503_for_a_while(facility: Facility) -> None:
     pid = facility.new_pid()
     facility.archive(pid, some_datablocks(pid, 2))
-    job_id = facility.ask_for(pid)
-    facility.scicat.faults.fail(503, for_seconds=4.0, path_contains="/api/v")
+    facility.scicat.faults.fail(503, times=6, method="PATCH")
 
+    job_id = facility.ask_for(pid)
     job = facility.wait_for(job_id)
 
-    assert facility.scicat.log.requests(status=503)
+    assert len(facility.scicat.log.requests(status=503)) == 6
     assert job["statusCode"] == "finishedSuccessful"
     assert [
         body["retrieveStatusMessage"] for subject, body in facility.told(job_id, pid) if subject == pid
