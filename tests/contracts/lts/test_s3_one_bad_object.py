@@ -95,11 +95,11 @@ class TestOneThatHangs:
     def test_it_is_said_where_the_others_are(self, archived: GlacierServer) -> None:
         archived.held_keys["head", BAD] = threading.Event()
         expected = {**dict.fromkeys(GOOD, Locality.OFFLINE), BAD: StoreTimedOut}
-        assert localities(store_of(archived, answer_timeout=1), ALL) == expected
+        assert localities(store_of(archived, answer_timeout=4), ALL) == expected
 
     def test_the_others_are_recalled(self, archived: GlacierServer) -> None:
         archived.held_keys["head", BAD] = threading.Event()
-        answers = store_of(archived, answer_timeout=2).request_recalls(ALL)
+        answers = store_of(archived, answer_timeout=10).request_recalls(ALL)
         assert kind_of(answers.pop(BAD)) is StoreTimedOut
         assert answers == dict.fromkeys(GOOD, "")
         assert all(archived.objects[each].ongoing for each in GOOD)
@@ -108,13 +108,13 @@ class TestOneThatHangs:
         self, archived: GlacierServer
     ) -> None:
         archived.held_keys["head", BAD] = threading.Event()
-        store = store_of(archived, answer_timeout=1, parallel_requests=2)
+        store = store_of(archived, answer_timeout=4, parallel_requests=2)
         localities(store, ALL)
         assert [localities(store, [BAD]) for _ in range(3)] == [{BAD: StoreTimedOut}] * 3
         assert len([each for each in archived.received if each.key == BAD]) == 1
 
     def test_a_restore_that_hangs_does_not_hide_where_it_is(self, archived: GlacierServer) -> None:
-        store = store_of(archived, answer_timeout=2)
+        store = store_of(archived, answer_timeout=6)
         archived.held_keys["restore", BAD] = threading.Event()
         with pytest.raises(StoreTimedOut):
             store.request_recalls([BAD])
@@ -125,7 +125,7 @@ class TestOneThatHangs:
         for each in folder:
             glacier.put(each, CONTENT)
         glacier.held_keys["list", "slow/"] = threading.Event()
-        answers = localities(store_of(glacier, answer_timeout=2), folder)
+        answers = localities(store_of(glacier, answer_timeout=8), folder)
         assert answers == dict.fromkeys(folder, Locality.ONLINE)
 
     def test_while_all_threads_hang_nothing_more_is_asked_and_nobody_waits(
