@@ -85,9 +85,7 @@ def test_cancelling_one_of_two_jobs_leaves_the_other(make_facility: MakeFacility
 
 def test_a_failure_is_told_to_both_jobs_that_wait(make_facility: MakeFacility) -> None:
     facility = make_facility(**quick(flow={"appear_timeout": 8.0}))
-    pid = facility.new_pid()
-    (archive_id,) = facility.archive(pid, some_datablocks(pid, 1))
-    facility.put_aside(archive_id)
+    pid, _ = facility.late_dataset()
     with RunningService(facility.folder) as service:
         facility.service = service
         jobs = [facility.wait_for(job_id) for job_id in (facility.ask_for(pid), facility.ask_for(pid))]
@@ -136,9 +134,7 @@ def test_a_job_cancelled_while_the_engine_is_down_is_cancelled_when_it_is_up(
     make_facility: MakeFacility,
 ) -> None:
     facility = make_facility(**quick(flow={"appear_timeout": 60.0}))
-    pid = facility.new_pid()
-    (archive_id,) = facility.archive(pid, some_datablocks(pid, 1))
-    facility.put_aside(archive_id)
+    pid, _ = facility.late_dataset()
     with RunningService(facility.folder) as service:
         facility.service = service
         job_id = facility.ask_for(pid)

@@ -102,9 +102,7 @@ def test_an_empty_list_for_lack_of_rights_is_told_apart_from_no_work(tmp_path: P
 
 def test_jobs_go_on_although_the_engines_database_was_lost(tmp_path: Path) -> None:
     with _facility(tmp_path) as facility:
-        pid = facility.new_pid()
-        (archive_id,) = facility.archive(pid, some_datablocks(pid, 1))
-        bring_back = facility.put_aside(archive_id)
+        pid, bring_back = facility.late_dataset()
         service = RunningService(facility.folder)
         facility.service = service
         with service:
@@ -130,9 +128,7 @@ def _terminate(port: int, *flows: str) -> None:
 
 def test_what_a_lost_flow_left_is_cleaned_up_where_nobody_asks_for_it_any_more(tmp_path: Path) -> None:
     with _facility(tmp_path, engine_port=(port := free_port())) as facility:
-        pid = facility.new_pid()
-        (archive_id,) = facility.archive(pid, some_datablocks(pid, 1))
-        facility.put_aside(archive_id)
+        pid, _ = facility.late_dataset()
         with RunningService(facility.folder) as service:
             facility.service = service
             job_id = facility.ask_for(pid)

@@ -29,9 +29,10 @@ BEFORE_COPIED = frozenset(
 """The states in which there is no whole copy: entering one, the bytes count from 0 again."""
 
 WRITES = (DatablockState.COPYING, DatablockState.COPIED)
+"""The states in which its partial file takes space."""
+
 ON_THEIR_WAY = (DatablockState.WAITING_FOR_SPACE, DatablockState.RECALLING, *WRITES)
 """The states in which a run is at work on a datablock, or left it."""
-"""The states in which its partial file takes space."""
 
 NOT_READ_ANEW = (DatablockState.STAGED, DatablockState.RELEASED)
 """The states in which a datablock is not on its way, so that it cannot be read from elsewhere."""

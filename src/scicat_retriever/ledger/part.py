@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from itertools import islice
 from typing import Literal, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Float, cast, func, insert
 
+from scicat_retriever.domain.batches import in_batches
 from scicat_retriever.domain.errors import TransitionIllegal
 from scicat_retriever.domain.states import may_become
 from scicat_retriever.ledger.connection import Database
@@ -99,6 +99,4 @@ def total(column: ColumnElement[int]) -> ColumnElement[float]:
 
 def batches(items: Iterable[_Item]) -> Iterator[list[_Item]]:
     """Give items in lists of at most `BATCH`."""
-    remaining = iter(items)
-    while batch := list(islice(remaining, BATCH)):
-        yield batch
+    return in_batches(items, BATCH)

@@ -159,7 +159,9 @@ class RecallsPart(DatablockRows):
             pids = [DatasetPid(pid) for pid in connection.scalars(its)]
             self._database.lock_datasets(connection, pids)
             waiting = _waiting_jobs(connection, pids)
-            highest = [{"of": pid, "now": max(job.priority for job in its)} for pid, its in waiting.items()]
+            highest = [
+                {"of": pid, "now": max(job.priority for job in those)} for pid, those in waiting.items()
+            ]
             for batch in batches(highest):
                 connection.execute(_OF_PRIORITY, batch)
 

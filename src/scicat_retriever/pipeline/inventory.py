@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from itertools import islice
 
 import structlog
 
+from scicat_retriever.domain.batches import in_batches
 from scicat_retriever.domain.errors import JobNotEnded, NothingToRetry
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatasetPid, JobId
@@ -147,8 +147,7 @@ def _staged(tools: Toolbox) -> Iterator[DatablockRecord]:
 def _look_for_owners(found: Inventory, tools: Toolbox) -> None:
     """Look for the datablock of each file; remove those of none once all are known to be few."""
     orphans: list[Holding] = []
-    holdings = tools.staging.holdings()
-    while batch := list(islice(holdings, BATCH)):
+    for batch in in_batches(tools.staging.holdings(), BATCH):
         found.files += len(batch)
         for orphan in _without_owner(batch, tools):
             found.orphans += 1

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 
+from scicat_retriever.domain.batches import in_batches
 from scicat_retriever.domain.errors import (
     ArchiveIncomplete,
     ArchiveLost,
@@ -23,7 +24,6 @@ from scicat_retriever.domain.errors import (
 from scicat_retriever.domain.evidence import DatablockKey, Recalled
 from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid
 from scicat_retriever.domain.states import DatablockState
-from scicat_retriever.pipeline.batches import in_batches
 from scicat_retriever.pipeline.space import claim_dataset
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.ports.datablock_record import DatablockRecord
@@ -94,12 +94,17 @@ def readable_size(record: DatablockRecord, state: RecallState | RecallError | No
                 _refuse_other_size(record, size, tools)
             return size
         case Locality.MISSING:
-            said = f": {state.reason}" if state.reason else ""
-            raise DatablockMissing(f"the long-term store has no {archive_id}{said}")
+            raise DatablockMissing(missing(archive_id, state))
         case Locality.LOST:
             raise ArchiveLost(f"the long-term store lost {archive_id}: {state.reason or 'it says no more'}")
         case Locality.OFFLINE | Locality.RECALLING:
             raise NotYetOnline(state.reason or f"waiting for {archive_id} to come back from tape")
+
+
+def missing(archive_id: ArchiveId, state: RecallState) -> str:
+    """Say that the store has no such archive, with the store's own words."""
+    said = f": {state.reason}" if state.reason else ""
+    return f"the long-term store has no {archive_id}{said}"
 
 
 def prepare(records: Sequence[DatablockRecord], tools: Toolbox) -> list[DatablockRecord]:

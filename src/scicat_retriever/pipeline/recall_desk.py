@@ -15,10 +15,10 @@ from datetime import UTC, datetime
 
 import structlog
 
+from scicat_retriever.domain.batches import in_batches
 from scicat_retriever.domain.errors import LedgerUnavailable, RecallError, RetrieverError
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import ArchiveId, DatasetPid
-from scicat_retriever.pipeline.batches import in_batches
 from scicat_retriever.pipeline.recall import APPEARING
 from scicat_retriever.pipeline.recall_lead import LEASE, Lead, LeadLost
 from scicat_retriever.pipeline.recall_planner.planner import Decision, RecallPlanner

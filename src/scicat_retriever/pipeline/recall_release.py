@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import structlog
 
+from scicat_retriever.domain.batches import in_batches
 from scicat_retriever.domain.errors import RecallError
 from scicat_retriever.domain.ids import ArchiveId
-from scicat_retriever.pipeline.batches import in_batches
 from scicat_retriever.pipeline.recall_lead import Lead
 from scicat_retriever.pipeline.recall_watch import TURN_SECONDS, DeskPace
 from scicat_retriever.pipeline.toolbox import Toolbox

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scicat_retriever.domain.errors import RecallError, RetrieverError
-from scicat_retriever.pipeline.recall import APPEARING, readable_size
+from scicat_retriever.pipeline.recall import APPEARING, missing, readable_size
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.ports.long_term_store import Locality, RecallState
 from scicat_retriever.ports.recalls import RecallChange, RecallPhase, RecallRecord
@@ -26,8 +26,7 @@ def verdict(
         case RecallError():
             return _of_error(open_recall, state)
         case RecallState(locality=Locality.MISSING):
-            said = f": {state.reason}" if state.reason else ""
-            return _missing(open_recall, f"the long-term store has no {open_recall.archive_id}{said}")
+            return _missing(open_recall, missing(open_recall.archive_id, state))
         case RecallState(locality=Locality.LOST):
             return open_recall.change(RecallPhase.ENDED, reason=state.reason)
         case RecallState(locality=Locality.ONLINE):

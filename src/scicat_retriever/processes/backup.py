@@ -11,10 +11,10 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 
 from scicat_retriever import bootstrap
+from scicat_retriever.domain.batches import in_batches
 from scicat_retriever.domain.errors import StagingError
 from scicat_retriever.ledger.backup import copy_ledger, known_tokens, sqlite_file
 from scicat_retriever.ports.staging_area import Holding, StagingArea
@@ -110,8 +110,7 @@ def _look_for_strays(settings: Settings, *, remove_strays: bool) -> str:
 
 def _strays(staging: StagingArea, ledger_url: str) -> Iterator[Holding]:
     """Find the files whose token no datablock has. Nobody may be writing to the staging area meanwhile."""
-    holdings = staging.holdings()
-    while batch := list(islice(holdings, _BATCH)):
+    for batch in in_batches(staging.holdings(), _BATCH):
         known = known_tokens(ledger_url, {holding.token for holding in batch})
         yield from (holding for holding in batch if holding.token not in known)
 

@@ -469,6 +469,16 @@ def listing(entry: str, keys: list[ArchiveId]) -> bytes:
     return f"{HEAD}Content-Length: {len(body)}\r\n\r\n{body}".encode()
 
 
+def assert_found_one_by_one(glacier: GlacierServer, make_store: MakeStore, entry: str) -> None:
+    """See that ten objects are found whose listing has such entries."""
+    asked = names(10)
+    for each in asked:
+        glacier.put(each, CONTENT)
+    glacier.raw["list"] = listing(entry, asked)
+    answers = states(make_store(use_restore_status="always"), *asked)
+    assert set(answers.values()) == {RecallState(Locality.ONLINE, len(CONTENT))}
+
+
 class TestAnswersThatNoS3ShouldGive:
     @pytest.mark.parametrize("answer", ODD_HEADS.values(), ids=ODD_HEADS)
     def test_an_odd_answer_on_one_object_is_told_and_no_address_is_blamed(
@@ -483,20 +493,10 @@ class TestAnswersThatNoS3ShouldGive:
     def test_what_a_listing_does_not_say_is_asked_for_one_by_one(
         self, glacier: GlacierServer, make_store: MakeStore, entry: str
     ) -> None:
-        asked = names(10)
-        for each in asked:
-            glacier.put(each, CONTENT)
-        glacier.raw["list"] = listing(entry, asked)
-        answers = states(make_store(use_restore_status="always"), *asked)
-        assert set(answers.values()) == {RecallState(Locality.ONLINE, len(CONTENT))}
+        assert_found_one_by_one(glacier, make_store, entry)
 
     @pytest.mark.parametrize("entry", UNREADABLE_ENTRIES.values(), ids=UNREADABLE_ENTRIES)
     def test_a_listing_that_cannot_be_read_is_done_without(
         self, glacier: GlacierServer, make_store: MakeStore, entry: str
     ) -> None:
-        asked = names(10)
-        for each in asked:
-            glacier.put(each, CONTENT)
-        glacier.raw["list"] = listing(entry, asked)
-        answers = states(make_store(use_restore_status="always"), *asked)
-        assert set(answers.values()) == {RecallState(Locality.ONLINE, len(CONTENT))}
+        assert_found_one_by_one(glacier, make_store, entry)

@@ -58,6 +58,13 @@ class DeskRig(Rig):
         recall.prepare(records, self.tools)
         return records
 
+    def wanted_twice(self) -> list[DatablockRecord]:
+        """Have the archive `same.tar`, which is on tape, wanted by two datablocks."""
+        records = self.plan(*(self.archive(number, archive_id="same.tar") for number in range(2)))
+        self.store.put("same.tar", tar(FILES), on_tape=True)
+        recall.prepare(records, self.tools)
+        return records
+
     def turns(self, count: int = 1, every: float = 1.0) -> None:
         for _ in range(count):
             self.desk.turn()
@@ -103,9 +110,7 @@ def test_what_nobody_wants_any_more_is_released_in_the_store_and_forgotten() -> 
 
 def test_an_archive_is_not_released_while_another_datablock_or_part_of_it_is_wanted() -> None:
     rig = DeskRig()
-    records = rig.plan(*(rig.archive(number, archive_id="same.tar") for number in range(2)))
-    rig.store.put("same.tar", tar(FILES), on_tape=True)
-    recall.prepare(records, rig.tools)
+    records = rig.wanted_twice()
     rig.turns()
     rig.ledger.move_datablock(records[0].key, DatablockState.FAILED)
     rig.turns()
@@ -321,9 +326,7 @@ def test_a_tape_that_is_told_late_is_known() -> None:
 def test_two_datablocks_of_an_archive_whose_tape_cannot_be_told_are_asked_for_all_the_same() -> None:
     rig = DeskRig(store=(store := MuteStore()))
     store.mute_places = True
-    records = rig.plan(*(rig.archive(number, archive_id="same.tar") for number in range(2)))
-    store.put("same.tar", tar(FILES), on_tape=True)
-    recall.prepare(records, rig.tools)
+    rig.wanted_twice()
     rig.turns(LOOKUPS + 1)
     assert store.requested == ["same.tar"]
 
@@ -342,9 +345,7 @@ def test_a_store_that_cannot_be_told_of_releases_is_not_told_of_more_in_that_tur
 
 def test_an_archive_is_as_urgent_as_the_most_urgent_that_wants_it() -> None:
     rig = DeskRig()
-    records = rig.plan(*(rig.archive(number, archive_id="same.tar") for number in range(2)))
-    rig.store.put("same.tar", tar(FILES), on_tape=True)
-    recall.prepare(records, rig.tools)
+    rig.wanted_twice()
     seen: list[int] = []
 
     class Watched(RecallPlanner):
@@ -360,9 +361,7 @@ def test_an_archive_is_as_urgent_as_the_most_urgent_that_wants_it() -> None:
 
 def test_of_two_datablocks_of_an_archive_neither_is_told_that_the_store_forgot_it() -> None:
     rig = DeskRig()
-    records = rig.plan(*(rig.archive(number, archive_id="same.tar") for number in range(2)))
-    rig.store.put("same.tar", tar(FILES), on_tape=True)
-    recall.prepare(records, rig.tools)
+    rig.wanted_twice()
     rig.turns()
     rig.store.fail_recall("same.tar", "it has not begun")
     rig.turns()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import TypeVar
 
 from scicat_retriever.domain.errors import ArchiveIdUnsafe, RecallError, StoreTimedOut, StoreUnavailable
@@ -42,9 +44,6 @@ def ask_of_each(
 ) -> dict[ArchiveId, T | RecallError]:
     """Ask about each archive on the pool's threads.
 
-    What was not answered in time, while something else was that was asked later or at the same time, is that archive's own
-    trouble, and is left as its value: a file on a broken disk keeps no other from an answer.
-
     Args:
         pool: The threads. One archive hangs one of them, however often it is asked about.
         archive_ids: The archives.
@@ -70,22 +69,32 @@ def ask_of_each(
                 silent_since[archive_id] = begun
     if any(not isinstance(each, StoreUnavailable) for each in answers.values()):
         pool.answered_at = time.monotonic()
-    own = {each for each, since in silent_since.items() if since < pool.answered_at}
-    refuse_silence({each: answer for each, answer in answers.items() if each not in own})
+    refuse_silence(answers, silent_since, pool.answered_at)
     return answers
 
 
-def refuse_silence(answers: Mapping[ArchiveId, object]) -> None:
+def refuse_silence(
+    answers: Mapping[ArchiveId, object],
+    silent_since: Mapping[ArchiveId, float] = MappingProxyType({}),
+    answered_at: float = -math.inf,
+) -> None:
     """Raise what every archive was answered, if that is that the store does not answer.
 
     What one archive alone was answered may be its own trouble, and is left as its value; other than `StoreTimedOut` and
-    `StoreAway`, which say nothing of it.
+    `StoreAway`, which say nothing of it. What was not answered in time, while something else was that was asked later or at
+    the same time, is that archive's own trouble: a file on a broken disk keeps no other from an answer.
+
+    Args:
+        answers: Of each archive.
+        silent_since: Since when those were asked about that were not answered in time, of `time.monotonic`.
+        answered_at: When the store last answered anything, of `time.monotonic`.
 
     Raises:
         StoreUnavailable: The first of the answers.
     """
-    errors = [each for each in answers.values() if isinstance(each, StoreUnavailable)]
-    if not errors or len(errors) < len(answers):
+    said = [each for name, each in answers.items() if not silent_since.get(name, math.inf) < answered_at]
+    errors = [each for each in said if isinstance(each, StoreUnavailable)]
+    if not errors or len(errors) < len(said):
         return
     if len(errors) > 1 or isinstance(errors[0], StoreTimedOut | StoreAway):
         raise errors[0]

@@ -263,18 +263,11 @@ class S3Glacier:
         return answer
 
     def _refuse_silence(self, answers: Mapping[ArchiveId, object]) -> None:
-        """Raise what all were answered, if that is that the S3 does not answer.
-
-        That the key may not restore one is an answer. What hangs, while something that was asked later or at the same time
-        does not, is that one's own trouble.
-        """
-        answered_at = self._threads.answered_at
+        """Raise what all were answered, if that is that the S3 does not answer; that the key may not restore one is an answer."""
         refuse_silence(
-            {
-                each: "" if isinstance(answer, StoreRefusesAccount) else answer
-                for each, answer in answers.items()
-                if not (isinstance(answer, _Hangs) and answer.since < answered_at)
-            }
+            {each: "" if isinstance(said, StoreRefusesAccount) else said for each, said in answers.items()},
+            {each: said.since for each, said in answers.items() if isinstance(said, _Hangs)},
+            self._threads.answered_at,
         )
 
 
