@@ -139,7 +139,7 @@ class TestOneThatHangs:
         begun = time.monotonic()
         with pytest.raises(StoreTimedOut):
             localities(store, GOOD)
-        assert (time.monotonic() - begun < 0.5, len(archived.received)) == (True, 2)
+        assert (time.monotonic() - begun < 1, len(archived.received)) == (True, 2)
 
 
 class TestWhatIsAboutTheWholeStore:

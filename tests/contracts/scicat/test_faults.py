@@ -62,7 +62,7 @@ def test_a_request_that_fails_after_its_work_has_stored_it(running: Running) -> 
 
 
 def test_fails_everything_for_a_while(running: Running) -> None:
-    running.stand_in.faults.fail(503, for_seconds=0.3)
+    running.stand_in.faults.fail(503, for_seconds=1)
     end = time.monotonic() + 10
     statuses = [running.write().status_code]
     while statuses[-1] != 200 and time.monotonic() < end:
@@ -125,7 +125,7 @@ def test_cleared_faults_concern_nobody(running: Running) -> None:
 
 
 def test_every_so_many_lost_updates_are_answered_with_500_after_the_write() -> None:
-    stand_in = ScicatStandIn(write_gap_seconds=0.2, conflict_500_every=1)
+    stand_in = ScicatStandIn(write_gap_seconds=1, conflict_500_every=1)
     stand_in.add_dataset(PID)
     with stand_in.serve() as url:
         headers = {"Authorization": f"Bearer {log_in(url, 'archiveManager')}"}

@@ -155,7 +155,7 @@ class Patient:
 
 def test_a_source_that_says_that_bytes_are_on_their_way_is_waited_for(tmp_path: Path) -> None:
     whole = file(b"one", b"x") + END
-    copy(Patient(whole, 1.5), tmp_path / "partial", stall_timeout=0.5)
+    copy(Patient(whole, 3), tmp_path / "partial", stall_timeout=1.5)
     assert (tmp_path / "partial").read_bytes() == whole
 
 
@@ -236,7 +236,7 @@ def test_a_source_that_stalls_is_left_behind_and_can_write_no_more(tmp_path: Pat
     try:
         os.write(into, ENDLESS_MEMBER)
         with pytest.raises(SourceStalled) as caught:
-            copy(out, partial, stall_timeout=0.3)
+            copy(out, partial, stall_timeout=1)
         assert caught.value.offset == 512
         left = partial.read_bytes()
         os.write(into, bytes(5000))
