@@ -47,6 +47,18 @@ def test_each_kind_of_checksum_proves_the_object(make_area: MakeArea, checksum: 
     assert staged(area, KEY, partial.token) == content
 
 
+def test_an_upload_whose_parts_go_since_another_completed_it_takes_no_object_along(
+    make_area: MakeArea, seaweed: Seaweed, bucket: str
+) -> None:
+    area = make_area()
+    partial = write_partial(area, KEY)
+    area.commit(KEY, partial.token, partial.receipt)
+    (found,) = seaweed.client.list_objects_v2(Bucket=bucket)["Contents"]
+    seaweed.client.create_multipart_upload(Bucket=bucket, Key=found["Key"])  # what is left of it: no part
+    area.commit(KEY, partial.token, partial.receipt)
+    assert staged(area, KEY, partial.token) == CONTENT
+
+
 def test_a_partial_is_committed_with_the_checksum_of_its_receipt(make_area: MakeArea) -> None:
     partial = write_partial(make_area(checksum="crc32c"), KEY)
     changed = make_area(checksum="md5")

@@ -205,8 +205,17 @@ class S3Staging:
         told = all(part.digest for part in parts)
         size = sum(part.size for part in parts)
         if size != receipt.size or (told and Receipt.of(receipt.checksum, parts) != receipt):
-            self._remove_wrong(name, str(receipt))
+            # Not every S3 removes an upload at once: when another has completed it, its parts go one by one.
+            if not self._is_there(name):
+                self._remove_wrong(name, str(receipt))
+            return
         self._requests.complete(name, upload_id, parts, receipt)
+
+    def _is_there(self, name: str) -> bool:
+        with suppress(StagedFileMissing):
+            self._requests.head(name)
+            return True
+        return False
 
     def _held(self, name: str, checksum: Checksum) -> Receipt:
         """Say what the S3 holds, in its own words."""
