@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,11 +10,11 @@ from scicat_retriever.domain.dataset import CataloguedDatablock, FileEntry
 from scicat_retriever.domain.errors import CatalogueEntryInvalid, TransitionIllegal
 from scicat_retriever.domain.evidence import Copied, DatablockKey, Staged
 from scicat_retriever.domain.ids import DatasetPid, JobId
-from scicat_retriever.domain.states import DatablockState
+from scicat_retriever.domain.states import DatablockState, DatasetState
 from scicat_retriever.ports.datablock_record import DatablockRecord
-from scicat_retriever.ports.ledger import DatasetProgress, Plan
+from scicat_retriever.ports.ledger import DatasetProgress, DatasetWait, Plan
 from tests.fakes.chosen_files import InMemoryChosenFiles
-from tests.fakes.records import NO_COPY, Block, State, page, require_legal
+from tests.fakes.records import NO_COPY, RECALLED, Block, State, page, require_legal
 from tests.fakes.space import ASKED_FOR, LARGEST_DATASET
 
 
@@ -76,6 +76,19 @@ class InMemoryDatablocks(InMemoryChosenFiles):
                 for pid, records in planned
                 if records
             ]
+
+    def waits_of(self, job_id: JobId) -> Mapping[DatasetPid, DatasetWait]:
+        with self._lock:
+            waits = dict[DatasetPid, DatasetWait]()
+            for pid, dataset in self._datasets.get(job_id, {}).items():
+                its = [
+                    each.reason
+                    for each in self._needed(job_id, pid)
+                    if each.state in RECALLED and each.reason
+                ]
+                if dataset.state is DatasetState.STARTED and its:
+                    waits[pid] = DatasetWait(its[0], len(its))
+            return waits
 
     def files(self, key: DatablockKey) -> Iterator[FileEntry]:
         with self._lock:

@@ -14,10 +14,9 @@ from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState
 from scicat_retriever.ports.ledger import JobRecord
 from scicat_retriever.ports.recalls import RecallChange, RecallPhase, RecallRecord
-from tests.fakes.records import Block, InMemoryRecords, State, require_legal
+from tests.fakes.records import RECALLED, Block, InMemoryRecords, State, require_legal
 
 CLOCKS_DIFFER = timedelta(minutes=5)
-RECALLED = {State.RECALLING, State.WAITING_FOR_SPACE}
 BEGUN_ANEW: dict[str, Any] = {
     "phase": RecallPhase.WAITING,
     "request": "",

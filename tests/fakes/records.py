@@ -20,6 +20,7 @@ from scicat_retriever.ports.ledger import JobDatasetRecord, JobRecord
 Record = TypeVar("Record")
 State = DatablockState
 NO_COPY = {State.PLANNED, State.WAITING_FOR_SPACE, State.RECALLING, State.COPYING}
+RECALLED = {State.RECALLING, State.WAITING_FOR_SPACE}
 WRITES = {State.COPYING, State.COPIED}
 
 

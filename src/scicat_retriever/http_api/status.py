@@ -11,7 +11,7 @@ from scicat_retriever.domain.errors import Failure
 from scicat_retriever.domain.ids import JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState
 from scicat_retriever.ports.datablock_record import DatablockRecord
-from scicat_retriever.ports.ledger import DatasetProgress, JobDatasetRecord, Ledger
+from scicat_retriever.ports.ledger import DatasetProgress, DatasetWait, JobDatasetRecord, Ledger
 from scicat_retriever.ports.outbox import Report
 from scicat_retriever.ports.outbox import Subject as ReportSubject
 
@@ -137,6 +137,7 @@ def job_status(job_id: JobId, ledger: Ledger, *, datablocks: bool) -> JobStatus 
         return None
     untold = ledger.reports(ReportSubject.job(job_id))
     sums = {progress.pid: progress for progress in ledger.progress_of(job_id)}
+    waits = ledger.waits_of(job_id)
     ends = {pin.pid: pin.until for _, pin in ledger.pins(owner=job_id) if pin.by_job}
     return JobStatus(
         id=job_id,
@@ -155,19 +156,17 @@ def job_status(job_id: JobId, ledger: Ledger, *, datablocks: bool) -> JobStatus 
                 sums.get(each.pid),
                 ends.get(each.pid),
                 ledger.job_datablocks(job_id, each.pid) if datablocks else None,
-                _from_tape(each, ledger),
+                waits.get(each.pid),
             )
             for each in ledger.job_datasets(job_id)
         ],
     )
 
 
-def _from_tape(record: JobDatasetRecord, ledger: Ledger) -> str:
-    """Say what the first of a dataset's datablocks waits for that is wanted from tape, and how many more do."""
-    if record.state is not DatasetState.STARTED:
-        return ""
-    reasons = [each.reason for each in ledger.recalls_of(record.pid) if each.reason]
-    return reasons[0] + (f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else "") if reasons else ""
+def _told(wait: DatasetWait | None) -> str | None:
+    if wait is None:
+        return None
+    return wait.reason + (f" (and {wait.datablocks - 1} more)" if wait.datablocks > 1 else "")
 
 
 def _dataset_status(
@@ -175,13 +174,13 @@ def _dataset_status(
     progress: DatasetProgress | None,
     kept_until: datetime | None,
     blocks: Sequence[DatablockRecord] | None,
-    from_tape: str,
+    wait: DatasetWait | None,
 ) -> DatasetStatus:
     status = DatasetStatus(
         pid=record.pid,
         state=record.state,
         chosen=record.chosen,
-        waiting_for=record.reason or from_tape or None,
+        waiting_for=record.reason or _told(wait),
         kept_until=kept_until,
         errors=[ErrorStatus.of(failure) for failure in record.errors],
     )

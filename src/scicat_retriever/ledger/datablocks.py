@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from sqlalchemy import func, select, update
 
@@ -10,7 +10,7 @@ from scicat_retriever.domain.dataset import FileEntry
 from scicat_retriever.domain.errors import TransitionIllegal
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatasetPid, JobId
-from scicat_retriever.domain.states import DatablockState
+from scicat_retriever.domain.states import DatablockState, DatasetState
 from scicat_retriever.ledger.datablock_rows import (
     BEFORE_COPIED,
     DatablockRows,
@@ -20,9 +20,10 @@ from scicat_retriever.ledger.datablock_rows import (
 from scicat_retriever.ledger.needs import needs
 from scicat_retriever.ledger.packing import unpack_files
 from scicat_retriever.ledger.part import total
+from scicat_retriever.ledger.recall_rows import WAITS_FOR_TAPE
 from scicat_retriever.ledger.schema import datablocks, file_lists, job_datasets
 from scicat_retriever.ports.datablock_record import DatablockRecord
-from scicat_retriever.ports.ledger import DatasetProgress
+from scicat_retriever.ports.ledger import DatasetProgress, DatasetWait
 
 _NEEDS_EVIDENCE = frozenset({DatablockState.COPIED, DatablockState.STAGED})
 
@@ -72,6 +73,28 @@ class DatablocksPart(DatablockRows):
                 )
                 for row in connection.execute(sums)
             ]
+
+    def waits_of(self, job_id: JobId) -> Mapping[DatasetPid, DatasetWait]:
+        """What the datasets of a job wait for. Many of their datablocks wait for the same: so few rows are read."""
+        first = func.min(datablocks.c.position)
+        its = (
+            select(job_datasets.c.pid, datablocks.c.reason, func.count().label("waiting"))
+            .join_from(job_datasets, datablocks, needs())
+            .where(
+                job_datasets.c.job_id == job_id,
+                job_datasets.c.state == DatasetState.STARTED,
+                datablocks.c.state.in_(WAITS_FOR_TAPE),
+                datablocks.c.reason != "",
+            )
+            .group_by(job_datasets.c.pid, datablocks.c.reason)
+            .order_by(job_datasets.c.pid, first)
+        )
+        waits: dict[DatasetPid, DatasetWait] = {}
+        with self._database.reading() as connection:
+            for pid, reason, waiting in connection.execute(its):
+                known = waits.get(DatasetPid(pid), DatasetWait(reason, 0))
+                waits[DatasetPid(pid)] = DatasetWait(known.reason, known.datablocks + waiting)
+        return waits
 
     def files(self, key: DatablockKey) -> Iterator[FileEntry]:
         """The catalogued files of a datablock: all chunks are read at once, packed, and unpacked one by one."""

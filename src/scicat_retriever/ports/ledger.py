@@ -122,6 +122,14 @@ class DatasetProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class DatasetWait:
+    """What the first of a dataset's datablocks waits for that a job needs and that are recalled, and how many of them wait."""
+
+    reason: str
+    datablocks: int
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """What a regular look found last, and when (UTC)."""
 
@@ -293,6 +301,10 @@ class Ledger(Outbox, SpaceLedger, RecallLedger, ChosenFilesLedger, Protocol):
 
     def progress_of(self, job_id: JobId) -> Sequence[DatasetProgress]:
         """Sums for each dataset of a job that was planned, over the datablocks that it needs, in the order asked for."""
+        ...
+
+    def waits_of(self, job_id: JobId) -> Mapping[DatasetPid, DatasetWait]:
+        """What those datasets of a job wait for that are started and whose datablocks are recalled, or wait for space for it."""
         ...
 
     def files(self, key: DatablockKey) -> Iterator[FileEntry]:

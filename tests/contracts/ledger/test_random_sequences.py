@@ -315,7 +315,7 @@ class TwoLedgers(RuleBasedStateMachine):
             lambda ledger: [ledger.job(JOB), ledger.job_datasets(JOB), ledger.progress_of(JOB)],
             lambda ledger: [ledger.job(ANOTHER), ledger.job_datasets(ANOTHER)],
             lambda ledger: [ledger.job_datasets(CHOOSER), ledger.progress_of(CHOOSER)],
-            lambda ledger: [ledger.job_datablocks(each, P) for each in JOBS],
+            lambda ledger: [(ledger.job_datablocks(each, P), ledger.waits_of(each)) for each in JOBS],
             lambda ledger: [ledger.is_brought(each, pid) for each in JOBS for pid in (P, Q)],
             lambda ledger: [ledger.jobs_to_start(9), ledger.started_jobs(0, 9), ledger.jobs_to_cancel(9)],
             lambda ledger: [ledger.reports(), ledger.reports(Subject.dataset(P)), ledger.count_reports()],

@@ -10,9 +10,9 @@ import pytest
 from scicat_retriever.domain.errors import TransitionIllegal
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid, JobId
-from scicat_retriever.domain.states import DatablockState
+from scicat_retriever.domain.states import DatablockState, DatasetState
 from scicat_retriever.ledger.sql import SqlLedger
-from scicat_retriever.ports.ledger import Ledger
+from scicat_retriever.ports.ledger import DatasetWait, Ledger
 from scicat_retriever.ports.long_term_store import TapePlace
 from scicat_retriever.ports.recalls import RecallChange, RecallPhase, RecallRecord
 from tests.contracts.ledger.recall_samples import (
@@ -225,6 +225,22 @@ def test_recalls_of_a_dataset_come_in_the_order_of_its_datablocks(rig: Rig) -> N
     rig.clock.advance(HOUR)
     ledger.want_recalls([key(0), key(1)])
     assert keys_of(ledger.recalls_of(P)) == [key(0), key(1), key(2)]
+
+
+def test_a_dataset_that_is_started_waits_for_what_its_first_datablocks_wait_for(ledger: Ledger) -> None:
+    for pid in (P, Q):
+        ledger.plan(pid, entries(4, pid), "run-1")
+        ledger.want_recalls([key(number, pid) for number in (3, 1, 2)])
+    start(ledger, JOB, "p17", P)
+    assert ledger.waits_of(JOB) == {}
+    change(ledger, key(1), reason="waiting for tape B")
+    for number in (2, 3):
+        change(ledger, key(number), reason="waiting for tape A")
+    assert ledger.waits_of(JOB) == {P: DatasetWait("waiting for tape B", 3)}
+    bring_to(ledger, key(1), State.COPYING)
+    assert ledger.waits_of(JOB) == {P: DatasetWait("waiting for tape A", 2)}
+    ledger.move_job_dataset(JOB, P, DatasetState.FAILED)
+    assert ledger.waits_of(JOB) == ledger.waits_of(OTHER_JOB) == {}
 
 
 @pytest.mark.parametrize("state", list(State))
