@@ -26,6 +26,7 @@ HTTP_STATUS: dict[type[RetrieverError], int] = {
     errors.FilesUnknown: 422,
     errors.JobTooLarge: 413,
     errors.JobNotFound: 404,
+    errors.StoreUnknown: 404,
     errors.JobEnded: 409,
     errors.JobNotEnded: 409,
     errors.NothingToRetry: 409,

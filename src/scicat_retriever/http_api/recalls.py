@@ -9,8 +9,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.exceptions import HTTPException
 
+from scicat_retriever.domain.errors import StoreUnknown
 from scicat_retriever.domain.ids import JobId
 from scicat_retriever.http_api.bodies import body_as, documented_body
 from scicat_retriever.http_api.problems import documented
@@ -106,7 +106,7 @@ def list_recalls(
     ledger, every = service.ledger, service.ledger.open_recalls()
     # What a store that was taken out of the settings leaves behind is still to be seen.
     if store is not None and store not in {*service.stores, *every}:
-        raise HTTPException(404, f"there is no long-term store {store!r}; {_named(service.stores)}")
+        raise StoreUnknown(f"there is no long-term store {store!r}; {_named(service.stores)}")
     counts = {name: each for name, each in sorted(every.items()) if store is None or name == store}
     found = [OpenRecall.of(each) for name in counts for each in ledger.recalls(name, limit)] if limit else []
     stores = [

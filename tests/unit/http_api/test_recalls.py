@@ -77,14 +77,20 @@ def test_fewer_may_be_asked_for(
 
 def test_a_store_that_is_not_there_is_told_with_those_that_are(client: TestClient) -> None:
     answer = client.get(RECALLS, params={"store": "nope"}, headers=AUTHORIZED)
-    assert assert_problem(answer, 404)["detail"] == "there is no long-term store 'nope'; there are lts, cold"
+    assert (
+        assert_problem(answer, 404, "store_unknown")["detail"]
+        == "there is no long-term store 'nope'; there are lts, cold"
+    )
 
 
 def test_a_store_that_left_the_settings_is_listed_while_something_is_wanted_from_it(api: ApiRig) -> None:
     api.store_names = ("cold",)
     with api.client() as client:
         gone = client.get(RECALLS, params={"store": "lts"}, headers=AUTHORIZED)
-        assert assert_problem(gone, 404)["detail"] == "there is no long-term store 'lts'; there is only cold"
+        assert (
+            assert_problem(gone, 404, "store_unknown")["detail"]
+            == "there is no long-term store 'lts'; there is only cold"
+        )
         from_tape(api)
         assert len(listed(client, store="lts")["recalls"]) == 2
 

@@ -4,6 +4,7 @@ RetrieverError
 ├── RequestError                what was sent to the service cannot be carried out
 │   ├── JobMalformed, JobTypeUnknown, DatasetListEmpty, JobTooLarge, JobNotFound
 │   ├── JobEnded, JobNotEnded, NothingToRetry, NothingStaged, DatasetPinned, FilesUnknown
+│   ├── StoreUnknown
 │   └── TokenInvalid, LinkTampered, LinkExpired, LinkReleased, RangeUnsatisfiable
 ├── CatalogueError              SciCat
 │   ├── CatalogueUnavailable, CatalogueTimedOut, CatalogueLoginFailed, CatalogueForbidden, CatalogueRefused
@@ -84,6 +85,7 @@ from scicat_retriever.domain.errors.request import (
     NothingToRetry,
     RangeUnsatisfiable,
     RequestError,
+    StoreUnknown,
     TokenInvalid,
 )
 from scicat_retriever.domain.errors.service import (
@@ -214,6 +216,7 @@ __all__ = [
     "StoreRefusesAccount",
     "StoreTimedOut",
     "StoreUnavailable",
+    "StoreUnknown",
     "TokenInvalid",
     "TransferError",
     "TransferTimedOut",

@@ -55,6 +55,12 @@ class JobNotFound(RequestError):
     code = "job_not_found"
 
 
+class StoreUnknown(RequestError):
+    """The settings have no long-term store of that name, and nothing is wanted from one."""
+
+    code = "store_unknown"
+
+
 class JobEnded(RequestError):
     """The job has ended: there is nothing left to cancel."""
 
