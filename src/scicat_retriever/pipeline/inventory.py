@@ -170,9 +170,13 @@ def _without_owner(batch: list[Holding], tools: Toolbox) -> list[Holding]:
     known = tools.ledger.known_tokens({holding.token for holding in batch})
     old = tools.clock() - GRACE
     strange = [each for each in batch if each.token not in known and each.changed_at < old]
-    # A file has its owner in the ledger only when it is whole: ask who is writing after the files were seen.
-    copying = {tools.staging.name_of(key) for key in tools.ledger.being_copied()} if strange else set()
-    return [each for each in strange if each.staged or each.name not in copying]
+    if not strange:
+        return []
+    # A file has its owner in the ledger only when it is whole: ask who is writing after the files were seen, and then once
+    # more for the owners, since a copy may have become whole meanwhile.
+    copying = {tools.staging.name_of(key) for key in tools.ledger.being_copied()}
+    known = tools.ledger.known_tokens({each.token for each in strange})
+    return [each for each in strange if each.token not in known and (each.staged or each.name not in copying)]
 
 
 def _too_many(differing: int, looked_at: int) -> bool:

@@ -11,7 +11,7 @@ from scicat_retriever.domain.errors import (
     ManifestDamaged,
     StagedFileMissing,
 )
-from scicat_retriever.domain.evidence import Integrity, Staged, Verified
+from scicat_retriever.domain.evidence import DatablockKey, Integrity, Staged, Verified
 from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.onepass.errors import ManifestDamaged as SealBroken
@@ -66,7 +66,7 @@ def _verified(record: DatablockRecord, tools: Toolbox) -> Verified:
 def _commit(verified: Verified, tools: Toolbox) -> Staged:
     copied = verified.copied
     key = copied.recalled.key
-    size = size_of_copy(key, copied.partial, tools)
+    size = size_of_copy(key, copied.partial, copied.bytes_copied, tools)
     if size != copied.bytes_copied:
         raise StagedFileMissing(
             f"{copied.recalled.archive_id}: {copied.bytes_copied} bytes were copied, the staging area has {size}"
@@ -149,7 +149,7 @@ def discard(pid: DatasetPid, run: str, reason: str, tools: Toolbox, *, keep_veri
     for record in tools.ledger.datablocks(pid):
         began = record.wanted or record.state is not DatablockState.PLANNED
         if record.run == run and began and not (keep_verified and _is_right(record, tools)):
-            _discard(record, reason, tools)
+            _discard(record.key, run, reason, tools)
     # After the files are gone: others may have the space only now.
     tools.ledger.end_claim(pid)
 
@@ -164,11 +164,21 @@ def _is_right(record: DatablockRecord, tools: Toolbox) -> bool:
     return record.state is DatablockState.STAGED
 
 
-def _discard(record: DatablockRecord, reason: str, tools: Toolbox) -> None:
-    staged = record.state is DatablockState.STAGED
-    tools.staging.discard_partial(record.key)
+def _discard(key: DatablockKey, run: str, reason: str, tools: Toolbox) -> None:
+    # A later run may work on it by the time that a staging area which stood still has answered: it is asked about anew.
+    if _of_run(key, run, tools) is None:
+        return
+    tools.staging.discard_partial(key)
+    record = _of_run(key, run, tools)
+    if record is None:
+        return
     if record.state is not DatablockState.RELEASED:
-        after = DatablockState.RELEASED if staged else DatablockState.FAILED
-        tools.ledger.move_datablock(record.key, after, reason)
+        after = DatablockState.RELEASED if record.state is DatablockState.STAGED else DatablockState.FAILED
+        tools.ledger.move_datablock(key, after, reason)
     # Also of what the ledger calls released already: an earlier attempt may have got no further than that.
-    tools.staging.release(record.key)
+    tools.staging.release(key)
+
+
+def _of_run(key: DatablockKey, run: str, tools: Toolbox) -> DatablockRecord | None:
+    record = tools.ledger.datablock(key)
+    return record if record is not None and record.run == run else None

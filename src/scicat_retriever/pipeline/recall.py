@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -13,6 +13,7 @@ from scicat_retriever.domain.errors import (
     ArchiveLost,
     DatablockMissing,
     DatablockUnreadable,
+    JobCancelled,
     NoSpaceYet,
     NotYetOnline,
     RecallError,
@@ -36,10 +37,19 @@ WAITED_FOR = (NotYetOnline, StoreUnavailable, *APPEARING)
 """Errors after which an archive is wanted, and waited for."""
 
 
-def recall(record: DatablockRecord, tools: Toolbox) -> Recalled:
+def recall(
+    record: DatablockRecord, tools: Toolbox, cancelled: Callable[[], bool] = lambda: False
+) -> Recalled:
     """Say that an archive can be read; one that cannot is asked for.
 
+    Args:
+        record: Its datablock.
+        tools: The ports.
+        cancelled: Asked once the store has said where it is: another attempt may have copied it meanwhile, which this one
+            must not take back.
+
     Raises:
+        JobCancelled: `cancelled` said so; nothing was done.
         NotYetOnline: The recall goes on.
         DatablockMissing: The store has no such archive (yet).
         DatablockUnreadable: It may not be read (yet).
@@ -55,8 +65,10 @@ def recall(record: DatablockRecord, tools: Toolbox) -> Recalled:
         state = store.recall_states([Wanted(archive_id)]).get(archive_id)
         size = readable_size(record, state, tools)
     except WAITED_FOR:
+        _stop_if(cancelled)
         tools.ledger.want_recalls([record.key])
         raise
+    _stop_if(cancelled)
     if record.state is not DatablockState.RECALLING or record.reason:
         tools.ledger.move_datablock(record.key, DatablockState.RECALLING)
     # Compared with the catalogue's word, not with what was noted: a claim that failed is asked for again.
@@ -107,15 +119,31 @@ def missing(archive_id: ArchiveId, state: RecallState) -> str:
     return f"the long-term store has no {archive_id}{said}"
 
 
-def prepare(records: Sequence[DatablockRecord], tools: Toolbox) -> list[DatablockRecord]:
+def _stop_if(cancelled: Callable[[], bool]) -> None:
+    if cancelled():
+        raise JobCancelled("the step was stopped")
+
+
+def prepare(
+    records: Sequence[DatablockRecord], tools: Toolbox, cancelled: Callable[[], bool] = lambda: False
+) -> list[DatablockRecord]:
     """Give those datablocks whose archives can be copied now, or whose copy knows what is wrong; ask for the others.
 
     A store that does not answer is waited for like a tape.
+
+    Args:
+        records: The datablocks.
+        tools: The ports.
+        cancelled: As `recall` asks it.
+
+    Raises:
+        JobCancelled: `cancelled` said so; nothing was done.
     """
     ready: list[DatablockRecord] = []
     waiting: list[DatablockRecord] = []
     for record, error in _unreadable(records, tools):
         (waiting if error is not None and error.retryable else ready).append(record)
+    _stop_if(cancelled)
     if waiting:
         tools.ledger.want_recalls([each.key for each in waiting])
     return sorted(ready, key=lambda each: each.position)

@@ -11,6 +11,7 @@ from scicat_retriever.domain import errors
 from scicat_retriever.domain.dataset import Datablock
 from scicat_retriever.domain.errors import RetrieverError
 from scicat_retriever.domain.evidence import Copied, DatablockKey, Recalled
+from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.onepass import errors as faults
 from scicat_retriever.onepass.checksums import ChecksumAlgorithm
@@ -56,16 +57,20 @@ def is_copied(record: DatablockRecord, tools: Toolbox) -> bool:
     """Say whether there is nothing to copy: it is staged, or its copy waits in whole for its verification."""
     if record.state is not DatablockState.COPIED:
         return record.state is DatablockState.STAGED
-    return size_of_copy(record.key, record.partial, tools) == record.bytes_done
+    return size_of_copy(record.key, record.partial, record.bytes_done, tools) == record.bytes_done
 
 
-def size_of_copy(key: DatablockKey, token: str, tools: Toolbox) -> int | None:
+def size_of_copy(key: DatablockKey, token: str, expected: int, tools: Toolbox) -> int | None:
     """Give the bytes of a copy's file, or None where it is gone.
 
-    A crash may have left it renamed to its staged name without a word to the ledger.
+    A crash may have left it renamed to its staged name without a word to the ledger; and while another attempt commits it, an
+    S3 may remove the parts of its upload one by one.
     """
     size = tools.staging.partial_size(key, token)
-    return tools.staging.staged_size(key, token) if size is None else size
+    if size == expected:
+        return size
+    staged = tools.staging.staged_size(key, token)
+    return size if staged is None else staged
 
 
 def copy(
@@ -83,9 +88,10 @@ def copy(
         record: The datablock.
         tools: The ports.
         progress: Told the bytes done, about once a second.
-        cancelled: Asked a few times a second; the copy stops when it says True.
+        cancelled: Asked a few times a second, and before the ledger is told; the copy stops when it says True.
 
     Raises:
+        JobCancelled: `cancelled` said so.
         TransferError: It could not be read to its end.
         StagingError: It could not be written, or its file was removed, since another attempt was begun meanwhile.
         NoSpaceYet: Others took the space that was claimed for it.
@@ -95,6 +101,7 @@ def copy(
     algorithm = tools.checksums.algorithm(datablock.algorithm, datablock.archive_id) or FALLBACK_ALGORITHM
     manifest = ManifestWriter(algorithm)
     reading = opened(datablock, tools.stores.named(record.store))
+    _stop_if(cancelled, datablock.archive_id)
     tools.ledger.move_datablock(record.key, DatablockState.COPYING)
     with _translated(datablock.archive_id), ExitStack() as stack:
         partial = stack.enter_context(tools.staging.open_partial(record.key, recalled.size))
@@ -123,8 +130,15 @@ def copy(
         receipt=partial.receipt,
     )
     _refuse_lost(copied, tools)
+    _stop_if(cancelled, datablock.archive_id)
     tools.ledger.save_copy(copied, sealed.blob)
     return copied
+
+
+def _stop_if(cancelled: Callable[[], bool], archive_id: ArchiveId) -> None:
+    """Keep an attempt that was given up from moving the datablock on, which another may have copied meanwhile."""
+    if cancelled():
+        raise errors.JobCancelled(f"{archive_id}: the copy was stopped")
 
 
 def _is_gzip(datablock: Datablock) -> bool | None:

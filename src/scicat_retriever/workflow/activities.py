@@ -32,7 +32,7 @@ from scicat_retriever.pipeline.outcome import note_outcome
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.outbox import Subject
-from scicat_retriever.workflow.heart import remember
+from scicat_retriever.workflow.heart import is_stopped, remember
 from scicat_retriever.workflow.recall_desks import RecallDesks
 from scicat_retriever.workflow.step import Pace, Steps, step
 from scicat_retriever.workflow.subscriptions import Subscriptions
@@ -206,7 +206,10 @@ class Activities(Steps):
             for each in self._tools.ledger.datablocks(pid, page.after, page.limit)
             if each.wanted and not transfer.is_copied(each, self._tools)
         ]
-        ready = recall.prepare(records, self._tools)
+        try:
+            ready = recall.prepare(records, self._tools, is_stopped)
+        except errors.JobCancelled as error:
+            raise self.stopped() from error
         there = {record.key.id for record in ready}
         if len(ready) < len(records):
             self._desks.ring()
@@ -258,18 +261,16 @@ class Activities(Steps):
     def _copy(self, record: DatablockRecord, failed_before: int, attempts: int) -> None:
         """Copy one datablock; the engine keeps how often that one failed."""
         try:
-            if activity.is_cancelled():
+            if is_stopped():
                 raise self.stopped()
-            recalled = recall.recall(record, self._tools)
+            recalled = recall.recall(record, self._tools, is_stopped)
 
             def progress(bytes_done: int) -> None:
                 if bytes_done != recalled.size:  # that all are done, the finished copy tells
                     self._tools.ledger.note_progress(record.key, bytes_done)
 
             try:
-                transfer.copy(
-                    recalled, record, self._tools, progress=progress, cancelled=activity.is_cancelled
-                )
+                transfer.copy(recalled, record, self._tools, progress=progress, cancelled=is_stopped)
             except recall.WAITED_FOR:
                 # It was online when it was looked at, and could not be opened.
                 self._tools.ledger.want_recalls([record.key])
@@ -296,7 +297,7 @@ class Activities(Steps):
             archive_id = record.datablock.archive_id
             if not record.wanted:
                 continue
-            if activity.is_cancelled():
+            if is_stopped():
                 raise self.stopped()
             try:
                 publish.verify_and_stage(record, self._tools)

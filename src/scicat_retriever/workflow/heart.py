@@ -16,6 +16,8 @@ from temporalio import activity
 
 INTERVAL = 1.0
 """Seconds between heartbeats; steps shorter than that send none."""
+TIMEOUT = 5.0
+"""Seconds of silence after which the engine gives a step to another worker."""
 
 
 @dataclass(eq=False)
@@ -27,14 +29,20 @@ class Pulse:
     """
 
     details: tuple[object, ...] = ()
+    _was_late: bool = False
     _context: contextvars.Context = field(default_factory=contextvars.copy_context)
     _due: float = field(default_factory=lambda: time.monotonic() + INTERVAL)
 
     def beat(self, now: float) -> None:
         """Send a heartbeat if one is due."""
         if now >= self._due:
+            self._was_late |= self.is_late(now)
             self._due = now + INTERVAL
             self._context.run(activity.heartbeat, *self.details)
+
+    def is_late(self, now: float) -> bool:
+        """Say whether it was ever silent for so long that the engine may have given the step to another worker."""
+        return self._was_late or now >= self._due - INTERVAL + TIMEOUT
 
 
 _current: contextvars.ContextVar[Pulse] = contextvars.ContextVar("pulse")
@@ -44,6 +52,11 @@ def remember(*details: object) -> None:
     """Have the engine keep `details` of the running step for its next attempt, from the next moment on."""
     _current.get().details = details
     activity.heartbeat(*details)
+
+
+def is_stopped() -> bool:
+    """Say whether the running step is to end: it was cancelled, or another worker may be at it, since this one stood still."""
+    return _current.get().is_late(time.monotonic()) or activity.is_cancelled()
 
 
 class Heart:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import structlog
@@ -88,18 +89,23 @@ class LostFlows:
         self._suspects = frozenset(ended - self._suspects)
         return Found(restarted, len(self._stuck))
 
-    def abandoned(self) -> list[tuple[DatasetPid, str]]:
+    def abandoned(self) -> Iterator[tuple[DatasetPid, str]]:
         """Give datasets, with their runs, whose flow was lost before it could clean up, and that nobody asks for any more.
+
+        Whether that is still so is asked for each when it is given: cleaning up those before it may have taken minutes.
 
         Raises:
             EngineUnavailable: The engine does not answer.
         """
-        left = frozenset(
-            (pid, run) for pid, run in self._ledger.abandoned(_BATCH) if not self._runs(dataset_flow(pid))
-        )
+        left = frozenset(each for each in self._ledger.abandoned(_BATCH) if self._is_lost(each))
         # A job that is about to ask for one may have been a moment late: twice in a row nobody does.
         lost, self._left = left & self._left, left
-        return sorted(lost)
+        for each in sorted(lost):
+            if each in self._ledger.abandoned(_BATCH) and self._is_lost(each):
+                yield each
+
+    def _is_lost(self, run: tuple[DatasetPid, str]) -> bool:
+        return not self._runs(dataset_flow(run[0]))
 
     def _without_flow(self, record: JobRecord) -> set[tuple[str, DatasetPid]]:
         waiting = [d.pid for d in self._ledger.job_datasets(record.job.id) if d.state is DatasetState.STARTED]

@@ -6,12 +6,12 @@ from collections.abc import Collection
 from dataclasses import asdict
 
 import structlog
-from temporalio import activity
 
 from scicat_retriever.domain import errors
 from scicat_retriever.pipeline import eviction, fixity, inventory, publish, reconcile, report
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.ports.catalogue import Visibility
+from scicat_retriever.workflow.heart import is_stopped
 from scicat_retriever.workflow.lost_flows import LostFlows
 from scicat_retriever.workflow.step import Pace, Steps, step
 
@@ -63,9 +63,9 @@ class RegularLooks(Steps):
     @step
     def check_fixity(self) -> int:
         """Read staged datablocks again until none is due; gives how many were wrong."""
-        look = fixity.FixityLook(self._fixity, self._tools, activity.is_cancelled)
+        look = fixity.FixityLook(self._fixity, self._tools, is_stopped)
         found = look.run(lambda found: self._tools.ledger.note_finding(fixity.FINDING, found.as_finding()))
-        if activity.is_cancelled():
+        if is_stopped():
             raise self.stopped()
         if found.advice:
             log.error("staged files have changed", advice=found.advice)

@@ -82,8 +82,10 @@ class Steps:
         )
 
     def stopped(self) -> Exception:
-        """Tell a cancelled step from one whose worker stops: the latter goes on elsewhere."""
+        """Tell a cancelled step from one whose worker stops, or stood still: the latter goes on elsewhere."""
         details = activity.cancellation_details()
         if details is not None and details.cancel_requested:
             return CancelledError("the step was cancelled")
-        return self.engine_error(errors.WorkerStopping("the worker stops; the step is repeated"))
+        return self.engine_error(
+            errors.WorkerStopping("the worker stops or stood still; the step is repeated")
+        )

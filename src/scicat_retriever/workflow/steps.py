@@ -15,6 +15,7 @@ from temporalio.workflow import ActivityCancellationType
 
 from scicat_retriever.domain.errors import Failure
 from scicat_retriever.domain.ids import DatablockId, DatasetPid
+from scicat_retriever.workflow.heart import TIMEOUT
 from scicat_retriever.workflow.tasks import (
     BlockFailure,
     BlockTask,
@@ -40,7 +41,7 @@ FLOW_TIMEOUT = timedelta(seconds=4)
 """Silence after which a worker is taken for dead that was deciding on a flow's next step; the engine's default is 10 s."""
 TOO_LONG = "TemporalTimeout:StartToClose"
 """The engine's name for an attempt that took longer than one may."""
-HEARTBEAT = timedelta(seconds=5)
+HEARTBEAT = timedelta(seconds=TIMEOUT)
 """Silence after which a step's worker is taken for dead, and the step is given to another."""
 
 
@@ -138,12 +139,12 @@ async def verify_datablocks(task: DatasetTask, page: Page) -> list[BlockFailure]
 
 async def publish_dataset(task: DatasetTask) -> None:
     """See that the whole dataset is staged, and have SciCat told that it is retrieved."""
-    await _ledger("publish_dataset", [task.pid], task, type(None))
+    await _ledger("publish_dataset", [task.pid], task, type(None), attempt=3600.0)
 
 
 async def discard_dataset(task: DatasetTask, failure: Failure) -> None:
     """Remove what a failed run left."""
-    await _ledger("discard_dataset", [task.pid, task.run, failure], task, type(None))
+    await _ledger("discard_dataset", [task.pid, task.run, failure], task, type(None), attempt=3600.0)
 
 
 async def report_dataset_failed(task: DatasetTask, failures: Sequence[Failure]) -> None:
@@ -181,9 +182,9 @@ async def _ledger(
     args: list[object],
     task: JobTask | DatasetTask,
     result: type[R],
-    patience: float = LEDGER_TIMEOUT,
+    attempt: float = SHORT,
 ) -> R:
-    return await _run(name, args, task, result, patience=patience)
+    return await _run(name, args, task, result, patience=LEDGER_TIMEOUT, attempt=attempt)
 
 
 async def _transfer(name: str, args: list[object], task: DatasetTask, result: type[R], queue: str) -> R:

@@ -25,6 +25,7 @@ from scicat_retriever.pipeline.recall_watch import DeskPace
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.workflow import schedules
 from scicat_retriever.workflow.activities import Activities
+from scicat_retriever.workflow.heart import INTERVAL
 from scicat_retriever.workflow.lost_flows import LostFlows
 from scicat_retriever.workflow.recall_desks import RecallDesks
 from scicat_retriever.workflow.regular_looks import RegularLooks
@@ -164,6 +165,8 @@ def _worker(
         max_concurrent_activities=slots,
         # A flow whose worker died is taken over by another after this time.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
+        # By default the SDK holds heartbeats back for four fifths of their timeout, and so the word that a step is given up.
+        max_heartbeat_throttle_interval=timedelta(seconds=INTERVAL),
         graceful_shutdown_timeout=timedelta(seconds=DRAIN_SECONDS),
         workflow_runner=flow_runner(),
     )

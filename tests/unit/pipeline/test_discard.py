@@ -1,8 +1,12 @@
+from collections.abc import Callable
+
 import pytest
 
+from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.pipeline import publish, space
+from tests.fakes.staging_area import InMemoryStagingArea
 from tests.unit.pipeline.rig import FILES, PID, Rig, tar, without_checksums
 
 State = DatablockState
@@ -133,3 +137,29 @@ def test_a_retry_reads_only_what_was_not_kept() -> None:
     rig.copy(copied)
     publish.discard(PID, "run-1", "read_failed", rig.tools, keep_verified=True)
     assert [r.state for r in rig.plan_again("run-2")] == [State.STAGED, State.PLANNED]
+
+
+class Slow(InMemoryStagingArea):
+    """A staging area where something else happens while partials are removed."""
+
+    meanwhile: Callable[[], None] = staticmethod(lambda: None)
+
+    def discard_partial(self, key: DatablockKey, token: str | None = None) -> None:
+        super().discard_partial(key, token)
+        happens, self.meanwhile = self.meanwhile, lambda: None
+        happens()
+
+
+def test_discarding_that_stood_still_touches_nothing_of_a_later_run() -> None:
+    rig = Rig(staging=(area := Slow()))
+    first, second = rig.plan(rig.archive(0), rig.archive(1))
+
+    def retrieve_again() -> None:
+        publish.discard(PID, "run-1", "why", rig.tools, keep_verified=False)
+        for record in rig.plan_again("run-2"):
+            rig.stage(record)
+
+    area.meanwhile = retrieve_again
+    publish.discard(PID, "run-1", "why", rig.tools, keep_verified=False)
+    assert rig.staging.staged_keys() == {first.key, second.key}
+    assert [record.state for record in rig.ledger.datablocks(PID)] == [State.STAGED] * 2

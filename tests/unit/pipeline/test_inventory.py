@@ -1,3 +1,6 @@
+from collections.abc import Callable, Collection
+from dataclasses import replace
+
 import pytest
 
 from scicat_retriever.domain.evidence import DatablockKey
@@ -5,6 +8,7 @@ from scicat_retriever.domain.ids import DatablockId, DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState
 from scicat_retriever.pipeline import eviction, inventory
 from scicat_retriever.pipeline.inventory import GRACE, Inventory
+from tests.fakes.ledger import InMemoryLedger
 from tests.fakes.staging_area import InMemoryStagingArea
 from tests.unit.pipeline.rig import FILES, JOB, PID, HandClock, Rig, tar
 
@@ -133,6 +137,31 @@ def test_a_copy_that_waits_for_its_verification_is_nobodys_orphan() -> None:
     (record,) = rig.plan()
     rig.copy(record)
     rig.clock.advance(GRACE * 2)
+    assert inventory.check_staging(rig.tools).orphans == 0
+
+
+class BusyLedger(InMemoryLedger):
+    """A ledger where something else happens once it has said whose files they are."""
+
+    meanwhile: Callable[[], None] = staticmethod(lambda: None)
+
+    def known_tokens(self, tokens: Collection[str]) -> Collection[str]:
+        known = super().known_tokens(tokens)
+        happens, self.meanwhile = self.meanwhile, lambda: None
+        happens()
+        return known
+
+
+def test_a_copy_that_becomes_whole_while_files_are_looked_at_is_nobodys_orphan() -> None:
+    rig = dated()
+    rig.ledger = ledger = BusyLedger(rig.clock)
+    rig.tools = replace(rig.tools, ledger=ledger)
+    (record,) = rig.plan()
+    copied = rig.copy(record)
+    manifest = ledger.manifest(record.key) or b""
+    ledger.move_datablock(record.key, State.COPYING)
+    rig.clock.advance(GRACE * 2)
+    ledger.meanwhile = lambda: ledger.save_copy(copied, manifest)
     assert inventory.check_staging(rig.tools).orphans == 0
 
 

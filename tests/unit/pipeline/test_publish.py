@@ -7,7 +7,7 @@ import pytest
 from scicat_retriever.domain import errors
 from scicat_retriever.domain.dataset import FileEntry
 from scicat_retriever.domain.errors import IntegrityError
-from scicat_retriever.domain.evidence import Copied, Integrity
+from scicat_retriever.domain.evidence import Copied, DatablockKey, Integrity
 from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.onepass.checksums import ChecksumAlgorithm
@@ -15,6 +15,7 @@ from scicat_retriever.onepass.manifest import ManifestWriter
 from scicat_retriever.pipeline import publish, recall, transfer
 from scicat_retriever.pipeline.verify import ChecksumPolicy
 from tests.fakes.ledger import InMemoryLedger
+from tests.fakes.staging_area import InMemoryStagingArea
 from tests.unit.pipeline.rig import FILES, PID, START, Rig, entries, tar, without_checksums
 
 State = DatablockState
@@ -73,6 +74,22 @@ def test_verifying_a_staged_datablock_again_changes_nothing() -> None:
 
 def test_a_commit_that_the_ledger_was_not_told_of_is_made_good() -> None:
     rig = Rig()
+    (record,) = rig.plan()
+    copied = rig.copy(record)
+    rig.staging.commit(record.key, copied.partial, copied.receipt)
+    publish.verify_and_stage(rig.record(record.key), rig.tools)
+    assert rig.record(record.key).state is State.STAGED
+
+
+class PartsGoing(InMemoryStagingArea):
+    """An S3 that removes the parts of an upload one by one that was completed."""
+
+    def partial_size(self, key: DatablockKey, token: str) -> int | None:
+        return super().partial_size(key, token) if self.staged_size(key, token) is None else 100
+
+
+def test_a_copy_that_another_attempt_commits_is_whole_though_parts_of_its_upload_are_gone() -> None:
+    rig = Rig(staging=PartsGoing())
     (record,) = rig.plan()
     copied = rig.copy(record)
     rig.staging.commit(record.key, copied.partial, copied.receipt)

@@ -174,3 +174,17 @@ def test_an_error_of_the_store_passes_through(error: type[RetrieverError]) -> No
         rig.store.forbid(record.datablock.archive_id)
     with pytest.raises(error):
         recall.recall(record, rig.tools)
+
+
+def test_an_attempt_that_was_given_up_takes_nothing_back_of_what_another_one_copied() -> None:
+    rig = Rig()
+    (record,) = rig.plan()
+    rig.copy(record)
+    copied = rig.record(record.key)
+    for on_tape in (True, False):
+        rig.store.put(record.datablock.archive_id, tar(FILES), on_tape=on_tape)
+        with pytest.raises(errors.JobCancelled):
+            recall.recall(record, rig.tools, lambda: True)
+        with pytest.raises(errors.JobCancelled):
+            recall.prepare([record], rig.tools, lambda: True)
+    assert rig.record(record.key) == copied

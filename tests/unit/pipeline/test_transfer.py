@@ -307,10 +307,37 @@ def test_a_cancelled_copy_ends_and_leaves_no_evidence() -> None:
     rig.store.stall_reads(record.datablock.archive_id, after=600)
     begun = time.monotonic()
     with pytest.raises(errors.JobCancelled):
-        copy(rig, record, cancelled=lambda: True)
+        copy(rig, record, cancelled=lambda: bool(rig.staging.partial_keys()))
     assert time.monotonic() - begun < rig.stall_timeout
     assert rig.ledger.copied(record.key) is None
     rig.store.mend_reads(record.datablock.archive_id)
+
+
+def test_an_attempt_that_was_given_up_takes_nothing_back_of_what_another_one_copied() -> None:
+    rig = Rig()
+    (record,) = rig.plan()
+    rig.copy(record)
+    before = rig.record(record.key)
+    recalled = Recalled(record.key, record.datablock.archive_id, record.bytes_total)
+    with pytest.raises(errors.JobCancelled):
+        transfer.copy(recalled, record, rig.tools, progress=lambda _: None, cancelled=lambda: True)
+    assert rig.record(record.key) == before
+    assert transfer.is_copied(before, rig.tools)
+
+
+def test_an_attempt_that_is_given_up_at_its_end_is_no_evidence() -> None:
+    rig = Rig()
+    (record,) = rig.plan()
+    whole = threading.Event()
+
+    def note(done: int) -> None:
+        if done == record.bytes_total:
+            whole.set()
+
+    recalled = recall.recall(record, rig.tools)
+    with pytest.raises(errors.JobCancelled):
+        transfer.copy(recalled, record, rig.tools, progress=note, cancelled=whole.is_set)
+    assert rig.ledger.copied(record.key) is None
 
 
 def test_a_staging_area_without_room_is_an_error_of_staging() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from itertools import chain
@@ -155,6 +155,8 @@ class DirectoryStaging:
             StagingWriteFailed: Somebody is writing the partial, or it cannot be made durable.
         """
         partial, staged = self._partial_path(key, token), self._staged_path(key, token)
+        # Of before: what another step stages while this one stands still is not older.
+        older = [path for path in self._files_of(staged.parent) if path.name != token]
         with self._explained("be committed", partial):
             for _ in range(_ATTEMPTS):
                 try:
@@ -169,7 +171,7 @@ class DirectoryStaging:
                     f"{staged.parent} was removed again and again while committing to it"
                 )
             self._flush_folders(staged)
-        self._remove_from(staged.parent, but=token)
+        self._remove(older)
         _remove_if_empty(partial.parent)
 
     def staged_size(self, key: DatablockKey, token: str) -> int | None:
@@ -194,11 +196,11 @@ class DirectoryStaging:
 
     def discard_partial(self, key: DatablockKey, token: str | None = None) -> None:
         """Remove this partial file, or all of a datablock, and their folder if that leaves it empty."""
-        self._remove_from(self._partial / folder_name(key), only=token)
+        self._remove_from(self._partial / folder_name(key), token)
 
     def release(self, key: DatablockKey, token: str | None = None) -> None:
         """Remove this staged file, or all of a datablock, and their folder if that leaves it empty."""
-        self._remove_from(self._staged / folder_name(key), only=token)
+        self._remove_from(self._staged / folder_name(key), token)
 
     def name_of(self, key: DatablockKey) -> str:
         """Name the folder of a datablock's files."""
@@ -246,19 +248,26 @@ class DirectoryStaging:
                 self._staged.stat()
                 return None
 
-    def _remove_from(self, folder: Path, *, only: str | None = None, but: str | None = None) -> None:
-        """Remove files of a folder, and the folder if that leaves it empty."""
-        with self._explained("be removed", folder):
+    def _files_of(self, folder: Path) -> list[Path]:
+        with self._explained("be looked at", folder):
             try:
-                files = list(folder.iterdir())
+                return list(folder.iterdir())
             except FileNotFoundError:
                 self._staged.stat()
-                return
-            for file in files:
-                if file.name != but and only in {None, file.name}:
-                    with suppress(FileNotFoundError):  # another process was first
-                        file.unlink()
+                return []
+
+    def _remove_from(self, folder: Path, token: str | None) -> None:
+        """Remove one file or all of a folder, and the folder if that leaves it empty."""
+        self._remove(file for file in self._files_of(folder) if token in {None, file.name})
         _remove_if_empty(folder)
+
+    def _remove(self, files: Iterable[Path]) -> None:
+        for file in files:
+            with (
+                self._explained("be removed", file),
+                suppress(FileNotFoundError),
+            ):  # another process was first
+                file.unlink()
 
     def _create(self, path: Path) -> int:
         """Make a new file that is locked by this writer."""

@@ -110,12 +110,15 @@ class S3Staging:
         name, read = self._file(key, token), Receipt.read(receipt)
         if read is None:
             self._remove_wrong(name, receipt)
+        # Of before: what another step stages while this one stands still is not older.
+        older = [found.key for found in self._requests.objects(self._folder(key)) if found.key != name]
         for upload_id in self._requests.uploads_of(name):
             with suppress(StagedFileMissing):  # completed by another at this moment: the object shows it
                 self._complete(name, upload_id, read)
         if self._held(name, read.checksum) != read:
             self._remove_wrong(name, receipt)
-        self._remove_objects(key, but=name)
+        for each in older:
+            self._requests.delete(each)
 
     def staged_size(self, key: DatablockKey, token: str) -> int | None:
         """Bytes of this object, or None where it is not there."""
@@ -236,7 +239,6 @@ class S3Staging:
         for upload_id in self._requests.uploads_of(name):
             self._requests.abort(name, upload_id)
 
-    def _remove_objects(self, key: DatablockKey, but: str | None = None) -> None:
+    def _remove_objects(self, key: DatablockKey) -> None:
         for found in self._requests.objects(self._folder(key)):
-            if found.key != but:
-                self._requests.delete(found.key)
+            self._requests.delete(found.key)
