@@ -32,7 +32,7 @@ QUICK: dict[str, dict[str, object]] = {
         "backoff_maximum": 1.0,
         "poll_initial": 0.1,
         "poll_maximum": 0.5,
-        "appear_timeout": 2.0,
+        "appear_timeout": 5.0,
     },
     "lts": {"recalls": {"mount_age": 0.0, "collect_time": 0.0}},
 }
@@ -135,7 +135,7 @@ class Facility:
         assert answer.status_code == 201, answer.text
         return str(answer.json()["id"])
 
-    def wait_for(self, job_id: str, seconds: float = 60.0) -> dict[str, Any]:
+    def wait_for(self, job_id: str, seconds: float = 120.0) -> dict[str, Any]:
         """Wait until a job has ended in SciCat and give it as SciCat has it."""
         assert self.service is not None
         self.service.wait_for_job(job_id, seconds)
@@ -157,6 +157,13 @@ class Facility:
         """Give a dataset's lifecycle as SciCat has it."""
         lifecycle: dict[str, Any] = self.scicat.dataset(pid)["datasetlifecycle"]
         return lifecycle
+
+    def api_answers(self) -> bool:
+        """Say whether the running service's API answers."""
+        try:
+            return httpx2.get(f"{self.folder.url}/api/v1/health", trust_env=False, timeout=30).is_success
+        except httpx2.TransportError:
+            return False
 
     def part(self, name: str) -> psutil.Process:
         """Give the process of one part of the running service: `api`, `worker`, or `temporal`, its engine."""
@@ -220,7 +227,7 @@ def quick(**sections: dict[str, object]) -> dict[str, dict[str, object]]:
     return {**QUICK, **{name: {**QUICK.get(name, {}), **keys} for name, keys in sections.items()}}
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 90.0) -> None:
     """Wait for a condition.
 
     Raises:

@@ -86,7 +86,7 @@ def test_a_dataset_whose_staging_is_gone_is_told_to_have_failed(make_facility: M
 def test_a_job_that_comes_while_staging_is_gone_fails_and_says_who_has_to_act(
     make_facility: MakeFacility,
 ) -> None:
-    facility = make_facility(**quick(flow={"space_timeout": 2.0}))
+    facility = make_facility(**quick(flow={"space_timeout": 8.0}))
     pid, other = facility.new_pid(), facility.new_pid()
     facility.archive(pid, some_datablocks(pid, 1))
     facility.archive(other, some_datablocks(other, 1))
@@ -108,11 +108,12 @@ def test_staged_files_lost_before_success_was_told_fail_the_dataset(make_facilit
         facility.service = service
         job_id = facility.ask_for(pid)
         wait_until(lambda: block_states(service, job_id) == ["recalling"])
-        facility.scicat.faults.fail(503, for_seconds=4.0, path_contains="/datasets/")
+        facility.scicat.faults.fail(503, times=None, path_contains="/datasets/")
         bring_back()
         wait_until(lambda: block_states(service, job_id) == ["staged"])
         for path in facility.files_in_staging(pid):
             path.unlink()
+        facility.scicat.faults.clear()
         job = facility.wait_for(job_id)
     assert [error["code"] for error in job["jobResultObject"]["errors"]] == ["staged_file_missing"]
 
@@ -154,8 +155,9 @@ def test_the_status_says_that_a_job_waits_for_scicat(make_facility: MakeFacility
     facility.archive(pid, some_datablocks(pid, 1))
     with RunningService(facility.folder) as service:
         facility.service = service
-        facility.scicat.faults.fail(503, for_seconds=3.0, method="PATCH")
+        facility.scicat.faults.fail(503, times=None, method="PATCH")
         job_id = facility.ask_for(pid)
         wait_until(lambda: "waiting for SciCat" in str(service.job(job_id)["message"]))
+        facility.scicat.faults.clear()
         job = facility.wait_for(job_id)
     assert job["statusCode"] == "finishedSuccessful"

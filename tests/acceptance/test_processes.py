@@ -12,7 +12,7 @@ import pytest
 from scicat_retriever.testing.running import TOKEN, RunningService
 from scicat_retriever.testing.scicat import JobType
 from tests.acceptance.conftest import MakeFacility
-from tests.acceptance.facility import Facility, block_states, quick, some_datablocks, wait_until
+from tests.acceptance.facility import block_states, quick, some_datablocks, wait_until
 
 
 def test_a_job_goes_on_after_everything_was_killed(make_facility: MakeFacility) -> None:
@@ -43,16 +43,9 @@ def test_a_part_that_is_killed_is_started_again(make_facility: MakeFacility) -> 
         for part in psutil.Process(service.process.pid).children():
             part.kill()
             part.wait(10)
-        wait_until(lambda: _answers(facility))
+        wait_until(facility.api_answers)
         job = facility.wait_for(facility.ask_for(pid))
     assert job["statusCode"] == "finishedSuccessful"
-
-
-def _answers(facility: Facility) -> bool:
-    try:
-        return httpx2.get(f"{facility.folder.url}/api/v1/health", trust_env=False).is_success
-    except httpx2.TransportError:
-        return False
 
 
 def test_sigterm_drains_and_leaves_nothing_running(make_facility: MakeFacility) -> None:
@@ -112,7 +105,7 @@ def test_a_second_service_on_the_same_data_folder_is_refused(make_facility: Make
 
 
 def test_a_wait_for_space_ends_at_its_deadline(make_facility: MakeFacility) -> None:
-    facility = make_facility(**quick(flow={"space_timeout": 2.0}, staging={"capacity_bytes": 150_000}))
+    facility = make_facility(**quick(flow={"space_timeout": 8.0}, staging={"capacity_bytes": 150_000}))
     first, second = facility.new_pid(), facility.new_pid()
     for pid in (first, second):
         facility.archive(pid, some_datablocks(pid, 5))
@@ -128,14 +121,14 @@ def test_a_wait_for_space_ends_at_its_deadline(make_facility: MakeFacility) -> N
 
 
 def test_a_job_that_is_not_done_by_its_deadline_ends_unsuccessful(make_facility: MakeFacility) -> None:
-    facility = make_facility(**quick(flow={"job_timeout": 3.0, "appear_timeout": 600.0}))
+    facility = make_facility(**quick(flow={"job_timeout": 12.0, "appear_timeout": 600.0}))
     pid = facility.new_pid()
     (archive_id,) = facility.archive(pid, some_datablocks(pid, 1))
     (facility.folder.lts / archive_id).unlink()
     with RunningService(facility.folder) as service:
         facility.service = service
         job = facility.wait_for(facility.ask_for(pid))
-        wait_until(lambda: facility.lifecycle(pid)["retrieveStatusMessage"] != "started")
+        wait_until(lambda: facility.lifecycle(pid)["retrieveStatusMessage"] not in {"", "started"})
     assert job["statusCode"] == "finishedUnsuccessful"
     assert [error["code"] for error in job["jobResultObject"]["errors"]] == ["job_deadline_passed"]
     assert facility.lifecycle(pid)["retrieveReturnMessage"]["code"] == "job_cancelled"

@@ -41,7 +41,10 @@ def _unheard(facility: Facility, *pids: str) -> str:
 
 def _overview(service: RunningService) -> dict[str, Any]:
     answer = httpx2.get(
-        f"{service.folder.url}/api/v1/overview", headers={"Authorization": f"Bearer {TOKEN}"}, trust_env=False
+        f"{service.folder.url}/api/v1/overview",
+        headers={"Authorization": f"Bearer {TOKEN}"},
+        trust_env=False,
+        timeout=30,
     )
     overview: dict[str, Any] = answer.raise_for_status().json()
     return overview
@@ -70,6 +73,7 @@ def test_a_job_whose_message_was_lost_while_the_service_runs_is_found(tmp_path: 
             facility.part("api").kill()
             job_id = _unheard(facility, pid)
             wait_until(lambda: _ended(facility, job_id))
+            wait_until(facility.api_answers)
             wait_until(lambda: _overview(service)["looks"]["catalogue"]["found"]["open"] == 0)
     assert facility.scicat.job(job_id)["statusCode"] == "finishedSuccessful"
 
@@ -141,5 +145,4 @@ def test_what_a_lost_flow_left_is_cleaned_up_where_nobody_asks_for_it_any_more(t
             facility.wait_for(job_id)
             wait_until(lambda: service.recalls()["recalls"] == [])
             assert block_states(service, job_id) == ["failed"]
-            lifecycle = facility.scicat.dataset(pid)["datasetlifecycle"]
-    assert lifecycle["retrieveStatusMessage"] == "datasetRetrievalFailed"
+            wait_until(lambda: facility.lifecycle(pid)["retrieveStatusMessage"] == "datasetRetrievalFailed")

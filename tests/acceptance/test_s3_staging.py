@@ -31,7 +31,7 @@ def on_s3(seaweed: Seaweed, tmp_path: Path) -> Iterator[tuple[Facility, str]]:
     """A facility that stages to a bucket of its own, its service running; and the bucket's name."""
     with seaweed.bucket() as bucket:
         settings = quick(
-            staging=seaweed.settings(bucket, capacity_bytes=400 * MB, url_lifetime=1), cache={"spared": 1.0}
+            staging=seaweed.settings(bucket, capacity_bytes=400 * MB, url_lifetime=60), cache={"spared": 60.0}
         )
         with (
             Facility.open(tmp_path / "facility", settings) as facility,

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import typer
 import yaml
-from pytest_socket import disable_socket
+from pytest_socket import disable_socket, enable_socket
 from typer.testing import CliRunner
 
 from scicat_retriever.broker.settings import BrokerSettings
@@ -42,8 +42,10 @@ NEEDED: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(autouse=True)
-def _closed_sockets() -> None:
+def _closed_sockets() -> Iterator[None]:
     disable_socket(allow_unix_socket=True)
+    yield
+    enable_socket()
 
 
 def command_lines() -> Iterator[tuple[str, list[str]]]:

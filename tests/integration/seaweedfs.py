@@ -171,7 +171,8 @@ def _account() -> dict[str, Any]:
 
 def _free_ports() -> dict[str, int]:
     while True:
-        wanted = random.sample(range(20_000, 32_000), len(_PORTS))
+        # With the second ones below those that the system gives to connections.
+        wanted = random.sample(range(11_000, 22_000), len(_PORTS))
         with ExitStack() as stack:
             try:
                 for port in (*wanted, *(one + _SECOND_PORT for one in wanted)):

@@ -195,7 +195,7 @@ class RunningService:
         found: dict[str, Any] = answer.json()
         return found
 
-    def wait_for_job(self, job_id: str, seconds: float = 60.0) -> dict[str, Any]:
+    def wait_for_job(self, job_id: str, seconds: float = 120.0) -> dict[str, Any]:
         """Wait until a job has ended and SciCat was told, or cannot be; gives its last status.
 
         Raises:

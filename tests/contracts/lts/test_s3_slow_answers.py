@@ -27,7 +27,7 @@ A = ArchiveId("proposal/a.tar")
 B = ArchiveId("proposal/b.tar")
 CONTENT = bytes(range(256)) * 400
 FIRST = 1000
-SOON = 5.0
+SOON = 20.0
 """Seconds, much less than `read_timeout` here."""
 
 

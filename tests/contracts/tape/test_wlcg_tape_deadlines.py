@@ -179,13 +179,13 @@ def test_a_server_that_comes_to_its_senses_is_heard_again(wire: Callable[[Talk],
 def test_archives_that_are_not_asked_about_in_time_say_so_and_the_others_are_online(
     wire: Callable[[Talk], Wire],
 ) -> None:
-    store, begun = WlcgTape(settings(wire(slow_door).url, answer_timeout=1)), time.monotonic()
-    answers = store.recall_states([Wanted(ArchiveId(f"{number}.tar")) for number in range(100)])
+    store, begun = WlcgTape(settings(wire(slow_door).url, answer_timeout=4)), time.monotonic()
+    answers = store.recall_states([Wanted(ArchiveId(f"{number}.tar")) for number in range(300)])
     assert time.monotonic() - begun < LONG
     online = [each for each in answers.values() if isinstance(each, RecallState)]
     late = [each for each in answers.values() if isinstance(each, StoreTimedOut)]
     assert {each.locality for each in online} == {Locality.ONLINE}
-    assert len(online) + len(late) == 100
+    assert len(online) + len(late) == 300
     assert late
 
 

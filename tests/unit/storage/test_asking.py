@@ -33,7 +33,7 @@ class Disks:
             self.well.wait(60)
         return self.failing.get(archive_id, "there")
 
-    def ask(self, *archive_ids: ArchiveId, timeout: float = 0.2) -> dict[ArchiveId, str | RecallError]:
+    def ask(self, *archive_ids: ArchiveId, timeout: float = 2) -> dict[ArchiveId, str | RecallError]:
         return ask_of_each(self.pool, archive_ids, self.look, timeout, lambda hung: StoreTimedOut(str(hung)))
 
 

@@ -58,8 +58,8 @@ def test_a_command_that_is_killed_has_a_negative_code() -> None:
 
 def test_a_command_that_takes_too_long_is_killed_with_all_that_it_started(tmp_path: Path) -> None:
     begun = time.monotonic()
-    with pytest.raises(CommandTimedOut, match=r"/bin/sh took longer than 0\.5 s"):
-        shell('sleep 60 & echo $! $$ > "$1"; wait', str(tmp_path / "pids"), timeout=0.5)
+    with pytest.raises(CommandTimedOut, match=r"/bin/sh took longer than 3 s"):
+        shell('sleep 60 & echo $! $$ > "$1"; wait', str(tmp_path / "pids"), timeout=3)
     assert time.monotonic() - begun < 10
     for pid in (tmp_path / "pids").read_text().split():
         wait_for(lambda pid=pid: not is_running(int(pid)))  # type: ignore[misc]
@@ -135,7 +135,8 @@ def test_no_descriptor_and_no_process_is_left() -> None:
             shell("yes")
         with pytest.raises(CommandFailed):
             run_command(["/not/there"], 20, {})
-    assert (this.num_fds(), len(this.children())) == before
+    assert this.num_fds() <= before[0]
+    assert len(this.children()) <= before[1]
 
 
 def test_many_threads_may_run_commands_at_once() -> None:
@@ -171,7 +172,7 @@ def test_a_program_whose_start_hangs_is_given_up_in_time_and_ended_when_it_start
             run_command([str(program)], 0.3, {})
         assert time.monotonic() - begun < 10
         assert shell("echo said").output == "said\n"
-    wait_for(lambda: len(this.children()) == before)
+    wait_for(lambda: len(this.children()) <= before)
 
 
 HOLDS = """

@@ -292,7 +292,7 @@ def test_no_descriptor_is_left_open(root: Path) -> None:
                 method(store, ArchiveId(archive_id))
             except (ArchiveIdUnsafe, DatablockMissing):
                 continue
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before
 
 
 # Settings

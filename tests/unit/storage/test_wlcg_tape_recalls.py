@@ -122,7 +122,7 @@ def test_a_request_whose_progress_is_not_told_keeps_no_other_archive_from_an_ans
     server = Server(
         POST_archiveinfo=archiveinfo(a="TAPE", b="DISK"), GET_stage=hangs, HEAD_file=httpx2.Response(200)
     )
-    store = server.store(answer_timeout=1)
+    store = server.store(answer_timeout=4)
     for _ in range(3):
         answers = store.recall_states([Wanted(A, "bad"), Wanted(B, "good")])
         assert isinstance(answers[A], StoreTimedOut)

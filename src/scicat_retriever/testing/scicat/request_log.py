@@ -106,7 +106,7 @@ class RequestLog:
         method: str | None = None,
         path_contains: str = "",
         status: int | None = None,
-        deadline_seconds: float = 10.0,
+        deadline_seconds: float = 60.0,
     ) -> list[Recorded]:
         """Wait until so many matching requests are done, and give them.
 
