@@ -13,7 +13,6 @@ from scicat_retriever.domain.errors import (
     ArchiveLost,
     DatablockMissing,
     DatablockUnreadable,
-    JobCancelled,
     NoSpaceYet,
     NotYetOnline,
     RecallError,
@@ -26,6 +25,7 @@ from scicat_retriever.domain.evidence import DatablockKey, Recalled
 from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.pipeline.space import claim_dataset
+from scicat_retriever.pipeline.stopping import stop_if
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.long_term_store import Locality, LongTermStore, RecallState, Wanted
@@ -65,10 +65,10 @@ def recall(
         state = store.recall_states([Wanted(archive_id)]).get(archive_id)
         size = readable_size(record, state, tools)
     except WAITED_FOR:
-        _stop_if(cancelled)
+        stop_if(cancelled)
         tools.ledger.want_recalls([record.key])
         raise
-    _stop_if(cancelled)
+    stop_if(cancelled)
     if record.state is not DatablockState.RECALLING or record.reason:
         tools.ledger.move_datablock(record.key, DatablockState.RECALLING)
     # Compared with the catalogue's word, not with what was noted: a claim that failed is asked for again.
@@ -119,11 +119,6 @@ def missing(archive_id: ArchiveId, state: RecallState) -> str:
     return f"the long-term store has no {archive_id}{said}"
 
 
-def _stop_if(cancelled: Callable[[], bool]) -> None:
-    if cancelled():
-        raise JobCancelled("the step was stopped")
-
-
 def prepare(
     records: Sequence[DatablockRecord], tools: Toolbox, cancelled: Callable[[], bool] = lambda: False
 ) -> list[DatablockRecord]:
@@ -143,7 +138,7 @@ def prepare(
     waiting: list[DatablockRecord] = []
     for record, error in _unreadable(records, tools):
         (waiting if error is not None and error.retryable else ready).append(record)
-    _stop_if(cancelled)
+    stop_if(cancelled)
     if waiting:
         tools.ledger.want_recalls([each.key for each in waiting])
     return sorted(ready, key=lambda each: each.position)

@@ -11,7 +11,6 @@ from scicat_retriever.domain import errors
 from scicat_retriever.domain.dataset import Datablock
 from scicat_retriever.domain.errors import RetrieverError
 from scicat_retriever.domain.evidence import Copied, DatablockKey, Recalled
-from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.onepass import errors as faults
 from scicat_retriever.onepass.checksums import ChecksumAlgorithm
@@ -20,6 +19,7 @@ from scicat_retriever.onepass.gunzip import is_gzip_name, unpacked_allowance
 from scicat_retriever.onepass.manifest import ManifestWriter
 from scicat_retriever.onepass.tar_walker import members_allowance
 from scicat_retriever.pipeline.reading import opened
+from scicat_retriever.pipeline.stopping import stop_if
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.ports.datablock_record import DatablockRecord
 
@@ -101,7 +101,7 @@ def copy(
     algorithm = tools.checksums.algorithm(datablock.algorithm, datablock.archive_id) or FALLBACK_ALGORITHM
     manifest = ManifestWriter(algorithm)
     reading = opened(datablock, tools.stores.named(record.store))
-    _stop_if(cancelled, datablock.archive_id)
+    stop_if(cancelled)
     tools.ledger.move_datablock(record.key, DatablockState.COPYING)
     with _translated(datablock.archive_id), ExitStack() as stack:
         partial = stack.enter_context(tools.staging.open_partial(record.key, recalled.size))
@@ -130,15 +130,9 @@ def copy(
         receipt=partial.receipt,
     )
     _refuse_lost(copied, tools)
-    _stop_if(cancelled, datablock.archive_id)
+    stop_if(cancelled)
     tools.ledger.save_copy(copied, sealed.blob)
     return copied
-
-
-def _stop_if(cancelled: Callable[[], bool], archive_id: ArchiveId) -> None:
-    """Keep an attempt that was given up from moving the datablock on, which another may have copied meanwhile."""
-    if cancelled():
-        raise errors.JobCancelled(f"{archive_id}: the copy was stopped")
 
 
 def _is_gzip(datablock: Datablock) -> bool | None:

@@ -29,6 +29,7 @@ from scicat_retriever.pipeline import (
 from scicat_retriever.pipeline.other_copy import turn_to_other_copy
 from scicat_retriever.pipeline.outbox import Teller
 from scicat_retriever.pipeline.outcome import note_outcome
+from scicat_retriever.pipeline.stopping import stop_if
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.outbox import Subject
@@ -206,10 +207,7 @@ class Activities(Steps):
             for each in self._tools.ledger.datablocks(pid, page.after, page.limit)
             if each.wanted and not transfer.is_copied(each, self._tools)
         ]
-        try:
-            ready = recall.prepare(records, self._tools, is_stopped)
-        except errors.JobCancelled as error:
-            raise self.stopped() from error
+        ready = recall.prepare(records, self._tools, is_stopped)
         there = {record.key.id for record in ready}
         if len(ready) < len(records):
             self._desks.ring()
@@ -261,8 +259,7 @@ class Activities(Steps):
     def _copy(self, record: DatablockRecord, failed_before: int, attempts: int) -> None:
         """Copy one datablock; the engine keeps how often that one failed."""
         try:
-            if is_stopped():
-                raise self.stopped()
+            stop_if(is_stopped)
             recalled = recall.recall(record, self._tools, is_stopped)
 
             def progress(bytes_done: int) -> None:
@@ -275,10 +272,8 @@ class Activities(Steps):
                 # It was online when it was looked at, and could not be opened.
                 self._tools.ledger.want_recalls([record.key])
                 raise
-        except errors.JobCancelled as error:
-            raise self.stopped() from error
-        except recall.WAITED_FOR:
-            raise  # the flow waits for it again, with the time that a recall, or its appearing, may take
+        except (errors.JobCancelled, *recall.WAITED_FOR):
+            raise  # the flow waits for the latter again, with the time that a recall, or its appearing, may take
         except RetrieverError as error:
             if not isinstance(error, _NOT_COUNTED):
                 failed_before += 1
@@ -297,8 +292,7 @@ class Activities(Steps):
             archive_id = record.datablock.archive_id
             if not record.wanted:
                 continue
-            if is_stopped():
-                raise self.stopped()
+            stop_if(is_stopped)
             try:
                 publish.verify_and_stage(record, self._tools)
             except (errors.IntegrityError, errors.StagedFileMissing) as error:

@@ -9,6 +9,7 @@ import structlog
 
 from scicat_retriever.domain import errors
 from scicat_retriever.pipeline import eviction, fixity, inventory, publish, reconcile, report
+from scicat_retriever.pipeline.stopping import stop_if
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.ports.catalogue import Visibility
 from scicat_retriever.workflow.heart import is_stopped
@@ -65,8 +66,7 @@ class RegularLooks(Steps):
         """Read staged datablocks again until none is due; gives how many were wrong."""
         look = fixity.FixityLook(self._fixity, self._tools, is_stopped)
         found = look.run(lambda found: self._tools.ledger.note_finding(fixity.FINDING, found.as_finding()))
-        if is_stopped():
-            raise self.stopped()
+        stop_if(is_stopped)
         if found.advice:
             log.error("staged files have changed", advice=found.advice)
         return found.wrong

@@ -43,6 +43,8 @@ def step(body: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]
                 return body(self, *args, **kwargs)
         except (ApplicationError, CancelledError):
             raise
+        except errors.JobCancelled as error:
+            raise self._stopped() from error
         except RetrieverError as error:
             raise self.engine_error(error) from error
         except Exception as error:
@@ -81,7 +83,7 @@ class Steps:
             error, attempt=info.attempt, give_up=give_up, pause=pause_now, archive_id=archive_id
         )
 
-    def stopped(self) -> Exception:
+    def _stopped(self) -> Exception:
         """Tell a cancelled step from one whose worker stops, or stood still: the latter goes on elsewhere."""
         details = activity.cancellation_details()
         if details is not None and details.cancel_requested:

@@ -122,9 +122,7 @@ class S3Staging:
 
     def staged_size(self, key: DatablockKey, token: str) -> int | None:
         """Bytes of this object, or None where it is not there."""
-        with suppress(StagedFileMissing):
-            return int(self._requests.head(self._file(key, token))["ContentLength"])
-        return None
+        return self._size(self._file(key, token))
 
     @contextmanager
     def open_staged(self, key: DatablockKey, token: str) -> Iterator[BinaryIO]:
@@ -209,16 +207,15 @@ class S3Staging:
         size = sum(part.size for part in parts)
         if size != receipt.size or (told and Receipt.of(receipt.checksum, parts) != receipt):
             # Not every S3 removes an upload at once: when another has completed it, its parts go one by one.
-            if not self._is_there(name):
+            if self._size(name) is None:
                 self._remove_wrong(name, str(receipt))
             return
         self._requests.complete(name, upload_id, parts, receipt)
 
-    def _is_there(self, name: str) -> bool:
+    def _size(self, name: str) -> int | None:
         with suppress(StagedFileMissing):
-            self._requests.head(name)
-            return True
-        return False
+            return int(self._requests.head(name)["ContentLength"])
+        return None
 
     def _held(self, name: str, checksum: Checksum) -> Receipt:
         """Say what the S3 holds, in its own words."""
