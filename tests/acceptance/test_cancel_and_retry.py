@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -161,12 +162,13 @@ def test_a_parked_report_is_told_when_asked_for(make_facility: MakeFacility) -> 
         dataset = facility.scicat.store.datasets.pop(deleted)
         bring_back()
         status = service.wait_for_job(job_id)
-        listed = _retriever(facility, "reports", "list")
+        listed = _retriever(facility, "reports", "list", "--json")
         facility.scicat.store.datasets[deleted] = dataset
         retried = _retriever(facility, "reports", "retry", "--job", job_id)
         wait_until(lambda: str(facility.scicat.job(job_id)["statusCode"]).startswith("finished"))
     assert status["report"]["error"]["code"] == "catalogue_job_unclosable"
-    assert "1 parked" in listed.stdout or "2 parked" in listed.stdout
+    parked = {each["name"] for each in json.loads(listed.stdout)["reports"] if each["state"] == "parked"}
+    assert job_id in parked
     assert retried.returncode == 0, retried.stderr
 
 
