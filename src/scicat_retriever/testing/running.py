@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import secrets
 import select
 import signal
 import socket
@@ -23,11 +25,15 @@ START_SECONDS = 60.0
 
 
 def free_port() -> int:
-    """Give a port that nobody listens on, on 127.0.0.1."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Give a port that nobody listens on, on 127.0.0.1.
+
+    It lies below those that Linux gives to outgoing connections (32768 and up): one of them could take it meanwhile.
+    """
+    while True:
+        port = 22_000 + secrets.randbelow(10_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @dataclass
