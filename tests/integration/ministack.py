@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,8 @@ from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
+
+from scicat_retriever.testing.running import free_port
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -72,13 +73,9 @@ def running_ministack() -> Iterator[Ministack]:
     program = str(own) if own.exists() else shutil.which("ministack")
     if program is None:
         raise MinistackUnavailable("ministack is not installed in an environment of its own")
-    with tempfile.TemporaryDirectory(prefix="ministack-") as home, socket.socket() as reserved:
-        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        reserved.bind(("127.0.0.1", 0))
-        port = int(reserved.getsockname()[1])
-        reserved.close()
-        with _serving(program, Path(home), port):
-            yield Ministack(port)
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="ministack-") as home, _serving(program, Path(home), port):
+        yield Ministack(port)
 
 
 @contextmanager

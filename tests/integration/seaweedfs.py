@@ -171,7 +171,7 @@ def _account() -> dict[str, Any]:
 
 def _free_ports() -> dict[str, int]:
     while True:
-        # With the second ones below those that the system gives to connections.
+        # With the second ones above those of `free_port`, and below those that the system gives to connections.
         wanted = random.sample(range(11_000, 22_000), len(_PORTS))
         with ExitStack() as stack:
             try:

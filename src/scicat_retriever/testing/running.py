@@ -27,10 +27,11 @@ START_SECONDS = 60.0
 def free_port() -> int:
     """Give a port that nobody listens on, on 127.0.0.1.
 
-    It lies below those that Linux gives to outgoing connections (32768 and up): one of them could take it meanwhile.
+    It lies below those that Linux gives to outgoing connections (32768 and up): one of them could take it meanwhile. No
+    browser refuses one of these.
     """
     while True:
-        port = 22_000 + secrets.randbelow(10_000)
+        port = 7_000 + secrets.randbelow(3_000)
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
