@@ -9,7 +9,7 @@ from sqlalchemy import Connection, inspect, text
 from scicat_retriever.domain.errors import LedgerUnavailable
 from scicat_retriever.ledger.connection import Database
 
-HEAD = "r0004"
+HEAD = "r0005"
 """The newest revision of the tables."""
 _SCRIPTS = Path(__file__).with_name("migrations")
 

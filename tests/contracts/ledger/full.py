@@ -1,6 +1,6 @@
 """A ledger with rows of every kind; run as a program it writes one down as the fixture of the schema of today.
 
-    python -m tests.contracts.ledger.full >tests/contracts/ledger/released/r0004.sql
+    python -m tests.contracts.ledger.full >tests/contracts/ledger/released/r0005.sql
 
 Do so before the schema is changed that a released version has: `test_releases.py` upgrades each of them.
 """
