@@ -167,5 +167,8 @@ for _name, _group in operator_cli.commands(lambda config: _settings(config, None
 
 
 def main() -> None:
-    """Run the command."""
+    """Run the command, names of files as UTF-8 whatever the locale: archiveIds of the catalogue are Unicode."""
+    if sys.getfilesystemencoding() != "utf-8":
+        arguments = [sys.executable, "-X", "utf8", "-m", "scicat_retriever", *sys.argv[1:]]
+        os.execve(sys.executable, arguments, os.environ | {"PYTHONUTF8": "1"})  # noqa: S606 - this very program
     app()

@@ -29,8 +29,11 @@ def make_facility(tmp_path: pathlib.Path) -> Iterator[MakeFacility]:
 @pytest.fixture(scope="module")
 def facility(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Facility]:
     """One facility for the tests of a module, its service running; tests tell themselves apart by their pids."""
+    odd = (
+        tmp_path_factory.mktemp("facility") / "100%25 of %20 #1? à"
+    )  # none of it may be read as a part of a URL
     with (
-        Facility.open(tmp_path_factory.mktemp("facility"), QUICK) as opened,
+        Facility.open(odd, QUICK) as opened,
         RunningService(opened.folder) as service,
     ):
         opened.service = service

@@ -217,7 +217,7 @@ def test_an_engine_that_is_ahead_of_the_ledger_is_emptied_and_jobs_go_on(tmp_pat
 async def _terminate_all_flows(data: Path) -> None:
     """As an operator does with `temporal workflow terminate`, while no worker runs."""
     port = free_port()
-    engine = await asyncio.create_subprocess_exec(*own_engine_command(data, port, None))
+    engine = await asyncio.create_subprocess_exec(*own_engine_command(port, None), cwd=data)
     try:
         client = await connect_when_up(f"127.0.0.1:{port}", "default", tls=False, api_key=None, patience=30.0)
         running = [flow async for flow in client.list_workflows("ExecutionStatus = 'Running'")]

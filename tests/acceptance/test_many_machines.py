@@ -31,10 +31,10 @@ def postgres_url() -> Iterator[str]:
 
 
 @contextmanager
-def _process(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def _process(command: list[str], log: Path, folder: Path | None = None) -> Iterator[subprocess.Popen[bytes]]:
     with log.open("ab") as output:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=os.environ
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=os.environ, cwd=folder
         )
     try:
         yield process
@@ -71,8 +71,8 @@ def test_apart_on_postgresql_a_lost_worker_is_made_up_for_by_another(
         config = str(facility.folder.write_settings())
         facility.service = RunningService(facility.folder)
         program = [sys.executable, "-m", "scicat_retriever"]
-        engine = own_engine_command(tmp_path / "engine", engine_port, None)
-        stack.enter_context(_process(engine, tmp_path / "engine.log"))
+        engine = own_engine_command(engine_port, None)
+        stack.enter_context(_process(engine, tmp_path / "engine.log", tmp_path / "engine"))
         stack.enter_context(_process([*program, "api", "--config", config], facility.folder.log))
         _wait_for_api(facility)
         lost = stack.enter_context(_process([*program, "worker", "--config", config], facility.folder.log))

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from scicat_retriever.ledger.connection import ledger_url
 from scicat_retriever.settings import Settings, SettingsInvalid, load_settings, sections_of
+from scicat_retriever.settings.sections import LedgerSettings
 from scicat_retriever.settings_page import effective, reference
 from scicat_retriever.storage.staging.directory import DirectoryStagingSettings
 from scicat_retriever.storage.staging.s3_settings import S3StagingSettings
@@ -224,6 +226,19 @@ def test_the_environment_wins_over_the_file_key_by_key(file: Path, monkeypatch: 
     assert (settings.flow.read_slots, settings.flow.parallel_datasets) == (9, 3)
     assert settings.log_level == "debug"
     assert [token.get_secret_value() for token in settings.api.tokens] == ["another-token-of-the-tests"]
+
+
+@given(st.text(st.characters(exclude_characters="/\0", max_codepoint=0xDCFF), min_size=1, max_size=40))
+@example("p%20x")
+@example("a?mode=ro#b")
+@example("\udcff")
+def test_whatever_a_folder_is_called_the_ledger_is_in_it(name: str) -> None:
+    try:
+        data = Path("/srv") / os.fsdecode(os.fsencode(name))
+    except UnicodeEncodeError:  # half a surrogate pair is no name of a file
+        return
+    settings = Settings.model_construct(data=data, ledger=LedgerSettings())
+    assert ledger_url(settings.ledger_url).database == str(data / "ledger.sqlite")
 
 
 def test_the_command_line_wins_over_the_environment(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

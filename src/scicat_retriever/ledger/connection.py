@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select, text
 from sqlalchemy.exc import ArgumentError
@@ -32,6 +33,8 @@ _POSTGRES_DRIVER = "postgresql+psycopg"
 def ledger_url(url: str) -> URL:
     """Read a database URL: `sqlite:///<path of a file>` or `postgresql://user:password@host/name`.
 
+    The bytes of a path that a URL cannot hold are percent-encoded in it (RFC 3986, 2.1), whatever their encoding.
+
     Raises:
         ValueError: It is of another kind, or names no file. The message does not repeat it.
     """
@@ -46,7 +49,9 @@ def ledger_url(url: str) -> URL:
         raise ValueError("the ledger's URL must begin with sqlite:/// or postgresql://")
     if parsed.database in {None, "", ":memory:"}:
         raise ValueError("the ledger's URL must name a file: a database in memory is not durable")
-    return parsed
+    # SQLAlchemy would put marks in place of bytes that are no UTF-8.
+    path = url.partition(":///")[2].partition("?")[0]
+    return parsed.set(database=unquote(path, errors="surrogateescape"))
 
 
 class Database:

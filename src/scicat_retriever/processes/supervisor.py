@@ -49,18 +49,21 @@ class Part:
         command: Its command line.
         environment: Its environment.
         niceness: How far it steps back when processors are scarce (nice(2)): who answers people goes first.
+        folder: Its working folder; None: that of this process.
     """
 
     name: str
     command: Sequence[str]
     environment: Mapping[str, str] = field(repr=False)
     niceness: int = 0
+    folder: Path | None = None
 
     async def start(self) -> asyncio.subprocess.Process:
         """Start the process, bound to die with this one."""
         return await asyncio.create_subprocess_exec(
             *self.command,
             env=self.environment,
+            cwd=self.folder,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=sys.stderr.fileno(),  # standard output is for the supervisor's own words
             preexec_fn=self._set_up,
@@ -132,12 +135,12 @@ async def _run_parts(
     if address is None:
         port = settings.engine.port or _free_port()
         address = f"127.0.0.1:{port}"
-        command = own_engine_command(settings.data.resolve(), port, settings.engine.ui_port)
+        command = own_engine_command(port, settings.engine.ui_port)
         # The engine is no program of ours: it gets none of our secrets.
         strangers = {
             name: value for name, value in os.environ.items() if not name.startswith(ENVIRONMENT_PREFIX)
         }
-        engine = Part("engine", command, strangers, BEHIND)
+        engine = Part("engine", command, strangers, BEHIND, settings.data.resolve())
     environment = {
         **os.environ,
         f"{ENVIRONMENT_PREFIX}ENGINE__ADDRESS": address,

@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_origin
+from urllib.parse import quote
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import (
@@ -141,7 +142,7 @@ class Settings(BaseSettings):
         """The ledger's database URL, for SQLAlchemy. Holds a password: never print it."""
         if self.ledger.url is not None:
             return self.ledger.url.get_secret_value()
-        return f"sqlite:///{self.data.absolute() / 'ledger.sqlite'}"
+        return f"sqlite:///{quote(os.fsencode(self.data.absolute() / 'ledger.sqlite'))}"
 
 
 def _section(store: str) -> str:

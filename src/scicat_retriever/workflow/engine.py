@@ -77,11 +77,13 @@ async def keep_history(client: Client) -> None:
     )
 
 
-def own_engine_command(data: Path, port: int, ui_port: int | None) -> list[str]:
+def own_engine_command(port: int, ui_port: int | None) -> list[str]:
     """Give the command line of an engine of our own, listening on this machine alone.
 
+    Its database goes to the working folder that it is started in. It is not named by a path: the engine reads that as a
+    part of a URI, so a folder with `%20` in its name would be another one.
+
     Args:
-        data: The folder that its database goes to.
         port: The port to listen on.
         ui_port: The port of its web page, or None for none.
 
@@ -97,7 +99,7 @@ def own_engine_command(data: Path, port: int, ui_port: int | None) -> list[str]:
     page = ["--headless"] if ui_port is None else ["--ui-port", str(ui_port), "--ui-ip", "127.0.0.1"]
     return [
         program, "server", "start-dev", "--ip", "127.0.0.1", "--port", str(port), *page,
-        "--db-filename", str(data / "engine.sqlite"), "--log-level", "error", "--log-format", "json",
+        "--db-filename", "engine.sqlite", "--log-level", "error", "--log-format", "json",
         "--sqlite-pragma", "journal_mode=WAL", "--sqlite-pragma", "synchronous=FULL",
         "--dynamic-config-value", "frontend.workerVersioningDataAPIs=true",
     ]  # fmt: skip
