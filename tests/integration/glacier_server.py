@@ -58,6 +58,7 @@ class StoredObject:
     expires: datetime | None = None
     days: int = 0
     forbidden: bool = False
+    offline: bool = False
 
     @property
     def etag(self) -> str:
@@ -69,7 +70,7 @@ class StoredObject:
 
     @property
     def readable(self) -> bool:
-        return not self.archived or self.ongoing is False
+        return not self.offline and (not self.archived or self.ongoing is False)
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ class GlacierServer:
     def deliver(self, key: str) -> None:
         """End the restore of an object."""
         found = self.objects[key]
-        found.ongoing, found.archive_status = False, ""
+        found.ongoing, found.archive_status, found.offline = False, "", False
         if found.storage_class == "INTELLIGENT_TIERING":
             found.ongoing = None
         else:
@@ -229,7 +230,7 @@ class _Handler(BaseHTTPRequestHandler):
         if (found.storage_class == "INTELLIGENT_TIERING") == bool(received.days):
             raise _Refused("InvalidArgument")
         found.days = received.days
-        if found.ongoing is False:
+        if found.ongoing is False and not found.offline:
             self.s3.deliver(received.key)
             self._send(200, b"")
         else:

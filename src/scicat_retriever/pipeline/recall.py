@@ -110,7 +110,11 @@ def readable_size(record: DatablockRecord, state: RecallState | RecallError | No
         case Locality.LOST:
             raise ArchiveLost(f"the long-term store lost {archive_id}: {state.reason or 'it says no more'}")
         case Locality.OFFLINE | Locality.RECALLING:
-            raise NotYetOnline(state.reason or f"waiting for {archive_id} to come back from tape")
+            raise NotYetOnline(state.reason or _on_tape(archive_id))
+
+
+def _on_tape(archive_id: ArchiveId) -> str:
+    return f"waiting for {archive_id} to come back from tape"
 
 
 def missing(archive_id: ArchiveId, state: RecallState) -> str:
@@ -254,7 +258,15 @@ def _why_given_up(
     waits_for_turn = isinstance(error, NotYetOnline) or open_recall.missing_since is None
     if open_recall.first_asked_at is None and waits_for_turn:
         return None
-    return RecallTimedOut(f"gave up: {open_recall.reason or f'{open_recall.archive_id} is still on tape'}")
+    return RecallTimedOut(f"gave up: {_last_words(open_recall, error)}")
+
+
+def _last_words(open_recall: RecallRecord, error: RetrieverError) -> str:
+    """Say what was noted of a recall, and what its store says now, where that is more than that it is on tape."""
+    noted, said = open_recall.reason, str(error)
+    if noted and (said == _on_tape(open_recall.archive_id) or noted in said):
+        return noted
+    return f"{noted}; its store says: {said}" if noted else said
 
 
 def _end_of(open_recall: RecallRecord, appear: timedelta, recalled: timedelta) -> datetime:

@@ -118,6 +118,26 @@ class TestWhereAnArchiveIs:
         told = state(make_store(extend_before=12 * 3600))
         assert (told.locality, f"{expires:%Y-%m-%d %H:%M} UTC" in told.reason) == (locality, True)
 
+    def test_a_restore_that_is_said_to_have_no_end_is_believed_where_a_byte_is_given(
+        self, glacier: GlacierServer, store: S3Glacier
+    ) -> None:
+        glacier.put(A, CONTENT, "GLACIER", ongoing=False)
+        assert state(store).locality is Locality.ONLINE
+        assert [each.range for each in glacier.asked("get")] == ["bytes=0-0"]
+
+    def test_a_restore_that_is_said_to_have_no_end_is_not_believed_where_no_byte_is_given(
+        self, glacier: GlacierServer, store: S3Glacier
+    ) -> None:
+        glacier.put(A, CONTENT, "GLACIER", ongoing=False, offline=True)
+        told = state(store)
+        assert (told.locality, "`archive_classes`" in told.reason) == (Locality.OFFLINE, True)
+        with pytest.raises(NotYetOnline, match="InvalidObjectState"), store.open(A):
+            pass
+
+    def test_an_empty_object_has_no_byte_to_ask_for(self, glacier: GlacierServer, store: S3Glacier) -> None:
+        glacier.put(A, b"", "GLACIER", ongoing=False)
+        assert state(store).locality is Locality.ONLINE
+
     def test_no_bucket_is_no_missing_archive(self, glacier: GlacierServer, store: S3Glacier) -> None:
         glacier.has_bucket = False
         with pytest.raises(StoreUnavailable, match=r"lts\.bucket"):
@@ -276,6 +296,16 @@ class TestAskingForRestores:
             "Bulk",
         ]
 
+    def test_what_is_said_to_be_restored_and_is_not_given_is_restored(
+        self, glacier: GlacierServer, store: S3Glacier
+    ) -> None:
+        glacier.put(A, CONTENT, "GLACIER", ongoing=False, offline=True)
+        assert store.request_recalls([A]) == {A: ""}
+        assert len(restores(glacier)) == 1
+        assert state(store).locality is Locality.RECALLING
+        glacier.deliver(A)
+        assert read(store) == CONTENT
+
     def test_what_is_being_restored_is_not_asked_for_again(
         self, glacier: GlacierServer, store: S3Glacier
     ) -> None:
@@ -395,6 +425,13 @@ class TestReading:
             glacier.put(A, CONTENT, "GLACIER")
             with pytest.raises(NotYetOnline):
                 source.readinto(memoryview(bytearray(10)))
+
+    def test_what_is_archived_though_its_class_is_not_named_says_which_setting_names_it(
+        self, glacier: GlacierServer, store: S3Glacier
+    ) -> None:
+        glacier.put(A, CONTENT, "TAPE", offline=True)
+        with pytest.raises(DatablockUnreadable, match=r"storage class is TAPE.*`archive_classes`"):
+            read(store)
 
     def test_a_part_is_read_by_a_request_for_just_that_part(
         self, glacier: GlacierServer, store: S3Glacier

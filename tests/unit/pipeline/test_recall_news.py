@@ -137,6 +137,16 @@ def test_a_recall_that_takes_too_long_is_given_up_with_what_it_waits_for() -> No
     )
 
 
+def test_a_recall_that_is_given_up_says_what_its_store_says_at_the_end() -> None:
+    rig, (record,) = waiting()
+    ask(rig)
+    rig.store.fail_recall(record.datablock.archive_id, "the drive is broken")
+    rig.ledger.change_recalls([RecallChange(record.key, reason="asked of the store")])
+    rig.clock.advance(RECALLED)
+    ((_, error),) = news(rig).failed
+    assert str(error) == "gave up: asked of the store; its store says: its recall failed: the drive is broken"
+
+
 def test_an_archive_that_is_missing_is_given_up_sooner_than_a_recall() -> None:
     rig, (record,) = waiting()
     rig.store.lose(record.datablock.archive_id)

@@ -425,6 +425,16 @@ def test_an_archive_whose_fetch_fails_is_never_taken_for_whole(
         read_all(store, A)
 
 
+@pytest.mark.parametrize("settings", TARGETS, ids=["stdout", "fifo", "file"])
+def test_an_archive_whose_fetch_ends_with_a_warning_is_taken_where_that_is_allowed(
+    make: Make, settings: dict[str, str]
+) -> None:
+    script = "printf content; exit 8"
+    with pytest.raises(OSError, match="exit code 8"):
+        read_all(make(**fetching(settings, script), accepted_exit_codes=[4]), A)
+    assert read_all(make(**fetching(settings, script), accepted_exit_codes=[4, 8]), A) == b"content"
+
+
 @pytest.mark.parametrize("settings", TARGETS[:2], ids=["stdout", "fifo"])
 def test_bytes_come_while_the_command_still_writes(
     make: Make, tmp_path: Path, settings: dict[str, str]

@@ -221,6 +221,31 @@ def test_an_archive_moved_to_tape_again_is_not_online_by_an_old_read(root: Path)
     assert locality(store) is not Locality.ONLINE
 
 
+def test_a_file_system_that_never_shows_blocks_is_told_with_the_setting_for_it(root: Path) -> None:
+    stub(root / A, 10**6)
+    store = share(root)
+    request_recall(store, A)
+    wait_for(lambda: "`offline_by_blocks = false`" in recall_state(store, A).reason)
+    assert locality(store) is Locality.RECALLING
+
+
+def test_a_recall_command_that_ends_with_a_warning_has_recalled(root: Path) -> None:
+    stub(root / A, 10**6)
+    command = ["/bin/sh", "-c", "exit 4", "sh", "{path}"]
+    refused, accepted = (
+        share(root, recall_command=command),
+        share(root, recall_command=command, accepted_exit_codes=[4]),
+    )
+    for store in (refused, accepted):
+        request_recall(store, A)
+    wait_for(lambda: "exit code 4" in recall_state(refused, A).reason)
+    wait_for(
+        lambda: (
+            locality(accepted) is Locality.RECALLING and "exit code" not in recall_state(accepted, A).reason
+        )
+    )
+
+
 def test_release_forgets_what_a_read_has_shown(root: Path) -> None:
     stub(root / A, 10**6)
     with (root / A).open("r+b") as file:

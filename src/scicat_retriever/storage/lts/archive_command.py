@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,8 +147,8 @@ class ArchiveCommand:
         return name
 
 
-def failed(finished: Finished) -> StoreUnavailable | None:
-    """Give the error of a command that ended with another exit code than 0."""
-    if finished.code == 0:
+def failed(finished: Finished, accepted: Collection[int] = ()) -> StoreUnavailable | None:
+    """Give the error of a command that ended with another exit code than 0 and those that are accepted."""
+    if finished.code == 0 or finished.code in accepted:
         return None
     return StoreUnavailable(f"the store's command ended with exit code {finished.code}: {finished.complaint}")

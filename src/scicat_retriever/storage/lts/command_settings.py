@@ -19,7 +19,7 @@ from pydantic import (
 from scicat_retriever.storage.lts.archive_command import ArchiveCommand
 from scicat_retriever.storage.lts.command_template import CommandTemplate
 from scicat_retriever.storage.lts.path_settings import AbsoluteFolder, AbsolutePath, TemplateText
-from scicat_retriever.storage.lts.store_words import StoreWords
+from scicat_retriever.storage.lts.store_words import ExitCode, StoreWords
 
 ONE_OR_MANY = frozenset({"archive_id", "path", "list_file", "paths_file"})
 """What may stand in braces in `state`, `recall`, `release` and `place`."""
@@ -84,6 +84,11 @@ class CommandStoreSettings(BaseModel):
     )
     catalogued_root: AbsolutePath | None = Field(
         None, description="What absolute archiveIds begin with in place of `root`."
+    )
+    accepted_exit_codes: tuple[ExitCode, ...] = Field(
+        (),
+        description="Exit codes beside 0 with which `fetch`, `recall`, `release`, and a `state` for many archives, have done "
+        "their work: those of a warning, such as 4 and 8 of dsmc. What `fetch` gave is verified all the same.",
     )
     answer_timeout: PositiveFloat = Field(
         60.0, description="How long `state`, `release` and `place` may take for the archives of a batch."

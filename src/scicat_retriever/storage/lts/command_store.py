@@ -159,8 +159,14 @@ class CommandStore:
         arguments(Path("/"))  # what cannot be given to it is refused before a folder is made
         target = self._settings.fetch_target if "target" in self._fetch.fields else "stdout"
         patience = self._settings.first_byte_timeout
+        accepted = self._settings.accepted_exit_codes
         with fetched(
-            arguments, self._environment, target=target, spool=self._spool, patience=patience
+            arguments,
+            self._environment,
+            target=target,
+            spool=self._spool,
+            patience=patience,
+            accepted=accepted,
         ) as source:
             yield source
 
@@ -232,7 +238,7 @@ class CommandStore:
         states: dict[ArchiveId, RecallState | RecallError]
         try:
             finished = self._state.run(named)
-            if (error := failed(finished)) is not None:
+            if (error := failed(finished, self._settings.accepted_exit_codes)) is not None:
                 raise error
         except StoreUnavailable as unavailable:
             states = dict.fromkeys(archive_ids, unavailable)
@@ -248,8 +254,8 @@ class CommandStore:
         return _named_missing(self._settings.words.of_text(words, archive.names), archive)
 
     def _run_recall(self, archive_ids: Sequence[ArchiveId]) -> None:
-        error = failed(self._recall.run([self._named(each) for each in archive_ids]))
-        if error is not None:
+        finished = self._recall.run([self._named(each) for each in archive_ids])
+        if (error := failed(finished, self._settings.accepted_exit_codes)) is not None:
             raise error
 
     def _run_release(self, command: ArchiveCommand, archive_ids: Sequence[ArchiveId]) -> RecallError | None:
@@ -259,7 +265,7 @@ class CommandStore:
             return error
         said = self._settings.words.of_code(finished)
         missing = isinstance(said, RecallState) and said.locality in {Locality.MISSING, Locality.LOST}
-        return None if missing else failed(finished)
+        return None if missing else failed(finished, self._settings.accepted_exit_codes)
 
 
 def _refuse_unreadable(archive_id: ArchiveId, state: RecallState) -> None:

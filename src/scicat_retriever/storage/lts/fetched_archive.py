@@ -7,7 +7,7 @@ import os
 import select
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -99,10 +99,14 @@ class FetchedArchive:
         child: The command.
         data: Descriptor of what it writes, which does not block; None for its stdout.
         patience: Says how long it may be silent.
+        accepted: Exit codes with which it has succeeded, beside 0.
     """
 
-    def __init__(self, child: Child, data: int | None, patience: Patience) -> None:
+    def __init__(
+        self, child: Child, data: int | None, patience: Patience, accepted: Collection[int] = ()
+    ) -> None:
         self._child = child
+        self._accepted = accepted
         self._patience = patience
         self._data = child.output if data is None else data
         self._aside = [child.complaints] if data is None else [child.complaints, child.output]
@@ -180,7 +184,7 @@ class FetchedArchive:
 
     def _refuse_failure(self) -> None:
         code = self._child.end()
-        if code != 0:
+        if code != 0 and code not in self._accepted:
             self._closed = True
             words = last_line(self._complaint)
             ended = "could not be ended" if code is None else f"ended with exit code {code}"
@@ -239,6 +243,7 @@ def fetched(
     target: str,
     spool: CommandSpool,
     patience: float | None = None,
+    accepted: Collection[int] = (),
 ) -> Iterator[FetchedArchive | FetchedFile]:
     """Start a command that fetches an archive, and give what it writes; ended, and cleaned up, with the context.
 
@@ -250,6 +255,7 @@ def fetched(
         target: `stdout`, `fifo` (a named pipe is made for it) or `file` (it makes the file).
         spool: Has room for the target.
         patience: Seconds that it may take to begin; None where whoever reads decides that.
+        accepted: Exit codes with which the command has succeeded, beside 0.
 
     Raises:
         StoreUnavailable: It cannot be started, or the spool folder cannot be written.
@@ -257,14 +263,14 @@ def fetched(
     with ExitStack() as stack:
         if target == "stdout":
             waits = Patience(patience, None)
-            writing = FetchedArchive(_started(arguments(None), environment), None, waits)
+            writing = FetchedArchive(_started(arguments(None), environment), None, waits, accepted)
             stack.callback(writing.close)
             yield writing
             return
         path = stack.enter_context(spool.room()) / "archive"
         pipe = _made_fifo(path, stack) if target == "fifo" else None
         waits = Patience(patience, path.parent if target == "file" else None)
-        writing = FetchedArchive(_started(arguments(path), environment), pipe, waits)
+        writing = FetchedArchive(_started(arguments(path), environment), pipe, waits, accepted)
         source = writing if target == "fifo" else FetchedFile(writing, path, waits)
         stack.callback(source.close)
         yield source

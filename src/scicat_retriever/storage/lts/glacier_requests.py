@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from functools import partial
 from os.path import commonprefix
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from botocore.exceptions import ClientError
 from scicat_retriever.domain.errors import (
     DatablockMissing,
     DatablockUnreadable,
+    NotYetOnline,
     RecallError,
     StoreRefusesAccount,
     StoreUnavailable,
@@ -27,7 +29,15 @@ from scicat_retriever.storage.lts.glacier_errors import (
     Explainer,
 )
 from scicat_retriever.storage.lts.glacier_settings import S3GlacierSettings, Tier
-from scicat_retriever.storage.lts.glacier_state import DEEP, TIERING, Seen, seen_in_head, seen_in_listing
+from scicat_retriever.storage.lts.glacier_state import (
+    DEEP,
+    TIERING,
+    Seen,
+    is_archived,
+    is_restored_for_ever,
+    seen_in_head,
+    seen_in_listing,
+)
 from scicat_retriever.storage.s3.connection import FORBIDDEN, GONE, ODD_ANSWER, code_of, connect
 from scicat_retriever.storage.s3.reader import Extent, ObjectReader
 
@@ -60,13 +70,22 @@ class GlacierRequests:
         )
 
     def head(self, key: str) -> Seen:
-        """Ask for one object.
+        """Ask for one object; where it is said to be restored and no expiry is said, ask for a byte of it, too.
 
         Raises:
             DatablockMissing: It is not there; or the bucket is not, see `see_the_bucket`.
             DatablockUnreadable: It may not be looked at.
             StoreUnavailable: The S3 does not answer, or refuses the key.
         """
+        seen = self._seen(key)
+        if seen.size and is_restored_for_ever(seen, self._settings.archive_classes):
+            try:
+                self._read_a_byte(key)
+            except NotYetOnline:
+                return replace(seen, refused=True)
+        return seen
+
+    def _seen(self, key: str) -> Seen:
         with self._explained(key, "be looked at"):
             try:
                 return seen_in_head(self._client().head_object(Bucket=self._bucket, Key=key))
@@ -158,8 +177,25 @@ class GlacierRequests:
             self._client(),
             Extent(self._bucket, key, end, seen.etag),
             self._settings.attempts,
-            partial(self._explained, key, "be read"),
+            partial(self._explained_of, key, seen),
         )
+
+    @contextmanager
+    def _explained_of(self, key: str, seen: Seen) -> Iterator[None]:
+        """Turn errors of reading into those of the port; what is not restored and of a class that need not be is a mistake."""
+        try:
+            with self._explained(key, "be read"):
+                yield
+        except NotYetOnline as error:
+            if is_archived(seen, self._settings.archive_classes):
+                raise
+            raise DatablockUnreadable(
+                f"{error}; its storage class is {seen.storage_class}: add that to `archive_classes`, so that it is restored"
+            ) from error
+
+    def _read_a_byte(self, key: str) -> None:
+        with self._explained(key, "be read"):
+            self._client().get_object(Bucket=self._bucket, Key=key, Range="bytes=0-0")["Body"].close()
 
     def _restore_by(self, tier: Tier, key: str, seen: Seen) -> None:
         request: RestoreRequestTypeDef = {"GlacierJobParameters": {"Tier": tier}}
@@ -189,8 +225,7 @@ class GlacierRequests:
         """Ask for a byte, since the answer to GET says why."""
         why = ""
         try:
-            with self._explained(key, "be read"):
-                self._client().get_object(Bucket=self._bucket, Key=key, Range="bytes=0-0")["Body"].close()
+            self._read_a_byte(key)
         except (StoreUnavailable, DatablockMissing, DatablockUnreadable) as reason:
             return reason
         except RecallError as reason:

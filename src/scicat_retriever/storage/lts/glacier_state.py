@@ -35,6 +35,7 @@ class Seen:
         archive_status: The archive tier of an object of Intelligent-Tiering; empty where it is in none.
         ongoing: Whether it is being restored; None: nothing is said of a restore.
         expires: Until when the restored copy is kept, UTC.
+        refused: Whether it said that the object is restored, and then did not give a byte of it.
     """
 
     size: int
@@ -43,6 +44,7 @@ class Seen:
     archive_status: str = ""
     ongoing: bool | None = None
     expires: datetime | None = None
+    refused: bool = False
 
 
 def seen_in_head(answer: Mapping[str, Any]) -> Seen:
@@ -85,8 +87,15 @@ def is_archived(seen: Seen, archive_classes: Collection[str]) -> bool:
     return seen.storage_class in archive_classes or bool(seen.archive_status)
 
 
+def is_restored_for_ever(seen: Seen, archive_classes: Collection[str]) -> bool:
+    """Say whether the S3 claims a restored copy and no end of it. Not every S3 that says so has one."""
+    return is_archived(seen, archive_classes) and seen.ongoing is False and seen.expires is None
+
+
 def is_readable(seen: Seen, archive_classes: Collection[str], now: datetime) -> bool:
     """Say whether the S3 gives the object's bytes at this moment."""
+    if seen.refused:
+        return False
     if not is_archived(seen, archive_classes):
         return not seen.ongoing
     return seen.ongoing is False and (seen.expires is None or seen.expires > now)
@@ -109,6 +118,14 @@ def state_of(
         return RecallState(Locality.RECALLING, seen.size, f"it is being restored from {tier}")
     if not is_archived(seen, archive_classes):
         return RecallState(Locality.ONLINE, seen.size)
+    if seen.refused:
+        return RecallState(
+            Locality.OFFLINE,
+            seen.size,
+            f"the S3 says that it is restored from {tier}, without an expiry date, and does not give it "
+            "(InvalidObjectState); if that stays so after a restore, the tape behind the S3 is away, or "
+            f"`archive_classes` names {seen.storage_class} wrongly",
+        )
     if seen.ongoing is None:
         return RecallState(Locality.OFFLINE, seen.size, f"it is archived ({tier}) and not restored")
     if seen.expires is None or seen.expires - now > timedelta(seconds=extend_before):

@@ -47,6 +47,7 @@ from scicat_retriever.storage.lts.path_settings import (
 from scicat_retriever.storage.lts.recall_attempts import RecallAttempts
 from scicat_retriever.storage.lts.share_files import ShareFiles
 from scicat_retriever.storage.lts.share_probe import Probe, share_probe
+from scicat_retriever.storage.lts.store_words import ExitCode
 
 BLOCK = 512
 """The unit of `st_blocks`, whatever the file system's own block size (POSIX sys/stat.h, Linux stat(2))."""
@@ -107,6 +108,10 @@ class PosixShareSettings(BaseModel):
         None,
         description="The command that asks the HSM for a file, `{path}` its absolute path; or for many, `{paths_file}` "
         "the path of a list with a path on each line. Not set: a byte is read.",
+    )
+    accepted_exit_codes: tuple[ExitCode, ...] = Field(
+        (),
+        description="Exit codes beside 0 with which `recall_command` has done its work: those of a warning.",
     )
     recall_timeout: PositiveFloat = Field(
         86400.0, description="After how long a recall command that has not ended is killed."
@@ -243,7 +248,8 @@ class PosixShare:
         command, named = self._command, {each: NamedArchive(each, path) for each, path in paths.items()}
 
         def run(archive_ids: Sequence[ArchiveId]) -> None:
-            if (error := failed(command.run([named[each] for each in archive_ids]))) is not None:
+            finished = command.run([named[each] for each in archive_ids])
+            if (error := failed(finished, self._settings.accepted_exit_codes)) is not None:
                 raise error
 
         safe, refused = split_safe(named, lambda each: command.refuse_unsafe(named[each]))
@@ -301,7 +307,10 @@ class PosixShare:
             return RecallState(Locality.ONLINE, size)
         if recall.asked and not recall.under_way and self._command is None:
             return RecallState(
-                Locality.RECALLING, size, "it was read from, and its blocks are not on disk yet"
+                Locality.RECALLING,
+                size,
+                "a byte of it could be read, and its file shows no blocks on disk yet; where the file system never shows "
+                "any, set `offline_by_blocks = false`",
             )
         return self._recalls.weigh(archive_id, RecallState(Locality.OFFLINE, size))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -15,6 +15,10 @@ from scicat_retriever.storage.lts.command_child import Finished, in_words
 
 _SIZE_DIGITS = 18
 """Longest size that is believed: below 10^18 bytes, which a signed 64-bit number holds."""
+
+
+ExitCode = Annotated[int, Field(ge=1, le=255)]
+"""The exit code of a command that did not end with 0, as exit(3) keeps it."""
 
 
 class Word(StrEnum):
