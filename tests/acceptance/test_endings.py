@@ -161,3 +161,21 @@ def test_the_status_says_that_a_job_waits_for_scicat(make_facility: MakeFacility
         facility.scicat.faults.clear()
         job = facility.wait_for(job_id)
     assert job["statusCode"] == "finishedSuccessful"
+
+
+def test_a_dataset_with_an_odd_entry_fails_alone_and_at_once(make_facility: MakeFacility) -> None:
+    facility = make_facility(**quick())
+    odd, sound = facility.new_pid(), facility.new_pid()
+    for pid in (odd, sound):
+        facility.archive(pid, some_datablocks(pid, 1))
+    facility.scicat.store.datasets[odd]["numberOfFilesArchived"] = -2
+    with RunningService(facility.folder) as service:
+        facility.service = service
+        job = facility.wait_for(facility.ask_for(odd, sound))
+    assert job["statusCode"] == "finishedWithDatasetErrors"
+    result = job["jobResultObject"]
+    assert [(each["datasetId"], each["code"]) for each in result["errors"]] == [
+        (odd, "catalogue_entry_invalid")
+    ]
+    assert [each["datasetId"] for each in result["result"]] == [sound]
+    assert facility.lifecycle(odd)["retrieveStatusMessage"] == "datasetRetrievalFailed"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from scicat_retriever.catalogue.errors import cleaned
-from scicat_retriever.catalogue.wire import is_amount
+from scicat_retriever.catalogue.wire import amount
 from scicat_retriever.domain.dataset import CataloguedDatablock, Datablock, FileEntry
 from scicat_retriever.domain.errors import CatalogueEntryInvalid
 from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid
@@ -29,7 +29,7 @@ def datablock_from(entry: object, pid: DatasetPid, position: int) -> CataloguedD
     if not isinstance(entry, Mapping):
         raise CatalogueEntryInvalid(f"Datablock no. {position + 1} of dataset {pid} is no object")
     reader = _Reader(f"Datablock {_named(entry, position)} of dataset {pid}")
-    if entry.get("datasetId", pid) != pid:
+    if entry.get("datasetId") not in (None, pid):
         raise reader.invalid("belongs to another dataset")
     files = entry.get("dataFileList")
     if not isinstance(files, list):
@@ -39,7 +39,9 @@ def datablock_from(entry: object, pid: DatasetPid, position: int) -> CataloguedD
         pid=pid,
         archive_id=ArchiveId(reader.text(entry.get("archiveId"), "archiveId")),
         size=reader.amount(entry.get("size"), "size"),
-        packed_size=reader.amount(entry.get("packedSize", 0), "packedSize"),
+        packed_size=0
+        if entry.get("packedSize") is None
+        else reader.amount(entry["packedSize"], "packedSize"),
         algorithm=reader.optional(entry.get("chkAlg"), "chkAlg"),
         file_count=len(files),
     )
@@ -72,9 +74,10 @@ class _Reader:
         return value
 
     def amount(self, value: object, field: str) -> int:
-        if not is_amount(value):
+        read = amount(value)
+        if read is None:
             raise self.invalid(f"has a {field} that is no whole number of bytes")
-        return value
+        return read
 
     def optional(self, value: object, field: str) -> str | None:
         if value is not None and not isinstance(value, str):

@@ -11,7 +11,7 @@ from scicat_retriever.catalogue.datablock_entry import datablock_from
 from scicat_retriever.catalogue.datasets import Datasets, dataset_path
 from scicat_retriever.catalogue.listing import elements
 from scicat_retriever.catalogue.session import Session
-from scicat_retriever.catalogue.wire import encoded, is_amount
+from scicat_retriever.catalogue.wire import amount, encoded
 from scicat_retriever.domain.dataset import CataloguedDatablock
 from scicat_retriever.domain.errors import (
     CatalogueAnswerUnreadable,
@@ -73,8 +73,8 @@ class Datablocks:
             return None
         if not answer.ok:
             raise answer.error()
-        count = answer.json_object().get("count")
-        if not is_amount(count):
+        count = amount(answer.json_object().get("count"))
+        if count is None:
             raise CatalogueAnswerUnreadable(f"SciCat does not say how many datablocks dataset {pid} has")
         return count
 

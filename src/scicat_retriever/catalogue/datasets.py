@@ -28,8 +28,13 @@ class Datasets:
 
         Raises:
             DatasetUnknown: SciCat has no such dataset.
+            CatalogueEntryInvalid: What SciCat holds of it cannot be worked with.
         """
-        return dataset_from(self.read_raw(pid), pid)
+        entry = self.read_raw(pid)
+        if entry.get("pid") != pid:
+            # Something on the way may have mixed up two answers; what comes twice is SciCat's own.
+            entry = self.read_raw(pid)
+        return dataset_from(entry, pid)
 
     def read_raw(self, pid: DatasetPid) -> dict[str, Any]:
         """Read a dataset as SciCat's v4 has it; errors as in `read`."""

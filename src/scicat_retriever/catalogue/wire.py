@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
-from typing import Any, TypeGuard
+from typing import Any
 
 from scicat_retriever.domain.dataset import Dataset, RetrieveJob, Selection, united
 from scicat_retriever.domain.errors import (
     CatalogueAnswerUnreadable,
+    CatalogueEntryInvalid,
     DatasetListEmpty,
     JobMalformed,
     JobTypeUnknown,
@@ -72,10 +73,13 @@ def dataset_from(entry: Mapping[str, Any], pid: DatasetPid) -> Dataset:
     """Read a dataset as `GET /api/v4/datasets/{pid}` gives it.
 
     Raises:
-        CatalogueAnswerUnreadable: It is not the dataset that was asked for, or a number in it is none.
+        CatalogueAnswerUnreadable: It is no dataset at all.
+        CatalogueEntryInvalid: It is another dataset, or declares what cannot be a number of files or bytes.
     """
-    if entry.get("pid") != pid:
+    if not isinstance(entry.get("pid"), str):
         raise CatalogueAnswerUnreadable(f"SciCat was asked for dataset {pid} and does not answer with it")
+    if entry["pid"] != pid:
+        raise CatalogueEntryInvalid(f"SciCat was asked for dataset {pid} and answers with another one")
     name = entry.get("datasetName")
     return Dataset(
         pid=pid,
@@ -92,9 +96,16 @@ def _location(lifecycle: object) -> str | None:
     return optional_name(lifecycle.get("storageLocation")) if isinstance(lifecycle, Mapping) else None
 
 
-def is_amount(value: object) -> TypeGuard[int]:
-    """Say whether a JSON value is a whole number that is not negative, and exact in SciCat's own language."""
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST_AMOUNT
+def amount(value: object) -> int | None:
+    """Read an amount: a whole number that is not negative, and exact in SciCat's own language, else None.
+
+    `4608.0` is 4608: JSON has one kind of number (RFC 8259, section 6), and some that fill catalogues write all as floats.
+    """
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if 0 <= value <= LARGEST_AMOUNT else None
 
 
 def optional_name(value: object) -> str | None:
@@ -188,9 +199,12 @@ def _amount(entry: Mapping[str, Any], key: str, pid: DatasetPid) -> int:
     value = entry.get(key)
     if value is None:
         return 0
-    if not is_amount(value):
-        raise CatalogueAnswerUnreadable(f"{key} of dataset {pid} is no whole number")
-    return value
+    read = amount(value)
+    if read is None:
+        raise CatalogueEntryInvalid(
+            f"Dataset {pid} declares a {key} that is no number of files or bytes ({value!r:.40}): correct it in SciCat"
+        )
+    return read
 
 
 def _time(value: object) -> datetime | None:

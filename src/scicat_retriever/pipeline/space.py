@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import structlog
+
 from scicat_retriever.domain.amounts import in_words, ordinal
 from scicat_retriever.domain.errors import (
     CatalogueError,
@@ -12,50 +14,103 @@ from scicat_retriever.domain.errors import (
     NoSpaceYet,
 )
 from scicat_retriever.domain.ids import DatasetPid, JobId
+from scicat_retriever.domain.states import DatasetState
 from scicat_retriever.pipeline.eviction import make_room
 from scicat_retriever.pipeline.selection import chosen_of, resolve
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.ports.space import Line
 
 _MEASURED_TOGETHER = 20
+_WITNESSES = 4
+"""Other datasets of the job that are asked for, to tell one dataset's trouble from SciCat's own."""
+log = structlog.get_logger(__name__)
 
 
-def measure_job(job_id: JobId, tools: Toolbox, *, forbidden_is_final: bool = True) -> None:
+def measure_job(
+    job_id: JobId, tools: Toolbox, *, forbidden_is_final: bool = True, odd_fail_alone: bool = False
+) -> None:
     """Note how large the job's datasets are, as the catalogue declares it; a repetition goes on where it was.
 
-    Where the job chose files of a dataset, the datablocks that hold them are what counts: they are looked for now. A dataset that cannot be read is taken for an empty one: its own retrieval will say what is wrong with it.
+    Where the job chose files of a dataset, the datablocks that hold them are what counts: they are looked for now.
+    A dataset that cannot be read is taken for an empty one: its own retrieval will say what is wrong with it. One that is
+    larger than the whole staging area fails, and the others go on.
 
     Args:
         job_id: The job.
         tools: The ports.
         forbidden_is_final: Whether to believe SciCat that the service may not read a dataset.
+        odd_fail_alone: Whether to go on without a dataset that SciCat gives no usable answer for while it answers for
+            others: it waits, or fails, by itself.
 
     Raises:
         CatalogueError: SciCat does not answer; asking again may help.
     """
     chosen = chosen_of(job_id, tools)
     while pids := tools.ledger.datasets_without_size(job_id, _MEASURED_TOGETHER):
-        sizes = {}
-        for pid in pids:
-            try:
-                if pid in chosen:
-                    resolve(job_id, chosen[pid], tools)
-                else:
-                    sizes[pid] = _declared(pid, tools)
-            except CatalogueError as error:
-                final = forbidden_is_final and isinstance(error, CatalogueForbidden)
-                if error.retryable and not final:
-                    raise
-                sizes[pid] = 0
-        tools.ledger.note_sizes(job_id, sizes)
+        sizes: dict[DatasetPid, int] = {}
+        try:
+            for pid in pids:
+                try:
+                    if pid in chosen:
+                        resolve(job_id, chosen[pid], tools)
+                    else:
+                        sizes[pid] = _size_of(job_id, pid, tools)
+                except CatalogueError as error:
+                    final = forbidden_is_final and isinstance(error, CatalogueForbidden)
+                    if error.retryable and not final:
+                        if not (odd_fail_alone and _answers_for_others(job_id, pid, tools)):
+                            raise
+                        _go_on_without(job_id, pid, error, tools, chosen=pid in chosen)
+                    sizes[pid] = 0
+        finally:
+            tools.ledger.note_sizes(job_id, sizes)
 
 
-def _declared(pid: DatasetPid, tools: Toolbox) -> int:
+def _go_on_without(
+    job_id: JobId, pid: DatasetPid, error: CatalogueError, tools: Toolbox, *, chosen: bool
+) -> None:
+    """Leave a dataset to its own retrieval, which asks for as long as it may, or have it fail where that cannot help."""
+    log.warning("SciCat has no usable answer for a dataset", job_id=job_id, pid=pid, why=str(error))
+    if chosen:
+        # Which of its datablocks the job needs is looked for before its retrieval alone.
+        tools.ledger.move_job_dataset(job_id, pid, DatasetState.FAILED, [error.failure()])
+
+
+def _size_of(job_id: JobId, pid: DatasetPid, tools: Toolbox) -> int:
+    """Give the bytes that a dataset will take; of one that can never be staged none, and it fails for the job."""
+    whole = tools.staging.room().total
     declared = tools.catalogue.dataset(pid).packed_size
-    if declared:
+    if 0 < declared <= whole:
         return declared
-    # Some catalogues declare it of the datablocks alone.
-    return sum(each.datablock.packed_size for each in tools.catalogue.datablocks(pid))
+    # Some catalogues declare it of the datablocks alone, and the sums of others are wrong.
+    size = sum(each.datablock.packed_size for each in tools.catalogue.datablocks(pid))
+    if size <= whole or len(tools.ledger.job_datasets(job_id, 0, 2)) < 2:
+        return size
+    failure = LargerThanStaging(larger_than_staging(pid, size, whole)).failure()
+    tools.ledger.move_job_dataset(job_id, pid, DatasetState.FAILED, [failure])
+    return 0
+
+
+def _answers_for_others(job_id: JobId, odd: DatasetPid, tools: Toolbox) -> bool:
+    """Say whether SciCat has a usable answer for one of the job's other datasets, be it that there is none such."""
+    for other in tools.ledger.job_datasets(job_id, 0, _WITNESSES + 1):
+        if other.pid == odd:
+            continue
+        try:
+            tools.catalogue.dataset(other.pid)
+        except CatalogueError as error:
+            if error.retryable:
+                continue
+        return True
+    return False
+
+
+def larger_than_staging(pid: DatasetPid, size: int, whole: int) -> str:
+    """Say that what is asked for of a dataset can never be staged; sizes in bytes."""
+    return (
+        f"what is asked for of dataset {pid} has {in_words(size)}, and the staging area holds {in_words(whole)} in all: "
+        "enlarge it, or lower what is kept free"
+    )
 
 
 def claim_job(job_id: JobId, tools: Toolbox) -> None:
@@ -111,10 +166,7 @@ def claim_dataset(pid: DatasetPid, tools: Toolbox) -> None:
     size = sum(record.bytes_total for record in tools.ledger.datablocks(pid) if record.wanted)
     whole = tools.staging.room().total
     if size > whole:
-        raise LargerThanStaging(
-            f"what is asked for of dataset {pid} has {in_words(size)}, and the staging area holds {in_words(whole)} in all: "
-            "enlarge it, or lower what is kept free"
-        )
+        raise LargerThanStaging(larger_than_staging(pid, size, whole))
     raise NoSpaceYet(
         f"waiting for {in_words(missing)} of staging space, beside what was claimed for the dataset"
     )

@@ -129,6 +129,7 @@ class Catalogue(Protocol):
 
         Raises:
             DatasetUnknown: SciCat has no such dataset.
+            CatalogueEntryInvalid: What it declares cannot be worked with; the message names it.
         """
         ...
 

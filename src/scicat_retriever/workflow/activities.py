@@ -52,6 +52,8 @@ log = structlog.get_logger(__name__)
 
 FORBIDDEN_ATTEMPTS = 4
 """How often SciCat is asked that says that the service's account may not read."""
+ODD_ATTEMPTS = 8
+"""After how many attempts a job goes on without a dataset that SciCat gives no usable answer for: about two minutes."""
 _WANTS_NOTHING_KEPT = {
     kind.code for kind in (errors.JobCancelled, errors.SpaceTimedOut, errors.LargerThanStaging)
 }
@@ -113,8 +115,13 @@ class Activities(Steps):
     def open_job(self, job_id: JobId) -> int:
         with self._reading(), self._saying_why(job_id):
             datasets = intake.open_job(job_id, self._tools)
-            final = activity.info().attempt >= FORBIDDEN_ATTEMPTS
-            space.measure_job(job_id, self._tools, forbidden_is_final=final)
+            attempt = activity.info().attempt
+            space.measure_job(
+                job_id,
+                self._tools,
+                forbidden_is_final=attempt >= FORBIDDEN_ATTEMPTS,
+                odd_fail_alone=attempt >= ODD_ATTEMPTS,
+            )
             return datasets
 
     @step

@@ -172,7 +172,8 @@ def test_an_account_without_any_right_is_said() -> None:
         {"size": True},
         {"size": None},
         {"packedSize": -1},
-        {"packedSize": None},
+        {"packedSize": 1.5},
+        {"packedSize": "250"},
         {"datasetId": "another"},
         {"chkAlg": 256},
         {"dataFileList": None},
@@ -181,7 +182,8 @@ def test_an_account_without_any_right_is_said() -> None:
         {"dataFileList": [{"path": "", "size": 1}]},
         {"dataFileList": [{"path": "a"}]},
         {"dataFileList": [{"path": "a", "size": -1}]},
-        {"dataFileList": [{"path": "a", "size": 1.0}]},
+        {"dataFileList": [{"path": "a", "size": 1.5}]},
+        {"dataFileList": [{"path": "a", "size": None}]},
         {"dataFileList": [{"path": "a", "size": 1, "chk": 5}]},
     ],
     ids=str,
@@ -210,6 +212,17 @@ def test_a_datablock_may_lack_algorithm_and_packed_size() -> None:
     del entry["packedSize"]
     read = datablock_from(entry, PID, 0).datablock
     assert (read.algorithm, read.packed_size) == (None, 0)
+
+
+def test_null_is_taken_as_absent_and_a_whole_float_as_the_number() -> None:
+    files = [{"path": "a", "size": 100.0, "chk": None}, {"path": "b", "size": 200}]
+    entry = block(packedSize=None, datasetId=None, size=300.0, chkAlg=None, dataFileList=files)
+    assert list(backend([entry]).client().datablocks(PID)) == [
+        CataloguedDatablock(
+            Datablock(DatablockId("b1"), PID, ArchiveId("tar-1"), 300, 0, None, 2),
+            (FileEntry("a", 100), FileEntry("b", 200)),
+        )
+    ]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from scicat_retriever.domain.dataset import Dataset
 from scicat_retriever.domain.errors import (
     CatalogueAnswerUnreadable,
+    CatalogueEntryInvalid,
     CatalogueError,
     CatalogueRefused,
     CatalogueTimedOut,
@@ -39,6 +40,28 @@ def test_what_a_dataset_does_not_say_is_none_or_nothing() -> None:
     assert Backend().on(GET, ok(body)).client().dataset(PID) == Dataset(PID, PID, 0, 0)
 
 
+def test_null_is_taken_as_absent_and_a_whole_float_as_the_number() -> None:
+    body = {"pid": PID, "datasetName": None, "numberOfFilesArchived": None, "packedSize": 4608.0}
+    read = Backend().on(GET, ok(body)).client().dataset(PID)
+    assert read == Dataset(PID, PID, 0, 4608)
+    assert isinstance(read.packed_size, int)
+
+
+def test_an_answer_for_another_dataset_is_believed_when_it_comes_twice() -> None:
+    once = Backend().on(GET, ok({"pid": "another"}), ok({"pid": PID}))
+    assert once.client().dataset(PID).pid == PID
+    for_ever = Backend().on(GET, ok({"pid": "another"}))
+    with pytest.raises(CatalogueEntryInvalid, match="answers with another one"):
+        for_ever.client().dataset(PID)
+    assert for_ever.lines() == [GET, GET]
+
+
+def test_what_a_dataset_cannot_have_is_named() -> None:
+    strange = Backend().on(GET, ok({"pid": PID, "numberOfFilesArchived": -2}))
+    with pytest.raises(CatalogueEntryInvalid, match=r"numberOfFilesArchived .*\(-2\)"):
+        strange.client().dataset(PID)
+
+
 @pytest.mark.parametrize(
     ("pid", "path"),
     [
@@ -69,9 +92,23 @@ def test_a_dataset_that_scicat_does_not_have_is_unknown(message: str) -> None:
         (httpx2.Response(200, text="<html>"), CatalogueAnswerUnreadable),
         (httpx2.Response(200, content=b"[" * 100_000), CatalogueAnswerUnreadable),
         (ok([]), CatalogueAnswerUnreadable),
-        (ok({"pid": "another"}), CatalogueAnswerUnreadable),
-        (ok({"pid": PID, "packedSize": -1}), CatalogueAnswerUnreadable),
-        (ok({"pid": PID, "numberOfFilesArchived": "6"}), CatalogueAnswerUnreadable),
+        (ok({"status": "down for maintenance"}), CatalogueAnswerUnreadable),
+        (ok({"pid": "another"}), CatalogueEntryInvalid),
+        (ok({"pid": PID, "packedSize": -1}), CatalogueEntryInvalid),
+        (ok({"pid": PID, "packedSize": 1.5}), CatalogueEntryInvalid),
+        (ok({"pid": PID, "packedSize": "750"}), CatalogueEntryInvalid),
+        (ok({"pid": PID, "packedSize": True}), CatalogueEntryInvalid),
+        (ok({"pid": PID, "packedSize": 2.0**53}), CatalogueEntryInvalid),
+        (
+            httpx2.Response(200, content=b'{"pid": "20.500.12345/abc", "packedSize": NaN}'),
+            CatalogueEntryInvalid,
+        ),
+        (
+            httpx2.Response(200, content=b'{"pid": "20.500.12345/abc", "packedSize": 1e999}'),
+            CatalogueEntryInvalid,
+        ),
+        (ok({"pid": PID, "numberOfFilesArchived": -2}), CatalogueEntryInvalid),
+        (ok({"pid": PID, "numberOfFilesArchived": "6"}), CatalogueEntryInvalid),
     ],
 )
 def test_a_failed_or_strange_answer_is_a_catalogue_error(reply: Any, expected: type[CatalogueError]) -> None:

@@ -1,13 +1,14 @@
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from scicat_retriever.domain import errors
-from scicat_retriever.domain.dataset import Dataset, RetrieveJob, Selection
+from scicat_retriever.domain.dataset import CataloguedDatablock, Dataset, RetrieveJob, Selection
 from scicat_retriever.domain.errors import CatalogueError
 from scicat_retriever.domain.ids import DatasetPid, JobId
-from scicat_retriever.domain.states import DatablockState, JobState
+from scicat_retriever.domain.states import DatablockState, DatasetState, JobState
 from scicat_retriever.pipeline import intake, publish, space
 from tests.fakes.catalogue import InMemoryCatalogue
 from tests.fakes.staging_area import InMemoryStagingArea
@@ -133,7 +134,9 @@ def test_a_group_above_its_quota_is_told_so() -> None:
     space.claim_job(THIRD, rig.tools)
 
 
-@pytest.mark.parametrize("error", [errors.DatasetUnknown, errors.CatalogueForbidden])
+@pytest.mark.parametrize(
+    "error", [errors.DatasetUnknown, errors.CatalogueForbidden, errors.CatalogueEntryInvalid]
+)
 def test_a_dataset_that_cannot_be_read_needs_nothing_until_its_own_retrieval_says_why(
     error: type[CatalogueError],
 ) -> None:
@@ -151,6 +154,95 @@ def test_sizes_are_asked_for_again_where_the_catalogue_was_away() -> None:
         rig.submit(PID)
     space.measure_job(JOB, rig.tools)
     assert rig.ledger.job_size(JOB) == SIZE
+
+
+class OddCatalogue(InMemoryCatalogue):
+    """Has no usable answer for some datasets, and fails for all others once it is told to."""
+
+    def __init__(self, *odd: DatasetPid) -> None:
+        super().__init__()
+        self.odd, self.away = set(odd), False
+
+    def dataset(self, pid: DatasetPid) -> Dataset:
+        if self.away or pid in self.odd:
+            raise errors.CatalogueUnavailable("500")
+        return super().dataset(pid)
+
+    def datablocks(self, pid: DatasetPid) -> Iterator[CataloguedDatablock]:
+        if self.away or pid in self.odd:
+            raise errors.CatalogueUnavailable("500")
+        return super().datablocks(pid)
+
+
+@pytest.mark.parametrize("odd", [PID, Q])
+def test_one_dataset_without_a_usable_answer_does_not_hold_the_others_up_for_long(odd: DatasetPid) -> None:
+    rig = Rig(catalogue=OddCatalogue(odd))
+    for pid in (PID, Q):
+        rig.catalogue.add_dataset(pid, (rig.archive(pid=pid),))
+    rig.submit(PID, Q, measure=False)
+    with pytest.raises(errors.CatalogueUnavailable):
+        space.measure_job(JOB, rig.tools)
+    space.measure_job(JOB, rig.tools, odd_fail_alone=True)
+    space.claim_job(JOB, rig.tools)
+    assert rig.ledger.job_size(JOB) == SIZE
+
+
+def test_a_dataset_of_chosen_files_without_a_usable_answer_fails_alone() -> None:
+    rig = Rig(catalogue=OddCatalogue(PID))
+    rig.catalogue.add_dataset(PID, (rig.archive(),))
+    rig.catalogue.add_dataset(Q, (rig.archive(pid=Q),))
+    selections = (Selection(PID, ("run/a.dat",)), Selection(Q))
+    intake.accept(RetrieveJob(JOB, "retrieve", selections), rig.ledger)
+    intake.open_job(JOB, rig.tools)
+    space.measure_job(JOB, rig.tools, odd_fail_alone=True)
+    failed_one, other = rig.ledger.job_datasets(JOB)
+    assert (failed_one.state, [each.code for each in failed_one.failures]) == (
+        DatasetState.FAILED,
+        ["catalogue_unavailable"],
+    )
+    assert other.state is DatasetState.SUBMITTED
+
+
+def test_a_catalogue_that_is_away_altogether_is_waited_for() -> None:
+    catalogue = OddCatalogue()
+    rig = Rig(catalogue=catalogue)
+    for pid in (PID, Q):
+        catalogue.add_dataset(pid, (rig.archive(pid=pid),))
+    rig.submit(PID, Q, measure=False)
+    catalogue.away = True
+    with pytest.raises(errors.CatalogueUnavailable):
+        space.measure_job(JOB, rig.tools, odd_fail_alone=True)
+    catalogue.away = False
+    space.measure_job(JOB, rig.tools)
+    assert rig.ledger.job_size(JOB) == 2 * SIZE
+
+
+class BoastingCatalogue(InMemoryCatalogue):
+    """Declares more bytes of a dataset than any staging area has."""
+
+    def dataset(self, pid: DatasetPid) -> Dataset:
+        told = super().dataset(pid)
+        return replace(told, packed_size=10**15) if pid == PID else told
+
+
+def test_a_dataset_that_declares_more_than_the_whole_area_is_measured_by_its_datablocks() -> None:
+    rig = Rig(catalogue=BoastingCatalogue(), staging=InMemoryStagingArea(2 * SIZE))
+    for pid in (PID, Q):
+        rig.catalogue.add_dataset(pid, (rig.archive(pid=pid),))
+    rig.submit(PID, Q)
+    space.claim_job(JOB, rig.tools)
+    assert rig.ledger.usage().claimed == 2 * SIZE
+
+
+def test_a_dataset_larger_than_the_whole_area_fails_alone() -> None:
+    rig = rig_of(1.5, Q)
+    rig.catalogue.add_dataset(PID, (rig.archive(0), rig.archive(1)))
+    rig.submit(PID, Q)
+    space.claim_job(JOB, rig.tools)
+    large, other = rig.ledger.job_datasets(JOB)
+    assert [each.code for each in large.failures] == ["larger_than_staging"]
+    assert other.state is DatasetState.SUBMITTED
+    assert rig.ledger.usage().claimed == SIZE
 
 
 def test_one_refusal_is_not_believed_at_once() -> None:

@@ -87,6 +87,6 @@ class DatablocksInvisible(CatalogueError):
 
 
 class CatalogueEntryInvalid(CatalogueError):
-    """A datablock's entry in the catalogue cannot be worked with."""
+    """A dataset's or datablock's entry in the catalogue cannot be worked with."""
 
     code, cause = "catalogue_entry_invalid", Cause.DATA
