@@ -119,6 +119,15 @@ def test_where_clouds_keep_their_secrets_nobody_is_led(address: str) -> None:
     ).leads_inside(address)
 
 
+@pytest.mark.parametrize("own", ["192.0.2.7", "2001:db8::7"])
+def test_an_address_that_is_reached_from_itself_is_this_machine_s(own: str) -> None:
+    addresses = TapeAddresses(["https://door.example.org"])
+    assert addresses.leads_inside("pool.example.org", own, own)
+    assert not addresses.leads_inside("pool.example.org", own, "192.0.2.8")
+    assert not addresses.leads_inside("door.example.org", own, own)
+    assert not TapeAddresses(["http://localhost"]).leads_inside("pool.example.org", own, own)
+
+
 @pytest.mark.parametrize("address", ["fd00:ec2::253", "100.100.100.201", "64:ff9b::a00:1", "2001:db8::1"])
 def test_other_addresses_may_be_led_to(address: str) -> None:
     assert not TapeAddresses(["https://door.example.org"]).leads_inside("pool.example.org", address)

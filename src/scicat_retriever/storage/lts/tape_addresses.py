@@ -75,14 +75,15 @@ class TapeAddresses:
         secret = url.scheme == "https" or is_loopback(host)
         return secret and not self._trusted.isdisjoint({(host, port), (host, None)})
 
-    def leads_inside(self, host: str, address: str = "") -> bool:
+    def leads_inside(self, host: str, address: str = "", source: str = "") -> bool:
         """Say whether this is a way into the machine or its link, such as a cloud's metadata, that no setting names.
 
         Args:
             host: As in an address, without brackets.
             address: The IP address that it has; without it, what the host's name tells is looked at alone.
+            source: The IP address from which it is connected to. A system reaches an address of its own from that very one.
         """
-        kind = _inside(address or host)
+        kind = _inside(address or host) or ("loopback" if address and address == source else "")
         return bool(kind) and kind not in self._inside and str(_ip(host) or host.lower()) not in self._hosts
 
 

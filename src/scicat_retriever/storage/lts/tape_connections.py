@@ -92,7 +92,8 @@ class _Network(httpcore2.NetworkBackend):
             raise httpcore2.ConnectTimeout("the deadline is over")
         stream = self._sockets.connect_tcp(host, port, limit, local_address, socket_options or ())
         # What a name stands for is known for sure only now; nothing has been sent yet.
-        if self._addresses.leads_inside(host, stream.get_extra_info("server_addr")[0]):
+        source, address = (stream.get_extra_info(each)[0] for each in ("client_addr", "server_addr"))
+        if self._addresses.leads_inside(host, address, source):
             stream.close()
             raise httpcore2.ConnectError("the name leads to this machine or its own link")
         return _Stream(stream, self._deadline)
