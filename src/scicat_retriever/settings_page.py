@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from scicat_retriever.settings import ENVIRONMENT_PREFIX, Settings
-from scicat_retriever.settings.structure import is_section, kinds_of, sections_of
+from scicat_retriever.settings.structure import is_section, kinds_of, listed_sections_of, sections_of
 
 
 def effective(settings: Settings) -> str:
@@ -35,6 +35,8 @@ def _toml(value: Any) -> str:  # noqa: ANN401 - whatever JSON holds
     if isinstance(value, dict):
         pairs = (f"{_toml(key)} = {_toml(its)}" for key, its in value.items() if its is not None)
         return "{" + ", ".join(pairs) + "}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
     # JSON's numbers, strings, booleans and lists of them are TOML's too, but for the character DEL.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
@@ -74,6 +76,9 @@ def _sections(name: str, field: FieldInfo, described: set[type[BaseModel]]) -> I
     for model in models:
         for key, its in model.model_fields.items():
             yield from _sections(f"{name}.{key}", its, described)
+            for listed in listed_sections_of(its):
+                about = (listed.__doc__ or "").strip().split("\n")[0]
+                yield from ("", f"## [[{name}.{key}]]", "", about, "", *_table(listed))
 
 
 def _table(model: type[BaseModel]) -> Iterator[str]:

@@ -28,6 +28,7 @@ from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.http_api.app import create_app
 from scicat_retriever.http_api.auth import TokenGuard
 from scicat_retriever.http_api.service import Service
+from scicat_retriever.http_api.tokens import Scope, Token
 from scicat_retriever.ledger.sql import open_ledger
 from scicat_retriever.pipeline import intake, plan, publish, recall, space, transfer
 from scicat_retriever.ports.ledger import Ledger
@@ -89,7 +90,7 @@ def api_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         ledger=ledger,
         staging=rig.staging,
         links=rig.links,
-        guard=TokenGuard([TOKEN]),
+        guard=TokenGuard([Token("tests", TOKEN, {Scope.OPERATE})], clock),
         job_types=("retrieve",),
         stores=("lts",),
         max_body_bytes=100_000,

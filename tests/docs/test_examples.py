@@ -29,7 +29,7 @@ SHELL = ("console", "sh")
 TOKEN = "a-token-of-the-operator"
 RECORDED_JOB = ROOT / "tests/contracts/scicat/transcripts/05d-recommended-config.json"
 NEEDED: dict[str, dict[str, Any]] = {
-    "api": {"tokens": ["a-token-for-the-tests"]},
+    "api": {"token": [{"name": "scicat", "token": "a-token-for-the-tests", "scope": ["intake"]}]},
     "catalogue": {
         "url": "https://scicat.example.org",
         "username": "archiveManager",
@@ -67,8 +67,8 @@ def test_a_settings_file_on_a_page_is_accepted(
     block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown = tomllib.loads(block.text)
-    if "tokens" not in shown.get("api", {}):
-        monkeypatch.setenv("RETRIEVER_API__TOKENS", json.dumps(NEEDED["api"]["tokens"]))
+    if not {"token", "tokens"} & shown.get("api", {}).keys():
+        monkeypatch.setenv("RETRIEVER_API__TOKEN", json.dumps(NEEDED["api"]["token"]))
     if not {"password", "token"} & shown.get("catalogue", NEEDED["catalogue"]).keys():
         monkeypatch.setenv("RETRIEVER_CATALOGUE__PASSWORD", "its-password")
     file = tmp_path / "retriever.toml"

@@ -1,5 +1,7 @@
+import json
 import os
 import tomllib
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +77,7 @@ def test_the_least_that_must_be_set_is_enough(tmp_path: Path) -> None:
 
 def test_an_empty_file_is_told_each_section_that_is_missing_and_what_to_set_first(tmp_path: Path) -> None:
     lines = refusal(tmp_path, "").splitlines()
-    for section, key in {"api": "tokens", "catalogue": "url", "lts": "root", "staging": "root"}.items():
+    for section, key in {"api": "token", "catalogue": "url", "lts": "root", "staging": "root"}.items():
         variable = f"RETRIEVER_{section.upper()}__{key.upper()}"
         begin = f"  the section [{section}] is missing: set {key} in it, or {variable} in the environment"
         assert [line for line in lines if line.startswith(begin)]
@@ -91,7 +93,7 @@ def test_a_missing_section_that_has_kinds_is_told_which(tmp_path: Path) -> None:
     [
         (
             f'tokens = ["{TOKEN}"]',
-            "api.tokens is missing: set it in retriever.toml, or RETRIEVER_API__TOKENS in",
+            "api.token is missing: set it in retriever.toml, or RETRIEVER_API__TOKEN in",
         ),
         ('url = "https://scicat.example.org"', "catalogue.url is missing"),
         ('root = "/lts"', "lts.root is missing"),
@@ -431,3 +433,71 @@ def test_the_key_of_the_s3_comes_from_the_environment(
 def test_what_is_wrong_with_a_kind_of_staging_is_named(tmp_path: Path, text: str, said: list[str]) -> None:
     refused = refusal(tmp_path, text)
     assert all(words in refused for words in said)
+
+
+NAMED = """
+[[api.token]]
+name = "scicat"
+token = "a-token-that-has-a-name"
+scope = ["intake"]
+[[api.token]]
+name = "operator"
+token = "another-token-with-a-name"
+scope = ["operate", "read"]
+expires = 2027-12-31T23:59:59Z
+"""
+WITHOUT_TOKENS = LEAST.replace(f'tokens = ["{TOKEN}"]', "")
+
+
+def with_named(text: str = NAMED) -> str:
+    return WITHOUT_TOKENS.replace("[catalogue]", f"{text}\n[catalogue]")
+
+
+def test_tokens_have_names_scopes_and_an_end(tmp_path: Path) -> None:
+    scicat, operator = load(tmp_path, with_named()).api.all_tokens
+    assert (scicat.name, scicat.secret, scicat.expires) == ("scicat", "a-token-that-has-a-name", None)
+    assert (set(scicat.scopes), set(operator.scopes)) == ({"intake"}, {"operate", "read"})
+    assert operator.expires == datetime(2027, 12, 31, 23, 59, 59, tzinfo=UTC)
+
+
+def test_the_old_list_of_tokens_may_post_and_read(tmp_path: Path) -> None:
+    [token] = load(tmp_path, LEAST).api.all_tokens
+    assert (token.secret, set(token.scopes), token.of_old_list) == (TOKEN, {"intake", "read"}, True)
+
+
+def test_named_tokens_are_not_shown_and_what_is_printed_is_toml(tmp_path: Path) -> None:
+    printed = effective(load(tmp_path, with_named()))
+    assert "with-a-name" not in printed
+    assert "has-a-name" not in printed
+    assert [each["name"] for each in tomllib.loads(printed)["api"]["token"]] == ["scicat", "operator"]
+
+
+def test_named_tokens_are_set_in_the_environment_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    named = [{"name": "scicat", "token": "a-token-that-has-a-name", "scope": ["intake"]}]
+    monkeypatch.setenv("RETRIEVER_API__TOKEN", json.dumps(named))
+    assert [token.name for token in load(tmp_path, WITHOUT_TOKENS).api.all_tokens] == ["scicat"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('name = "scicat"\n', "", "api.token.0.name is missing: set it in retriever.toml, or RETRIEVER_API__TOKEN in"),
+        ('name = "operator"', 'name = "scicat"', "api.token must not have the same name or the same token twice"),
+        ("another-token-with-a-name", "a-token-that-has-a-name", "api.token must not have the same name or"),
+        ('scope = ["intake"]', "scope = []", "api.token.0.scope"),
+        ('scope = ["intake"]', 'scope = ["admin"]', "api.token.0.scope"),
+        ('scope = ["intake"]', 'scopes = ["intake"]', "api.token.0.scopes is no setting"),
+        ("a-token-that-has-a-name", "short-token", "api.token.0.token: must be one word of at least 16"),
+        ("2027-12-31T23:59:59Z", "2027-12-31T23:59:59", "api.token.1.expires"),
+    ],
+)  # fmt: skip
+def test_a_named_token_that_cannot_be_used_is_told(tmp_path: Path, old: str, new: str, said: str) -> None:
+    assert old in NAMED
+    message = refusal(tmp_path, with_named(NAMED.replace(old, new)))
+    assert f"  {said}" in message
+    assert not any(token in message for token in ("a-token-that", "another-token", "short-token"))
+
+
+def test_a_token_may_not_stand_in_both_lists(tmp_path: Path) -> None:
+    both = LEAST.replace("[catalogue]", NAMED.replace("a-token-that-has-a-name", TOKEN) + "[catalogue]")
+    assert "api.token must not have the same name or the same token twice" in refusal(tmp_path, both)

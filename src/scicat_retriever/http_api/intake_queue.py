@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from contextvars import Context
 
 from starlette.requests import HTTPConnection
 
@@ -38,7 +39,8 @@ class IntakeQueue:
         stored: asyncio.Future[JobRecord] = asyncio.get_running_loop().create_future()
         self._waiting.append((job, stored))
         if self._storing is None or self._storing.done():
-            self._storing = asyncio.create_task(self._store_waiting())
+            # It stores jobs of many requests: what the log says meanwhile is about none of them in particular.
+            self._storing = asyncio.create_task(self._store_waiting(), context=Context())
         return await stored
 
     async def _store_waiting(self) -> None:

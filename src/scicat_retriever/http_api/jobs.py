@@ -15,7 +15,7 @@ from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.http_api.bodies import body_as, bounded_body, documented_body
 from scicat_retriever.http_api.intake_queue import intake_of
 from scicat_retriever.http_api.problems import documented
-from scicat_retriever.http_api.service import AUTHORIZED, Service, service_of
+from scicat_retriever.http_api.service import MAY_OPERATE, MAY_POST, MAY_READ_A_JOB, Service, service_of
 from scicat_retriever.http_api.status import JobStatus, job_status
 from scicat_retriever.pipeline import intake
 
@@ -63,14 +63,15 @@ class FlowAnswer(BaseModel):
     name: str = Field(description="The flow's name.")
 
 
-router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"], dependencies=AUTHORIZED)
+router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
 
 
 @router.post(
     "",
     status_code=201,
+    dependencies=MAY_POST,
     summary="Take a retrieve job",
-    responses=documented(401, 413, 422, 503),
+    responses=documented(401, 403, 413, 422, 503),
     openapi_extra={
         "requestBody": {"required": True, "content": {"application/json": {"schema": _JOB_SCHEMA}}}
     },
@@ -105,8 +106,9 @@ class RetryRequest(BaseModel):
 @router.delete(
     "/{job_id}",
     status_code=202,
+    dependencies=MAY_OPERATE,
     summary="Cancel a job",
-    responses=documented(401, 404, 409, 422, 503),
+    responses=documented(401, 403, 404, 409, 422, 503),
 )
 async def cancel_job(
     request: Request,
@@ -135,8 +137,9 @@ async def cancel_job(
 @router.post(
     "/{job_id}/retry",
     status_code=202,
+    dependencies=MAY_OPERATE,
     summary="Retrieve again what a job did not bring",
-    responses=documented(401, 404, 409, 413, 422, 503),
+    responses=documented(401, 403, 404, 409, 413, 422, 503),
     openapi_extra=documented_body(RetryRequest, required=False),
 )
 async def retry_job(request: Request, job_id: str) -> JobStatus:
@@ -156,7 +159,12 @@ def _status(job_id: JobId, service: Service) -> JobStatus:
     return status
 
 
-@router.get("/{job_id}", summary="How far a job is", responses=documented(401, 404, 422, 503))
+@router.get(
+    "/{job_id}",
+    dependencies=MAY_READ_A_JOB,
+    summary="How far a job is",
+    responses=documented(401, 403, 404, 422, 503),
+)
 def read_job(
     request: Request,
     job_id: str,

@@ -8,9 +8,9 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
 from scicat_retriever.http_api.problems import documented
-from scicat_retriever.http_api.service import AUTHORIZED, service_of
+from scicat_retriever.http_api.service import MAY_READ, service_of
 
-router = APIRouter(prefix="/api/v1/overview", tags=["service"], dependencies=AUTHORIZED)
+router = APIRouter(prefix="/api/v1/overview", tags=["service"], dependencies=MAY_READ)
 
 
 class Look(BaseModel):
@@ -35,7 +35,7 @@ class Overview(BaseModel):
     looks: dict[str, Look]
 
 
-@router.get("", summary="How the service fares", responses=documented(401, 503))
+@router.get("", summary="How the service fares", responses=documented(401, 403, 503))
 def overview(request: Request) -> Overview:
     """Say what waits to be told to SciCat, and what the last comparison with SciCat and the engine found."""
     ledger = service_of(request).ledger

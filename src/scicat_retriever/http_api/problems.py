@@ -35,6 +35,7 @@ HTTP_STATUS: dict[type[RetrieverError], int] = {
     errors.QuotaExceeded: 409,
     errors.JobLargerThanStaging: 409,
     errors.TokenInvalid: 401,
+    errors.TokenScopeTooSmall: 403,
     errors.LinkTampered: 403,
     errors.LinkExpired: 403,
     errors.LinkReleased: 410,
@@ -78,6 +79,8 @@ def problem(error: RetrieverError) -> JSONResponse:
     headers = {}
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, errors.TokenScopeTooSmall):  # RFC 6750, section 3.1
+        headers["WWW-Authenticate"] = f'Bearer error="insufficient_scope", scope="{error.scope}"'
     if status == 503:
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return _answer(body, headers)

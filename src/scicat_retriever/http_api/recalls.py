@@ -14,10 +14,10 @@ from scicat_retriever.domain.errors import StoreUnknown
 from scicat_retriever.domain.ids import JobId
 from scicat_retriever.http_api.bodies import body_as, documented_body
 from scicat_retriever.http_api.problems import documented
-from scicat_retriever.http_api.service import AUTHORIZED, service_of
+from scicat_retriever.http_api.service import MAY_OPERATE, MAY_READ, service_of
 from scicat_retriever.ports.recalls import RecallPhase, RecallRecord
 
-router = APIRouter(prefix="/api/v1", tags=["service"], dependencies=AUTHORIZED)
+router = APIRouter(prefix="/api/v1", tags=["service"])
 
 
 class StoreRecalls(BaseModel):
@@ -95,7 +95,12 @@ def _named(stores: Sequence[str]) -> str:
     return f"there {'is only' if len(stores) == 1 else 'are'} {', '.join(stores)}"
 
 
-@router.get("/recalls", summary="What is wanted from tape", responses=documented(401, 404, 422, 503))
+@router.get(
+    "/recalls",
+    dependencies=MAY_READ,
+    summary="What is wanted from tape",
+    responses=documented(401, 403, 404, 422, 503),
+)
 def list_recalls(
     request: Request,
     store: Annotated[str | None, Query(max_length=100, description="Only of this store.")] = None,
@@ -119,8 +124,9 @@ def list_recalls(
 @router.put(
     "/jobs/{job_id}/priority",
     tags=["jobs"],
+    dependencies=MAY_OPERATE,
     summary="Have a job go first to tape",
-    responses=documented(401, 404, 409, 413, 422, 503),
+    responses=documented(401, 403, 404, 409, 413, 422, 503),
     openapi_extra=documented_body(Priority, required=True),
 )
 async def set_priority(request: Request, job_id: str) -> Priority:

@@ -12,12 +12,12 @@ from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import JobState
 from scicat_retriever.http_api.bodies import body_as, documented_body
 from scicat_retriever.http_api.problems import documented
-from scicat_retriever.http_api.service import AUTHORIZED, service_of
+from scicat_retriever.http_api.service import MAY_OPERATE, MAY_READ, service_of
 from scicat_retriever.http_api.status import ReportStatus
 from scicat_retriever.ports.ledger import Ledger
 from scicat_retriever.ports.outbox import Subject
 
-router = APIRouter(prefix="/api/v1/reports", tags=["service"], dependencies=AUTHORIZED)
+router = APIRouter(prefix="/api/v1/reports", tags=["service"])
 
 
 class ReportEntry(ReportStatus):
@@ -52,7 +52,12 @@ class Unparked(BaseModel):
     count: int
 
 
-@router.get("", summary="What SciCat was not told yet", responses=documented(401, 422, 503))
+@router.get(
+    "",
+    dependencies=MAY_READ,
+    summary="What SciCat was not told yet",
+    responses=documented(401, 403, 422, 503),
+)
 def list_reports(
     request: Request,
     after: Annotated[int, Query(ge=0, le=2**62)] = 0,
@@ -76,8 +81,9 @@ def list_reports(
 
 @router.post(
     "/retry",
+    dependencies=MAY_OPERATE,
     summary="Try parked reports again",
-    responses=documented(401, 413, 422, 503),
+    responses=documented(401, 403, 413, 422, 503),
     openapi_extra=documented_body(Which, required=True),
 )
 async def retry_reports(request: Request) -> Unparked:

@@ -6,10 +6,11 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from fastapi import Depends, Request, Security
+from fastapi import Depends, Request, Security, params
 from starlette.requests import HTTPConnection
 
 from scicat_retriever.http_api.auth import TokenGuard, bearer_scheme
+from scicat_retriever.http_api.tokens import Scope
 from scicat_retriever.pipeline.cache_policy import CachePolicy
 from scicat_retriever.pipeline.links import LinkSigner
 from scicat_retriever.pipeline.toolbox import Clock
@@ -57,9 +58,18 @@ def service_of(connection: HTTPConnection) -> Service:
     return service
 
 
-def _authorized(request: Request) -> None:
-    service_of(request).guard.check(request)
+def _may(*scopes: Scope) -> list[params.Depends]:
+    """Give the dependencies of a route that needs a token of one of these scopes."""
+
+    async def check(
+        request: Request,
+    ) -> None:  # no function of a thread: the log's context is the request's own
+        service_of(request).guard.check(request, scopes)
+
+    return [Security(bearer_scheme), Depends(check)]
 
 
-AUTHORIZED = [Security(bearer_scheme), Depends(_authorized)]
-"""The dependencies of routes that need a token."""
+MAY_POST = _may(Scope.INTAKE)
+MAY_READ_A_JOB = _may(Scope.INTAKE, Scope.READ)
+MAY_READ = _may(Scope.READ)
+MAY_OPERATE = _may(Scope.OPERATE)

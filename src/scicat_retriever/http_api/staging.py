@@ -13,7 +13,7 @@ from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatablockId, DatasetPid
 from scicat_retriever.http_api.overview import Look
 from scicat_retriever.http_api.problems import documented
-from scicat_retriever.http_api.service import AUTHORIZED, Service, service_of
+from scicat_retriever.http_api.service import MAY_READ, Service, service_of
 from scicat_retriever.pipeline import eviction, fixity, inventory
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.space import Pin, Usage
@@ -22,7 +22,7 @@ from scicat_retriever.ports.staging_area import Room
 PREFIX, TAG = "/api/v1/staging", "staging"
 LINE_SHOWN = 100
 """Waiting jobs that are named."""
-router = APIRouter(prefix=PREFIX, tags=[TAG], dependencies=AUTHORIZED)
+router = APIRouter(prefix=PREFIX, tags=[TAG], dependencies=MAY_READ)
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
@@ -134,7 +134,7 @@ class PinPage(BaseModel):
     pins: list[PinEntry]
 
 
-@router.get("/usage", summary="How full staging is, and who waits", responses=documented(401, 503))
+@router.get("/usage", summary="How full staging is, and who waits", responses=documented(401, 403, 503))
 def read_usage(request: Request) -> StagingUsage:
     """Give the sums over staging, the line of waiting jobs, the quotas, and what was found by the last looks."""
     service = service_of(request)
@@ -180,7 +180,7 @@ def _by_group(service: Service) -> list[GroupUsage]:
     ]
 
 
-@router.get("", summary="What is staged", responses=documented(401, 422, 503))
+@router.get("", summary="What is staged", responses=documented(401, 403, 422, 503))
 def list_staged(
     request: Request,
     *,
@@ -207,7 +207,7 @@ def list_staged(
     return StagedPage(datablocks=page)
 
 
-@router.get("/pins", summary="Who keeps what in staging", responses=documented(401, 422, 503))
+@router.get("/pins", summary="Who keeps what in staging", responses=documented(401, 403, 422, 503))
 def list_pins(
     request: Request,
     *,

@@ -17,7 +17,7 @@ from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.http_api.bodies import body_as, documented_body
 from scicat_retriever.http_api.problems import documented
-from scicat_retriever.http_api.service import AUTHORIZED, Service, service_of
+from scicat_retriever.http_api.service import MAY_OPERATE, Service, service_of
 from scicat_retriever.http_api.staging import PREFIX, TAG
 from scicat_retriever.pipeline import eviction, inventory, pins
 
@@ -25,7 +25,7 @@ LONGEST = timedelta(days=3650)
 """How far ahead the end of a pin may be."""
 OWNERS_NAMED = 3
 """Owners of pins that are named where a dataset cannot be evicted."""
-router = APIRouter(prefix=PREFIX, tags=[TAG], dependencies=AUTHORIZED)
+router = APIRouter(prefix=PREFIX, tags=[TAG], dependencies=MAY_OPERATE)
 
 Pid = Annotated[str, Field(min_length=1, max_length=1000, description="A dataset's pid.")]
 Job = Annotated[str, Field(min_length=1, max_length=1000, description="A job's id.")]
@@ -138,7 +138,7 @@ class CheckAsked(BaseModel):
 @router.post(
     "/pins",
     summary="Keep a dataset, or what a job brought, in staging",
-    responses=documented(401, 404, 409, 413, 422, 503),
+    responses=documented(401, 403, 404, 409, 413, 422, 503),
     openapi_extra=documented_body(PinWish, required=True),
 )
 async def pin(request: Request) -> Pinned:
@@ -186,7 +186,7 @@ def _wrong(field: str, why: str) -> RequestValidationError:
 @router.post(
     "/release",
     summary="Give back what a job or somebody else keeps",
-    responses=documented(401, 404, 409, 413, 422, 503),
+    responses=documented(401, 403, 404, 409, 413, 422, 503),
     openapi_extra=documented_body(ReleaseWish, required=True),
 )
 async def release(request: Request) -> Released:
@@ -205,7 +205,7 @@ def _release(wish: ReleaseWish, service: Service) -> Released:
 @router.post(
     "/evict",
     summary="Remove from staging what nobody pins",
-    responses=documented(401, 404, 409, 413, 422, 503),
+    responses=documented(401, 403, 404, 409, 413, 422, 503),
     openapi_extra=documented_body(EvictWish, required=True),
 )
 async def evict(request: Request) -> Freed:
@@ -233,7 +233,7 @@ def _evict(wish: EvictWish, service: Service) -> Freed:
     "/check",
     status_code=202,
     summary="Compare the ledger with the staging area now",
-    responses=documented(401, 503),
+    responses=documented(401, 403, 503),
 )
 async def check(request: Request) -> CheckAsked:
     """Ask for the comparison that is made at intervals anyway; what it finds is in the overview."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 from urllib.parse import quote
@@ -11,6 +12,7 @@ from urllib.parse import quote
 import httpx2
 import typer
 
+from scicat_retriever.http_api.tokens import most_capable
 from scicat_retriever.operator_cli.printing import printable
 from scicat_retriever.settings import CONFIG_VARIABLE, Settings
 
@@ -52,6 +54,8 @@ class Api:
     ) -> Any:  # noqa: ANN401
         """Send a request and give the answer's JSON; where there is none, say why and end the program with 1.
 
+        It is sent with the token of the settings that may most: one of scope `operate`, else `read`, else `intake`.
+
         Args:
             config: The settings' file, if one was named.
             method: The HTTP method.
@@ -62,7 +66,10 @@ class Api:
         """
         settings = self.load(config)
         url = _url(settings)
-        headers = {"Authorization": f"Bearer {settings.api.tokens[0].get_secret_value()}"}
+        token = most_capable(settings.api.all_tokens, datetime.now(UTC))
+        if token is None:
+            _end("every token of the settings has expired: set another one in an [[api.token]]")
+        headers = {"Authorization": f"Bearer {token.secret}"}
         try:
             with httpx2.Client(
                 transport=self.transport, headers=headers, timeout=timeout, trust_env=False

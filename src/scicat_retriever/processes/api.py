@@ -8,6 +8,7 @@ import gc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 
+import structlog
 import uvicorn
 from fastapi import FastAPI
 
@@ -15,6 +16,7 @@ from scicat_retriever import bootstrap
 from scicat_retriever.http_api.app import Lifespan, create_app
 from scicat_retriever.http_api.auth import TokenGuard
 from scicat_retriever.http_api.service import Service
+from scicat_retriever.http_api.tokens import Scope
 from scicat_retriever.ports.ledger import Ledger
 from scicat_retriever.settings import Settings, SettingsInvalid
 from scicat_retriever.workflow.engine import connect
@@ -22,6 +24,7 @@ from scicat_retriever.workflow.schedules import INVENTORY, trigger
 from scicat_retriever.workflow.starter import FlowStarter
 
 DRAIN_SECONDS = 10
+log = structlog.get_logger(__name__)
 
 
 async def run_api(settings: Settings) -> None:
@@ -44,6 +47,7 @@ async def run_api(settings: Settings) -> None:
     )
     starter = FlowStarter(client, ledger, bootstrap.flow_limits(settings))
     check_staging = partial(trigger, client, settings.engine.task_queue, INVENTORY)
+    _warn_of_tokens(settings)
     app = create_app(_service(settings, ledger, starter.wake, check_staging), _beside(starter))
     config = uvicorn.Config(
         app,
@@ -53,11 +57,28 @@ async def run_api(settings: Settings) -> None:
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=DRAIN_SECONDS,
+        # What the log says of one request of a connection must not be said of the next.
+        reset_contextvars=True,
     )
     try:
         await uvicorn.Server(config).serve()
     finally:
         ledger.close()
+
+
+def _warn_of_tokens(settings: Settings) -> None:
+    now = bootstrap.utc_now()
+    valid = [token for token in settings.api.all_tokens if token.is_valid(now)]
+    for scope, what in (
+        (Scope.INTAKE, "SciCat's jobs are refused"),
+        (Scope.OPERATE, "commands such as `retriever jobs cancel` and `retriever staging evict` are refused"),
+    ):
+        if not any(token.may((scope,)) for token in valid):
+            log.warning(
+                "no valid token has this scope: add an [[api.token]] that has it",
+                scope=scope,
+                without_it=what,
+            )
 
 
 def _beside(starter: FlowStarter) -> Lifespan:
@@ -86,7 +107,7 @@ def _service(
         ledger=ledger,
         staging=bootstrap.build_staging(settings),
         links=bootstrap.build_links(settings),
-        guard=TokenGuard(token.get_secret_value() for token in settings.api.tokens),
+        guard=TokenGuard(settings.api.all_tokens, bootstrap.utc_now),
         job_types=settings.job_types,
         stores=tuple(settings.all_stores),
         max_body_bytes=settings.api.max_body_bytes,

@@ -23,9 +23,9 @@ from pydantic_settings import (
 
 from scicat_retriever.broker.settings import BrokerSettings
 from scicat_retriever.catalogue.settings import ScicatSettings
+from scicat_retriever.http_api.settings import ApiSettings
 from scicat_retriever.settings.complaints import explain
 from scicat_retriever.settings.sections import (
-    ApiSettings,
     CacheSettings,
     EngineSettings,
     FlowSettings,

@@ -18,6 +18,7 @@ from scicat_retriever.settings.structure import (
     default_of,
     keys_of,
     kinds_of,
+    listed_sections_of,
     named_sections_of,
     sections_of,
 )
@@ -105,7 +106,7 @@ def _place_of(location: Sequence[int | str], settings: type[BaseModel]) -> _Plac
             continue
         field = keys_of(each for each in holder if not of_kind or of_kind in kinds_of([each])).get(part)
         models = () if field is None else sections_of(field)
-        named = () if field is None else named_sections_of(field)
+        named = () if field is None else named_sections_of(field) or listed_sections_of(field)
     return _Place(tuple(steps), field, models, holder, of_kind)
 
 
@@ -132,7 +133,9 @@ def _complaint(place: _Place, problem: str, message: str, given: Any, prefix: st
 
 
 def _missing(place: _Place, prefix: str) -> str:
-    variable = _variable(place.steps, prefix)
+    # No variable names a place in a list.
+    whole = next((number for number, step in enumerate(place.steps) if step.isdecimal()), len(place.steps))
+    variable = _variable(place.steps[:whole], prefix)
     return f"{place.key} is missing: set it in retriever.toml, or {variable} in the environment"
 
 

@@ -17,7 +17,6 @@ from pydantic import (
     model_validator,
 )
 
-from scicat_retriever.domain.foreign_text import is_bearer_token
 from scicat_retriever.onepass.checksums import ChecksumAlgorithm
 from scicat_retriever.onepass.errors import UnknownChecksumAlgorithm
 from scicat_retriever.ports.space import EvictionOrder
@@ -46,43 +45,6 @@ class Section(BaseModel):
     """A part of the settings: unknown keys are refused, values never change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-class ApiSettings(Section):
-    """The HTTP interface."""
-
-    host: str = Field("127.0.0.1", description="Address to listen on.")
-    port: int = Field(8080, ge=1, le=65535, description="Port to listen on.")
-    public_url: str | None = Field(
-        None,
-        pattern=r"^https?://[^\s?#]+$",
-        description="The URL under which scientists reach the service; download links begin with it. "
-        "Without it: http://host:port.",
-    )
-    tokens: tuple[SecretStr, ...] = Field(
-        min_length=1,
-        description="Bearer tokens that may post jobs and read their status; SciCat's `url` action sends one. "
-        "Several allow changing one without a gap.",
-    )
-    max_body_bytes: PositiveInt = Field(32 * 2**20, description="Largest job accepted, bytes.")
-
-    @model_validator(mode="after")
-    def _tokens_are_usable(self) -> Self:
-        tokens = [token.get_secret_value() for token in self.tokens]
-        if any(len(token) < 16 or not is_bearer_token(token) for token in tokens):
-            raise ValueError("each of `tokens` must be one word of at least 16 printable ASCII characters")
-        return self
-
-    @model_validator(mode="after")
-    def _links_can_be_followed(self) -> Self:
-        if self.public_url is None and self.host in {"0.0.0.0", "::"}:  # noqa: S104 - compared, not listened on
-            raise ValueError("`public_url` is needed with this `host`: links cannot begin with it")
-        return self
-
-    @property
-    def base_url(self) -> str:
-        """The URL that links begin with, without a slash at the end."""
-        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
 
 
 class EngineSettings(Section):

@@ -25,6 +25,11 @@ def named_sections_of(field: FieldInfo) -> tuple[type[BaseModel], ...]:
     return _models_in(get_args(field.annotation)[1]) if get_origin(field.annotation) is dict else ()
 
 
+def listed_sections_of(field: FieldInfo) -> tuple[type[BaseModel], ...]:
+    """Give the models of each section of a list of sections (`[[api.token]]`); none for any other field."""
+    return _models_in(get_args(field.annotation)[0]) if get_origin(field.annotation) is tuple else ()
+
+
 def keys_of(models: Iterable[type[BaseModel]]) -> dict[str, FieldInfo]:
     """Give the keys that a section has in any of its kinds."""
     return {name: field for model in models for name, field in model.model_fields.items()}

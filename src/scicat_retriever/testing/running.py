@@ -78,7 +78,7 @@ class ServiceFolder:
     def write_settings(self) -> Path:
         """Write `retriever.toml`; gives its path."""
         sections: dict[str, dict[str, Any]] = {
-            "api": {"port": self.port, "tokens": [TOKEN]},
+            "api": {"port": self.port, "token": [{"name": "tests", "token": TOKEN, "scope": ["operate"]}]},
             "catalogue": {
                 "url": self.scicat_url,
                 "username": "archiveManager",
@@ -103,6 +103,8 @@ class ServiceFolder:
 def _toml(value: object) -> str:
     if isinstance(value, dict):
         return "{" + ", ".join(f"{json.dumps(key)} = {_toml(its)}" for key, its in value.items()) + "}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
     return json.dumps(value)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,11 +14,23 @@ from scicat_retriever.domain.errors import EngineUnavailable
 from scicat_retriever.http_api.app import create_app
 from scicat_retriever.http_api.auth import TokenGuard
 from scicat_retriever.http_api.service import Service
+from scicat_retriever.http_api.tokens import OLD_LIST_SCOPES, Scope, Token
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.ledger import Ledger
 from tests.unit.pipeline.rig import BASE_URL, LIFETIME, PID, RETENTION, SECRET, Rig
 
 TOKEN, SECOND_TOKEN = "token-of-the-tests-1", "token-of-the-tests-2"
+INTAKE_TOKEN, READ_TOKEN, OLD_TOKEN = "token-of-the-intake", "token-of-a-monitor", "token-of-the-old-list"
+EXPIRING_TOKEN = "token-of-a-guest-at-the-beamline"
+EXPIRES = datetime(2027, 3, 1, tzinfo=UTC)
+TOKENS = (
+    Token("operator", TOKEN, {Scope.OPERATE}),
+    Token("second", SECOND_TOKEN, {Scope.OPERATE}),
+    Token("scicat", INTAKE_TOKEN, {Scope.INTAKE}),
+    Token("monitor", READ_TOKEN, {Scope.READ}),
+    Token("api.tokens, number 1", OLD_TOKEN, OLD_LIST_SCOPES, of_old_list=True),
+    Token("guest", EXPIRING_TOKEN, {Scope.OPERATE}, EXPIRES),
+)
 AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
 MAX_BODY = 2000
 JOBS = "/api/v1/jobs"
@@ -46,7 +59,7 @@ class ApiRig(Rig):
             ledger=self.ledger if ledger is None else ledger,
             staging=self.staging,
             links=self.links,
-            guard=TokenGuard([TOKEN, SECOND_TOKEN]),
+            guard=TokenGuard(TOKENS, self.clock),
             job_types=("retrieve",),
             stores=self.store_names,
             max_body_bytes=max_body_bytes,
@@ -78,7 +91,7 @@ class ApiRig(Rig):
 def _tells_no_secret(response: Response) -> None:
     """Looks at every answer of every test."""
     told = response.read() + repr(response.headers).encode()
-    for secret in (TOKEN.encode(), SECOND_TOKEN.encode(), SECRET):
+    for secret in (*(token.secret.encode() for token in TOKENS), SECRET):
         assert secret not in told
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx2
 import typer
 from starlette.testclient import TestClient
+from structlog.testing import capture_logs
 from typer.testing import CliRunner, Result
 
 from scicat_retriever import operator_cli
@@ -17,7 +18,7 @@ from tests.unit.http_api.rig import TOKEN
 Handler = Callable[[httpx2.Request], httpx2.Response]
 SETTINGS = load_settings(
     None,
-    api={"tokens": [TOKEN], "port": 9},
+    api={"token": [{"name": "operator", "token": TOKEN, "scope": ["operate"]}], "port": 9},
     catalogue={"url": "https://scicat.example.org", "username": "archiveManager", "password": "its-password"},
     lts={"root": "/archive"},
     staging={"root": "/staging"},
@@ -33,8 +34,9 @@ class Operator:
         during_pause: Called when a command waits.
     """
 
-    def __init__(self, answer: TestClient | Handler) -> None:
+    def __init__(self, answer: TestClient | Handler, settings: Settings = SETTINGS) -> None:
         self._answer = answer
+        self._settings = settings
         self.requests: list[httpx2.Request] = []
         self.configs: list[Path | None] = []
         self.pauses = 0
@@ -63,7 +65,7 @@ class Operator:
 
     def _load(self, config: Path | None) -> Settings:
         self.configs.append(config)
-        return SETTINGS
+        return self._settings
 
     def _pause(self, _: float) -> None:
         self.pauses += 1
@@ -74,7 +76,8 @@ class Operator:
         if not isinstance(self._answer, TestClient):
             return self._answer(request)
         path = request.url.raw_path.decode()
-        given = self._answer.request(
-            request.method, path, content=request.read(), headers=dict(request.headers)
-        )
+        with capture_logs():  # the service logs elsewhere than the command prints
+            given = self._answer.request(
+                request.method, path, content=request.read(), headers=dict(request.headers)
+            )
         return httpx2.Response(given.status_code, headers=given.headers, content=given.content)

@@ -10,9 +10,11 @@ import pytest
 
 from scicat_retriever.domain import errors
 from scicat_retriever.domain.states import LifecycleWord
+from scicat_retriever.http_api.settings import ApiSettings
 from scicat_retriever.ports.catalogue import LifecycleUpdate
-from tests.unit.http_api.rig import TOKEN, ApiRig
-from tests.unit.operator_cli.rig import Operator
+from scicat_retriever.settings import Settings
+from tests.unit.http_api.rig import INTAKE_TOKEN, OLD_TOKEN, TOKEN, ApiRig
+from tests.unit.operator_cli.rig import SETTINGS, Operator
 from tests.unit.pipeline.rig import JOB, PID
 
 COMMANDS = [
@@ -110,3 +112,37 @@ def test_an_answer_of_something_else_is_said(answer: httpx2.Response, why: str) 
     said = Operator(lambda _: answer).fails("staging", "usage", code=1)
     assert said == f"retriever: {why}"
     assert TOKEN not in said
+
+
+def with_tokens(*tokens: dict[str, object], old: tuple[str, ...] = ()) -> Settings:
+    api: dict[str, object] = {"tokens": old, "port": 9}
+    if tokens:
+        api["token"] = tokens
+    return SETTINGS.model_copy(update={"api": ApiSettings(**api)})
+
+
+def test_commands_send_the_token_that_may_operate(api: ApiRig) -> None:
+    api.job(PID)
+    settings = with_tokens(
+        {"name": "scicat", "token": INTAKE_TOKEN, "scope": ["intake"]},
+        {"name": "operator", "token": TOKEN, "scope": ["operate"]},
+    )
+    assert "cancelled by Ada" in Operator(api.client(), settings).gets("jobs", "cancel", JOB, "--by", "Ada")
+
+
+def test_with_the_old_list_alone_a_job_is_shown_and_cancelling_says_what_to_write(api: ApiRig) -> None:
+    api.job(PID)
+    operator = Operator(api.client(), with_tokens(old=(OLD_TOKEN,)))
+    assert JOB in operator.gets("jobs", "show", JOB)
+    said = operator.fails("jobs", "cancel", JOB, code=1)
+    assert "needs a token of scope operate" in said
+    assert "write an [[api.token]] with that scope in the settings" in said
+
+
+def test_a_command_whose_tokens_have_all_expired_says_so(api: ApiRig) -> None:
+    settings = with_tokens(
+        {"name": "a", "token": TOKEN, "scope": ["operate"], "expires": "2020-01-01T00:00:00Z"}
+    )
+    operator = Operator(api.client(), settings)
+    assert "every token of the settings has expired" in operator.fails("jobs", "show", JOB, code=1)
+    assert not operator.requests

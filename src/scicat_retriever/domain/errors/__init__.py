@@ -5,7 +5,7 @@ RetrieverError
 │   ├── JobMalformed, JobTypeUnknown, DatasetListEmpty, JobTooLarge, JobNotFound
 │   ├── JobEnded, JobNotEnded, NothingToRetry, NothingStaged, DatasetPinned, FilesUnknown
 │   ├── StoreUnknown
-│   └── TokenInvalid, LinkTampered, LinkExpired, LinkReleased, RangeUnsatisfiable
+│   └── TokenInvalid, TokenScopeTooSmall, LinkTampered, LinkExpired, LinkReleased, RangeUnsatisfiable
 ├── CatalogueError              SciCat
 │   ├── CatalogueUnavailable, CatalogueTimedOut, CatalogueLoginFailed, CatalogueForbidden, CatalogueRefused
 │   ├── CatalogueAnswerUnreadable, CatalogueUpdateLost
@@ -87,6 +87,7 @@ from scicat_retriever.domain.errors.request import (
     RequestError,
     StoreUnknown,
     TokenInvalid,
+    TokenScopeTooSmall,
 )
 from scicat_retriever.domain.errors.service import (
     BrokerRefused,
@@ -218,6 +219,7 @@ __all__ = [
     "StoreUnavailable",
     "StoreUnknown",
     "TokenInvalid",
+    "TokenScopeTooSmall",
     "TransferError",
     "TransferTimedOut",
     "TransitionIllegal",

@@ -98,6 +98,21 @@ class TokenInvalid(RequestError):
     who = Actor.OPERATOR
 
 
+class TokenScopeTooSmall(RequestError):
+    """The request's token is valid, but its `scope` does not cover what is asked.
+
+    Attributes:
+        scope: The scope that is needed.
+    """
+
+    code = "token_scope_too_small"
+    who = Actor.OPERATOR
+
+    def __init__(self, message: str, *, scope: str) -> None:
+        super().__init__(message)
+        self.scope = scope
+
+
 class LinkTampered(RequestError):
     """The download link is not one that this service signed."""
 

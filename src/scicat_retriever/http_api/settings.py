@@ -1,0 +1,122 @@
+"""The HTTP interface, as the operator configures it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
+
+from scicat_retriever.domain.foreign_text import is_bearer_token
+from scicat_retriever.http_api.tokens import OLD_LIST_SCOPES, Scope, Token
+
+_USABLE = "must be one word of at least 16 printable ASCII characters"
+
+
+def _usable(token: SecretStr) -> bool:
+    text = token.get_secret_value()
+    return len(text) >= 16 and is_bearer_token(text)
+
+
+class ApiToken(BaseModel):
+    """A token that lets somebody in, and what for. Write one section for each."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$",
+        description="Who has it; the log says so of each request. Letters, digits, blanks, dots, hyphens, underscores.",
+    )
+    token: SecretStr = Field(
+        description="The token itself, sent as `Authorization: Bearer <token>`. At least 16 characters."
+    )
+    scope: tuple[Scope, ...] = Field(
+        min_length=1,
+        description='What it may, as a list: `"intake"`: post jobs, and read a job by its id, which is what SciCat needs; '
+        '`"read"`: read all; `"operate"`: all that the API can do, such as cancel, pin and evict, which is what the '
+        "operators' commands need.",
+    )
+    expires: AwareDatetime | None = Field(
+        None, description="When it ends to be valid, with a time zone: `2027-12-31T23:59:59Z`."
+    )
+
+    @field_validator("token")
+    @classmethod
+    def _can_be_sent(cls, token: SecretStr) -> SecretStr:
+        if not _usable(token):
+            raise ValueError(_USABLE)
+        return token
+
+
+class ApiSettings(BaseModel):
+    """The HTTP interface."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8080, ge=1, le=65535, description="Port to listen on.")
+    public_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s?#]+$",
+        description="The URL under which scientists reach the service; download links begin with it. "
+        "Without it: http://host:port.",
+    )
+    token: tuple[ApiToken, ...] = Field(
+        description="The tokens that are let in, each with its own section `[[api.token]]`. In the environment: a JSON list "
+        "of objects.",
+    )
+    tokens: tuple[SecretStr, ...] = Field(
+        (),
+        description="Tokens without a name, as before there was `[[api.token]]`: they have the scopes `intake` and `read`. "
+        "What they are used for beyond that is refused, and the log says so.",
+    )
+    max_body_bytes: PositiveInt = Field(32 * 2**20, description="Largest job accepted, bytes.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _old_list_is_enough(cls, values: Any) -> Any:  # noqa: ANN401 - whatever the file has there
+        return {"token": (), **values} if isinstance(values, dict) and values.get("tokens") else values
+
+    @model_validator(mode="after")
+    def _tokens_are_usable(self) -> Self:
+        if not all(map(_usable, self.tokens)):
+            raise ValueError(f"each of `tokens` {_USABLE}")
+        if not self.token and not self.tokens:
+            raise ValueError("`token` must name at least one token: nobody could post a job")
+        for what in ([each.name for each in self.token], [each.secret for each in self.all_tokens]):
+            if len(set(what)) < len(what):
+                raise ValueError("`token` must not have the same name or the same token twice")
+        return self
+
+    @model_validator(mode="after")
+    def _links_can_be_followed(self) -> Self:
+        if self.public_url is None and self.host in {"0.0.0.0", "::"}:  # noqa: S104 - compared, not listened on
+            raise ValueError("`public_url` is needed with this `host`: links cannot begin with it")
+        return self
+
+    @property
+    def base_url(self) -> str:
+        """The URL that links begin with, without a slash at the end."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def all_tokens(self) -> Sequence[Token]:
+        """All tokens that are let in, those of the old list last. Holds secrets: never print it."""
+        named = [
+            Token(each.name, each.token.get_secret_value(), frozenset(each.scope), each.expires)
+            for each in self.token
+        ]
+        old = [
+            Token(f"api.tokens, number {number}", each.get_secret_value(), OLD_LIST_SCOPES, of_old_list=True)
+            for number, each in enumerate(self.tokens, 1)
+        ]
+        return [*named, *old]
