@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from typing import Any
 
-import httpx2
-
+from scicat_retriever.catalogue.answer import Answer
 from scicat_retriever.catalogue.datablock_entry import datablock_from
-from scicat_retriever.catalogue.datasets import Datasets, dataset_path
+from scicat_retriever.catalogue.datablock_routes import COUNT, LIST, ROUTES, Route, of_dataset
+from scicat_retriever.catalogue.datablock_words import Words
+from scicat_retriever.catalogue.datasets import Datasets
 from scicat_retriever.catalogue.listing import elements
 from scicat_retriever.catalogue.session import Session
-from scicat_retriever.catalogue.wire import amount, encoded
-from scicat_retriever.domain.dataset import CataloguedDatablock
+from scicat_retriever.catalogue.wire import amount
+from scicat_retriever.domain.dataset import CataloguedDatablock, Dataset
 from scicat_retriever.domain.errors import (
     CatalogueAnswerUnreadable,
-    CatalogueEntryInvalid,
-    CatalogueError,
-    DatablocksInvisible,
+    CatalogueLoginFailed,
+    CatalogueUnavailable,
     DatablocksMissing,
 )
 from scicat_retriever.domain.ids import DatasetPid
@@ -28,11 +27,8 @@ HEADROOM = 100
 UNCOUNTED_LIMIT = 1_000_000
 """How many are asked for where SciCat does not let us count."""
 
-COUNT = "/api/v3/datablocks/count"
-LIST = "/api/v3/datablocks"
-
-_Blocks = Generator[CataloguedDatablock, None, int]
-"""Gives datablocks and, at its end, how many there were."""
+_Blocks = Generator[CataloguedDatablock, None, CatalogueUnavailable | None]
+"""Gives datablocks and, at its end, why there may be more another time."""
 
 
 class Datablocks:
@@ -41,99 +37,94 @@ class Datablocks:
     def __init__(self, session: Session, datasets: Datasets) -> None:
         self._session = session
         self._datasets = datasets
+        self._first: Route = LIST
 
     def read(self, pid: DatasetPid) -> Iterator[CataloguedDatablock]:
         """Give all datablocks of a dataset, in memory for one of them.
 
-        SciCat's list is asked first: the one route without its silent limit of 100 that every group setting with
-        rights on datablocks opens. It answers `[]` to whoever lacks the right, or whose token ran out; so an empty
-        list is asked again after a fresh login, then the dataset itself is asked, and then it is an error.
+        One route is asked after the other, until what they show is what the dataset declares. Where it never is, the
+        routes have to agree (see `datablock_words`). Each datablock is given once, whichever route shows it first. Where
+        the words do not agree, all is asked once more after a fresh login: an account's groups are those of its login, a
+        token that ran out may be taken for anybody's, and datablocks may have come in between.
+
+        The route that showed all is asked first from then on: it depends on the release and on the account's groups.
 
         Raises:
             DatablocksMissing: There are none, or fewer than SciCat counts.
-            DatablocksInvisible: SciCat shows none and declares some.
+            DatablocksInvisible: Nothing proves that what SciCat shows is all.
             CatalogueEntryInvalid: An entry cannot be worked with.
-            CatalogueUnavailable: The answer broke off; begin again.
+            CatalogueUnavailable: The answer broke off, or a route that is needed fails; begin again.
         """
-        counted = self._count(pid)
-        seen = yield from self._listed(pid, counted)
-        if not seen and self._session.renew():
-            counted = self._count(pid)
-            seen = yield from self._listed(pid, counted)
-        if not seen:
-            seen = yield from self._included(pid)
-        if not seen:
-            raise self._none_shown(pid, counted)
-        if counted is not None and seen < counted:
-            raise DatablocksMissing(f"SciCat counts {counted} datablocks of dataset {pid} and lists {seen}")
+        words = Words(pid)
+        declared = self._datasets.read(pid)
+        proven = yield from self._shown(words, declared)
+        if not proven:
+            self._session.renew()
+            words.begin_again()
+            declared = self._datasets.read(pid)
+            proven = yield from self._shown(words, declared)
+        if not proven:
+            raise words.error(declared, self._session.account)
+        complete = words.complete()
+        if complete and self._first not in complete:
+            self._first = complete[0]
 
-    def _count(self, pid: DatasetPid) -> int | None:
-        answer = self._session.ask("GET", COUNT, query={"filter": _filter(pid)})
+    def _shown(self, words: Words, declared: Dataset) -> Generator[CataloguedDatablock, None, bool]:
+        """Give what is shown and was not given before; says at its end whether the words agree that this is all."""
+        broken: CatalogueUnavailable | None = None
+        for route in sorted(ROUTES, key=lambda each: each is not self._first):
+            broken = (yield from self._shown_by(route, words)) or broken
+            if words.agree_with(declared):
+                return True
+        if not words.agree_among_themselves(declared):
+            if broken is not None:
+                raise broken
+            return False
+        return True
+
+    def _shown_by(self, route: Route, words: Words) -> _Blocks:
+        limit = self._limit(words) if route is LIST else 0
+        request = route.request(words.pid, limit)
+        with self._session.stream("GET", request.path, query=request.query) as response:
+            if not response.is_success:
+                return _closed(route, self._session.read(response, f"GET {request.path}"))
+            words.by_route[route] = set()
+            for number, entry in enumerate(elements(response, request.prefix, "datablocks")):
+                block = datablock_from(entry, words.pid, number)
+                # One datablock may have 100,000 files; nothing holds on to them while the next one is parsed.
+                del entry
+                if words.take(route, block):
+                    yield block
+                del block
+        if limit and len(words.by_route[route]) >= limit:
+            raise DatablocksMissing(
+                f"SciCat lists {len(words.by_route[route])} datablocks of dataset {words.pid} and may have more"
+            )
+        return None
+
+    def _limit(self, words: Words) -> int:
+        answer = self._session.ask("GET", COUNT, query={"filter": of_dataset(words.pid)})
         if answer.status == 403 or answer.route_missing:
-            return None
+            return UNCOUNTED_LIMIT
         if not answer.ok:
             raise answer.error()
-        count = amount(answer.json_object().get("count"))
-        if count is None:
-            raise CatalogueAnswerUnreadable(f"SciCat does not say how many datablocks dataset {pid} has")
-        return count
-
-    def _listed(self, pid: DatasetPid, counted: int | None) -> _Blocks:
-        limit = UNCOUNTED_LIMIT if counted is None else counted + HEADROOM
-        with self._session.stream("GET", LIST, query={"filter": _filter(pid, limit)}) as response:
-            if not response.is_success:
-                answer = self._session.read(response, f"GET {LIST}")
-                if answer.status == 403 or answer.route_missing:
-                    return 0
-                raise answer.error()
-            seen = yield from _entries(response, "item", pid)
-        if seen >= limit:
-            raise DatablocksMissing(f"SciCat lists {seen} datablocks of dataset {pid} and may have more")
-        return seen
-
-    def _included(self, pid: DatasetPid) -> _Blocks:
-        path = dataset_path(pid)
-        with self._session.stream("GET", path, query={"include": "datablocks"}) as response:
-            if not response.is_success:
-                answer = self._session.read(response, f"GET {path}")
-                if answer.status in (403, 404):
-                    return 0
-                raise answer.error()
-            return (yield from _entries(response, "datablocks.item", pid))
-
-    def _none_shown(self, pid: DatasetPid, counted: int | None) -> CatalogueError:
-        dataset = self._datasets.read(pid)
-        if counted or dataset.files_archived or dataset.packed_size:
-            return DatablocksInvisible(
-                f"SciCat shows no datablocks of dataset {pid}, which declares {dataset.files_archived} archived files"
-                f" in {dataset.packed_size} bytes; the service's account may lack the right to see them"
+        words.counted = amount(answer.json_object().get("count"))
+        if words.counted is None:
+            raise CatalogueAnswerUnreadable(
+                f"SciCat does not say how many datablocks dataset {words.pid} has"
             )
-        return DatablocksMissing(
-            f"Dataset {pid} has no datablocks in SciCat and declares none: it is not archived"
-        )
+        return words.counted + HEADROOM
 
 
-def _filter(pid: DatasetPid, limit: int | None = None) -> str:
-    criteria: dict[str, Any] = {"where": {"datasetId": pid}}
-    if limit is not None:
-        criteria["limits"] = {"limit": limit}
-    return encoded(criteria).decode()
+def _closed(route: Route, refused: Answer) -> CatalogueUnavailable | None:
+    """Say why a route shows nothing, where that may be another time: a database refuses documents above 16 MB.
 
-
-def _entries(response: httpx2.Response, prefix: str, pid: DatasetPid) -> _Blocks:
-    ids: set[str] = set()
-    archive_ids: set[str] = set()
-    for entry in elements(response, prefix, "datablocks"):
-        block = datablock_from(entry, pid, len(ids))
-        # One datablock may have 100,000 files; nothing holds on to them while the next one is parsed.
-        del entry
-        datablock_id, archive_id = block.datablock.id, block.datablock.archive_id
-        if datablock_id in ids or archive_id in archive_ids:
-            raise CatalogueEntryInvalid(
-                f"Datablock {datablock_id} of dataset {pid} is listed twice, or its archiveId is"
-            )
-        ids.add(datablock_id)
-        archive_ids.add(archive_id)
-        yield block
-        del block
-    return len(ids)
+    Raises:
+        CatalogueError: The list is refused for another reason than a missing right.
+    """
+    error = refused.error()
+    if isinstance(error, CatalogueUnavailable):
+        return error
+    if isinstance(error, CatalogueLoginFailed) or (route is LIST and refused.status not in (403, 404)):
+        raise error
+    return None

@@ -18,7 +18,8 @@ def elements(response: httpx2.Response, prefix: str, what: str) -> Iterator[obje
 
     Args:
         response: Whose body was not read yet.
-        prefix: Where the elements are (ijson): `item` of a list, `key.item` of a list inside an object.
+        prefix: Where the elements are (ijson): `item` of a list, `key.item` of a list inside an object, `item.key.item` of
+            lists inside the objects of a list.
         what: What is listed, for the error's text.
 
     Raises:
@@ -26,7 +27,7 @@ def elements(response: httpx2.Response, prefix: str, what: str) -> Iterator[obje
         ijson.JSONError: It is not JSON, or ends too early.
     """
     events = ijson.basic_parse(ijson.from_iter(response.iter_bytes()), use_float=True)
-    expected = "start_array" if prefix == "item" else "start_map"
+    expected = "start_array" if prefix.startswith("item") else "start_map"
     yield from ijson.items(ijson.parse(_shallow(events, expected, what)), prefix)
 
 

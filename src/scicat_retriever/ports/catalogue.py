@@ -136,8 +136,12 @@ class Catalogue(Protocol):
     def datablocks(self, pid: DatasetPid) -> Iterator[CataloguedDatablock]:
         """Give ALL datablocks of a dataset, one at a time, however many there are, in memory for one of them.
 
+        They are all for good reason: what the dataset declares agrees, or another way to see them. An error at the end,
+        as any other, means that what was given is not to be used.
+
         Raises:
-            DatablocksMissing: The answer holds fewer than the catalogue itself counts.
+            DatablocksMissing: There are none, or fewer than the catalogue itself counts.
+            DatablocksInvisible: Nothing proves that these are all; the account may see some alone.
             CatalogueEntryInvalid: An entry cannot be worked with; the message names it.
         """
         ...

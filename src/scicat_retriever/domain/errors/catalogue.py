@@ -75,13 +75,13 @@ class DatasetUnknown(CatalogueError):
 
 
 class DatablocksMissing(CatalogueError):
-    """The catalogue lists none or fewer datablocks than the dataset declares."""
+    """The catalogue has no datablocks of the dataset, or fewer than it counts or declares itself."""
 
     code, cause = "datablocks_missing", Cause.DATA
 
 
 class DatablocksInvisible(CatalogueError):
-    """The catalogue shows no datablocks where the dataset declares some: the account may lack the right."""
+    """Nothing proves that the datablocks that the catalogue shows the account are all: it may lack the right."""
 
     code = "datablocks_invisible"
 

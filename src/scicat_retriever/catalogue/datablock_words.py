@@ -1,0 +1,117 @@
+"""What SciCat's words on the datablocks of a dataset prove.
+
+SciCat leaves out, without a word, what an account may not see. So no list proves that it is all: two words of different
+origin have to agree. They are the dataset's declared sums, and the routes that show datablocks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from scicat_retriever.catalogue.datablock_routes import Route
+from scicat_retriever.domain.dataset import CataloguedDatablock, Dataset
+from scicat_retriever.domain.errors import (
+    CatalogueEntryInvalid,
+    CatalogueError,
+    DatablocksInvisible,
+    DatablocksMissing,
+)
+from scicat_retriever.domain.ids import DatasetPid
+
+_GROUPS = (
+    "Put the account's group into DELETE_GROUPS (SciCat up to v5.2.1) or UPDATE_DATASET_LIFECYCLE_GROUPS or ADMIN_GROUPS "
+    "(later), or have the dataset declare its sums rightly"
+)
+
+
+@dataclass(slots=True)
+class Words:
+    """What was shown of a dataset's datablocks, by any route and by each of them.
+
+    Attributes:
+        pid: The dataset.
+        counted: How many the list was said to have; None where SciCat did not say.
+        by_route: Ids of what each route showed; a route that the account does not have is missing.
+        files: How many files all of them have.
+        packed: Bytes of all of them.
+    """
+
+    pid: DatasetPid
+    counted: int | None = None
+    by_route: dict[Route, set[str]] = field(default_factory=dict)
+    files: int = 0
+    packed: int = 0
+    _archive_ids: dict[str, str] = field(default_factory=dict)
+
+    def begin_again(self) -> None:
+        """Forget which route showed what; what was given stays given."""
+        self.counted = None
+        self.by_route = {}
+
+    def take(self, route: Route, entry: CataloguedDatablock) -> bool:
+        """Take a datablock in that a route shows; say whether it was not shown before, by any route.
+
+        Raises:
+            CatalogueEntryInvalid: The route shows it twice, or another one has its archiveId.
+        """
+        block, shown = entry.datablock, self.by_route[route]
+        known = self._archive_ids.get(block.archive_id)
+        if block.id in shown or known not in (None, block.id):
+            raise CatalogueEntryInvalid(
+                f"Datablock {block.id} of dataset {self.pid} is listed twice, or its archiveId is"
+            )
+        shown.add(block.id)
+        if known is not None:
+            return False
+        self._archive_ids[block.archive_id] = block.id
+        self.files += block.file_count
+        self.packed += block.packed_size
+        return True
+
+    @property
+    def shown(self) -> int:
+        """How many datablocks were shown in all."""
+        return len(self._archive_ids)
+
+    def complete(self) -> list[Route]:
+        """Give the routes that show all that is known of."""
+        everything = set(self._archive_ids.values())
+        return [route for route, ids in self.by_route.items() if ids == everything]
+
+    def agree_with(self, declared: Dataset) -> bool:
+        """Say whether what was shown is exactly what the dataset declares, and that is something."""
+        sums = ((declared.files_archived, self.files), (declared.packed_size, self.packed))
+        said = [found == told for told, found in sums if told]
+        return bool(self.shown and self.shown >= (self.counted or 0) and said and all(said))
+
+    def agree_among_themselves(self, declared: Dataset) -> bool:
+        """Say whether two routes show the same, one of them whatever the groups of the datablocks are.
+
+        Two that may leave out the same datablocks are taken for two words only where there is no other, and where the
+        dataset declares no more than they show.
+        """
+        complete = self.complete()
+        if not self.shown or self.shown < (self.counted or 0) or len(complete) < 2:
+            return False
+        # One that shows nothing is closed: SciCat has no word for that.
+        open_to_all = [route for route, ids in self.by_route.items() if ids and not route.by_groups]
+        if open_to_all:
+            return any(route in complete for route in open_to_all)
+        return declared.files_archived <= self.files and declared.packed_size <= self.packed
+
+    def error(self, declared: Dataset, account: str | None) -> CatalogueError:
+        """Give the error that two words that do not agree stand for."""
+        if self.shown and self.counted is not None and self.counted > self.shown:
+            return DatablocksMissing(
+                f"SciCat counts {self.counted} datablocks of dataset {self.pid} and lists {self.shown}"
+            )
+        if not (self.shown or self.counted or declared.files_archived or declared.packed_size):
+            return DatablocksMissing(
+                f"Dataset {self.pid} has no datablocks in SciCat and declares none: it is not archived"
+            )
+        routes = ", ".join(f"{len(ids)} by {route.name}" for route, ids in self.by_route.items())
+        return DatablocksInvisible(
+            f"SciCat shows the account {account or 'of the service'} {self.shown} datablocks of dataset {self.pid}"
+            f" ({routes or 'no route is open'}) with {self.files} files in {self.packed} bytes; the dataset declares"
+            f" {declared.files_archived} in {declared.packed_size}. Nothing proves that these are all. {_GROUPS}"
+        )
