@@ -31,6 +31,8 @@ from rich.table import Table
 from scicat_retriever.testing.packing import PackedDataset, pack
 from scicat_retriever.testing.running import TOKEN, RunningService, ServiceFolder, is_over
 from scicat_retriever.testing.scicat import (
+    NEWEST_TAGGED,
+    RELEASES,
     JobType,
     ScicatStandIn,
     archival_service,
@@ -65,6 +67,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--keep", action="store_true", help="leave the service up until Ctrl-C")
     parser.add_argument("--tape", action="store_true", help="put the datablocks on virtual tapes")
+    parser.add_argument(
+        "--release",
+        default=NEWEST_TAGGED.name,
+        choices=list(RELEASES),
+        help="the SciCat that is stood in for",
+    )
     given = parser.parse_args(arguments)
     console = Console(width=None if sys.stdout.isatty() else 110)
     if not given.data.is_dir():
@@ -73,14 +81,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory(prefix="retriever-demo-") as root:
         try:
-            return _run(given.data.resolve(), Path(root), console, keep=given.keep, tape=given.tape)
+            stand_in = ScicatStandIn(release=RELEASES[given.release])
+            return _run(given.data.resolve(), Path(root), stand_in, console, keep=given.keep, tape=given.tape)
         except DemoFailed as error:
             console.print(f"demo: {error}", style="red", markup=False)
             return 1
 
 
-def _run(data: Path, root: Path, console: Console, *, keep: bool, tape: bool) -> int:
-    stand_in = ScicatStandIn()
+def _run(data: Path, root: Path, stand_in: ScicatStandIn, console: Console, *, keep: bool, tape: bool) -> int:
     with ExitStack() as stack:
         scicat_url = stack.enter_context(stand_in.serve())
         console.print(f"[1/6] packing {data} into the long-term store", markup=False)
@@ -92,7 +100,8 @@ def _run(data: Path, root: Path, console: Console, *, keep: bool, tape: bool) ->
         settings = stack.enter_context(tapes.served()) if tapes else {}
         folder = ServiceFolder(root, scicat_url, settings=settings)
         console.print(
-            "[2/6] registering datasets, datablocks and checksums in SciCat (a stand-in)", markup=False
+            f"[2/6] registering datasets, datablocks and checksums in SciCat (a stand-in, {stand_in.release.name})",
+            markup=False,
         )
         _register(datasets, scicat_url)
         stand_in.set_job_type(JobType(create_action=archival_service(f"{folder.url}/api/v1/jobs", TOKEN)))

@@ -52,6 +52,8 @@ class Names:
 def differences(recorded: object, live: object, names: Names, where: str = "body") -> Iterator[str]:
     """Name every place where a live value is not what was recorded."""
     key = where.rpartition(".")[2]
+    if _is_buffer(recorded) and _is_buffer(live):
+        return
     if isinstance(recorded, dict) and isinstance(live, dict) and key not in _KIND_ONLY:
         yield from _objects(recorded, live, names, where)
     elif isinstance(recorded, list) and isinstance(live, list):
@@ -63,6 +65,14 @@ def differences(recorded: object, live: object, names: Names, where: str = "body
         yield from _texts(key, recorded, live, names, where)
     elif type(recorded) is not type(live) or (key not in _KIND_ONLY and recorded != live):
         yield f"{where}: {live!r} instead of {recorded!r}"
+
+
+def _is_buffer(value: object) -> bool:
+    """Tell whether a value is an id of the database that is shown as its twelve bytes."""
+    if not isinstance(value, dict) or value.keys() != {"buffer"}:
+        return False
+    buffer = value["buffer"]
+    return buffer.keys() == {"type", "data"} and len(bytes(buffer["data"])) == 12
 
 
 def _objects(recorded: dict[str, object], live: dict[str, object], names: Names, where: str) -> Iterator[str]:

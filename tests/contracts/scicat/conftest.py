@@ -6,13 +6,21 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.contracts.scicat.targets import Target, target
+from scicat_retriever.testing.scicat import Release
+from tests.contracts.scicat.targets import Target, target, tested_releases
+
+
+@pytest.fixture(params=tested_releases(), ids=lambda release: release.name)
+def release(request: pytest.FixtureRequest) -> Release:
+    """Each release in turn; with a real SciCat, the one that the environment names."""
+    chosen: Release = request.param
+    return chosen
 
 
 @pytest.fixture
-def scicat() -> Iterator[Target]:
+def scicat(release: Release) -> Iterator[Target]:
     """A SciCat in its default configuration: the stand-in, or the real one that the environment names."""
-    with target() as running:
+    with target(release=release) as running:
         yield running
 
 

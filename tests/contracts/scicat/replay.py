@@ -79,10 +79,19 @@ class Replay:
         if "count" in entry:
             body = body[entry["within"]] if "within" in entry else body
             yield from differences(entry["count"], len(body), self._names, "number of elements")
+        elif "list" in entry:
+            yield from self._list(entry["list"], body)
         elif "ids" in entry:
             yield from differences(entry["ids"], [one["id"] for one in body], self._names)
         elif "answer" in entry:
             yield from differences(entry["answer"], body, self._names)
+
+    def _list(self, recorded: Entry, live: list[Any]) -> Iterator[str]:
+        """Compare the length of a long list, and its ends as far as they were recorded."""
+        yield from differences(recorded["count"], len(live), self._names, "number of elements")
+        for end, index in (("first", 0), ("last", -1)):
+            if end in recorded and live:
+                yield from differences(recorded[end], live[index], self._names, end)
 
     def _received(self, recorded: Entry) -> Iterator[str]:
         assert self._target.catcher is not None

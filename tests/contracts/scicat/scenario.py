@@ -1,6 +1,7 @@
 """The recorded exchanges with SciCat, as files beside this module.
 
-A scenario file says which entries of a transcript it holds and which it leaves out and why, what state the
+Each release has a folder: what was recorded with it, and below ``replayed`` the scenarios of 4.27 with the answers that
+it gave to them. A scenario file says which entries of a transcript it holds and which it leaves out and why, what state the
 transcript starts from, and what the backend's configuration was.
 """
 
@@ -17,6 +18,7 @@ class Scenario:
     """One transcript to replay.
 
     Attributes:
+        folder: where it is: the release that answered, and ``replayed`` for scenarios of 4.27.
         source: name of the transcript.
         entries: how many entries the transcript has.
         profile: group settings of the backend.
@@ -27,6 +29,7 @@ class Scenario:
         left_out: entries that are not replayed, with reasons.
     """
 
+    folder: str
     source: str
     entries: int
     profile: str
@@ -38,19 +41,25 @@ class Scenario:
 
     @property
     def name(self) -> str:
-        """The transcript without its ending."""
-        return self.source.removesuffix(".json")
+        """The release, whether its own transcript or one of 4.27, and the transcript without its ending."""
+        return f"{self.folder}/{self.source.removesuffix('.json')}"
+
+    @property
+    def release(self) -> str:
+        """The release that answered, by its name."""
+        return self.folder.partition("/")[0]
 
 
 def scenarios() -> list[Scenario]:
     """Read all scenario files."""
-    return [_read(path) for path in sorted(FOLDER.glob("*.json"))]
+    return [_read(path) for path in sorted(FOLDER.glob("**/*.json"))]
 
 
 def _read(path: Path) -> Scenario:
     told = json.loads(path.read_text(encoding="utf-8"))
     backend = told["backend"]
     return Scenario(
+        path.parent.relative_to(FOLDER).as_posix(),
         told["source"],
         told["entries"],
         backend["profile"],

@@ -2,7 +2,7 @@
 
 ``SCICAT_CONTRACT_URL`` is the base URL of a real SciCat with the accounts of :func:`default_accounts` in the
 groups named there; ``SCICAT_CONTRACT_PASSWORDS`` is a JSON object of their passwords;
-``SCICAT_CONTRACT_PROFILE`` and ``SCICAT_CONTRACT_JOBS`` say which group settings and which job configuration (of
+``SCICAT_CONTRACT_RELEASE`` says which release it is (``RELEASES``), ``SCICAT_CONTRACT_PROFILE`` and ``SCICAT_CONTRACT_JOBS`` say which group settings and which job configuration (of
 :func:`job_types`) it has. Its jobs are sent to where this suite cannot listen, so what needs that is replayed on the
 stand-in only.
 """
@@ -20,8 +20,12 @@ from typing import Any
 import httpx2
 
 from scicat_retriever.testing.scicat import (
+    NEWEST_TAGGED,
     PROFILES,
+    RELEASES,
+    AccessGroups,
     JobType,
+    Release,
     ScicatStandIn,
     UrlAction,
     archival_service,
@@ -93,17 +97,28 @@ class Target:
         return self.client.request(method, f"{self.url}{path}", content=content, headers=sent)
 
 
+def tested_releases() -> list[Release]:
+    """Give the releases to test: those with recordings, or that of the real SciCat."""
+    if "SCICAT_CONTRACT_URL" in os.environ:
+        return [RELEASES[os.environ.get("SCICAT_CONTRACT_RELEASE", NEWEST_TAGGED.name)]]
+    return [RELEASES[name] for name in ("4.27", "5.2.1", "master")]
+
+
 def is_replayable(scenario: Scenario) -> bool:
-    """Tell whether the chosen target has the configuration of a scenario."""
+    """Tell whether the chosen target has the release and the configuration of a scenario."""
     if "SCICAT_CONTRACT_URL" not in os.environ:
         return True
+    if RELEASES[scenario.release] not in tested_releases():
+        return False
     profile = os.environ.get("SCICAT_CONTRACT_PROFILE", "lab_default")
     jobs = os.environ.get("SCICAT_CONTRACT_JOBS", "lab")
     return (scenario.profile, scenario.jobs) == (profile, jobs)
 
 
 @contextmanager
-def target(profile: str = "lab_default", jobs: str = "lab") -> Iterator[Target]:
+def target(
+    profile: str = "lab_default", jobs: str = "lab", release: Release = NEWEST_TAGGED
+) -> Iterator[Target]:
     """Give a SciCat with this configuration: the real one if the environment names it."""
     with ExitStack() as stack:
         client = stack.enter_context(httpx2.Client(timeout=60, trust_env=False))
@@ -112,9 +127,22 @@ def target(profile: str = "lab_default", jobs: str = "lab") -> Iterator[Target]:
             yield Target(real.rstrip("/"), private=False, client=client)
             return
         catcher = stack.enter_context(catching())
-        stand_in = ScicatStandIn(groups=PROFILES[profile], job_types=job_types(jobs, catcher.url))
+        types = job_types(jobs, catcher.url)
+        if release.name == "4.27":
+            # That backend had also a type of job that visitors may create.
+            types.append(JobType("public", create_auth="#datasetPublic", update_auth=()))
+        stand_in = ScicatStandIn(release=release, groups=groups_of(profile, release), job_types=types)
         url = stack.enter_context(stand_in.serve())
         yield Target(url, private=True, client=client, catcher=catcher, stand_in=stand_in)
+
+
+def groups_of(profile: str, release: Release) -> AccessGroups:
+    """Give the group settings that the transcripts were made with."""
+    groups = PROFILES[profile]
+    if release.name == "4.27":
+        # In that backend the users' own groups could create datasets, too.
+        return replace(groups, create_dataset=groups.create_dataset | {"group1", "group2"})
+    return groups
 
 
 def job_types(jobs: str, catcher_url: str) -> list[JobType]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import httpx2
 import pytest
 
-from scicat_retriever.testing.scicat import Fault, Faults, ScicatStandIn, log_in
+from scicat_retriever.testing.scicat import RELEASES, Fault, Faults, ScicatStandIn, log_in
 
 PID = "20.500.12345/abc"
 LIFECYCLE = "/api/v4/datasets/20.500.12345%2Fabc/datasetlifecycle"
@@ -92,11 +92,22 @@ def test_a_delayed_request_runs_into_the_timeout_of_its_client(running: Running)
     assert running.client.get("/api/v3/health", timeout=4).status_code == 200
 
 
-def test_expired_tokens_make_the_caller_anonymous_until_the_next_login(running: Running) -> None:
+def test_an_expired_token_is_refused_until_the_next_login(running: Running) -> None:
     running.stand_in.expire_tokens()
     refused = running.write()
     running.client.headers["Authorization"] = f"Bearer {log_in(running.url, 'archiveManager')}"
-    assert (refused.status_code, running.write().status_code) == (403, 200)
+    assert (refused.status_code, running.write().status_code) == (401, 200)
+    assert refused.json()["message"] == "SESSION_EXPIRED"
+
+
+def test_an_older_release_takes_the_bearer_of_an_expired_token_for_a_visitor() -> None:
+    stand_in = ScicatStandIn(release=RELEASES["4.27"])
+    stand_in.add_dataset(PID)
+    expired = {"Authorization": f"Bearer {stand_in.issue_token('archiveManager', -1)}"}
+    with stand_in.serve() as url:
+        refused = httpx2.patch(f"{url}{LIFECYCLE}", json={"retrieveStatusMessage": "x"}, headers=expired)
+        listed = httpx2.get(f"{url}/api/v3/datasets", headers=expired)
+    assert (refused.status_code, listed.status_code, listed.json()) == (403, 200, [])
 
 
 def test_a_long_lived_token_outlives_the_others(running: Running) -> None:
@@ -104,18 +115,18 @@ def test_a_long_lived_token_outlives_the_others(running: Running) -> None:
     running.stand_in.expire_tokens()
     assert running.write().status_code == 200
     running.stand_in.expire_tokens(long_lived=True)
-    assert running.write().status_code == 403
+    assert running.write().status_code == 401
 
 
 def test_a_token_stops_working_when_its_lifetime_is_over() -> None:
     stand_in = ScicatStandIn(token_lifetime_seconds=1.5)
     with stand_in.serve() as url:
         headers = {"Authorization": f"Bearer {log_in(url, 'scientist')}"}
-        known = [httpx2.get(f"{url}/api/v3/auth/whoami", headers=headers).content != b""]
+        known = [httpx2.get(f"{url}/api/v3/auth/whoami", headers=headers).status_code]
         end = time.monotonic() + 20
-        while known[-1] and time.monotonic() < end:
-            known.append(httpx2.get(f"{url}/api/v3/auth/whoami", headers=headers).content != b"")
-    assert (known[0], known[-1]) == (True, False)
+        while known[-1] == 200 and time.monotonic() < end:
+            known.append(httpx2.get(f"{url}/api/v3/auth/whoami", headers=headers).status_code)
+    assert (known[0], known[-1]) == (200, 401)
 
 
 def test_cleared_faults_concern_nobody(running: Running) -> None:

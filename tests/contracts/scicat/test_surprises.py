@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from urllib.parse import quote, urlencode
 
 import httpx2
 
-from scicat_retriever.testing.scicat import ScicatStandIn, log_in
+from scicat_retriever.testing.scicat import RELEASES, Release, ScicatStandIn, account, log_in
 from tests.contracts.scicat.targets import Target
 
 MIB = 1024 * 1024
@@ -33,8 +34,31 @@ def test_a_dataset_changed_since_a_moment_is_not_changed_again(
     scicat: Target, make_dataset: Callable[..., str]
 ) -> None:
     path = f"/api/v4/datasets/{quote(make_dataset(), safe='')}"
+    updated = datetime.fromisoformat(scicat.request("admin", "GET", path).json()["updatedAt"])
+    before = (updated - timedelta(milliseconds=1)).isoformat(timespec="milliseconds")
+    answer = scicat.request("admin", "PATCH", path, {"keywords": ["k"]}, {"If-Unmodified-Since": before})
+    assert answer.status_code == 412
+
+
+def test_a_dataset_changed_at_the_very_moment_is_changed_again_by_newer_releases(
+    scicat: Target, release: Release, make_dataset: Callable[..., str]
+) -> None:
+    path = f"/api/v4/datasets/{quote(make_dataset(), safe='')}"
     updated = scicat.request("admin", "GET", path).json()["updatedAt"]
     answer = scicat.request("admin", "PATCH", path, {"keywords": ["k"]}, {"If-Unmodified-Since": updated})
+    assert answer.status_code == (200 if release.precondition_names_dataset else 412)
+
+
+def test_an_http_date_of_the_second_of_a_change_comes_too_late(
+    scicat: Target, make_dataset: Callable[..., str]
+) -> None:
+    """It names the beginning of that second."""
+    path = f"/api/v4/datasets/{quote(make_dataset(), safe='')}"
+    updated = datetime.fromisoformat(scicat.request("admin", "GET", path).json()["updatedAt"])
+    if updated.microsecond == 0:
+        return
+    second = format_datetime(updated.astimezone(UTC), usegmt=True)
+    answer = scicat.request("admin", "PATCH", path, {"keywords": ["k"]}, {"If-Unmodified-Since": second})
     assert answer.status_code == 412
 
 
@@ -103,6 +127,32 @@ def test_an_older_backend_has_no_lifecycle_route() -> None:
         answer = httpx2.patch(f"{url}{path}", json={"retrieveStatusMessage": "started"}, headers=headers)
     assert (answer.status_code, answer.json()["message"]) == (404, f"Cannot PATCH {path}")
     assert stand_in.dataset("20.500.12345/abc")["datasetlifecycle"]["retrieveStatusMessage"] == ""
+
+
+def test_an_old_release_takes_a_lifecycle_change_that_changes_nothing_for_a_conflict() -> None:
+    stand_in = ScicatStandIn(release=RELEASES["4.23"])
+    stand_in.add_dataset("20.500.12345/abc")
+    path = "/api/v4/datasets/20.500.12345%2Fabc/datasetlifecycle"
+    with stand_in.serve() as url:
+        headers = {"Authorization": f"Bearer {log_in(url, 'archiveManager')}"}
+        body = {"retrieveStatusMessage": "started"}
+        answers = [httpx2.patch(f"{url}{path}", json=body, headers=headers) for _ in range(2)]
+    assert [one.status_code for one in answers] == [200, 409]
+    assert "already has the same lifecycle" in answers[1].json()["message"]
+
+
+def test_an_old_release_matches_a_part_of_the_name_of_a_group() -> None:
+    """Its group settings are texts that are never split."""
+    who = account("part", "manager")
+    statuses = {}
+    for name in ("4.27", "5.2.1"):
+        stand_in = ScicatStandIn(release=RELEASES[name], accounts=[who])
+        stand_in.add_dataset("20.500.12345/abc")
+        with stand_in.serve() as url:
+            headers = {"Authorization": f"Bearer {log_in(url, 'part')}"}
+            answer = httpx2.get(f"{url}/api/v4/datasets/20.500.12345%2Fabc", headers=headers)
+            statuses[name] = answer.status_code
+    assert statuses == {"4.27": 200, "5.2.1": 403}
 
 
 def test_an_older_backend_has_jobs_in_v3_alone() -> None:

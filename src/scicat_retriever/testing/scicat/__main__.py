@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from scicat_retriever.testing.scicat.access import PROFILES
 from scicat_retriever.testing.scicat.app import ScicatStandIn
+from scicat_retriever.testing.scicat.release import NEWEST_TAGGED, RELEASES
 from scicat_retriever.testing.scicat.server import base_url, loopback_socket, server_for
 from scicat_retriever.testing.scicat.url_action import archival_service
 
@@ -14,6 +15,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Serve on 127.0.0.1 until interrupted."""
     parser = argparse.ArgumentParser(prog="python -m scicat_retriever.testing.scicat", description=__doc__)
     parser.add_argument("--port", type=int, default=3000, help="port on 127.0.0.1; 0 takes a free one")
+    parser.add_argument(
+        "--release", default=NEWEST_TAGGED.name, choices=list(RELEASES), help="the SciCat to answer as"
+    )
     parser.add_argument("--url-action", metavar="URL", help="where to POST each new retrieve job")
     parser.add_argument("--url-token", default="", help="bearer token for the url action")
     parser.add_argument("--url-template", default="observed", choices=("observed", "v4", "v3", "short"))
@@ -24,12 +28,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         archival_service(given.url_action, given.url_token, given.url_template) if given.url_action else None
     )
     stand_in = ScicatStandIn(
+        release=RELEASES[given.release],
         url_action=action,
         groups=PROFILES[given.profile],
         token_lifetime_seconds=given.token_lifetime,
     )
     with loopback_socket(given.port) as listening:
-        sys.stdout.write(f"SciCat stand-in: {base_url(listening)}\n")
+        sys.stdout.write(f"SciCat stand-in ({given.release}): {base_url(listening)}\n")
         sys.stdout.flush()
         server_for(stand_in).run([listening])
 

@@ -1,7 +1,7 @@
 """Accounts of the stand-in and the tokens it hands out (``POST /api/v3/auth/login``).
 
-A token is a JSON Web Token (RFC 7519, HS256) with ``exp``. A token that is expired, revoked or garbage makes
-the caller anonymous; SciCat never answers 401 for it.
+A token is a JSON Web Token (RFC 7519, HS256) with ``exp``. One that is wrongly signed or garbage makes the caller
+anonymous. So does one that ran out, on older releases; newer ones refuse it.
 """
 
 import base64
@@ -19,6 +19,10 @@ from scicat_retriever.testing.scicat.answers import JsonObject
 
 NEVER_SECONDS = 100 * 365 * 24 * 3600
 """Lifetime that SciCat gives to a token made with ``expiresIn=never``: a hundred years, in seconds."""
+
+
+class TokenRanOut(Exception):
+    """Raised for a token that is well signed and no longer valid."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +128,11 @@ class Accounts:
             self._oldest_valid_long_lived = self._oldest_valid
 
     def bearer(self, token: str) -> Account | None:
-        """Find whose token this is; None if it is expired, revoked, wrongly signed or no token."""
+        """Find whose token this is; None if it is wrongly signed or no token.
+
+        Raises:
+            TokenRanOut: it is well signed, and expired or revoked.
+        """
         signed, _, signature = token.rpartition(".")
         if not hmac.compare_digest(self._signature(signed).encode(), signature.encode("utf-8", "replace")):
             return None
@@ -134,7 +142,7 @@ class Accounts:
             return None
         oldest = self._oldest_valid_long_lived if claims["longLived"] else self._oldest_valid
         if claims["exp"] <= time.time() or claims["jti"] < oldest:
-            return None
+            raise TokenRanOut(claims["username"])
         return self._accounts.get(claims["username"])
 
     def _signature(self, signed: str) -> str:

@@ -1,15 +1,20 @@
 """The answers of SciCat's backend and the shapes of its refusals.
 
-SciCat has two shapes of errors, both kept here as observed on backend 4.5.0: the framework's
-``{message, error, statusCode}`` and the application's ``{status, message}``. A crash is a bare JSON string.
+SciCat has three shapes of errors, all kept here as observed: the framework's ``{message, error, statusCode}``, the
+application's ``{status, message}``, and that of a check with details, ``{message, error: "<JSON text>"}``, which
+names no status at all. A crash is a bare JSON string.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
 JsonObject = dict[str, Any]
+
+_PHRASES = {422: "Unprocessable Entity"}
+"""Phrases of Node.js where later versions of Python have another one (RFC 9110)."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +36,28 @@ class Refusal(Exception):
 
 def framework_refusal(status: int, message: str | list[str]) -> Refusal:
     """Give a refusal in the shape ``{message, error, statusCode}``."""
-    error = HTTPStatus(status).phrase
+    error = _PHRASES.get(status) or HTTPStatus(status).phrase
     return Refusal(Answer(status, {"message": message, "error": error, "statusCode": status}))
 
 
 def application_refusal(status: int, message: str, **more: str) -> Refusal:
     """Give a refusal in the shape ``{status, message}``."""
     return Refusal(Answer(status, {"status": status, "message": message, **more}))
+
+
+def detailed_refusal(status: int, message: str, details: object) -> Refusal:
+    """Give a refusal in the shape ``{message, error}``, where ``error`` is a JSON text that holds the details."""
+    return Refusal(Answer(status, {"message": message, "error": json_text(details)}))
+
+
+def json_text(value: object) -> str:
+    """Write JSON as Node.js does: without blanks, and with all characters as they are."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def session_expired() -> Refusal:
+    """Give the answer to a token that ran out, on whatever route: log in again."""
+    return framework_refusal(401, "SESSION_EXPIRED")
 
 
 def bare_refusal(status: int) -> Refusal:

@@ -1,4 +1,4 @@
-"""The stand-in as an ASGI application: it answers like SciCat's backend 4.5.0, from memory."""
+"""The stand-in as an ASGI application: it answers like a chosen release of SciCat's backend, from memory."""
 
 import asyncio
 import copy
@@ -13,8 +13,21 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from scicat_retriever.testing.scicat.access import PROFILES, Access, AccessGroups
-from scicat_retriever.testing.scicat.accounts import NEVER_SECONDS, Account, Accounts, default_accounts
-from scicat_retriever.testing.scicat.answers import Answer, JsonObject, Refusal, crash, no_such_route
+from scicat_retriever.testing.scicat.accounts import (
+    NEVER_SECONDS,
+    Account,
+    Accounts,
+    TokenRanOut,
+    default_accounts,
+)
+from scicat_retriever.testing.scicat.answers import (
+    Answer,
+    JsonObject,
+    Refusal,
+    crash,
+    no_such_route,
+    session_expired,
+)
 from scicat_retriever.testing.scicat.call import BODY_LIMIT_BYTES, Call, read_payload
 from scicat_retriever.testing.scicat.control import Control
 from scicat_retriever.testing.scicat.datablocks import DatablockRoutes
@@ -24,6 +37,7 @@ from scicat_retriever.testing.scicat.faults import Faults, Mishap
 from scicat_retriever.testing.scicat.jobs import JobRoutes, JobType
 from scicat_retriever.testing.scicat.lifecycle import LifecycleRoutes
 from scicat_retriever.testing.scicat.logins import LoginRoutes
+from scicat_retriever.testing.scicat.release import NEWEST_TAGGED, Release
 from scicat_retriever.testing.scicat.request_log import RequestLog
 from scicat_retriever.testing.scicat.routing import Route, Router
 from scicat_retriever.testing.scicat.server import ABORT, serve_in_thread
@@ -38,6 +52,7 @@ class ScicatStandIn:
     :attr:`faults` go wrong, and read :attr:`log`.
 
     Args:
+        release: which SciCat it answers as; see :data:`RELEASES`.
         url_action: run when a job of type ``retrieve`` is created; a shorthand for ``job_types``.
         accounts: who may log in; those of the observed backend unless given.
         groups: the backend's group settings; see :data:`PROFILES`.
@@ -49,6 +64,7 @@ class ScicatStandIn:
             after it was stored; 0 means never.
 
     Attributes:
+        release: which SciCat it answers as.
         log: every request that came.
         faults: what goes wrong.
     """
@@ -56,6 +72,7 @@ class ScicatStandIn:
     def __init__(
         self,
         *,
+        release: Release = NEWEST_TAGGED,
         url_action: UrlAction | None = None,
         accounts: Iterable[Account] | None = None,
         groups: AccessGroups = PROFILES["lab_default"],
@@ -68,12 +85,13 @@ class ScicatStandIn:
         self.log = RequestLog()
         self.faults = Faults()
         self.store = Store()
-        access = Access(groups)
+        self.release = release
+        access = Access(groups, release)
         self._accounts = Accounts(
             default_accounts() if accounts is None else accounts, token_lifetime_seconds
         )
         types = [JobType(create_action=url_action)] if job_types is None else job_types
-        self._jobs = JobRoutes(self.store, access, types, config_version)
+        self._jobs = JobRoutes(self.store, access, types, config_version, self._accounts.named)
         self._lifecycle = LifecycleRoutes(self.store, access, write_gap_seconds, conflict_500_every)
         self._datablocks = DatablockRoutes(self.store, access)
         datasets = DatasetRoutes(self.store, access, write_gap_seconds)
@@ -191,9 +209,9 @@ class ScicatStandIn:
         query = scope["query_string"].decode("latin-1")
         target = f"{raw_path}?{query}" if query else raw_path
         record = self.log.begin(request.method, scope["path"], target, headers, body)
-        who = self._account(headers, request.query_params.get("access_token", ""))
+        who, expired = self._caller(headers, request.query_params.get("access_token", ""))
         record.username = who.username if who else None
-        call = Call(request.method, raw_path, query, headers, body, who)
+        call = Call(request.method, raw_path, query, headers, body, who, expired=expired)
         mishap = self.faults.take(request.method, f"{scope['path']}?{query}")
         answer = await self._answer(call, mishap)
         self.log.finish(record, answer.status if answer else None)
@@ -215,6 +233,8 @@ class ScicatStandIn:
 
     async def _dispatch(self, call: Call) -> Answer:
         try:
+            if call.expired and self.release.expired_token_is_refused:
+                raise session_expired()
             if len(call.body) > BODY_LIMIT_BYTES:
                 raise crash()
             payload = read_payload(call.headers, call.body)
@@ -227,13 +247,23 @@ class ScicatStandIn:
         except Refusal as refusal:
             return refusal.answer
 
-    def _account(self, headers: Mapping[str, str], in_query: str) -> Account | None:
-        """Find the caller by ``Bearer <token>``, in the header or in ``?access_token=``; else anonymous."""
+    def _caller(self, headers: Mapping[str, str], in_query: str) -> tuple[Account | None, bool]:
+        """Find the caller by ``Bearer <token>``, in the header or in ``?access_token=``; else anonymous.
+
+        Returns:
+            The account, and whether a token of the caller has run out.
+        """
         for credentials in (headers.get("authorization", ""), in_query):
             scheme, _, token = credentials.partition(" ")
-            if scheme.lower() == "bearer" and (who := self._accounts.bearer(token)) is not None:
-                return who
-        return None
+            if scheme.lower() != "bearer":
+                continue
+            try:
+                who = self._accounts.bearer(token)
+            except TokenRanOut:
+                return None, True
+            if who is not None:
+                return who, False
+        return None, False
 
 
 def _unmodelled() -> list[Route]:

@@ -20,6 +20,7 @@ class Call:
     Attributes:
         version: ``"v3"`` or ``"v4"``, from the path.
         params: the variable path segments, percent-decoded once.
+        expired: whether the caller sent a token that ran out.
         payload: the decoded body; ``{}`` when the content type is not one that SciCat reads.
     """
 
@@ -29,6 +30,7 @@ class Call:
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
     account: Account | None
+    expired: bool = False
     version: str = ""
     params: Mapping[str, str] = field(default_factory=dict)
     payload: JsonObject = field(default_factory=dict, repr=False)

@@ -8,6 +8,7 @@ from scicat_retriever.testing.scicat.answers import (
     JsonObject,
     bare_refusal,
     crash,
+    forbidden_resource,
     framework_refusal,
     unauthorized_access,
 )
@@ -37,6 +38,8 @@ class DatablockRoutes:
         return [
             Route("POST", "v3/datasets/{pid}/datablocks", self.create_in_dataset),
             Route("GET", "v3/datasets/{pid}/datablocks", self.list_of_dataset),
+            Route("GET", "v3/datasets/{pid}/datablocks/count", self.count_of_dataset),
+            Route("DELETE", "v3/datasets/{pid}/datablocks/{id}", self.delete_in_dataset),
             Route("POST", "v3/datasets/{pid}/origdatablocks", self.create_original),
             Route("GET", "v3/datasets/{pid}/origdatablocks", self.list_originals),
             Route("POST", "v3/datablocks", self.create),
@@ -78,8 +81,27 @@ class DatablockRoutes:
         """Give the first 100 original datablocks of a dataset."""
         return self._first_of_dataset(call, self._store.origdatablocks)
 
+    async def count_of_dataset(self, call: Call) -> Answer:
+        """Count the datablocks of a dataset."""
+        return Answer(200, {"count": len(self._of_dataset(call, self._store.datablocks))})
+
+    async def delete_in_dataset(self, call: Call) -> Answer:
+        """Delete a datablock and take it off the sums of its dataset."""
+        if not self._access.may_delete(call.account):
+            raise forbidden_resource()
+        dataset = self._dataset(call.params["pid"], "a datablock")
+        block = self._store.datablocks.by_id.get(call.params["id"])
+        if block is None:
+            raise bare_refusal(404)
+        self._store.datablocks.remove(block)
+        dataset["packedSize"] -= block["packedSize"]
+        dataset["numberOfFilesArchived"] -= len(block["dataFileList"])
+        dataset["updatedAt"] = self._store.clock.now()
+        return Answer(200)
+
     async def find(self, call: Call) -> Answer:
         """Give datablocks by a filter, 100 unless ``limits.limit`` says otherwise; ``[]`` without the right."""
+        self._let_in(call)
         given = call.filter()
         found = self._visible(call, given)
         limit, skip = limits_of(given, DEFAULT_LIMIT)
@@ -88,16 +110,21 @@ class DatablockRoutes:
 
     async def count(self, call: Call) -> Answer:
         """Count the datablocks that a filter finds."""
+        self._let_in(call)
         return Answer(200, {"count": len(self._visible(call, call.filter()))})
 
     async def read(self, call: Call) -> Answer:
-        """Give the first datablock of the catalogue whatever the id says: a defect of SciCat, kept."""
+        """Give one datablock; older releases give the first of the catalogue whatever the id says."""
+        release = self._access.release
         if not self._access.may_delete(call.account):
-            raise bare_refusal(401)
-        first = next(iter(self._store.datablocks.by_id.values()), None)
-        if first is None:
+            raise bare_refusal(403 if release.anonymous_reads else 401)
+        blocks = self._store.datablocks.by_id
+        found = (
+            blocks.get(call.params["id"]) if release.datablock_by_id else next(iter(blocks.values()), None)
+        )
+        if found is None:
             raise bare_refusal(404)
-        return Answer(200, first)
+        return Answer(200, found)
 
     def add(self, dataset: JsonObject, given: JsonObject, creator: str) -> JsonObject:
         """Store a datablock and count it in its dataset."""
@@ -153,14 +180,22 @@ class DatablockRoutes:
             raise framework_refusal(404, f"Dataset: {pid} not found for attaching {what}")
         return dataset
 
+    def _let_in(self, call: Call) -> None:
+        """Refuse a visitor whom the release lets ask for no datablocks."""
+        if call.account is None and not self._access.release.anonymous_reads:
+            raise forbidden_resource()
+
     def _first_of_dataset(self, call: Call, blocks: Blocks) -> Answer:
+        return Answer(200, self._of_dataset(call, blocks)[:DEFAULT_LIMIT])
+
+    def _of_dataset(self, call: Call, blocks: Blocks) -> list[JsonObject]:
         pid = call.params["pid"]
         dataset = self._store.datasets.get(pid)
         if dataset is None:
             raise framework_refusal(404, f"dataset: {pid} not found")
         if not self._access.may_see(call.account, dataset):
             raise unauthorized_access()
-        return Answer(200, blocks.of(pid)[:DEFAULT_LIMIT])
+        return blocks.of(pid)
 
     def _visible(self, call: Call, given: JsonObject) -> list[JsonObject]:
         where = given.get("where")
@@ -168,15 +203,9 @@ class DatablockRoutes:
         blocks = self._store.datablocks
         pool = blocks.of(pid) if isinstance(pid, str) else list(blocks.by_id.values())
         found = matching(pool, where)
-        if self._access.may_delete(call.account):
+        if self._access.may_list_every_datablock(call.account):
             return found
         return [block for block in found if self._access.may_see(call.account, block)]
-
-
-def for_v4_include(block: JsonObject) -> JsonObject:
-    """Give a datablock as it stands inside a dataset: without the doubled ids."""
-    files = [{key: value for key, value in one.items() if key != "id"} for one in block["dataFileList"]]
-    return {**{key: value for key, value in block.items() if key != "id"}, "dataFileList": files}
 
 
 def _name(call: Call) -> str:

@@ -59,6 +59,7 @@ CREATE_FIELDS = frozenset(
 )
 """Keys that ``POST /api/v4/datasets`` takes (its ``CreateDatasetDto``)."""
 
+_OBJECT_ID = re.compile(r"[0-9a-f]{24}")
 _V3_SINGLE = {"principalInvestigator": "principalInvestigators", "proposalId": "proposalIds"}
 _V3_PADDED = ("proposalIds", "sampleIds", "instrumentIds")
 
@@ -155,15 +156,39 @@ def show(dataset: JsonObject, version: str, *, history: bool = False, with_id: b
     return {**shown, "history": []} if history else shown
 
 
-def complaints(given: JsonObject) -> list[str]:
-    """List what a v4 creation lacks, in SciCat's words and order."""
+def with_buffers(record: JsonObject) -> JsonObject:
+    """Give a record in which each ``_id`` of the database's own kind, at any depth, is shown as its bytes."""
+    return {key: _shown_id(one) if key == "_id" else _inside(one) for key, one in record.items()}
+
+
+def _inside(value: object) -> object:
+    if isinstance(value, dict):
+        return with_buffers(value)
+    return [_inside(one) for one in value] if isinstance(value, list) else value
+
+
+def _shown_id(value: object) -> object:
+    if isinstance(value, str) and _OBJECT_ID.fullmatch(value):
+        return {"buffer": {"type": "Buffer", "data": list(bytes.fromhex(value))}}
+    return value
+
+
+def complaints(given: JsonObject, *, group_given: bool) -> list[str]:
+    """List what a v4 creation lacks, in SciCat's words and order.
+
+    Args:
+        given: the body.
+        group_given: whether the release asks that the owner group be not empty.
+    """
     found = [f"property {key} should not exist" for key in given if key not in CREATE_FIELDS]
-    return found + [text for rule in _V4_RULES for text in _broken(given, rule).values()]
+    rules = _with_given_group(_V4_RULES) if group_given else _V4_RULES
+    return found + [text for rule in rules for text in _broken(given, rule).values()]
 
 
-def v3_complaints(given: JsonObject) -> list[JsonObject]:
+def v3_complaints(given: JsonObject, *, group_given: bool) -> list[JsonObject]:
     """List what a v3 creation of a raw dataset lacks, in the shape of SciCat's validator."""
-    broken = ((rule[0], _broken(given, rule)) for rule in _V3_RULES)
+    rules = _with_given_group(_V3_RULES) if group_given else _V3_RULES
+    broken = ((rule[0], _broken(given, rule)) for rule in rules)
     return [{"property": key, "children": [], "constraints": texts} for key, texts in broken if texts]
 
 
@@ -211,10 +236,15 @@ _EMAIL: _Rule = (
         ),
     ),
 )
+_NOT_EMPTY: _Check = (
+    "isNotEmpty",
+    lambda value: value not in (None, ""),
+    "{key} should not be empty",
+)
 _FOLDER: _Rule = (
     "sourceFolder",
     (
-        ("isNotEmpty", lambda value: value not in (None, ""), "{key} should not be empty"),
+        _NOT_EMPTY,
         ("isString", lambda value: isinstance(value, str), "{key} must be a string"),
     ),
 )
@@ -232,3 +262,7 @@ _V3_RULES = (
     _string("principalInvestigator"),
     _string("creationLocation"),
 )
+
+
+def _with_given_group(rules: tuple[_Rule, ...]) -> tuple[_Rule, ...]:
+    return tuple((key, (_NOT_EMPTY, *checks) if key == "ownerGroup" else checks) for key, checks in rules)

@@ -3,10 +3,9 @@
 import asyncio
 import json
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from email.utils import format_datetime, parsedate_to_datetime
 
 from scicat_retriever.testing.scicat.access import Access
-from scicat_retriever.testing.scicat.accounts import Account
 from scicat_retriever.testing.scicat.answers import (
     Answer,
     JsonObject,
@@ -17,7 +16,6 @@ from scicat_retriever.testing.scicat.answers import (
     unauthorized_access,
 )
 from scicat_retriever.testing.scicat.call import Call
-from scicat_retriever.testing.scicat.datablocks import for_v4_include
 from scicat_retriever.testing.scicat.dataset_shapes import (
     CREATE_FIELDS,
     complaints,
@@ -25,9 +23,11 @@ from scicat_retriever.testing.scicat.dataset_shapes import (
     new_lifecycle,
     show,
     v3_complaints,
+    with_buffers,
 )
 from scicat_retriever.testing.scicat.filters import limits_of, matching, project
 from scicat_retriever.testing.scicat.lifecycle import merge_lifecycle
+from scicat_retriever.testing.scicat.relations import Relations, wanted_by_filter, wanted_by_query
 from scicat_retriever.testing.scicat.routing import Route
 from scicat_retriever.testing.scicat.store import Store
 
@@ -46,6 +46,8 @@ class DatasetRoutes:
     def __init__(self, store: Store, access: Access, write_gap_seconds: float) -> None:
         self._store = store
         self._access = access
+        self._release = access.release
+        self._relations = Relations(store, access)
         self._gap = write_gap_seconds
 
     def routes(self) -> list[Route]:
@@ -62,36 +64,37 @@ class DatasetRoutes:
         """Register a dataset: 201, or 409 for a pid that exists (``POST /datasets``)."""
         self._access.require_dataset_creator(call.account)
         given = call.payload
-        if call.version == "v4" and (found := complaints(given)):
+        given_group = self._release.checks_owner_group_is_given
+        if call.version == "v4" and (found := complaints(given, group_given=given_group)):
             raise framework_refusal(400, found)
-        if call.version == "v3" and (lacking := v3_complaints(given)):
+        if call.version == "v3" and (lacking := v3_complaints(given, group_given=given_group)):
             raise application_refusal(400, json.dumps(lacking, separators=(",", ":")))
         if given.get("pid") in self._store.datasets:
             raise framework_refusal(409, f"A dataset with pid {given['pid']} already exists!")
         creator = call.account.username if call.account else ""
         dataset = new_dataset(self._store, given, call.version, creator)
         self._store.datasets[dataset["pid"]] = dataset
-        return Answer(201, show(dataset, call.version, with_id=True))
+        return Answer(201, self._written(dataset, call.version))
 
     async def read(self, call: Call) -> Answer:
         """Give one dataset, with its datablocks if asked (``?include=datablocks`` or ``filter.include``)."""
-        if call.account is None and call.version == "v4":
-            raise forbidden_resource()
+        self._let_in(call)
         pid = call.params["pid"]
         dataset = self._store.datasets.get(pid)
         if dataset is None:
             raise framework_refusal(404, f"dataset: {'null' if call.version == 'v4' else pid} not found")
         if not self._access.may_read_dataset(call.account, dataset):
             raise unauthorized_access()
-        wanted = _relations(call.filter().get("include"))
-        if call.version == "v4":
-            wanted = [name for value in call.arguments("include") for name in value.split(",")] or wanted
-        return Answer(200, self._with_relations(show(dataset, call.version, history=True), wanted, call))
+        wanted = wanted_by_query(call) if call.version == "v4" else []
+        shown = show(dataset, call.version, history=True)
+        whole = self._relations.added(shown, wanted or wanted_by_filter(call.filter()), call)
+        return Answer(200, self._as_sent(whole, call.version))
 
     async def find(self, call: Call) -> Answer:
-        """List datasets by a filter; an anonymous caller gets 403 from v4 and 200 ``[]`` from v3."""
+        """List datasets by a filter; a visitor finds what is published in v3, and is refused by v4."""
+        self._let_in(call)
         if call.account is None and call.version == "v4":
-            raise forbidden_resource()
+            raise unauthorized_access()
         given = call.filter()
         where = given.get("where")
         pid = where.get("pid") if isinstance(where, dict) else None
@@ -101,19 +104,20 @@ class DatasetRoutes:
             if isinstance(pid, str) and pid in self._store.datasets
             else list(self._store.datasets.values())
         )
-        visible = [one for one in matching(pool, where) if self._access.may_read_dataset(call.account, one)]
+        visible = [one for one in matching(pool, where) if self._access.may_find_dataset(call.account, one)]
         limit, skip = limits_of(given, DEFAULT_LIMIT)
-        wanted = _relations(given.get("include"))
+        wanted = wanted_by_filter(given)
         shown = (
-            self._with_relations(show(one, call.version), wanted, call) for one in visible[skip:][:limit]
+            self._relations.added(show(one, call.version), wanted, call) for one in visible[skip:][:limit]
         )
-        return Answer(200, [project(one, given.get("fields"), always=("_id",)) for one in shown])
+        listed = [project(one, given.get("fields"), always=("_id",)) for one in shown]
+        return Answer(200, [self._as_sent(one, call.version) for one in listed])
 
     async def change(self, call: Call) -> Answer:
         """Change a dataset.
 
         ``application/json`` replaces the lifecycle by defaults and what is given; exactly
-        ``application/merge-patch+json`` on v4 merges it. Either way ``packedSize`` becomes 0 unless it is sent.
+        ``application/merge-patch+json`` on v4 merges it. Either way some sums become 0 unless they are sent.
         """
         self._access.require_dataset_creator(call.account)
         dataset = self._store.datasets.get(call.params["pid"])
@@ -125,22 +129,25 @@ class DatasetRoutes:
         unknown = [key for key in call.payload if key not in CREATE_FIELDS - {"pid", "type"}]
         if unknown and call.version == "v4":
             raise framework_refusal(400, [f"property {key} should not exist" for key in unknown])
-        _check_unmodified(call.headers.get("if-unmodified-since"), dataset)
+        self._check_unmodified(call.headers.get("if-unmodified-since"), dataset)
         changes = self._changes(call, dataset)
         await asyncio.sleep(self._gap)
-        dataset.update({"packedSize": 0, **changes})
+        reset = self._release.reset_sizes if call.version == "v4" else self._release.reset_sizes_v3
+        dataset.update({**dict.fromkeys(reset, 0), **changes})
         dataset["updatedBy"] = call.account.username if call.account else ""
         dataset["updatedAt"] = self._store.clock.now()
-        return Answer(200, show(dataset, call.version, with_id=True))
+        return Answer(200, self._written(dataset, call.version))
 
     async def delete(self, call: Call) -> Answer:
         """Delete a dataset with its blocks; gives it as it was, in its v4 shape even from v3."""
         if not self._access.may_delete(call.account):
             raise forbidden_resource()
-        dataset = self._store.remove_dataset(call.params["pid"])
+        dataset = self._store.remove_dataset(
+            call.params["pid"], with_datablocks=self._release.deletes_datablocks_with_dataset
+        )
         if dataset is None:
             raise framework_refusal(404, f"dataset: {call.params['pid']} not found")
-        return Answer(200, show(dataset, "v4", with_id=True))
+        return Answer(200, show(dataset, "v4", with_id=self._release.written_has_id))
 
     def _changes(self, call: Call, dataset: JsonObject) -> JsonObject:
         changes = {
@@ -155,41 +162,43 @@ class DatasetRoutes:
             changes["datasetlifecycle"] = new_lifecycle(self._store, lifecycle)
         return changes
 
-    def _with_relations(self, shown: JsonObject, wanted: list[str], call: Call) -> JsonObject:
-        more = dict(shown)
-        for name, blocks in (
-            ("datablocks", self._store.datablocks),
-            ("origdatablocks", self._store.origdatablocks),
-        ):
-            if name in wanted:
-                found = [for_v4_include(block) for block in blocks.of(shown["pid"])]
-                more[name] = found if self._may_include(call, shown) else []
-        return more
+    def _let_in(self, call: Call) -> None:
+        """Refuse a visitor whom the release lets ask v4 for nothing."""
+        if call.account is None and call.version == "v4" and not self._release.anonymous_reads:
+            raise forbidden_resource()
 
-    def _may_include(self, call: Call, shown: JsonObject) -> bool:
-        # v3 includes the datablocks for everybody who may read the dataset; v4 only for its owners and readers.
-        who: Account | None = call.account
-        return call.version == "v3" or self._access.may_see(who, shown)
+    def _written(self, dataset: JsonObject, version: str) -> JsonObject:
+        """Give a dataset as the answer to a write shows it."""
+        shown = show(dataset, version, with_id=self._release.written_has_id)
+        return self._as_sent(shown, version)
+
+    def _as_sent(self, shown: JsonObject, version: str) -> JsonObject:
+        if version == "v4" and self._release.sub_ids_are_buffers:
+            return with_buffers(shown)
+        return shown
+
+    def _check_unmodified(self, header: str | None, dataset: JsonObject) -> None:
+        """Refuse with 412 if the dataset was changed since a moment; ignore what is no date."""
+        moment = _moment(header)
+        if moment is None:
+            return
+        updated = datetime.fromisoformat(dataset["updatedAt"])
+        if not self._release.precondition_names_dataset:
+            if updated >= moment:
+                raise framework_refusal(412, "Resource has been modified on server")
+        elif updated > moment:
+            since = format_datetime(moment.astimezone(UTC), usegmt=True)
+            text = f"Dataset #{dataset['pid']} has been modified on the server since {since}."
+            raise framework_refusal(412, text)
 
 
-def _relations(include: object) -> list[str]:
-    if not isinstance(include, list):
-        return []
-    return [str(one.get("relation")) if isinstance(one, dict) else str(one) for one in include]
-
-
-def _check_unmodified(header: str | None, dataset: JsonObject) -> None:
-    """Refuse with 412 if the dataset was changed at or after the moment; ignore what is no date."""
-    if header is None:
-        return
+def _moment(header: str | None) -> datetime | None:
+    """Read an HTTP date or an ISO one."""
     try:
-        moment = parsedate_to_datetime(header)
+        moment = parsedate_to_datetime(header or "")
     except ValueError:
         try:
-            moment = datetime.fromisoformat(header)
+            moment = datetime.fromisoformat(header or "")
         except ValueError:
-            return
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    if datetime.fromisoformat(dataset["updatedAt"]) >= moment:
-        raise framework_refusal(412, "Resource has been modified on server")
+            return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -3,6 +3,7 @@
 Dates never match: they are stored as dates and the filter brings strings.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -53,13 +54,41 @@ def check_job_filter(given: JsonObject, version: str) -> None:
                     raise _unknown_key(f"{key}.{name}")
 
 
-def sort_jobs(jobs: list[JsonObject], sort: dict[str, object] | None) -> list[JsonObject]:
-    """Order jobs by the top-level ``sort`` (1 or -1); ``limits.sort`` has no effect in SciCat."""
-    for key, direction in reversed(list((sort or {}).items())):
-        if direction not in (1, -1):
+def sort_jobs(jobs: list[JsonObject], given: JsonObject, *, by_limits: bool) -> list[JsonObject]:
+    """Order jobs as a filter says.
+
+    Args:
+        jobs: oldest first.
+        given: the filter.
+        by_limits: whether the release looks at ``limits.sort`` (``asc``, ``desc``, 1 or -1) and not at the
+            ``sort`` beside it (1 or -1 alone), or the reverse.
+    """
+    sort = (given.get("limits") or {}).get("sort") if by_limits else given.get("sort")
+    for key, direction in (sort or {}).items():
+        if not by_limits and direction not in (1, -1):
             raise application_refusal(400, f'Illegal key in $sort specification: {key}: "{direction}"')
-        jobs = sorted(jobs, key=lambda job: str(job.get(key, "")), reverse=direction == -1)
-    return jobs
+    return in_order(jobs, sort or {})
+
+
+def in_order(records: list[JsonObject], sort: dict[str, Any]) -> list[JsonObject]:
+    """Order records by several keys, the first one first: ``desc`` and -1 turn an order round."""
+    for key, direction in reversed(list(sort.items())):
+        records = sorted(
+            records, key=lambda one: str(one.get(key, "")), reverse=direction in (-1, "-1", "desc")
+        )
+    return records
+
+
+def check_job_limit(given: JsonObject) -> None:
+    """Refuse a ``limits.limit`` that is no number or negative, in the words of the database."""
+    limit = (given.get("limits") or {}).get("limit")
+    if limit is None:
+        return
+    stage = "invalid argument to $limit stage: Expected a"
+    if isinstance(limit, bool) or not isinstance(limit, int):
+        raise application_refusal(400, f"{stage} number in: $limit: {json.dumps(limit)}")
+    if limit < 0:
+        raise application_refusal(400, f"{stage} non-negative number in: $limit: {limit}")
 
 
 def matching(records: Iterable[JsonObject], where: object) -> list[JsonObject]:

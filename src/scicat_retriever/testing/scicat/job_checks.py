@@ -1,11 +1,16 @@
 """What ``POST /jobs`` and ``PATCH /jobs/{id}`` refuse, in SciCat's words and order."""
 
 import re
-from typing import Any
 
 from scicat_retriever.testing.scicat.access import Access
 from scicat_retriever.testing.scicat.accounts import Account
-from scicat_retriever.testing.scicat.answers import JsonObject, application_refusal, framework_refusal
+from scicat_retriever.testing.scicat.answers import (
+    JsonObject,
+    Refusal,
+    application_refusal,
+    framework_refusal,
+)
+from scicat_retriever.testing.scicat.release import Release
 from scicat_retriever.testing.scicat.store import Store
 
 _CREATE_KEYS = frozenset({"type", "jobParams", "ownerUser", "ownerGroup", "contactEmail"})
@@ -34,57 +39,54 @@ def check_update_body(body: JsonObject) -> None:
         for key in ("statusCode", "statusMessage")
         if not isinstance(body.get(key), str)
     ]
-    if "jobResultObject" in body and not isinstance(body["jobResultObject"], dict):
+    if body.get("jobResultObject") is not None and not isinstance(body["jobResultObject"], dict):
         found.append("jobResultObject must be an object")
     if found:
         raise framework_refusal(400, found)
 
 
-def check_dataset_list(params: JsonObject, store: Store) -> list[JsonObject]:
-    """Check ``jobParams.datasetList`` and give its elements."""
-    if "datasetList" not in params:
-        raise application_refusal(400, "Dataset ids list was not provided in jobParams")
-    wanted = params["datasetList"]
-    if not isinstance(wanted, list):
-        raise application_refusal(400, "Invalid dataset list")
-    if not wanted:
-        raise application_refusal(400, "List of passed datasets is empty.")
-    for one in wanted:
-        _check_element(one)
-    missing = [one["pid"] for one in wanted if one["pid"] not in store.datasets]
-    if missing:
-        raise application_refusal(400, f"Datasets with pid {', '.join(missing)} do not exist.")
-    _check_files(wanted, store)
-    return wanted
-
-
 def owner_of(body: JsonObject, who: Account | None, access: Access) -> JsonObject:
     """Settle ``ownerUser``, ``ownerGroup`` and ``contactEmail`` of a new job, or refuse."""
+    release = access.release
     user, group, email = body.get("ownerUser"), body.get("ownerGroup"), body.get("contactEmail")
     if who is None:
         if user or group:
-            text = "Unauthenticated user cannot initiate a job owned by another user."
-            raise application_refusal(400, f"Invalid new job. {text}")
-        return _with_email(None, None, email)
+            raise _wrong_owner("Unauthenticated user cannot initiate a job owned by another user.", release)
+        if not email and not release.job_list_is_unprocessable:
+            raise _no_email(release)
+        return {"ownerUser": None, "ownerGroup": None, "contactEmail": email}
     if access.is_admin(who):
-        own_address = who.email if user == who.username else None
-        return _with_email(user, group, email or own_address)
+        email = email or (who.email if user == who.username else None)
+        if not (email or user or group):
+            raise _no_email(release)
+        return {"ownerUser": user, "ownerGroup": group, "contactEmail": email}
     if not group:
-        raise application_refusal(400, "Invalid new job. Owner group should be specified.")
+        raise _wrong_owner("Owner group should be specified.", release)
     if user and user != who.username:
-        raise application_refusal(400, "Invalid new job. User owning the job should match user logged in.")
+        raise _wrong_owner("User owning the job should match user logged in.", release)
     if group not in who.groups:
-        raise application_refusal(400, "Invalid new job. User needs to belong to job owner group.")
-    return _with_email(who.username, group, email or who.email)
+        raise _wrong_owner("User needs to belong to job owner group.", release)
+    return {"ownerUser": who.username, "ownerGroup": group, "contactEmail": email or who.email}
 
 
 def check_rights_on_datasets(
     wanted: list[JsonObject], who: Account | None, access: Access, store: Store
 ) -> None:
-    """Refuse with 403 unless the caller may see every dataset; one named twice counts as one unseen."""
+    """Refuse unless the caller may see every dataset; one named twice counts as one unseen."""
     seen = {one["pid"] for one in wanted if access.may_see(who, store.datasets[one["pid"]])}
-    if len(seen) != len(wanted):
-        raise framework_refusal(403, "Unauthorized to create this job.")
+    if len(seen) == len(wanted):
+        return
+    if not access.release.job_list_is_unprocessable:
+        raise unauthorized_job()
+    if access.is_admin(who):
+        # An admin may, and then the datasets that the actions need are counted.
+        raise _datasets_missing([one["pid"] for one in wanted])
+    raise framework_refusal(403, "User does not have access to all datasets, cannot create job.")
+
+
+def unauthorized_job() -> Refusal:
+    """Give the refusal of a job type that the caller may not create."""
+    return framework_refusal(403, "Unauthorized to create this job.")
 
 
 def check_retrievable(wanted: list[JsonObject], store: Store) -> None:
@@ -95,50 +97,29 @@ def check_retrievable(wanted: list[JsonObject], store: Store) -> None:
 
 def check_datasets_exist(job: JsonObject, store: Store) -> None:
     """Refuse with 404 to change a job one of whose datasets was deleted."""
-    gone = [one["pid"] for one in job["jobParams"].get("datasetList", ()) if one["pid"] not in store.datasets]
-    if gone:
-        named = ",".join(f'"{pid}"' for pid in gone)
-        raise framework_refusal(404, f"Unable to get a dataset. ([{named}])")
+    pids = [one["pid"] for one in job["jobParams"].get("datasetList", ())]
+    if any(pid not in store.datasets for pid in pids):
+        raise _datasets_missing(pids)
 
 
-def _check_element(one: Any) -> None:  # noqa: ANN401 - anything a caller may send
-    if not isinstance(one, dict) or not set(one) <= {"pid", "files"}:
-        raise application_refusal(400, "Dataset list is expected to contain sets of pid and files.")
-    if not isinstance(one.get("pid"), str):
-        raise application_refusal(400, "In datasetList each 'pid' field should be a string.")
-    if not isinstance(one.get("files"), list):
-        raise application_refusal(400, "In datasetList each 'files' field should be an array.")
+def _datasets_missing(pids: list[str]) -> Refusal:
+    named = ",".join(f'"{pid}"' for pid in pids)
+    return framework_refusal(404, f"Unable to get a dataset. ([{named}])")
 
 
-def _check_files(wanted: list[JsonObject], store: Store) -> None:
-    """Refuse files that the original datablocks do not list.
-
-    With files of several datasets SciCat knows only those of one of them (which one, varies) and refuses the
-    rest: the stand-in always knows those of the last.
-    """
-    choosy = [one for one in wanted if one["files"]]
-    known: dict[str, set[str]] = {one["pid"]: set() for one in choosy}
-    for one in choosy[-1:]:
-        blocks = store.origdatablocks.of(one["pid"])
-        known[one["pid"]] = {file["path"] for block in blocks for file in block["dataFileList"]}
-    faults = [
-        (one["pid"], [path for path in one["files"] if path not in known[one["pid"]]]) for one in choosy
-    ]
-    missing = [
-        f'{{"pid":"{pid}","nonExistFiles":[{",".join(map(_quoted, paths))}]}}'
-        for pid, paths in faults
-        if paths
-    ]
-    if missing:
-        text = "At least one requested file could not be found."
-        raise application_refusal(400, text, error=f"[{','.join(missing)}]")
+def _wrong_owner(text: str, release: Release) -> Refusal:
+    message = f"Invalid new job. {text}"
+    return (
+        framework_refusal(403, message)
+        if release.job_list_is_unprocessable
+        else application_refusal(400, message)
+    )
 
 
-def _quoted(path: object) -> str:
-    return f'"{path}"'
-
-
-def _with_email(user: object, group: object, email: object) -> JsonObject:
-    if not (email or user or group):
-        raise application_refusal(400, "Contact email should be specified for an anonymous job.")
-    return {"ownerUser": user, "ownerGroup": group, "contactEmail": email}
+def _no_email(release: Release) -> Refusal:
+    message = "Contact email should be specified for an anonymous job."
+    return (
+        framework_refusal(422, message)
+        if release.job_list_is_unprocessable
+        else application_refusal(400, message)
+    )

@@ -92,14 +92,14 @@ _V4_NAMES = {
 
 
 def create_request_from_v3(
-    body: JsonObject, who: Account | None, owner_group: Callable[[list[Any]], str | None]
+    body: JsonObject, who: Account | None, owner_group: Callable[[str | None, list[Any]], str | None]
 ) -> JsonObject:
     """Turn a v3 creation into the v4 one that SciCat makes of it.
 
     Args:
         body: the v3 body; its ``datasetList`` stands at the top, one inside ``jobParams`` does not count.
         who: the caller.
-        owner_group: names the owner group that fits the caller and the dataset list.
+        owner_group: names the owner group that fits the owner and the dataset list, unless the parameters do.
     """
     params = dict(body.get("jobParams") or {})
     params["datasetList"] = body.get("datasetList") or []
@@ -107,11 +107,35 @@ def create_request_from_v3(
         if key in body:
             params[key] = body[key]
     told: JsonObject = {"type": body.get("type"), "jobParams": params}
-    user = params.get("username") or (who.username if who else None)
+    user = (params.get("username") or who.username) if who else None
     told["ownerUser"] = user
-    told["ownerGroup"] = owner_group(params["datasetList"])
+    told["ownerGroup"] = params.get("ownerGroup") or owner_group(user, params["datasetList"])
     told["contactEmail"] = body.get("emailJobInitiator") or (who.email if who else None)
     return {key: value for key, value in told.items() if value is not None}
+
+
+def group_of_datasets(owner: Account, datasets: list[JsonObject]) -> str | None:
+    """Name the group of a v3 job as newer releases do: that of its first dataset that is not published.
+
+    Args:
+        owner: of the job.
+        datasets: that it asks for.
+
+    Returns:
+        The first of the owner's groups where all are published; None where the owner may not see them all, or one
+        is named twice.
+    """
+    seen = {
+        one.get("pid")
+        for one in datasets
+        if one.get("isPublished")
+        or one.get("ownerGroup") in owner.groups
+        or not set(owner.groups).isdisjoint(one.get("accessGroups") or ())
+    }
+    if len(seen) != len(datasets):
+        return None
+    closed = (str(one["ownerGroup"]) for one in datasets if not one["isPublished"])
+    return next(closed, owner.groups[0])
 
 
 def update_from_v3(body: JsonObject, job: JsonObject) -> JsonObject:

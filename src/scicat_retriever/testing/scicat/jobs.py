@@ -2,7 +2,7 @@
 
 import copy
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from scicat_retriever.testing.scicat.access import EVERYBODY, Access
@@ -16,19 +16,28 @@ from scicat_retriever.testing.scicat.answers import (
     no_such_route,
 )
 from scicat_retriever.testing.scicat.call import Call
-from scicat_retriever.testing.scicat.filters import check_job_filter, limits_of, matching, project, sort_jobs
+from scicat_retriever.testing.scicat.filters import (
+    check_job_filter,
+    check_job_limit,
+    limits_of,
+    matching,
+    project,
+    sort_jobs,
+)
 from scicat_retriever.testing.scicat.job_checks import (
     check_create_body,
-    check_dataset_list,
     check_datasets_exist,
     check_retrievable,
     check_rights_on_datasets,
     check_update_body,
     owner_of,
+    unauthorized_job,
 )
+from scicat_retriever.testing.scicat.job_lists import check_dataset_list
 from scicat_retriever.testing.scicat.job_shapes import (
     create_request_from_v3,
     filter_from_v3,
+    group_of_datasets,
     new_job,
     show_job,
     update_from_v3,
@@ -44,6 +53,9 @@ class JobType:
     """One entry of the operator's job configuration.
 
     Attributes:
+        create_auth: who may create such a job: ``#all``, ``#datasetAccess`` (who may see all its datasets) or
+            ``#datasetPublic`` (everybody, also visitors, where all its datasets are published).
+        validates_retrievable: whether a ``validate`` action asks that all datasets be retrievable.
         update_auth: who may change such a job: user names, ``@group`` or ``#all``.
         create_action: runs after a creation was stored.
         update_action: runs after a change was stored; its failure does not undo the change.
@@ -51,10 +63,17 @@ class JobType:
     """
 
     name: str = "retrieve"
+    create_auth: str = "#datasetAccess"
+    validates_retrievable: bool = True
     update_auth: tuple[str, ...] = ("@archivemanager",)
     create_action: UrlAction | None = None
     update_action: UrlAction | None = None
     status_codes: frozenset[str] | None = None
+
+    @property
+    def lets_visitors_create(self) -> bool:
+        """Whether somebody who is not logged in may create such a job, if its datasets allow it."""
+        return self.create_auth in (EVERYBODY, "#datasetPublic")
 
     def lets_update(self, who: Account) -> bool:
         """Tell whether an account is named by ``update_auth``."""
@@ -70,6 +89,7 @@ class JobRoutes:
         access: the rights.
         job_types: the operator's job configuration.
         config_version: its version, as new jobs show it.
+        user_named: finds an account by its name.
 
     Attributes:
         types: the job configuration by type; may be changed while running.
@@ -77,13 +97,19 @@ class JobRoutes:
     """
 
     def __init__(
-        self, store: Store, access: Access, job_types: Iterable[JobType], config_version: str
+        self,
+        store: Store,
+        access: Access,
+        job_types: Iterable[JobType],
+        config_version: str,
+        user_named: Callable[[str], Account | None],
     ) -> None:
         self.types: dict[str, JobType] = {one.name: one for one in job_types}
         self.offered_in_v4 = True
         self._store = store
         self._access = access
         self._config_version = config_version
+        self._user_named = user_named
 
     def routes(self) -> list[Route]:
         """Give the routes."""
@@ -101,19 +127,23 @@ class JobRoutes:
     async def create(self, call: Call) -> Answer:
         """Store a job, then run its action: 201, or the error of the action with the job stored."""
         who = call.account
-        if self._access.is_job_privileged(who) and not self._access.is_admin(who):
-            raise forbidden_resource()
+        self._require_creator(who)
         body = call.payload
         if call.version == "v3":
-            body = create_request_from_v3(body, who, lambda wanted: self._owner_group(wanted, who))
+            body = create_request_from_v3(
+                body, who, lambda user, listed: self._owner_group(user, listed, who)
+            )
         check_create_body(body)
         job_type = self.types.get(body["type"])
         if job_type is None:
             raise application_refusal(400, f"Invalid job type: {body['type']}")
-        wanted = check_dataset_list(body["jobParams"], self._store)
+        wanted = check_dataset_list(body["jobParams"], self._store, self._access.release)
         owner = owner_of(body, who, self._access)
         check_rights_on_datasets(wanted, who, self._access, self._store)
-        check_retrievable(wanted, self._store)
+        if who is None and not job_type.lets_visitors_create:
+            raise unauthorized_job()
+        if job_type.validates_retrievable:
+            check_retrievable(wanted, self._store)
         told = {"id": str(uuid.uuid4()), "type": body["type"], "jobParams": body["jobParams"], **owner}
         job = new_job(self._store, told, who, self._config_version)
         self._store.jobs[job["id"]] = job
@@ -146,13 +176,22 @@ class JobRoutes:
         given = filter_from_v3(call.json_argument("fields"), call.json_argument("limits"))
         return self._found(call.account, given, call.version)
 
+    def _require_creator(self, who: Account | None) -> None:
+        """Refuse who may create no job of any type."""
+        visitors = who is not None or any(one.lets_visitors_create for one in self.types.values())
+        if not visitors or self._access.may_create_no_job(who):
+            raise forbidden_resource()
+
     def _found(self, who: Account, given: JsonObject, version: str) -> Answer:
         """List the jobs that the caller may read: nobody else's are mentioned, not even by an error."""
         visible = (job for job in self._store.jobs.values() if self._may_read(who, job))
-        found = sort_jobs(matching(visible, given.get("where")), given.get("sort"))
-        limit, skip = limits_of(given, None)
+        check_job_limit(given)
+        release = self._access.release
+        matched = matching(visible, given.get("where"))
+        found = sort_jobs(matched, given, by_limits=release.sorts_jobs_by_limits)
+        limit, skip = limits_of(given, release.jobs_limit)
         # SciCat skips inside what the limit has left: pages beyond the first come out short or empty.
-        page = [self._with_datasets(job, given) for job in found[:limit][skip:]]
+        page = [self._with_datasets(job, given) for job in found[: limit or release.jobs_limit][skip:]]
         return Answer(200, [show_job(project(job, given.get("fields")), version) for job in page])
 
     async def change(self, call: Call) -> Answer:
@@ -167,7 +206,7 @@ class JobRoutes:
         check_update_body(body)
         check_datasets_exist(job, self._store)
         job_type = self.types.get(job["type"], JobType(job["type"]))
-        if not (self._access.is_job_privileged(who) or job_type.lets_update(who)):
+        if not (self._access.may_update_every_job(who) or job_type.lets_update(who)):
             raise framework_refusal(403, "Unauthorized to update this job.")
         if job_type.status_codes is not None and body["statusCode"] not in job_type.status_codes:
             raise application_refusal(400, "Invalid request. Invalid value for 'statusCode'")
@@ -179,9 +218,7 @@ class JobRoutes:
     async def delete(self, call: Call) -> Answer:
         """Delete a job and give it as it was."""
         who = call.account
-        if not (
-            self._access.is_admin(who) or (who and self._access.groups.delete_job.intersection(who.groups))
-        ):
+        if not self._access.may_delete_jobs(who):
             raise forbidden_resource()
         job = self._store.jobs.pop(call.params["id"], None)
         if job is None:
@@ -220,23 +257,28 @@ class JobRoutes:
         return job
 
     def _may_read(self, who: Account, job: JsonObject) -> bool:
-        if self._access.is_job_privileged(who) or job.get("ownerUser") == who.username:
+        if self._access.may_see_every_job(who) or job.get("ownerUser") == who.username:
             return True
         return job.get("ownerGroup") in who.groups
 
     def _may_update_some(self, who: Account) -> bool:
-        return self._access.is_job_privileged(who) or any(one.lets_update(who) for one in self.types.values())
+        if self._access.may_update_no_job(who):
+            return False
+        named = any(one.lets_update(who) for one in self.types.values())
+        return named or self._access.may_update_every_job(who)
 
-    def _owner_group(self, wanted: object, who: Account | None) -> str | None:
-        """Name the owner group of a v3 job: the first dataset's if the caller is in it, else one of his own."""
-        first = wanted[0] if isinstance(wanted, list) and wanted and isinstance(wanted[0], dict) else {}
-        dataset = self._store.datasets.get(str(first.get("pid")), {})
+    def _owner_group(self, user: str | None, wanted: object, who: Account | None) -> str | None:
+        """Name the owner group of a v3 job that names none."""
+        listed = [one for one in wanted if isinstance(one, dict)] if isinstance(wanted, list) else []
+        datasets = [self._store.datasets.get(str(one.get("pid")), {}) for one in listed]
+        if self._access.release.v3_job_has_group_of_dataset:
+            owner = self._user_named(user) if user else None
+            return None if owner is None else group_of_datasets(owner, datasets)
         if who is None or self._access.is_admin(who):
             return None
-        group = dataset.get("ownerGroup")
-        return (
-            group if group in who.groups else next((one for one in who.groups if one != "globalaccess"), None)
-        )
+        group = datasets[0].get("ownerGroup") if datasets else None
+        others = (one for one in who.groups if one != "globalaccess")
+        return group if group in who.groups else next(others, None)
 
     def _datasets_of(self, job: JsonObject) -> list[JsonObject]:
         pids = (one["pid"] for one in job["jobParams"].get("datasetList", ()))

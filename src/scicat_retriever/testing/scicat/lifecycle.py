@@ -45,7 +45,7 @@ class LifecycleRoutes:
 
     Args:
         store: the records.
-        access: the rights.
+        access: the rights, and the release.
         write_gap_seconds: pause between reading and writing.
         conflict_500_every: every how many-th write that met a concurrent write is answered with 500 after it
             was stored; 0 means never.
@@ -86,6 +86,9 @@ class LifecycleRoutes:
         before = dataset["datasetlifecycle"]
         merge = merge_lifecycle if call.version == "v4" else _merge_flat
         after = merge(self._store, before, call.payload)
+        if self._access.release.identical_lifecycle_is_conflict and _told_nothing_new(before, after):
+            text = f"dataset with pid {call.params['pid']} already has the same lifecycle"
+            raise framework_refusal(409, text)
         await asyncio.sleep(self._gap)
         overtaken = dataset["datasetlifecycle"] is not before
         dataset["datasetlifecycle"] = after
@@ -104,6 +107,10 @@ class LifecycleRoutes:
         if dataset is None:
             raise framework_refusal(404, f"dataset with pid {call.params['pid']} not found")
         return dataset
+
+
+def _told_nothing_new(before: JsonObject, after: JsonObject) -> bool:
+    return {**before, "_id": None} == {**after, "_id": None}
 
 
 def check_lifecycle(body: JsonObject) -> None:

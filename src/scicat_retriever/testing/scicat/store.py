@@ -59,6 +59,12 @@ class Blocks:
         """Give the blocks of a dataset in the order of their creation."""
         return self.by_dataset.get(pid, [])
 
+    def remove(self, block: JsonObject) -> None:
+        """Forget a block."""
+        del self.by_id[block["_id"]]
+        self.by_dataset[block["datasetId"]].remove(block)
+        self.archive_ids.discard(block.get("archiveId", ""))
+
     def remove_dataset(self, pid: str) -> None:
         """Forget the blocks of a dataset."""
         for block in self.by_dataset.pop(pid, []):
@@ -79,8 +85,9 @@ class Store:
     started: str = field(default_factory=lambda: iso(datetime.now(UTC)))
     """When the backend was started; SciCat takes it for the dates of a new lifecycle."""
 
-    def remove_dataset(self, pid: str) -> JsonObject | None:
-        """Forget a dataset with its blocks; gives the dataset, or None if there was none."""
-        self.datablocks.remove_dataset(pid)
-        self.origdatablocks.remove_dataset(pid)
+    def remove_dataset(self, pid: str, *, with_datablocks: bool = True) -> JsonObject | None:
+        """Forget a dataset, with its blocks or without them; gives the dataset, or None if there was none."""
+        if with_datablocks:
+            self.datablocks.remove_dataset(pid)
+            self.origdatablocks.remove_dataset(pid)
         return self.datasets.pop(pid, None)
