@@ -27,7 +27,11 @@ from tests.docs.pages import ROOT, Block, anchors, blocks, code_words, links, ta
 SOURCE = ROOT / "src" / "scicat_retriever"
 SHELL = ("console", "sh")
 TOKEN = "a-token-of-the-operator"
-RECORDED_JOB = ROOT / "tests/contracts/scicat/transcripts/05d-recommended-config.json"
+RECORDED_JOBS = {
+    path.relative_to(ROOT / "tests/contracts/scicat/transcripts").parts[0]: path
+    for path in (ROOT / "tests/contracts/scicat/transcripts").rglob("05d-recommended-config.json")
+}
+"""What a job was made with, by the release of SciCat."""
 NEEDED: dict[str, dict[str, Any]] = {
     "api": {"token": [{"name": "scicat", "token": "a-token-for-the-tests", "scope": ["intake"]}]},
     "catalogue": {
@@ -167,16 +171,17 @@ def test_each_job_configuration_on_a_page_hands_the_job_over() -> None:
     }
 
 
-def recorded_job() -> dict[str, Any]:
-    """Give a job as a SciCat backend was seen to store it."""
-    exchanges = json.loads(RECORDED_JOB.read_text(encoding="utf-8"))["exchanges"]
+def recorded_job(release: str) -> dict[str, Any]:
+    """Give a job as a release of SciCat was seen to store it."""
+    exchanges = json.loads(RECORDED_JOBS[release].read_text(encoding="utf-8"))["exchanges"]
     job: dict[str, Any] = next(one["answer"] for one in exchanges if one["path"] == "/api/v4/jobs")
     return job
 
 
+@pytest.mark.parametrize("release", sorted(RECORDED_JOBS))
 @pytest.mark.parametrize("block", configurations("url"), ids=str)
-def test_a_job_configuration_on_a_page_sends_a_job_that_is_taken(block: Block) -> None:
-    job = recorded_job()
+def test_a_job_configuration_on_a_page_sends_a_job_that_is_taken(block: Block, release: str) -> None:
+    job = recorded_job(release)
     [action] = create_actions(block, "url")
     body = rendered(action["body"], {"job": job, "env": {"RETRIEVER_TOKEN": TOKEN}})
     taken = parse_job(body.encode(), Settings.model_fields["job_types"].default)
