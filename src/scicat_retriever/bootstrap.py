@@ -199,6 +199,7 @@ def build_toolbox(settings: Settings) -> Toolbox:
         cache=cache_policy(settings),
         stall_timeout=settings.flow.stall_timeout,
         clock=utc_now,
+        check_declared_sums=settings.flow.check_declared_sums,
     )
 
 

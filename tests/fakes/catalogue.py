@@ -69,6 +69,7 @@ class InMemoryCatalogue:
         self._jobs: dict[JobId, HeldJob] = {}
         self._datasets: dict[DatasetPid, HeldDataset] = {}
         self._hidden: set[DatasetPid] = set()
+        self._partial: set[DatasetPid] = set()
         self._jobs_hidden = False
         self._counts: dict[DatasetPid, int] = {}
         self._mishaps: list[_Mishap] = []
@@ -119,9 +120,19 @@ class InMemoryCatalogue:
         self._hidden.add(pid)
 
     def show_only(self, pid: DatasetPid, count: int) -> None:
-        """Show the first datablocks of a dataset alone, and count no more, while it declares all of them."""
+        """Show the first datablocks of a dataset alone, and count no more, though there are others.
+
+        It declares all of them, and nothing proves that what is shown is all.
+        """
         held = self._datasets[pid]
         self._datasets[pid] = replace(held, datablocks=held.datablocks[:count])
+        self._partial.add(pid)
+
+    def declare(self, pid: DatasetPid, *, files: int, packed_size: int) -> None:
+        """Have a dataset declare other sums than its datablocks have; all of them are shown still."""
+        held = self._datasets[pid]
+        dataset = replace(held.dataset, files_archived=files, packed_size=packed_size)
+        self._datasets[pid] = replace(held, dataset=dataset)
 
     def count_datablocks_as(self, pid: DatasetPid, count: int) -> None:
         """Count another number of datablocks than are listed."""
@@ -175,6 +186,8 @@ class InMemoryCatalogue:
         yield from held.datablocks
         if len(held.datablocks) < count:
             raise DatablocksMissing(f"{count} datablocks of dataset {pid} are counted")
+        if pid in self._partial:
+            raise DatablocksInvisible(f"Nothing proves that all datablocks of dataset {pid} are shown")
 
     def update_job(self, job_id: JobId, update: JobUpdate) -> None:
         with self._lock:

@@ -108,6 +108,15 @@ class InMemoryJobControl(InMemorySpace):
                 if pid in datasets and datasets[pid].state is DatasetState.STARTED:
                     datasets[pid] = replace(datasets[pid], reason=reason)
 
+    def note_remark(self, pid: DatasetPid, remark: str) -> None:
+        with self._lock:
+            self._remarks[pid] = remark
+
+    def remarks_of(self, job_id: JobId) -> Mapping[DatasetPid, str]:
+        with self._lock:
+            its = self._datasets.get(job_id, {})
+            return {pid: self._remarks[pid] for pid in its if self._remarks.get(pid)}
+
     def note_finding(self, name: str, found: Mapping[str, int | str]) -> None:
         with self._lock:
             self._findings[name] = Finding(self._clock(), dict(found))

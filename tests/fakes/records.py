@@ -63,6 +63,7 @@ class InMemoryRecords:
         self._datasets: dict[JobId, dict[DatasetPid, JobDatasetRecord]] = {}
         self._choices: dict[tuple[JobId, DatasetPid], set[DatablockId]] = {}
         self._blocks: dict[DatablockKey, Block] = {}
+        self._remarks: dict[DatasetPid, str] = {}
         self.transitions: list[Transition] = []
 
     def _known_job(self, job_id: JobId) -> JobRecord:

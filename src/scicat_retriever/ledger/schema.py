@@ -4,7 +4,7 @@
     job_datasets 1--n chosen_datablocks (where the job chose files)
     datablocks 1--n file_lists, 1--0..1 copies, 1--0..1 recalls
     recall_leads, by store
-    claims and pins, by pid; space, sums over datablocks and claims in one row
+    claims, pins and remarks, by pid; space, sums over datablocks and claims in one row
     reports, findings, transitions
 
 Large values (dataset lists, file lists, manifests) have tables of their own, so that listing reads none of them.
@@ -105,6 +105,13 @@ chosen_datablocks = Table(
     Column("pid", ExactText, primary_key=True),
     Column("datablock", ExactText, primary_key=True, doc="One that holds a file that the job chose."),
     ForeignKeyConstraint(["job_id", "pid"], ["job_datasets.job_id", "job_datasets.pid"], ondelete="CASCADE"),
+)
+
+remarks = Table(
+    "remarks",
+    metadata,
+    Column("pid", ExactText, primary_key=True),
+    Column("remark", ExactText, nullable=False, doc="What those who get the dataset should know of it."),
 )
 
 datablocks = Table(

@@ -1,7 +1,7 @@
 """The ledger in a SQL database: a SQLite file on one machine, PostgreSQL for many.
 
 connection, refusals, columns, schema, migrations, upgrade     the database
-jobs, job_control, outbox, findings, plans, datablocks, chosen_files, recalls, copies, claims, pins, eviction, inventory
+jobs, job_control, outbox, findings, remarks, plans, datablocks, chosen_files, recalls, copies, claims, pins, eviction, inventory
                                                                the parts, each a group of the port's methods
 """
 
@@ -21,6 +21,7 @@ from scicat_retriever.ledger.part import Clock
 from scicat_retriever.ledger.pins import PinsPart
 from scicat_retriever.ledger.plans import PlansPart
 from scicat_retriever.ledger.recalls import RecallsPart
+from scicat_retriever.ledger.remarks import RemarksPart
 from scicat_retriever.ledger.upgrade import upgrade
 
 
@@ -28,6 +29,7 @@ class SqlLedger(
     JobControlPart,
     OutboxPart,
     FindingsPart,
+    RemarksPart,
     PlansPart,
     DatablocksPart,
     ChosenFilesPart,

@@ -19,7 +19,7 @@ def plan_dataset(pid: DatasetPid, run: str, tools: Toolbox) -> Plan:
         tools: The ports.
 
     Raises:
-        DatablocksMissing: There are none, or fewer files or bytes than the dataset declares.
+        DatablocksMissing: There are none, or they hold less than the dataset declares and the settings ask for that.
         StoreNotConfigured: No long-term store has the datasets of its storage location.
     """
     dataset = tools.catalogue.dataset(pid)
@@ -28,7 +28,10 @@ def plan_dataset(pid: DatasetPid, run: str, tools: Toolbox) -> Plan:
     _forget_lost_files(pid, tools)
     store = tools.stores.of_location(dataset.storage_location)
     plan = tools.ledger.plan(pid, tools.catalogue.datablocks(pid), run, store)
-    refuse_incomplete(dataset, plan)
+    if plan.datablocks == 0:
+        raise DatablocksMissing(f"dataset {pid} has no datablocks in the catalogue: was it ever archived?")
+    refuse_less_than_declared(dataset, plan, tools)
+    tools.ledger.note_remark(pid, sums_that_differ(dataset, plan))
     return plan
 
 
@@ -40,22 +43,32 @@ def _forget_lost_files(pid: DatasetPid, tools: Toolbox) -> None:
             tools.ledger.move_datablock(record.key, DatablockState.PLANNED, "its staged file is gone")
 
 
-def refuse_incomplete(dataset: Dataset, plan: Plan) -> None:
-    """See that the datablocks that the catalogue shows are all that the dataset declares.
+def refuse_less_than_declared(dataset: Dataset, plan: Plan, tools: Toolbox) -> None:
+    """See that the datablocks hold all that the dataset declares, where the settings ask for that.
+
+    The catalogue has vouched for it that these are all (`Catalogue.datablocks`), so it is the sums that are wrong: what
+    removes or changes datablocks in SciCat leaves them as they are.
 
     Raises:
-        DatablocksMissing: There are none, or fewer files or bytes than the dataset declares.
+        DatablocksMissing: They hold fewer files or bytes.
     """
-    if plan.datablocks == 0:
-        raise DatablocksMissing(
-            f"dataset {dataset.pid} has no datablocks in the catalogue: was it ever archived?"
-        )
-    for what, declared, found in (
+    less = any(found < declared for _, declared, found in _sums(dataset, plan))
+    if less and tools.check_declared_sums:
+        raise DatablocksMissing(f"dataset {dataset.pid}: {sums_that_differ(dataset, plan)}")
+
+
+def sums_that_differ(dataset: Dataset, plan: Plan) -> str:
+    """Say where a dataset declares other sums than its datablocks have; empty where it does not. 0 declares nothing."""
+    differ = [
+        f"declares {declared} archived {what}, its {plan.datablocks} datablocks hold {found}"
+        for what, declared, found in _sums(dataset, plan)
+        if declared not in {0, found}
+    ]
+    return " and ".join(differ)
+
+
+def _sums(dataset: Dataset, plan: Plan) -> tuple[tuple[str, int, int], ...]:
+    return (
         ("files", dataset.files_archived, plan.files),
         ("bytes", dataset.packed_size, plan.packed_size),
-    ):
-        if found < declared:
-            raise DatablocksMissing(
-                f"dataset {dataset.pid} declares {declared} archived {what}, "
-                f"its {plan.datablocks} datablocks hold {found}"
-            )
+    )

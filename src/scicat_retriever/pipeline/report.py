@@ -3,10 +3,12 @@
 Job: `statusCode`, `statusMessage` and `jobResultObject`
 
     {"result": [{"datasetId", "name", "size", "archiveId", "url", "checksum", "expires", "files", "integrity", "chosen"?}],
-     "errors": [{"datasetId", "archiveId"?, "code", "who", "message"}]}
+     "errors": [{"datasetId", "archiveId"?, "code", "who", "message"}],
+     "remarks"?: [{"datasetId", "code", "message"}]}
 
 with one entry of `result` for each datablock that the job needs. `url` is null, and `expires` over, for what is not kept any
-more. Dataset: the lifecycle's `retrieveStatusMessage`, `retrievable`, `retrieveIntegrityCheck`, and `retrieveReturnMessage`:
+more. A remark is on a dataset that is there all the same: `sums_differ` says that SciCat declares other sums of it than its
+datablocks have. Dataset: the lifecycle's `retrieveStatusMessage`, `retrievable`, `retrieveIntegrityCheck`, and `retrieveReturnMessage`:
 
     {"status": "retrievalFailed", "code", "message"}    where it failed
     {"status": "filesRetrieved", "message"}             where a part of it is there, for jobs that chose files
@@ -47,6 +49,8 @@ MESSAGE_LIMIT = 500
 
 FILES_RETRIEVED = "filesRetrieved"
 """The `status` of the `retrieveReturnMessage` of a dataset of which only a part is there."""
+SUMS_DIFFER = "sums_differ"
+"""The `code` of the remark that a dataset declares other sums than its datablocks have."""
 STARTED = "The datasets are being retrieved."
 
 
@@ -216,6 +220,7 @@ def job_result(
         tools: The ports.
     """
     datasets = tools.ledger.job_datasets(job_id)
+    remarks = tools.ledger.remarks_of(job_id)
     entries: list[dict[str, Any]] = []
     errors = []
     chosen = ChosenNames(job_id, tools)
@@ -233,7 +238,13 @@ def job_result(
         ready += "; what is not kept any more can be asked for again"
     state, message = _outcome(ready, errors, failure)
     of_job = [] if failure is None else [_error(None, failure)]
-    return JobResult(state, message, {"result": entries, "errors": of_job + errors})
+    body: dict[str, Any] = {"result": entries, "errors": of_job + errors}
+    there = [each.pid for each in datasets if each.state is DatasetState.RETRIEVED and each.pid in remarks]
+    if there:
+        body["remarks"] = [
+            {"datasetId": pid, "code": SUMS_DIFFER, "message": _short(remarks[pid])} for pid in there
+        ]
+    return JobResult(state, message, body)
 
 
 def _outcome(
@@ -271,6 +282,8 @@ def shortened(body: Mapping[str, Any]) -> dict[str, Any]:
         total["files"] += entry["files"]
         total["datablocks"] += 1
     kept = {"result": list(sums.values())[:SHORTENED_LIMIT], "errors": list(body["errors"])[:SHORTENED_LIMIT]}
+    if "remarks" in body:
+        kept["remarks"] = list(body["remarks"])[:SHORTENED_LIMIT]
     return {**kept, "shortened": "the links do not fit into SciCat: ask for fewer datasets at once"}
 
 

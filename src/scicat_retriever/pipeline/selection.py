@@ -14,7 +14,7 @@ from scicat_retriever.domain.dataset import CataloguedDatablock, Selection, unit
 from scicat_retriever.domain.errors import FilesUnknown
 from scicat_retriever.domain.ids import DatablockId, DatasetPid, JobId
 from scicat_retriever.pipeline.extracts import Extracts
-from scicat_retriever.pipeline.plan import refuse_incomplete
+from scicat_retriever.pipeline.plan import refuse_less_than_declared
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.ledger import Plan
@@ -80,8 +80,8 @@ def resolve(job_id: JobId, selection: Selection, tools: Toolbox) -> None:
         search.look_into(entry)
     unknown = None
     if search.missing:
-        # Also a list of datablocks that is not complete would lack files: that is not the user's error.
-        refuse_incomplete(tools.catalogue.dataset(selection.pid), search.seen)
+        # Where the sums count, a dataset that lost datablocks would lack files, too: that is not the user's error.
+        refuse_less_than_declared(tools.catalogue.dataset(selection.pid), search.seen, tools)
         spelled = [name for path, name in names.items() if path in search.missing]
         unknown = FilesUnknown(_no_such_files(selection.pid, spelled)).failure()
     tools.ledger.note_choice(job_id, selection.pid, search.found, search.size, unknown, search.parts)

@@ -59,6 +59,7 @@ class Toolbox:
         cache: How staging is used as a cache.
         stall_timeout: Seconds after which a read that gives no byte is given up.
         clock: Gives the time, UTC and aware.
+        check_declared_sums: Whether a dataset must not declare more than its datablocks hold.
     """
 
     catalogue: Catalogue
@@ -73,3 +74,4 @@ class Toolbox:
     cache: CachePolicy
     stall_timeout: float
     clock: Clock
+    check_declared_sums: bool = False

@@ -263,6 +263,14 @@ class Ledger(Outbox, SpaceLedger, RecallLedger, ChosenFilesLedger, Protocol):
         """Note what a dataset waits for, in words, for all jobs it was started for; empty when it goes on."""
         ...
 
+    def note_remark(self, pid: DatasetPid, remark: str) -> None:
+        """Note what those who get a dataset should know of it, in place of what was noted before; empty for nothing."""
+        ...
+
+    def remarks_of(self, job_id: JobId) -> Mapping[DatasetPid, str]:
+        """The remarks on the datasets of a job, in its order; those without one are left out."""
+        ...
+
     def move_job_dataset(
         self, job_id: JobId, pid: DatasetPid, state: DatasetState, failures: Sequence[Failure] = ()
     ) -> None:

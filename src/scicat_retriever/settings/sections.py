@@ -103,6 +103,11 @@ class FlowSettings(Section):
         description="Whether an archive must have exactly the size that the catalogue says (`packedSize`). Its files "
         "are compared in any case.",
     )
+    check_declared_sums: bool = Field(
+        False,
+        description="Whether a dataset fails that declares more files or bytes (`numberOfFilesArchived`, `packedSize`) than "
+        "its datablocks hold, although SciCat shows all of them. Else the job's result says that the sums differ.",
+    )
     catalogue_timeout: Seconds = Field(1 * DAY, description="How long reading from SciCat is tried again.")
     report_timeout: Seconds = Field(
         14 * DAY,

@@ -53,6 +53,7 @@ def fill(ledger: Ledger, clock: HandClock) -> None:
     """Write rows of every kind into an empty ledger."""
     _datablocks(ledger)
     _kept(ledger)
+    ledger.note_remark(P, ODD)
     ledger.add_job(job(SHORT), FlowName("0", "never started"))
     for name in (JOB, FAILED, CANCELLED):
         ledger.add_job(job(name, P, Q), FLOW)

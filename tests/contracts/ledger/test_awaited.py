@@ -51,6 +51,19 @@ def test_a_dataset_that_goes_on_waits_for_nothing(ledger: Ledger) -> None:
     assert reasons(ledger) == [""]
 
 
+def test_a_remark_on_a_dataset_is_had_by_all_its_jobs_whenever_they_come(ledger: Ledger) -> None:
+    ledger.add_job(job(JOB, Q, P), FLOW)
+    ledger.note_remark(P, ODD)
+    ledger.note_remark(P, ODD)
+    ledger.add_job(job(ANOTHER, P), FLOW)
+    assert ledger.remarks_of(JOB) == ledger.remarks_of(ANOTHER) == {P: ODD}
+    ledger.note_remark(P, "another")
+    ledger.note_remark(Q, ODD)
+    assert list(ledger.remarks_of(JOB).items()) == [(Q, ODD), (P, "another")]
+    ledger.note_remark(P, "")
+    assert ledger.remarks_of(ANOTHER) == {}
+
+
 @pytest.mark.parametrize("state", [DatasetState.STARTED, DatasetState.RETRIEVED, DatasetState.FAILED])
 def test_a_dataset_that_is_moved_waits_no_longer(ledger: Ledger, state: DatasetState) -> None:
     ledger.add_job(job(JOB, P), FLOW)

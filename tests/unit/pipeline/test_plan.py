@@ -7,9 +7,9 @@ from scicat_retriever.domain import errors
 from scicat_retriever.domain.dataset import CataloguedDatablock, Dataset
 from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.domain.states import DatablockState
-from scicat_retriever.pipeline import plan, publish
+from scicat_retriever.pipeline import plan, publish, report
 from tests.fakes.catalogue import InMemoryCatalogue
-from tests.unit.pipeline.rig import FILES, PID, RETENTION, START, Rig, tar
+from tests.unit.pipeline.rig import FILES, JOB, PID, RETENTION, START, Rig, tar
 
 
 def test_all_datablocks_of_a_dataset_are_planned() -> None:
@@ -60,8 +60,44 @@ def test_fewer_datablocks_than_the_dataset_declares_are_an_error(
     catalogue: BoastingCatalogue, message: str
 ) -> None:
     rig = Rig(catalogue=catalogue)
+    rig.tools = replace(rig.tools, check_declared_sums=True)
     with pytest.raises(errors.DatablocksMissing, match=message):
         rig.plan()
+
+
+def test_a_dataset_whose_sums_drifted_is_planned_and_its_result_says_so() -> None:
+    rig = Rig()
+    rig.retrieved(PID)
+    assert "remarks" not in report.job_result(JOB, None, {}, rig.tools).body
+    rig.catalogue.declare(PID, files=99, packed_size=5)
+    rig.plan_again("run-2")
+    (remark,) = report.job_result(JOB, None, {}, rig.tools).body["remarks"]
+    assert (remark["datasetId"], remark["code"]) == (PID, "sums_differ")
+    held = f"its 1 datablocks hold {len(tar(FILES))}"
+    assert remark["message"] == (
+        f"declares 99 archived files, its 1 datablocks hold 3 and declares 5 archived bytes, {held}"
+    )
+    assert report.shortened(report.job_result(JOB, None, {}, rig.tools).body)["remarks"] == [remark]
+    rig.catalogue.declare(PID, files=0, packed_size=len(tar(FILES)))
+    rig.plan_again("run-3")
+    assert "remarks" not in report.job_result(JOB, None, {}, rig.tools).body
+
+
+def test_a_dataset_that_declares_less_than_its_datablocks_hold_is_planned_in_any_case() -> None:
+    rig = Rig()
+    rig.tools = replace(rig.tools, check_declared_sums=True)
+    rig.catalogue.add_dataset(PID, [rig.archive()])
+    rig.catalogue.declare(PID, files=1, packed_size=1)
+    assert len(rig.plan_again("run-1")) == 1
+
+
+def test_datablocks_that_may_not_be_all_are_not_planned() -> None:
+    rig = Rig()
+    rig.catalogue.add_dataset(PID, [rig.archive(0), rig.archive(1)])
+    rig.catalogue.show_only(PID, 1)
+    with pytest.raises(errors.DatablocksInvisible):
+        rig.plan_again("run-1")
+    assert rig.ledger.datablocks(PID) == []
 
 
 def test_an_unknown_dataset_is_an_error() -> None:
