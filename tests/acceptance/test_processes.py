@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 
@@ -195,6 +196,54 @@ def test_a_missing_section_stops_the_start_with_its_name(make_facility: MakeFaci
     )
     assert started.returncode == 2
     assert f"the section [{missing}] is missing" in started.stderr
+
+
+def test_the_service_listens_on_ipv6_and_its_links_lead_there(make_facility: MakeFacility) -> None:
+    facility = make_facility(**quick(api={"host": "::1"}))
+    pid = facility.new_pid()
+    (archive,) = facility.archive(pid, some_datablocks(pid, 1))
+    with RunningService(facility.folder) as service:
+        facility.service = service
+        [entry] = facility.wait_for(facility.ask_for(pid))["jobResultObject"]["result"]
+        assert entry["url"].startswith(f"http://[::1]:{facility.folder.port}/api/v1/downloads/")
+        got = httpx2.get(entry["url"], trust_env=False, timeout=30).content
+        assert got == (facility.folder.lts / archive).read_bytes()
+        shown = subprocess.run(  # the commands reach it, too
+            [
+                sys.executable,
+                "-m",
+                "scicat_retriever",
+                "staging",
+                "ls",
+                "--config",
+                str(facility.folder.write_settings()),
+            ],
+            capture_output=True,
+            check=False,
+            timeout=60,
+        )
+        assert (shown.returncode, pid in shown.stdout.decode()) == (0, True)
+
+
+def test_a_port_that_another_has_is_told_on_ipv6_too(make_facility: MakeFacility) -> None:
+    facility = make_facility(**quick(api={"host": "::1"}))
+    with socket.create_server(("::1", facility.folder.port), family=socket.AF_INET6):
+        refused = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "scicat_retriever",
+                "serve",
+                "--config",
+                str(facility.folder.write_settings()),
+            ],
+            capture_output=True,
+            check=False,
+            timeout=120,
+        )
+    assert refused.returncode == 2
+    said = refused.stderr.decode().splitlines()[-1]
+    assert said.endswith(f"api.port: cannot listen on ::1:{facility.folder.port}: Address already in use")
 
 
 def test_a_file_that_is_not_to_be_kept_longer_is_removed_and_its_link_says_what_to_do(

@@ -322,6 +322,22 @@ def test_links_begin_with_the_public_url(tmp_path: Path) -> None:
     assert load(tmp_path, public).api.base_url == "https://data.example.org/retriever"
 
 
+@pytest.mark.parametrize(
+    ("host", "links", "local"),
+    [
+        ("::1", "http://[::1]:8080", "http://[::1]:8080"),
+        ("fe80::1%eth0", "http://[fe80::1%25eth0]:8080", "http://[fe80::1%25eth0]:8080"),
+        ("::", "https://data.example.org", "http://[::1]:8080"),
+        ("0.0.0.0", "https://data.example.org", "http://127.0.0.1:8080"),
+        ("retriever.example.org", "http://retriever.example.org:8080", "http://retriever.example.org:8080"),
+    ],
+)
+def test_addresses_are_written_as_urls_have_them(tmp_path: Path, host: str, links: str, local: str) -> None:
+    public = 'public_url = "https://data.example.org"\n' if links.startswith("https") else ""
+    api = load(tmp_path, LEAST.replace("[api]", f'[api]\nhost = "{host}"\n{public}')).api
+    assert (api.base_url, api.local_url) == (links, local)
+
+
 def test_secrets_are_never_shown(file: Path) -> None:
     settings = load_settings(file)
     for shown in (

@@ -21,6 +21,7 @@ from scicat_retriever.http_api import (
     staging_control,
 )
 from scicat_retriever.http_api.intake_queue import IntakeQueue
+from scicat_retriever.http_api.paths import WithoutLastSlash
 from scicat_retriever.http_api.service import Service
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -54,9 +55,11 @@ def create_app(service: Service | None, lifespan: Lifespan = _idle) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url="/api/openapi.json",
+        redirect_slashes=False,
     )
     app.state.service = service
     app.state.intake = None if service is None else IntakeQueue(service.ledger)
+    app.add_middleware(WithoutLastSlash)
     problems.install(app)
     app.include_router(jobs.router)
     app.include_router(reports.router)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack, suppress
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Annotated, BinaryIO
-from urllib.parse import quote
+from typing import Annotated, Any, BinaryIO
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import PlainTextResponse, StreamingResponse
+from fastapi.routing import APIRoute
 from starlette.types import Receive, Scope, Send
 
 from scicat_retriever.domain.errors import (
@@ -27,6 +27,7 @@ from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.http_api.byte_range import wanted_range
 from scicat_retriever.http_api.problems import documented, problem
 from scicat_retriever.http_api.service import Service, service_of
+from scicat_retriever.pipeline.download_names import attachment
 from scicat_retriever.pipeline.links import DOWNLOADS_PATH
 from scicat_retriever.ports.datablock_record import DatablockRecord
 
@@ -34,7 +35,22 @@ CHUNK = 2**20
 USED_AGAIN_AFTER = timedelta(minutes=1)
 """The ledger is told at most so often that a file is in use."""
 _ELSEWHERE = b"The file is in the staging area's own storage: follow redirects (curl -L).\n"
-router = APIRouter(prefix=DOWNLOADS_PATH, tags=["downloads"])
+
+
+class _LinkRoute(APIRoute):
+    """Takes links that were copied out of HTML: no link that this service makes has `&amp;` in it."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        answer = super().get_route_handler()
+
+        async def mended(request: Request) -> Response:
+            request.scope["query_string"] = request.scope["query_string"].replace(b"&amp;", b"&")
+            return await answer(request)
+
+        return mended
+
+
+router = APIRouter(prefix=DOWNLOADS_PATH, tags=["downloads"], route_class=_LinkRoute)
 
 
 class _FileResponse(StreamingResponse):
@@ -63,7 +79,7 @@ class _FileResponse(StreamingResponse):
             "content": {"text/plain": {}},
             "description": "Where staging is on S3: the archive is at the URL in `Location`, for a limited time",
         },
-        **documented(403, 410, 416, 422, 503),
+        **documented(403, 410, 416, 422, 503, page=True),
     },
 )
 def download(
@@ -174,7 +190,7 @@ def _respond(
     size = record.bytes_total
     headers = {
         "Accept-Ranges": "bytes",
-        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
+        "Content-Disposition": attachment(name),
         "ETag": _etag(record),
         "Cache-Control": "private",
         "X-Content-Type-Options": "nosniff",

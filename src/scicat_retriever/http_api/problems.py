@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import structlog
@@ -14,6 +15,8 @@ from starlette.requests import ClientDisconnect
 
 from scicat_retriever.domain import errors
 from scicat_retriever.domain.errors import RetrieverError
+from scicat_retriever.http_api.pages import page, wants_page
+from scicat_retriever.pipeline.links import DOWNLOADS_PATH
 
 log = structlog.get_logger(__name__)
 MEDIA_TYPE = "application/problem+json"
@@ -86,9 +89,11 @@ def problem(error: RetrieverError) -> JSONResponse:
     return _answer(body, headers)
 
 
-def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Describe the problems that a route answers with, for the OpenAPI document."""
-    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+def documented(*statuses: int, page: bool = False) -> dict[int | str, dict[str, Any]]:
+    """Describe the problems that a route answers with, browsers with a page, for the OpenAPI document."""
+    content: dict[str, Any] = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    if page:
+        content["text/html"] = {"schema": {"type": "string"}}
     return {status: {"description": "A problem detail (RFC 9457)", "content": content} for status in statuses}
 
 
@@ -97,18 +102,31 @@ def _answer(body: Problem, headers: dict[str, str] | None = None) -> JSONRespons
     return JSONResponse(content, body.status, headers, media_type=MEDIA_TYPE)
 
 
+def _for_people(request: Request, answer: JSONResponse, code: str) -> Response:
+    """Give a page in place of the JSON where a browser followed a download's link."""
+    if not request.url.path.startswith(DOWNLOADS_PATH):
+        return answer
+    answer.headers["Vary"] = "Accept"
+    if not wants_page(request):
+        return answer
+    told = page(request, answer.status_code, code, json.loads(bytes(answer.body))["detail"])
+    if "Retry-After" in answer.headers:
+        told.headers["Retry-After"] = answer.headers["Retry-After"]
+    return told
+
+
 def install(app: FastAPI) -> None:
     """Answer every error, whoever raises it, with problem details."""
 
     @app.exception_handler(RetrieverError)
-    def ours(request: Request, error: RetrieverError) -> JSONResponse:
+    def ours(request: Request, error: RetrieverError) -> Response:
         answer = problem(error)
         if answer.status_code >= 500:
             log.error("a request failed", path=request.url.path, code=error.code, why=str(error))
-        return answer
+        return _for_people(request, answer, error.code)
 
     @app.exception_handler(HTTPException)
-    def plain(_: Request, error: HTTPException) -> JSONResponse:
+    def plain(_: Request, error: HTTPException) -> Response:
         detail = str(error.detail)
         return _answer(
             Problem(type="about:blank", title=detail, status=error.status_code, detail=detail),
@@ -116,24 +134,21 @@ def install(app: FastAPI) -> None:
         )
 
     @app.exception_handler(RequestValidationError)
-    def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+    def invalid(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
         field = ".".join(str(step) for step in first["loc"])
-        return _answer(
-            Problem(
-                type="about:blank",
-                title="invalid request",
-                status=422,
-                detail=f"{field}: {first['msg']}",
-                field=field,
-            )
-        )
+        detail = f"{field}: {first['msg']}"
+        if request.url.path.startswith(DOWNLOADS_PATH) and first["type"] == "missing":
+            detail = f"this link is not whole, {first['loc'][-1]} is missing: use it exactly as it was given"
+            detail += ", and in quotes on a command line"
+        body = Problem(type="about:blank", title="invalid request", status=422, detail=detail, field=field)
+        return _for_people(request, _answer(body), "invalid_request")
 
     @app.exception_handler(ClientDisconnect)
     def gone(_: Request, __: ClientDisconnect) -> Response:
         return Response(status_code=400)  # nobody reads it
 
     @app.exception_handler(Exception)
-    def unforeseen(request: Request, error: Exception) -> JSONResponse:
+    def unforeseen(request: Request, error: Exception) -> Response:
         log.error("a request failed by a fault of the service", path=request.url.path, exc_info=error)
-        return problem(errors.InternalError(str(error)))
+        return _for_people(request, problem(errors.InternalError(str(error))), errors.InternalError.code)

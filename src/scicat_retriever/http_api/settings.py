@@ -21,10 +21,18 @@ from scicat_retriever.http_api.tokens import OLD_LIST_SCOPES, Scope, Token
 
 _USABLE = "must be one word of at least 16 printable ASCII characters"
 
+_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not listened on
+"""Addresses that stand for all of a machine, and the one under which the machine itself reaches them."""
+
 
 def _usable(token: SecretStr) -> bool:
     text = token.get_secret_value()
     return len(text) >= 16 and is_bearer_token(text)
+
+
+def _in_url(host: str) -> str:
+    """Write a host as URLs have it: IPv6 addresses in brackets, a zone's percent sign encoded (RFC 6874)."""
+    return f"[{host.replace('%', '%25')}]" if ":" in host else host
 
 
 class ApiToken(BaseModel):
@@ -62,7 +70,7 @@ class ApiSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    host: str = Field("127.0.0.1", description="Address to listen on.")
+    host: str = Field("127.0.0.1", description="Address to listen on, IPv4 or IPv6 (`::1`).")
     port: int = Field(8080, ge=1, le=65535, description="Port to listen on.")
     public_url: str | None = Field(
         None,
@@ -99,14 +107,19 @@ class ApiSettings(BaseModel):
 
     @model_validator(mode="after")
     def _links_can_be_followed(self) -> Self:
-        if self.public_url is None and self.host in {"0.0.0.0", "::"}:  # noqa: S104 - compared, not listened on
+        if self.public_url is None and self.host in _WILDCARDS:
             raise ValueError("`public_url` is needed with this `host`: links cannot begin with it")
         return self
 
     @property
     def base_url(self) -> str:
         """The URL that links begin with, without a slash at the end."""
-        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+        return (self.public_url or f"http://{_in_url(self.host)}:{self.port}").rstrip("/")
+
+    @property
+    def local_url(self) -> str:
+        """The URL under which this machine reaches the service."""
+        return f"http://{_in_url(_WILDCARDS.get(self.host, self.host))}:{self.port}"
 
     @property
     def all_tokens(self) -> Sequence[Token]:

@@ -65,7 +65,7 @@ class Api:
             timeout: Seconds that the answer may take.
         """
         settings = self.load(config)
-        url = _url(settings)
+        url = settings.api.local_url
         token = most_capable(settings.api.all_tokens, datetime.now(UTC))
         if token is None:
             _end("every token of the settings has expired: set another one in an [[api.token]]")
@@ -88,12 +88,6 @@ class Api:
 def segment(name: str) -> str:
     """Write a name so that it is one segment of a path."""
     return quote(name, safe="")
-
-
-def _url(settings: Settings) -> str:
-    host = "127.0.0.1" if settings.api.host in {"0.0.0.0", "::"} else settings.api.host  # noqa: S104 - compared
-    host = f"[{host}]" if ":" in host else host
-    return f"http://{host}:{settings.api.port}"
 
 
 def _end(why: str) -> NoReturn:

@@ -13,15 +13,12 @@ import hmac
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import PurePosixPath
 from urllib.parse import quote, urlencode
 
 from scicat_retriever.domain.errors import LinkExpired, LinkTampered
 from scicat_retriever.domain.evidence import DatablockKey
-from scicat_retriever.domain.ids import ArchiveId
 
 DOWNLOADS_PATH = "/api/v1/downloads"
-_ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +27,6 @@ class Link:
 
     url: str
     expires: datetime
-
-
-def download_name(archive_id: ArchiveId) -> str:
-    """Name the file that a scientist gets: the last part of the archiveId, with `.tar` where it has no such ending."""
-    name = PurePosixPath(archive_id).name or "datablock"
-    printable = "".join(letter if letter.isprintable() else "_" for letter in name)
-    return printable if printable.lower().endswith(_ARCHIVE_SUFFIXES) else f"{printable}.tar"
 
 
 class LinkSigner:
@@ -51,10 +41,9 @@ class LinkSigner:
         self._secret = secret
         self._base_url = base_url
 
-    def link(self, key: DatablockKey, archive_id: ArchiveId, until: datetime) -> Link:
-        """Make a link that expires then, or up to a second before."""
+    def link(self, key: DatablockKey, name: str, until: datetime) -> Link:
+        """Make a link to a datablock, to be saved under a name; it expires then, or up to a second before."""
         expires = int(until.timestamp())
-        name = download_name(archive_id)
         query = urlencode(
             {
                 "dataset": key.pid,

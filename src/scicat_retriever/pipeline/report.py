@@ -30,9 +30,10 @@ from scicat_retriever.domain.errors import (
     JobNotFound,
     StagedFileMissing,
 )
-from scicat_retriever.domain.evidence import Integrity
+from scicat_retriever.domain.evidence import DatablockKey, Integrity
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState, JobState, LifecycleWord
+from scicat_retriever.pipeline.download_names import download_names
 from scicat_retriever.pipeline.publish import Published, is_there, refuse_lost
 from scicat_retriever.pipeline.selection import ChosenNames
 from scicat_retriever.pipeline.toolbox import Toolbox
@@ -224,11 +225,15 @@ def job_result(
     entries: list[dict[str, Any]] = []
     errors = []
     chosen = ChosenNames(job_id, tools)
+    records = {dataset.pid: tools.ledger.job_datablocks(job_id, dataset.pid) for dataset in datasets}
+    # Of all its datasets, also those that are not there: a file's name shall not change when one more is retrieved.
+    names = download_names(
+        (each.key, each.datablock.file_name) for blocks in records.values() for each in blocks
+    )
     retrieved = 0
     for dataset in datasets:
         if dataset.state is DatasetState.RETRIEVED:
-            records = tools.ledger.job_datablocks(job_id, dataset.pid)
-            entries.extend(_entries(records, kept.get(dataset.pid), chosen, tools))
+            entries.extend(_entries(records[dataset.pid], names, kept.get(dataset.pid), chosen, tools))
             retrieved += dataset.pid in kept
         errors.extend(_errors(dataset, failure))
     expires = min((entry["expires"] for entry in entries if entry["url"]), default="")
@@ -288,17 +293,20 @@ def shortened(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _entries(
-    records: Sequence[DatablockRecord], pinned_until: datetime | None, chosen: ChosenNames, tools: Toolbox
+    records: Sequence[DatablockRecord],
+    names: Mapping[DatablockKey, str],
+    pinned_until: datetime | None,
+    chosen: ChosenNames,
+    tools: Toolbox,
 ) -> Iterator[dict[str, Any]]:
     for record in records:
-        name = record.datablock.file_name
-        link = (
-            None if pinned_until is None else tools.links.link(record.key, name, pinned_until - tools.margin)
-        )
-        names = chosen.held_by(record)
+        link = None
+        if pinned_until is not None:
+            link = tools.links.link(record.key, names[record.key], pinned_until - tools.margin)
+        held = chosen.held_by(record)
         yield {
             "datasetId": record.key.pid,
-            "name": name,
+            "name": record.datablock.file_name,
             "size": record.bytes_total,
             "archiveId": record.datablock.archive_id,
             "url": None if link is None else link.url,
@@ -306,7 +314,7 @@ def _entries(
             "expires": timestamp(tools.clock() if link is None else link.expires),
             "files": record.datablock.file_count,
             "integrity": record.integrity,
-        } | ({} if names is None else {"chosen": names})
+        } | ({} if held is None else {"chosen": held})
 
 
 def _unfinished(dataset: JobDatasetRecord, failure: Failure | None) -> tuple[Failure, ...]:

@@ -209,7 +209,7 @@ async def _ready(settings: Settings, address: str, *, own: bool) -> None:
     )
     if own:
         await keep_history(client)
-    url = f"http://{settings.api.host}:{settings.api.port}/api/v1/health"
+    url = f"{settings.api.local_url}/api/v1/health"
     try:
         # A proxy of the environment is for the world outside, not for this machine.
         async with asyncio.timeout(START_SECONDS), httpx2.AsyncClient(trust_env=False) as http:
@@ -246,14 +246,17 @@ def _alone(data: Path) -> Iterator[None]:
 
 
 def _check_port(settings: Settings) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.api.host, settings.api.port))
-        except OSError as error:
-            raise SettingsInvalid(
-                f"api.port: cannot listen on {settings.api.host}:{settings.api.port}: {error.strerror}"
-            ) from None
+    host, port = settings.api.host, settings.api.port
+    try:
+        for family, kind, _, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            with socket.socket(family, kind) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if family == socket.AF_INET6:  # the API's own socket takes no IPv4 either
+                    probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                probe.bind(address)
+    except (OSError, UnicodeError) as error:
+        why = (error.strerror if isinstance(error, OSError) else None) or "it is no address"
+        raise SettingsInvalid(f"api.port: cannot listen on {host}:{port}: {why}") from None
 
 
 def _free_port() -> int:

@@ -73,7 +73,8 @@ class ServiceFolder:
     @property
     def url(self) -> str:
         """The API."""
-        return f"http://127.0.0.1:{self.port}"
+        host = str(self.settings.get("api", {}).get("host", "127.0.0.1"))
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
     def write_settings(self) -> Path:
         """Write `retriever.toml`; gives its path."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from datetime import timedelta
 from urllib.error import HTTPError
@@ -40,8 +41,9 @@ def test_a_url_gives_the_whole_file_under_its_name(make_area: MakeArea, name: st
     area = make_area()
     status, headers, content = get(url_of(area, stage(area, KEY), name))
     assert (status, content) == (200, CONTENT)
-    begin, _, encoded = headers["Content-Disposition"].partition("''")
-    assert (begin, unquote(encoded)) == ("attachment; filename*=UTF-8", name)
+    begin, _, encoded = headers["Content-Disposition"].partition("; filename*=UTF-8''")
+    assert unquote(encoded) == name
+    assert re.fullmatch(r'attachment; filename="[ -~]+"', begin)
     assert headers["Content-Type"] == "application/octet-stream"
     assert "Set-Cookie" not in headers
 

@@ -15,6 +15,7 @@ from scicat_retriever.http_api.app import create_app
 from scicat_retriever.http_api.auth import TokenGuard
 from scicat_retriever.http_api.service import Service
 from scicat_retriever.http_api.tokens import OLD_LIST_SCOPES, Scope, Token
+from scicat_retriever.pipeline.download_names import download_name
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.ledger import Ledger
 from tests.unit.pipeline.rig import BASE_URL, LIFETIME, PID, RETENTION, SECRET, Rig
@@ -76,7 +77,8 @@ class ApiRig(Rig):
     def link(self, record: DatablockRecord) -> str:
         """The path and query of a fresh link to a datablock."""
         until = self.clock() + LIFETIME
-        url = urlsplit(self.links.link(record.key, record.datablock.archive_id, until).url)
+        name = download_name(record.key.pid, record.datablock.archive_id)
+        url = urlsplit(self.links.link(record.key, name, until).url)
         return f"{url.path}?{url.query}"
 
     def _wake(self) -> None:

@@ -1,17 +1,22 @@
 import asyncio
+import base64
 import os
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any, BinaryIO
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 import pytest
+from httpx2 import Response
 from starlette.testclient import TestClient
 
 from scicat_retriever.domain.evidence import DatablockKey
+from scicat_retriever.domain.ids import DatablockId, DatasetPid
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.http_api.downloads import CHUNK
+from scicat_retriever.pipeline.download_names import attachment
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from tests.fakes.staging_area import InMemoryStagingArea
 from tests.unit.http_api.rig import ApiRig, assert_problem
@@ -62,7 +67,7 @@ def test_a_link_gives_the_whole_archive_under_its_name(
     headers = response.headers
     assert headers["content-length"] == str(SIZE)
     assert headers["content-type"] == "application/octet-stream"
-    assert headers["content-disposition"] == "attachment; filename*=UTF-8''p%200.tar"
+    assert headers["content-disposition"] == attachment("20.500.12345_p__p 0.tar")
     assert headers["accept-ranges"] == "bytes"
     assert headers["etag"] == f'"{record.archive_checksum}"'
     assert headers["cache-control"] == "private"
@@ -141,13 +146,15 @@ def test_head_gives_the_headers_alone(
 @pytest.mark.parametrize(
     ("name", "downloaded"),
     [
-        ('qu"o\\te;.tar', 'qu"o\\te;.tar'),
-        ("a\r\nSet-Cookie: x.tar", "a__Set-Cookie: x.tar"),
+        ('qu"o\\te;.tar', "qu_o_te;.tar"),
+        ("a\r\nSet-Cookie: x.tar", "a__Set-Cookie_ x.tar"),
         ("Größe ☢.tar.gz", "Größe ☢.tar.gz"),
-        ("a?b#c&d=e.tar", "a?b#c&d=e.tar"),
+        ("a?b#c&d=e.tar", "a_b#c&d=e.tar"),
     ],
 )
-def test_odd_names_arrive_as_they_are(client: TestClient, api: ApiRig, name: str, downloaded: str) -> None:
+def test_odd_names_arrive_as_files_may_be_called(
+    client: TestClient, api: ApiRig, name: str, downloaded: str
+) -> None:
     (record,) = api.staged_dataset(
         api.archive(archive_id=name, content=tar(FILES, "w:gz" if name.endswith("gz") else "w"))
     )
@@ -155,7 +162,7 @@ def test_odd_names_arrive_as_they_are(client: TestClient, api: ApiRig, name: str
     assert response.status_code == 200
     disposition = response.headers["content-disposition"]
     assert disposition.isascii()
-    assert unquote(disposition.removeprefix("attachment; filename*=UTF-8''")) == downloaded
+    assert disposition == attachment(f"20.500.12345_p__{downloaded}")
     assert "set-cookie" not in response.headers
 
 
@@ -223,6 +230,92 @@ def test_a_datablock_that_is_no_longer_known_is_gone(client: TestClient, api: Ap
     link = api.link(staged(api))
     with ApiRig().client() as elsewhere:
         assert_problem(elsewhere.get(link), 410, "link_released")
+
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"}
+
+
+def assert_page(response: Response, status: int, *words: str) -> None:
+    """See that an answer is a page that says these words, and lets a browser do nothing but show it."""
+    assert response.status_code == status
+    assert response.headers["content-type"] == "text/html; charset=utf-8"
+    policy = response.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert "unsafe" not in policy
+    assert response.headers["referrer-policy"] == "no-referrer"
+    assert response.headers["cache-control"] == "no-store"
+    assert "<script" not in response.text
+    style = response.text.partition("<style>")[2].partition("</style>")[0]
+    assert base64.b64encode(sha256(style.encode()).digest()).decode() in policy
+    for word in words:
+        assert word in response.text
+
+
+def test_a_browser_gets_a_page_that_says_what_to_do_with_an_expired_link(
+    client: TestClient, api: ApiRig
+) -> None:
+    link = api.link(staged(api))
+    api.clock.advance(LIFETIME)
+    response = client.get(link, headers=BROWSER)
+    assert_page(response, 403, "This download link has expired", "ask for it again", "20.500.12345/p")
+    assert response.headers["vary"] == "Accept"
+
+
+def test_a_browser_gets_a_page_for_a_file_that_is_gone(client: TestClient, api: ApiRig) -> None:
+    record = staged(api)
+    api.staging.release(record.key)
+    assert_page(client.get(api.link(record), headers=BROWSER), 410, "no longer kept", "ask for it again")
+
+
+@pytest.mark.parametrize("cut", ["&signature", "?dataset", "&datablock"])
+def test_a_browser_gets_a_page_for_a_link_that_was_cut(client: TestClient, api: ApiRig, cut: str) -> None:
+    link = api.link(staged(api)).partition(cut)[0]
+    assert_page(client.get(link, headers=BROWSER), 422, "not the whole link", "in quotes")
+
+
+def test_nothing_of_a_link_that_is_not_ours_is_shown_or_run(client: TestClient, api: ApiRig) -> None:
+    link = api.link(staged(api)).partition("?")[0]
+    query = "?dataset=%3Cscript%3Ealert(1)%3C/script%3E&datablock=b&expires=1&signature=0"
+    response = client.get(link + query, headers=BROWSER)
+    assert_page(response, 403, "not the whole link")
+    assert "alert" not in response.text
+
+
+def test_what_is_shown_of_a_link_is_text(client: TestClient, api: ApiRig) -> None:
+    pid = "<script>&amp;"
+    key = DatablockKey(DatasetPid(pid), DatablockId("b"))
+    url = urlsplit(api.links.link(key, "a.tar", api.clock() - timedelta(days=1)).url)
+    response = client.get(f"{url.path}?{url.query}", headers=BROWSER)
+    assert_page(response, 403, "has expired", "&lt;script&gt;&amp;amp;")
+
+
+@pytest.mark.parametrize(
+    "accept",
+    ["*/*", "", "application/json", "application/problem+json, text/html;q=0.5", "text/html;q=0", "text/html;q=x"],
+)  # fmt: skip
+def test_programs_get_a_problem_and_no_page(client: TestClient, api: ApiRig, accept: str) -> None:
+    link = api.link(staged(api))
+    api.clock.advance(LIFETIME)
+    assert_problem(client.get(link, headers={"Accept": accept}), 403, "link_expired")
+
+
+def test_a_browser_that_asks_for_no_download_gets_a_problem(client: TestClient) -> None:
+    assert_problem(client.get("/api/v1/overview", headers=BROWSER), 401, "token_invalid")
+
+
+def test_a_link_copied_out_of_html_works(client: TestClient, api: ApiRig) -> None:
+    link = api.link(staged(api))
+    assert "&" in link
+    assert client.get(link.replace("&", "&amp;")).content == CONTENT
+
+
+@pytest.mark.parametrize("part", ["datablock", "signature"])
+def test_a_link_that_a_shell_cut_says_to_use_it_whole_and_in_quotes(
+    client: TestClient, api: ApiRig, part: str
+) -> None:
+    link = api.link(staged(api)).partition(f"&{part}")[0]
+    detail = assert_problem(client.get(link), 422)["detail"]
+    assert f"{part} is missing: use it exactly as it was given, and in quotes" in detail
 
 
 def test_a_file_released_in_the_middle_of_a_download_is_read_to_its_end(

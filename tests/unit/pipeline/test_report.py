@@ -117,7 +117,7 @@ def test_a_successful_jobs_result_has_each_datablock_with_its_link() -> None:
         "errors": [],
     }
     for url, record in zip(urls, rig.ledger.datablocks(PID), strict=True):
-        assert url.startswith(f"{BASE_URL}/api/v1/downloads/{record.datablock.archive_id}?")
+        assert url.startswith(f"{BASE_URL}/api/v1/downloads/20.500.12345_p__{record.datablock.archive_id}?")
         query = parse_qs(urlsplit(url).query)
         assert query["expires"] == [str(int((START + LIFETIME).timestamp()))]
         assert (query["dataset"], query["datablock"]) == ([PID], [record.datablock.id])

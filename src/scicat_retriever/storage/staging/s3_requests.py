@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode
 from botocore.exceptions import ClientError
 
 from scicat_retriever.domain.errors import StagedFileMissing, StagingWriteFailed
+from scicat_retriever.pipeline.download_names import attachment
 from scicat_retriever.storage.s3.connection import code_of
 from scicat_retriever.storage.staging.s3_checksums import Checksum, Part, Receipt
 from scicat_retriever.storage.staging.s3_connection import connected, explained
@@ -194,7 +195,7 @@ class S3Requests:
                 Params={
                     "Bucket": self._bucket,
                     "Key": key,
-                    "ResponseContentDisposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
+                    "ResponseContentDisposition": attachment(name),
                     "ResponseContentType": "application/octet-stream",
                 },
                 ExpiresIn=lifetime,

@@ -1,0 +1,94 @@
+"""Pages for scientists who follow a link in a browser and cannot get the file: what happened, and what to do."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from html import escape
+
+from fastapi.responses import HTMLResponse
+from starlette.requests import Request
+
+from scicat_retriever.domain import errors
+
+_STYLE = (
+    "body{font:1.1rem/1.5 system-ui,sans-serif;max-width:38rem;margin:12vh auto;padding:0 1.5rem;color:#1a1a1a;"
+    "background:#fff}h1{font-size:1.6rem;line-height:1.25}p.code{color:#555;font-size:.9rem;margin-top:2.5rem}"
+    "code{overflow-wrap:anywhere}"
+    "@media(prefers-color-scheme:dark){body{color:#e8e8e8;background:#161616}p.code{color:#aaa}}"
+)
+_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+_HEADERS = {
+    # Nothing is loaded, run, framed or sent from the page; its own style is let in by its hash.
+    "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{_HASH}'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+    "Vary": "Accept",
+}
+_ASK_AGAIN = (
+    "Open SciCat, find the dataset, and ask for it again (Retrieve). Once it is there, SciCat has new links for you: in "
+    "the job's result, and in the e-mail, if your facility sends one."
+)
+_COPY_AGAIN = (
+    "Copy the link again, whole and unchanged, from the job in SciCat or from the e-mail. On a command line put it in "
+    "quotes: 'https://…'."
+)
+_LATER = "Try the same link again in a few minutes. If it stays so, tell those who run this service."
+_WORDS = {
+    errors.LinkExpired.code: ("This download link has expired", _ASK_AGAIN),
+    errors.LinkReleased.code: ("This file is no longer kept for download", _ASK_AGAIN),
+    errors.LinkTampered.code: ("This is not the whole link", _COPY_AGAIN),
+}
+_SIGNED = {errors.LinkExpired.code, errors.LinkReleased.code}
+"""With these the link's signature was right, so the dataset in it is one that this service named."""
+
+
+def wants_page(request: Request) -> bool:
+    """Say whether a request prefers a page to JSON, as browsers do (RFC 9110, section 12.5.1)."""
+    page = json = 0.0
+    for each in ",".join(request.headers.getlist("accept")).split(","):
+        kind, *parameters = (part.strip().lower() for part in each.split(";"))
+        quality = _quality(parameters)
+        if kind in {"text/html", "application/xhtml+xml"}:
+            page = max(page, quality)
+        elif kind in {"application/json", "application/problem+json"}:
+            json = max(json, quality)
+    return page > json
+
+
+def page(request: Request, status: int, code: str, detail: str) -> HTMLResponse:
+    """Make the page.
+
+    Args:
+        request: The download that was asked for.
+        status: The HTTP status.
+        code: The error's code.
+        detail: What happened, in a sentence.
+    """
+    heading, advice = _WORDS.get(code, ("The download cannot begin", _LATER))
+    if status == 422:
+        heading, advice = _WORDS[errors.LinkTampered.code]
+    dataset = request.query_params.get("dataset", "") if code in _SIGNED else ""
+    lines = [
+        "<!doctype html>",
+        '<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">',
+        f"<title>{escape(heading)}</title><style>{_STYLE}</style></head><body>",
+        f"<h1>{escape(heading)}</h1>",
+        f"<p>Dataset: <code>{escape(dataset)}</code></p>" if dataset else "",
+        f"<p>{escape(advice)}</p>",
+        f'<p class="code">SciCat Retriever: {escape(detail)} ({status} {escape(code)})</p>',
+        "</body></html>",
+    ]
+    return HTMLResponse("\n".join(filter(None, lines)) + "\n", status, _HEADERS)
+
+
+def _quality(parameters: list[str]) -> float:
+    for each in parameters:
+        if each.startswith("q="):
+            try:
+                return min(1.0, max(0.0, float(each[2:])))
+            except ValueError:
+                return 0.0
+    return 1.0
