@@ -187,7 +187,7 @@ def require_broker(settings: Settings) -> BrokerSettings:
 def build_toolbox(settings: Settings) -> Toolbox:
     """Build what the steps of a retrieval work with."""
     return Toolbox(
-        catalogue=Scicat(settings.catalogue),
+        catalogue=Scicat(settings.catalogue, longest_job=settings.api.max_body_bytes),
         stores=build_stores(settings),
         staging=build_staging(settings),
         ledger=build_ledger(settings),

@@ -14,8 +14,11 @@ from scicat_retriever.domain.errors import (
     CatalogueJobUnknown,
     DatablocksInvisible,
     DatablocksMissing,
+    DatasetListEmpty,
     DatasetUnknown,
     Failure,
+    JobRefused,
+    error_of,
 )
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import JobState, LifecycleWord
@@ -147,7 +150,14 @@ class InMemoryCatalogue:
     def job(self, job_id: JobId) -> RetrieveJob:
         with self._lock:
             self._take_mishap("job")
-            return self._job(job_id).job
+            held = self._job(job_id)
+        if held.fault is not None:
+            fault = error_of(held.fault)
+            assert isinstance(fault, JobRefused)
+            raise fault
+        if not held.job.datasets:
+            raise DatasetListEmpty("The job names no dataset", "$.jobParams.datasetList")
+        return held.job
 
     def open_jobs(self, types: Collection[str]) -> Iterator[ListedJob]:
         with self._lock:

@@ -42,6 +42,13 @@ class InMemoryLedger(InMemoryJobControl, InMemoryDatablocks, InMemoryRecalls, In
     def add_jobs(self, given: Sequence[tuple[RetrieveJob, FlowName]]) -> Sequence[JobRecord]:
         return [self.add_job(job, flow) for job, flow in given]
 
+    def refuse_job(self, job: RetrieveJob, flow: FlowName, failure: Failure) -> JobRecord:
+        with self._lock:
+            if job.id not in self._jobs:
+                self.add_job(replace(job, datasets=()), flow)
+                self.move_job(job.id, JobState.UNSUCCESSFUL, failure.message, failure)
+            return self._jobs[job.id]
+
     def job(self, job_id: JobId) -> JobRecord | None:
         with self._lock:
             return self._jobs.get(job_id)

@@ -11,6 +11,7 @@ import asyncio
 import os
 import signal
 import sys
+from functools import partial
 
 from scicat_retriever.bootstrap import utc_now
 from scicat_retriever.broker.consumer import JobConsumer
@@ -18,7 +19,7 @@ from scicat_retriever.broker.settings import BrokerSettings
 from scicat_retriever.domain.dataset import RetrieveJob
 from scicat_retriever.ledger.sql import SqlLedger
 from scicat_retriever.pipeline import intake
-from tests.integration.queue_rig import MAX_BODY_BYTES, PARSE
+from tests.integration.queue_rig import JUDGE
 
 
 def main(settings: str, ledger_url: str) -> None:
@@ -29,7 +30,8 @@ def main(settings: str, ledger_url: str) -> None:
         intake.accept(job, ledger)
         os.kill(os.getpid(), signal.SIGKILL)
 
-    consumer = JobConsumer(BrokerSettings.model_validate_json(settings), PARSE, store_and_die, MAX_BODY_BYTES)
+    refuse = partial(intake.refuse, ledger=ledger)
+    consumer = JobConsumer(BrokerSettings.model_validate_json(settings), JUDGE, store_and_die, refuse)
     asyncio.run(consumer.run(asyncio.Event()))
 
 

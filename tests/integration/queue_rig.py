@@ -17,14 +17,15 @@ from aio_pika.abc import AbstractChannel
 
 from scicat_retriever.broker.consumer import JobConsumer
 from scicat_retriever.broker.settings import BrokerSettings
-from scicat_retriever.catalogue.wire import parse_job
+from scicat_retriever.catalogue.wire import judge
 from scicat_retriever.domain.dataset import RetrieveJob
+from scicat_retriever.domain.errors import JobRefused
 from scicat_retriever.domain.ids import JobId
 from scicat_retriever.ledger.sql import SqlLedger
 from scicat_retriever.pipeline import intake
 
-PARSE = partial(parse_job, accepted_types=("retrieve",))
 MAX_BODY_BYTES = 100_000
+JUDGE = partial(judge, accepted_types=("retrieve",), longest=MAX_BODY_BYTES)
 Result = TypeVar("Result")
 
 
@@ -144,9 +145,13 @@ class QueueRig:
         """Store a job as the service does."""
         return intake.accept(job, self.ledger)
 
+    def refuse(self, refused: JobRefused) -> object:
+        """Note a refusal as the service does."""
+        return intake.refuse(refused, self.ledger)
+
     def run(self, settings: BrokerSettings | None = None) -> None:
         """Consume in this thread until the broker refuses, which is raised."""
-        consumer = JobConsumer(settings or self.settings, PARSE, self.accept, MAX_BODY_BYTES)
+        consumer = JobConsumer(settings or self.settings, JUDGE, self.accept, self.refuse)
         asyncio.run(consumer.run(asyncio.Event()))
 
     @contextmanager
@@ -154,7 +159,7 @@ class QueueRig:
         self, accept: Callable[[RetrieveJob], object] | None = None
     ) -> Iterator[Callable[[], None]]:
         """Consume while the block runs; gives what asks the consumer to stop. It has stopped after the block."""
-        consumer = JobConsumer(self.settings, PARSE, accept or self.accept, MAX_BODY_BYTES)
+        consumer = JobConsumer(self.settings, JUDGE, accept or self.accept, self.refuse)
         loops: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
         failures: list[BaseException] = []
         begun = threading.Event()

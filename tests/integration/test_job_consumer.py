@@ -16,6 +16,7 @@ from scicat_retriever.broker.inbox import CODE_HEADER, MESSAGE_HEADER
 from scicat_retriever.broker.settings import BrokerSettings
 from scicat_retriever.domain.dataset import RetrieveJob
 from scicat_retriever.domain.errors import BrokerRefused, LedgerUnavailable
+from scicat_retriever.domain.ids import JobId
 from tests.integration.queue_rig import MAX_BODY_BYTES, QueueRig, published_job, wait_until
 from tests.integration.rabbitmq import PASSWORD, Rabbit
 
@@ -67,21 +68,32 @@ def test_our_own_updates_and_jobs_of_other_types_are_taken_away_and_not_stored(r
 
 def test_messages_that_are_no_jobs_are_parked_unchanged_with_the_reason(rig: QueueRig) -> None:
     large = published_job("large", comment="x" * MAX_BODY_BYTES)
-    empty = published_job("empty", jobParams={"datasetList": []})
-    rig.publish(b"\x00no JSON", {"type": "retrieve"}, empty, large, published_job("job-1"))
+    rig.publish(b"\x00no JSON", {"type": "retrieve"}, large, published_job("job-1"))
     with rig.consuming():
         wait_until(lambda: rig.stored("job-1"), "the job is stored")
-        wait_until(lambda: rig.waiting(rig.settings.parked_queue) == 4, "four messages are parked")
+        wait_until(lambda: rig.waiting(rig.settings.parked_queue) == 3, "three messages are parked")
     parked = {message.body: message for message in rig.parked()}
     assert (rig.waiting(), rig.stored_jobs()) == (0, ["job-1"])
     assert {body: message.headers[CODE_HEADER] for body, message in parked.items()} == {
         b"\x00no JSON": "job_malformed",
         b'{"type": "retrieve"}': "job_malformed",
-        json.dumps(empty).encode(): "dataset_list_empty",
         json.dumps(large).encode(): "job_too_large",
     }
-    assert parked[b"\x00no JSON"].headers[MESSAGE_HEADER] == "The message is not JSON"
+    assert parked[b"\x00no JSON"].headers[MESSAGE_HEADER] == "What was sent is not JSON"
     assert all(message.persistent for message in parked.values())
+
+
+def test_a_job_that_can_never_be_carried_out_is_refused_for_scicat_to_hear_and_not_parked(
+    rig: QueueRig,
+) -> None:
+    rig.publish(published_job("empty", jobParams={"datasetList": []}), published_job("job-1"))
+    with rig.consuming():
+        wait_until(lambda: rig.stored("job-1") and rig.stored("empty"), "both jobs are known")
+    refused = rig.ledger.job(JobId("empty"))
+    assert refused is not None
+    assert (refused.state, refused.message) == ("finishedUnsuccessful", "The job names no dataset")
+    assert [report.subject.name for report in rig.ledger.reports()] == ["empty"]
+    assert (rig.waiting(), rig.parked(), rig.stored_jobs()) == (0, [], ["job-1"])
 
 
 def test_a_job_that_cannot_be_stored_by_a_fault_of_ours_is_parked_and_holds_up_no_other(

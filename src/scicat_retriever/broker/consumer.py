@@ -10,11 +10,11 @@ import structlog
 
 from scicat_retriever.broker.backoff import Backoff
 from scicat_retriever.broker.consumption import Consumption, Desk, NotStored
-from scicat_retriever.broker.decision import ParseJob
+from scicat_retriever.broker.decision import JudgeJob
 from scicat_retriever.broker.inbox import open_inbox
 from scicat_retriever.broker.settings import BrokerSettings
 from scicat_retriever.domain.dataset import RetrieveJob
-from scicat_retriever.domain.errors import BrokerRefused, BrokerUnavailable, LedgerUnavailable
+from scicat_retriever.domain.errors import BrokerRefused, BrokerUnavailable, JobRefused, LedgerUnavailable
 
 log = structlog.get_logger(__name__)
 
@@ -24,22 +24,21 @@ class JobConsumer:
 
     Args:
         settings: The broker's settings.
-        parse: Reads a job from a JSON object, see `ParseJob`.
+        judge: Reads a job from a message, see `JudgeJob`.
         accept: Stores a job durably; doing so again changes nothing. Called in threads, several at once. Raises
             `LedgerUnavailable` when it cannot now.
-        max_body_bytes: Longest message that is read; longer ones are parked.
+        refuse: Notes a job that can never be carried out, and has SciCat told so; as `accept` in all else.
     """
 
     def __init__(
         self,
         settings: BrokerSettings,
-        parse: ParseJob,
+        judge: JudgeJob,
         accept: Callable[[RetrieveJob], object],
-        max_body_bytes: int,
+        refuse: Callable[[JobRefused], object],
     ) -> None:
         self._settings = settings
-        self._accept = accept
-        self._desk = Desk(parse, accept, max_body_bytes)
+        self._desk = Desk(judge, accept, refuse)
         self._was_let_in = False
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -105,12 +104,12 @@ class JobConsumer:
             if stop.is_set():
                 return
             try:
-                await asyncio.to_thread(self._accept, held.job)
+                await asyncio.to_thread(held.store)
             except LedgerUnavailable as error:
                 why = str(error)
                 continue
             except Exception:
-                log.exception("a job cannot be stored", job_id=held.job.id)
+                log.exception("a job cannot be stored", job_id=held.job_id)
             log.info("the ledger takes jobs again")
             return
 

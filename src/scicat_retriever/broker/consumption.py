@@ -6,17 +6,33 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import structlog
 from aio_pika.abc import AbstractIncomingMessage
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS
 
-from scicat_retriever.broker.decision import Accepted, Decision, Ignored, Irrelevant, Parked, ParseJob, decide
+from scicat_retriever.broker.decision import (
+    Accepted,
+    Decision,
+    Ignored,
+    Irrelevant,
+    JudgeJob,
+    Parked,
+    Refused,
+    decide,
+)
 from scicat_retriever.broker.inbox import Inbox, named_refusals
 from scicat_retriever.broker.settings import BrokerSettings
 from scicat_retriever.domain.dataset import RetrieveJob
-from scicat_retriever.domain.errors import BrokerUnavailable, InternalError, LedgerUnavailable
+from scicat_retriever.domain.errors import (
+    BrokerUnavailable,
+    InternalError,
+    JobRefused,
+    LedgerUnavailable,
+)
+from scicat_retriever.domain.ids import JobId
 
 DRAIN_SECONDS = 20.0
 """How long messages in hand may take when we are asked to stop; after that the broker delivers them again."""
@@ -24,15 +40,17 @@ log = structlog.get_logger(__name__)
 
 
 class NotStored(Exception):
-    """The ledger does not take a job now.
+    """The ledger does not take a job, or its refusal, now.
 
     Attributes:
-        job: The job.
+        job_id: The job.
+        store: Tries again.
     """
 
-    def __init__(self, job: RetrieveJob, why: str) -> None:
+    def __init__(self, job_id: JobId, store: Callable[[], object], why: str) -> None:
         super().__init__(why)
-        self.job = job
+        self.job_id = job_id
+        self.store = store
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,32 +58,37 @@ class Desk:
     """What messages are judged and stored with, and the count of those that were ignored.
 
     Attributes:
-        parse: See `JobConsumer`.
+        judge: See `JobConsumer`.
         accept: See `JobConsumer`.
-        max_body_bytes: Longest message that is read.
+        refuse: See `JobConsumer`.
         ignored: How many were ignored since the start, and why.
     """
 
-    parse: ParseJob
+    judge: JudgeJob
     accept: Callable[[RetrieveJob], object]
-    max_body_bytes: int
+    refuse: Callable[[JobRefused], object]
     ignored: Counter[Irrelevant] = field(default_factory=Counter)
 
     def judge_and_store(self, body: bytes) -> Decision:
-        """Say what is to be done with a message; a job is stored already when that is said. Blocks.
+        """Say what is to be done with a message; a job, or its refusal, is stored already when that is said. Blocks.
 
         Raises:
             NotStored: The ledger does not take it now.
         """
-        decision = decide(body, self.parse, self.max_body_bytes)
-        if not isinstance(decision, Accepted):
-            return decision
+        decision = decide(body, self.judge)
+        match decision:
+            case Accepted(job):
+                store: Callable[[], object] = partial(self.accept, job)
+            case Refused(job, why):
+                store = partial(self.refuse, why)
+            case _:
+                return decision
         try:
-            self.accept(decision.job)
+            store()
         except LedgerUnavailable as error:
-            raise NotStored(decision.job, str(error)) from error
+            raise NotStored(job.id, store, str(error)) from error
         except Exception as error:
-            log.exception("a job cannot be stored by a fault of the service", job_id=decision.job.id)
+            log.exception("a job cannot be stored by a fault of the service", job_id=job.id)
             return Parked(InternalError(f"the job cannot be stored: {type(error).__name__}").failure())
         return decision
 
@@ -154,6 +177,8 @@ class Consumption:
         match decision:
             case Accepted(job):
                 log.info("a job from the queue is stored", job_id=job.id)
+            case Refused(job, refusal):
+                log.warning("a job is refused; SciCat is told", job_id=job.id, why=str(refusal))
             case Ignored(why):
                 self._desk.ignored[why] += 1
                 log.info("a message is ignored", why=why, so_far=self._desk.ignored[why])

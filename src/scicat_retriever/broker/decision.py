@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from scicat_retriever.domain.dataset import RetrieveJob
-from scicat_retriever.domain.errors import (
-    Failure,
-    JobMalformed,
-    JobTooLarge,
-    JobTypeUnknown,
-    RequestError,
-)
-from scicat_retriever.domain.states import JobState
+from scicat_retriever.domain.errors import Failure, JobRefused, JobTypeUnknown, JobUnderWay
 
-ParseJob = Callable[[Mapping[str, Any]], RetrieveJob]
-"""Reads a job from a JSON object; raises `JobTypeUnknown` for other types and `RequestError` for what is no job."""
+JudgeJob = Callable[[bytes], RetrieveJob]
+"""Reads a job to carry out; raises `JobRefused` (`JobTypeUnknown` for other types) or `JobUnderWay` for all else."""
 
 
 class Irrelevant(StrEnum):
@@ -37,6 +28,14 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
+class Refused:
+    """The message is a job that can never be carried out; SciCat is told so."""
+
+    job: RetrieveJob
+    why: JobRefused
+
+
+@dataclass(frozen=True, slots=True)
 class Ignored:
     """The message needs nothing to be done."""
 
@@ -45,15 +44,15 @@ class Ignored:
 
 @dataclass(frozen=True, slots=True)
 class Parked:
-    """The message is no job, and somebody must look at it."""
+    """Nobody knows which job the message is of, if any, and somebody must look at it."""
 
     failure: Failure
 
 
-Decision = Accepted | Ignored | Parked
+Decision = Accepted | Refused | Ignored | Parked
 
 
-def decide(body: bytes, parse: ParseJob, max_body_bytes: int) -> Decision:
+def decide(body: bytes, judge: JudgeJob) -> Decision:
     """Say what is to be done with a message, whatever it holds.
 
     SciCat's `rabbitmq` action publishes the whole job, commonly on updates too, so what the service reports comes back:
@@ -62,36 +61,13 @@ def decide(body: bytes, parse: ParseJob, max_body_bytes: int) -> Decision:
 
     Args:
         body: The message.
-        parse: Reads the job.
-        max_body_bytes: Longest body that is read.
+        judge: Reads the job.
     """
     try:
-        message = _json_object(body, max_body_bytes)
-    except RequestError as error:
-        return Parked(error.failure())
-    if _is_echo(message):
+        return Accepted(judge(body))
+    except JobUnderWay:
         return Ignored(Irrelevant.UPDATE)
-    try:
-        return Accepted(parse(message))
     except JobTypeUnknown:
         return Ignored(Irrelevant.OTHER_TYPE)
-    except RequestError as error:
-        return Parked(error.failure())
-
-
-def _json_object(body: bytes, max_body_bytes: int) -> dict[str, Any]:
-    if len(body) > max_body_bytes:
-        raise JobTooLarge(f"The message is larger than {max_body_bytes} bytes (api.max_body_bytes)")
-    try:
-        message = json.loads(body)
-    except (ValueError, RecursionError):
-        raise JobMalformed("The message is not JSON") from None
-    if not isinstance(message, dict):
-        raise JobMalformed("The message is no JSON object")
-    return message
-
-
-def _is_echo(job: Mapping[str, Any]) -> bool:
-    # v4 has statusCode, v3 jobStatusMessage.
-    word = job.get("statusCode") or job.get("jobStatusMessage")
-    return isinstance(word, str) and (word == JobState.IN_PROGRESS or word.startswith("finished"))
+    except JobRefused as refused:
+        return Parked(refused.failure()) if refused.job is None else Refused(refused.job, refused)

@@ -8,7 +8,7 @@ from typing import Any
 
 from scicat_retriever.catalogue.answer import Answer, segment
 from scicat_retriever.catalogue.session import Session
-from scicat_retriever.catalogue.wire import encoded, parse_job, pruned
+from scicat_retriever.catalogue.wire import NO_DATASET, encoded, parse_job, pruned
 from scicat_retriever.domain.dataset import RetrieveJob
 from scicat_retriever.domain.errors import (
     CatalogueAnswerUnreadable,
@@ -18,7 +18,7 @@ from scicat_retriever.domain.errors import (
     CatalogueRefused,
     CatalogueUnavailable,
     CatalogueUpdateLost,
-    JobMalformed,
+    DatasetListEmpty,
 )
 from scicat_retriever.domain.ids import JobId
 from scicat_retriever.ports.catalogue import JobUpdate
@@ -30,26 +30,25 @@ MAX_BODY = 15_000_000
 class Jobs:
     """The jobs in SciCat."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, longest: int | None = None) -> None:
         self._session = session
+        self._longest = longest
 
     def read(self, job_id: JobId) -> RetrieveJob:
         """Read a job with its dataset list.
 
         Raises:
             CatalogueJobUnknown: SciCat has no such job.
+            JobRefused: It can never be carried out: the words are those of `wire.judge`.
         """
         raw = self.read_raw(job_id)
-        try:
-            job = parse_job(raw, None)
-        except JobMalformed as malformed:
-            raise CatalogueAnswerUnreadable(
-                f"SciCat's job {job_id} cannot be worked with: {malformed}"
-            ) from malformed
-        if job.id != job_id:
+        if (raw.get("id") or raw.get("_id")) != job_id:
             raise CatalogueAnswerUnreadable(f"SciCat was asked for job {job_id} and does not answer with it")
+        job = parse_job(raw, None, self._longest)
         if not job.datasets:
-            raise CatalogueAnswerUnreadable(f"SciCat's job {job_id} has no dataset list")
+            empty = DatasetListEmpty(NO_DATASET, "$.jobParams.datasetList")
+            empty.job = job
+            raise empty
         return job
 
     def read_raw(self, job_id: JobId) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from scicat_retriever.catalogue.errors import cleaned
 from scicat_retriever.catalogue.jobs import Jobs
 from scicat_retriever.catalogue.listing import elements
 from scicat_retriever.catalogue.session import Session
-from scicat_retriever.catalogue.wire import encoded, optional_name, parse_job
+from scicat_retriever.catalogue.wire import encoded, optional_name, owner_of, parse_job
 from scicat_retriever.domain.errors import CatalogueForbidden, CatalogueJobUnknown, JobMalformed
 from scicat_retriever.domain.ids import JobId
 from scicat_retriever.ports.catalogue import OPEN, ListedJob, Visibility
@@ -110,7 +110,7 @@ class OpenJobs:
         # SciCat says nothing at all to whom it does not know.
         groups = answer.json_object().get("currentGroups") if answer.ok and answer.content else None
         by_group = isinstance(groups, list) and entry.get("ownerGroup") in groups
-        return by_group or _owner(entry) in (None, self._session.account)
+        return by_group or owner_of(entry) in (None, self._session.account)
 
 
 def _query(where: Mapping[str, Any], limit: int) -> dict[str, str]:
@@ -138,17 +138,9 @@ def _listed_job(entry: object, types: tuple[str, ...]) -> ListedJob | None:
         return None
     updated_by = optional_name(job.get("updatedBy"))
     try:
-        short = parse_job({**{key: job.get(key) for key in _NAMING}, "ownerUser": _owner(job)}, types)
+        short = parse_job({**{key: job.get(key) for key in _NAMING}, "ownerUser": owner_of(job)}, types)
     except JobMalformed as malformed:
         shown = job.get("id")
         job_id = JobId(cleaned(shown) if isinstance(shown, str) else "")
         return ListedJob(job_id, str(status or ""), updated_by, None, malformed.failure())
     return ListedJob(short.id, str(status), updated_by, short)
-
-
-def _owner(job: Mapping[str, Any]) -> str | None:
-    """Find the owner of a v4 job, or of a v3 job, which has it among its parameters."""
-    params = job.get("jobParams")
-    return optional_name(
-        job.get("ownerUser") or (params.get("username") if isinstance(params, Mapping) else None)
-    )

@@ -34,6 +34,7 @@ class Scicat:
         *,
         clock: Callable[[], float] = time.time,
         transport: httpx2.BaseTransport | None = None,
+        longest_job: int | None = None,
     ) -> None:
         """Make the client; nothing is sent yet.
 
@@ -41,11 +42,12 @@ class Scicat:
             settings: Where SciCat is, and the account.
             clock: Seconds since the epoch, to renew the login by.
             transport: Carries the requests instead of the network.
+            longest_job: Most bytes of a job that is carried out; None takes any.
         """
         self._session = Session(settings, clock, transport)
         self._datasets = Datasets(self._session)
         self._datablocks = Datablocks(self._session, self._datasets)
-        self._jobs = Jobs(self._session)
+        self._jobs = Jobs(self._session, longest_job)
         self._open_jobs = OpenJobs(self._session, self._jobs)
         self._lifecycle = Lifecycle(self._session, self._datasets)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,9 +14,14 @@ from scicat_retriever.domain.errors import (
     CatalogueEntryInvalid,
     DatasetListEmpty,
     JobMalformed,
+    JobRefused,
+    JobTooLarge,
     JobTypeUnknown,
+    JobUnderWay,
 )
+from scicat_retriever.domain.foreign_text import one_line
 from scicat_retriever.domain.ids import DatasetPid, JobId
+from scicat_retriever.domain.states import is_under_way
 
 MAX_ID = 256
 """Bytes (UTF-8) of a job's id or type, and of a user's or group's name: the engine's names have 1000 in all."""
@@ -29,6 +35,10 @@ MAX_FILE_NAME = 4096
 MAX_FILES = 200_000
 """Names of files in one job: all of a dataset's are held while its datablocks are searched for them."""
 
+NO_DATASET = "The job names no dataset"
+_ASKED = ("jobParams", "datasetList")
+"""What a job asks for; the rest of it is SciCat's, and the result of an earlier run may be long."""
+
 LARGEST_AMOUNT = 2**53 - 1
 """The largest whole number that JavaScript keeps exactly (RFC 8259, section 6): 8 PiB."""
 
@@ -38,8 +48,33 @@ def encoded(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
-def parse_job(body: bytes | Mapping[str, Any], accepted_types: Collection[str] | None) -> RetrieveJob:
-    """Read a job as SciCat hands it over.
+def judge(body: bytes, accepted_types: Collection[str], longest: int) -> RetrieveJob:
+    """Judge what SciCat sends of a job, by whichever way: it is a job to carry out, or the error says what it is.
+
+    Args:
+        body: The JSON document.
+        accepted_types: The job types that are carried out.
+        longest: Most bytes of it.
+
+    Raises:
+        JobRefused: It can never be carried out, see `parse_job`.
+        JobUnderWay: It is the update of a job that somebody carries out or that has ended.
+    """
+    if len(body) > longest:
+        raise JobTooLarge.than(longest)
+    message = _json_object(body)
+    # v4 has statusCode, v3 jobStatusMessage.
+    word = message.get("statusCode") or message.get("jobStatusMessage")
+    if is_under_way(word):
+        shown = one_line(word, MAX_ID)
+        raise JobUnderWay(f"The job is {shown} in SciCat already, and not by this service", _id_in(message))
+    return parse_job(message, accepted_types)
+
+
+def parse_job(
+    body: bytes | Mapping[str, Any], accepted_types: Collection[str] | None, longest: int | None = None
+) -> RetrieveJob:
+    """Read a job as SciCat hands it over. The one place that says which jobs are refused for good, and in which words.
 
     Four shapes are taken: the v4 job (`jobParams.datasetList`; also what the RabbitMQ action publishes), the v3 job
     (`datasetList`), what the `url` action renders from its template (which may hold both lists and much else), and
@@ -49,23 +84,30 @@ def parse_job(body: bytes | Mapping[str, Any], accepted_types: Collection[str] |
     Args:
         body: The JSON document, or the object read from it.
         accepted_types: The job types that are carried out; None takes any.
+        longest: Most bytes that its dataset list and parameters may take as JSON; None takes any.
 
     Raises:
         JobMalformed: It is no job; `field` is the JSON path of the first offending field.
         JobTypeUnknown: Its type is not accepted.
         DatasetListEmpty: It has a dataset list, and the list is empty.
+        JobTooLarge: It is longer than `longest`.
     """
     job = body if isinstance(body, Mapping) else _json_object(body)
-    job_id = _name(job.get("id") or job.get("_id"), "$.id", MAX_ID)
-    job_type = _name(job.get("type"), "$.type", MAX_ID)
-    if accepted_types is not None and job_type not in accepted_types:
-        raise JobTypeUnknown(f"Jobs of type {job_type!r} are not carried out here", "$.type")
-    return RetrieveJob(
-        id=JobId(job_id),
-        type=job_type,
-        datasets=_selections(job),
-        owner_user=optional_name(job.get("ownerUser")),
-        owner_group=optional_name(job.get("ownerGroup")),
+    named = _named(job, accepted_types)
+    try:
+        if longest is not None and len(encoded([job.get(key) for key in _ASKED])) > longest:
+            raise JobTooLarge.than(longest)
+        return replace(named, datasets=_selections(job))
+    except JobRefused as refused:
+        refused.job = named
+        raise
+
+
+def owner_of(job: Mapping[str, Any]) -> str | None:
+    """Find the owner of a v4 job, or of a v3 job, which has it among its parameters."""
+    params = job.get("jobParams")
+    return optional_name(
+        job.get("ownerUser") or (params.get("username") if isinstance(params, Mapping) else None)
     )
 
 
@@ -132,24 +174,45 @@ def _json_object(body: bytes) -> Mapping[str, Any]:
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
-        raise JobMalformed("The body is not JSON") from None
+        raise JobMalformed("What was sent is not JSON") from None
     if not isinstance(value, dict):
-        raise JobMalformed("The body is no JSON object")
+        raise JobMalformed("What was sent is no JSON object")
     return value
+
+
+def _named(job: Mapping[str, Any], accepted_types: Collection[str] | None) -> RetrieveJob:
+    """Say which job it is, without its datasets."""
+    job_id = _name(job.get("id") or job.get("_id"), "$.id", MAX_ID)
+    job_type = _name(job.get("type"), "$.type", MAX_ID)
+    if accepted_types is not None and job_type not in accepted_types:
+        raise JobTypeUnknown(f"Jobs of type {job_type!r} are not carried out here", "$.type")
+    return RetrieveJob(
+        id=JobId(job_id),
+        type=job_type,
+        owner_user=owner_of(job),
+        owner_group=optional_name(job.get("ownerGroup")),
+    )
+
+
+def _id_in(job: Mapping[str, Any]) -> JobId | None:
+    try:
+        return JobId(_name(job.get("id") or job.get("_id"), "$.id", MAX_ID))
+    except JobMalformed:
+        return None
 
 
 def _selections(job: Mapping[str, Any]) -> tuple[Selection, ...]:
     params = job.get("jobParams")
     if params is not None and not isinstance(params, Mapping):
-        raise JobMalformed("jobParams must be an object", "$.jobParams")
+        raise _malformed("$.jobParams", "must be an object")
     v4, v3 = (params or {}).get("datasetList"), job.get("datasetList")
     entries, path = (v4, "$.jobParams.datasetList") if v4 is not None else (v3, "$.datasetList")
     if entries is None:
         return ()
     if not isinstance(entries, list):
-        raise JobMalformed("The dataset list must be an array", path)
+        raise _malformed(path, "must be an array")
     if not entries:
-        raise DatasetListEmpty("The job names no dataset", path)
+        raise DatasetListEmpty(NO_DATASET, path)
     selections = united(_selection(entry, f"{path}[{index}]") for index, entry in enumerate(entries))
     if sum(len(selection.files) for selection in selections) > MAX_FILES:
         raise JobMalformed(f"The job names more than {MAX_FILES} files: ask for whole datasets", path)
@@ -158,13 +221,13 @@ def _selections(job: Mapping[str, Any]) -> tuple[Selection, ...]:
 
 def _selection(entry: object, path: str) -> Selection:
     if not isinstance(entry, Mapping):
-        raise JobMalformed("An entry of the dataset list must be an object", path)
+        raise _malformed(path, "must be an object")
     pid = _name(entry.get("pid"), f"{path}.pid", MAX_PID)
     files = entry.get("files")
     if files is None:
         files = []
     if not isinstance(files, list):
-        raise JobMalformed("files must be an array", f"{path}.files")
+        raise _malformed(f"{path}.files", "must be an array")
     return Selection(
         DatasetPid(pid), tuple(_file_name(name, f"{path}.files[{index}]") for index, name in enumerate(files))
     )
@@ -173,7 +236,7 @@ def _selection(entry: object, path: str) -> Selection:
 def _name(value: object, path: str, longest: int) -> str:
     name = _text(value, path, longest)
     if not name.isprintable():
-        raise JobMalformed(f"{path} must hold no control character", path)
+        raise _malformed(path, "must hold no control character")
     return name
 
 
@@ -181,18 +244,23 @@ def _file_name(value: object, path: str) -> str:
     name = _text(value, path, MAX_FILE_NAME)
     # Other control characters are legal in a file's name.
     if "\0" in name:
-        raise JobMalformed(f"{path} must hold no NUL", path)
+        raise _malformed(path, "must hold no NUL")
     return name
 
 
 def _text(value: object, path: str, longest: int) -> str:
     if not isinstance(value, str) or not value:
-        raise JobMalformed(f"{path} must be a string that is not empty", path)
+        raise _malformed(path, "must be a string that is not empty")
     if len(value.encode(errors="surrogatepass")) > longest:
-        raise JobMalformed(f"{path} must have at most {longest} bytes", path)
+        raise _malformed(path, f"must have at most {longest} bytes")
     if any("\ud800" <= character <= "\udfff" for character in value):
-        raise JobMalformed(f"{path} must be Unicode text", path)
+        raise _malformed(path, "must be Unicode text")
     return value
+
+
+def _malformed(path: str, must: str) -> JobMalformed:
+    """Name the offending field in words that are the same for v4's and v3's shape of a job."""
+    return JobMalformed(f"{path.removeprefix('$.').removeprefix('jobParams.')} {must}", path)
 
 
 def _amount(entry: Mapping[str, Any], key: str, pid: DatasetPid) -> int:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import TypeGuard
 
 
 class JobState(StrEnum):
@@ -27,6 +28,14 @@ class JobState(StrEnum):
     def finished(self) -> bool:
         """Whether the job has ended, well or not."""
         return self in {JobState.SUCCESSFUL, JobState.WITH_DATASET_ERRORS, JobState.UNSUCCESSFUL}
+
+
+def is_under_way(word: object) -> TypeGuard[str]:
+    """Say whether a job's word in SciCat tells that somebody carries it out or that it has ended.
+
+    Any other word is one to begin with: SciCat sets it as it is configured.
+    """
+    return isinstance(word, str) and (word == JobState.IN_PROGRESS or word.startswith("finished"))
 
 
 class DatasetState(StrEnum):

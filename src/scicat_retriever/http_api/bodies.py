@@ -28,7 +28,7 @@ async def bounded_body(request: Request) -> bytes:
     async for chunk in request.stream():
         body += chunk
         if len(body) > most:
-            raise JobTooLarge(f"the body is larger than {most} bytes (api.max_body_bytes)")
+            raise JobTooLarge.than(most)
     return bytes(body)
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated
 
+import structlog
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from scicat_retriever.catalogue.wire import MAX_FILE_NAME, MAX_FILES, parse_job
+from scicat_retriever.catalogue.wire import MAX_FILE_NAME, MAX_FILES, judge
 from scicat_retriever.domain.dataset import RetrieveJob
-from scicat_retriever.domain.errors import JobNotFound
+from scicat_retriever.domain.errors import JobNotFound, JobRefused, JobUnderWay, LedgerUnavailable
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.http_api.bodies import body_as, bounded_body, documented_body
 from scicat_retriever.http_api.intake_queue import intake_of
@@ -18,6 +19,7 @@ from scicat_retriever.http_api.problems import documented
 from scicat_retriever.http_api.service import MAY_OPERATE, MAY_POST, MAY_READ_A_JOB, Service, service_of
 from scicat_retriever.http_api.status import JobStatus, job_status
 from scicat_retriever.pipeline import intake
+from scicat_retriever.ports.ledger import FlowName
 
 _LARGE_BYTES = 1 << 16
 """A longer body takes so many milliseconds to read that other requests should not wait for it."""
@@ -63,6 +65,7 @@ class FlowAnswer(BaseModel):
     name: str = Field(description="The flow's name.")
 
 
+log = structlog.get_logger(__name__)
 router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
 
 
@@ -71,24 +74,61 @@ router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
     status_code=201,
     dependencies=MAY_POST,
     summary="Take a retrieve job",
-    responses=documented(401, 403, 413, 422, 503),
+    responses=documented(401, 403, 409, 413, 422, 503),
     openapi_extra={
         "requestBody": {"required": True, "content": {"application/json": {"schema": _JOB_SCHEMA}}}
     },
 )
 async def create_job(request: Request) -> FlowAnswer:
-    """Store the job, answer, then retrieve it. Posting it again gives the same answer and changes nothing."""
+    """Store the job, answer, then retrieve it. Posting it again gives the same answer and changes nothing.
+
+    A job that can never be carried out is refused, and SciCat is told so, `finishedUnsuccessful` with the same words:
+    the answer alone would leave it open there for ever.
+    """
     service = service_of(request)
     body = await bounded_body(request)
-    record = await intake_of(request).store(await _job_in(body, service))
-    service.wake()
-    return FlowAnswer(uuid=record.flow.uuid, name=record.flow.name)
+    try:
+        job = await _judged(body, service)
+    except JobRefused as refused:
+        flow = await asyncio.to_thread(_flow_in_spite_of, refused, service)
+    except JobUnderWay as update:
+        flow = await asyncio.to_thread(_flow_that_caused, update, service)
+    else:
+        record = await intake_of(request).store(job)
+        if (refusal := intake.refusal_of(record)) is not None:
+            raise refusal
+        flow = record.flow
+        service.wake()
+    return FlowAnswer(uuid=flow.uuid, name=flow.name)
 
 
-async def _job_in(body: bytes, service: Service) -> RetrieveJob:
+async def _judged(body: bytes, service: Service) -> RetrieveJob:
+    limits = service.job_types, service.max_body_bytes
     if len(body) > _LARGE_BYTES:
-        return await asyncio.to_thread(parse_job, body, service.job_types)
-    return parse_job(body, service.job_types)
+        return await asyncio.to_thread(judge, body, *limits)
+    return judge(body, *limits)
+
+
+def _flow_in_spite_of(refused: JobRefused, service: Service) -> FlowName:
+    """Note the refusal and raise it, unless the job was taken in another form before: then that counts."""
+    try:
+        record = intake.refuse(refused, service.ledger)
+    except LedgerUnavailable as error:
+        # The judgement stands without it, and the job will be found open in SciCat.
+        log.warning("SciCat is told later that a job is refused", why=str(error))
+        raise refused from None
+    told = refused if record is None else intake.refusal_of(record)
+    if record is None or told is not None:
+        raise refused if str(told) == str(refused) else told or refused
+    return record.flow
+
+
+def _flow_that_caused(update: JobUnderWay, service: Service) -> FlowName:
+    """Give the flow of a job of ours, whose update SciCat hands back; raises the update of any other."""
+    flow = None if update.job_id is None else service.ledger.flow_of(update.job_id)
+    if flow is None:
+        raise update
+    return flow
 
 
 class RetryRequest(BaseModel):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -46,6 +47,20 @@ class JobsPart(ReportRows):
             self._insert_jobs(connection, new, now)
         records |= {job.id: JobRecord(job, flow, JobState.SUBMITTED, "", now, now) for job, flow in new}
         return [records[job.id] for job, _ in given]
+
+    def refuse_job(self, job: RetrieveJob, flow: FlowName, failure: Failure) -> JobRecord:
+        """Store a job as failed, and have SciCat told; a known one stays as it is."""
+        with self._database.writing() as connection:
+            self._database.lock(connection, "job", job.id)
+            known = _job(connection, job.id)
+            if known is not None:
+                return known
+            state, now = JobState.UNSUCCESSFUL, self._clock()
+            self._insert_jobs(connection, [(replace(job, datasets=()), flow)], now)
+            row = lock_job(connection, job.id)
+            self._move_job(connection, row, state, failure.message, failure=(failure,))
+            self._write_report(connection, ReportSubject.job(job.id), state)
+            return job_record(connection.execute(with_selections().where(jobs.c.id == job.id)).one())
 
     def job(self, job_id: JobId) -> JobRecord | None:
         """Give a job's record."""

@@ -6,7 +6,13 @@ import uuid
 from collections.abc import Collection, Sequence
 
 from scicat_retriever.domain.dataset import RetrieveJob
-from scicat_retriever.domain.errors import CatalogueError, CatalogueForbidden, DatasetListEmpty, JobNotFound
+from scicat_retriever.domain.errors import (
+    CatalogueError,
+    CatalogueForbidden,
+    JobNotFound,
+    JobRefused,
+    error_of,
+)
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.ports.ledger import FlowName, JobRecord, Ledger
@@ -36,6 +42,27 @@ def accept(job: RetrieveJob, ledger: Ledger) -> JobRecord:
 def accept_all(jobs: Sequence[RetrieveJob], ledger: Ledger) -> Sequence[JobRecord]:
     """Store several jobs, all or none, with one flush to disk; gives their records in the same order."""
     return ledger.add_jobs([(job, job_flow(job.id)) for job in jobs])
+
+
+def refuse(refused: JobRefused, ledger: Ledger) -> JobRecord | None:
+    """Note that a job is refused for good, and have SciCat told so at once. A known job stays as it is.
+
+    Returns:
+        The job's record; None where nobody knows which job it is, so that nobody can be told.
+
+    Raises:
+        LedgerUnavailable: It cannot be noted now. The job stays open in SciCat, where it is found and judged again.
+    """
+    job = refused.job
+    return None if job is None else ledger.refuse_job(job, job_flow(job.id), refused.failure())
+
+
+def refusal_of(record: JobRecord) -> JobRefused | None:
+    """Give the error that a job was refused with; None of a job that was not."""
+    if record.failure is None or not record.state.finished:
+        return None
+    error = error_of(record.failure)
+    return error if isinstance(error, JobRefused) else None
 
 
 def retry(job_id: JobId, ledger: Ledger, pids: Collection[DatasetPid] | None = None) -> JobRecord:
@@ -74,14 +101,12 @@ def open_job(job_id: JobId, tools: Toolbox) -> int:
         How many datasets there are.
 
     Raises:
-        DatasetListEmpty: The catalogue's job names none.
+        JobRefused: As the catalogue has it, it can never be carried out.
     """
     datasets = tools.ledger.job_datasets(job_id)
     _learn_group(job_id, tools)
     if not datasets:
         job = tools.catalogue.job(job_id)
-        if not job.datasets:
-            raise DatasetListEmpty(f"job {job_id} names no dataset", "$.jobParams.datasetList")
         tools.ledger.set_datasets(job_id, job.datasets, job.owner_group)
         datasets = tools.ledger.job_datasets(job_id)
     return len(datasets)
@@ -98,4 +123,6 @@ def _learn_group(job_id: JobId, tools: Toolbox) -> None:
         if error.retryable and not isinstance(error, CatalogueForbidden):
             raise
         return
+    except JobRefused:
+        return  # it was taken as it came, and SciCat has it otherwise: its list is known
     tools.ledger.set_datasets(job_id, record.job.datasets, group)

@@ -19,7 +19,7 @@ from scicat_retriever.domain.errors import (
     InternalError,
     LedgerUnavailable,
     RetrieverError,
-    concrete_errors,
+    error_of,
 )
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import JobState
@@ -95,7 +95,7 @@ class Teller:
                 return
             last = waiting[-1]  # an older one may be parked since before the job was retried
             if last.parked and last.failure is not None:
-                raise _error_of(last.failure)
+                raise error_of(last.failure) or InternalError(last.failure.message)
             pause.wait(_SHORTLY)  # another teller was quicker: it is telling it now
         raise CatalogueUnavailable(f"SciCat is being told of {subject.kind} {subject.name}")
 
@@ -165,8 +165,3 @@ class Teller:
         log.info("SciCat was not told", **words, why=failure.message, attempt=report.attempts + 1)
         pause = pause_before(report.attempts + 1, self._patience.initial, self._patience.maximum)
         self._tools.ledger.postpone(report.number, failure, now + pause)
-
-
-def _error_of(failure: Failure) -> RetrieverError:
-    kinds = (kind for kind in concrete_errors() if kind.code == failure.code)
-    return next(kinds, InternalError)(failure.message)

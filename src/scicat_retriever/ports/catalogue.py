@@ -93,6 +93,7 @@ class Catalogue(Protocol):
 
         Raises:
             CatalogueJobUnknown: SciCat has no such job.
+            JobRefused: It can never be carried out as it is, or names no dataset.
         """
         ...
 

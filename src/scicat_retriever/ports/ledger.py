@@ -163,6 +163,18 @@ class Ledger(Outbox, SpaceLedger, RecallLedger, ChosenFilesLedger, Protocol):
         """
         ...
 
+    def refuse_job(self, job: RetrieveJob, flow: FlowName, failure: Failure) -> JobRecord:
+        """Store a job as failed, with a report of it, in one transaction: no flow carries it out.
+
+        Of a job that is known, nothing changes and its record is given.
+
+        Args:
+            job: The job; what datasets it asks for is not taken down.
+            flow: What would have carried it out, and will where it is retried.
+            failure: Why it is refused.
+        """
+        ...
+
     def job(self, job_id: JobId) -> JobRecord | None:
         """Give a job's record."""
         ...

@@ -14,7 +14,7 @@ import structlog
 
 from scicat_retriever import bootstrap
 from scicat_retriever.broker.consumer import JobConsumer
-from scicat_retriever.catalogue.wire import parse_job
+from scicat_retriever.catalogue.wire import judge
 from scicat_retriever.pipeline import intake
 from scicat_retriever.settings import Settings
 
@@ -38,9 +38,9 @@ async def run_consumer(settings: Settings) -> None:
     try:
         await JobConsumer(
             broker,
-            parse=partial(parse_job, accepted_types=settings.job_types),
+            judge=partial(judge, accepted_types=settings.job_types, longest=settings.api.max_body_bytes),
             accept=partial(intake.accept, ledger=ledger),
-            max_body_bytes=settings.api.max_body_bytes,
+            refuse=partial(intake.refuse, ledger=ledger),
         ).run(stopped)
     finally:
         ledger.close()

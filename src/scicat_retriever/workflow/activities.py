@@ -100,7 +100,11 @@ class Activities(Steps):
         with self._saying_why(job_id):
             report.job_started(job_id, self._tools)
             # Waits for SciCat: nothing is recalled for a job that it does not know.
-            self._teller.tell_now(Subject.job(job_id))
+            try:
+                self._teller.tell_now(Subject.job(job_id))
+            except errors.CatalogueJobUnclosable:
+                # A dataset of it was deleted: the others are there to be retrieved, and SciCat can be told of them.
+                log.warning("SciCat cannot be told of a job; its other datasets are retrieved", job_id=job_id)
 
     @contextmanager
     def _reading(self) -> Iterator[None]:

@@ -11,6 +11,7 @@ from scicat_retriever.domain.errors import JobNotFound, TransitionIllegal
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState, JobState
 from scicat_retriever.ports.ledger import FlowName, JobDatasetRecord, JobRecord, Ledger
+from scicat_retriever.ports.outbox import Subject
 from tests.contracts.ledger.rig import Rig
 from tests.contracts.ledger.samples import FAILURE, FLOW, HOUR, JOB, ODD, START, P, Q, job
 
@@ -34,6 +35,43 @@ def test_a_known_job_stays_as_it_is_and_is_given(rig: Rig) -> None:
     assert rig.ledger.add_job(job(JOB, Q), FlowName("another", "flow")) == first
     assert rig.ledger.job(JOB) == first
     assert [d.pid for d in rig.ledger.job_datasets(JOB)] == [P]
+
+
+def test_a_refused_job_has_ended_with_a_report_and_is_not_started(rig: Rig) -> None:
+    record = rig.ledger.refuse_job(job(JOB, P), FLOW, FAILURE)
+    assert record == replace(
+        JobRecord(job(JOB), FLOW, JobState.UNSUCCESSFUL, FAILURE.message, START, START), failure=FAILURE
+    )
+    assert rig.ledger.job(JOB) == record
+    assert rig.ledger.job_datasets(JOB) == []
+    assert rig.ledger.jobs_to_start(9) == []
+    assert [(report.subject, report.told) for report in rig.ledger.reports()] == [
+        (Subject.job(JOB), JobState.UNSUCCESSFUL)
+    ]
+    book = [(each.subject, each.old, each.new, each.reason) for each in rig.transitions()]
+    ended = ((JOB,), "jobSubmitted", "finishedUnsuccessful", FAILURE.message)
+    assert book == [((JOB,), "", "jobSubmitted", ""), ended]
+
+
+def test_a_job_is_refused_once(rig: Rig) -> None:
+    first = rig.ledger.refuse_job(job(JOB), FLOW, FAILURE)
+    rig.clock.advance(HOUR)
+    assert rig.ledger.refuse_job(job(JOB), FLOW, replace(FAILURE, message="other words")) == first
+    assert rig.ledger.add_job(job(JOB, P), FLOW) == first
+    assert len(rig.ledger.reports()) == 1
+
+
+def test_a_job_that_was_taken_is_not_refused_any_more(ledger: Ledger) -> None:
+    taken = ledger.add_job(job(JOB, P), FLOW)
+    assert ledger.refuse_job(job(JOB), FLOW, FAILURE) == taken
+    assert (ledger.job(JOB), ledger.reports()) == (taken, [])
+
+
+def test_a_refused_job_can_be_retried(ledger: Ledger) -> None:
+    ledger.refuse_job(job(JOB), FLOW, FAILURE)
+    assert ledger.retry_job(JOB, FlowName("again", "again")) == 0
+    (again,) = ledger.jobs_to_start(9)
+    assert (again.state, again.failure, again.attempt) == (JobState.SUBMITTED, None, 2)
 
 
 def test_jobs_stored_at_once_are_as_if_stored_one_after_the_other(rig: Rig) -> None:

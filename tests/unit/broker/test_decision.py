@@ -6,14 +6,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scicat_retriever.broker.decision import Accepted, Decision, Ignored, Irrelevant, Parked, decide
-from scicat_retriever.catalogue.wire import parse_job
+from scicat_retriever.broker.decision import (
+    Accepted,
+    Decision,
+    Ignored,
+    Irrelevant,
+    Parked,
+    Refused,
+    decide,
+)
+from scicat_retriever.catalogue.wire import judge
 from scicat_retriever.domain.dataset import Selection
 from scicat_retriever.domain.ids import DatasetPid
 
 PID = "20.500.12345/abc"
 LIMIT = 4096
-PARSE = partial(parse_job, accepted_types=("retrieve",))
 UPDATES = ("inProgress", "finishedSuccessful", "finishedWithDatasetErrors", "finishedUnsuccessful")
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -48,7 +55,7 @@ def v3(**fields: object) -> dict[str, Any]:
 
 def decided(message: object, limit: int = LIMIT) -> Decision:
     body = message if isinstance(message, bytes) else json.dumps(message).encode()
-    return decide(body, PARSE, limit)
+    return decide(body, partial(judge, accepted_types=("retrieve",), longest=limit))
 
 
 @pytest.mark.parametrize("message", [v4(), v3()], ids=["v4", "v3"])
@@ -88,9 +95,8 @@ def test_a_job_of_another_type_is_ignored() -> None:
         (b'{"id": "job-1"', "job_malformed", "not JSON"),
         (b"[" * 4000, "job_malformed", "not JSON"),
         (b'["job-1"]', "job_malformed", "no JSON object"),
-        ({"type": "retrieve"}, "job_malformed", "$.id"),
-        (v4(jobParams={"datasetList": []}), "dataset_list_empty", "names no dataset"),
-        (v4(jobParams={"datasetList": [{"files": []}]}), "job_malformed", "$.jobParams.datasetList[0].pid"),
+        ({"type": "retrieve"}, "job_malformed", "id must be"),
+        (v4(type=None), "job_malformed", "type must be"),
     ],
 )
 def test_a_message_that_is_no_job_is_parked_with_its_reason(message: object, code: str, words: str) -> None:
@@ -98,6 +104,23 @@ def test_a_message_that_is_no_job_is_parked_with_its_reason(message: object, cod
     assert isinstance(decision, Parked)
     assert decision.failure.code == code
     assert words in decision.failure.message
+
+
+@pytest.mark.parametrize(
+    ("message", "code", "words"),
+    [
+        (v4(jobParams={"datasetList": []}), "dataset_list_empty", "names no dataset"),
+        (v4(jobParams={"datasetList": [{"files": []}]}), "job_malformed", "datasetList[0].pid must"),
+        (v3(datasetList=[{"pid": "a\tb"}]), "job_malformed", "datasetList[0].pid must"),
+    ],
+)
+def test_a_job_that_can_never_be_carried_out_is_refused_by_name(
+    message: object, code: str, words: str
+) -> None:
+    decision = decided(message)
+    assert isinstance(decision, Refused)
+    assert (decision.job.id, decision.job.datasets, decision.why.code) == ("job-1", (), code)
+    assert words in str(decision.why)
 
 
 def test_a_message_of_just_the_limit_is_accepted_and_one_byte_more_is_parked() -> None:
@@ -110,7 +133,7 @@ def test_a_message_of_just_the_limit_is_accepted_and_one_byte_more_is_parked() -
 
 @given(st.binary(max_size=200))
 def test_no_bytes_break_the_decision(body: bytes) -> None:
-    assert isinstance(decided(body), Accepted | Ignored | Parked)
+    assert isinstance(decided(body), Accepted | Refused | Ignored | Parked)
 
 
 @given(st.dictionaries(st.sampled_from([*v4(), *v3(), "_id"]), JSON))

@@ -62,10 +62,12 @@ class Backend:
             raise reply
         return reply if isinstance(reply, httpx2.Response) else reply(request)
 
-    def client(self, clock: Callable[[], float] = lambda: 0.0, **settings: Any) -> Scicat:
+    def client(
+        self, clock: Callable[[], float] = lambda: 0.0, longest_job: int | None = None, **settings: Any
+    ) -> Scicat:
         account = {} if "token" in settings else {"username": "archiveManager", "password": PASSWORD}
         config = ScicatSettings.model_validate({"url": URL, **account, **settings})
-        return Scicat(config, clock=clock, transport=httpx2.MockTransport(self))
+        return Scicat(config, clock=clock, transport=httpx2.MockTransport(self), longest_job=longest_job)
 
 
 def login_answer(token: str, **fields: Any) -> httpx2.Response:

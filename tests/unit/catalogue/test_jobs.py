@@ -14,6 +14,10 @@ from scicat_retriever.domain.errors import (
     CatalogueRefused,
     CatalogueUnavailable,
     CatalogueUpdateLost,
+    DatasetListEmpty,
+    JobMalformed,
+    JobRefused,
+    JobTooLarge,
 )
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import JobState
@@ -72,9 +76,6 @@ def test_a_backend_without_v4_jobs_is_asked_in_v3() -> None:
         (failing(400, "bad"), CatalogueRefused),
         (crash(), CatalogueUnavailable),
         (ok({**JOB, "id": "another"}), CatalogueAnswerUnreadable),
-        (ok({"id": "j1", "type": "retrieve"}), CatalogueAnswerUnreadable),
-        (ok({**JOB, "jobParams": {"datasetList": [{}]}}), CatalogueAnswerUnreadable),
-        (ok({**JOB, "jobParams": {"datasetList": []}}), CatalogueAnswerUnreadable),
         (ok(None), CatalogueAnswerUnreadable),
     ],
 )
@@ -82,6 +83,31 @@ def test_a_job_that_cannot_be_read_is_a_catalogue_error(reply: Any, expected: ty
     with pytest.raises(CatalogueError) as raised:
         Backend().on(GET, reply).client().job(ID)
     assert type(raised.value) is expected
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        (ok({"id": "j1", "type": "retrieve"}), DatasetListEmpty),
+        (ok({**JOB, "jobParams": {"datasetList": [{}]}}), JobMalformed),
+        (ok({**JOB, "jobParams": {"datasetList": []}}), DatasetListEmpty),
+        (ok({**JOB, "jobParams": {"datasetList": [{"pid": "p" * 513}]}}), JobMalformed),
+        (ok({**JOB, "jobParams": {"datasetList": ENTRIES, "comment": "x" * 2000}}), JobTooLarge),
+    ],
+)
+def test_a_job_that_can_never_be_carried_out_is_refused_by_name(
+    reply: Any, expected: type[JobRefused]
+) -> None:
+    with pytest.raises(JobRefused) as raised:
+        Backend().on(GET, reply).client(longest_job=1000).job(ID)
+    assert type(raised.value) is expected
+    assert raised.value.job is not None
+    assert (raised.value.job.id, raised.value.who, raised.value.retryable) == (ID, "user", False)
+
+
+def test_the_result_of_an_earlier_run_does_not_make_a_job_too_large() -> None:
+    held = {**JOB, "jobResultObject": {"result": ["x" * 2000]}}
+    assert Backend().on(GET, ok(held)).client(longest_job=1000).job(ID).id == ID
 
 
 def test_an_update_is_one_request_with_code_message_and_result() -> None:

@@ -2,7 +2,8 @@
 
 RetrieverError
 ├── RequestError                what was sent to the service cannot be carried out
-│   ├── JobMalformed, JobTypeUnknown, DatasetListEmpty, JobTooLarge, JobNotFound
+│   ├── JobRefused              for good: JobMalformed, JobTypeUnknown, DatasetListEmpty, JobTooLarge
+│   ├── JobUnderWay, JobNotFound
 │   ├── JobEnded, JobNotEnded, NothingToRetry, NothingStaged, DatasetPinned, FilesUnknown
 │   ├── StoreUnknown
 │   └── TokenInvalid, TokenScopeTooSmall, LinkTampered, LinkExpired, LinkReleased, RangeUnsatisfiable
@@ -38,6 +39,7 @@ from scicat_retriever.domain.errors.base import (
     Failure,
     RetrieverError,
     concrete_errors,
+    error_of,
 )
 from scicat_retriever.domain.errors.catalogue import (
     CatalogueAnswerUnreadable,
@@ -76,8 +78,10 @@ from scicat_retriever.domain.errors.request import (
     JobMalformed,
     JobNotEnded,
     JobNotFound,
+    JobRefused,
     JobTooLarge,
     JobTypeUnknown,
+    JobUnderWay,
     LinkExpired,
     LinkReleased,
     LinkTampered,
@@ -181,8 +185,10 @@ __all__ = [
     "JobMalformed",
     "JobNotEnded",
     "JobNotFound",
+    "JobRefused",
     "JobTooLarge",
     "JobTypeUnknown",
+    "JobUnderWay",
     "LargerThanStaging",
     "LedgerUnavailable",
     "LinkExpired",
@@ -225,4 +231,5 @@ __all__ = [
     "TransitionIllegal",
     "WorkerStopping",
     "concrete_errors",
+    "error_of",
 ]

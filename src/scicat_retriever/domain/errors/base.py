@@ -72,6 +72,13 @@ class RetrieverError(Exception):
         return Failure(self.code, message, self.who, self.cause, archive_id)
 
 
+def error_of(failure: Failure) -> RetrieverError | None:
+    """Give the error that a failure is the record of; None where its code is no longer known."""
+    kinds = (kind for kind in concrete_errors() if kind.code == failure.code)
+    kind = next(kinds, None)
+    return None if kind is None else kind(failure.message)
+
+
 def concrete_errors(root: type[RetrieverError] = RetrieverError) -> Iterator[type[RetrieverError]]:
     """Give every error class that has a code of its own, branch by branch."""
     for child in root.__subclasses__():

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Self
+
+from scicat_retriever.domain.dataset import RetrieveJob
 from scicat_retriever.domain.errors.base import Actor, Cause, RetrieverError
+from scicat_retriever.domain.ids import JobId
 
 
 class RequestError(RetrieverError):
@@ -11,8 +15,19 @@ class RequestError(RetrieverError):
     cause, who = Cause.USER, Actor.USER
 
 
-class JobMalformed(RequestError):
-    """The body is no SciCat job.
+class JobRefused(RequestError):
+    """The job can never be carried out as it is: it is refused for good, in the same words by whichever way it comes.
+
+    Attributes:
+        job: Which one it is, without its datasets; None where that cannot be told, or where it is none of ours. SciCat
+            is told of a refusal only where this is known.
+    """
+
+    job: RetrieveJob | None = None
+
+
+class JobMalformed(JobRefused):
+    """It is no SciCat job, or one that cannot be worked with.
 
     Attributes:
         field: The JSON path of the first offending field.
@@ -43,10 +58,31 @@ class FilesUnknown(RequestError):
     code = "files_unknown"
 
 
-class JobTooLarge(RequestError):
-    """The body is larger than the limit."""
+class JobTooLarge(JobRefused):
+    """The request, or the job as SciCat has it, is larger than `api.max_body_bytes`."""
 
     code = "job_too_large"
+
+    @classmethod
+    def than(cls, most: int) -> Self:
+        """Say it of a limit in bytes."""
+        return cls(
+            f"The request is larger than {most} bytes (api.max_body_bytes): ask for fewer datasets or files at once"
+        )
+
+
+class JobUnderWay(RequestError):
+    """In SciCat the job is in progress or has ended already, and not by this service: it is left alone.
+
+    Attributes:
+        job_id: The job's id; None where there is no usable one.
+    """
+
+    code = "job_under_way"
+
+    def __init__(self, message: str, job_id: JobId | None = None) -> None:
+        super().__init__(message)
+        self.job_id = job_id
 
 
 class JobNotFound(RequestError):
