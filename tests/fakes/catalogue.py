@@ -152,8 +152,8 @@ class InMemoryCatalogue:
             self._take_mishap("job")
             held = self._job(job_id)
         if held.fault is not None:
-            fault = error_of(held.fault)
-            assert isinstance(fault, JobRefused)
+            fault = error_of(held.fault, JobRefused)
+            assert fault is not None
             raise fault
         if not held.job.datasets:
             raise DatasetListEmpty("The job names no dataset", "$.jobParams.datasetList")

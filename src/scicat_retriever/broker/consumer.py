@@ -50,6 +50,11 @@ class JobConsumer:
             BrokerRefused: The broker refuses the settings at the first try. Later refusals are logged, and tried
                 again: a broker that is being started or mended may refuse for a while.
         """
+        if self._settings.readable_on_the_way:
+            log.warning(
+                "the password of RabbitMQ and the jobs travel in plain text: use amqps:// in broker.url",
+                broker=self._settings.address,
+            )
         backoff = Backoff(self._settings.backoff_initial, self._settings.backoff_maximum)
         while not stop.is_set():
             backoff.began()

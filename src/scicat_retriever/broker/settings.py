@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import unquote, urlsplit
@@ -26,6 +27,14 @@ def _amqp_url(url: SecretStr) -> SecretStr:
     if parts.query or parts.fragment:
         raise ValueError("must end before any '?' or '#'; percent-encode them in user name and password")
     return url
+
+
+def _is_this_machine(host: str) -> bool:
+    """Say whether a host can only be this machine (RFC 6761, section 6.3, for names); nothing is looked up."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 class BrokerSettings(BaseModel):
@@ -91,6 +100,11 @@ class BrokerSettings(BaseModel):
         return unquote(urlsplit(self.url.get_secret_value()).path[1:]) or "/"
 
     @property
+    def readable_on_the_way(self) -> bool:
+        """Whether the password and the jobs travel in plain text beyond this machine."""
+        return not (self.encrypted or _is_this_machine(urlsplit(self.url.get_secret_value()).hostname or ""))
+
+    @property
     def encrypted(self) -> bool:
         """Whether TLS is spoken."""
-        return self.url.get_secret_value().startswith("amqps:")
+        return urlsplit(self.url.get_secret_value()).scheme == "amqps"

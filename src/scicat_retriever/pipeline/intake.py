@@ -61,8 +61,7 @@ def refusal_of(record: JobRecord) -> JobRefused | None:
     """Give the error that a job was refused with; None of a job that was not."""
     if record.failure is None or not record.state.finished:
         return None
-    error = error_of(record.failure)
-    return error if isinstance(error, JobRefused) else None
+    return error_of(record.failure, JobRefused)
 
 
 def retry(job_id: JobId, ledger: Ledger, pids: Collection[DatasetPid] | None = None) -> JobRecord:

@@ -95,7 +95,7 @@ class Teller:
                 return
             last = waiting[-1]  # an older one may be parked since before the job was retried
             if last.parked and last.failure is not None:
-                raise error_of(last.failure) or InternalError(last.failure.message)
+                raise error_of(last.failure, RetrieverError) or InternalError(last.failure.message)
             pause.wait(_SHORTLY)  # another teller was quicker: it is telling it now
         raise CatalogueUnavailable(f"SciCat is being told of {subject.kind} {subject.name}")
 

@@ -6,7 +6,7 @@ All are plain functions run in threads. Each may be repeated at any time, also w
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 
 import structlog
@@ -98,6 +98,10 @@ class Activities(Steps):
     @step
     def report_job_started(self, job_id: JobId) -> None:
         with self._saying_why(job_id):
+            # What can never be carried out is never told to be in progress. Where SciCat cannot be asked now, the next
+            # step asks it, with a patience of its own.
+            with suppress(errors.CatalogueError):
+                intake.open_job(job_id, self._tools)
             report.job_started(job_id, self._tools)
             # Waits for SciCat: nothing is recalled for a job that it does not know.
             try:

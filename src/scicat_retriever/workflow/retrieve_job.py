@@ -69,15 +69,10 @@ class RetrieveJob:
     async def _retrieve(self) -> bool:
         """Retrieve all datasets; False where the flow should go on with a fresh history."""
         if not self._task.opened:
-            # Judged first: what can never be carried out is never told to be in progress.
-            judged_first = workflow.patched("open-before-started")
-            count = await steps.open_job(self._task) if judged_first else 0
-            self._go_on()
             await steps.report_job_started(self._task)
             self._go_on()
-            if not judged_first:
-                count = await steps.open_job(self._task)
-                self._go_on()
+            count = await steps.open_job(self._task)
+            self._go_on()
             await steps.claim_job(self._task)
             self._task = dataclasses.replace(self._task, opened=True, datasets=count)
         while self._task.after < self._task.datasets:

@@ -1,7 +1,12 @@
+import asyncio
+
 import pytest
 from pydantic import ValidationError
+from structlog.testing import capture_logs
 
+from scicat_retriever.broker.consumer import JobConsumer
 from scicat_retriever.broker.settings import BrokerSettings
+from scicat_retriever.domain.dataset import RetrieveJob
 
 URL = "amqp://retriever:a-pass%2Fword@rabbit.example.org"
 
@@ -63,3 +68,44 @@ def test_a_queue_that_cannot_be_made_is_refused(queue: str) -> None:
 
 def test_the_longest_queue_name_leaves_room_for_the_parked_one() -> None:
     assert len(settings(queue="q" * 248).parked_queue) == 255
+
+
+def warnings_at_the_start(url: str) -> list[str]:
+    """What a consumer says that is asked to stop before it connects."""
+
+    async def begin() -> None:
+        stop = asyncio.Event()
+        stop.set()
+        await JobConsumer(settings(url), judge=fail, accept=fail, refuse=fail).run(stop)
+
+    def fail(_: object) -> RetrieveJob:
+        raise AssertionError
+
+    with capture_logs() as logs:
+        asyncio.run(begin())
+    assert "secret" not in str(logs)
+    return [entry["event"] for entry in logs if entry["log_level"] == "warning"]
+
+
+@pytest.mark.parametrize(
+    "host", ["rabbit.example.org", "10.0.0.7", "[2001:db8::1]:5672", "localhost.example.org"]
+)
+def test_a_broker_elsewhere_without_tls_is_a_warning_at_the_start(host: str) -> None:
+    (warning,) = warnings_at_the_start(f"amqp://retriever:secret-word@{host}/")
+    assert "amqps://" in warning
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "amqps://retriever:secret-word@rabbit.example.org",
+        "AMQPS://retriever:secret-word@rabbit.example.org",
+        "amqp://retriever:secret-word@localhost:5673/",
+        "amqp://retriever:secret-word@rabbit.localhost",
+        "amqp://retriever:secret-word@127.0.0.1",
+        "amqp://retriever:secret-word@127.8.0.1",
+        "amqp://retriever:secret-word@[::1]:5672",
+    ],
+)
+def test_a_broker_on_this_machine_or_with_tls_is_none(url: str) -> None:
+    assert warnings_at_the_start(url) == []

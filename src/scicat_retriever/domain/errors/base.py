@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 MESSAGE_LIMIT = 1000
 """Longest message of a `Failure`, in characters: many of them must fit into one answer of a step."""
@@ -72,11 +72,15 @@ class RetrieverError(Exception):
         return Failure(self.code, message, self.who, self.cause, archive_id)
 
 
-def error_of(failure: Failure) -> RetrieverError | None:
-    """Give the error that a failure is the record of; None where its code is no longer known."""
-    kinds = (kind for kind in concrete_errors() if kind.code == failure.code)
-    kind = next(kinds, None)
-    return None if kind is None else kind(failure.message)
+_Error = TypeVar("_Error", bound=RetrieverError)
+
+
+def error_of(failure: Failure, root: type[_Error]) -> _Error | None:
+    """Give the error of a branch that a failure is the record of; None where it is of none."""
+    for kind in concrete_errors():
+        if kind.code == failure.code and issubclass(kind, root):
+            return kind(failure.message)
+    return None
 
 
 def concrete_errors(root: type[RetrieverError] = RetrieverError) -> Iterator[type[RetrieverError]]:
