@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx2
@@ -22,7 +22,8 @@ class Replay:
         self._scenario = scenario
         self._target = target
         self._names = Names()
-        run = uuid.uuid4().hex[:8]
+        # Digits alone, so that no search for letters in a name finds them.
+        run = f"{uuid.uuid4().int % 10**8:08d}"
         # The longest first: a short text may be part of a longer one, and then must not be renamed within it.
         for text in sorted(scenario.unique, key=len, reverse=True):
             self._names.bind(
@@ -76,15 +77,37 @@ class Replay:
             yield f"status {answer.status_code} instead of {entry['status']}: {answer.text[:300]}"
             return
         body: Any = answer.json() if answer.content else None
-        if "count" in entry:
-            body = body[entry["within"]] if "within" in entry else body
-            yield from differences(entry["count"], len(body), self._names, "number of elements")
-        elif "list" in entry:
-            yield from self._list(entry["list"], body)
-        elif "ids" in entry:
-            yield from differences(entry["ids"], [one["id"] for one in body], self._names)
-        elif "answer" in entry:
-            yield from differences(entry["answer"], body, self._names)
+        for kind, compare in self._kinds().items():
+            if kind in entry:
+                yield from compare(entry, body)
+
+    def _kinds(self) -> dict[str, Callable[[Entry, Any], Iterator[str]]]:
+        """Give what an entry may hold of an answer, and how each is compared."""
+        return {
+            "answer": lambda entry, body: differences(entry["answer"], body, self._names),
+            "some": self._some,
+            "count": self._count,
+            "ids": lambda entry, body: differences(entry["ids"], [one["id"] for one in body], self._names),
+            "pids": self._pids,
+            "list": lambda entry, body: self._list(entry["list"], body),
+            "blocks": lambda entry, body: self._blocks(entry["blocks"], body[0]["datablocks"]),
+        }
+
+    def _some(self, entry: Entry, body: Any) -> Iterator[str]:
+        """Compare the fields that were recorded."""
+        known = {key: body[key] for key in entry["some"] if key in body}
+        yield from differences(entry["some"], _without_ids(known), self._names)
+
+    def _count(self, entry: Entry, body: Any) -> Iterator[str]:
+        """Compare the number of elements, of the answer or of a list in it."""
+        counted = body[entry["within"]] if "within" in entry else body
+        yield from differences(entry["count"], len(counted), self._names, "number of elements")
+
+    def _pids(self, entry: Entry, body: Any) -> Iterator[str]:
+        """Compare which datasets came, in whatever order."""
+        wanted = {self._names.translate(pid) for pid in entry["pids"]}
+        others = sorted(wanted ^ {one["pid"] for one in body})
+        yield from differences([], others, self._names, "datasets on one side alone")
 
     def _list(self, recorded: Entry, live: list[Any]) -> Iterator[str]:
         """Compare the length of a long list, and its ends as far as they were recorded."""
@@ -92,6 +115,13 @@ class Replay:
         for end, index in (("first", 0), ("last", -1)):
             if end in recorded and live:
                 yield from differences(recorded[end], live[index], self._names, end)
+
+    def _blocks(self, recorded: list[Any], live: list[Any]) -> Iterator[str]:
+        """Compare how many datablocks came with a dataset, and the end of the first one's archive id."""
+        count, *first = recorded
+        yield from differences(count, len(live), self._names, "number of datablocks")
+        if first and live and not live[0]["archiveId"].endswith(f"/{first[0]}"):
+            yield f"first datablock: {live[0]['archiveId']!r} instead of {first[0]!r}"
 
     def _received(self, recorded: Entry) -> Iterator[str]:
         assert self._target.catcher is not None
@@ -128,3 +158,10 @@ class Replay:
         return self._target.request(
             who, method, self._names.translate(path), headers=headers, content=content
         )
+
+
+def _without_ids(value: Any) -> Any:
+    """Give a JSON value without the database's own ids, which notes of the recorder do not hold."""
+    if isinstance(value, dict):
+        return {key: _without_ids(one) for key, one in value.items() if key != "_id"}
+    return value

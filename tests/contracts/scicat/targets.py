@@ -28,13 +28,36 @@ from scicat_retriever.testing.scicat import (
     Release,
     ScicatStandIn,
     UrlAction,
+    account,
     archival_service,
+    default_accounts,
     log_in,
 )
 from tests.contracts.scicat.scenario import Scenario
 
 STATUS_CODES = frozenset({"jobSubmitted", "inProgress", "finishedSuccessful", "finishedUnsuccessful"})
 TOKEN_WITHOUT_VALUE = "eyJhbGciOiJIUzI1NiJ9.eyJ1c2VybmFtZSI6Im5vYm9keSIsImV4cCI6MX0.AAAA"
+
+
+EACH_RIGHT = (
+    account("scientist2", "group1"),
+    account("lp_service", "lpservice"),
+    account("rtPlain", "plain"),
+    account("rtName", "name"),
+    account("rtNoJob", "nojob"),
+    account("rtNoDelete", "nodelete"),
+    account("rtNoLife", "nolife"),
+    account("rtBoth", "both"),
+)
+"""Accounts beside the default ones, each with other rights."""
+
+EACH_RIGHT_GROUPS = AccessGroups(
+    delete=frozenset({"archivemanager", "name", "nojob", "nolife", "both"}),
+    lifecycle=frozenset({"archivemanager", "name", "nojob", "nodelete", "both"}),
+    job_privileged=frozenset({"archivemanager", "nodelete", "nolife", "both"}),
+    create_job=frozenset({"both"}),
+)
+"""The group settings of the backend that 5.2.1 and master were recorded with."""
 
 
 @dataclass
@@ -64,9 +87,12 @@ class Target:
     tokens: dict[str, str] = field(default_factory=dict, repr=False)
 
     def token(self, who: str) -> str:
-        """Give a token of an account, or one of the two useless ones."""
+        """Give a token of an account, or one of the three useless ones."""
         if who == "garbage":
             return "bad"
+        if who == "wrongly signed":
+            signed, _, signature = self.token("archiveManager").rpartition(".")
+            return f"{signed}.{signature[::-1]}"
         if who == "expired":
             return (
                 TOKEN_WITHOUT_VALUE
@@ -131,14 +157,19 @@ def target(
         if release.name == "4.27":
             # That backend had also a type of job that visitors may create.
             types.append(JobType("public", create_auth="#datasetPublic", update_auth=()))
-        stand_in = ScicatStandIn(release=release, groups=groups_of(profile, release), job_types=types)
+        stand_in = ScicatStandIn(
+            release=release,
+            groups=groups_of(profile, release),
+            job_types=types,
+            accounts=[*default_accounts(), *EACH_RIGHT],
+        )
         url = stack.enter_context(stand_in.serve())
         yield Target(url, private=True, client=client, catcher=catcher, stand_in=stand_in)
 
 
 def groups_of(profile: str, release: Release) -> AccessGroups:
     """Give the group settings that the transcripts were made with."""
-    groups = PROFILES[profile]
+    groups = EACH_RIGHT_GROUPS if profile == "each_right" else PROFILES[profile]
     if release.name == "4.27":
         # In that backend the users' own groups could create datasets, too.
         return replace(groups, create_dataset=groups.create_dataset | {"group1", "group2"})
@@ -148,6 +179,10 @@ def groups_of(profile: str, release: Release) -> AccessGroups:
 def job_types(jobs: str, catcher_url: str) -> list[JobType]:
     """Give the job configurations that the transcripts were made with."""
     action = archival_service(f"{catcher_url}/api/v1/jobs", "lab-archive-token")
+    if jobs == "with_public":
+        # In that backend nobody looked at what the target was sent.
+        public = JobType("public", "#datasetPublic", validates_retrievable=False, update_auth=())
+        return [JobType(update_auth=("archiveManager",)), public]
     if jobs == "recommended":
         return [JobType(update_auth=("archivemanager",))]
     if jobs == "update_actions":

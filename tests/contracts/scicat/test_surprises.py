@@ -8,7 +8,15 @@ from urllib.parse import quote, urlencode
 
 import httpx2
 
-from scicat_retriever.testing.scicat import RELEASES, Release, ScicatStandIn, account, log_in
+from scicat_retriever.testing.scicat import (
+    PROFILES,
+    RELEASES,
+    Release,
+    ScicatStandIn,
+    account,
+    log_in,
+    submit_retrieve_job,
+)
 from tests.contracts.scicat.targets import Target
 
 MIB = 1024 * 1024
@@ -115,6 +123,20 @@ def test_a_datablock_of_a_hundred_thousand_files_comes_whole() -> None:
     assert [(one["path"], one["size"]) for one in found[0]["dataFileList"]] == [
         (one["path"], one["size"]) for one in files
     ]
+
+
+def test_newer_releases_list_a_hundred_jobs_unless_told_otherwise(release: Release) -> None:
+    stand_in = ScicatStandIn(release=release, groups=PROFILES["job_privileged"])
+    stand_in.add_dataset("20.500.12345/abc")
+    with stand_in.serve() as url:
+        token = log_in(url, "scientist")
+        for _ in range(101):
+            submit_retrieve_job(url, ["20.500.12345/abc"], token=token).raise_for_status()
+        headers = {"Authorization": f"Bearer {log_in(url, 'archiveManager')}"}
+        listed = httpx2.get(f"{url}/api/v4/jobs", headers=headers).json()
+        query = urlencode({"filter": json.dumps({"limits": {"limit": 10_000}})})
+        all_of_them = httpx2.get(f"{url}/api/v4/jobs?{query}", headers=headers).json()
+    assert (len(listed), len(all_of_them)) == (release.jobs_limit or 101, 101)
 
 
 def test_an_older_backend_has_no_lifecycle_route() -> None:

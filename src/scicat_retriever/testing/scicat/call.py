@@ -10,6 +10,8 @@ from scicat_retriever.testing.scicat.accounts import Account
 from scicat_retriever.testing.scicat.answers import JsonObject, framework_refusal
 
 MERGE_PATCH = "application/merge-patch+json"
+_FORM = "application/x-www-form-urlencoded"
+_READABLE = ("application/json", MERGE_PATCH, _FORM)
 BODY_LIMIT_BYTES = 16 * 1024 * 1024
 
 
@@ -41,6 +43,11 @@ class Call:
         return f"{self.raw_path}?{self.query}" if self.query else self.raw_path
 
     @property
+    def is_readable(self) -> bool:
+        """Whether the content type is one that SciCat decodes."""
+        return _media_type(self.headers) in _READABLE
+
+    @property
     def merges(self) -> bool:
         """Whether the content type is exactly merge-patch: a ``; charset`` behind it makes SciCat replace."""
         return self.version == "v4" and self.headers.get("content-type") == MERGE_PATCH
@@ -67,16 +74,20 @@ class Call:
 
 def read_payload(headers: Mapping[str, str], body: bytes) -> JsonObject:
     """Decode a body as Express does: JSON and forms by their content type, everything else not at all."""
-    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type == "application/x-www-form-urlencoded":
+    media_type = _media_type(headers)
+    if media_type == _FORM:
         return dict(parse_qsl(body.decode("utf-8", "replace")))
-    if media_type not in ("application/json", MERGE_PATCH) or not body:
+    if media_type not in _READABLE or not body:
         return {}
     try:
         parsed = json.loads(body)
     except ValueError:
         raise framework_refusal(400, json_complaint(body.decode("utf-8", "replace"))) from None
     return parsed if isinstance(parsed, dict) else {}
+
+
+def _media_type(headers: Mapping[str, str]) -> str:
+    return headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def json_complaint(text: str) -> str:

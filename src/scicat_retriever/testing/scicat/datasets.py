@@ -110,7 +110,8 @@ class DatasetRoutes:
         shown = (
             self._relations.added(show(one, call.version), wanted, call) for one in visible[skip:][:limit]
         )
-        listed = [project(one, given.get("fields"), always=("_id",)) for one in shown]
+        always = ("_id", *(one.name for one in wanted))
+        listed = [project(one, given.get("fields"), always=always) for one in shown]
         return Answer(200, [self._as_sent(one, call.version) for one in listed])
 
     async def change(self, call: Call) -> Answer:

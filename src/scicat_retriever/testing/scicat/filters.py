@@ -49,9 +49,9 @@ def check_job_filter(given: JsonObject, version: str) -> None:
         if key not in _FILTER_KEYS:
             raise _unknown_key(key)
         if key in inside and isinstance(value, dict):
-            for name in value:
+            for name, wanted in value.items():
                 if not name.startswith("$") and name.partition(".")[0] not in inside[key]:
-                    raise _unknown_key(f"{key}.{name}")
+                    raise _unknown_key(f"{key}.{_first_path(name, wanted)}")
 
 
 def sort_jobs(jobs: list[JsonObject], given: JsonObject, *, by_limits: bool) -> list[JsonObject]:
@@ -67,16 +67,9 @@ def sort_jobs(jobs: list[JsonObject], given: JsonObject, *, by_limits: bool) -> 
     for key, direction in (sort or {}).items():
         if not by_limits and direction not in (1, -1):
             raise application_refusal(400, f'Illegal key in $sort specification: {key}: "{direction}"')
-    return in_order(jobs, sort or {})
-
-
-def in_order(records: list[JsonObject], sort: dict[str, Any]) -> list[JsonObject]:
-    """Order records by several keys, the first one first: ``desc`` and -1 turn an order round."""
-    for key, direction in reversed(list(sort.items())):
-        records = sorted(
-            records, key=lambda one: str(one.get(key, "")), reverse=direction in (-1, "-1", "desc")
-        )
-    return records
+    for key, direction in reversed(list((sort or {}).items())):
+        jobs = sorted(jobs, key=lambda job: str(job.get(key, "")), reverse=direction in (-1, "-1", "desc"))
+    return jobs
 
 
 def check_job_limit(given: JsonObject) -> None:
@@ -110,6 +103,14 @@ def project(record: JsonObject, fields: object, always: Sequence[str] = ()) -> J
     if not isinstance(fields, list) or not fields:
         return record
     return {key: value for key, value in record.items() if key in fields or key in always}
+
+
+def _first_path(name: str, value: object) -> str:
+    """Name the first path into a condition, as ``id.$in``."""
+    while isinstance(value, dict) and value:
+        inner, value = next(iter(value.items()))
+        name = f"{name}.{inner}"
+    return name
 
 
 def _unknown_key(key: str) -> Exception:

@@ -54,7 +54,7 @@ def owner_of(body: JsonObject, who: Account | None, access: Access) -> JsonObjec
             raise _wrong_owner("Unauthenticated user cannot initiate a job owned by another user.", release)
         if not email and not release.job_list_is_unprocessable:
             raise _no_email(release)
-        return {"ownerUser": None, "ownerGroup": None, "contactEmail": email}
+        return {"ownerUser": None, "ownerGroup": None, "contactEmail": email or ""}
     if access.is_admin(who):
         email = email or (who.email if user == who.username else None)
         if not (email or user or group):

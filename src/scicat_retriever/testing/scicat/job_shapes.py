@@ -24,7 +24,9 @@ def new_job(store: Store, told: JsonObject, creator: Account | None, config_vers
     status = told["jobParams"].get("jobStatusMessage")
     name = creator.username if creator else "anonymous"
     now = store.clock.now()
-    owner = {key: told[key] for key in ("ownerUser", "ownerGroup", "contactEmail") if told.get(key)}
+    owner = {
+        key: told[key] for key in ("ownerUser", "ownerGroup", "contactEmail") if told.get(key) is not None
+    }
     return {
         "createdBy": name,
         "updatedBy": name,

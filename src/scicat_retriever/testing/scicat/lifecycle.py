@@ -82,6 +82,8 @@ class LifecycleRoutes:
             raise forbidden_resource()
         dataset = self._dataset(call)
         self._access.require_lifecycle_writer(call.account, dataset)
+        if call.body and not call.is_readable:
+            raise crash()
         check_lifecycle(call.payload)
         before = dataset["datasetlifecycle"]
         merge = merge_lifecycle if call.version == "v4" else _merge_flat

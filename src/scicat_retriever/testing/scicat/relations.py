@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scicat_retriever.testing.scicat.access import Access
-from scicat_retriever.testing.scicat.accounts import Account
 from scicat_retriever.testing.scicat.answers import JsonObject, framework_refusal
 from scicat_retriever.testing.scicat.call import Call
-from scicat_retriever.testing.scicat.filters import in_order, limits_of, matching, project
+from scicat_retriever.testing.scicat.filters import limits_of, matching, project
 from scicat_retriever.testing.scicat.store import Store
 
 _MODELLED = ("datablocks", "origdatablocks")
@@ -72,21 +71,17 @@ class Relations:
 
     def _records(self, wanted: Wanted, pid: str, call: Call) -> list[JsonObject]:
         blocks = self._store.datablocks if wanted.name == "datablocks" else self._store.origdatablocks
-        visible = [one for one in blocks.of(pid) if self._may_include(call.version, call.account, one)]
-        found = in_order(matching(visible, wanted.scope.get("where")), _sort_of(wanted.scope))
+        visible = [one for one in blocks.of(pid) if self._may_include(wanted.name, call, one)]
+        # A sort has no effect here.
+        found = matching(visible, wanted.scope.get("where"))
         limit, skip = limits_of(dict(wanted.scope), None)
         page = found[skip:] if limit is None else found[skip : skip + limit]
         return [project(_as_part(one), wanted.scope.get("fields"), always=("_id",)) for one in page]
 
-    def _may_include(self, version: str, who: Account | None, block: JsonObject) -> bool:
+    def _may_include(self, name: str, call: Call, block: JsonObject) -> bool:
         # v3 includes the datablocks for everybody who may read the dataset; v4 decides for each datablock.
-        if version == "v3" or self._access.may_include_every_datablock(who):
-            return True
-        return self._access.may_see(who, block)
-
-
-def _sort_of(scope: Mapping[str, Any]) -> dict[str, Any]:
-    return dict((scope.get("limits") or {}).get("sort") or {})
+        every = name == "datablocks" and self._access.may_include_every_datablock(call.account)
+        return call.version == "v3" or every or self._access.may_see(call.account, block)
 
 
 def _as_part(block: JsonObject) -> JsonObject:
