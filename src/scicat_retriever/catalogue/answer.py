@@ -64,11 +64,15 @@ class Answer:
             raise CatalogueAnswerUnreadable(f"SciCat's answer to {self.what} is no list of JSON objects")
         return body
 
-    def error(self) -> CatalogueError:
-        """Give the error that an answer other than 2xx stands for, without regard to the operation."""
+    def error(self, right: str = "") -> CatalogueError:
+        """Give the error that an answer other than 2xx stands for, without regard to the operation.
+
+        Args:
+            right: What would give the account the right to what was asked (`rights`).
+        """
         if self.status == 404 and not self.route_missing and not self.object_missing:
             return CatalogueUnavailable(f"Something that is not SciCat answers 404 to {self.what}")
-        return refusal(self.status, self.message, self.what)
+        return refusal(self.status, self.message, self.what, right)
 
     def _json(self) -> object:
         try:

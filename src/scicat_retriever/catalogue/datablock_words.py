@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from scicat_retriever.catalogue.datablock_routes import Route
+from scicat_retriever.catalogue.rights import SEE_DATABLOCKS
 from scicat_retriever.domain.dataset import CataloguedDatablock, Dataset
 from scicat_retriever.domain.errors import (
     CatalogueEntryInvalid,
@@ -17,11 +18,6 @@ from scicat_retriever.domain.errors import (
     DatablocksMissing,
 )
 from scicat_retriever.domain.ids import DatasetPid
-
-_GROUPS = (
-    "Put the account's group into DELETE_GROUPS (SciCat up to v5.2.1) or UPDATE_DATASET_LIFECYCLE_GROUPS or ADMIN_GROUPS "
-    "(later), or have the dataset declare its sums rightly"
-)
 
 
 @dataclass(slots=True)
@@ -113,5 +109,6 @@ class Words:
         return DatablocksInvisible(
             f"SciCat shows the account {account or 'of the service'} {self.shown} datablocks of dataset {self.pid}"
             f" ({routes or 'no route is open'}) with {self.files} files in {self.packed} bytes; the dataset declares"
-            f" {declared.files_archived} in {declared.packed_size}. Nothing proves that these are all. {_GROUPS}"
+            f" {declared.files_archived} in {declared.packed_size}. Nothing proves that these are all."
+            f" {SEE_DATABLOCKS}, or have the dataset declare its sums rightly"
         )

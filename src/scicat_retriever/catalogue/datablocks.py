@@ -89,7 +89,8 @@ class Datablocks:
             if not response.is_success:
                 return _closed(route, self._session.read(response, f"GET {request.path}"))
             words.by_route[route] = set()
-            for number, entry in enumerate(elements(response, request.prefix, "datablocks")):
+            pieces = self._session.pieces(response, f"GET {request.path}")
+            for number, entry in enumerate(elements(pieces, request.prefix, "datablocks")):
                 block = datablock_from(entry, words.pid, number)
                 # One datablock may have 100,000 files; nothing holds on to them while the next one is parsed.
                 del entry

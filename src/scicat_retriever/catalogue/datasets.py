@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from scicat_retriever.catalogue.answer import segment
+from scicat_retriever.catalogue.rights import READ_DATASETS
 from scicat_retriever.catalogue.session import Session
 from scicat_retriever.catalogue.wire import dataset_from
 from scicat_retriever.domain.dataset import Dataset
@@ -42,5 +43,5 @@ class Datasets:
         if answer.object_missing:
             raise DatasetUnknown(f"SciCat has no dataset {pid}")
         if not answer.ok:
-            raise answer.error()
+            raise answer.error(READ_DATASETS)
         return answer.json_object()

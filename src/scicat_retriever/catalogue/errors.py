@@ -33,8 +33,9 @@ def cleaned(text: str) -> str:
 def message_in(content: bytes) -> str:
     """Find the message in an error answer of SciCat.
 
-    SciCat has two shapes, `{message, error, statusCode}` and `{status, message}`, whose `message` is a string or a
-    list; a 500 may be a bare JSON string. What is none of these (a proxy's page) is given as it is, bounded.
+    SciCat has three shapes, `{message, error, statusCode}`, `{status, message}` and `{message, error}` whose `error` is
+    JSON text that says what the message does not; `message` is a string or a list; a 500 may be a bare JSON string. What
+    is none of these (a proxy's page) is given as it is, bounded.
     """
     try:
         body: Any = json.loads(content)
@@ -43,22 +44,27 @@ def message_in(content: bytes) -> str:
     message = body.get("message") if isinstance(body, dict) else body
     if isinstance(message, list):
         message = "; ".join(str(part) for part in message[:10])
+    if isinstance(body, dict) and "statusCode" not in body and isinstance(body.get("error"), str):
+        message = f"{message or ''} {body['error'][:MESSAGE_LIMIT]}".strip()
     return cleaned(message) if isinstance(message, str) else ""
 
 
-def refusal(status: int, message: str, what: str) -> CatalogueError:
+def refusal(status: int, message: str, what: str, right: str = "") -> CatalogueError:
     """Give the error that an answer other than 2xx stands for.
 
     Args:
         status: The HTTP status.
         message: The message found in the answer.
         what: What was asked, for the error's text.
+        right: What would give the account the right to it.
     """
     text = f"SciCat answers {status} to {what}" + (f": {message}" if message else "")
     if status == 401:
-        return CatalogueLoginFailed(text)
+        return CatalogueLoginFailed(
+            f"{text}. Check the account's user name and password, or configure a new catalogue.token"
+        )
     if status == 403:
-        return CatalogueForbidden(f"{text}. Does the service's account have the right?")
+        return CatalogueForbidden(f"{text}. {right or 'The account of the service lacks the right'}")
     if status in (408, 425, 429) or status >= 500:
         return CatalogueUnavailable(text)
     if 300 <= status < 400:

@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from scicat_retriever.catalogue.answer import Answer, segment
+from scicat_retriever.catalogue.rights import READ_JOBS, UPDATE_JOBS
 from scicat_retriever.catalogue.session import Session
 from scicat_retriever.catalogue.wire import NO_DATASET, encoded, parse_job, pruned
 from scicat_retriever.domain.dataset import RetrieveJob
 from scicat_retriever.domain.errors import (
     CatalogueAnswerUnreadable,
     CatalogueError,
+    CatalogueForbidden,
     CatalogueJobUnclosable,
     CatalogueJobUnknown,
     CatalogueRefused,
@@ -25,6 +27,9 @@ from scicat_retriever.ports.catalogue import JobUpdate
 
 MAX_BODY = 15_000_000
 """Bytes; SciCat and its database take 16 MB, and SciCat answers 500, not 413, to more."""
+
+
+_ALWAYS_SHOWN = ("statusCode", "statusMessage")
 
 
 class Jobs:
@@ -61,7 +66,7 @@ class Jobs:
         if answer.object_missing:
             raise CatalogueJobUnknown(f"SciCat has no job {job_id}")
         if not answer.ok:
-            raise _failure(answer, job_id)
+            raise _failure(answer, job_id, READ_JOBS)
         return answer.json_object()
 
     def update(self, job_id: JobId, update: JobUpdate) -> None:
@@ -84,7 +89,7 @@ class Jobs:
             if answer.ok:
                 self._check(answer, job_id, told)
                 return
-            failure = _failure(answer, job_id)
+            failure = _failure(answer, job_id, UPDATE_JOBS)
         may_be_stored = isinstance(failure, CatalogueUnavailable | CatalogueRefused)
         if not (may_be_stored and self._holds(job_id, told)):
             raise failure
@@ -97,19 +102,28 @@ class Jobs:
         return self._session.ask("PATCH", f"/api/v3/jobs/{segment(job_id)}", body=body)
 
     def _check(self, answer: Answer, job_id: JobId, told: Mapping[str, Any]) -> None:
-        state = _state(answer.json_object())
-        if state != told["statusCode"]:
+        """See that SciCat holds what it was told, by its answer or, where that is shortened, by the job itself."""
+        held = answer.json_object()
+        shortened = "jobResultObject" in told and "jobResultObject" not in held
+        lost = _lost(
+            {key: value for key, value in told.items() if key in _ALWAYS_SHOWN or not shortened}, held
+        )
+        if shortened and not lost:
+            try:
+                lost = _lost(told, self.read_raw(job_id))
+            except (CatalogueForbidden, CatalogueRefused):
+                return  # an account may update jobs that it may not read: the answer's status has to do
+        if lost:
             raise CatalogueUpdateLost(
-                f"Job {job_id} was told {told['statusCode']}, and SciCat holds {state!r:.60}"
+                f"Job {job_id} was told {told['statusCode']}, and SciCat holds {_state(held)!r:.60}"
+                f" and not what it was told as {', '.join(lost)}"
             )
 
     def _holds(self, job_id: JobId, told: Mapping[str, Any]) -> bool:
         try:
-            held = self.read_raw(job_id)
+            return not _lost(told, self.read_raw(job_id))
         except CatalogueError:
             return False
-        expected = told if "statusCode" in held else _in_v3(told)
-        return all(pruned(held.get(key)) == pruned(value) for key, value in expected.items())
 
     def _read_listed(self, job_id: JobId) -> dict[str, Any] | None:
         query = {"filter": encoded({"where": {"id": job_id}}).decode()}
@@ -134,11 +148,17 @@ def _in_v3(told: Mapping[str, Any]) -> dict[str, Any]:
     return v3
 
 
+def _lost(told: Mapping[str, Any], held: Mapping[str, Any]) -> list[str]:
+    """Name what a job was told and SciCat does not hold."""
+    expected = told if "statusCode" in held else _in_v3(told)
+    return [key for key, value in expected.items() if pruned(held.get(key)) != pruned(value)]
+
+
 def _state(job: Mapping[str, Any]) -> object:
     return job.get("statusCode", job.get("jobStatusMessage"))
 
 
-def _failure(answer: Answer, job_id: JobId) -> CatalogueError:
+def _failure(answer: Answer, job_id: JobId, right: str) -> CatalogueError:
     # SciCat hands on the status that the target of a failing action gave, so a 404 or 403 may be that target's.
     if "remote URL call failed" in answer.message or "unable to perform action" in answer.message:
         text = f"An action of SciCat's job configuration fails for job {job_id} ({answer.status}): {answer.message}"
@@ -147,4 +167,4 @@ def _failure(answer: Answer, job_id: JobId) -> CatalogueError:
         return CatalogueJobUnknown(f"SciCat has no job {job_id}")
     if answer.object_missing:
         return CatalogueJobUnclosable(f"SciCat cannot update job {job_id} any more: {answer.message}")
-    return answer.error()
+    return answer.error(right)

@@ -7,10 +7,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from scicat_retriever.catalogue.answer import Answer
+from scicat_retriever.catalogue.dataset_change import DatasetChange, merge_patch
 from scicat_retriever.catalogue.datasets import Datasets, dataset_path
+from scicat_retriever.catalogue.rights import WRITE_DATASETS, WRITE_LIFECYCLE
 from scicat_retriever.catalogue.session import Session
 from scicat_retriever.catalogue.wire import encoded, pruned
-from scicat_retriever.domain.errors import CatalogueUnavailable, CatalogueUpdateLost, DatasetUnknown
+from scicat_retriever.domain.errors import (
+    CatalogueError,
+    CatalogueRefused,
+    CatalogueUnavailable,
+    CatalogueUpdateLost,
+    DatasetUnknown,
+)
 from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.ports.catalogue import LifecycleUpdate
 
@@ -20,15 +28,15 @@ _RETURN_MESSAGE = "retrieveReturnMessage"
 class Lifecycle:
     """The `datasetlifecycle` of datasets.
 
-    Written to `PATCH /api/v4/datasets/{pid}/datasetlifecycle`, which merges. On a backend without that route the whole
-    lifecycle is read, merged and sent to `PATCH /api/v4/datasets/{pid}` as `application/merge-patch+json`; with any
-    other content type, even with a charset added, SciCat would put back to its default what is not sent.
+    Written to `PATCH /api/v4/datasets/{pid}/datasetlifecycle`, which merges and leaves all else alone. A backend without
+    that route gets the dataset changed (see `DatasetChange`).
     """
 
     def __init__(self, session: Session, datasets: Datasets) -> None:
         self._session = session
         self._datasets = datasets
         self._route_missing = False
+        self._change = DatasetChange(session)
 
     def update(self, pid: DatasetPid, update: LifecycleUpdate) -> None:
         """Tell SciCat a dataset's state; returns when it was read back.
@@ -39,19 +47,20 @@ class Lifecycle:
         """
         before = self._datasets.read_raw(pid)
         told = _told(update)
-        failure: CatalogueUnavailable | None = None
+        failure: CatalogueError | None = None
         try:
-            self._write(pid, told, _lifecycle_of(before))
-        except CatalogueUnavailable as unavailable:
-            # An occasional 500 comes after the write.
-            failure = unavailable
+            self._write(pid, told, before)
+        except (CatalogueUnavailable, CatalogueRefused) as refused:
+            # An occasional 500 comes after the write; and v4.19 to v4.23 answer 409 to what they hold already.
+            failure = refused
         missing = self._missing(pid, told, before, failure)
         if missing:
             raise failure or CatalogueUpdateLost(
                 f"The update of dataset {pid} was accepted and is not there: {', '.join(missing)}"
             )
 
-    def _write(self, pid: DatasetPid, told: Mapping[str, Any], held: Mapping[str, Any]) -> None:
+    def _write(self, pid: DatasetPid, told: Mapping[str, Any], before: Mapping[str, Any]) -> None:
+        held = _lifecycle_of(before)
         body = dict(told)
         body[_RETURN_MESSAGE] = merge_patch(held.get(_RETURN_MESSAGE), told[_RETURN_MESSAGE])
         if body[_RETURN_MESSAGE] is None and held.get(_RETURN_MESSAGE) is None:
@@ -60,25 +69,25 @@ class Lifecycle:
         if not self._route_missing:
             answer = self._session.ask("PATCH", f"{dataset_path(pid)}/datasetlifecycle", body=encoded(body))
             self._route_missing = answer.route_missing
+        right = WRITE_LIFECYCLE
         if answer is None or answer.route_missing:
-            whole = {key: value for key, value in held.items() if key != "_id"} | body
-            answer = self._session.ask(
-                "PATCH",
-                dataset_path(pid),
-                body=encoded({"datasetlifecycle": whole}),
-                content_type="application/merge-patch+json",
-            )
+            answer = self._change.write(pid, {**held, **told}, before)
+            right = WRITE_DATASETS
         if answer.object_missing:
             raise DatasetUnknown(f"SciCat has no dataset {pid}")
+        if answer.status == 412:
+            raise CatalogueUpdateLost(
+                f"Dataset {pid} was changed by somebody else while it was to be told its state"
+            )
         if not answer.ok:
-            raise answer.error()
+            raise answer.error(right)
 
     def _missing(
         self,
         pid: DatasetPid,
         told: Mapping[str, Any],
         before: Mapping[str, Any],
-        failure: CatalogueUnavailable | None,
+        failure: CatalogueError | None,
     ) -> list[str]:
         """Name what was told and cannot be read back."""
         try:
@@ -89,21 +98,14 @@ class Lifecycle:
             ) from None
         held = _lifecycle_of(after)
         missing = [key for key, value in told.items() if pruned(held.get(key)) != pruned(value)]
+        if isinstance(failure, CatalogueRefused):
+            # Nothing was written, so nothing has moved: that SciCat holds it all is enough.
+            return missing
         if not isinstance(after.get("updatedAt"), str) or after["updatedAt"] == before.get("updatedAt"):
             missing.append("updatedAt")
         if self._session.account is not None and after.get("updatedBy") != self._session.account:
             missing.append("updatedBy")
         return missing
-
-
-def merge_patch(held: object, wanted: object) -> object:
-    """Give the JSON merge patch (RFC 7396) that turns `held` into `wanted`; null where nothing is wanted."""
-    if wanted == {}:
-        return None
-    if not isinstance(wanted, Mapping) or not isinstance(held, Mapping):
-        return wanted
-    gone: dict[str, object] = {key: None for key in held if key not in wanted}
-    return gone | {key: merge_patch(held.get(key), value) for key, value in wanted.items()}
 
 
 def _told(update: LifecycleUpdate) -> dict[str, Any]:

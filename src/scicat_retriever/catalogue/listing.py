@@ -4,31 +4,64 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-import httpx2
 import ijson
 
+from scicat_retriever.domain.amounts import in_words
 from scicat_retriever.domain.errors import CatalogueAnswerUnreadable
 
 MAX_DEPTH = 32
 """How deeply an answer may be nested; SciCat's own are 4 deep, `scientificMetadata` a few more."""
 
 
-def elements(response: httpx2.Response, prefix: str, what: str) -> Iterator[object]:
+MAX_ELEMENT = 64 * 2**20
+"""Bytes of one element, which is in memory as a whole; a document of SciCat's database has 16 MB at most."""
+
+
+def elements(pieces: Iterable[bytes], prefix: str, what: str) -> Iterator[object]:
     """Give the elements of a list in an answer, in memory for one of them.
 
     Args:
-        response: Whose body was not read yet.
+        pieces: The answer's body.
         prefix: Where the elements are (ijson): `item` of a list, `key.item` of a list inside an object, `item.key.item` of
             lists inside the objects of a list.
         what: What is listed, for the error's text.
 
     Raises:
-        CatalogueAnswerUnreadable: The answer is nested too deeply, or is no list (an object for `key.item`).
+        CatalogueAnswerUnreadable: The answer has an element that is too large, is nested too deeply, or is no list (an object for `key.item`).
         ijson.JSONError: It is not JSON, or ends too early.
     """
-    events = ijson.basic_parse(ijson.from_iter(response.iter_bytes()), use_float=True)
+    gauge = _Gauge(what)
+    events = ijson.basic_parse(ijson.from_iter(gauge.passing(pieces)), use_float=True)
     expected = "start_array" if prefix.startswith("item") else "start_map"
-    yield from ijson.items(ijson.parse(_shallow(events, expected, what)), prefix)
+    for element in ijson.items(ijson.parse(_shallow(events, expected, what)), prefix):
+        gauge.begin_again()
+        yield element
+
+
+class _Gauge:
+    """Counts the bytes that pass between two elements."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._passed = 0
+
+    def begin_again(self) -> None:
+        """Begin with the next element."""
+        self._passed = 0
+
+    def passing(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        """Let pieces pass.
+
+        Raises:
+            CatalogueAnswerUnreadable: More passed than one element may have.
+        """
+        for piece in pieces:
+            self._passed += len(piece)
+            if self._passed > MAX_ELEMENT + len(piece):
+                raise CatalogueAnswerUnreadable(
+                    f"SciCat's answer has an entry of more than {in_words(MAX_ELEMENT)} in its list of {self._what}"
+                )
+            yield piece
 
 
 def _shallow(events: Iterable[tuple[str, object]], expected: str, what: str) -> Iterator[tuple[str, object]]:

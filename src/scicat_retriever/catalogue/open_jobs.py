@@ -18,6 +18,7 @@ from typing import Any
 from scicat_retriever.catalogue.errors import cleaned
 from scicat_retriever.catalogue.jobs import Jobs
 from scicat_retriever.catalogue.listing import elements
+from scicat_retriever.catalogue.rights import READ_JOBS
 from scicat_retriever.catalogue.session import Session
 from scicat_retriever.catalogue.wire import encoded, optional_name, owner_of, parse_job
 from scicat_retriever.domain.errors import CatalogueForbidden, CatalogueJobUnknown, JobMalformed
@@ -94,15 +95,15 @@ class OpenJobs:
     def _found(self, where: Mapping[str, Any], limit: int) -> Generator[object, None, None]:
         with self._session.stream("GET", LIST, query=_query(where, limit)) as response:
             if response.is_success:
-                yield from elements(response, "item", "jobs")
+                yield from elements(self._session.pieces(response, f"GET {LIST}"), "item", "jobs")
                 return
             answer = self._session.read(response, f"GET {LIST}")
         if not answer.route_missing:
-            raise answer.error()
+            raise answer.error(READ_JOBS)
         with self._session.stream("GET", LIST_V3, query=_query_v3(where, limit)) as response:
             if not response.is_success:
-                raise self._session.read(response, f"GET {LIST_V3}").error()
-            yield from elements(response, "item", "jobs")
+                raise self._session.read(response, f"GET {LIST_V3}").error(READ_JOBS)
+            yield from elements(self._session.pieces(response, f"GET {LIST_V3}"), "item", "jobs")
 
     def _is_own(self, entry: Mapping[str, Any]) -> bool:
         """Say whether the account may see a job without any right to see other people's."""

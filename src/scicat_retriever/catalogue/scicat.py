@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 import httpx2
+import structlog
 
 from scicat_retriever.catalogue.datablocks import Datablocks
 from scicat_retriever.catalogue.datasets import Datasets
@@ -19,6 +20,8 @@ from scicat_retriever.catalogue.settings import ScicatSettings
 from scicat_retriever.domain.dataset import CataloguedDatablock, Dataset, RetrieveJob
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.ports.catalogue import JobUpdate, LifecycleUpdate, ListedJob, Visibility
+
+log = structlog.get_logger(__name__)
 
 
 class Scicat:
@@ -35,6 +38,7 @@ class Scicat:
         clock: Callable[[], float] = time.time,
         transport: httpx2.BaseTransport | None = None,
         longest_job: int | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Make the client; nothing is sent yet.
 
@@ -43,8 +47,14 @@ class Scicat:
             clock: Seconds since the epoch, to renew the login by.
             transport: Carries the requests instead of the network.
             longest_job: Most bytes of a job that is carried out; None takes any.
+            monotonic: Seconds of a clock that is never set, to bound answers by.
         """
-        self._session = Session(settings, clock, transport)
+        if settings.can_be_overheard:
+            log.warning(
+                "SciCat is spoken to over http: whoever is on the way reads the account's password and tokens; use https",
+                url=settings.root,
+            )
+        self._session = Session(settings, clock, transport, monotonic)
         self._datasets = Datasets(self._session)
         self._datablocks = Datablocks(self._session, self._datasets)
         self._jobs = Jobs(self._session, longest_job)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from pathlib import Path
 import httpx2
 
 from scicat_retriever.catalogue.answer import Answer
+from scicat_retriever.catalogue.bounds import ENCODINGS, MAX_ANSWER, MAX_LIST, Bounds
 from scicat_retriever.catalogue.errors import foreign_errors_mapped, message_in
 from scicat_retriever.catalogue.grant import Grant, granted_by_login, granted_by_operator
 from scicat_retriever.catalogue.settings import ScicatSettings
@@ -39,6 +41,7 @@ class Session:
         settings: ScicatSettings,
         clock: Callable[[], float],
         transport: httpx2.BaseTransport | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Open a session; nothing is sent yet.
 
@@ -46,12 +49,14 @@ class Session:
             settings: Where SciCat is, and the account.
             clock: Seconds since the epoch.
             transport: Carries the requests instead of the network.
+            monotonic: Seconds of a clock that is never set, to bound answers by.
 
         Raises:
             CatalogueRefused: The configured file of CA certificates cannot be used.
         """
         self._settings = settings
         self._clock = clock
+        self._bounds = Bounds(settings.answer_timeout, monotonic)
         self._lock = threading.Lock()
         self._login_under_way: Future[Grant] | None = None
         self._grant = (
@@ -64,6 +69,7 @@ class Session:
             headers={
                 "User-Agent": f"scicat-retriever/{version('scicat-retriever')}",
                 "Accept": "application/json",
+                "Accept-Encoding": ENCODINGS,
             },
             verify=True if settings.ca_bundle is None else _trusting(settings.ca_bundle),
         )
@@ -86,6 +92,7 @@ class Session:
         query: Mapping[str, str] | None = None,
         body: bytes | None = None,
         content_type: str = "application/json",
+        unmodified_since: str | None = None,
     ) -> Answer:
         """Send a request and read the whole answer, whatever its status.
 
@@ -95,12 +102,15 @@ class Session:
             query: Parameters, not encoded.
             body: JSON.
             content_type: Of the body; sent exactly so.
+            unmodified_since: A time; SciCat is asked to refuse (412) if what is written to was changed since.
 
         Raises:
             CatalogueUnavailable: No answer.
             CatalogueLoginFailed: SciCat refuses the account.
         """
-        with self.stream(method, path, query=query, body=body, content_type=content_type) as response:
+        with self.stream(
+            method, path, query=query, body=body, content_type=content_type, unmodified_since=unmodified_since
+        ) as response:
             return self.read(response, f"{method} {path}")
 
     @contextmanager
@@ -112,6 +122,7 @@ class Session:
         query: Mapping[str, str] | None = None,
         body: bytes | None = None,
         content_type: str = "application/json",
+        unmodified_since: str | None = None,
     ) -> Iterator[httpx2.Response]:
         """Send a request as `ask` does, and give the response before its body is read."""
 
@@ -119,6 +130,8 @@ class Session:
             headers = {"Authorization": f"Bearer {grant.token}"}
             if body is not None:
                 headers["Content-Type"] = content_type
+            if unmodified_since is not None:
+                headers["If-Unmodified-Since"] = unmodified_since
             url = self._settings.root + path
             request = self._client.build_request(method, url, params=query, content=body, headers=headers)
             return self._client.send(request, stream=True)
@@ -141,10 +154,19 @@ class Session:
             response: As `stream` gives it.
             what: Method and path that were asked.
         """
-        content = response.read()
+        content = b"".join(self._bounds.pieces(response, what, MAX_ANSWER))
         token = response.request.headers["Authorization"].removeprefix("Bearer ").encode()
         message = "" if response.is_success else message_in(content.replace(token, b"***"))
         return Answer(what, response.status_code, content, message)
+
+    def pieces(self, response: httpx2.Response, what: str) -> Iterator[bytes]:
+        """Give the body of a response that holds a list, piece by piece; see `Bounds.pieces`.
+
+        Args:
+            response: As `stream` gives it.
+            what: Method and path that were asked.
+        """
+        return self._bounds.pieces(response, what, MAX_LIST)
 
     def renew(self) -> bool:
         """Log in again, where that is possible; for answers that SciCat gives to anybody (`200 []`)."""
@@ -194,16 +216,20 @@ class Session:
             raise CatalogueLoginFailed("No SciCat password is configured")
         body = encoded({"username": username, "password": password.get_secret_value()})
         what = f"POST {LOGIN}"
-        with foreign_errors_mapped(what):
-            response = self._client.post(
-                self._settings.root + LOGIN, content=body, headers={"Content-Type": "application/json"}
-            )
+        headers = {"Content-Type": "application/json"}
+        with (
+            foreign_errors_mapped(what),
+            self._client.stream(
+                "POST", self._settings.root + LOGIN, content=body, headers=headers
+            ) as response,
+        ):
+            content = b"".join(self._bounds.pieces(response, what, MAX_ANSWER))
         if response.status_code in (400, *DENIED):
             raise CatalogueLoginFailed(
                 f"SciCat refuses the account {username!r} ({response.status_code}); check user name and password"
             )
         # The message of a login's answer is left out: it might repeat what was sent.
-        answer = Answer(what, response.status_code, response.content, "")
+        answer = Answer(what, response.status_code, content, "")
         if not answer.ok:
             raise answer.error()
         grant = granted_by_login(answer.json_object(), username, self._clock())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -18,6 +19,13 @@ def _backend_root(url: AnyHttpUrl) -> AnyHttpUrl:
     if "/api/v" in (url.path or ""):
         raise ValueError("must end before /api/v3 or /api/v4")
     return url
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.endswith(".localhost")
 
 
 def _fit_for_a_header(token: SecretStr | None) -> SecretStr | None:
@@ -49,6 +57,13 @@ class ScicatSettings(BaseModel):
         le=3600,
         description="Seconds that SciCat may take to accept a connection, and between any two pieces of an answer.",
     )
+    answer_timeout: float = Field(
+        default=1800.0,
+        gt=0,
+        le=86400,
+        description="Seconds that one whole answer may take, however steadily it comes; a list of datablocks is worked "
+        "through while it comes.",
+    )
     ca_bundle: Path | None = Field(
         default=None, description="File with the CA certificates to trust; by default those of the system."
     )
@@ -60,6 +75,11 @@ class ScicatSettings(BaseModel):
         if (self.password is None) != (self.username is None):
             raise ValueError("username and password belong together")
         return self
+
+    @property
+    def can_be_overheard(self) -> bool:
+        """Whether requests leave this machine unencrypted."""
+        return self.url.scheme == "http" and not _is_loopback(self.url.host or "")
 
     @property
     def root(self) -> str:

@@ -81,7 +81,8 @@ class RegularLooks(Steps):
         self._tools.ledger.note_finding(reconcile.FINDING, found.as_finding())
         if found.visibility is Visibility.HIDDEN:
             log.error(
-                "SciCat does not list jobs to the service's account: jobs it is not told of stay unseen"
+                "SciCat does not list jobs to the service's account: jobs it is not told of stay unseen; put a group of "
+                "the account into UPDATE_JOB_PRIVILEGED_GROUPS"
             )
         return found.missed + found.told_again
 

@@ -63,11 +63,16 @@ class Backend:
         return reply if isinstance(reply, httpx2.Response) else reply(request)
 
     def client(
-        self, clock: Callable[[], float] = lambda: 0.0, longest_job: int | None = None, **settings: Any
+        self,
+        clock: Callable[[], float] = lambda: 0.0,
+        monotonic: Callable[[], float] = lambda: 0.0,
+        longest_job: int | None = None,
+        **settings: Any,
     ) -> Scicat:
         account = {} if "token" in settings else {"username": "archiveManager", "password": PASSWORD}
         config = ScicatSettings.model_validate({"url": URL, **account, **settings})
-        return Scicat(config, clock=clock, transport=httpx2.MockTransport(self), longest_job=longest_job)
+        transport = httpx2.MockTransport(self)
+        return Scicat(config, clock=clock, transport=transport, longest_job=longest_job, monotonic=monotonic)
 
 
 def login_answer(token: str, **fields: Any) -> httpx2.Response:

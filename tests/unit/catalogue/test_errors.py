@@ -102,6 +102,11 @@ def test_a_status_decides_the_error(status: int, expected: type[CatalogueError])
         ({"message": "Forbidden resource", "error": "Forbidden", "statusCode": 403}, "Forbidden resource"),
         ({"message": ["a must be", "b must be"], "statusCode": 400}, "a must be; b must be"),
         ({"status": 400, "message": "Invalid job id."}, "Invalid job id."),
+        (
+            {"message": "Invalid dataset list.", "error": '[{"property":"pid"}]'},
+            'Invalid dataset list. [{"property":"pid"}]',
+        ),
+        ({"error": "no message"}, "no message"),
         ("Internal server error", "Internal server error"),
         ({"message": {"deep": 1}}, ""),
         (None, ""),

@@ -130,8 +130,36 @@ def test_an_answer_with_another_status_is_a_lost_update(answer: dict[str, Any]) 
         Backend().on(PATCH, ok(answer)).client().update_job(ID, UPDATE)
 
 
+def test_an_answer_with_another_result_is_a_lost_update() -> None:
+    answer = {**STORED, "jobResultObject": {"result": []}}
+    with pytest.raises(CatalogueUpdateLost, match="jobResultObject"):
+        Backend().on(PATCH, ok(answer)).client().update_job(ID, UPDATE)
+
+
+def test_an_answer_without_the_result_has_the_job_read() -> None:
+    short = {key: value for key, value in STORED.items() if key != "jobResultObject"}
+    backend = Backend().on(PATCH, ok(short)).on(GET, ok(STORED))
+    backend.client().update_job(ID, UPDATE)
+    assert backend.lines() == [PATCH, GET]
+    with pytest.raises(CatalogueUpdateLost, match="jobResultObject"):
+        Backend().on(PATCH, ok(short)).on(GET, ok(short)).client().update_job(ID, UPDATE)
+    Backend().on(PATCH, ok(short)).on(GET, forbidden()).on(LIST, ok([])).client().update_job(ID, UPDATE)
+
+
+def test_who_lacks_a_right_is_told_which_setting_gives_it() -> None:
+    with pytest.raises(CatalogueForbidden) as raised:
+        Backend().on(PATCH, forbidden()).client().update_job(ID, UPDATE)
+    told = str(raised.value)
+    assert "UPDATE_JOB_PRIVILEGED_GROUPS" in told
+    assert "no group of it may be in CREATE_JOB_PRIVILEGED_GROUPS" in told
+    assert len(told) < 500
+    with pytest.raises(CatalogueForbidden, match="UPDATE_JOB_PRIVILEGED_GROUPS"):
+        Backend().on(GET, forbidden()).on(LIST, ok([])).client().job(ID)
+
+
 def test_a_backend_without_v4_jobs_is_told_in_v3() -> None:
-    backend = Backend().on(PATCH_V3, ok({"id": "j1", "jobStatusMessage": "finishedSuccessful"}))
+    held = {"id": "j1", "jobStatusMessage": "finishedSuccessful", "jobResultObject": RESULT}
+    backend = Backend().on(PATCH_V3, ok(held))
     backend.client().update_job(ID, UPDATE)
     assert backend.lines() == [PATCH, PATCH_V3]
     assert backend.bodies(PATCH_V3) == [{"jobStatusMessage": "finishedSuccessful", "jobResultObject": RESULT}]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scicat_retriever.catalogue.lifecycle import merge_patch
+from scicat_retriever.catalogue.dataset_change import merge_patch
 from scicat_retriever.catalogue.wire import pruned
 from scicat_retriever.domain.errors import (
     CatalogueError,
@@ -25,6 +25,8 @@ from tests.unit.catalogue.backend import Backend, crash, failing, forbidden, ok
 PID = DatasetPid("20.500.12345/abc")
 GET = "GET /api/v4/datasets/20.500.12345%2Fabc"
 PATCH = "PATCH /api/v4/datasets/20.500.12345%2Fabc/datasetlifecycle"
+PATCH_V3 = "PATCH /api/v3/datasets/20.500.12345%2Fabc"
+SUMS = {"size": 1400, "packedSize": 20480, "numberOfFiles": 14, "numberOfFilesArchived": 4}
 PATCH_DATASET = "PATCH /api/v4/datasets/20.500.12345%2Fabc"
 RETRIEVED = LifecycleUpdate(LifecycleWord.RETRIEVED, {}, retrievable=True, integrity_check=True)
 FAILED = LifecycleUpdate(LifecycleWord.FAILED, {"status": "retrievalFailed", "message": "why"})
@@ -53,6 +55,7 @@ class Dataset:
             "exportedTo": "/x",
             **lifecycle,
         }
+        self.sums = dict(SUMS)
         self.writes = 0
         self.writer = "archiveManager"
         self.updated_by = "ingestor"
@@ -61,7 +64,13 @@ class Dataset:
         lifecycle = copy.deepcopy(self.lifecycle)
         moved = f"2026-01-01T00:00:00.{self.writes:03}Z"
         return ok(
-            {"pid": PID, "datasetlifecycle": lifecycle, "updatedAt": moved, "updatedBy": self.updated_by}
+            {
+                "pid": PID,
+                **self.sums,
+                "datasetlifecycle": lifecycle,
+                "updatedAt": moved,
+                "updatedBy": self.updated_by,
+            }
         )
 
     def write(self, request: httpx2.Request) -> httpx2.Response:
@@ -70,6 +79,14 @@ class Dataset:
         self.writes += 1
         self.updated_by = self.writer
         return ok(self.lifecycle)
+
+    def change(self, request: httpx2.Request) -> httpx2.Response:
+        """As SciCat changes a dataset: what is not sent of its sums becomes 0, and v3 replaces the lifecycle."""
+        body = httpx2.Response(200, content=request.read()).json()
+        self.sums = {key: body.get(key, 0) for key in SUMS}
+        if "/api/v3/" in str(request.url):
+            self.lifecycle = {}
+        return self.write(request)
 
     def write_then_crash(self, request: httpx2.Request) -> httpx2.Response:
         self.write(request)
@@ -194,33 +211,72 @@ def test_an_unknown_dataset_is_not_written_to() -> None:
     assert scripted.lines() == [GET]
 
 
-def test_a_backend_without_the_route_gets_the_whole_lifecycle_as_merge_patch() -> None:
+def without_the_route(dataset: Dataset) -> Backend:
+    return Backend().on(GET, dataset.read).on(PATCH_V3, dataset.change)
+
+
+def test_a_backend_without_the_route_gets_the_whole_lifecycle_and_keeps_its_sums() -> None:
     dataset = Dataset(storageLocation="tape1", retrieveReturnMessage={"error": "x"})
-    scripted = Backend().on(GET, dataset.read).on(PATCH_DATASET, dataset.write)
-    scicat = scripted.client()
-    scicat.update_lifecycle(PID, FAILED)
-    assert scripted.lines() == [GET, PATCH, PATCH_DATASET, GET]
-    assert scripted.bodies(PATCH_DATASET) == [
+    scripted = without_the_route(dataset)
+    scripted.client().update_lifecycle(PID, FAILED)
+    assert scripted.lines() == [GET, PATCH, PATCH_V3, GET]
+    assert scripted.bodies(PATCH_V3) == [
         {
+            **SUMS,
             "datasetlifecycle": {
                 "retrieveStatusMessage": "datasetRetrievalFailed",
-                "retrieveReturnMessage": {"error": None, "status": "retrievalFailed", "message": "why"},
+                "retrieveReturnMessage": FAILED.return_message,
                 "exportedTo": "/x",
                 "storageLocation": "tape1",
-            }
+            },
         }
     ]
-    patches = [one for one in scripted.asked if one.line == PATCH_DATASET]
-    assert [one.headers["content-type"] for one in patches] == ["application/merge-patch+json"]
+    (sent,) = [one for one in scripted.asked if one.line == PATCH_V3]
+    assert sent.headers["content-type"] == "application/json"
+    assert sent.headers["if-unmodified-since"] == "2026-01-01T00:00:00.001Z"
+    assert dataset.sums == SUMS
+
+
+def test_a_backend_that_has_neither_the_route_nor_v3_gets_a_merge_patch_and_keeps_its_sums() -> None:
+    dataset = Dataset(retrieveReturnMessage={"error": "x"})
+    scripted = Backend().on(GET, dataset.read).on(PATCH_DATASET, dataset.change)
+    scripted.client().update_lifecycle(PID, FAILED)
+    assert scripted.lines() == [GET, PATCH, PATCH_V3, PATCH_DATASET, GET]
+    (sent,) = [one for one in scripted.asked if one.line == PATCH_DATASET]
+    assert sent.headers["content-type"] == "application/merge-patch+json"
+    assert sent.body["datasetlifecycle"]["retrieveReturnMessage"]["error"] is None
+    assert dataset.sums == SUMS
 
 
 def test_the_way_that_works_is_remembered() -> None:
-    dataset = Dataset()
-    scripted = Backend().on(GET, dataset.read).on(PATCH_DATASET, dataset.write)
+    scripted = without_the_route(Dataset())
     scicat = scripted.client()
     scicat.update_lifecycle(PID, FAILED)
     scicat.update_lifecycle(PID, RETRIEVED)
-    assert scripted.lines()[4:] == [GET, PATCH_DATASET, GET]
+    assert scripted.lines()[4:] == [GET, PATCH_V3, GET]
+
+
+def test_a_dataset_that_was_changed_meanwhile_is_read_again_before_it_is_changed() -> None:
+    scripted = without_the_route(Dataset()).on(PATCH_V3, failing(412, "has been modified on the server"))
+    with pytest.raises(CatalogueUpdateLost, match="changed by somebody else") as raised:
+        scripted.client().update_lifecycle(PID, RETRIEVED)
+    assert raised.value.retryable
+
+
+def test_what_scicat_holds_already_counts_as_told_though_it_refuses_it() -> None:
+    dataset = Dataset(retrieveStatusMessage="datasetRetrieved", retrievable=True, retrieveIntegrityCheck=True)
+    refused = failing(409, "dataset already has the same lifecycle")
+    backend(dataset).on(PATCH, refused).client().update_lifecycle(PID, RETRIEVED)
+    assert dataset.writes == 0
+    with pytest.raises(CatalogueRefused, match="409"):
+        backend(Dataset()).on(PATCH, refused).client().update_lifecycle(PID, RETRIEVED)
+
+
+def test_who_lacks_the_right_is_told_which_setting_gives_it() -> None:
+    with pytest.raises(CatalogueForbidden, match="UPDATE_DATASET_LIFECYCLE_GROUPS"):
+        backend(Dataset()).on(PATCH, forbidden()).client().update_lifecycle(PID, RETRIEVED)
+    with pytest.raises(CatalogueForbidden, match="ADMIN_GROUPS"):
+        without_the_route(Dataset()).on(PATCH_V3, forbidden()).client().update_lifecycle(PID, RETRIEVED)
 
 
 JSON = st.recursive(

@@ -2,7 +2,9 @@ import base64
 import json
 import threading
 import traceback
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import httpx2
 import pytest
 
 from scicat_retriever.catalogue.errors import MESSAGE_LIMIT
+from scicat_retriever.catalogue.scicat import Scicat
 from scicat_retriever.domain.errors import (
     CatalogueAnswerUnreadable,
     CatalogueError,
@@ -17,8 +20,12 @@ from scicat_retriever.domain.errors import (
     CatalogueLoginFailed,
     CatalogueRefused,
     CatalogueUnavailable,
+    CatalogueUpdateLost,
+    DatablocksMissing,
 )
-from scicat_retriever.domain.ids import DatasetPid
+from scicat_retriever.domain.ids import DatasetPid, JobId
+from scicat_retriever.domain.states import JobState, LifecycleWord
+from scicat_retriever.ports.catalogue import JobUpdate, LifecycleUpdate
 from tests.unit.catalogue.backend import (
     LOGIN,
     PASSWORD,
@@ -103,6 +110,50 @@ def test_a_403_is_repeated_once_after_a_fresh_login() -> None:
     assert backend.client().dataset(PID).pid == PID
     assert [one.line for one in backend.asked] == [LOGIN, GET, LOGIN, GET]
     assert backend.asked[-1].headers["authorization"] == "Bearer token-2"
+
+
+EXPIRED = failing(401, "SESSION_EXPIRED")
+TOLD = {"id": "j", "statusCode": "inProgress", "statusMessage": "m"}
+JOB = {"id": "j", "type": "retrieve", "jobParams": {"datasetList": [{"pid": PID, "files": []}]}}
+LIFECYCLE = f"PATCH {GET.partition(' ')[2]}/datasetlifecycle"
+
+
+@pytest.mark.parametrize(
+    ("line", "answer", "ask"),
+    [
+        (GET, ok(DATASET), lambda scicat: scicat.dataset(PID)),
+        ("GET /api/v3/datablocks/count", ok({"count": 0}), lambda scicat: list(scicat.datablocks(PID))),
+        ("GET /api/v3/datablocks", ok([]), lambda scicat: list(scicat.datablocks(PID))),
+        ("GET /api/v4/jobs", ok([TOLD | {"type": "x"}]), lambda scicat: list(scicat.open_jobs(["retrieve"]))),
+        ("GET /api/v4/jobs/j", ok(JOB), lambda scicat: scicat.job(JobId("j"))),
+        (
+            "PATCH /api/v4/jobs/j",
+            ok(TOLD),
+            lambda scicat: scicat.update_job(JobId("j"), JobUpdate(JobState.IN_PROGRESS, "m")),
+        ),
+        (
+            LIFECYCLE,
+            ok({}),
+            lambda scicat: scicat.update_lifecycle(PID, LifecycleUpdate(LifecycleWord.STARTED)),
+        ),
+    ],
+    ids=lambda each: each if isinstance(each, str) else "",
+)
+def test_a_session_that_is_over_is_begun_again_on_every_route(
+    line: str, answer: httpx2.Response, ask: Callable[[Scicat], object]
+) -> None:
+    backend = Backend().on(GET, ok(DATASET)).on("GET /api/v3/datablocks/count", ok({"count": 0}))
+    backend.on("GET /api/v3/datablocks", ok([])).on(line, EXPIRED, answer)
+    with suppress(DatablocksMissing, CatalogueUpdateLost):
+        ask(backend.client())
+    (first, second, *_) = [one for one in backend.asked if one.line == line]
+    assert first.headers["authorization"] == "Bearer token-1"
+    assert second.headers["authorization"] == "Bearer token-2"
+
+
+def test_a_configured_token_whose_session_is_over_is_said() -> None:
+    with pytest.raises(CatalogueLoginFailed, match=r"SESSION_EXPIRED.*catalogue\.token"):
+        Backend().on(GET, EXPIRED).client(token="long-lived").dataset(PID)
 
 
 def test_a_403_after_a_fresh_login_is_believed() -> None:

@@ -17,7 +17,7 @@ class CatalogueUnavailable(CatalogueError):
 
 
 class CatalogueTimedOut(CatalogueUnavailable):
-    """SciCat took longer than `catalogue.request_timeout` to accept a connection or to go on with an answer."""
+    """SciCat took longer than `catalogue.request_timeout` to go on, or than `catalogue.answer_timeout` for one answer."""
 
     code = "catalogue_timed_out"
 
