@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from scicat_retriever.broker.settings import BrokerSettings
 from scicat_retriever.catalogue.scicat import Scicat
@@ -34,11 +35,13 @@ from scicat_retriever.storage.lts.tape_places import with_tape_places
 from scicat_retriever.storage.lts.wlcg_tape import WlcgTape
 from scicat_retriever.storage.staging.directory import DirectoryStaging, DirectoryStagingSettings
 from scicat_retriever.workflow import schedules
+from scicat_retriever.workflow.engine import EngineAccess
 from scicat_retriever.workflow.step import Pace
 from scicat_retriever.workflow.tasks import FlowLimits
 from scicat_retriever.workflow.worker import WorkerLimits
 
-_KEY_FILE = "links.key"
+_KEY_FILE, _ENGINE_KEY_FILE = "links.key", "engine.key"
+_SHORTEST_KEY = 32
 
 
 def utc_now() -> datetime:
@@ -65,13 +68,21 @@ def make_data_folder(settings: Settings) -> None:
 
 def make_link_key(settings: Settings) -> None:
     """See to it that there is a key to sign links with, in the data folder, where the settings name none."""
-    if settings.links.secret is not None:
-        return
-    file = settings.data / _KEY_FILE
+    if settings.links.secret is None:
+        _make_key(settings.data / _KEY_FILE)
+
+
+def make_engine_key(settings: Settings) -> None:
+    """See to it that there is a key to seal what the engine is given, in the data folder, where the settings name none."""
+    if not settings.engine.keys:
+        _make_key(settings.data / _ENGINE_KEY_FILE)
+
+
+def _make_key(file: Path) -> None:
     if file.exists():
         return
     # Written aside and linked into place, so that nobody ever reads half a key and the first of two wins.
-    aside = settings.data / f"{_KEY_FILE}.{os.getpid()}"
+    aside = file.with_name(f"{file.name}.{os.getpid()}")
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as opened:
         opened.write(secrets.token_hex(32))
@@ -95,6 +106,47 @@ def _link_key(settings: Settings) -> bytes:
             "(at least 32 characters)"
         )
     return file.read_bytes()
+
+
+def _engine_keys(settings: Settings) -> tuple[str, ...]:
+    """Give the keys of the seal, the one that seals first."""
+    if settings.engine.keys:
+        return tuple(key.get_secret_value() for key in settings.engine.keys)
+    file = settings.data / _ENGINE_KEY_FILE
+    try:
+        mode, keys = file.stat().st_mode, tuple(file.read_text(encoding="ascii").split())
+    except FileNotFoundError:
+        raise SettingsInvalid(
+            "engine.keys is missing: processes that run apart must seal what they give the engine with the same key "
+            "(at least 32 characters)"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsInvalid(f"{file} cannot be read: {error}") from None
+    if mode & 0o077:
+        raise SettingsInvalid(f"{file} is open to others: chmod 600 it, and give it a new key")
+    if not keys or any(len(key) < _SHORTEST_KEY for key in keys):
+        raise SettingsInvalid(
+            f"{file} must hold a key of at least {_SHORTEST_KEY} characters in each line: remove it, and another is made"
+        )
+    return keys
+
+
+def engine_access(settings: Settings) -> EngineAccess:
+    """Give how the engine is reached, and by which keys it is spoken to.
+
+    Raises:
+        SettingsInvalid: Its address is missing, or the keys.
+    """
+    engine = settings.engine
+    if engine.address is None:
+        raise SettingsInvalid("engine.address is missing: name a Temporal, or use `retriever serve`")
+    return EngineAccess(
+        engine.address,
+        engine.namespace,
+        _engine_keys(settings),
+        tls=engine.tls,
+        api_key=None if engine.api_key is None else engine.api_key.get_secret_value(),
+    )
 
 
 def build_ledger(settings: Settings) -> SqlLedger:

@@ -17,7 +17,7 @@ import pytest
 
 from scicat_retriever.testing.running import TOKEN, RunningService, free_port
 from scicat_retriever.testing.scicat import PROFILES
-from scicat_retriever.workflow.engine import connect_when_up, own_engine_command
+from scicat_retriever.workflow.engine import EngineAccess, connect_when_up, own_engine_command
 from tests.acceptance.facility import Facility, block_states, download, quick, some_datablocks, wait_until
 from tests.integration.postgres import PostgresUnavailable, running_postgres
 
@@ -219,7 +219,7 @@ async def _terminate_all_flows(data: Path) -> None:
     port = free_port()
     engine = await asyncio.create_subprocess_exec(*own_engine_command(port, None), cwd=data)
     try:
-        client = await connect_when_up(f"127.0.0.1:{port}", "default", tls=False, api_key=None, patience=30.0)
+        client = await connect_when_up(EngineAccess(f"127.0.0.1:{port}", "default", ()), patience=30.0)
         running = [flow async for flow in client.list_workflows("ExecutionStatus = 'Running'")]
         assert running
         for flow in running:

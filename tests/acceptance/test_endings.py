@@ -7,14 +7,14 @@ import os
 import shutil
 
 from scicat_retriever.testing.running import RunningService, free_port
-from scicat_retriever.workflow.engine import connect
+from scicat_retriever.workflow.engine import EngineAccess, connect
 from tests.acceptance.conftest import MakeFacility
 from tests.acceptance.facility import block_states, quick, some_datablocks, wait_until
 
 
 def _cancel_flow(port: int, name: str) -> None:
     async def cancel() -> None:
-        client = await connect(f"127.0.0.1:{port}", "default", tls=False, api_key=None)
+        client = await connect(EngineAccess(f"127.0.0.1:{port}", "default", ()))
         await client.get_workflow_handle(name).cancel()
 
     asyncio.run(cancel())

@@ -61,7 +61,7 @@ def test_apart_on_postgresql_a_lost_worker_is_made_up_for_by_another(
     engine_port = free_port()
     settings: dict[str, dict[str, object]] = {
         **QUICK,
-        "engine": {"address": f"127.0.0.1:{engine_port}"},
+        "engine": {"address": f"127.0.0.1:{engine_port}", "keys": [SECRET]},
         "ledger": {"url": postgres_url},
         "links": {"secret": SECRET},
     }
@@ -93,8 +93,13 @@ def test_apart_on_postgresql_a_lost_worker_is_made_up_for_by_another(
 
 
 @pytest.mark.parametrize("command", ["api", "worker"])
-def test_apart_without_a_shared_secret_for_links_the_start_is_refused(tmp_path: Path, command: str) -> None:
-    settings: dict[str, dict[str, object]] = {"engine": {"address": "127.0.0.1:9"}}
+@pytest.mark.parametrize("missing", ["links.secret", "engine.keys"])
+def test_apart_without_a_shared_secret_the_start_is_refused(
+    tmp_path: Path, command: str, missing: str
+) -> None:
+    shared: dict[str, object] = {} if missing == "links.secret" else {"secret": SECRET}
+    keys: dict[str, object] = {} if missing == "engine.keys" else {"keys": [SECRET]}
+    settings: dict[str, dict[str, object]] = {"engine": {"address": "127.0.0.1:9", **keys}, "links": shared}
     with Facility.open(tmp_path, settings) as facility:
         started = subprocess.run(
             [
@@ -111,4 +116,4 @@ def test_apart_without_a_shared_secret_for_links_the_start_is_refused(tmp_path: 
             check=False,
         )
     assert started.returncode == 2
-    assert "links.secret is missing" in started.stderr
+    assert f"{missing} is missing" in started.stderr

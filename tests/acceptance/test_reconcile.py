@@ -14,7 +14,7 @@ from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.pipeline.intake import dataset_flow
 from scicat_retriever.testing.running import TOKEN, RunningService, free_port
 from scicat_retriever.testing.scicat import PROFILES, log_in, submit_retrieve_job
-from scicat_retriever.workflow.engine import connect
+from scicat_retriever.workflow.engine import EngineAccess, connect
 from tests.acceptance.facility import Facility, block_states, quick, some_datablocks, wait_until
 
 INTERVAL = 1.0
@@ -123,7 +123,7 @@ def test_jobs_go_on_although_the_engines_database_was_lost(tmp_path: Path) -> No
 
 def _terminate(port: int, *flows: str) -> None:
     async def terminate() -> None:
-        client = await connect(f"127.0.0.1:{port}", "default", tls=False, api_key=None)
+        client = await connect(EngineAccess(f"127.0.0.1:{port}", "default", ()))
         for flow in flows:
             await client.get_workflow_handle(flow).terminate()
 

@@ -53,6 +53,16 @@ class InMemoryChosenFiles(InMemorySpace):
         with self._lock:
             return pid in self._datasets.get(job_id, {}) and self._is_brought(job_id, pid)
 
+    def is_promised(self, key: DatablockKey) -> bool:
+        with self._lock:
+            return any(
+                not pin.by_job or self._has_retrieved(JobId(pin.owner), key) for _, pin in self.pins(key.pid)
+            )
+
+    def _has_retrieved(self, job_id: JobId, key: DatablockKey) -> bool:
+        needed = {record.key for record in self._needed(job_id, key.pid)}
+        return key in needed and self._datasets[job_id][key.pid].state is DatasetState.RETRIEVED
+
     def _set_wanted(self, pid: DatasetPid) -> None:
         asking = self._askers(pid)
         needed = {record.key for job_id in asking for record in self._needed(job_id, pid)}

@@ -22,7 +22,7 @@ from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 from scicat_retriever import __version__
 from scicat_retriever.testing.running import RunningService, free_port
 from scicat_retriever.testing.scicat import PROFILES
-from scicat_retriever.workflow.engine import connect
+from scicat_retriever.workflow.engine import EngineAccess, connect
 from tests.acceptance.facility import Facility, quick
 from tests.histories import recording
 from tests.histories.scenarios import SCENARIOS, SHORT_DEADLINE, Scenario
@@ -67,14 +67,21 @@ class Recorder:
                     names[job_id] = name
                     for dataset in facility.scicat.job(job_id)["jobParams"]["datasetList"]:
                         names[dataset["pid"]] = name
-            asyncio.run(self._write_all(port, names, _replacements(root)))
+            keys = (facility.folder.root / "data" / "engine.key").read_text().split()
+            asyncio.run(
+                self._write_all(
+                    EngineAccess(f"127.0.0.1:{port}", "default", keys), names, _replacements(root)
+                )
+            )
 
-    async def _write_all(self, port: int, names: Mapping[str, str], replacements: Mapping[str, str]) -> None:
-        client = await connect(f"127.0.0.1:{port}", "default", tls=False, api_key=None)
+    async def _write_all(
+        self, access: EngineAccess, names: Mapping[str, str], replacements: Mapping[str, str]
+    ) -> None:
+        client = await connect(access)
         flows = await _when_ended(client)
         for flow in sorted(flows, key=lambda each: (each.start_time, each.id, each.run_id)):
             if flow.status is not WorkflowExecutionStatus.RUNNING:
-                history = await _history(client, flow)
+                history = await recording.opened(await _history(client, flow), access)
                 self._write(flow, recording.scrubbed(history, replacements), names)
 
     def _write(self, flow: WorkflowExecution, history: WorkflowHistory, names: Mapping[str, str]) -> None:

@@ -10,12 +10,52 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from google.protobuf.json_format import MessageToDict, ParseDict
+from temporalio.api.common.v1 import Payload
 from temporalio.client import WorkflowHistory
+from temporalio.converter import ActivitySerializationContext, WorkflowSerializationContext
+
+from scicat_retriever.workflow.engine import EngineAccess
+from scicat_retriever.workflow.seal import Seal, SealKey, is_refused
 
 FOLDER = Path(__file__).parent
 IDENTITY = "a-worker"
 """What stands in place of `pid@host`, by which workers and clients name themselves to the engine."""
 _PID_AND_HOST = re.compile(r"[0-9]+@.+")
+
+
+async def opened(history: WorkflowHistory, access: EngineAccess) -> WorkflowHistory:
+    """Break the seal of all that flows and steps were given: what is kept is replayed without any key."""
+    seal = Seal([SealKey.of(text) for text in access.keys])
+    space, flow = access.namespace, history.workflow_id
+    flows, steps = {flow}, set[str]()
+    for event in history.events:
+        flows.add(
+            event.signal_external_workflow_execution_initiated_event_attributes.workflow_execution.workflow_id
+        )
+        steps.add(event.activity_task_scheduled_event_attributes.activity_type.name)
+    contexts = [WorkflowSerializationContext(space, each) for each in flows] + [
+        ActivitySerializationContext(space, None, step, None, flow, None, is_local=False) for step in steps
+    ]
+    seals = [seal.with_context(context) for context in contexts]
+
+    async def look(value: Any) -> Any:
+        match value:
+            case {"metadata": {"encoding": _}}:
+                sealed = ParseDict(value, Payload())
+                for each in seals:
+                    (payload,) = await each.decode([sealed])
+                    if not is_refused(payload):
+                        return MessageToDict(payload)
+                return value
+            case dict():
+                return {key: await look(each) for key, each in value.items()}
+            case list():
+                return [await look(each) for each in value]
+            case _:
+                return value
+
+    return WorkflowHistory.from_json(flow, {"events": await look(history.to_json_dict()["events"])})
 
 
 def scrubbed(history: WorkflowHistory, replacements: Mapping[str, str]) -> WorkflowHistory:

@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from scicat_retriever.domain.errors import EngineUnavailable
-from scicat_retriever.workflow.engine import connect
+from scicat_retriever.workflow.engine import EngineAccess, connect
 from scicat_retriever.workflow.schedules import INVENTORY, trigger
 
 
@@ -18,7 +18,7 @@ def test_a_look_that_the_engine_cannot_be_asked_for_says_so() -> None:
         port = unanswering.getsockname()[1]
 
         async def ask() -> None:
-            client = await connect(f"127.0.0.1:{port}", "default", tls=False, api_key=None, lazy=True)
+            client = await connect(EngineAccess(f"127.0.0.1:{port}", "default", ()), lazy=True)
             await trigger(client, "a-queue", INVENTORY)
 
         with pytest.raises(EngineUnavailable, match="cannot run check-staging now"):

@@ -35,6 +35,7 @@ root = "/staging"
 MORE = f"""
 [engine]
 api_key = "{API_KEY}"
+keys = ["{KEY}"]
 [ledger]
 url = "{DATABASE}"
 [links]
@@ -146,6 +147,7 @@ def test_an_unknown_key_of_each_required_section_is_named(tmp_path: Path, sectio
             "engine.address: String should match pattern '^[^\\s/:]+:\\d+$' (`host:port` of an existing Temporal)",
         ),
         ("[engine]\nui_port = 99999", "engine.ui_port"),
+        ("[engine]\nkeys = ['short']", "engine.keys.0"),
         ("[links]\nsecret = 'short'", "links.secret"),
         ("[links]\nretention = 1", "links.retention must not be shorter than `lifetime`: links would"),
         ("[ledger]\nurl = 5", "ledger.url"),
@@ -356,6 +358,8 @@ def with_secrets(text: str) -> dict[str, Any]:
     values = tomllib.loads(text)
     values["api"]["tokens"] = [TOKEN]
     values["catalogue"]["password"] = PASSWORD
+    assert values["engine"]["keys"] == ["**********"]
+    values["engine"]["keys"] = [KEY]
     for section, key, secret in (
         ("engine", "api_key", API_KEY),
         ("ledger", "url", DATABASE),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, exists, func, not_, select, update
+from sqlalchemy import ColumnElement, and_, exists, func, not_, or_, select, update
 
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatasetPid, JobId
@@ -17,7 +17,7 @@ from scicat_retriever.ledger.datablock_rows import (
     lacks_datablocks,
 )
 from scicat_retriever.ledger.jobs import FINISHED
-from scicat_retriever.ledger.needs import lacks_needed
+from scicat_retriever.ledger.needs import lacks_needed, needs
 from scicat_retriever.ledger.part import total
 from scicat_retriever.ledger.report_rows import ReportRows
 from scicat_retriever.ledger.schema import claims, datablocks, job_datasets, jobs, pins
@@ -84,6 +84,16 @@ class EvictionPart(DatablockRows, ReportRows):
             row = self._lock_row(connection, key, new)
             if row.state == DatablockState.STAGED:
                 self._move(connection, key, row, new, reason)
+
+    def is_promised(self, key: DatablockKey) -> bool:
+        """Whether somebody was told that a datablock is there, and keeps it."""
+        retrieved = and_(job_datasets.c.pid == pins.c.pid, job_datasets.c.state == DatasetState.RETRIEVED)
+        by_job = exists().where(
+            pins.c.by_job, job_datasets.c.job_id == pins.c.owner, retrieved, is_datablock(key), needs()
+        )
+        promises = exists().where(pins.c.pid == key.pid, or_(not_(pins.c.by_job), by_job.correlate(pins)))
+        with self._database.reading() as connection:
+            return bool(connection.scalar(select(promises)))
 
     def jobs_to_mend(self, limit: int) -> Sequence[JobId]:
         """Jobs that have ended and have links to what is not there."""

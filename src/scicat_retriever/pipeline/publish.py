@@ -135,8 +135,8 @@ def is_there(record: DatablockRecord, tools: Toolbox) -> bool:
 def discard(pid: DatasetPid, run: str, reason: str, tools: Toolbox, *, keep_verified: bool) -> None:
     """Remove the files that a failed run left, give their space back, and touch nothing else.
 
-    What was never wanted stays as it is. What another run staged stays, since others may hold links to it; so does what a later run works on, should a lost
-    repetition of this step come late.
+    What was never wanted stays as it is. What another run staged stays, since others may hold links to it; so does what of
+    this run was promised to somebody, and what a later run works on, should a lost repetition of this step come late.
 
     Args:
         pid: The dataset.
@@ -148,10 +148,17 @@ def discard(pid: DatasetPid, run: str, reason: str, tools: Toolbox, *, keep_veri
     """
     for record in tools.ledger.datablocks(pid):
         began = record.wanted or record.state is not DatablockState.PLANNED
-        if record.run == run and began and not (keep_verified and _is_right(record, tools)):
+        if record.run == run and began and not _is_kept(record, tools, keep_verified=keep_verified):
             _discard(record.key, run, reason, tools)
     # After the files are gone: others may have the space only now.
     tools.ledger.end_claim(pid)
+
+
+def _is_kept(record: DatablockRecord, tools: Toolbox, *, keep_verified: bool) -> bool:
+    if keep_verified:
+        return _is_right(record, tools)
+    # Whatever a run is said to have ended as after it had ended well: what somebody has links to is not taken away.
+    return record.state is DatablockState.STAGED and tools.ledger.is_promised(record.key)
 
 
 def _is_right(record: DatablockRecord, tools: Toolbox) -> bool:

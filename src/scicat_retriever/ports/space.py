@@ -241,6 +241,14 @@ class SpaceLedger(Protocol):
         """Make a staged datablock released although it may be pinned, since its bytes are not right any more."""
         ...
 
+    def is_promised(self, key: DatablockKey) -> bool:
+        """Say whether somebody was told that a datablock is there, and keeps it.
+
+        That is a job that pins its dataset, for which it was retrieved, and that needs the datablock; or whoever pins it
+        without a job.
+        """
+        ...
+
     def jobs_to_mend(self, limit: int) -> Sequence[JobId]:
         """Jobs that have ended and have links to what is not there, the oldest first.
 

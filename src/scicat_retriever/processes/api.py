@@ -18,7 +18,7 @@ from scicat_retriever.http_api.auth import TokenGuard
 from scicat_retriever.http_api.service import Service
 from scicat_retriever.http_api.tokens import Scope
 from scicat_retriever.ports.ledger import Ledger
-from scicat_retriever.settings import Settings, SettingsInvalid
+from scicat_retriever.settings import Settings
 from scicat_retriever.workflow.engine import connect
 from scicat_retriever.workflow.schedules import INVENTORY, trigger
 from scicat_retriever.workflow.starter import FlowStarter
@@ -33,18 +33,11 @@ async def run_api(settings: Settings) -> None:
     The engine need not be up: jobs are stored and started when it is.
 
     Raises:
-        SettingsInvalid: `engine.address` is missing.
+        SettingsInvalid: `engine.address` is missing, or a key.
     """
-    if settings.engine.address is None:
-        raise SettingsInvalid("engine.address is missing: name a Temporal, or use `retriever serve`")
+    access = bootstrap.engine_access(settings)
     ledger = bootstrap.build_ledger(settings)
-    client = await connect(
-        settings.engine.address,
-        settings.engine.namespace,
-        tls=settings.engine.tls,
-        api_key=_secret(settings),
-        lazy=True,
-    )
+    client = await connect(access, lazy=True)
     starter = FlowStarter(client, ledger, bootstrap.flow_limits(settings))
     check_staging = partial(trigger, client, settings.engine.task_queue, INVENTORY)
     _warn_of_tokens(settings)
@@ -117,8 +110,3 @@ def _service(
         margin=bootstrap.link_margin(settings),
         check_staging=check_staging,
     )
-
-
-def _secret(settings: Settings) -> str | None:
-    key = settings.engine.api_key
-    return None if key is None else key.get_secret_value()

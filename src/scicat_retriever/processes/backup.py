@@ -23,7 +23,7 @@ from scicat_retriever.settings import Settings, SettingsInvalid
 _BATCH = 5000
 """Files in staging that are looked at together."""
 LEDGER, KEY = "ledger.sqlite", "links.key"
-_OF_A_SERVICE = ("ledger.sqlite", "engine.sqlite", "links.key", "lock")
+_OF_A_SERVICE = ("ledger.sqlite", "engine.sqlite", "engine.key", "links.key", "lock")
 """What a data folder holds that was used already."""
 
 

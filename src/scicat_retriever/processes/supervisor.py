@@ -24,7 +24,7 @@ import structlog
 from scicat_retriever import bootstrap
 from scicat_retriever.domain.errors import EngineUnavailable
 from scicat_retriever.settings import CONFIG_VARIABLE, ENVIRONMENT_PREFIX, Settings, SettingsInvalid
-from scicat_retriever.workflow.engine import connect_when_up, keep_history, own_engine_command
+from scicat_retriever.workflow.engine import EngineAccess, connect_when_up, keep_history, own_engine_command
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
 """Seconds before a part that ended is started again: doubled each time it ends soon, up to the longest."""
@@ -117,6 +117,7 @@ async def serve(settings: Settings, config: Path | None, announce: Callable[[str
     bootstrap.make_data_folder(settings)
     with _alone(settings.data):
         bootstrap.make_link_key(settings)
+        bootstrap.make_engine_key(settings)
         bootstrap.build_staging(settings)
         bootstrap.build_ledger(settings).close()
         _check_port(settings)
@@ -159,7 +160,12 @@ async def _run_parts(
         if engine is not None:
             tasks.append(asyncio.create_task(engine.keep_running()))
         tasks += [asyncio.create_task(part.keep_running()) for part in parts]
-        ready = asyncio.create_task(_ready(settings, address, own=engine is not None))
+        own = engine is not None
+        reached = settings.model_copy(
+            update={"engine": settings.engine.model_copy(update={"address": address})}
+        )
+        access = bootstrap.engine_access(reached)
+        ready = asyncio.create_task(_ready(settings, access, own=own))
         await _first_of(ready, stopped, tasks)
         if not stopped.is_set():
             announce(f"ready at {settings.api.base_url}")
@@ -193,20 +199,13 @@ async def _drain(tasks: Sequence[asyncio.Task[None]], *, last: bool) -> None:
         await asyncio.gather(*group, return_exceptions=True)
 
 
-async def _ready(settings: Settings, address: str, *, own: bool) -> None:
+async def _ready(settings: Settings, access: EngineAccess, *, own: bool) -> None:
     """Wait until the engine and the API answer.
 
     Raises:
         EngineUnavailable: One of them does not, for too long.
     """
-    key = settings.engine.api_key
-    client = await connect_when_up(
-        address,
-        settings.engine.namespace,
-        tls=settings.engine.tls,
-        api_key=None if key is None else key.get_secret_value(),
-        patience=START_SECONDS,
-    )
+    client = await connect_when_up(access, patience=START_SECONDS)
     if own:
         await keep_history(client)
     url = f"{settings.api.local_url}/api/v1/health"

@@ -10,7 +10,7 @@ import signal
 import structlog
 
 from scicat_retriever import bootstrap
-from scicat_retriever.settings import Settings, SettingsInvalid
+from scicat_retriever.settings import Settings
 from scicat_retriever.workflow.engine import connect_when_up
 from scicat_retriever.workflow.worker import run_worker
 
@@ -23,20 +23,12 @@ async def run_worker_process(settings: Settings) -> None:
     """Work until SIGTERM or SIGINT; then let running steps end, for a while.
 
     Raises:
-        SettingsInvalid: `engine.address` is missing.
+        SettingsInvalid: `engine.address` is missing, or a key.
         EngineUnavailable: The engine did not come up.
     """
-    engine = settings.engine
-    if engine.address is None:
-        raise SettingsInvalid("engine.address is missing: name a Temporal, or use `retriever serve`")
+    access = bootstrap.engine_access(settings)
     tools = bootstrap.build_toolbox(settings)
-    client = await connect_when_up(
-        engine.address,
-        engine.namespace,
-        tls=engine.tls,
-        api_key=None if engine.api_key is None else engine.api_key.get_secret_value(),
-        patience=ENGINE_PATIENCE,
-    )
+    client = await connect_when_up(access, patience=ENGINE_PATIENCE)
     # What was made until now stays: looking for garbage in it, again and again, takes 50 ms and more each time, in which a
     # step may hold the ledger.
     gc.freeze()
@@ -52,7 +44,7 @@ async def run_worker_process(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, work.cancel)
-    log.info("the worker works", engine=engine.address)
+    log.info("the worker works", engine=access.address)
     with contextlib.suppress(asyncio.CancelledError):
         await work
     log.info("the worker has stopped")

@@ -59,6 +59,12 @@ class EngineSettings(Section):
     task_queue: str = Field("retriever", description="Prefix of the task queues' names.")
     tls: bool = Field(False, description="Whether to speak TLS to the engine.")
     api_key: SecretStr | None = Field(None, description="API key for the engine, if it asks for one.")
+    keys: tuple[Annotated[SecretStr, Field(min_length=32)], ...] = Field(
+        (),
+        description="Keys that seal all that the engine is given, so that nobody else who reaches it is believed; the same "
+        "for all processes. The first seals, all open: several allow changing one while flows run. Without it one is made "
+        "and kept in the data folder.",
+    )
     port: int = Field(0, ge=0, le=65535, description="Port of the service's own engine; 0 takes a free one.")
     ui_port: int | None = Field(
         None, ge=0, le=65535, description="Port of the own engine's web page; without it there is no page."

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,21 +17,37 @@ from temporalio.client import Client, TLSConfig
 from temporalio.service import RPCError
 
 from scicat_retriever.domain.errors import EngineUnavailable
+from scicat_retriever.workflow.sealed_values import sealing_converter
 
 RETENTION = timedelta(days=90)
 """How long the own engine remembers flows that have ended."""
 
 
-async def connect(
-    address: str, namespace: str, *, tls: bool, api_key: str | None, lazy: bool = False
-) -> Client:
+@dataclass(frozen=True, slots=True)
+class EngineAccess:
+    """How to reach a Temporal service, and how to speak to it so that nobody else is believed.
+
+    Attributes:
+        address: `host:port`.
+        namespace: The namespace.
+        keys: The texts that the keys of the seal are made from: the first seals, all open (`seal`). None at all for tests
+            alone: everybody is believed then.
+        tls: Whether to speak TLS.
+        api_key: The API key, if it asks for one.
+    """
+
+    address: str
+    namespace: str
+    keys: Sequence[str] = field(repr=False)
+    tls: bool = False
+    api_key: str | None = field(default=None, repr=False)
+
+
+async def connect(access: EngineAccess, *, lazy: bool = False) -> Client:
     """Connect to a Temporal service.
 
     Args:
-        address: `host:port`.
-        namespace: The namespace.
-        tls: Whether to speak TLS.
-        api_key: The API key, if it asks for one.
+        access: Where it is, and the keys.
         lazy: Whether to connect with the first call only, so that an engine that is down does not matter yet.
 
     Raises:
@@ -37,15 +55,20 @@ async def connect(
     """
     try:
         return await Client.connect(
-            address, namespace=namespace, tls=TLSConfig() if tls else False, api_key=api_key, lazy=lazy
+            access.address,
+            namespace=access.namespace,
+            tls=TLSConfig() if access.tls else False,
+            api_key=access.api_key,
+            data_converter=sealing_converter(access.keys),
+            lazy=lazy,
         )
     except (RPCError, RuntimeError) as error:
-        raise EngineUnavailable(f"the workflow engine at {address} does not answer: {error}") from error
+        raise EngineUnavailable(
+            f"the workflow engine at {access.address} does not answer: {error}"
+        ) from error
 
 
-async def connect_when_up(
-    address: str, namespace: str, *, tls: bool, api_key: str | None, patience: float
-) -> Client:
+async def connect_when_up(access: EngineAccess, *, patience: float) -> Client:
     """Connect to a Temporal service that may still be starting; gives up after `patience` seconds.
 
     Raises:
@@ -55,13 +78,15 @@ async def connect_when_up(
     end = loop.time() + patience
     while True:
         try:
-            client = await connect(address, namespace, tls=tls, api_key=api_key)
-            await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=namespace))
+            client = await connect(access)
+            await client.workflow_service.describe_namespace(
+                DescribeNamespaceRequest(namespace=access.namespace)
+            )
             return client
         except (EngineUnavailable, RPCError) as error:
             if loop.time() >= end:
                 raise EngineUnavailable(
-                    f"the workflow engine at {address} does not answer: {error}"
+                    f"the workflow engine at {access.address} does not answer: {error}"
                 ) from error
             await asyncio.sleep(0.1)
 

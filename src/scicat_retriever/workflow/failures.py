@@ -64,8 +64,10 @@ def failure_of(error: BaseException, archive_id: str | None = None) -> Failure:
     """Say what a failed step means to the flow; a wait that took too long gets its own code."""
     cause = error.cause if isinstance(error, ActivityError) else error
     match cause:
-        case ApplicationError(type=str(code)) if cause.details:
+        case ApplicationError() if cause.details:
+            # Not by the error's type: the engine needs it, so it is not sealed.
             told = cause.details[0]
+            code = told["code"]
             failure = Failure(
                 code,
                 told["message"],

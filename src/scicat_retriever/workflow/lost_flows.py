@@ -1,13 +1,19 @@
-"""Finds jobs whose flows the engine lost or somebody ended from outside, and gives them new ones."""
+"""Finds jobs whose flows the engine lost or somebody ended from outside, and gives them new ones.
+
+A flow that has the right name, and that none of the service's workers is ever given, is somebody else's (`_is_ours`): it is
+ended, since it would keep the service's own from being started.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
 
 import structlog
-from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from scicat_retriever.domain.errors import EngineUnavailable
@@ -19,7 +25,11 @@ from scicat_retriever.ports.ledger import JobRecord, Ledger
 from scicat_retriever.workflow.subscriptions import RPC_TIMEOUT, Subscriptions
 from scicat_retriever.workflow.tasks import DatasetTask, FlowLimits
 
+T = TypeVar("T")
 _BATCH = 100
+_JOB, _DATASET = "RetrieveJob", "RetrieveDataset"
+_DELAY = timedelta(seconds=1)
+"""The service's own flows begin at once."""
 STUCK_ATTEMPTS = 10
 """A flow whose own code failed so often in a row is called stuck."""
 log = structlog.get_logger(__name__)
@@ -76,7 +86,7 @@ class LostFlows:
         while jobs := self._ledger.started_jobs(after, _BATCH):
             for number, record in jobs:
                 after = number
-                if self._runs(record.flow.name):
+                if self._runs(record.flow.name, _JOB):
                     ended |= self._without_flow(record)
                 elif intake.restart(record, self._ledger):
                     log.warning("a job's flow was lost and is started again", job_id=record.job.id)
@@ -105,23 +115,45 @@ class LostFlows:
                 yield each
 
     def _is_lost(self, run: tuple[DatasetPid, str]) -> bool:
-        return not self._runs(dataset_flow(run[0]))
+        return not self._runs(dataset_flow(run[0]), _DATASET)
 
     def _without_flow(self, record: JobRecord) -> set[tuple[str, DatasetPid]]:
         waiting = [d.pid for d in self._ledger.job_datasets(record.job.id) if d.state is DatasetState.STARTED]
-        return {(record.flow.name, pid) for pid in waiting if not self._runs(dataset_flow(pid))}
+        return {(record.flow.name, pid) for pid in waiting if not self._runs(dataset_flow(pid), _DATASET)}
 
-    def _runs(self, flow: str) -> bool:
-        description = self._client.get_workflow_handle(flow).describe(rpc_timeout=RPC_TIMEOUT)
-        try:
-            found = asyncio.run_coroutine_threadsafe(description, self._loop).result()
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                return False
-            raise EngineUnavailable(f"the workflow engine does not answer: {error.message}") from error
+    def _runs(self, flow: str, kind: str) -> bool:
+        handle = self._client.get_workflow_handle(flow)
+        found = self._ask(handle.describe(rpc_timeout=RPC_TIMEOUT))
+        if found is None or found.status is not WorkflowExecutionStatus.RUNNING:
+            return False
+        if not self._is_ours(found, kind):
+            log.error("a flow that is not the service's own has the name of one: it is ended", flow=flow)
+            other = self._client.get_workflow_handle(flow, run_id=found.run_id)
+            self._ask(other.terminate(reason="it is not the service's own", rpc_timeout=RPC_TIMEOUT))
+            return False
         attempt = found.raw_description.pending_workflow_task.attempt
         if attempt >= STUCK_ATTEMPTS:
             # The engine repeats it for ever; only a corrected version of the service lets it go on.
             log.error("a flow cannot go on by a fault of the service", flow=flow, attempt=attempt)
             self._stuck.add(flow)
-        return found.status is WorkflowExecutionStatus.RUNNING
+        return True
+
+    def _is_ours(self, found: WorkflowExecutionDescription, kind: str) -> bool:
+        """Say whether the service's workers are given the flow. What was not sealed by the service then ends by itself."""
+        delay = timedelta() if found.execution_time is None else found.execution_time - found.start_time
+        return (
+            (found.task_queue, found.workflow_type) == (self._limits.queue, kind)
+            and delay < _DELAY
+            and not found.raw_description.workflow_execution_info.versioning_info.HasField(
+                "versioning_override"
+            )
+        )
+
+    def _ask(self, call: Coroutine[Any, Any, T]) -> T | None:
+        """Wait for an answer of the engine; None where it does not know the flow."""
+        try:
+            return asyncio.run_coroutine_threadsafe(call, self._loop).result()
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return None
+            raise EngineUnavailable(f"the workflow engine does not answer: {error.message}") from error

@@ -23,6 +23,7 @@ from temporalio.exceptions import ActivityError
 from temporalio.service import RPCError
 
 from scicat_retriever.domain.errors import EngineUnavailable
+from scicat_retriever.workflow.answers import answer_of
 from scicat_retriever.workflow.steps import FLOW_TIMEOUT, HEARTBEAT
 from scicat_retriever.workflow.subscriptions import RPC_TIMEOUT
 
@@ -36,16 +37,17 @@ class SweepStaging:
 
     @workflow.run
     async def run(self) -> int:
-        swept: int = await workflow.execute_activity(
-            "sweep_staging",
-            result_type=int,
-            start_to_close_timeout=timedelta(hours=1),
-            heartbeat_timeout=HEARTBEAT,
-            schedule_to_close_timeout=timedelta(hours=2),
-            # Space that is needed should not wait for long after a worker died a few times.
-            retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=5)),
+        return await answer_of(
+            lambda: workflow.execute_activity(
+                "sweep_staging",
+                result_type=int,
+                start_to_close_timeout=timedelta(hours=1),
+                heartbeat_timeout=HEARTBEAT,
+                schedule_to_close_timeout=timedelta(hours=2),
+                # Space that is needed should not wait for long after a worker died a few times.
+                retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=5)),
+            )
         )
-        return swept
 
 
 @workflow.defn(name="Reconcile")
@@ -87,15 +89,16 @@ _FLOW_OF = {SWEEP: "SweepStaging", RECONCILE: "Reconcile", INVENTORY: "CheckStag
 
 
 async def _look(step: str, longest: timedelta) -> int:
-    found: int = await workflow.execute_activity(
-        step,
-        result_type=int,
-        start_to_close_timeout=longest,
-        heartbeat_timeout=HEARTBEAT,
-        # A worker that died is made up for; any other failure is the next look's business.
-        retry_policy=RetryPolicy(maximum_attempts=2, initial_interval=timedelta(seconds=1)),
+    return await answer_of(
+        lambda: workflow.execute_activity(
+            step,
+            result_type=int,
+            start_to_close_timeout=longest,
+            heartbeat_timeout=HEARTBEAT,
+            # A worker that died is made up for; any other failure is the next look's business.
+            retry_policy=RetryPolicy(maximum_attempts=2, initial_interval=timedelta(seconds=1)),
+        )
     )
-    return found
 
 
 async def ensure(client: Client, queue: str, intervals: Mapping[str, float]) -> None:

@@ -16,6 +16,7 @@ from scicat_retriever.domain.errors import RetrieverError
 from scicat_retriever.pipeline.pause import pause_before
 from scicat_retriever.workflow.failures import engine_error
 from scicat_retriever.workflow.heart import Heart
+from scicat_retriever.workflow.sealed_values import Forged, forged
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -38,6 +39,8 @@ def step(body: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]
 
     @functools.wraps(body)
     def run(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        if any(isinstance(each, Forged) for each in args):
+            raise forged()
         try:
             with self.heart.beating(tuple(activity.info().heartbeat_details)):
                 return body(self, *args, **kwargs)

@@ -15,6 +15,7 @@ from temporalio.workflow import ActivityCancellationType
 
 from scicat_retriever.domain.errors import Failure
 from scicat_retriever.domain.ids import DatablockId, DatasetPid
+from scicat_retriever.workflow.answers import answer_of
 from scicat_retriever.workflow.heart import TIMEOUT
 from scicat_retriever.workflow.tasks import (
     BlockFailure,
@@ -205,7 +206,7 @@ async def _run(
     cancellation: ActivityCancellationType = ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     never: Sequence[str] = (),
 ) -> R:
-    """Run a step, repeating it as `_retries` says.
+    """Run a step, repeating it as `_retries` says, and whatever else than the service's own workers say of its end.
 
     A step that was begun has its effect. By default a cancelled flow waits for its end and does not go on beside it:
     SciCat would hear two voices.
@@ -221,15 +222,16 @@ async def _run(
         cancellation: Whether a cancelled flow waits for the step's end.
         never: Types of errors that are final.
     """
-    answer: R = await workflow.execute_activity(
-        name,
-        args=args,
-        result_type=result,
-        task_queue=task.limits.queue + queue,
-        start_to_close_timeout=timedelta(seconds=attempt),
-        heartbeat_timeout=HEARTBEAT,
-        schedule_to_close_timeout=None if patience is None else timedelta(seconds=patience),
-        cancellation_type=cancellation,
-        retry_policy=_retries(task, never),
+    return await answer_of(
+        lambda: workflow.execute_activity(
+            name,
+            args=args,
+            result_type=result,
+            task_queue=task.limits.queue + queue,
+            start_to_close_timeout=timedelta(seconds=attempt),
+            heartbeat_timeout=HEARTBEAT,
+            schedule_to_close_timeout=None if patience is None else timedelta(seconds=patience),
+            cancellation_type=cancellation,
+            retry_policy=_retries(task, never),
+        )
     )
-    return answer

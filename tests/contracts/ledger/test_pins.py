@@ -98,6 +98,33 @@ def test_a_dataset_stays_pinned_until_the_last_pin_ends(ledger: Ledger) -> None:
     assert ledger.pins() == []
 
 
+def test_what_somebody_pins_is_promised_to_him(ledger: Ledger) -> None:
+    stage(ledger, P, 10)
+    stage(ledger, Q, 10)
+    assert not ledger.is_promised(key(0))
+    ledger.pin(P, "ada", LATER)
+    assert ledger.is_promised(key(0))
+    assert not ledger.is_promised(key(0, Q))
+    ledger.unpin("ada")
+    assert not ledger.is_promised(key(0))
+
+
+def test_what_a_job_pins_is_promised_to_it_once_it_is_retrieved_for_it(ledger: Ledger) -> None:
+    stage(ledger, P, 10)
+    wish(ledger, A, {P: 0})
+    claim(ledger, A, 10_000)
+    ledger.move_job(A, JobState.IN_PROGRESS)
+    ledger.move_job_dataset(A, P, DatasetState.STARTED)
+    assert not ledger.is_promised(key(0))
+    ledger.move_job_dataset(A, P, DatasetState.RETRIEVED)
+    assert ledger.is_promised(key(0))
+    ledger.keep_for_job(A, LATER)
+    ledger.move_job(A, JobState.SUCCESSFUL)
+    assert ledger.is_promised(key(0))
+    ledger.unpin(A)
+    assert not ledger.is_promised(key(0))
+
+
 def test_an_owner_ends_the_pin_on_one_dataset_or_all(ledger: Ledger) -> None:
     for pid in (P, Q):
         stage(ledger, pid, 10)

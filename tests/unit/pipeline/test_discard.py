@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
@@ -129,6 +130,17 @@ def test_nothing_of_a_cancelled_run_is_kept_though_it_be_right() -> None:
     publish.discard(PID, "run-1", "job_cancelled", rig.tools, keep_verified=False)
     assert [rig.record(r.key).state for r in (staged, copied)] == [State.RELEASED, State.FAILED]
     assert rig.staging.staged_keys() | rig.staging.partial_keys() == set()
+
+
+def test_what_was_promised_to_somebody_stays_whatever_its_run_is_said_to_have_ended_as() -> None:
+    rig = Rig()
+    staged, copied = rig.plan(rig.archive(0), rig.archive(1))
+    rig.stage(staged)
+    rig.copy(copied)
+    rig.ledger.pin(PID, "ada", rig.clock.now + timedelta(hours=1))
+    publish.discard(PID, "run-1", "job_cancelled", rig.tools, keep_verified=False)
+    assert [rig.record(r.key).state for r in (staged, copied)] == [State.STAGED, State.FAILED]
+    assert rig.staging.staged_keys() | rig.staging.partial_keys() == {staged.key}
 
 
 def test_a_retry_reads_only_what_was_not_kept() -> None:
