@@ -138,13 +138,13 @@ class TokenScopeTooSmall(RequestError):
     """The request's token is valid, but its `scope` does not cover what is asked.
 
     Attributes:
-        scope: The scope that is needed.
+        scope: The scope that is needed; empty where it is not said.
     """
 
     code = "token_scope_too_small"
     who = Actor.OPERATOR
 
-    def __init__(self, message: str, *, scope: str) -> None:
+    def __init__(self, message: str, *, scope: str = "") -> None:
         super().__init__(message)
         self.scope = scope
 
