@@ -17,6 +17,8 @@ from tests.fakes.catalogue import InMemoryCatalogue
 
 PID, OTHER, NONE = (DatasetPid(f"20.500.12345/{name}") for name in ("abc", "d e%f", "none"))
 RESULT = {"result": [{"datasetId": PID, "name": "a.tar", "url": "https://x", "size": 7}], "errors": []}
+RECORDED = ("4.27", "5.2.1", "master")
+"""The releases of SciCat that the stand-in was recorded as."""
 RETRIEVED = LifecycleUpdate(LifecycleWord.RETRIEVED, {}, retrievable=True, integrity_check=True)
 
 

@@ -1,4 +1,4 @@
-"""What every catalogue promises, run on SciCat's client (against the stand-in SciCat) and on the fake."""
+"""What every catalogue promises, run on SciCat's client (against the stand-in, as each release) and on the fake."""
 
 from __future__ import annotations
 
@@ -17,8 +17,19 @@ from scicat_retriever.domain.errors import (
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import JobState, LifecycleWord
 from scicat_retriever.ports.catalogue import JobUpdate, LifecycleUpdate, Visibility
-from scicat_retriever.testing.scicat import PROFILES, ScicatStandIn
-from tests.contracts.catalogue_rigs import NONE, OTHER, PID, RESULT, RETRIEVED, FakeRig, Rig, ScicatRig, block
+from scicat_retriever.testing.scicat import PROFILES, RELEASES, ScicatStandIn
+from tests.contracts.catalogue_rigs import (
+    NONE,
+    OTHER,
+    PID,
+    RECORDED,
+    RESULT,
+    RETRIEVED,
+    FakeRig,
+    Rig,
+    ScicatRig,
+    block,
+)
 
 NO_JOB = JobId("00000000-0000-0000-0000-000000000000")
 FAILED = LifecycleUpdate(
@@ -26,18 +37,18 @@ FAILED = LifecycleUpdate(
 )
 
 
-@pytest.fixture(params=["fake", "scicat"])
+@pytest.fixture(params=["fake", *RECORDED])
 def rig(request: pytest.FixtureRequest) -> Iterator[Rig]:
     if request.param == "fake":
         yield FakeRig()
         return
     # The service's account may read all jobs.
-    stand_in = ScicatStandIn(groups=PROFILES["job_privileged"])
+    stand_in = ScicatStandIn(release=RELEASES[request.param], groups=PROFILES["job_privileged"])
     with stand_in.serve() as url:
         yield ScicatRig(stand_in, url)
 
 
-@pytest.fixture(params=["fake", "scicat"])
+@pytest.fixture(params=["fake", *RECORDED])
 def rig_without_the_right(request: pytest.FixtureRequest) -> Iterator[Rig]:
     """A catalogue that lists nobody else's jobs to the service's account."""
     if request.param == "fake":
@@ -45,7 +56,7 @@ def rig_without_the_right(request: pytest.FixtureRequest) -> Iterator[Rig]:
         fake.catalogue.hide_jobs()
         yield fake
         return
-    stand_in = ScicatStandIn(groups=PROFILES["lab_default"])
+    stand_in = ScicatStandIn(release=RELEASES[request.param], groups=PROFILES["lab_default"])
     with stand_in.serve() as url:
         yield ScicatRig(stand_in, url)
 
