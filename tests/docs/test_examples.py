@@ -22,6 +22,7 @@ from scicat_retriever.cli import app
 from scicat_retriever.domain.errors import concrete_errors
 from scicat_retriever.http_api.app import create_app
 from scicat_retriever.settings import Settings, load_settings, sections_of
+from tests.docs.handlebars import rendered
 from tests.docs.pages import ROOT, Block, anchors, blocks, code_words, links, table_column
 
 SOURCE = ROOT / "src" / "scicat_retriever"
@@ -138,20 +139,6 @@ def test_a_link_leads_somewhere(place: str, page: Path, target: str) -> None:
 @pytest.mark.parametrize("block", [*blocks("json")], ids=str)
 def test_json_on_a_page_is_json(block: Block) -> None:
     json.loads(block.text)
-
-
-def rendered(template: str, context: dict[str, Any]) -> str:
-    """Do by hand what Handlebars does with the few expressions that the pages use."""
-
-    def value(match: re.Match[str]) -> str:
-        found: Any = context
-        for step in match["path"].split("."):
-            found = found[step]
-        return json.dumps(found) if match["jsonify"] else str(found)
-
-    text = re.sub(r"\{\{\{ *(?P<jsonify>jsonify +)?(?P<path>[\w.]+) *\}\}\}", value, template)
-    assert "{{" not in text, f"{template} has an expression that this test does not know"
-    return text
 
 
 def create_actions(block: Block, kind: str) -> list[dict[str, Any]]:
