@@ -179,3 +179,21 @@ def test_a_dataset_with_an_odd_entry_fails_alone_and_at_once(make_facility: Make
     ]
     assert [each["datasetId"] for each in result["result"]] == [sound]
     assert facility.lifecycle(odd)["retrieveStatusMessage"] == "datasetRetrievalFailed"
+
+
+def test_a_dataset_whose_sums_drifted_is_retrieved_and_the_result_says_so(
+    make_facility: MakeFacility,
+) -> None:
+    facility = make_facility(**quick())
+    pid = facility.new_pid()
+    facility.archive(pid, some_datablocks(pid, 2))
+    facility.scicat.store.datasets[pid]["numberOfFilesArchived"] = 99
+    with RunningService(facility.folder) as service:
+        facility.service = service
+        job = facility.wait_for(facility.ask_for(pid))
+    assert job["statusCode"] == "finishedSuccessful"
+    result = job["jobResultObject"]
+    assert len(result["result"]) == 2
+    (remark,) = result["remarks"]
+    assert (remark["datasetId"], remark["code"]) == (pid, "sums_differ")
+    assert "declares 99 archived files, its 2 datablocks hold 6" in remark["message"]
