@@ -11,13 +11,13 @@ from scicat_retriever.broker.settings import BrokerSettings
 from scicat_retriever.catalogue.scicat import Scicat
 from scicat_retriever.ledger.sql import SqlLedger, open_ledger
 from scicat_retriever.pipeline.cache_policy import CachePolicy
+from scicat_retriever.pipeline.checksum_policy import ChecksumPolicy
 from scicat_retriever.pipeline.fixity import FixityPace
 from scicat_retriever.pipeline.links import LinkSigner
 from scicat_retriever.pipeline.outbox import Patience
 from scicat_retriever.pipeline.recall_watch import DeskPace
 from scicat_retriever.pipeline.stores import DEFAULT_STORE, Stores
 from scicat_retriever.pipeline.toolbox import Toolbox
-from scicat_retriever.pipeline.verify import ChecksumPolicy
 from scicat_retriever.ports.long_term_store import LongTermStore
 from scicat_retriever.ports.staging_area import StagingArea
 from scicat_retriever.settings import Settings, SettingsInvalid

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from scicat_retriever.catalogue.errors import cleaned
+from scicat_retriever.catalogue.file_mode import kind_by_mode
 from scicat_retriever.catalogue.wire import amount
 from scicat_retriever.domain.dataset import CataloguedDatablock, Datablock, FileEntry
 from scicat_retriever.domain.errors import CatalogueEntryInvalid
 from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid
+
+_HEX_DIGEST = re.compile(r"(?:.*:)?\s*[0-9a-fx]+\Z", re.IGNORECASE | re.DOTALL)
 
 MAX_NAME = 2048
 """Characters of a datablock's id or archiveId: it goes into links, messages and database keys."""
 
 
 def datablock_from(entry: object, pid: DatasetPid, position: int) -> CataloguedDatablock:
-    """Read a datablock: `{id, datasetId, archiveId, size, packedSize, chkAlg, dataFileList: [{path, size, chk}]}`.
+    """Read a datablock: `{id, datasetId, archiveId, size, packedSize, chkAlg, dataFileList}`.
+
+    Of each file, `path`, `size`, `chk` and `perm` are read.
 
     Args:
         entry: The JSON value.
@@ -65,7 +71,9 @@ class _Reader:
         return FileEntry(
             path=self.text(value.get("path"), f"{where}.path"),
             size=self.amount(value.get("size"), f"{where}.size"),
-            digest=None if digest is None else digest.lower(),
+            # Base64 has digits in either case.
+            digest=digest.lower() if digest is not None and _HEX_DIGEST.match(digest) else digest,
+            kind=kind_by_mode(value.get("perm")),
         )
 
     def text(self, value: object, field: str) -> str:

@@ -131,11 +131,17 @@ def dataset_from(entry: Mapping[str, Any], pid: DatasetPid) -> Dataset:
         owner_group=optional_name(entry.get("ownerGroup")),
         updated_at=_time(entry.get("updatedAt")),
         storage_location=_location(entry.get("datasetlifecycle")),
+        source_folder=_folder(entry.get("sourceFolder")),
     )
 
 
 def _location(lifecycle: object) -> str | None:
     return optional_name(lifecycle.get("storageLocation")) if isinstance(lifecycle, Mapping) else None
+
+
+def _folder(value: object) -> str | None:
+    fits = isinstance(value, str) and 0 < len(value) <= MAX_FILE_NAME
+    return str(value) if fits else None
 
 
 def amount(value: object) -> int | None:

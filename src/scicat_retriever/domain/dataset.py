@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 
 from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid, JobId
 
@@ -65,6 +66,7 @@ class Dataset:
         owner_group: The group that owns it.
         updated_at: When the catalogue last changed it (UTC).
         storage_location: `datasetlifecycle.storageLocation`: where it was archived, or None where SciCat does not say.
+        source_folder: `sourceFolder`: where its files lay before they were archived, or None where SciCat does not say.
     """
 
     pid: DatasetPid
@@ -74,21 +76,36 @@ class Dataset:
     owner_group: str | None = None
     updated_at: datetime | None = None
     storage_location: str | None = None
+    source_folder: str | None = None
+
+
+class EntryKind(StrEnum):
+    """What an entry of a file list is, where it is no file: the letter that `ls -l` shows."""
+
+    FOLDER = "d"
+    LINK = "l"
 
 
 @dataclass(frozen=True, slots=True)
 class FileEntry:
-    """A file that the catalogue says a datablock holds.
+    """A file that the catalogue says a datablock holds, or a folder or a symbolic link that it lists beside them.
 
     Attributes:
         path: Its name in the archive, as catalogued.
         size: Bytes.
-        digest: Its checksum in hexadecimal, or None where the catalogue has none.
+        digest: Its checksum as catalogued, hexadecimal digits in lower case, or None where the catalogue has none.
+        kind: What its permissions (`perm`) say that it is; None for a file, or where they do not say.
     """
 
     path: str
     size: int
     digest: str | None = None
+    kind: EntryKind | None = None
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is catalogued as a folder: by its permissions, or by a `/` at its end."""
+        return self.kind is EntryKind.FOLDER or self.path.endswith("/")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid
+from scicat_retriever.domain.likeness import Matched
 
 
 class Integrity(StrEnum):
@@ -77,11 +78,13 @@ class Verified:
         copied: The evidence before.
         integrity: What was compared.
         files: How many catalogued files were compared.
+        matched_by: Those of them whose names are spelled otherwise in the archive; none where all are spelled alike.
     """
 
     copied: Copied
     integrity: Integrity
     files: int
+    matched_by: tuple[Matched, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from scicat_retriever.domain.dataset import CataloguedDatablock, Extract, FileEntry, Selection
+from scicat_retriever.domain.dataset import CataloguedDatablock, EntryKind, Extract, FileEntry, Selection
 from scicat_retriever.domain.ids import DatablockId, DatasetPid
 
 FILES_IN_CHUNK = 2000
@@ -50,7 +50,7 @@ class Fingerprint:
     def chunks(self) -> Iterator[bytes]:
         """Give the file list as packed chunks, taking each into the digest."""
         for start in range(0, len(self._files), FILES_IN_CHUNK):
-            raw = _json([[f.path, f.size, f.digest] for f in self._files[start : start + FILES_IN_CHUNK]])
+            raw = _json([_row(file) for file in self._files[start : start + FILES_IN_CHUNK]])
             self._digest.update(raw)
             yield zlib.compress(raw, level=3)
 
@@ -62,8 +62,14 @@ class Fingerprint:
 def unpack_files(chunks: Iterable[bytes]) -> Iterator[FileEntry]:
     """Give the files of packed chunks, unpacking one chunk at a time."""
     for chunk in chunks:
-        for path, size, digest in _unpack(chunk):
-            yield FileEntry(path, size, digest)
+        for path, size, digest, *kind in _unpack(chunk):
+            yield FileEntry(path, size, digest, EntryKind(kind[0]) if kind else None)
+
+
+def _row(file: FileEntry) -> list[object]:
+    # No more for a file: its datablock would count as changed, since the fingerprint would be another one.
+    row: list[object] = [file.path, file.size, file.digest]
+    return row if file.kind is None else [*row, file.kind]
 
 
 def _json(value: object) -> bytes:

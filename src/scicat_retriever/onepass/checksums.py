@@ -1,4 +1,4 @@
-"""Checksum algorithms, the spellings under which catalogues know them, and the comparison of digests."""
+"""Checksum algorithms, and the spellings under which catalogues know them."""
 
 import hashlib
 import re
@@ -64,10 +64,10 @@ class ChecksumAlgorithm(StrEnum):
         Raises:
             UnknownChecksumAlgorithm: for any other name, ambiguous ones ("SHA") included.
         """
-        bare = _bare(spelling).removesuffix("sum")
+        bare = bare_name(spelling)
         bare = _SYNONYMS.get(bare, bare)
         for algorithm in cls:
-            if _bare(algorithm.value) == bare:
+            if bare_name(algorithm.value) == bare:
                 return algorithm
         raise UnknownChecksumAlgorithm(spelling)
 
@@ -75,22 +75,6 @@ class ChecksumAlgorithm(StrEnum):
     def start(self) -> StartsDigest:
         """What starts a running checksum of this kind."""
         return _STARTS[self]
-
-
-def same_digest(catalogued: str, computed: str) -> bool:
-    """Tell whether a catalogued digest is the computed one.
-
-    The catalogued one may be in either case, have blanks around it and a prefix such as ``sha256:``.
-    Only hexadecimal digits are understood, not base64. 32-bit checksums may lack their leading zeros.
-
-    Args:
-        catalogued: the digest as the catalogue has it; empty never matches.
-        computed: lower-case hexadecimal digits, from :meth:`Digester.hexdigest`.
-    """
-    digits = catalogued.strip().rpartition(":")[2].strip().lower()
-    if len(computed) == _DIGITS_OF_32_BITS and digits:
-        digits = digits.zfill(_DIGITS_OF_32_BITS)
-    return bool(digits) and digits == computed
 
 
 class _Rolling:
@@ -109,11 +93,10 @@ class _Rolling:
         return f"{self._value:08x}"
 
 
-def _bare(spelling: str) -> str:
-    return re.sub(r"[\s_\-./]+", "", spelling).lower()
+def bare_name(spelling: str) -> str:
+    """Write an algorithm's name in lower case, without blanks and punctuation, and without the ``sum`` of a program's name."""
+    return re.sub(r"[\s_\-./]+", "", spelling).lower().removesuffix("sum")
 
-
-_DIGITS_OF_32_BITS = 8
 
 _SYNONYMS = MappingProxyType(
     {

@@ -14,6 +14,7 @@ from typing import Self
 from scicat_retriever.onepass.archive_stream import ArchiveStream
 from scicat_retriever.onepass.checksums import ChecksumAlgorithm
 from scicat_retriever.onepass.chunks import Chunk, ChunkPool, Milestone
+from scicat_retriever.onepass.digests import Hashing
 from scicat_retriever.onepass.errors import SourceStalled
 from scicat_retriever.onepass.member import Member
 from scicat_retriever.onepass.partial_writer import PartialWriter
@@ -40,7 +41,7 @@ class CopyReport:
 
     archive_bytes: int
     archive_checksum: str
-    algorithm: ChecksumAlgorithm
+    algorithm: ChecksumAlgorithm | Hashing
     gzip: bool
     unpacked_bytes: int
     counts: MemberCounts
@@ -55,7 +56,7 @@ def copy_and_hash(
     source: int | ReadsInto,
     partial: int | str | os.PathLike[str] | Sink,
     *,
-    algorithm: ChecksumAlgorithm,
+    algorithm: ChecksumAlgorithm | Hashing,
     on_member: Callable[[Member], None],
     gzip: bool | None = None,
     expected_bytes: int | None = None,
@@ -78,7 +79,7 @@ def copy_and_hash(
     Args:
         source: an open file descriptor, read from where it stands, or an object with ``readinto``. The caller closes it.
         partial: a path, which is created or emptied; or an open file descriptor, written from offset 0; or a sink.
-        algorithm: what files are hashed with.
+        algorithm: what files are hashed with, one algorithm or several in the same pass.
         on_member: gets each member in the order of the archive, in the calling thread.
         gzip: True if the name says that it is compressed, False for a plain tar, None to look at the first bytes.
         expected_bytes: the archive's declared size, as stored; None if nobody knows.

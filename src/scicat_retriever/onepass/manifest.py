@@ -1,12 +1,13 @@
 r"""The manifest of an archive: its members, written down while they go by, and sealed with a checksum.
 
-A blob is ``SCRM1``, a line feed, the name of the checksum algorithm and a line feed, then pages of up to 4096 members,
+A blob is ``SCRM1``, a line feed, the name of the checksum algorithm (of several, joined by ``+``) and a line feed, then pages of up to 4096 members,
 fewer where their names are long.
 A page is four little-endian 32-bit numbers (members, bytes of each of the three columns) and the columns:
 
 - numbers, zlib: the kinds (one letter each, a capital for ``unsafe``), the sizes, the offsets (64 bits each);
 - names, zlib: all names, then all link targets, each ended by a NUL, which no name holds; UTF-8 with surrogateescape;
-- digests: the raw bytes of the files' digests, not compressed, as they have no pattern.
+- digests: the raw bytes of the files' digests (of several algorithms, one after the other for each file), not compressed, as they
+  have no pattern.
 
 The seal is the sha256 of the blob; it is kept elsewhere, with the state that the manifest proves.
 """
@@ -20,6 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from scicat_retriever.onepass.checksums import ChecksumAlgorithm
+from scicat_retriever.onepass.digests import Hashing
 from scicat_retriever.onepass.errors import ManifestDamaged, UnknownChecksumAlgorithm
 from scicat_retriever.onepass.member import Member, MemberKind
 
@@ -37,6 +39,8 @@ _LETTERS = {
 }
 _KINDS = {letter: kind for kind, letter in _LETTERS.items()}
 _FASTEST = 1
+_LONGEST_HEAD = 200
+"""Bytes: the names of all algorithms have fewer together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +65,8 @@ class ManifestWriter:
         algorithm: what the digests of the members are made with.
     """
 
-    def __init__(self, algorithm: ChecksumAlgorithm) -> None:
-        self._pages = [_MAGIC + algorithm.value.encode("ascii") + b"\n"]
+    def __init__(self, algorithm: ChecksumAlgorithm | Hashing) -> None:
+        self._pages = [_MAGIC + str(algorithm).encode("ascii") + b"\n"]
         self._open: list[Member] = []
         self._open_names = 0
         self._members = 0
@@ -105,10 +109,10 @@ class Manifest:
     """A manifest whose seal held.
 
     Attributes:
-        algorithm: what the digests of the members are made with.
+        hashing: what the digests of the members are made with.
     """
 
-    algorithm: ChecksumAlgorithm
+    hashing: Hashing
     _pages: memoryview
 
     def members(self) -> Iterator[Member]:
@@ -137,14 +141,14 @@ def read_manifest(blob: bytes, seal: str) -> Manifest:
     seen = hashlib.sha256(blob).hexdigest()
     if seen != seal:
         raise ManifestDamaged(f"the manifest's sha256 is {seen}, sealed was {seal[:64]}")
-    head, line, _ = blob[len(_MAGIC) : len(_MAGIC) + 40].partition(b"\n")
+    head, line, _ = blob[len(_MAGIC) : len(_MAGIC) + _LONGEST_HEAD].partition(b"\n")
     if not blob.startswith(_MAGIC) or not line:
         raise ManifestDamaged(f"not a manifest: it begins with {blob[:16]!r}")
     try:
-        algorithm = ChecksumAlgorithm.named(head.decode("ascii", "backslashreplace"))
+        hashing = Hashing.parse(head.decode("ascii", "backslashreplace"))
     except UnknownChecksumAlgorithm as unknown:
         raise ManifestDamaged(f"the manifest names an {unknown}") from unknown
-    return Manifest(algorithm, memoryview(blob)[len(_MAGIC) + len(head) + 1 :])
+    return Manifest(hashing, memoryview(blob)[len(_MAGIC) + len(head) + 1 :])
 
 
 def _read_page(count: int, numbers: memoryview, names: memoryview, digests: memoryview) -> Iterator[Member]:

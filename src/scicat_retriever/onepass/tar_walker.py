@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from scicat_retriever.onepass.checksums import ChecksumAlgorithm, Digester
+from scicat_retriever.onepass.digests import Hashing
 from scicat_retriever.onepass.errors import (
     BadHeader,
     SparseMember,
@@ -74,7 +75,7 @@ class TarWalker:
     """Walks one tar, fed in pieces of any length.
 
     Args:
-        algorithm: what files are hashed with.
+        algorithm: what files are hashed with, one algorithm or several in the same pass.
         on_member: gets each member once its last byte of content was seen, in the order of the archive.
         most_members: members that the tar may have; looked at after each piece that is fed. A long name counts as
             one more for every 256 bytes, so that this bounds the memory that all names take. None for any number.
@@ -82,7 +83,7 @@ class TarWalker:
 
     def __init__(
         self,
-        algorithm: ChecksumAlgorithm,
+        algorithm: ChecksumAlgorithm | Hashing,
         on_member: Callable[[Member], None],
         most_members: int | None = None,
     ) -> None:

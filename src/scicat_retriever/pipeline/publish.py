@@ -17,6 +17,7 @@ from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.onepass.errors import ManifestDamaged as SealBroken
 from scicat_retriever.onepass.manifest import read_manifest
 from scicat_retriever.pipeline import verify
+from scicat_retriever.pipeline.entry_check import EntryCheck
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.pipeline.transfer import size_of_copy
 from scicat_retriever.ports.datablock_record import DatablockRecord
@@ -28,6 +29,7 @@ def verify_and_stage(record: DatablockRecord, tools: Toolbox) -> None:
     Raises:
         IntegrityError: The copy is not what was catalogued.
         StagedFileMissing: The copy is gone, or not as long as what was hashed.
+        CatalogueError: Names are spelled differently, and SciCat does not say what the dataset's folder is.
     """
     if record.state is DatablockState.STAGED:
         return
@@ -45,22 +47,32 @@ def _verified(record: DatablockRecord, tools: Toolbox) -> Verified:
         manifest = read_manifest(blob, copied.manifest_seal)
     except SealBroken as error:
         raise ManifestDamaged(f"{datablock.archive_id}: {error}") from error
-    algorithm = tools.checksums.algorithm(datablock.algorithm, datablock.archive_id)
-    if algorithm is not None and algorithm is not manifest.algorithm:
-        raise ManifestDamaged(
-            f"{datablock.archive_id}: it was hashed with {manifest.algorithm}, wanted is {algorithm} now"
-        )
+    named = tools.checksums.named(datablock.algorithm, datablock.archive_id)
     try:
         return verify.against_catalogue(
             copied,
             manifest.members(),
             tools.ledger.files(record.key),
-            algorithm,
-            tools.checksums,
+            EntryCheck(tools.checksums, named, manifest.hashing),
             datablock.size,
+            lambda: source_folder(datablock.pid, tools),
         )
     except IntegrityError as error:
         raise type(error)(f"{datablock.archive_id}: {error}") from error
+
+
+def source_folder(pid: DatasetPid, tools: Toolbox) -> str | None:
+    """Give the folder that a dataset's files lay in before they were archived; None where SciCat does not say.
+
+    Raises:
+        CatalogueError: SciCat does not answer, and may later.
+    """
+    try:
+        return tools.catalogue.dataset(pid).source_folder
+    except CatalogueError as error:
+        if error.retryable:
+            raise
+        return None
 
 
 def _commit(verified: Verified, tools: Toolbox) -> Staged:

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from scicat_retriever.pipeline.cache_policy import CachePolicy
+from scicat_retriever.pipeline.checksum_policy import ChecksumPolicy
 from scicat_retriever.pipeline.links import LinkSigner
 from scicat_retriever.pipeline.stores import Stores
-from scicat_retriever.pipeline.verify import ChecksumPolicy
 from scicat_retriever.ports.catalogue import Catalogue
 from scicat_retriever.ports.ledger import Ledger
 from scicat_retriever.ports.staging_area import StagingArea

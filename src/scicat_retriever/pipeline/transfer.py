@@ -13,7 +13,6 @@ from scicat_retriever.domain.errors import RetrieverError
 from scicat_retriever.domain.evidence import Copied, DatablockKey, Recalled
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.onepass import errors as faults
-from scicat_retriever.onepass.checksums import ChecksumAlgorithm
 from scicat_retriever.onepass.copying import archive_checksum_name, copy_and_hash
 from scicat_retriever.onepass.gunzip import is_gzip_name, unpacked_allowance
 from scicat_retriever.onepass.manifest import ManifestWriter
@@ -22,9 +21,6 @@ from scicat_retriever.pipeline.reading import opened
 from scicat_retriever.pipeline.stopping import stop_if
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.ports.datablock_record import DatablockRecord
-
-FALLBACK_ALGORITHM = ChecksumAlgorithm.SHA256
-"""Members are hashed with it where the catalogue names no algorithm, so that the manifest is complete."""
 
 BATCH_DATABLOCKS, BATCH_BYTES = 25, 64 * 2**20
 """Datablocks are put in one batch up to so many, and so many bytes; a larger one is a batch of its own."""
@@ -95,11 +91,12 @@ def copy(
         TransferError: It could not be read to its end.
         StagingError: It could not be written, or its file was removed, since another attempt was begun meanwhile.
         NoSpaceYet: Others took the space that was claimed for it.
-        ChecksumUnknown: The catalogue names an algorithm that is not known.
+        ChecksumUnknown: The catalogue names an algorithm that is not known, or has a checksum that is none of it.
     """
     datablock = record.datablock
-    algorithm = tools.checksums.algorithm(datablock.algorithm, datablock.archive_id) or FALLBACK_ALGORITHM
-    manifest = ManifestWriter(algorithm)
+    files = tools.ledger.files(record.key)
+    hashing = tools.checksums.hashing(datablock.algorithm, datablock.archive_id, files)
+    manifest = ManifestWriter(hashing)
     reading = opened(datablock, tools.stores.named(record.store))
     stop_if(cancelled)
     tools.ledger.move_datablock(record.key, DatablockState.COPYING)
@@ -109,7 +106,7 @@ def copy(
         report = copy_and_hash(
             source,
             partial,
-            algorithm=algorithm,
+            algorithm=hashing,
             on_member=manifest.add,
             gzip=_is_gzip(datablock),
             expected_bytes=recalled.size or None,

@@ -4,72 +4,60 @@ from __future__ import annotations
 
 import unicodedata
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
-from scicat_retriever.domain.dataset import FileEntry
+from scicat_retriever.domain.dataset import EntryKind, FileEntry
 from scicat_retriever.domain.errors import (
     CatalogueFileDuplicated,
-    ChecksumMismatch,
     ChecksumMissing,
-    ChecksumUnknown,
     MemberDuplicated,
     MemberMissing,
     MemberUnexpected,
     MemberUnsafe,
-    SizeMismatch,
 )
 from scicat_retriever.domain.evidence import Copied, Integrity, Verified
-from scicat_retriever.onepass.checksums import ChecksumAlgorithm, same_digest
-from scicat_retriever.onepass.errors import UnknownChecksumAlgorithm
+from scicat_retriever.domain.likeness import Tally, alike
 from scicat_retriever.onepass.member import Member, MemberKind, shown
+from scicat_retriever.pipeline.entry_check import EntryCheck
 
 _LONGEST_PART = 255
 """Characters of a path's part that are looked at for likeness; no common file system has room for longer ones."""
-
-
-@dataclass(frozen=True, slots=True)
-class ChecksumPolicy:
-    """What to do where the catalogue is silent.
-
-    Attributes:
-        missing: `fail`, or `size_only`: compare sizes alone and say so.
-        unnamed_algorithm: The algorithm of checksums whose datablock names none, or None to fail.
-    """
-
-    missing: Literal["fail", "size_only"] = "fail"
-    unnamed_algorithm: str | None = None
-
-    def algorithm(self, spelled: str | None, archive_id: str) -> ChecksumAlgorithm | None:
-        """Give the algorithm that a datablock's checksums are of; None where neither side names one.
-
-        Raises:
-            ChecksumUnknown: It is named and not known.
-        """
-        name = (spelled or "").strip() or self.unnamed_algorithm
-        if name is None:
-            return None
-        try:
-            return ChecksumAlgorithm.named(name)
-        except UnknownChecksumAlgorithm:
-            raise ChecksumUnknown(
-                f"{archive_id}: the catalogue names the checksum algorithm {name[:80]!r}, which is not known here"
-            ) from None
+_DEEP = 100
+"""Folders above a folder; where it has more, those above it are not looked for in another spelling."""
 
 
 @dataclass(slots=True)
 class _Comparison:
-    """Catalogued files still to be met, and those that were."""
+    """Catalogued files still to be met, and those that were.
+
+    Attributes:
+        expected: Those that were not met yet, by name.
+        check: Compares what is met.
+        met: Members that are catalogued, by their own name.
+        strange: Those that hold data and are not catalogued under their own name.
+        loose: Directories and symbolic links that are not, where folders or links are catalogued.
+        hardlinks: Names of the hard links.
+        symlinks: Names of the symbolic links.
+        folders: The folders that members lie in.
+        alike: What was matched although its names are spelled differently.
+    """
 
     expected: dict[str, FileEntry]
-    policy: ChecksumPolicy
-    algorithm: ChecksumAlgorithm | None
+    check: EntryCheck
     met: dict[str, Member] = field(default_factory=dict)
+    strange: dict[str, Member] = field(default_factory=dict)
+    loose: dict[str, Member] = field(default_factory=dict)
+    hardlinks: set[str] = field(default_factory=set)
     symlinks: set[str] = field(default_factory=set)
     folders: set[str] = field(default_factory=set)
-    compared_bytes: int = 0
-    sizes_only: bool = False
+    alike: Tally = field(default_factory=Tally)
+    _differ: dict[str, str] = field(default_factory=dict)
+    _keeps_loose: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        entries = self.expected.values()
+        self._keeps_loose = any(entry.is_folder or entry.kind is EntryKind.LINK for entry in entries)
 
     def meet(self, member: Member) -> None:
         """Take one member of the archive in, in the archive's order."""
@@ -79,33 +67,89 @@ class _Comparison:
                 f"the archive's member {shown(member.name)} leads outside the folder it is unpacked into"
             )
         self.folders.add(name.rpartition("/")[0])
-        if name in self.met:
+        if name in self.met or name in self.strange:
             raise MemberDuplicated(f"the archive holds {shown(member.name)} twice")
-        entry = self.expected.get(name)
-        if entry is None:
-            # A directory or a symbolic link holds no bytes of the dataset; everything else must be catalogued.
-            if member.kind is MemberKind.SYMLINK:
-                self.symlinks.add(name)
-            elif member.kind is not MemberKind.DIRECTORY:
-                raise MemberUnexpected(f"the archive holds {shown(member.name)}, which is not catalogued")
-            return
         if member.kind is MemberKind.HARDLINK:
+            self.hardlinks.add(name)
             member = self._target(member)
-        self._compare(entry, member)
-        self.met[name] = member
         if member.kind is MemberKind.SYMLINK:
             self.symlinks.add(name)
+        entry = self.expected.get(name)
+        if entry is None:
+            self._put_aside(name, member)
+        else:
+            self._take(name, entry, member)
 
-    def finish(self, declared_size: int) -> None:
+    def _take(self, name: str, entry: FileEntry, member: Member) -> None:
+        self.check.compare(entry, member, linked=name in self.hardlinks)
+        self.met[name] = member
+        del self.expected[entry_name(entry.path)]
+
+    def _put_aside(self, name: str, member: Member) -> None:
+        """Keep a member that is not catalogued under its own name: perhaps it is under a name that is spelled otherwise."""
+        if member.kind in {MemberKind.DIRECTORY, MemberKind.SYMLINK} and name not in self.hardlinks:
+            # They hold no bytes of the dataset, so they need not be catalogued; everything else must be.
+            if self._keeps_loose:
+                self.loose[name] = member
+            return
+        self.strange[name] = member
+        if len(self.strange) > len(self.expected):
+            self._refuse_strange()
+
+    def finish(self, declared_size: int, source_folder: Callable[[], str | None]) -> None:
         """Look at what only all members together tell."""
+        if self._keeps_loose:
+            self._take_implied_folders()
+        if self.expected and (self.strange or self.loose):
+            self._match_alike(source_folder())
+        self._refuse_strange()
         self._refuse_nesting()
-        for name, entry in self.expected.items():
-            if name not in self.met:
-                raise MemberMissing(f"{shown(entry.path)} is catalogued and not in the archive")
-        if declared_size and not self.compared_bytes:
+        self._refuse_missing()
+        if declared_size and not self.check.compared_bytes:
             raise ChecksumMissing(
                 f"the catalogue declares {declared_size} bytes and lists no file that has any: nothing was compared"
             )
+
+    def _match_alike(self, source_folder: str | None) -> None:
+        """Match members and entries whose names are spelled differently, where size and checksum agree."""
+        aside = self.loose | self.strange
+
+        def agree(name: str, catalogued: str) -> bool:
+            entry = self.expected[catalogued]
+            agrees = self.check.agrees(entry, aside[name], linked=name in self.hardlinks)
+            if not agrees:
+                self._differ[name] = entry.path
+            return agrees
+
+        for name, catalogued, kind in alike(aside, self.expected, source_folder, agree):
+            entry = self.expected[catalogued]
+            self._take(name, entry, aside[name])
+            self.alike.add(kind, entry.path, name)
+            self.strange.pop(name, None)
+
+    def _refuse_strange(self) -> None:
+        for name, member in self.strange.items():
+            near = self._differ.get(name)
+            hint = (
+                ""
+                if near is None
+                else f"; {shown(near)} is spelled alike, but its size or checksum is not the same"
+            )
+            raise MemberUnexpected(f"the archive holds {shown(member.name)}, which is not catalogued{hint}")
+
+    def _take_implied_folders(self) -> None:
+        """Take catalogued folders that are no members, since something lies in them: unpacking makes them."""
+        folders = sorted(f"{folder}/" for folder in self.folders)
+        for name, entry in list(self.expected.items()):
+            if entry.is_folder and entry.digest is None and (not name or _has_below(name, folders)):
+                del self.expected[name]
+        for folder in _ancestors(self.folders):
+            if folder not in self.met and folder not in self.strange:
+                self.loose.setdefault(folder, _implied(folder))
+
+    def _refuse_missing(self) -> None:
+        for entry in self.expected.values():
+            raise MemberMissing(f"{shown(entry.path)} is catalogued and not in the archive")
 
     def _refuse_nesting(self) -> None:
         """Refuse `a/b` beside an `a` that is no folder: it cannot be unpacked, or is written where a link leads."""
@@ -123,80 +167,46 @@ class _Comparison:
             )
 
     def _target(self, member: Member) -> Member:
-        target = self.met.get(entry_name(member.link))
+        link = entry_name(member.link)
+        target = self.met.get(link) or self.strange.get(link)
         if target is None:
             raise MemberUnexpected(
                 f"the archive's hard link {shown(member.name)} leads to {shown(member.link)}, which is not in it"
             )
         return target._replace(name=member.name)
 
-    def _compare(self, entry: FileEntry, member: Member) -> None:
-        if member.kind is not MemberKind.FILE:
-            self._compare_without_content(entry, member)
-            return
-        if member.size != entry.size:
-            raise SizeMismatch(
-                f"{shown(entry.path)} has {member.size} bytes in the archive, {entry.size} in the catalogue"
-            )
-        self.compared_bytes += entry.size
-        if entry.digest is None or self.algorithm is None:
-            self._without_checksum(entry)
-        elif not same_digest(entry.digest, member.digest):
-            raise ChecksumMismatch(
-                f"{shown(entry.path)} has the {self.algorithm} checksum {member.digest}, "
-                f"catalogued is {entry.digest[:200]}"
-            )
-
-    def _compare_without_content(self, entry: FileEntry, member: Member) -> None:
-        """Compare an entry with a directory or a link, which must not stand where a file with data was."""
-        if entry.digest is not None or member.kind is MemberKind.OTHER:
-            raise ChecksumMismatch(
-                f"{shown(entry.path)} is catalogued as a file and archived as {member.kind}"
-            )
-        if not _cannot_be_data(entry, member):
-            archived = (
-                f"{shown(entry.path)} is catalogued with {entry.size} bytes and archived as {member.kind}"
-            )
-            if self.policy.missing == "fail":
-                raise ChecksumMissing(f"{archived}; without a checksum nothing proves that it was no file")
-            raise SizeMismatch(archived)
-        if member.kind is MemberKind.SYMLINK:
-            self.compared_bytes += entry.size
-        # Where checksums may be missing, this may as well have been a file.
-        self.sizes_only |= self.policy.missing == "size_only"
-
-    def _without_checksum(self, entry: FileEntry) -> None:
-        if entry.digest is not None:
-            raise ChecksumUnknown(
-                f"{shown(entry.path)} has a checksum, but its datablock names no algorithm (chkAlg)"
-            )
-        if self.policy.missing == "fail":
-            raise ChecksumMissing(
-                f"{shown(entry.path)} has no checksum in the catalogue, and the policy is to fail"
-            )
-        self.sizes_only = True
-
-
-def _cannot_be_data(entry: FileEntry, member: Member) -> bool:
-    """Say whether an entry is that of the archived directory or link, going by its size and spelling.
-
-    Catalogues give a directory no bytes, or spell it with a `/` at its end and give it what its file system says
-    (4096). They give a symbolic link no bytes, or those of its target's name, as lstat(2) does.
-    """
-    if member.kind is MemberKind.DIRECTORY:
-        return entry.size == 0 or entry.path.endswith("/")
-    return entry.size in {0, len(member.link.encode("utf-8", "surrogateescape"))}
-
 
 def _first_above(names: Iterable[str], folders: Iterable[str]) -> str | None:
     """Give a name that is also one of the folders, or an ancestor of one; each costs a look-up, however deep it is."""
     ordered = sorted(f"{folder}/" for folder in folders)
-    for name in names:
-        prefix = f"{name}/"
-        at = bisect_left(ordered, prefix)
-        if at < len(ordered) and ordered[at].startswith(prefix):
-            return name
-    return None
+    return next((name for name in names if _has_below(name, ordered)), None)
+
+
+def _ancestors(folders: Iterable[str]) -> set[str]:
+    """Give folders and those above them, but for very deep ones, which have too many."""
+    found: set[str] = set()
+    for folder in folders:
+        above = folder if folder.count("/") < _DEEP else ""
+        while above and above not in found:
+            found.add(above)
+            above = above.rpartition("/")[0]
+    return found
+
+
+def _implied(folder: str) -> Member:
+    return Member(folder, MemberKind.DIRECTORY, 0, 0, "", "", unsafe=False)
+
+
+def _has_below(name: str, ordered: Sequence[str]) -> bool:
+    """Say whether a name is one of the folders, or an ancestor of one.
+
+    Args:
+        name: The name.
+        ordered: The folders, each with a `/` at its end, sorted.
+    """
+    prefix = f"{name}/"
+    at = bisect_left(ordered, prefix)
+    return at < len(ordered) and ordered[at].startswith(prefix)
 
 
 def _alike(path: str) -> str:
@@ -215,11 +225,14 @@ def against_catalogue(
     copied: Copied,
     members: Iterable[Member],
     catalogued: Iterable[FileEntry],
-    algorithm: ChecksumAlgorithm | None,
-    policy: ChecksumPolicy,
+    check: EntryCheck,
     declared_size: int,
+    source_folder: Callable[[], str | None] = lambda: None,
 ) -> Verified:
     """Compare every member of the copy with the catalogue, and the catalogue with the copy.
+
+    A member and an entry whose names are spelled differently are matched by the rule of `domain.likeness`, where size and
+    checksum agree.
 
     Holds the catalogue's list in memory (about 300 bytes a file); streams the members.
 
@@ -227,20 +240,22 @@ def against_catalogue(
         copied: The evidence of the copy.
         members: What the archive was found to hold, from the sealed manifest.
         catalogued: What the catalogue says it holds.
-        algorithm: What the checksums are of; None where there are none.
-        policy: What to do where there are none.
+        check: Compares one entry with one member; used for this comparison alone.
         declared_size: Bytes of all files together, as the datablock's own entry has it.
+        source_folder: Asked for the dataset's folder, as catalogued, where names are spelled differently.
 
     Raises:
         IntegrityError: A subclass for each way in which the two can differ; the message names the file. Where bytes
             are declared and none could be compared, that is `ChecksumMissing`, whatever the policy.
     """
-    comparison = _Comparison(_unique(catalogued), policy, algorithm)
+    expected = _unique(catalogued)
+    files = len(expected)
+    comparison = _Comparison(expected, check)
     for member in members:
         comparison.meet(member)
-    comparison.finish(declared_size)
-    integrity = Integrity.SIZE_ONLY if comparison.sizes_only else Integrity.VERIFIED
-    return Verified(copied, integrity, len(comparison.met))
+    comparison.finish(declared_size, source_folder)
+    integrity = Integrity.SIZE_ONLY if check.sizes_only else Integrity.VERIFIED
+    return Verified(copied, integrity, files, comparison.alike.matched())
 
 
 def _unique(catalogued: Iterable[FileEntry]) -> dict[str, FileEntry]:

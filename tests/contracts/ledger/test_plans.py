@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from scicat_retriever.domain.dataset import CataloguedDatablock, FileEntry
+from scicat_retriever.domain.dataset import CataloguedDatablock, EntryKind, FileEntry
 from scicat_retriever.domain.errors import CatalogueEntryInvalid, CatalogueUnavailable
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.ports.datablock_record import DatablockRecord
@@ -75,6 +75,8 @@ def test_files_come_back_in_the_catalogue_s_order(ledger: Ledger) -> None:
         FileEntry("z", 2**53, "00"),
         FileEntry("a", 1, None),
         FileEntry("a", 1, None),
+        FileEntry("d", 4096, None, EntryKind.FOLDER),
+        FileEntry("l", 1, None, EntryKind.LINK),
     ]
     many = files(5000)
     ledger.plan(

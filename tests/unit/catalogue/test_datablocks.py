@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scicat_retriever.catalogue.datablock_entry import datablock_from
-from scicat_retriever.domain.dataset import CataloguedDatablock, Datablock, FileEntry
+from scicat_retriever.domain.dataset import CataloguedDatablock, Datablock, EntryKind, FileEntry
 from scicat_retriever.domain.errors import (
     CatalogueAnswerUnreadable,
     CatalogueEntryInvalid,
@@ -350,11 +350,39 @@ def test_a_datablock_listed_twice_or_that_is_none_is_invalid(second: object) -> 
 
 
 @pytest.mark.parametrize(
-    ("written", "read"), [(" ABC\n", "abc"), ("", None), ("  ", None), (None, None), ("Ab", "ab")]
+    ("written", "read"),
+    [
+        (" ABC\n", "abc"),
+        ("", None),
+        ("  ", None),
+        (None, None),
+        ("Ab", "ab"),
+        ("SHA256: AB", "sha256: ab"),
+        ("0xAB", "0xab"),
+        ("sha2:LPJNul+wow4=", "sha2:LPJNul+wow4="),
+        ("AbC-_w==", "AbC-_w=="),
+    ],
 )
-def test_a_digest_is_lower_case_and_stripped(written: str | None, read: str | None) -> None:
+def test_hexadecimal_digits_are_lower_case_and_base64_is_as_it_was(
+    written: str | None, read: str | None
+) -> None:
     entry = block(dataFileList=[{"path": "a", "size": 1, "chk": written}])
     assert datablock_from(entry, PID, 0).files == (FileEntry("a", 1, read),)
+
+
+@pytest.mark.parametrize(
+    ("perm", "kind"),
+    [
+        ("drwxr-xr-x", EntryKind.FOLDER),
+        ("0o120777", EntryKind.LINK),
+        ("-rw-r--r--", None),
+        (None, None),
+        (["d"], None),
+    ],
+)
+def test_a_folder_is_known_by_its_permissions(perm: object, kind: EntryKind | None) -> None:
+    entry = block(dataFileList=[{"path": "run", "size": 4096, "perm": perm}])
+    assert datablock_from(entry, PID, 0).files == (FileEntry("run", 4096, None, kind),)
 
 
 def test_a_datablock_may_lack_algorithm_and_packed_size() -> None:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scicat_retriever.onepass.checksums import ChecksumAlgorithm
+from scicat_retriever.onepass.digests import Hashing
 from scicat_retriever.onepass.errors import ManifestDamaged
 from scicat_retriever.onepass.manifest import ManifestWriter, read_manifest
 from scicat_retriever.onepass.member import Member, MemberKind
@@ -49,7 +50,7 @@ def test_many_members_come_back_in_order_and_more_than_once() -> None:
         writer.add(a_file(number))
     sealed = writer.seal()
     manifest = read_manifest(sealed.blob, sealed.seal)
-    assert (sealed.members, manifest.algorithm) == (10_000, ChecksumAlgorithm.SHA256)
+    assert (sealed.members, manifest.hashing) == (10_000, Hashing((ChecksumAlgorithm.SHA256,)))
     for _ in range(2):
         assert all(member == a_file(number) for number, member in enumerate(manifest.members()))
 

@@ -22,11 +22,11 @@ from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid, JobI
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState
 from scicat_retriever.pipeline import intake, plan, publish, recall, report, space, transfer
 from scicat_retriever.pipeline.cache_policy import CachePolicy
+from scicat_retriever.pipeline.checksum_policy import ChecksumPolicy
 from scicat_retriever.pipeline.links import LinkSigner
 from scicat_retriever.pipeline.outbox import Patience, Teller
 from scicat_retriever.pipeline.stores import DEFAULT_STORE, Stores
 from scicat_retriever.pipeline.toolbox import Toolbox
-from scicat_retriever.pipeline.verify import ChecksumPolicy
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.space import EvictionOrder
 from tests.fakes.catalogue import InMemoryCatalogue

@@ -13,7 +13,7 @@ from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.onepass.checksums import ChecksumAlgorithm
 from scicat_retriever.onepass.manifest import ManifestWriter
 from scicat_retriever.pipeline import publish, recall, transfer
-from scicat_retriever.pipeline.verify import ChecksumPolicy
+from scicat_retriever.pipeline.checksum_policy import ChecksumPolicy
 from tests.fakes.ledger import InMemoryLedger
 from tests.fakes.staging_area import InMemoryStagingArea
 from tests.unit.pipeline.rig import FILES, PID, START, Rig, entries, tar, without_checksums
@@ -211,11 +211,11 @@ def test_a_manifest_without_its_seal_is_an_error_of_the_system() -> None:
 
 
 def test_a_manifest_of_another_algorithm_is_an_error_of_the_system_and_no_mismatch() -> None:
-    rig = Rig(policy=ChecksumPolicy(unnamed_algorithm="md5"))
+    rig = Rig(policy=ChecksumPolicy(unnamed_algorithm="sha256"))
     (record,) = rig.plan(rig.archive(algorithm=None))
     rig.copy(record)
-    now = replace(rig.tools, checksums=ChecksumPolicy(unnamed_algorithm="sha256"))
-    with pytest.raises(errors.ManifestDamaged, match="hashed with md5, wanted is sha256"):
+    now = replace(rig.tools, checksums=ChecksumPolicy(unnamed_algorithm="sha3-256"))
+    with pytest.raises(errors.ManifestDamaged, match="hashed with sha256, wanted is sha3-256"):
         publish.verify_and_stage(rig.record(record.key), now)
 
 
@@ -260,7 +260,7 @@ def test_a_dataset_whose_file_is_not_what_was_staged_is_not_published(loss: str)
 
 def test_a_catalogued_file_that_is_not_archived_is_named() -> None:
     rig = Rig()
-    listed = (*entries(FILES), FileEntry("run/lost.dat", 3, "00"))
+    listed = (*entries(FILES), FileEntry("run/lost.dat", 3, "00" * 32))
     (record,) = rig.plan(rig.archive(listed=listed))
     rig.copy(record)
     with pytest.raises(errors.MemberMissing, match=r"run/lost\.dat"):

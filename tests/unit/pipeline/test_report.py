@@ -14,8 +14,8 @@ from scicat_retriever.domain.evidence import Integrity
 from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState, LifecycleWord
 from scicat_retriever.pipeline import report
+from scicat_retriever.pipeline.checksum_policy import ChecksumPolicy
 from scicat_retriever.pipeline.publish import Published
-from scicat_retriever.pipeline.verify import ChecksumPolicy
 from tests.fakes.catalogue import HeldDataset, HeldJob
 from tests.unit.pipeline.rig import (
     BASE_URL,

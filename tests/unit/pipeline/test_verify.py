@@ -9,8 +9,11 @@ from scicat_retriever.domain.errors import IntegrityError
 from scicat_retriever.domain.evidence import Copied, DatablockKey, Integrity, Recalled, Verified
 from scicat_retriever.domain.ids import ArchiveId, DatablockId
 from scicat_retriever.onepass.checksums import ChecksumAlgorithm
+from scicat_retriever.onepass.digests import Hashing
 from scicat_retriever.onepass.member import Member, MemberKind
-from scicat_retriever.pipeline.verify import ChecksumPolicy, against_catalogue, entry_name
+from scicat_retriever.pipeline.checksum_policy import FALLBACK_ALGORITHM, ChecksumPolicy
+from scicat_retriever.pipeline.entry_check import EntryCheck
+from scicat_retriever.pipeline.verify import against_catalogue, entry_name
 from tests.unit.pipeline.rig import PID
 
 COPIED = Copied(
@@ -61,8 +64,11 @@ def verify(
     policy: ChecksumPolicy = FAIL,
     algorithm: ChecksumAlgorithm | None = ChecksumAlgorithm.SHA256,
     declared_size: int = 0,
+    source_folder: str | None = None,
 ) -> Verified:
-    return against_catalogue(COPIED, members, catalogued, algorithm, policy, declared_size)
+    named = () if algorithm is None else (algorithm,)
+    check = EntryCheck(policy, named, Hashing(named or (FALLBACK_ALGORITHM,)))
+    return against_catalogue(COPIED, members, catalogued, check, declared_size, lambda: source_folder)
 
 
 DIFFERENCES = {
@@ -351,15 +357,15 @@ def test_a_checksum_of_no_named_algorithm_is_an_error_under_each_policy(policy: 
 
 @pytest.mark.parametrize("spelled", ["sha256", "SHA-256", " sha_256 ", "sha256sum"])
 def test_an_algorithm_is_known_in_its_usual_spellings(spelled: str) -> None:
-    assert FAIL.algorithm(spelled, "a.tar") is ChecksumAlgorithm.SHA256
+    assert FAIL.named(spelled, "a.tar") == (ChecksumAlgorithm.SHA256,)
 
 
 @pytest.mark.parametrize("spelled", [None, "", "  "])
 def test_an_algorithm_that_the_catalogue_leaves_out_is_the_configured_one(spelled: str | None) -> None:
-    assert ChecksumPolicy(unnamed_algorithm="md5").algorithm(spelled, "a.tar") is ChecksumAlgorithm.MD5
-    assert FAIL.algorithm(spelled, "a.tar") is None
+    assert ChecksumPolicy(unnamed_algorithm="md5").named(spelled, "a.tar") == (ChecksumAlgorithm.MD5,)
+    assert FAIL.named(spelled, "a.tar") == ()
 
 
 def test_an_unknown_algorithm_is_named_in_the_error() -> None:
     with pytest.raises(errors.ChecksumUnknown, match=r"a\.tar.*'md6'"):
-        FAIL.algorithm("md6", "a.tar")
+        FAIL.named("md6", "a.tar")

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from scicat_retriever.domain.errors import IntegrityError, MemberUnsafe
 from scicat_retriever.domain.evidence import Integrity
 from scicat_retriever.onepass.member import Member
-from scicat_retriever.pipeline.verify import ChecksumPolicy, entry_name
+from scicat_retriever.pipeline.checksum_policy import ChecksumPolicy
+from scicat_retriever.pipeline.verify import entry_name
 from tests.unit.pipeline.test_verify import entry, file, symlink, verify
 
 NAMES = (

@@ -1,0 +1,101 @@
+"""Checksum policy: which algorithms the catalogued checksums of a datablock are of, and what to do where there are none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from scicat_retriever.domain.dataset import FileEntry
+from scicat_retriever.domain.errors import ChecksumUnknown
+from scicat_retriever.onepass.checksums import ChecksumAlgorithm
+from scicat_retriever.onepass.digests import Digest, Hashing, algorithms_named
+from scicat_retriever.onepass.errors import UnknownChecksumAlgorithm
+from scicat_retriever.onepass.member import shown
+
+FALLBACK_ALGORITHM = ChecksumAlgorithm.SHA256
+"""Members are hashed with it where nothing is catalogued to compare with, so that the manifest is complete."""
+MOST_ALGORITHMS = 4
+"""Algorithms that the checksums of one datablock may be of: each member is hashed with all of them."""
+_DIGEST_SHOWN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ChecksumPolicy:
+    """What to do where the catalogue is silent.
+
+    Attributes:
+        missing: `fail`, or `size_only`: compare sizes alone and say so. A file without bytes needs no checksum.
+        unnamed_algorithm: The algorithm of checksums whose datablock names none, or None to fail.
+    """
+
+    missing: Literal["fail", "size_only"] = "fail"
+    unnamed_algorithm: str | None = None
+
+    def named(self, spelled: str | None, archive_id: str) -> tuple[ChecksumAlgorithm, ...]:
+        """Give the algorithms that a datablock's `chkAlg` can mean; none where neither side names one.
+
+        Raises:
+            ChecksumUnknown: It is named and not known.
+        """
+        name = (spelled or "").strip() or self.unnamed_algorithm
+        if name is None:
+            return ()
+        try:
+            return algorithms_named(name)
+        except UnknownChecksumAlgorithm:
+            raise ChecksumUnknown(
+                f"{archive_id}: the catalogue names the checksum algorithm {name[:80]!r}, which is not known here"
+            ) from None
+
+    def hashing(self, spelled: str | None, archive_id: str, files: Iterable[FileEntry]) -> Hashing:
+        """Say what a datablock's members have to be hashed with, so that each catalogued checksum can be compared.
+
+        Args:
+            spelled: The datablock's `chkAlg`.
+            archive_id: Names it in errors.
+            files: What the catalogue lists in it.
+
+        Raises:
+            ChecksumUnknown: The algorithm is not known, or a checksum is none of it, or they are of too many algorithms.
+        """
+        named = self.named(spelled, archive_id)
+        needed: set[ChecksumAlgorithm] = set()
+        for file in files:
+            if file.digest is not None:
+                try:
+                    needed.add(digest_of(file, named).algorithm)
+                except ChecksumUnknown as unknown:
+                    raise ChecksumUnknown(f"{archive_id}: {unknown}") from None
+        if len(needed) > MOST_ALGORITHMS:
+            names = ", ".join(Hashing.of(needed).algorithms)
+            raise ChecksumUnknown(
+                f"{archive_id}: its checksums are of {len(needed)} algorithms ({names}); {MOST_ALGORITHMS} are the most"
+            )
+        default = named if len(named) == 1 else (FALLBACK_ALGORITHM,)
+        return Hashing.of(needed or default)
+
+
+def digest_of(entry: FileEntry, named: tuple[ChecksumAlgorithm, ...]) -> Digest:
+    """Understand the checksum of an entry that has one.
+
+    Args:
+        entry: The entry.
+        named: What its datablock's algorithm can mean, from `ChecksumPolicy.named`.
+
+    Raises:
+        ChecksumUnknown: No algorithm is named, or it is no checksum of it.
+    """
+    catalogued = entry.digest or ""
+    digest = Digest.read(catalogued, named)
+    if digest is not None:
+        return digest
+    if not named:
+        raise ChecksumUnknown(
+            f"{shown(entry.path)} has a checksum, but its datablock names no algorithm (chkAlg)"
+        )
+    names = " or ".join(named)
+    raise ChecksumUnknown(
+        f"{shown(entry.path)} has the checksum {catalogued[:_DIGEST_SHOWN]!r}, which is no {names} "
+        "in hexadecimal digits, nor in base64"
+    )
