@@ -80,13 +80,17 @@ class InMemoryCatalogue:
     # What a test looks at, or does to it.
 
     def add_dataset(
-        self, pid: DatasetPid, datablocks: Iterable[CataloguedDatablock] = (), name: str = ""
+        self,
+        pid: DatasetPid,
+        datablocks: Iterable[CataloguedDatablock] = (),
+        name: str = "",
+        source_folder: str | None = None,
     ) -> Dataset:
         """Register a dataset, which declares what its datablocks hold."""
         blocks = tuple(datablocks)
         files = sum(block.datablock.file_count for block in blocks)
         packed = sum(block.datablock.packed_size for block in blocks)
-        dataset = Dataset(pid, name or pid, files, packed, "group1")
+        dataset = Dataset(pid, name or pid, files, packed, "group1", source_folder=source_folder)
         self._datasets[pid] = HeldDataset(dataset, blocks)
         return dataset
 

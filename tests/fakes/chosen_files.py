@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from scicat_retriever.domain.dataset import CataloguedDatablock
 from scicat_retriever.domain.errors import Failure, TransitionIllegal
@@ -29,6 +30,7 @@ class InMemoryChosenFiles(InMemorySpace):
         size: int,
         unknown: Failure | None,
         extracts: Sequence[CataloguedDatablock] = (),
+        respelled: Mapping[DatablockId, Mapping[str, str]] = MappingProxyType({}),
     ) -> None:
         with self._lock:
             self._known_job(job_id)
@@ -36,6 +38,11 @@ class InMemoryChosenFiles(InMemorySpace):
             if dataset is None or not dataset.chosen:
                 raise TransitionIllegal(f"{job_id} did not choose files of {pid}")
             self._choices[job_id, pid] = set(datablocks)
+            self._respelled[job_id, pid] = {
+                name: path
+                for datablock in sorted(set(datablocks))
+                for name, path in respelled.get(datablock, {}).items()
+            }
             for entry in extracts:
                 self._note_extract(entry)
             self.note_sizes(job_id, {pid: size})
@@ -44,6 +51,10 @@ class InMemoryChosenFiles(InMemorySpace):
                 noted = replace(noted, state=DatasetState.FAILED, failures=(unknown,), reason="")
                 self._enter((job_id, pid), dataset.state, DatasetState.FAILED, unknown.code)
             self._datasets[job_id][pid] = noted
+
+    def respelled(self, job_id: JobId, pid: DatasetPid) -> Mapping[str, str]:
+        with self._lock:
+            return dict(self._respelled.get((job_id, pid), {}))
 
     def job_datablocks(self, job_id: JobId, pid: DatasetPid) -> Sequence[DatablockRecord]:
         with self._lock:

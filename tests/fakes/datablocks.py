@@ -140,7 +140,8 @@ class InMemoryDatablocks(InMemoryChosenFiles):
             require_legal(block.record.state, State.STAGED)
             if self.copied(key) != staged.verified.copied:
                 raise TransitionIllegal(f"another copy of {key} was verified")
-            values: dict[str, Any] = {"integrity": staged.verified.integrity}
+            verified = staged.verified
+            values: dict[str, Any] = {"integrity": verified.integrity, "matched_by": verified.matched_by}
             if block.record.state is not State.STAGED:
                 now = self._clock()
                 values |= {"staged_at": now, "used_at": now, "checked_at": now}

@@ -62,6 +62,7 @@ class InMemoryRecords:
         self._started: set[JobId] = set()
         self._datasets: dict[JobId, dict[DatasetPid, JobDatasetRecord]] = {}
         self._choices: dict[tuple[JobId, DatasetPid], set[DatablockId]] = {}
+        self._respelled: dict[tuple[JobId, DatasetPid], dict[str, str]] = {}
         self._blocks: dict[DatablockKey, Block] = {}
         self._remarks: dict[DatasetPid, str] = {}
         self.transitions: list[Transition] = []
@@ -115,7 +116,13 @@ class InMemoryRecords:
             if new in NO_COPY:
                 changes["bytes_done"] = 0
         if new is not State.STAGED:
-            changes |= {"integrity": None, "staged_at": None, "used_at": None, "checked_at": None}
+            changes |= {
+                "integrity": None,
+                "matched_by": (),
+                "staged_at": None,
+                "used_at": None,
+                "checked_at": None,
+            }
             changes["pinned"] = False
         if new not in {State.COPIED, State.STAGED}:
             changes["archive_checksum"] = None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 
 from sqlalchemy import Connection, and_, delete, insert, select, update
 
@@ -16,6 +17,7 @@ from scicat_retriever.ledger.dataset_sizes import LARGEST_DATASET
 from scicat_retriever.ledger.extracts import ExtractsPart
 from scicat_retriever.ledger.jobs import lock_job
 from scicat_retriever.ledger.needs import is_brought, needs
+from scicat_retriever.ledger.packing import pack_respelled, unpack_respelled
 from scicat_retriever.ledger.part import Subject, batches
 from scicat_retriever.ledger.schema import chosen_datablocks, datablocks, job_datasets
 from scicat_retriever.ports.datablock_record import DatablockRecord
@@ -32,6 +34,7 @@ class ChosenFilesPart(ExtractsPart):
         size: int,
         unknown: Failure | None,
         extracts: Sequence[CataloguedDatablock] = (),
+        respelled: Mapping[DatablockId, Mapping[str, str]] = MappingProxyType({}),
     ) -> None:
         """Note which datablocks, or extracts, hold the files that a job chose."""
         its = and_(job_datasets.c.job_id == job_id, job_datasets.c.pid == pid)
@@ -44,7 +47,7 @@ class ChosenFilesPart(ExtractsPart):
             row = connection.execute(select(job_datasets.c.state, job_datasets.c.chosen).where(its)).first()
             if row is None or not row.chosen:
                 raise TransitionIllegal(f"The job {job_id} did not choose files of {pid}.")
-            _replace_choice(connection, job_id, pid, datablocks)
+            _replace_choice(connection, job_id, pid, datablocks, respelled)
             if extracts:
                 self._database.lock_datasets(connection, [pid])
                 self._note_extracts(connection, pid, extracts)
@@ -53,6 +56,14 @@ class ChosenFilesPart(ExtractsPart):
                 subject, old = Subject("dataset", job_id, pid), DatasetState(row.state)
                 self._enter(connection, subject, old, DatasetState.FAILED, unknown.code)
             connection.execute(update(job_datasets).where(its).values(noted))
+
+    def respelled(self, job_id: JobId, pid: DatasetPid) -> Mapping[str, str]:
+        """The catalogued paths of chosen names that are spelled otherwise."""
+        c = chosen_datablocks.c
+        its = select(c.respelled).where(c.job_id == job_id, c.pid == pid, c.respelled != "")
+        with self._database.reading() as connection:
+            packed = connection.scalars(its.order_by(c.datablock)).all()
+        return {name: path for each in packed for name, path in unpack_respelled(each).items()}
 
     def job_datablocks(self, job_id: JobId, pid: DatasetPid) -> Sequence[DatablockRecord]:
         """The datablocks that a job needs of a dataset."""
@@ -70,10 +81,22 @@ class ChosenFilesPart(ExtractsPart):
 
 
 def _replace_choice(
-    connection: Connection, job_id: JobId, pid: DatasetPid, chosen: Collection[DatablockId]
+    connection: Connection,
+    job_id: JobId,
+    pid: DatasetPid,
+    chosen: Collection[DatablockId],
+    respelled: Mapping[DatablockId, Mapping[str, str]],
 ) -> None:
     c = chosen_datablocks.c
     connection.execute(delete(chosen_datablocks).where(c.job_id == job_id, c.pid == pid))
     for batch in batches(sorted(set(chosen))):
-        rows = [{"job_id": job_id, "pid": pid, "datablock": datablock} for datablock in batch]
+        rows = [
+            {
+                "job_id": job_id,
+                "pid": pid,
+                "datablock": datablock,
+                "respelled": pack_respelled(respelled.get(datablock, {})),
+            }
+            for datablock in batch
+        ]
         connection.execute(insert(chosen_datablocks), rows)

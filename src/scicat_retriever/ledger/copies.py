@@ -12,6 +12,7 @@ from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.ledger.claim_rows import lower_claim
 from scicat_retriever.ledger.datablock_rows import DatablockRows, is_datablock
+from scicat_retriever.ledger.packing import pack_matched
 from scicat_retriever.ledger.schema import copies, datablocks, pins
 
 _WITH_COPY = (DatablockState.COPIED, DatablockState.STAGED)
@@ -69,7 +70,10 @@ class CopiesPart(DatablockRows):
         with self._database.writing() as connection:
             row = self._lock_row(connection, key, new)
             proven = _copied(connection, key)
-            values: dict[str, Any] = {"integrity": verified.integrity}
+            values: dict[str, Any] = {
+                "integrity": verified.integrity,
+                "matched_by": pack_matched(verified.matched_by),
+            }
             if row.state != new:
                 now = self._clock()
                 is_pinned = select(exists().where(pins.c.pid == key.pid))

@@ -13,7 +13,7 @@ from scicat_retriever.domain.evidence import DatablockKey, Integrity
 from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.ledger.held_space import HeldSpace
-from scicat_retriever.ledger.packing import unpack_extract
+from scicat_retriever.ledger.packing import unpack_extract, unpack_matched
 from scicat_retriever.ledger.part import Subject, batches
 from scicat_retriever.ledger.schema import datablocks
 from scicat_retriever.ports.datablock_record import DatablockRecord
@@ -89,7 +89,13 @@ def consequences(new: DatablockState) -> dict[str, object]:
     if new in BEFORE_COPIED:
         changes["bytes_done"] = 0
     if new is not DatablockState.STAGED:
-        changes |= {"integrity": None, "staged_at": None, "used_at": None, "checked_at": None}
+        changes |= {
+            "integrity": None,
+            "matched_by": "",
+            "staged_at": None,
+            "used_at": None,
+            "checked_at": None,
+        }
         changes["pinned"] = False
     if new not in {DatablockState.COPIED, DatablockState.STAGED}:
         changes["archive_checksum"] = None
@@ -147,6 +153,7 @@ def datablock_record(row: Any) -> DatablockRecord:  # noqa: ANN401
         bytes_total=row.bytes_total,
         reason=row.reason,
         integrity=None if row.integrity is None else Integrity(row.integrity),
+        matched_by=unpack_matched(row.matched_by),
         archive_checksum=row.archive_checksum,
         partial=row.partial,
         run=row.run,

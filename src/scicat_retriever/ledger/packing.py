@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from scicat_retriever.domain.dataset import CataloguedDatablock, EntryKind, Extract, FileEntry, Selection
 from scicat_retriever.domain.ids import DatablockId, DatasetPid
+from scicat_retriever.domain.likeness import Likeness, Matched
 
 FILES_IN_CHUNK = 2000
 """Files in one chunk: some 200 kB of JSON. Another number gives other fingerprints, so datablocks count as changed."""
@@ -36,6 +37,29 @@ def unpack_extract(packed: str) -> Extract | None:
         return None
     of, archive_size, ranges = json.loads(packed)
     return Extract(DatablockId(of), archive_size, tuple((start, length) for start, length in ranges))
+
+
+def pack_respelled(respelled: Mapping[str, str]) -> str:
+    """Give chosen names and the catalogued paths that they mean as JSON; nothing where there are none."""
+    return json.dumps(dict(respelled)) if respelled else ""
+
+
+def unpack_respelled(packed: str) -> dict[str, str]:
+    """Undo `pack_respelled`."""
+    return dict(json.loads(packed)) if packed else {}
+
+
+def pack_matched(matched: Sequence[Matched]) -> str:
+    """Give kinds of likeness with their counts and examples as JSON; nothing where there are none."""
+    return json.dumps([[each.kind, each.files, each.examples] for each in matched]) if matched else ""
+
+
+def unpack_matched(packed: str) -> tuple[Matched, ...]:
+    """Undo `pack_matched`."""
+    return tuple(
+        Matched(Likeness(kind), files, tuple((catalogued, archived) for catalogued, archived in examples))
+        for kind, files, examples in (json.loads(packed) if packed else ())
+    )
 
 
 class Fingerprint:

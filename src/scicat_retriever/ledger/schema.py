@@ -104,6 +104,12 @@ chosen_datablocks = Table(
     Column("job_id", ExactText, primary_key=True),
     Column("pid", ExactText, primary_key=True),
     Column("datablock", ExactText, primary_key=True, doc="One that holds a file that the job chose."),
+    Column(
+        "respelled",
+        ExactText,
+        nullable=False,
+        doc="Catalogued paths of chosen names that are spelled otherwise: `packing.pack_respelled`; empty: none.",
+    ),
     ForeignKeyConstraint(["job_id", "pid"], ["job_datasets.job_id", "job_datasets.pid"], ondelete="CASCADE"),
 )
 
@@ -132,6 +138,12 @@ datablocks = Table(
     Column("bytes_done", BigInteger, nullable=False),
     Column("bytes_total", BigInteger, nullable=False),
     Column("integrity", ExactText),
+    Column(
+        "matched_by",
+        ExactText,
+        nullable=False,
+        doc="While staged, its files whose names are spelled otherwise in the archive: `packing.pack_matched`; else empty.",
+    ),
     Column("archive_checksum", ExactText),
     Column("staged_at", UtcTime, doc="This and the next two: while staged."),
     Column("used_at", UtcTime),

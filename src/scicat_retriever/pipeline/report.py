@@ -2,7 +2,8 @@
 
 Job: `statusCode`, `statusMessage` and `jobResultObject`
 
-    {"result": [{"datasetId", "name", "size", "archiveId", "url", "checksum", "expires", "files", "integrity", "chosen"?}],
+    {"result": [{"datasetId", "name", "size", "archiveId", "url", "checksum", "expires", "files", "integrity",
+                 "matched_by"?, "chosen"?}],
      "errors": [{"datasetId", "archiveId"?, "code", "who", "message"}],
      "remarks"?: [{"datasetId", "code", "message"}]}
 
@@ -194,6 +195,8 @@ def job_update(job_id: JobId, state: JobState, tools: Toolbox) -> JobUpdate:
         tools.ledger.move_job(job_id, ended, result.message)
     body = result.body
     if len(json.dumps(body)) > RESULT_LIMIT:
+        body = without_examples(body)
+    if len(json.dumps(body)) > RESULT_LIMIT:
         body = shortened(body)
     return JobUpdate(ended, result.message, body)
 
@@ -276,6 +279,17 @@ def _errors(dataset: JobDatasetRecord, failure: Failure | None) -> list[dict[str
     return [_error(dataset.pid, each) for each in (*own, *unknown)]
 
 
+def without_examples(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Give a result without the examples of names that are spelled otherwise: the links need the room more."""
+    entries = [
+        entry
+        if "matched_by" not in entry
+        else entry | {"matched_by": [each | {"examples": []} for each in entry["matched_by"]]}
+        for entry in body["result"]
+    ]
+    return {**body, "result": entries}
+
+
 def shortened(body: Mapping[str, Any]) -> dict[str, Any]:
     """Give a result that SciCat can hold: an entry for each dataset without links, and the first errors."""
     sums: dict[str, dict[str, Any]] = {}
@@ -304,7 +318,7 @@ def _entries(
         if pinned_until is not None:
             link = tools.links.link(record.key, names[record.key], pinned_until - tools.margin)
         held = chosen.held_by(record)
-        yield {
+        entry = {
             "datasetId": record.key.pid,
             "name": record.datablock.file_name,
             "size": record.bytes_total,
@@ -314,7 +328,23 @@ def _entries(
             "expires": timestamp(tools.clock() if link is None else link.expires),
             "files": record.datablock.file_count,
             "integrity": record.integrity,
-        } | ({} if held is None else {"chosen": held})
+        }
+        yield entry | _matched_by(record) | ({} if held is None else {"chosen": held})
+
+
+def _matched_by(record: DatablockRecord) -> dict[str, Any]:
+    """Say which files are spelled otherwise in the archive than in the catalogue, where some are."""
+    kinds = [
+        {
+            "spelling": each.kind.value,
+            "files": each.files,
+            "examples": [
+                {"catalogued": catalogued, "archived": archived} for catalogued, archived in each.examples
+            ],
+        }
+        for each in record.matched_by
+    ]
+    return {"matched_by": kinds} if kinds else {}
 
 
 def _unfinished(dataset: JobDatasetRecord, failure: Failure | None) -> tuple[Failure, ...]:

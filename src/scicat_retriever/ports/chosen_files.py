@@ -9,7 +9,8 @@ copy, verify, stage and evict, and none to those who ask whether all is there th
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Protocol
 
 from scicat_retriever.domain.dataset import CataloguedDatablock
@@ -31,6 +32,7 @@ class ChosenFilesLedger(Protocol):
         size: int,
         unknown: Failure | None,
         extracts: Sequence[CataloguedDatablock] = (),
+        respelled: Mapping[DatablockId, Mapping[str, str]] = MappingProxyType({}),
     ) -> None:
         """Note which datablocks, or extracts of them, hold the files that a job chose of a dataset, in place of what was noted before.
 
@@ -44,6 +46,8 @@ class ChosenFilesLedger(Protocol):
             unknown: Says which files the dataset does not have, where that is so.
             extracts: Those that the ledger may not know yet, each with the files that it holds. A run retrieves such a one
                 once it was planned for it.
+            respelled: Of datablocks that hold files whose names are spelled otherwise in the job: each chosen name, and the
+                catalogued path of the file.
 
         Raises:
             TransitionIllegal: The job did not choose files of that dataset.
@@ -66,6 +70,10 @@ class ChosenFilesLedger(Protocol):
         Raises:
             TransitionIllegal: It is not known, no extract, staged, or released.
         """
+        ...
+
+    def respelled(self, job_id: JobId, pid: DatasetPid) -> Mapping[str, str]:
+        """The chosen names that are spelled otherwise in the catalogue, as last noted, each with its catalogued path."""
         ...
 
     def job_datablocks(self, job_id: JobId, pid: DatasetPid) -> Sequence[DatablockRecord]:

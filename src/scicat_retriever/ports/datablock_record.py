@@ -7,6 +7,7 @@ from datetime import datetime
 
 from scicat_retriever.domain.dataset import Datablock
 from scicat_retriever.domain.evidence import DatablockKey, Integrity
+from scicat_retriever.domain.likeness import Matched
 from scicat_retriever.domain.states import DatablockState
 
 
@@ -22,6 +23,7 @@ class DatablockRecord:
         bytes_total: Bytes to copy: the store's word where known, else the catalogue's `packedSize`.
         reason: What it waits for, in words, where it waits.
         integrity: What was compared, once staged.
+        matched_by: Which of its files are spelled otherwise in the archive than in the catalogue, once staged.
         archive_checksum: `xxh3-128:<hex>` of the archive, once copied.
         partial: Token of its file in the staging area, once copied, while staged, and once released as long as its files
             may be there; else empty.
@@ -50,6 +52,7 @@ class DatablockRecord:
     pinned: bool = False
     wanted: bool = True
     store: str = "lts"
+    matched_by: tuple[Matched, ...] = ()
 
     @property
     def key(self) -> DatablockKey:

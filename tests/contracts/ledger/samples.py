@@ -17,6 +17,7 @@ from scicat_retriever.domain.dataset import (
 from scicat_retriever.domain.errors import Actor, Cause, Failure
 from scicat_retriever.domain.evidence import Copied, DatablockKey, Integrity, Recalled, Staged, Verified
 from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid, JobId
+from scicat_retriever.domain.likeness import Matched
 from scicat_retriever.domain.states import DatablockState, JobState
 from scicat_retriever.ports.ledger import FlowName, Ledger
 from scicat_retriever.ports.outbox import Subject
@@ -97,8 +98,10 @@ def copied(of: DatablockKey, size: int = 1024, seal: str = "seal", partial: str 
     return Copied(recalled, size, "xxh3-128:" + "ab" * 16, seal, 2, partial, f"bytes:{size}")
 
 
-def staged(of: Copied, integrity: Integrity = Integrity.VERIFIED) -> Staged:
-    return Staged(Verified(of, integrity, 2))
+def staged(
+    of: Copied, integrity: Integrity = Integrity.VERIFIED, matched_by: tuple[Matched, ...] = ()
+) -> Staged:
+    return Staged(Verified(of, integrity, 2, matched_by))
 
 
 def bring_to(ledger: Ledger, of: DatablockKey, state: DatablockState, size: int = 1024) -> None:

@@ -11,7 +11,7 @@ from scicat_retriever.domain.states import DatablockState, DatasetState, JobStat
 from scicat_retriever.ports.ledger import DatasetProgress, FlowName, JobDatasetRecord, Ledger
 from scicat_retriever.ports.staging_area import Room
 from tests.contracts.ledger.rig import Rig
-from tests.contracts.ledger.samples import HOUR, P, Q, bring_to, end, entries, key
+from tests.contracts.ledger.samples import HOUR, ODD, P, Q, bring_to, end, entries, key
 from tests.contracts.ledger.space_samples import A, B, C, claim, finish, plan, stage, wish
 
 State = DatablockState
@@ -74,6 +74,17 @@ def test_a_choice_that_is_noted_again_replaces_the_one_before(ledger: Ledger) ->
     plan(ledger, P, 100, 100, 100)
     ledger.note_choice(A, P, [key(2).id], 100, None)
     assert needed(ledger, A) == [2]
+
+
+def test_names_that_are_spelled_otherwise_are_known_until_the_choice_is_noted_again(ledger: Ledger) -> None:
+    choose(ledger, A, 0)
+    assert ledger.respelled(A, P) == {}
+    one, two = key(0).id, key(1).id
+    spelled = {one: {"a": "/data/a", ODD: "odd"}, two: {"b": "/data/b"}, key(2).id: {"c": "/data/c"}}
+    ledger.note_choice(A, P, [one, two], 100, None, respelled=spelled)
+    assert ledger.respelled(A, P) == {"a": "/data/a", ODD: "odd", "b": "/data/b"}
+    ledger.note_choice(A, P, [one], 100, None)
+    assert ledger.respelled(A, P) == {}
 
 
 def test_files_that_some_datablocks_lack_are_told_beside_and_the_dataset_goes_on(ledger: Ledger) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from scicat_retriever.domain.errors import TransitionIllegal
 from scicat_retriever.domain.evidence import Integrity
+from scicat_retriever.domain.likeness import Likeness, Matched
 from scicat_retriever.domain.states import LEGAL_DATABLOCK, DatablockState
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.ledger import Ledger
@@ -193,6 +194,18 @@ def test_a_staged_datablock_says_what_was_compared_and_when(rig: Rig, integrity:
     found = record(rig.ledger)
     assert (found.state, found.integrity) == (State.STAGED, integrity)
     assert (found.staged_at, found.used_at, found.checked_at) == (now, now, now)
+
+
+def test_a_datablock_says_while_it_is_staged_what_was_spelled_otherwise(planned: Ledger) -> None:
+    matched = (
+        Matched(Likeness.FOLDER, 372, (("/data/a", "a"), ("/data/\u00e9", "e\u0301"))),
+        Matched(Likeness.BYTES, 1, ((ODD, "\\xff"),)),
+    )
+    bring_to(planned, key(), State.COPIED)
+    planned.save_staged(staged(copied(key()), matched_by=matched))
+    assert record(planned).matched_by == matched
+    planned.move_datablock(key(), State.RELEASED)
+    assert record(planned).matched_by == ()
 
 
 @pytest.mark.parametrize("state", [State.COPYING, State.FAILED, State.RELEASED])

@@ -30,7 +30,7 @@ class MemberMissing(IntegrityError):
 
 
 class MemberUnexpected(IntegrityError):
-    """The archive holds a file that is not catalogued."""
+    """The archive holds a file that is not catalogued, nor in another spelling with its size and checksum."""
 
     code = "member_unexpected"
 
@@ -54,7 +54,7 @@ class ChecksumMissing(IntegrityError):
 
 
 class ChecksumUnknown(IntegrityError):
-    """The catalogue names a checksum algorithm that this service does not know."""
+    """The catalogue names a checksum algorithm that this service does not know, or none, or has a checksum that is none of it."""
 
     code = "checksum_unknown"
 

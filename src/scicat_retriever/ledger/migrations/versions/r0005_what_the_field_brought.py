@@ -1,4 +1,4 @@
-"""What the field brought: remarks on datasets."""
+"""What the field brought: remarks on datasets, and files whose names are spelled differently."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ down_revision = "r0004"
 
 
 def upgrade() -> None:
-    """Add a table for each of them."""
+    """Add a table for the former, and columns for the latter."""
     op.create_table(
         "remarks",
         sa.Column("pid", sa.Text(), nullable=False),
         sa.Column("remark", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("pid", name="pk_remarks"),
     )
+    op.add_column("datablocks", sa.Column("matched_by", sa.Text(), nullable=False, server_default=""))
+    op.add_column("chosen_datablocks", sa.Column("respelled", sa.Text(), nullable=False, server_default=""))
