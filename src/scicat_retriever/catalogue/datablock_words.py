@@ -80,17 +80,23 @@ class Words:
         said = [found == told for told, found in sums if told]
         return bool(self.shown and self.shown >= (self.counted or 0) and said and all(said))
 
-    def agree_among_themselves(self, declared: Dataset) -> bool:
+    def agree_among_themselves(self, declared: Dataset, *, renewed: bool) -> bool:
         """Say whether two routes show the same, one of them whatever the groups of the datablocks are.
 
         Two that may leave out the same datablocks are taken for two words only where there is no other, and where the
         dataset declares no more than they show.
+
+        Args:
+            declared: What the dataset declares.
+            renewed: Whether the account has logged in just now, so that a route that shows nothing is not open to it;
+                before, it may have been asked under a token that ran out meanwhile.
         """
         complete = self.complete()
         if not self.shown or self.shown < (self.counted or 0) or len(complete) < 2:
             return False
-        # One that shows nothing is closed: SciCat has no word for that.
-        open_to_all = [route for route, ids in self.by_route.items() if ids and not route.by_groups]
+        open_to_all = [
+            route for route, ids in self.by_route.items() if not route.by_groups and (ids or not renewed)
+        ]
         if open_to_all:
             return any(route in complete for route in open_to_all)
         return declared.files_archived <= self.files and declared.packed_size <= self.packed

@@ -57,26 +57,28 @@ class Datablocks:
         """
         words = Words(pid)
         declared = self._datasets.read(pid)
-        proven = yield from self._shown(words, declared)
+        proven = yield from self._shown(words, declared, renewed=False)
         if not proven:
             self._session.renew()
             words.begin_again()
             declared = self._datasets.read(pid)
-            proven = yield from self._shown(words, declared)
+            proven = yield from self._shown(words, declared, renewed=True)
         if not proven:
             raise words.error(declared, self._session.account)
         complete = words.complete()
         if complete and self._first not in complete:
             self._first = complete[0]
 
-    def _shown(self, words: Words, declared: Dataset) -> Generator[CataloguedDatablock, None, bool]:
+    def _shown(
+        self, words: Words, declared: Dataset, *, renewed: bool
+    ) -> Generator[CataloguedDatablock, None, bool]:
         """Give what is shown and was not given before; says at its end whether the words agree that this is all."""
         broken: CatalogueUnavailable | None = None
         for route in sorted(ROUTES, key=lambda each: each is not self._first):
             broken = (yield from self._shown_by(route, words)) or broken
             if words.agree_with(declared):
                 return True
-        if not words.agree_among_themselves(declared):
+        if not words.agree_among_themselves(declared, renewed=renewed):
             if broken is not None:
                 raise broken
             return False

@@ -32,8 +32,8 @@ def measure_job(
     """Note how large the job's datasets are, as the catalogue declares it; a repetition goes on where it was.
 
     Where the job chose files of a dataset, the datablocks that hold them are what counts: they are looked for now.
-    A dataset that cannot be read is taken for an empty one: its own retrieval will say what is wrong with it. One that is
-    larger than the whole staging area fails, and the others go on.
+    A dataset that cannot be read, or that is larger than the whole staging area, is taken for an empty one: its own
+    retrieval will say what is wrong with it, and the others go on.
 
     Args:
         job_id: The job.
@@ -77,18 +77,15 @@ def _go_on_without(
 
 
 def _size_of(job_id: JobId, pid: DatasetPid, tools: Toolbox) -> int:
-    """Give the bytes that a dataset will take; of one that can never be staged none, and it fails for the job."""
+    """Give the bytes that a dataset will take; none of one among others that can never be staged."""
     whole = tools.staging.room().total
     declared = tools.catalogue.dataset(pid).packed_size
     if 0 < declared <= whole:
         return declared
     # Some catalogues declare it of the datablocks alone, and the sums of others are wrong.
     size = sum(each.datablock.packed_size for each in tools.catalogue.datablocks(pid))
-    if size <= whole or len(tools.ledger.job_datasets(job_id, 0, 2)) < 2:
-        return size
-    failure = LargerThanStaging(larger_than_staging(pid, size, whole)).failure()
-    tools.ledger.move_job_dataset(job_id, pid, DatasetState.FAILED, [failure])
-    return 0
+    alone = len(tools.ledger.job_datasets(job_id, 0, 2)) == 1
+    return size if size <= whole or alone else 0
 
 
 def _answers_for_others(job_id: JobId, odd: DatasetPid, tools: Toolbox) -> bool:
@@ -103,14 +100,6 @@ def _answers_for_others(job_id: JobId, odd: DatasetPid, tools: Toolbox) -> bool:
                 continue
         return True
     return False
-
-
-def larger_than_staging(pid: DatasetPid, size: int, whole: int) -> str:
-    """Say that what is asked for of a dataset can never be staged; sizes in bytes."""
-    return (
-        f"what is asked for of dataset {pid} has {in_words(size)}, and the staging area holds {in_words(whole)} in all: "
-        "enlarge it, or lower what is kept free"
-    )
 
 
 def claim_job(job_id: JobId, tools: Toolbox) -> None:
@@ -166,7 +155,10 @@ def claim_dataset(pid: DatasetPid, tools: Toolbox) -> None:
     size = sum(record.bytes_total for record in tools.ledger.datablocks(pid) if record.wanted)
     whole = tools.staging.room().total
     if size > whole:
-        raise LargerThanStaging(larger_than_staging(pid, size, whole))
+        raise LargerThanStaging(
+            f"what is asked for of dataset {pid} has {in_words(size)}, and the staging area holds {in_words(whole)} in all: "
+            "enlarge it, or lower what is kept free"
+        )
     raise NoSpaceYet(
         f"waiting for {in_words(missing)} of staging space, beside what was claimed for the dataset"
     )

@@ -212,6 +212,17 @@ def test_two_routes_are_believed_where_there_is_no_third_and_no_more_is_declared
         ids(backend([block()]).on(DATASET, dataset([block()], numberOfFilesArchived=3)))
 
 
+def test_a_third_route_that_shows_nothing_is_asked_again_after_a_fresh_login() -> None:
+    # v3 lists no datasets to a token that ran out: `200 []`.
+    all_of_v3 = ok([{"pid": PID, "datablocks": [block(1), block(2)]}])
+    scripted = backend([block(1)]).on(DATASET, dataset([block(1)])).on(V3, ok([]), all_of_v3)
+    with pytest.raises(DatablocksInvisible):
+        ids(scripted)
+    closed = backend([block(1)]).on(DATASET, dataset([block(1)])).on(V3, ok([]))
+    assert ids(closed) == ["b1"]
+    assert closed.logins == 2
+
+
 def test_a_sum_that_was_reset_says_nothing() -> None:
     assert ids(backend([block()]).on(DATASET, dataset(numberOfFilesArchived=2))) == ["b1"]
 

@@ -239,10 +239,12 @@ def test_a_dataset_larger_than_the_whole_area_fails_alone() -> None:
     rig.catalogue.add_dataset(PID, (rig.archive(0), rig.archive(1)))
     rig.submit(PID, Q)
     space.claim_job(JOB, rig.tools)
-    large, other = rig.ledger.job_datasets(JOB)
-    assert [each.code for each in large.failures] == ["larger_than_staging"]
-    assert other.state is DatasetState.SUBMITTED
     assert rig.ledger.usage().claimed == SIZE
+    rig.plan_again("run-1")
+    with pytest.raises(errors.LargerThanStaging):
+        space.claim_dataset(PID, rig.tools)
+    rig.plan_again("run-2", Q)
+    space.claim_dataset(Q, rig.tools)
 
 
 def test_one_refusal_is_not_believed_at_once() -> None:
