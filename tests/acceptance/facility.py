@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import itertools
+import os
 import tarfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,6 +19,8 @@ import psutil
 
 from scicat_retriever.testing.running import TOKEN, RunningService, ServiceFolder
 from scicat_retriever.testing.scicat import (
+    NEWEST_TAGGED,
+    RELEASES,
     JobType,
     Recorded,
     ScicatStandIn,
@@ -61,9 +64,13 @@ class Facility:
     def open(
         cls, root: Path, settings: Mapping[str, Mapping[str, object]], **scicat: Any
     ) -> Iterator[Facility]:
-        """Make one; the service is not started yet."""
+        """Make one; the service is not started yet.
+
+        Its SciCat is the release of the arguments, or of ``SCICAT_STAND_IN_RELEASE``, or the newest with a tag.
+        """
         root.mkdir(parents=True, exist_ok=True)
-        stand_in = ScicatStandIn(**scicat)
+        release = RELEASES[os.environ.get("SCICAT_STAND_IN_RELEASE", NEWEST_TAGGED.name)]
+        stand_in = ScicatStandIn(**{"release": release, **scicat})
         with stand_in.serve() as url:
             folder = ServiceFolder(root, url, settings=settings)
             stand_in.set_job_type(JobType(create_action=archival_service(f"{folder.url}/api/v1/jobs", TOKEN)))
