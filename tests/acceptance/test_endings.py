@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+from pathlib import Path
 
 from scicat_retriever.testing.running import RunningService, free_port
+from scicat_retriever.testing.scicat import RELEASES
 from scicat_retriever.workflow.engine import EngineAccess, connect
 from tests.acceptance.conftest import MakeFacility
-from tests.acceptance.facility import block_states, quick, some_datablocks, wait_until
+from tests.acceptance.facility import Facility, block_states, quick, some_datablocks, wait_until
 
 
 def _cancel_flow(port: int, name: str) -> None:
@@ -197,3 +199,14 @@ def test_a_dataset_whose_sums_drifted_is_retrieved_and_the_result_says_so(
     (remark,) = result["remarks"]
     assert (remark["datasetId"], remark["code"]) == (pid, "sums_differ")
     assert "declares 99 archived files, its 2 datablocks hold 6" in remark["message"]
+
+
+def test_a_dataset_is_retrieved_where_the_list_shows_the_account_no_datablocks(tmp_path: Path) -> None:
+    with Facility.open(tmp_path, quick(), release=RELEASES["master"]) as facility:
+        pid = facility.new_pid()
+        facility.archive(pid, some_datablocks(pid, 3))
+        with RunningService(facility.folder) as service:
+            facility.service = service
+            job = facility.wait_for(facility.ask_for(pid))
+    assert job["statusCode"] == "finishedSuccessful"
+    assert len(job["jobResultObject"]["result"]) == 3

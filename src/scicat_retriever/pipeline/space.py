@@ -5,6 +5,7 @@ from __future__ import annotations
 import structlog
 
 from scicat_retriever.domain.amounts import in_words, ordinal
+from scicat_retriever.domain.dataset import Selection
 from scicat_retriever.domain.errors import (
     CatalogueError,
     CatalogueForbidden,
@@ -60,20 +61,30 @@ def measure_job(
                     if error.retryable and not final:
                         if not (odd_fail_alone and _answers_for_others(job_id, pid, tools)):
                             raise
-                        _go_on_without(job_id, pid, error, tools, chosen=pid in chosen)
+                        log.warning(
+                            "SciCat has no usable answer for a dataset",
+                            job_id=job_id,
+                            pid=pid,
+                            why=str(error),
+                        )
+                        if pid in chosen:
+                            _resolve_or_fail(job_id, chosen[pid], tools)
+                            continue
                     sizes[pid] = 0
         finally:
             tools.ledger.note_sizes(job_id, sizes)
 
 
-def _go_on_without(
-    job_id: JobId, pid: DatasetPid, error: CatalogueError, tools: Toolbox, *, chosen: bool
-) -> None:
-    """Leave a dataset to its own retrieval, which asks for as long as it may, or have it fail where that cannot help."""
-    log.warning("SciCat has no usable answer for a dataset", job_id=job_id, pid=pid, why=str(error))
-    if chosen:
-        # Which of its datablocks the job needs is looked for before its retrieval alone.
-        tools.ledger.move_job_dataset(job_id, pid, DatasetState.FAILED, [error.failure()])
+def _resolve_or_fail(job_id: JobId, selection: Selection, tools: Toolbox) -> None:
+    """Look for the chosen files of a dataset once more, now that SciCat answers for others, or have it fail for the job.
+
+    Which of its datablocks the job needs is looked for before the dataset's own retrieval alone.
+    """
+    try:
+        resolve(job_id, selection, tools)
+    except CatalogueError as error:
+        tools.ledger.move_job_dataset(job_id, selection.pid, DatasetState.FAILED, [error.failure()])
+        tools.ledger.note_sizes(job_id, {selection.pid: 0})
 
 
 def _size_of(job_id: JobId, pid: DatasetPid, tools: Toolbox) -> int:

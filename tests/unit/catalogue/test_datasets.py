@@ -3,7 +3,10 @@ from typing import Any
 
 import httpx2
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from scicat_retriever.catalogue.wire import amount
 from scicat_retriever.domain.dataset import Dataset
 from scicat_retriever.domain.errors import (
     CatalogueAnswerUnreadable,
@@ -54,6 +57,25 @@ def test_an_answer_for_another_dataset_is_believed_when_it_comes_twice() -> None
     with pytest.raises(CatalogueEntryInvalid, match="answers with another one"):
         for_ever.client().dataset(PID)
     assert for_ever.lines() == [GET, GET]
+
+
+@given(
+    st.integers()
+    | st.floats()
+    | st.booleans()
+    | st.none()
+    | st.text(max_size=5)
+    | st.lists(st.integers(), max_size=2)
+)
+def test_an_amount_is_a_whole_number_that_is_exact_or_none(value: object) -> None:
+    read = amount(value)
+    if read is None:
+        right = type(value) in (int, float) and value == value // 1 and 0 <= value < 2**53  # type: ignore[operator]
+        assert not right
+    else:
+        assert type(read) is int
+        assert read == value
+        assert 0 <= read < 2**53
 
 
 def test_what_a_dataset_cannot_have_is_named() -> None:

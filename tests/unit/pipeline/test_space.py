@@ -203,6 +203,19 @@ def test_a_dataset_of_chosen_files_without_a_usable_answer_fails_alone() -> None
     assert other.state is DatasetState.SUBMITTED
 
 
+def test_files_are_looked_for_once_more_where_scicat_answers_for_others() -> None:
+    rig = Rig()
+    rig.catalogue.add_dataset(PID, (rig.archive(),))
+    rig.catalogue.add_dataset(Q, (rig.archive(pid=Q),))
+    selections = (Selection(PID, ("run/a.dat",)), Selection(Q))
+    intake.accept(RetrieveJob(JOB, "retrieve", selections), rig.ledger)
+    intake.open_job(JOB, rig.tools)
+    rig.catalogue.fail(errors.CatalogueUnavailable("starting"), "datablocks")
+    space.measure_job(JOB, rig.tools, odd_fail_alone=True)
+    assert {each.state for each in rig.ledger.job_datasets(JOB)} == {DatasetState.SUBMITTED}
+    assert rig.ledger.job_size(JOB) == 2 * SIZE
+
+
 def test_a_catalogue_that_is_away_altogether_is_waited_for() -> None:
     catalogue = OddCatalogue()
     rig = Rig(catalogue=catalogue)
