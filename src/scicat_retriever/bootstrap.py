@@ -10,14 +10,17 @@ from pathlib import Path
 from scicat_retriever.broker.settings import BrokerSettings
 from scicat_retriever.catalogue.scicat import Scicat
 from scicat_retriever.ledger.sql import SqlLedger, open_ledger
+from scicat_retriever.pipeline import ownership
 from scicat_retriever.pipeline.cache_policy import CachePolicy
 from scicat_retriever.pipeline.checksum_policy import ChecksumPolicy
 from scicat_retriever.pipeline.fixity import FixityPace
 from scicat_retriever.pipeline.links import LinkSigner
 from scicat_retriever.pipeline.outbox import Patience
+from scicat_retriever.pipeline.owned_staging import OwnedStaging
 from scicat_retriever.pipeline.recall_watch import DeskPace
 from scicat_retriever.pipeline.stores import DEFAULT_STORE, Stores
 from scicat_retriever.pipeline.toolbox import Toolbox
+from scicat_retriever.ports.ledger import Ledger
 from scicat_retriever.ports.long_term_store import LongTermStore
 from scicat_retriever.ports.staging_area import StagingArea
 from scicat_retriever.settings import Settings, SettingsInvalid
@@ -42,6 +45,8 @@ from scicat_retriever.workflow.worker import WorkerLimits
 
 _KEY_FILE, _ENGINE_KEY_FILE = "links.key", "engine.key"
 _SHORTEST_KEY = 32
+_TRUSTED_SECONDS = 10.0
+"""How long the marker of a bucket is believed: to look at it is a request."""
 
 
 def utc_now() -> datetime:
@@ -181,8 +186,21 @@ def cache_policy(settings: Settings) -> CachePolicy:
     )
 
 
-def build_staging(settings: Settings) -> StagingArea:
-    """Open the staging area."""
+def build_staging(settings: Settings, ledger: Ledger) -> StagingArea:
+    """Open the staging area, which must be the ledger's own, or nobody's: then it becomes its own.
+
+    Raises:
+        StagingNotOurs: It is another's, or not mounted.
+        StagingError: It cannot be used.
+    """
+    area = staging_area(settings)
+    ownership.take(area, ledger)
+    on_disk = isinstance(settings.staging, DirectoryStagingSettings)
+    return OwnedStaging(area, ledger.identity(), 0.0 if on_disk else _TRUSTED_SECONDS)
+
+
+def staging_area(settings: Settings) -> StagingArea:
+    """Give the staging area, whoever's it is."""
     staging = settings.staging
     if isinstance(staging, DirectoryStagingSettings):
         return DirectoryStaging(staging)
@@ -238,11 +256,12 @@ def require_broker(settings: Settings) -> BrokerSettings:
 
 def build_toolbox(settings: Settings) -> Toolbox:
     """Build what the steps of a retrieval work with."""
+    ledger = build_ledger(settings)
     return Toolbox(
         catalogue=Scicat(settings.catalogue, longest_job=settings.api.max_body_bytes),
         stores=build_stores(settings),
-        staging=build_staging(settings),
-        ledger=build_ledger(settings),
+        staging=build_staging(settings, ledger),
+        ledger=ledger,
         links=build_links(settings),
         checksums=ChecksumPolicy(settings.flow.missing_checksum, settings.flow.unnamed_algorithm),
         check_packed_size=settings.flow.check_packed_size,

@@ -107,6 +107,14 @@ def restore(
     _say(restore_backup(_settings(config, data), source, remove_strays=remove_strays))
 
 
+@app.command("adopt-staging")
+def adopt_staging(config: Config = None, data: Data = None) -> None:
+    """Make the staging area this service's own, after it was another's, or where its marker is gone for good."""
+    from scicat_retriever.processes.adoption import adopt_staging as adopt
+
+    _say(adopt(_settings(config, data)))
+
+
 @app.command("settings")
 def show_settings(config: Config = None, data: Data = None) -> None:
     """Print the settings in effect, secrets hidden."""

@@ -13,7 +13,18 @@ from tests.fakes.records import InMemoryRecords
 
 
 class InMemoryInventory(InMemoryRecords):
-    """Looks through the datablocks."""
+    """Looks through the datablocks, and knows whose staging areas are."""
+
+    def identity(self) -> str:
+        return f"ledger-in-memory-{id(self):x}"
+
+    def has_marked(self, place: str) -> bool:
+        with self._lock:
+            return place in self._marked_areas
+
+    def note_marked(self, place: str) -> None:
+        with self._lock:
+            self._marked_areas.add(place)
 
     def left_behind(self, limit: int, after: DatablockKey | None = None) -> Sequence[DatablockKey]:
         with self._lock:

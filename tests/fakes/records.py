@@ -66,6 +66,7 @@ class InMemoryRecords:
         self._blocks: dict[DatablockKey, Block] = {}
         self._remarks: dict[DatasetPid, str] = {}
         self.transitions: list[Transition] = []
+        self._marked_areas: set[str] = set()
 
     def _known_job(self, job_id: JobId) -> JobRecord:
         if job_id not in self._jobs:

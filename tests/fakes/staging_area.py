@@ -68,6 +68,7 @@ class InMemoryStagingArea:
         self._lock = threading.RLock()
         self._partials: dict[FileName, _Partial] = {}
         self._staged: dict[FileName, tuple[bytes, datetime]] = {}
+        self._owner: str | None = None
 
     # What a test looks at, or does to it.
 
@@ -91,7 +92,26 @@ class InMemoryStagingArea:
             if name[0] == key:
                 self._staged[name] = content, staged_at
 
+    def unmount(self) -> None:
+        """Be as an area that is not mounted: without files, and without a marker."""
+        self._owner, self._partials, self._staged = None, {}, {}
+
     # The port.
+
+    @property
+    def place(self) -> str:
+        return f"in memory at {id(self):x}"
+
+    def prepare(self) -> None:
+        pass
+
+    def owner(self) -> str | None:
+        return self._owner
+
+    def mark(self, ledger: str, *, anew: bool = False) -> None:
+        with self._lock:
+            if anew or self._owner is None:
+                self._owner = ledger
 
     def room(self) -> Room:
         with self._lock:

@@ -47,6 +47,7 @@ HTTP_STATUS: dict[type[RetrieverError], int] = {
     errors.EngineUnavailable: 503,
     errors.LedgerUnavailable: 503,
     errors.StagingWriteFailed: 503,
+    errors.StagingNotOurs: 503,
 }
 """The HTTP status of each error that callers are told of as it is; any other is a 500."""
 

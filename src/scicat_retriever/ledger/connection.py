@@ -15,6 +15,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make
 from sqlalchemy.exc import ArgumentError
 
 from scicat_retriever.domain.errors import LedgerUnavailable
+from scicat_retriever.ledger.own_file import OwnFile
 from scicat_retriever.ledger.refusals import named_refusals
 from scicat_retriever.ledger.turn import TurnNotGiven, WritersTurn
 
@@ -67,7 +68,9 @@ class Database:
         self._password = parsed.password or str(parsed.query.get("password", ""))
         self._engine = _engine(parsed, check_references=check_references)
         self._writer = self._engine.execution_options(writes=True)
-        self._turn = WritersTurn(Path(str(parsed.database))) if self.is_sqlite else None
+        file = Path(str(parsed.database))
+        self._turn = WritersTurn(file) if self.is_sqlite else None
+        self._file = OwnFile(file) if self.is_sqlite else None
 
     @property
     def is_sqlite(self) -> bool:
@@ -81,6 +84,7 @@ class Database:
         Raises:
             LedgerUnavailable: The database does not answer or refuses.
         """
+        self._require_file()
         with named_refusals(self._password), self._engine.connect() as connection:
             yield connection
 
@@ -93,8 +97,14 @@ class Database:
         Raises:
             LedgerUnavailable: The database does not answer or refuses.
         """
+        self._require_file()
         with named_refusals(self._password), self._own_turn(), self._writer.begin() as connection:
             yield connection
+        self._require_file()  # what was written into a file that is gone is not stored
+
+    def _require_file(self) -> None:
+        if self._file is not None:
+            self._file.require()
 
     def lock(self, connection: Connection, *names: str) -> None:
         """Hold a name until the transaction ends; others that want it wait. On SQLite writing alone does that."""

@@ -6,6 +6,7 @@
     recall_leads, by store
     claims, pins and remarks, by pid; space, sums over datablocks and claims in one row
     reports, findings, transitions
+    identity and marked_areas: whose staging areas and engines are
 
 Large values (dataset lists, file lists, manifests) have tables of their own, so that listing reads none of them.
 """
@@ -302,6 +303,21 @@ reports = Table(
     Index(None, "parked", "due_at"),
     # A number that was used once must not be used again, or a late word on a told report would hit another one.
     sqlite_autoincrement=True,
+)
+
+identity = Table(
+    "identity",
+    metadata,
+    Column(
+        "id", ExactText, primary_key=True, doc="A UUID: whose staging areas and engines these are. One row."
+    ),
+)
+
+marked_areas = Table(
+    "marked_areas",
+    metadata,
+    Column("place", ExactText, primary_key=True, doc="A staging area that was marked as this ledger's."),
+    Column("at", UtcTime, nullable=False),
 )
 
 findings = Table(

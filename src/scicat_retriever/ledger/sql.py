@@ -1,7 +1,8 @@
 """The ledger in a SQL database: a SQLite file on one machine, PostgreSQL for many.
 
 connection, refusals, columns, schema, migrations, upgrade     the database
-jobs, job_control, outbox, findings, remarks, plans, datablocks, chosen_files, recalls, copies, claims, pins, eviction, inventory
+jobs, job_control, outbox, findings, remarks, plans, datablocks, chosen_files, recalls, copies, claims, pins, eviction,
+inventory, ownership
                                                                the parts, each a group of the port's methods
 """
 
@@ -17,6 +18,7 @@ from scicat_retriever.ledger.findings import FindingsPart
 from scicat_retriever.ledger.inventory import InventoryPart
 from scicat_retriever.ledger.job_control import JobControlPart
 from scicat_retriever.ledger.outbox import OutboxPart
+from scicat_retriever.ledger.ownership import OwnershipPart
 from scicat_retriever.ledger.part import Clock
 from scicat_retriever.ledger.pins import PinsPart
 from scicat_retriever.ledger.plans import PlansPart
@@ -39,6 +41,7 @@ class SqlLedger(
     PinsPart,
     EvictionPart,
     InventoryPart,
+    OwnershipPart,
 ):
     """Implements `ports.ledger.Ledger`. Its tables must be up to date: see `open_ledger`.
 

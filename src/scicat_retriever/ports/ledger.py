@@ -20,6 +20,7 @@ from scicat_retriever.domain.states import DatablockState, DatasetState, JobStat
 from scicat_retriever.ports.chosen_files import ChosenFilesLedger
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.outbox import Outbox
+from scicat_retriever.ports.ownership import OwnershipLedger
 from scicat_retriever.ports.recalls import RecallLedger
 from scicat_retriever.ports.space import SpaceLedger
 
@@ -137,7 +138,7 @@ class Finding:
     found: Mapping[str, int | str]
 
 
-class Ledger(Outbox, SpaceLedger, RecallLedger, ChosenFilesLedger, Protocol):
+class Ledger(Outbox, SpaceLedger, RecallLedger, ChosenFilesLedger, OwnershipLedger, Protocol):
     """The ledger.
 
     Each method is one transaction, durable when it returns, and may be called from any thread and from several

@@ -73,7 +73,29 @@ class StagingArea(Protocol):
     many attempts there are and however late one of them ends. A file is staged only when complete: `commit` is atomic.
     A failed or killed copy leaves at most a partial file, which `discard_partial` or the next `open_partial` removes.
     Methods may be called from any thread and raise a `StagingError`.
+
+    An area belongs to one ledger, which its marker names: see `pipeline.ownership`.
     """
+
+    @property
+    def place(self) -> str:
+        """Where it is, in words that stay the same: a folder, or a bucket and a prefix."""
+        ...
+
+    def prepare(self) -> None:
+        """Make what the area needs and does not have; what is there is left as it is. Before it, there may be no area."""
+        ...
+
+    def owner(self) -> str | None:
+        """The ledger that the area belongs to, as its marker says; None where there is no marker."""
+        ...
+
+    def mark(self, ledger: str, *, anew: bool = False) -> None:
+        """Write the marker, durably. One that is there stays, unless it is to be made anew.
+
+        Of two that mark an area at once, one is named by the marker in the end.
+        """
+        ...
 
     def room(self) -> Room:
         """Say what the area offers, the share to keep free already taken off; no number is negative."""

@@ -98,7 +98,7 @@ def _service(
 ) -> Service:
     return Service(
         ledger=ledger,
-        staging=bootstrap.build_staging(settings),
+        staging=bootstrap.build_staging(settings, ledger),
         links=bootstrap.build_links(settings),
         guard=TokenGuard(settings.api.all_tokens, bootstrap.utc_now),
         job_types=settings.job_types,

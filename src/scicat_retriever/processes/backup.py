@@ -87,14 +87,17 @@ def restore(settings: Settings, source: Path, *, remove_strays: bool) -> Iterato
     if (source / KEY).exists():
         _copy_key(source / KEY, settings.data / KEY)
         yield f"the key of the links is in {settings.data / KEY}"
-    bootstrap.build_ledger(settings).close()
     yield _look_for_strays(settings, remove_strays=remove_strays)
 
 
 def _look_for_strays(settings: Settings, *, remove_strays: bool) -> str:
     count = size = 0
     try:
-        staging = bootstrap.build_staging(settings)
+        ledger = bootstrap.build_ledger(settings)
+        try:
+            staging = bootstrap.build_staging(settings, ledger)
+        finally:
+            ledger.close()
         for stray in _strays(staging, settings.ledger_url):
             count += 1
             size += stray.size

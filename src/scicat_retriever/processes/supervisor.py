@@ -25,6 +25,7 @@ from scicat_retriever import bootstrap
 from scicat_retriever.domain.errors import EngineUnavailable
 from scicat_retriever.settings import CONFIG_VARIABLE, ENVIRONMENT_PREFIX, Settings, SettingsInvalid
 from scicat_retriever.workflow.engine import EngineAccess, connect_when_up, keep_history, own_engine_command
+from scicat_retriever.workflow.schedules import require_ours
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
 """Seconds before a part that ended is started again: doubled each time it ends soon, up to the longest."""
@@ -118,18 +119,26 @@ async def serve(settings: Settings, config: Path | None, announce: Callable[[str
     with _alone(settings.data):
         bootstrap.make_link_key(settings)
         bootstrap.make_engine_key(settings)
-        bootstrap.build_staging(settings)
-        bootstrap.build_ledger(settings).close()
+        ledger = bootstrap.build_ledger(settings)
+        try:
+            bootstrap.build_staging(settings, ledger)
+            identity = ledger.identity()
+        finally:
+            ledger.close()
         _check_port(settings)
         stopped = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopped.set)
-        await _run_parts(settings, config, announce, stopped)
+        await _run_parts(settings, config, announce, stopped, identity)
 
 
 async def _run_parts(
-    settings: Settings, config: Path | None, announce: Callable[[str], None], stopped: asyncio.Event
+    settings: Settings,
+    config: Path | None,
+    announce: Callable[[str], None],
+    stopped: asyncio.Event,
+    identity: str,
 ) -> None:
     engine = None
     address = settings.engine.address
@@ -165,7 +174,7 @@ async def _run_parts(
             update={"engine": settings.engine.model_copy(update={"address": address})}
         )
         access = bootstrap.engine_access(reached)
-        ready = asyncio.create_task(_ready(settings, access, own=own))
+        ready = asyncio.create_task(_ready(settings, identity, access, own=own))
         await _first_of(ready, stopped, tasks)
         if not stopped.is_set():
             announce(f"ready at {settings.api.base_url}")
@@ -199,13 +208,15 @@ async def _drain(tasks: Sequence[asyncio.Task[None]], *, last: bool) -> None:
         await asyncio.gather(*group, return_exceptions=True)
 
 
-async def _ready(settings: Settings, access: EngineAccess, *, own: bool) -> None:
+async def _ready(settings: Settings, identity: str, access: EngineAccess, *, own: bool) -> None:
     """Wait until the engine and the API answer.
 
     Raises:
+        EngineNotOurs: The engine works for another ledger than the one of this identity.
         EngineUnavailable: One of them does not, for too long.
     """
     client = await connect_when_up(access, patience=START_SECONDS)
+    await require_ours(client, settings.engine.task_queue, identity)
     if own:
         await keep_history(client)
     url = f"{settings.api.local_url}/api/v1/health"

@@ -61,7 +61,9 @@ _WANTS_NOTHING_KEPT = {
 RECALL_LOOK = 3600.0
 """Seconds after which a flow looks at its recalls though nobody told it that there is news: the word may be lost."""
 _SHORTLY = 0.05
-_NOT_COUNTED = (errors.LedgerUnavailable, errors.WorkerStopping, errors.NoSpaceYet)
+_WAITS_FOR_STAGING = (errors.NoSpaceYet, errors.StagingNotOurs)
+"""Errors of what goes on by itself once others made room, or an operator mounted the staging area."""
+_NOT_COUNTED = (errors.LedgerUnavailable, errors.WorkerStopping, *_WAITS_FOR_STAGING)
 """Errors of a copy that say nothing about the archive, so do not use up its attempts."""
 
 
@@ -87,9 +89,12 @@ class Activities(Steps):
 
     @contextmanager
     def _saying_why(self, job_id: JobId) -> Iterator[None]:
-        """Have the job's status say that it waits for SciCat, where it does."""
+        """Have the job's status say that it waits for SciCat or for staging, where it does."""
         try:
             yield
+        except _WAITS_FOR_STAGING as error:
+            self._note(job_id, str(error))
+            raise
         except errors.CatalogueError as error:
             if error.retryable:
                 self._note(job_id, f"waiting for SciCat: {error}")
@@ -134,11 +139,8 @@ class Activities(Steps):
 
     @step
     def claim_job(self, job_id: JobId) -> None:
-        try:
+        with self._saying_why(job_id):
             space.claim_job(job_id, self._tools)
-        except errors.NoSpaceYet as error:
-            self._note(job_id, str(error))
-            raise
         self._note(job_id, report.STARTED)
 
     def _note(self, job_id: JobId, message: str) -> None:
@@ -210,7 +212,7 @@ class Activities(Steps):
         """Claim what a planned dataset needs, and have its status say so where it has to wait."""
         try:
             space.claim_dataset(pid, self._tools)
-        except errors.NoSpaceYet as error:
+        except _WAITS_FOR_STAGING as error:
             self._tools.ledger.note_waiting(pid, str(error))
             raise
         self._tools.ledger.note_waiting(pid, "")
@@ -292,8 +294,8 @@ class Activities(Steps):
         except RetrieverError as error:
             if not isinstance(error, _NOT_COUNTED):
                 failed_before += 1
-            if isinstance(error, errors.NoSpaceYet):
-                # What the datablock waits for is shown; it goes on by itself once others have made room.
+            if isinstance(error, _WAITS_FOR_STAGING):
+                # What the datablock waits for is shown; it goes on by itself once there is room, or the area is mounted.
                 self._tools.ledger.move_datablock(record.key, DatablockState.RECALLING, str(error))
             remember(record.key.id, failed_before)
             raise self.engine_error(
@@ -313,7 +315,7 @@ class Activities(Steps):
             except (errors.IntegrityError, errors.StagedFileMissing) as error:
                 failures.append(BlockFailure(_task_of(record), error.failure(archive_id)))
             except errors.StagingError as error:
-                give_up = activity.info().attempt >= attempts
+                give_up = activity.info().attempt >= attempts and not isinstance(error, _NOT_COUNTED)
                 raise self.engine_error(error, give_up=give_up, archive_id=archive_id) from error
         return failures
 

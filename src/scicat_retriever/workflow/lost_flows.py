@@ -22,6 +22,7 @@ from scicat_retriever.domain.states import DatasetState
 from scicat_retriever.pipeline import intake
 from scicat_retriever.pipeline.intake import dataset_flow
 from scicat_retriever.ports.ledger import JobRecord, Ledger
+from scicat_retriever.workflow.schedules import require_ours
 from scicat_retriever.workflow.subscriptions import RPC_TIMEOUT, Subscriptions
 from scicat_retriever.workflow.tasks import DatasetTask, FlowLimits
 
@@ -78,8 +79,11 @@ class LostFlows:
             What was found.
 
         Raises:
+            EngineNotOurs: It works for another ledger by now.
             EngineUnavailable: The engine does not answer.
         """
+        ours = require_ours(self._client, self._limits.queue, self._ledger.identity())
+        asyncio.run_coroutine_threadsafe(ours, self._loop).result()
         restarted, after = 0, 0
         self._stuck.clear()
         ended: set[tuple[str, DatasetPid]] = set()

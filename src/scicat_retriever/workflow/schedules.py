@@ -15,20 +15,24 @@ from temporalio.client import (
     ScheduleOverlapPolicy,
     SchedulePolicy,
     ScheduleSpec,
+    ScheduleState,
     ScheduleUpdate,
     ScheduleUpdateInput,
 )
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
-from scicat_retriever.domain.errors import EngineUnavailable
+from scicat_retriever.domain.errors import EngineNotOurs, EngineUnavailable
 from scicat_retriever.workflow.answers import answer_of
 from scicat_retriever.workflow.steps import FLOW_TIMEOUT, HEARTBEAT
 from scicat_retriever.workflow.subscriptions import RPC_TIMEOUT
 
 SWEEP, RECONCILE, INVENTORY, FIXITY = "sweep-staging", "reconcile", "check-staging", "check-fixity"
 """The schedules' names, each behind the task queue's."""
+
+_NOTE = "of the ledger "
+"""What the note of a schedule begins with, before the identity of the ledger that it works for."""
 
 
 @workflow.defn(name="SweepStaging")
@@ -101,13 +105,16 @@ async def _look(step: str, longest: timedelta) -> int:
     )
 
 
-async def ensure(client: Client, queue: str, intervals: Mapping[str, float]) -> None:
+async def ensure(client: Client, queue: str, intervals: Mapping[str, float], ledger: str) -> None:
     """See to it that the schedules exist, as set, and have a first look for differences now.
+
+    A schedule's note names the ledger that it works for: flows of another ledger would be answered from this one.
 
     Args:
         client: The engine.
         queue: The task queue of flows.
         intervals: Seconds between two runs of each schedule.
+        ledger: The ledger's identity.
     """
     for word, flow in _FLOW_OF.items():
         name = f"{queue}-{word}"
@@ -115,6 +122,7 @@ async def ensure(client: Client, queue: str, intervals: Mapping[str, float]) -> 
             action=ScheduleActionStartWorkflow(flow, id=name, task_queue=queue, task_timeout=FLOW_TIMEOUT),
             spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(seconds=intervals[word]))]),
             policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP),
+            state=ScheduleState(note=_NOTE + ledger),
         )
         try:
             await client.create_schedule(name, schedule)
@@ -122,6 +130,28 @@ async def ensure(client: Client, queue: str, intervals: Mapping[str, float]) -> 
             await client.get_schedule_handle(name).update(_to(schedule))
     for word in (RECONCILE, INVENTORY):
         await trigger(client, queue, word)
+
+
+async def require_ours(client: Client, queue: str, ledger: str) -> None:
+    """See that the schedules of a task queue, where there are some, are this ledger's.
+
+    Raises:
+        EngineNotOurs: They are another's.
+    """
+    for word in _FLOW_OF:
+        try:
+            found = await client.get_schedule_handle(f"{queue}-{word}").describe(rpc_timeout=RPC_TIMEOUT)
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                continue
+            raise EngineUnavailable(f"the workflow engine does not answer: {error.message}") from error
+        note = found.schedule.state.note or ""
+        if note.startswith(_NOTE) and note != _NOTE + ledger:
+            raise EngineNotOurs(
+                f"the workflow engine works for another ledger ({note.removeprefix(_NOTE)[:100]!r}) in the task queue "
+                f"{queue!r}: give this service an engine.task_queue of its own; or, where the data folder's engine.sqlite is "
+                "left from another ledger, move it aside"
+            )
 
 
 async def trigger(client: Client, queue: str, word: str) -> None:

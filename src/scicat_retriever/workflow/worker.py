@@ -80,8 +80,14 @@ async def run_worker(
         pace: How repetitions are spaced.
         flow_limits: What flows go by that the worker starts itself; names the task queues.
         limits: The worker's own.
+
+    Raises:
+        EngineNotOurs: The engine works for another ledger in these task queues; nothing was taken from it.
+        EngineUnavailable: The engine does not answer.
     """
     queue, loop = flow_limits.queue, asyncio.get_running_loop()
+    identity = tools.ledger.identity()
+    await schedules.require_ours(client, queue, identity)
     subscriptions = Subscriptions(client, loop, queue)
     name = f"{socket.gethostname()} {os.getpid()} {uuid.uuid4()}"
     teller = Teller(name, tools, limits.patience)
@@ -99,7 +105,7 @@ async def run_worker(
             await stack.enter_async_context(
                 _worker(client, task_queue, activities, slots, threads, flows=task_queue == queue)
             )
-        await schedules.ensure(client, queue, limits.intervals)
+        await schedules.ensure(client, queue, limits.intervals, identity)
         await _run_threads(teller.run, desks.run)
 
 

@@ -75,6 +75,8 @@ def fill(ledger: Ledger, clock: HandClock) -> None:
     _chosen(ledger)
     _reports(ledger)
     ledger.note_finding("catalogue", {"open": 3, "visibility": "visible"})
+    ledger.identity()
+    ledger.note_marked("/staging/of the last year")
 
 
 def _datablocks(ledger: Ledger) -> None:

@@ -77,6 +77,7 @@ class AreaRig:
     def __init__(self, make_area: Callable[[], StagingArea]) -> None:
         self.make_area = make_area
         self.area = make_area()
+        self.area.prepare()
 
     def kill_a_copy(self, name: DatablockKey) -> str:
         """Have another process begin to write a partial file, and kill it in the middle (SIGKILL); gives the token."""

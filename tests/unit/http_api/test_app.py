@@ -36,6 +36,7 @@ def test_each_error_of_a_request_has_an_http_status() -> None:
         errors.EngineUnavailable,
         errors.LedgerUnavailable,
         errors.StagingWriteFailed,
+        errors.StagingNotOurs,
         errors.QuotaExceeded,
         errors.JobLargerThanStaging,
     }

@@ -27,9 +27,11 @@ def root(tmp_path: Path) -> Iterator[Path]:
 
 
 def staging(root: Path, **settings: object) -> DirectoryStaging:
-    return DirectoryStaging(
+    area = DirectoryStaging(
         DirectoryStagingSettings.model_validate({"root": root, "keep_free_bytes": 0, **settings})
     )
+    area.prepare()
+    return area
 
 
 def stage(area: DirectoryStaging, key: DatablockKey, content: bytes) -> str:

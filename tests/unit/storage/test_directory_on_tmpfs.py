@@ -36,9 +36,11 @@ def tmpfs(folder: Path) -> Iterator[None]:
 
 
 def staging(root: Path, keep_free_bytes: int = 0, keep_free_share: float = 0.0) -> DirectoryStaging:
-    return DirectoryStaging(
+    area = DirectoryStaging(
         DirectoryStagingSettings(root=root, keep_free_bytes=keep_free_bytes, keep_free_share=keep_free_share)
     )
+    area.prepare()
+    return area
 
 
 def write_for_ever(partial: Partial) -> None:

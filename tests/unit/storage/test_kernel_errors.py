@@ -109,7 +109,9 @@ def test_each_error_of_opening_an_archive_is_one_of_ours(
 
 @pytest.fixture
 def area(tmp_path: Path) -> DirectoryStaging:
-    return DirectoryStaging(DirectoryStagingSettings(root=tmp_path / "staging", keep_free_bytes=0))
+    area = DirectoryStaging(DirectoryStagingSettings(root=tmp_path / "staging", keep_free_bytes=0))
+    area.prepare()
+    return area
 
 
 def write(area: DirectoryStaging) -> str:
@@ -221,7 +223,7 @@ def test_a_failure_of_the_body_is_told_rather_than_that_of_closing_after_it(
 def test_each_error_of_setting_up_the_staging_area_is_one_of_ours(tmp_path: Path, function: str) -> None:
     settings = DirectoryStagingSettings(root=tmp_path / "staging")
     for number in ERRNOS:
-        error = raised_by(Path, function, number, lambda: DirectoryStaging(settings))
+        error = raised_by(Path, function, number, DirectoryStaging(settings).prepare)
         # A rename of what is not there shows that both folders are on one file system.
         fine = function == "rename" and number == errno.ENOENT
         assert error is None if fine else isinstance(error, StagingError), (number, error)

@@ -21,14 +21,14 @@ RetrieverError
 │   └── TransferTimedOut
 ├── StagingError                the staging area
 │   ├── NoSpaceYet, SpaceTimedOut, LargerThanStaging, JobLargerThanStaging, QuotaExceeded
-│   └── StagingWriteFailed, StagedFileMissing, StagedBytesDiffer
+│   └── StagingWriteFailed, StagingNotOurs, StagedFileMissing, StagedBytesDiffer
 ├── IntegrityError              what was read is not what was catalogued
 │   ├── ChecksumMismatch, SizeMismatch, MemberMissing, MemberUnexpected, MemberDuplicated, MemberUnsafe
 │   └── ChecksumMissing, ChecksumUnknown, CatalogueFileDuplicated, ManifestDamaged
 ├── FlowError                   the flow as a whole
 │   └── JobDeadlinePassed, JobCancelled, InternalError
 └── ServiceError                our own parts
-    ├── EngineUnavailable, LedgerUnavailable, TransitionIllegal, WorkerStopping
+    ├── EngineUnavailable, EngineNotOurs, LedgerUnavailable, TransitionIllegal, WorkerStopping
     └── BrokerUnavailable, BrokerRefused
 """
 
@@ -96,6 +96,7 @@ from scicat_retriever.domain.errors.request import (
 from scicat_retriever.domain.errors.service import (
     BrokerRefused,
     BrokerUnavailable,
+    EngineNotOurs,
     EngineUnavailable,
     FlowError,
     InternalError,
@@ -129,6 +130,7 @@ from scicat_retriever.domain.errors.storage import (
     StagedBytesDiffer,
     StagedFileMissing,
     StagingError,
+    StagingNotOurs,
     StagingWriteFailed,
     StoreNotConfigured,
     StoreRefusesAccount,
@@ -172,6 +174,7 @@ __all__ = [
     "DatasetListEmpty",
     "DatasetPinned",
     "DatasetUnknown",
+    "EngineNotOurs",
     "EngineUnavailable",
     "Failure",
     "FilesUnknown",
@@ -218,6 +221,7 @@ __all__ = [
     "StagedBytesDiffer",
     "StagedFileMissing",
     "StagingError",
+    "StagingNotOurs",
     "StagingWriteFailed",
     "StoreNotConfigured",
     "StoreRefusesAccount",

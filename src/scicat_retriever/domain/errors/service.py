@@ -38,6 +38,12 @@ class EngineUnavailable(ServiceError):
     limits = ("flow.job_timeout",)
 
 
+class EngineNotOurs(ServiceError):
+    """The workflow engine, or this task queue of it, is used by a service with another ledger."""
+
+    code = "engine_not_ours"
+
+
 class LedgerUnavailable(ServiceError):
     """The ledger's database does not answer."""
 

@@ -170,6 +170,13 @@ class StagingWriteFailed(StagingError):
     limits = ("flow.transfer_attempts", "flow.space_timeout")
 
 
+class StagingNotOurs(StagingError):
+    """The staging area is not marked as this ledger's: it is not mounted, or another service's. Nothing in it is touched."""
+
+    code, retryable = "staging_not_ours", True
+    limits = ("flow.space_timeout", "flow.catalogue_timeout", "flow.job_timeout")
+
+
 class StagedFileMissing(StagingError):
     """A staged or partial file is not where the ledger says."""
 

@@ -24,6 +24,7 @@ from scicat_retriever.onepass.file_sink import FileSink
 from scicat_retriever.ports.staging_area import Holding, Partial, Room
 from scicat_retriever.storage.staging.file_names import folder_name, is_file_name, new_token
 from scicat_retriever.storage.staging.kernel_errors import NO_ROOM, explained, staging_error
+from scicat_retriever.storage.staging.marker import MarkerFile
 from scicat_retriever.storage.staging.preallocation import set_aside
 
 _ATTEMPTS = 20
@@ -70,24 +71,44 @@ class _FilePartial(FileSink):
 
 
 class DirectoryStaging:
-    """Staged archives as files below a folder. A `StagingArea`.
-
-    Raises:
-        StagingWriteFailed: The folder cannot be used; the message says what to do.
-    """
+    """Staged archives as files below a folder. A `StagingArea`; `prepare` makes its folders."""
 
     def __init__(self, settings: DirectoryStagingSettings) -> None:
         self._settings = settings
         self._partial = settings.root / "partial"
         self._staged = settings.root / "staged"
-        with self._explained("be set up", settings.root):
-            if not settings.root.parent.is_dir():
+        self._marker = MarkerFile(settings.root)
+
+    @property
+    def place(self) -> str:
+        """The folder."""
+        return str(self._settings.root)
+
+    def prepare(self) -> None:
+        """Make the folders that are not there.
+
+        Raises:
+            StagingWriteFailed: They cannot be made, or not be used; the message says what to do.
+        """
+        root = self._settings.root
+        with self._explained("be set up", root):
+            if not root.parent.is_dir():
                 raise StagingWriteFailed(
-                    f"the staging area {settings.root} cannot be set up: make the folder above it"
+                    f"the staging area {root} cannot be set up: make the folder above it"
                 )
-            for folder in (settings.root, self._partial, self._staged):
+            for folder in (root, self._partial, self._staged):
                 folder.mkdir(mode=0o750, exist_ok=True)
             self._refuse_two_file_systems()
+
+    def owner(self) -> str | None:
+        """The ledger that the marker file names."""
+        with self._explained("be looked at", self._marker.path):
+            return self._marker.read()
+
+    def mark(self, ledger: str, *, anew: bool = False) -> None:
+        """Write the marker file."""
+        with self._explained("be written", self._marker.path):
+            self._marker.write(ledger, anew=anew)
 
     def room(self) -> Room:
         """Say what the area offers.

@@ -23,6 +23,7 @@ from scicat_retriever.domain.errors import (
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.ports.staging_area import Holding, Partial, Room
 from scicat_retriever.storage.s3.reader import Extent, ObjectReader
+from scicat_retriever.storage.staging import marker
 from scicat_retriever.storage.staging.file_names import folder_name, is_file_name, new_token
 from scicat_retriever.storage.staging.s3_checksums import Checksum, Receipt, checksum_named
 from scicat_retriever.storage.staging.s3_connection import explained
@@ -47,6 +48,25 @@ class S3Staging:
         self._checksum = checksum_named(settings.checksum)
         self._requests = S3Requests(settings)
         self._requests.see_the_bucket()
+
+    @property
+    def place(self) -> str:
+        """The bucket and the prefix."""
+        return f"{self._settings.place}, {self._settings.prefix or 'without a prefix'}"
+
+    def prepare(self) -> None:
+        """See that the bucket is there: it needs nothing else."""
+        self._requests.see_the_bucket()
+
+    def owner(self) -> str | None:
+        """The ledger that the marker object names."""
+        with suppress(StagedFileMissing):
+            return marker.read(self._requests.small(self._settings.prefix + marker.NAME, marker.LONGEST))
+        return None
+
+    def mark(self, ledger: str, *, anew: bool = False) -> None:
+        """Write the marker object."""
+        self._requests.put(self._settings.prefix + marker.NAME, marker.written(ledger), anew=anew)
 
     def room(self) -> Room:
         """Give what the settings say: an S3 does not say how much room it has."""

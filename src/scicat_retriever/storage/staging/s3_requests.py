@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
@@ -178,6 +178,31 @@ class S3Requests:
         except StagedFileMissing:
             self.see_the_bucket()  # answers to HEAD have no body to say that it is the bucket that is gone
             raise
+
+    def small(self, key: str, most: int) -> bytes:
+        """Give the first bytes of an object, `most` at the most.
+
+        Raises:
+            StagedFileMissing: It is not there.
+        """
+        with (
+            explained("be read", self._settings),
+            closing(self.client.get_object(Bucket=self._bucket, Key=key)["Body"]) as body,
+        ):
+            return body.read(most)
+
+    def put(self, key: str, content: bytes, *, anew: bool) -> None:
+        """Write a small object; one that is there stays, unless `anew`. An S3 without conditions cannot tell, and writes it."""
+        conditions: dict[str, Any] = {} if anew else {"IfNoneMatch": "*"}
+        with explained("be written", self._settings):
+            try:
+                self.client.put_object(Bucket=self._bucket, Key=key, Body=content, **conditions)
+            except ClientError as error:
+                if code_of(error) in _THERE_ALREADY:
+                    return
+                if code_of(error) not in _NO_CONDITIONS or anew:
+                    raise
+                self.client.put_object(Bucket=self._bucket, Key=key, Body=content)
 
     def delete(self, key: str) -> None:
         """Remove an object; one that is gone is no error.

@@ -1,0 +1,48 @@
+"""Whether a SQLite ledger's file is still the one that was opened.
+
+SQLite goes on with a file that was removed or replaced: what is written then is told as stored, and is nowhere.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from scicat_retriever.domain.errors import LedgerUnavailable
+
+
+class OwnFile:
+    """The file of a ledger, as this process saw it first.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen: tuple[int, int] | None = None
+
+    def require(self) -> None:
+        """Let a transaction begin; before the file was seen for the first time, it need not be there.
+
+        Raises:
+            LedgerUnavailable: It was removed, replaced or emptied since.
+        """
+        found = self._look()
+        if self._seen is None:
+            self._seen = found
+        elif found != self._seen:
+            what = "is gone" if found is None else "was replaced by another one, or emptied"
+            raise LedgerUnavailable(
+                f"The ledger's file {self._path} {what} while the service runs: nothing is stored any more. Put the very file "
+                "back, or stop the service and restore a backup."
+            )
+
+    def _look(self) -> tuple[int, int] | None:
+        """Tell the file; None where there is none, or nothing in it."""
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            return None
+        except OSError:
+            return self._seen  # what is wrong with its folder SQLite says itself
+        return (found.st_dev, found.st_ino) if found.st_size else None

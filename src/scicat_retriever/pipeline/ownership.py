@@ -1,0 +1,79 @@
+"""Ownership: a staging area belongs to one ledger, or two services would remove each other's files.
+
+Its marker names the ledger's identity. An area that was marked and has no marker is not mounted; one with another
+marker is another service's. Either way nothing in it is touched, and nothing is taken for lost.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+
+from scicat_retriever.domain.errors import StagingNotOurs
+from scicat_retriever.ports.ledger import Ledger
+from scicat_retriever.ports.staging_area import StagingArea
+
+_LOOKED_AT = 1000
+"""Files of an unmarked area that are looked at for one that the ledger knows."""
+ADOPT = "retriever adopt-staging"
+"""The command that makes an area this ledger's."""
+
+
+def take(area: StagingArea, ledger: Ledger) -> None:
+    """See that the area is the ledger's own; one that is nobody's becomes its own.
+
+    An area without a marker is nobody's where it is empty, or where the ledger knows files of it: those were staged by a
+    version that wrote no markers.
+
+    Raises:
+        StagingNotOurs: It is another's, or not mounted, or has files that nobody knows; the message says what to do.
+        StagingError: It cannot be looked at or marked.
+    """
+    identity, owner = ledger.identity(), area.owner()
+    if owner is None:
+        if ledger.has_marked(area.place):
+            raise not_ours(area, None)
+        area.prepare()
+        if not _may_be_taken(area, ledger):
+            raise StagingNotOurs(
+                f"the staging area {area.place} has no owner and holds files that this ledger does not know: name an empty "
+                f"one, or run `{ADOPT}` if they may be removed"
+            )
+        area.mark(identity)
+        owner = area.owner()
+    if owner != identity:
+        raise not_ours(area, owner)
+    area.prepare()
+    ledger.note_marked(area.place)
+
+
+def adopt(area: StagingArea, ledger: Ledger) -> str | None:
+    """Make the area the ledger's own, whoever's it was; gives the former owner, None where there was none.
+
+    Raises:
+        StagingError: It cannot be marked.
+    """
+    identity = ledger.identity()
+    area.prepare()
+    former = area.owner()
+    if former != identity:
+        area.mark(identity, anew=True)
+    ledger.note_marked(area.place)
+    return former
+
+
+def not_ours(area: StagingArea, owner: str | None) -> StagingNotOurs:
+    """Say that an area has another owner than this ledger, or no marker any more, and what to do."""
+    if owner is None:
+        return StagingNotOurs(
+            f"the staging area {area.place} has lost its marker: mount it, if it is not mounted; if it is a new and empty one, "
+            f"run `{ADOPT}`. Nothing was removed"
+        )
+    return StagingNotOurs(
+        f"the staging area {area.place} belongs to another ledger ({owner}): give each service an area of its own. If "
+        f"that service is gone for good, run `{ADOPT}`. Nothing was removed"
+    )
+
+
+def _may_be_taken(area: StagingArea, ledger: Ledger) -> bool:
+    tokens = {each.token for each in islice(area.holdings(), _LOOKED_AT)}
+    return not tokens or bool(ledger.known_tokens(tokens))

@@ -1,0 +1,21 @@
+"""Whose a staging area is, as the ledger keeps it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class OwnershipLedger(Protocol):
+    """The identity of a ledger, and the staging areas that it has marked with it."""
+
+    def identity(self) -> str:
+        """The identity: a UUID that is made once, and is the same in every copy and backup of this ledger."""
+        ...
+
+    def has_marked(self, place: str) -> bool:
+        """Whether the staging area at a place was marked as this ledger's."""
+        ...
+
+    def note_marked(self, place: str) -> None:
+        """Note that it was."""
+        ...

@@ -1,0 +1,33 @@
+"""`retriever adopt-staging`: makes the staging area this ledger's, when an operator says so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from scicat_retriever import bootstrap
+from scicat_retriever.pipeline.ownership import adopt
+from scicat_retriever.settings import Settings
+
+
+def adopt_staging(settings: Settings) -> Iterator[str]:
+    """Mark the staging area of the settings as this ledger's own.
+
+    Yields:
+        What was done, in a sentence.
+
+    Raises:
+        StagingError: It cannot be marked.
+        LedgerUnavailable: The ledger cannot be read or written.
+    """
+    bootstrap.make_data_folder(settings)
+    ledger = bootstrap.build_ledger(settings)
+    try:
+        area = bootstrap.staging_area(settings)
+        former = adopt(area, ledger)
+        if former == ledger.identity():
+            yield f"the staging area {area.place} is this ledger's already"
+            return
+        before = "had no marker" if former is None else f"belonged to another ledger ({former})"
+        yield f"the staging area {area.place} {before}; it is this ledger's now. Files that it does not know go with the next check"
+    finally:
+        ledger.close()
