@@ -58,10 +58,12 @@ def test_updates_ask_little_of_scicat(scicat: ScicatRig) -> None:
     assert scicat.stand_in.dataset(PID)["updatedBy"] == "archiveManager"
 
 
-def test_tokens_that_expire_between_any_two_requests_are_renewed(scicat: ScicatRig) -> None:
+@pytest.mark.parametrize("lost", ["run out", "signed with an older key"])
+def test_tokens_that_expire_between_any_two_requests_are_renewed(scicat: ScicatRig, lost: str) -> None:
     scicat.add_dataset(PID, blocks=3)
     job_id = scicat.submit(PID)
-    expire = scicat.stand_in.expire_tokens
+    stand_in = scicat.stand_in
+    expire = stand_in.expire_tokens if lost == "run out" else stand_in.change_token_key
     expire()
     assert scicat.catalogue.job(job_id).id == job_id
     expire()

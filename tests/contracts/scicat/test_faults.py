@@ -110,6 +110,14 @@ def test_an_older_release_takes_the_bearer_of_an_expired_token_for_a_visitor() -
     assert (refused.status_code, listed.status_code, listed.json()) == (403, 200, [])
 
 
+def test_a_token_signed_with_another_key_makes_the_caller_a_visitor(running: Running) -> None:
+    running.stand_in.change_token_key()
+    refused, listed = running.write(), running.client.get("/api/v3/datasets")
+    running.client.headers["Authorization"] = f"Bearer {log_in(running.url, 'archiveManager')}"
+    assert (refused.status_code, running.write().status_code) == (403, 200)
+    assert (listed.status_code, listed.json()) == (200, [])
+
+
 def test_a_long_lived_token_outlives_the_others(running: Running) -> None:
     running.client.headers["Authorization"] = f"Bearer {running.stand_in.issue_token('archiveManager')}"
     running.stand_in.expire_tokens()

@@ -11,6 +11,7 @@ import httpx2
 from scicat_retriever.testing.scicat import (
     PROFILES,
     RELEASES,
+    AccessGroups,
     Release,
     ScicatStandIn,
     account,
@@ -123,6 +124,18 @@ def test_a_datablock_of_a_hundred_thousand_files_comes_whole() -> None:
     assert [(one["path"], one["size"]) for one in found[0]["dataFileList"]] == [
         (one["path"], one["size"]) for one in files
     ]
+
+
+def test_in_newer_releases_the_right_to_create_jobs_lists_them_all(release: Release) -> None:
+    groups = AccessGroups(create_job=frozenset({"creators"}))
+    accounts = [account("creator", "creators"), account("scientist", "group1")]
+    stand_in = ScicatStandIn(release=release, groups=groups, accounts=accounts)
+    stand_in.add_dataset("20.500.12345/abc")
+    with stand_in.serve() as url:
+        submit_retrieve_job(url, ["20.500.12345/abc"], token=log_in(url, "scientist")).raise_for_status()
+        headers = {"Authorization": f"Bearer {log_in(url, 'creator')}"}
+        listed = httpx2.get(f"{url}/api/v4/jobs", headers=headers).json()
+    assert len(listed) == (1 if release.job_creators_see_jobs else 0)
 
 
 def test_newer_releases_list_a_hundred_jobs_unless_told_otherwise(release: Release) -> None:

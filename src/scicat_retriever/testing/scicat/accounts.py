@@ -127,6 +127,10 @@ class Accounts:
         if long_lived:
             self._oldest_valid_long_lived = self._oldest_valid
 
+    def change_key(self) -> None:
+        """Sign with another key from now on: every token issued so far is wrongly signed."""
+        self._key = secrets.token_bytes(32)
+
     def bearer(self, token: str) -> Account | None:
         """Find whose token this is; None if it is wrongly signed or no token.
 

@@ -182,6 +182,10 @@ class ScicatStandIn:
         """Make all tokens issued so far worthless, whatever their ``exp`` says."""
         self._accounts.expire_tokens(long_lived=long_lived)
 
+    def change_token_key(self) -> None:
+        """Make all tokens issued so far wrongly signed, as a backend that is started with another secret."""
+        self._accounts.change_key()
+
     def offer_lifecycle_route(self, *, offered: bool) -> None:
         """Switch the lifecycle sub-resource off (404, as an older backend) or on."""
         self._lifecycle.offered = offered
