@@ -56,7 +56,7 @@ chaos: venv
 
 # Gives each target of tests/fuzz inputs for so many seconds; what is learned is kept in .fuzz. An input that breaks one ends it.
 fuzz: venv
-	for target in archive datablocks job; do \
+	for target in archive datablocks job unpacking; do \
 		mkdir -p .fuzz/$$target .fuzz/$$target-found; \
 		$(BIN)/python -m tests.fuzz $$target -max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=1024 -max_len=20000 \
 			-dict=tests/fuzz/json.dict -artifact_prefix=.fuzz/$$target-found/ .fuzz/$$target tests/fuzz/corpus/$$target || exit 1; \

@@ -10,7 +10,9 @@ from pathlib import Path
 from scicat_retriever.broker.settings import BrokerSettings
 from scicat_retriever.catalogue.scicat import Scicat
 from scicat_retriever.ledger.sql import SqlLedger, open_ledger
+from scicat_retriever.onepass.tar_rules import TarRules
 from scicat_retriever.pipeline import ownership
+from scicat_retriever.pipeline.archive_policy import ArchivePolicy
 from scicat_retriever.pipeline.cache_policy import CachePolicy
 from scicat_retriever.pipeline.checksum_policy import ChecksumPolicy
 from scicat_retriever.pipeline.fixity import FixityPace
@@ -271,7 +273,15 @@ def build_toolbox(settings: Settings) -> Toolbox:
         stall_timeout=settings.flow.stall_timeout,
         clock=utc_now,
         check_declared_sums=settings.flow.check_declared_sums,
+        archives=archive_policy(settings),
     )
+
+
+def archive_policy(settings: Settings) -> ArchivePolicy:
+    """Give what is taken of archives that are not as they should be."""
+    flow = settings.flow
+    rules = TarRules(joined=flow.joined_tars == "read", gnu_incremental=flow.gnu_incremental == "take")
+    return ArchivePolicy(rules, flow.duplicate_members, flow.pass_over)
 
 
 def flow_limits(settings: Settings) -> FlowLimits:

@@ -13,6 +13,9 @@ import atheris
 with atheris.instrument_imports(
     include=[
         "scicat_retriever.onepass",
+        "scicat_retriever.pipeline.overwriting",
+        "scicat_retriever.pipeline.unpacking",
+        "scicat_retriever.pipeline.verify",
         "scicat_retriever.catalogue.wire",
         "scicat_retriever.catalogue.datablock_entry",
         "scicat_retriever.catalogue.datablocks",

@@ -13,7 +13,7 @@ import pytest
 from tests.fuzz.targets import CORPUS, TARGETS
 
 ROOT = Path(__file__).parents[2]
-RUNS = {"archive": 20_000, "datablocks": 8_000, "job": 200_000}
+RUNS = {"archive": 20_000, "datablocks": 8_000, "job": 200_000, "unpacking": 3_000}
 MOST_SECONDS, MOST_MEGABYTES = 60, 512
 KEPT = sorted(CORPUS.glob("*/*"))
 

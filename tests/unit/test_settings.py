@@ -131,6 +131,12 @@ def test_an_unknown_key_of_each_required_section_is_named(tmp_path: Path, sectio
     [
         ("[flow]\nread_slots = 0", "flow.read_slots"),
         ("[flow]\nmissing_checksum = 'ignore'", "flow.missing_checksum"),
+        ("[flow]\nduplicate_members = 'first'", "flow.duplicate_members"),
+        (
+            "[flow]\npass_over = ['*']",
+            "flow.pass_over: a pattern of `pass_over` must not be empty or fit every name",
+        ),
+        ("[flow]\npass_over = ['']", "flow.pass_over"),
         (
             "[flow]\nunnamed_algorithm = 'md6'",
             "flow.unnamed_algorithm: unknown checksum algorithm",

@@ -79,12 +79,18 @@ class Verified:
         integrity: What was compared.
         files: How many catalogued files were compared.
         matched_by: Those of them whose names are spelled otherwise in the archive; none where all are spelled alike.
+        passed_over: Members that are not catalogued, and need not be, as an operator said.
+        replaced: Members that another one of the same path takes the place of when the archive is unpacked.
+        tars: Tars that follow on each other in the archive.
     """
 
     copied: Copied
     integrity: Integrity
     files: int
     matched_by: tuple[Matched, ...] = ()
+    passed_over: int = 0
+    replaced: int = 0
+    tars: int = 1
 
 
 @dataclass(frozen=True, slots=True)

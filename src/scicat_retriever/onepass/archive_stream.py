@@ -11,13 +11,13 @@ class ArchiveStream:
 
     Args:
         walker: walks the tar.
-        gzip: True for a stream that is said to be gzip, False for one that is not; None leaves it to the magic.
+        plain: whether it is known to be a plain tar; else its first bytes decide, whatever its name says.
         max_unpacked_bytes: bytes that a compressed archive may unpack to; None for any number.
     """
 
-    def __init__(self, walker: TarWalker, *, gzip: bool | None, max_unpacked_bytes: int | None) -> None:
+    def __init__(self, walker: TarWalker, *, plain: bool = False, max_unpacked_bytes: int | None) -> None:
         self._walker = walker
-        self._gzip = gzip
+        self._gzip: bool | None = False if plain else None
         self._gunzip = Gunzip(walker.feed, max_unpacked_bytes)
         self._head = b""
         self._feed: Callable[[memoryview], None] = self._feed_first
@@ -41,8 +41,16 @@ class ArchiveStream:
         """
         self._feed(chunk)
 
-    def finish(self) -> MemberCounts:
+    @property
+    def tars(self) -> int:
+        """How many tars follow on each other in it, so far."""
+        return self._walker.tars
+
+    def finish(self, *, needs_marker: bool = True) -> MemberCounts:
         """Say that no more bytes come, and get the sum of what came.
+
+        Args:
+            needs_marker: as of `TarWalker.finish`.
 
         Raises:
             TarFault: the tar is not complete.
@@ -52,7 +60,7 @@ class ArchiveStream:
             self._decide()
         if self._gzip:
             self._gunzip.finish()
-        return self._walker.finish()
+        return self._walker.finish(needs_marker=needs_marker)
 
     def _feed_first(self, chunk: memoryview) -> None:
         taken = min(MAGIC_BYTES - len(self._head), len(chunk))

@@ -20,6 +20,7 @@ from scicat_retriever.onepass.member import Member
 from scicat_retriever.onepass.partial_writer import PartialWriter
 from scicat_retriever.onepass.sink import Sink
 from scicat_retriever.onepass.source_reader import ReadsInto, SourceReader
+from scicat_retriever.onepass.tar_rules import TarRules
 from scicat_retriever.onepass.tar_walker import MemberCounts, TarWalker
 from scicat_retriever.onepass.watch import LOOK_SECONDS, Watch
 
@@ -36,6 +37,7 @@ class CopyReport:
         algorithm: what the members were hashed with.
         gzip: whether the archive is compressed.
         unpacked_bytes: bytes of the tar itself.
+        tars: how many tars follow on each other; more than one only by the caller's rules.
         counts: how many members of each kind were seen.
     """
 
@@ -44,6 +46,7 @@ class CopyReport:
     algorithm: ChecksumAlgorithm | Hashing
     gzip: bool
     unpacked_bytes: int
+    tars: int
     counts: MemberCounts
 
 
@@ -58,8 +61,10 @@ def copy_and_hash(
     *,
     algorithm: ChecksumAlgorithm | Hashing,
     on_member: Callable[[Member], None],
-    gzip: bool | None = None,
+    plain: bool = False,
+    rules: TarRules = TarRules(),  # noqa: B008 - frozen
     expected_bytes: int | None = None,
+    catalogued_bytes: int | None = None,
     max_unpacked_bytes: int | None = None,
     most_members: int | None = None,
     progress: Callable[[int], None] = lambda _: None,
@@ -81,8 +86,11 @@ def copy_and_hash(
         partial: a path, which is created or emptied; or an open file descriptor, written from offset 0; or a sink.
         algorithm: what files are hashed with, one algorithm or several in the same pass.
         on_member: gets each member in the order of the archive, in the calling thread.
-        gzip: True if the name says that it is compressed, False for a plain tar, None to look at the first bytes.
+        plain: whether it is known to be a plain tar; else its first bytes say whether it is compressed.
+        rules: what else is taken of a tar.
         expected_bytes: the archive's declared size, as stored; None if nobody knows.
+        catalogued_bytes: the size that it had when it was archived. One of just this size has lost nothing at its end, so it
+            may lack a tar's end-of-archive marker. None if nobody knows.
         max_unpacked_bytes: bytes that a compressed archive may unpack to; see ``unpacked_allowance``.
         most_members: members that the tar may have, more or less; see ``members_allowance``. None for any number.
         progress: gets the bytes done, about once a second even if none moved, and at the end; in the calling thread.
@@ -101,14 +109,14 @@ def copy_and_hash(
         PartialStalled: a write, or the flush, did not return in time.
         CopyCancelled: ``cancelled`` said so.
     """
-    walker = TarWalker(algorithm, on_member, most_members)
-    stream = ArchiveStream(walker, gzip=gzip, max_unpacked_bytes=max_unpacked_bytes)
+    walker = TarWalker(algorithm, on_member, most_members, rules)
+    stream = ArchiveStream(walker, plain=plain, max_unpacked_bytes=max_unpacked_bytes)
     watch = Watch(progress, cancelled, stall_timeout)
     with _CopyThreads(source, partial, expected_bytes, watch) as threads:
         for data in threads.chunks():
             stream.feed(data)
             watch.hashed += len(data)
-        counts = stream.finish()
+        counts = stream.finish(needs_marker=watch.hashed != catalogued_bytes)
         threads.wait_until_durable()
     progress(watch.hashed)
     return CopyReport(
@@ -117,6 +125,7 @@ def copy_and_hash(
         algorithm=algorithm,
         gzip=stream.is_gzip,
         unpacked_bytes=stream.unpacked_bytes,
+        tars=stream.tars,
         counts=counts,
     )
 

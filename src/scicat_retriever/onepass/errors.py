@@ -9,8 +9,12 @@ TransferFault
 │   ├── TooManyMembers      more members than the caller allows
 │   ├── SparseMember        a sparse file, in any dialect
 │   ├── UnsupportedMember   a piece of a multi-volume archive
+│   ├── AmbiguousMember     a member that the usual programs unpack differently
+│   │   └── GnuIncremental  one of an incremental backup
+│   ├── NotATar             another kind of archive, or another compression
 │   ├── TruncatedArchive    the bytes end before the end-of-archive marker
 │   └── TrailingGarbage     bytes after the end-of-archive marker that are not zero
+│       └── AnotherTar      another tar, perhaps
 ├── GzipFault               what the compression is
 │   ├── BadGzip
 │   └── UnpackedTooLarge
@@ -71,12 +75,28 @@ class UnsupportedMember(TarFault):
     """A member of a kind that cannot be read alone, such as a piece of a multi-volume archive."""
 
 
+class AmbiguousMember(TarFault):
+    """GNU tar, bsdtar and Python's tarfile would make different things of a member, some without a word."""
+
+
+class GnuIncremental(AmbiguousMember):
+    """What GNU tar writes with ``--incremental`` in its own format, which ``tarfile`` unpacks in other places."""
+
+
+class NotATar(TarFault):
+    """The first bytes are those of another kind of archive, or of a compression that is not unpacked here."""
+
+
 class TruncatedArchive(TarFault):
-    """The stream ends before the two zero blocks that end every tar."""
+    """The stream ends before the two zero blocks that end a tar."""
 
 
 class TrailingGarbage(TarFault):
     """Something other than zeros follows the end-of-archive marker."""
+
+
+class AnotherTar(TrailingGarbage):
+    """It begins where another tar could."""
 
 
 class GzipFault(TransferFault):

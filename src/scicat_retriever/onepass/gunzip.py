@@ -17,11 +17,6 @@ _ALLOWANCE_PER_FILE = 16 << 10
 _ALLOWANCE_AT_LEAST = 16 << 20
 
 
-def is_gzip_name(name: str) -> bool:
-    """Tell whether a file name says that the file is compressed with gzip."""
-    return name.lower().endswith((".gz", ".tgz"))
-
-
 def has_gzip_magic(first_bytes: bytes) -> bool:
     """Tell whether the first bytes are those of gzip with its one method, deflate.
 

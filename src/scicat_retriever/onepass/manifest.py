@@ -1,7 +1,8 @@
 r"""The manifest of an archive: its members, written down while they go by, and sealed with a checksum.
 
-A blob is ``SCRM1``, a line feed, the name of the checksum algorithm (of several, joined by ``+``) and a line feed, then pages of up to 4096 members,
-fewer where their names are long.
+A blob is ``SCRM1``, a line feed, the name of the checksum algorithm (of several, joined by ``+``) and a line feed, then pages of
+up to 4096 members, fewer where their names are long. Of an archive that is compressed, or several tars, it is ``SCRM2``, with one
+more line before the pages: ``gzip`` or ``plain``, a blank, and how many tars.
 A page is four little-endian 32-bit numbers (members, bytes of each of the three columns) and the columns:
 
 - numbers, zlib: the kinds (one letter each, a capital for ``unsafe``), the sizes, the offsets (64 bits each);
@@ -13,6 +14,7 @@ The seal is the sha256 of the blob; it is kept elsewhere, with the state that th
 """
 
 import hashlib
+import re
 import struct
 import sys
 import zlib
@@ -25,7 +27,8 @@ from scicat_retriever.onepass.digests import Hashing
 from scicat_retriever.onepass.errors import ManifestDamaged, UnknownChecksumAlgorithm
 from scicat_retriever.onepass.member import Member, MemberKind
 
-_MAGIC = b"SCRM1\n"
+_MAGIC, _MAGIC_OF_OTHERS = b"SCRM1\n", b"SCRM2\n"
+_OTHERS = re.compile(rb"(gzip|plain) ([1-9][0-9]{0,17})\n")
 _PAGE = struct.Struct("<4I")
 _MEMBERS_A_PAGE = 4096
 _NAMES_A_PAGE = 1 << 20
@@ -35,6 +38,7 @@ _LETTERS = {
     MemberKind.DIRECTORY: "d",
     MemberKind.SYMLINK: "s",
     MemberKind.HARDLINK: "h",
+    MemberKind.LABEL: "l",
     MemberKind.OTHER: "o",
 }
 _KINDS = {letter: kind for kind, letter in _LETTERS.items()}
@@ -78,10 +82,18 @@ class ManifestWriter:
         if len(self._open) == _MEMBERS_A_PAGE or self._open_names >= _NAMES_A_PAGE:
             self._turn_page()
 
-    def seal(self) -> SealedManifest:
-        """Finish; nothing may be added afterwards."""
+    def seal(self, *, gzip: bool = False, tars: int = 1) -> SealedManifest:
+        """Finish; nothing may be added afterwards.
+
+        Args:
+            gzip: whether the archive is compressed.
+            tars: how many tars follow on each other in it.
+        """
         if self._open:
             self._turn_page()
+        if gzip or tars > 1:
+            head = self._pages[0].replace(_MAGIC, _MAGIC_OF_OTHERS, 1)
+            self._pages[0] = head + b"%s %d\n" % (b"gzip" if gzip else b"plain", tars)
         blob = b"".join(self._pages)
         return SealedManifest(blob, hashlib.sha256(blob).hexdigest(), self._members)
 
@@ -110,10 +122,19 @@ class Manifest:
 
     Attributes:
         hashing: what the digests of the members are made with.
+        gzip: whether the archive is compressed; manifests of release 0.1 do not tell.
+        tars: how many tars follow on each other in it.
     """
 
     hashing: Hashing
     _pages: memoryview
+    gzip: bool = False
+    tars: int = 1
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the members lie in the archive where the manifest says, and make a tar if they are cut out."""
+        return not self.gzip and self.tars == 1
 
     def members(self) -> Iterator[Member]:
         """Give the members in the order of the archive; each call begins anew. Memory: one page."""
@@ -142,13 +163,19 @@ def read_manifest(blob: bytes, seal: str) -> Manifest:
     if seen != seal:
         raise ManifestDamaged(f"the manifest's sha256 is {seen}, sealed was {seal[:64]}")
     head, line, _ = blob[len(_MAGIC) : len(_MAGIC) + _LONGEST_HEAD].partition(b"\n")
-    if not blob.startswith(_MAGIC) or not line:
+    if not blob.startswith((_MAGIC, _MAGIC_OF_OTHERS)) or not line:
         raise ManifestDamaged(f"not a manifest: it begins with {blob[:16]!r}")
     try:
         hashing = Hashing.parse(head.decode("ascii", "backslashreplace"))
     except UnknownChecksumAlgorithm as unknown:
         raise ManifestDamaged(f"the manifest names an {unknown}") from unknown
-    return Manifest(hashing, memoryview(blob)[len(_MAGIC) + len(head) + 1 :])
+    begin = len(_MAGIC) + len(head) + 1
+    if blob.startswith(_MAGIC):
+        return Manifest(hashing, memoryview(blob)[begin:])
+    others = _OTHERS.match(blob, begin)
+    if others is None:
+        raise ManifestDamaged(f"not a manifest: it goes on with {blob[begin : begin + 16]!r}")
+    return Manifest(hashing, memoryview(blob)[others.end() :], others[1] == b"gzip", int(others[2]))
 
 
 def _read_page(count: int, numbers: memoryview, names: memoryview, digests: memoryview) -> Iterator[Member]:

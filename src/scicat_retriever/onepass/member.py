@@ -7,12 +7,16 @@ _SHOWN = 200
 
 
 class MemberKind(StrEnum):
-    """What a member is once unpacked; OTHER is a device, a FIFO, a volume label or an unknown type."""
+    """What a member is once unpacked; OTHER is a device, a FIFO or an unknown type.
+
+    LABEL is the name of a tape (``tar --label``), which nothing is made of.
+    """
 
     FILE = "file"
     DIRECTORY = "directory"
     SYMLINK = "symlink"
     HARDLINK = "hardlink"
+    LABEL = "label"
     OTHER = "other"
 
 
@@ -25,7 +29,7 @@ class Member(NamedTuple):
     Attributes:
         name: path without leading ``./``, doubled ``/``, inner ``.`` and trailing ``/``; ``.`` for the root.
         kind: what it is.
-        size: bytes of content; 0 unless it is a file.
+        size: bytes of content, that of a file, or what of a folder is passed over; else 0.
         offset: where the content begins in the (decompressed) stream, in bytes.
         digest: hexadecimal digest of the content; empty unless it is a file.
         link: for a symlink the target as stored, for a hard link the tidied name of the earlier member.

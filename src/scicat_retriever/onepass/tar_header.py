@@ -1,10 +1,12 @@
 """One 512-byte tar header block: old v7, ustar (POSIX.1-1988) and GNU, as the pax(1) page of POSIX and the GNU tar manual lay it out."""
 
+import re
 import struct
+from functools import lru_cache
 from typing import NamedTuple
 from zlib import adler32
 
-from scicat_retriever.onepass.errors import BadHeader
+from scicat_retriever.onepass.errors import AmbiguousMember, BadHeader
 
 BLOCK = 512
 """Bytes of a header, and the grain that content is padded to."""
@@ -12,16 +14,24 @@ BLOCK = 512
 END_OF_ARCHIVE = 2 * BLOCK
 """Bytes of the zeros that end an archive."""
 
-# name, size, checksum, type, link name, magic, prefix; the other fields do not matter here.
-_FIELDS = struct.Struct("100s 24x 12s 12x 8s c 100s 6s 82x 155s 12x")
+# name, numbers (mode, owner, group, size, time), checksum, type, link name, magic, device's numbers, prefix.
+_FIELDS = struct.Struct("100s 48s 8s c 100s 6s 66x 16s 155s 12x")
 _CHECKSUM = slice(148, 156)
+_OWNERS, _SIZE, _TIME = slice(24), slice(24, 36), slice(36, 48)
 _POSIX = b"ustar\0"
+_SHORT, _LONG = 8, 12
+_DIGITS_TO_0 = bytes.maketrans(b"1234567", b"0000000")
+_USUAL_NUMBERS = b"0000000\0" * 3 + b"00000000000\0" * 2
+_USUAL_DEVICES = frozenset((bytes(16), b"0000000\0" * 2, b"000000 \0" * 2))
+_USUAL_CHECKSUM = b"%06o\0 "
+_ANY_CHECKSUM = re.compile(rb" *[0-7]+[ \0]*")
+_BASE_256 = (0x80, 0xFF)
 _ZEROS = bytes(BLOCK)
-_ADLER_BASE = 65521
 _BLANKS_SUM = 8 * ord(" ")
 _LARGEST = 2**63 - 1
-_ENDS = (0, ord(" "))
-_LINKS = (b"1", b"2")
+LINK_TYPES = (b"1", b"2")
+"""Type flags of hard and of symbolic links."""
+
 _new = tuple.__new__  # half the time of calling the class
 
 
@@ -33,12 +43,21 @@ class Header(NamedTuple):
         name: the path, prefix included, as stored.
         size: the size field, in bytes.
         link: the link target, as stored.
+        posix: whether the format is that of POSIX, ustar or pax.
+        stray: whether bytes stand where POSIX has the start of the path, in another format than that. GNU tar writes times
+            there (``--incremental``).
     """
 
     type: bytes
     name: bytes
     size: int
     link: bytes
+    posix: bool = False
+    stray: bool = False
+
+    def shown(self) -> str:
+        """Write the name for a message."""
+        return repr(self.name[:200].decode("utf-8", "backslashreplace"))
 
 
 def read_header(block: bytes | memoryview, at: int, offset: int) -> Header | None:
@@ -55,28 +74,25 @@ def read_header(block: bytes | memoryview, at: int, offset: int) -> Header | Non
     Raises:
         BadHeader: the checksum is wrong, or a field is not what it should be.
     """
-    name, size, checksum, kind, link, magic, prefix = _FIELDS.unpack_from(block, at)
-    # adler32's lower half is 1 + the sum of the bytes (mod 65521): many times faster than sum().
-    seen = (adler32(block[at : at + BLOCK]) & 0xFFFF) - 1 - sum(checksum) + _BLANKS_SUM
-    try:
-        sound = (int(checksum.strip(b"\0 "), 8) - seen) % _ADLER_BASE == 0
-    except ValueError:
-        sound = False
-    if not sound:
-        raw = bytes(block[at : at + BLOCK])
+    raw = bytes(block[at : at + BLOCK])
+    name, numbers, checksum, kind, link, magic, devices, prefix = _FIELDS.unpack(raw)
+    # adler32's lower half is 1 + the sum of the bytes (mod 65521, which ASCII never reaches): much faster than sum().
+    seen = (adler32(raw) & 0xFFFF) - 1 - sum(checksum) + _BLANKS_SUM
+    if checksum != _USUAL_CHECKSUM % seen or not raw.isascii():
         if raw == _ZEROS:
             return None
         _require_checksum(raw, offset)
+    if numbers.translate(_DIGITS_TO_0) == _USUAL_NUMBERS and devices in _USUAL_DEVICES:
+        length = int(numbers[24:35], 8)
+    else:
+        _require_readable(numbers, devices, offset)
+        length = _number(numbers[_SIZE], "size", offset)
     name = name.partition(b"\0")[0]
-    if prefix[0] and magic == _POSIX:
-        name = _text(prefix) + b"/" + name
-    try:
-        length = (
-            int(size[:11], 8) if size[:11].isdigit() and size[11] in _ENDS else _number(size, "size", offset)
-        )
-    except ValueError:
-        length = _number(size, "size", offset)
-    return _new(Header, (kind, name, length, _text(link) if kind in _LINKS else b""))
+    posix = magic == _POSIX
+    if prefix[0] and posix:
+        name = _text(prefix) + b"/" + name if name else name
+    link = _text(link) if kind in LINK_TYPES else b""
+    return _new(Header, (kind, name, length, link, posix, not posix and prefix[0] != 0))
 
 
 def padding_after(size: int) -> int:
@@ -88,13 +104,38 @@ def _text(field: bytes) -> bytes:
     return field.partition(b"\0")[0]
 
 
+def _require_readable(numbers: bytes, devices: bytes, offset: int) -> None:
+    owners, time = numbers[_OWNERS], numbers[_TIME]
+    if not (_readable(owners, _SHORT) and _readable(devices, _SHORT) and _readable(time, _LONG)):
+        raise AmbiguousMember(
+            f"the header at offset {offset} has an owner, a mode, a time or a device that is no number: "
+            "Python's tarfile stops there without a word, other programs go on"
+        )
+
+
+@lru_cache(maxsize=1024)
+def _readable(fields: bytes, width: int) -> bool:
+    """Say whether Python's tarfile can read these numeric fields: where it cannot, it takes that for the end of the tar."""
+    for at in range(0, len(fields), width):
+        field = fields[at : at + width]
+        if field[0] in _BASE_256:
+            continue
+        try:
+            int(_text(field).decode("ascii").strip() or "0", 8)
+        except ValueError:
+            return False
+    return True
+
+
 def _require_checksum(raw: bytes, offset: int) -> None:
     """Accept the sum of unsigned bytes, as POSIX has it, and of signed ones, as some old tars made it."""
-    stored = _number(raw[_CHECKSUM], "checksum", offset)
+    field = raw[_CHECKSUM]
+    if not _ANY_CHECKSUM.fullmatch(field):
+        raise BadHeader(f"no tar header at offset {offset}: its checksum is no octal number: {field!r}")
+    stored = int(field.strip(b"\0 "), 8)
     rest = raw[: _CHECKSUM.start] + raw[_CHECKSUM.stop :]
     unsigned = sum(rest) + _BLANKS_SUM
-    signed = unsigned - 256 * sum(byte > 127 for byte in rest)
-    if stored not in (unsigned, signed):
+    if stored != unsigned and stored != unsigned - 256 * sum(byte > 127 for byte in rest):
         raise BadHeader(
             f"no tar header at offset {offset}: its checksum is {stored}, the bytes sum to {unsigned}"
         )

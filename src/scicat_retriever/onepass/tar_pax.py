@@ -1,72 +1,142 @@
 """The records of pax extended headers: length, blank, key, ``=``, value, line feed (POSIX.1-2001, pax(1))."""
 
-from collections.abc import Iterator
+import re
+from typing import NoReturn
 
-from scicat_retriever.onepass.errors import BadHeader, SparseMember
+from scicat_retriever.onepass.errors import BadHeader, HeaderTooLarge, SparseMember
 
-_MOST_DIGITS = 7
+SHAPING = (b"path", b"linkpath", b"size")
+"""Keys of the records that change what the next member is."""
+
+LARGEST_SHAPING = 8192
+"""Most bytes of such a record. All others may be of any length: they are passed over, and not held."""
+
+_LONGEST_KEY = 4096
+_MOST_DIGITS = 10
 _LARGEST = 2**63 - 1
 _SPARSE = (b"GNU.sparse.", b"SCHILY.realsize")
-_SHAPING = (b"path", b"linkpath", b"size")
+_HEAD = re.compile(rb"([1-9][0-9]{0,9}) ([^= \t\0][^=]{0,200})=")
+_BLANKS = (b" ", b"\t")
+_LINE_FEED = ord("\n")
 
 
-def pax_records(body: bytes, offset: int) -> Iterator[tuple[bytes, bytes]]:
-    """Split the body of an extended header into key and value, both as stored.
+class PaxReader:
+    """Takes the body of an ``x`` or ``g`` member as it comes, and keeps the records that shape the next member.
 
     Values stay bytes: with ``hdrcharset=BINARY`` they need not be UTF-8, and names are taken byte for byte
-    whatever character set is declared.
+    whatever character set is declared. NULs at the end are passed over.
 
     Args:
-        body: the content of the ``x`` or ``g`` member; NULs at its end are passed over.
-        offset: where it begins in the stream, for messages.
+        offset: where the body begins in the stream, for messages.
+        size: its bytes.
 
-    Raises:
-        BadHeader: a record's length or form is wrong.
+    Attributes:
+        shaping: the records that shape the next member; of two with one key the later.
+        records: how many there were of all kinds.
     """
-    at = 0
-    end = len(body.rstrip(b"\0"))
-    while at < end:
-        digits, blank, _ = body[at : at + _MOST_DIGITS + 1].partition(b" ")
-        after = at + int(digits) if blank and digits.isdigit() else at
-        key, equals, value = body[at + len(digits) + 1 : after - 1].partition(b"=")
-        if not (key and equals and at < after <= end and body[after - 1] == ord("\n")):
-            raise BadHeader(f"malformed pax record at offset {offset + at}: {body[at : at + 40]!r}")
-        yield key, value
-        at = after
 
+    def __init__(self, offset: int, size: int) -> None:
+        self.shaping: dict[bytes, bytes] = {}
+        self.records = 0
+        self._offset = offset
+        self._end = offset + size
+        self._held = b""
+        self._passing = 0
+        self._padding = False
 
-def shaping_records(body: bytes, offset: int) -> dict[bytes, bytes]:
-    """Give the records that change what the next member is: path, linkpath and size.
+    def feed(self, piece: memoryview) -> None:
+        """Take the next bytes.
 
-    An empty value takes an earlier record back (POSIX); it is kept as such.
+        Raises:
+            BadHeader: a record's length or form is wrong, or a path holds a NUL.
+            HeaderTooLarge: a record that would have to be held is too long.
+            SparseMember: the records describe a sparse file.
+        """
+        data = self._held + bytes(piece) if self._held else bytes(piece)
+        at = 0
+        while at < len(data):
+            after = self._take_usual(data, at) or (
+                self._pass_over(data, at) if self._passing else self._take(data, at)
+            )
+            if after == at:
+                break
+            at = after
+        self._held = data[at:]
+        self._offset += at
 
-    Raises:
-        BadHeader: a record is malformed, or a path holds a NUL.
-        SparseMember: the records describe a sparse file.
-    """
-    found: dict[bytes, bytes] = {}
-    for key, value in pax_records(body, offset):
+    def finish(self) -> None:
+        """Say that the body has ended.
+
+        Raises:
+            BadHeader: the last record is not whole.
+        """
+        if self._held or self._passing:
+            self._malformed(self._held, 0)
+
+    def _take_usual(self, data: bytes, at: int) -> int:
+        """Take a record that has come as a whole and is as it should be; gives where it ends, or 0 where it is not."""
+        head = None if self._passing or self._padding else _HEAD.match(data, at)
+        if head is None:
+            return 0
+        digits, key = head.groups()
+        after = at + int(digits)
+        begin = head.end()
+        if not begin < after <= len(data) or data[after - 1] != _LINE_FEED or key.startswith(_SPARSE):
+            return 0
+        if key in SHAPING:
+            return self._keep(data, at, key, begin, after) if after - at <= LARGEST_SHAPING else 0
+        self.records += 1
+        return after
+
+    def _take(self, data: bytes, at: int) -> int:
+        """Take the record at a position; gives where it ends, or the same position where more of it has to come."""
+        if self._padding or data[at] == 0:
+            if data.count(0, at) != len(data) - at:
+                self._malformed(data, at)
+            self._padding = True
+            return len(data)
+        equals = data.find(b"=", at, at + _LONGEST_KEY)
+        if equals < 0 and len(data) - at < _LONGEST_KEY:
+            return at
+        digits, _, key = data[at : max(equals, at)].partition(b" ")
+        after = at + (int(digits) if digits.isdigit() and len(digits) <= _MOST_DIGITS else 0)
+        # GNU tar passes over blanks before the key, others take them for a part of it.
+        if not key or key.startswith(_BLANKS) or after <= equals + 1 or self._offset + after > self._end:
+            self._malformed(data, at)
         if key.startswith(_SPARSE):
-            raise SparseMember(f"the pax header at offset {offset} describes a sparse file ({_shown(key)})")
-        if key in _SHAPING:
-            if b"\0" in value:
-                raise BadHeader(f"NUL in the {_shown(key)} of the pax header at offset {offset}")
-            found[key] = value
-    return found
+            raise SparseMember(
+                f"the pax header at offset {self._offset + at} describes a sparse file ({_shown(key)})"
+            )
+        if key not in SHAPING:
+            self.records += 1
+            self._passing = after - at
+            return self._pass_over(data, at)
+        if after - at > LARGEST_SHAPING:
+            raise HeaderTooLarge(
+                f"a {_shown(key)} of {after - equals - 2} bytes in the pax header at offset {self._offset + at}"
+            )
+        return at if after > len(data) else self._keep(data, at, key, equals + 1, after)
 
+    def _keep(self, data: bytes, at: int, key: bytes, begin: int, after: int) -> int:
+        value = data[begin : after - 1]
+        if data[after - 1] != _LINE_FEED:
+            self._malformed(data, at)
+        if b"\0" in value:
+            raise BadHeader(f"NUL in the {_shown(key)} of the pax header at offset {self._offset + at}")
+        self.records += 1
+        self.shaping[key] = value
+        return after
 
-def refuse_shaping_globals(body: bytes, offset: int) -> None:
-    """Check a global header, whose records would hold for every member that follows.
+    def _pass_over(self, data: bytes, at: int) -> int:
+        """Pass over what has come of a record that shapes nothing."""
+        after = at + min(self._passing, len(data) - at)
+        self._passing -= after - at
+        if not self._passing and data[after - 1] != _LINE_FEED:
+            self._malformed(data, at)
+        return after
 
-    Comments, times and owners are harmless; one path or one size for all members is not a real archive.
-
-    Raises:
-        BadHeader: a record is malformed, or would rename or resize all members.
-        SparseMember: the records describe sparse files.
-    """
-    for key, value in shaping_records(body, offset).items():
-        if value:
-            raise BadHeader(f"the global pax header at offset {offset} sets {_shown(key)} for all members")
+    def _malformed(self, data: bytes, at: int) -> NoReturn:
+        raise BadHeader(f"malformed pax record at offset {self._offset + at}: {data[at : at + 40]!r}")
 
 
 def pax_size(value: bytes, offset: int) -> int:

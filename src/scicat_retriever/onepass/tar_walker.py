@@ -4,46 +4,38 @@ What is taken and what is refused:
 
 - An archive must end with two blocks of zeros; only zeros may follow. One that stops anywhere before, be it
   between two members, is truncated. (GNU tar and ``tarfile`` accept both faults in silence: bytes that
-  no checksum covers, or members that nobody misses.)
+  no checksum covers, or members that nobody misses.) Only whoever knows from elsewhere that nothing is cut off may have
+  it taken without that end; and only where that is wanted, another tar may follow.
 - Links, directories and devices have no content, whatever their size field says (as POSIX has it).
 - Type flags that are not known are OTHER, and their content is passed over.
-- A regular file whose name ends in ``/`` is a directory, as old tars wrote them.
+- A regular file of an old tar whose name ends in ``/`` is a directory.
+- What GNU tar, bsdtar and Python's ``tarfile`` would unpack in different ways is refused: a fuzzer compares them.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from scicat_retriever.onepass.checksums import ChecksumAlgorithm, Digester
 from scicat_retriever.onepass.digests import Hashing
 from scicat_retriever.onepass.errors import (
+    AnotherTar,
     BadHeader,
-    SparseMember,
+    GnuIncremental,
     TooManyMembers,
     TrailingGarbage,
     TruncatedArchive,
-    UnsupportedMember,
 )
+from scicat_retriever.onepass.foreign_formats import refuse_foreign
 from scicat_retriever.onepass.member import Member, MemberKind, is_unsafe, tidy_name
 from scicat_retriever.onepass.tar_extensions import EXTENSION_TYPES, Extensions
 from scicat_retriever.onepass.tar_header import BLOCK, Header, padding_after, read_header
+from scicat_retriever.onepass.tar_kinds import FILE_TYPES, content_bytes, kind_of_other
+from scicat_retriever.onepass.tar_rules import TarRules
 
-_FILE_TYPES = frozenset((b"0", b"\0", b"7"))
-_KINDS = MappingProxyType(
-    {
-        b"1": MemberKind.HARDLINK,
-        b"2": MemberKind.SYMLINK,
-        b"3": MemberKind.OTHER,
-        b"4": MemberKind.OTHER,
-        b"5": MemberKind.DIRECTORY,
-        b"6": MemberKind.OTHER,
-        b"D": MemberKind.DIRECTORY,
-    }
-)
 _FILE = MemberKind.FILE  # the look-up in the enumeration costs as much as a hash of 200 bytes
 _new = tuple.__new__  # half the time of calling the class
 _SHORT_NAME = 256
-_WITH_CONTENT_OF_ITS_OWN = b"D"  # GNU's directory listing of an incremental backup
+_FEW_RECORDS = 64
 
 
 @dataclass(slots=True)
@@ -78,7 +70,12 @@ class TarWalker:
         algorithm: what files are hashed with, one algorithm or several in the same pass.
         on_member: gets each member once its last byte of content was seen, in the order of the archive.
         most_members: members that the tar may have; looked at after each piece that is fed. A long name counts as
-            one more for every 256 bytes, so that this bounds the memory that all names take. None for any number.
+            one more for every 256 bytes, so that this bounds the memory that all names take, and 64 pax records count as
+            one more. None for any number.
+        rules: what else is taken.
+
+    Attributes:
+        tars: how many tars follow on each other, so far.
     """
 
     def __init__(
@@ -86,10 +83,13 @@ class TarWalker:
         algorithm: ChecksumAlgorithm | Hashing,
         on_member: Callable[[Member], None],
         most_members: int | None = None,
+        rules: TarRules = TarRules(),  # noqa: B008 - frozen
     ) -> None:
         self._start_digest = algorithm.start
         self._on_member = on_member
         self._most_members = most_members
+        self._rules = rules
+        self.tars = 1
         self._counted_for_names = 0
         self._counts = MemberCounts()
         self._extensions = Extensions()
@@ -120,25 +120,35 @@ class TarWalker:
         while at < end:
             at = self._step(chunk, at)
         self._base += end
-        counted = self._counts.members + self._counted_for_names
+        counted = self._counts.members + self._counted_for_names + self._extensions.records // _FEW_RECORDS
         if self._most_members is not None and counted > self._most_members:
             raise TooManyMembers(
-                f"{self._counts.members} members before offset {self._base}, counted as {counted} for their names; "
+                f"{self._counts.members} members before offset {self._base}, counted as {counted} for their headers; "
                 f"{self._most_members} is the most"
             )
 
-    def finish(self) -> MemberCounts:
+    def finish(self, *, needs_marker: bool = True) -> MemberCounts:
         """Say that no more bytes come.
 
+        Args:
+            needs_marker: whether a tar without its end-of-archive marker, or with a half of it, is truncated. Else it has to
+                stop behind a whole member.
+
         Raises:
-            TruncatedArchive: the end-of-archive marker was not seen.
+            TruncatedArchive: it is.
+            NotATar: it is something else.
         """
         if self._step == self._ended_step:
             return self._counts
+        between = self._step == self._header_step and not any(self._held) and not self._extensions.pending
+        if between and self._counts.members and not needs_marker:
+            return self._counts
+        if self._base == len(self._held):
+            refuse_foreign(bytes(self._held))
         if self._step == self._header_step:
             where = f"without an end-of-archive marker after {self._counts.files} files"
         else:
-            where = f"{self._wanted} bytes short inside the member {self._shown()}"
+            where = f"{self._wanted} bytes short inside the member {self._header.shown()}"
         raise TruncatedArchive(f"the tar ends at offset {self._base}, {where}")
 
     def _header_step(self, chunk: memoryview, at: int) -> int:
@@ -147,24 +157,45 @@ class TarWalker:
             self._held += chunk[at:]
             return len(chunk)
         offset = self._base + after - BLOCK
-        if self._held:
-            header = read_header(bytes(self._held) + chunk[at:after], 0, offset)
-            self._held.clear()
-        else:
-            header = read_header(chunk, at, offset)
+        try:
+            header = (
+                read_header(chunk, at, offset) if not self._held else self._read_held(chunk[at:after], offset)
+            )
+        except BadHeader:
+            if offset == 0:
+                refuse_foreign(bytes(self._held or chunk[at:after]))
+            raise
         if header is None or self._lone_zero_block:
-            self._end(header, offset)
-            return after
+            if header is None or not self._rules.joined:
+                self._end(header, offset)
+                return after
+            self._begin_next_tar()
         if header.type in EXTENSION_TYPES:
-            return self._begin_extension(header, after)
+            return self._begin_extension(header, after, len(chunk))
         if self._extensions.pending:
             header = self._extensions.apply(header, offset)
             self._counted_for_names += (len(header.name) + len(header.link)) // _SHORT_NAME
-        if not header.name:
-            raise BadHeader(f"the member at offset {offset} has no name")
-        if header.type in _FILE_TYPES and not header.name.endswith(b"/"):
+        if header.stray or not header.name:
+            self._refuse_odd_name(header, offset)
+        if header.type in FILE_TYPES and not header.name.endswith(b"/"):
             return self._begin_file(header, chunk, after)
         return self._begin_other(header, offset, after, len(chunk))
+
+    def _read_held(self, rest: memoryview, offset: int) -> Header | None:
+        """Read a header that came in pieces."""
+        self._held += rest
+        header = read_header(bytes(self._held), 0, offset)
+        self._held.clear()
+        return header
+
+    def _refuse_odd_name(self, header: Header, offset: int) -> None:
+        if not header.name:
+            raise BadHeader(f"the member at offset {offset} has no name")
+        if not self._rules.gnu_incremental:
+            raise GnuIncremental(
+                f"the member {header.shown()} at offset {offset} has something else (tar --incremental: times) where "
+                "Python's tarfile looks for the start of its path"
+            )
 
     def _begin_file(self, header: Header, chunk: memoryview, after: int) -> int:
         size = header.size
@@ -200,26 +231,12 @@ class TarWalker:
 
     def _begin_other(self, header: Header, offset: int, after: int, end: int) -> int:
         self._header = header
-        content = 0
-        if header.type in _FILE_TYPES:
-            if header.size:
-                raise BadHeader(f"the member {self._shown()} at offset {offset} is a directory with content")
-            kind = MemberKind.DIRECTORY
-        elif header.type == b"S":
-            raise SparseMember(f"the member {self._shown()} at offset {offset} is a GNU sparse file")
-        elif header.type in (b"M", b"N"):
-            raise UnsupportedMember(
-                f"the member {self._shown()} at offset {offset} is of type {header.type!r}: "
-                "a piece of a multi-volume archive, or renamings by an old GNU tar"
-            )
-        else:
-            kind = _KINDS.get(header.type, MemberKind.OTHER)
-            if header.type == _WITH_CONTENT_OF_ITS_OWN or header.type not in _KINDS:
-                content = header.size
-        self._emit_other(kind, offset + BLOCK)
+        kind = kind_of_other(header, offset, self._rules, after_pax=self._extensions.pax)
+        content = content_bytes(header)
+        self._emit_other(kind, offset + BLOCK, content if kind is MemberKind.DIRECTORY else 0)
         return self._skip(after, content + padding_after(content), end)
 
-    def _emit_other(self, kind: MemberKind, offset: int) -> None:
+    def _emit_other(self, kind: MemberKind, offset: int, size: int) -> None:
         name = tidy_name(self._header.name.decode("utf-8", "surrogateescape"))
         link, unsafe = "", is_unsafe(name)
         if kind is MemberKind.DIRECTORY:
@@ -233,26 +250,24 @@ class TarWalker:
             unsafe = unsafe or is_unsafe(link)
         else:
             self._counts.others += 1
-        self._on_member(Member(name, kind, 0, offset, "", link, unsafe))
+        self._on_member(Member(name, kind, size, offset, "", link, unsafe))
 
-    def _begin_extension(self, header: Header, after: int) -> int:
-        self._extensions.announce(header, self._base + after - BLOCK)
+    def _begin_extension(self, header: Header, after: int, end: int) -> int:
+        self._extensions.begin(header, self._base + after)
         self._header = header
-        self._content_offset = self._base + after
-        self._wanted = header.size + padding_after(header.size)
+        self._wanted = header.size
         self._step = self._extension_step
-        return after
+        return after if header.size else self._end_extension(after, end)
 
     def _extension_step(self, chunk: memoryview, at: int) -> int:
         end = min(at + self._wanted, len(chunk))
-        self._held += chunk[at:end]
+        self._extensions.feed(chunk[at:end])
         self._wanted -= end - at
-        if not self._wanted:
-            body = bytes(self._held[: self._header.size])
-            self._held.clear()
-            self._extensions.take(self._header, body, self._content_offset)
-            self._step = self._header_step
-        return end
+        return end if self._wanted else self._end_extension(end, len(chunk))
+
+    def _end_extension(self, at: int, end: int) -> int:
+        self._extensions.end()
+        return self._skip(at, padding_after(self._header.size), end)
 
     def _skip(self, at: int, count: int, end: int) -> int:
         """Pass over bytes from a position of the chunk on, into the next chunks if need be."""
@@ -275,12 +290,19 @@ class TarWalker:
             self._step = self._ended_step
         self._lone_zero_block = True
 
+    def _begin_next_tar(self) -> None:
+        self._lone_zero_block = False
+        self.tars += 1
+
     def _ended_step(self, chunk: memoryview, at: int) -> int:
         rest = bytes(chunk[at:])
-        if rest.count(0) != len(rest):
-            first = self._base + at + len(rest) - len(rest.lstrip(b"\0"))
-            raise TrailingGarbage(f"bytes other than zeros after the end of the tar, at offset {first}")
-        return len(chunk)
-
-    def _shown(self) -> str:
-        return repr(self._header.name[:200].decode("utf-8", "backslashreplace"))
+        if rest.count(0) == len(rest):
+            return len(chunk)
+        zeros = len(rest) - len(rest.lstrip(b"\0"))
+        first = self._base + at + zeros
+        if not self._rules.joined or first % BLOCK:
+            told = f"bytes other than zeros after the end of the tar, at offset {first}"
+            raise TrailingGarbage(told) if first % BLOCK else AnotherTar(f"{told}: another tar, perhaps")
+        self._begin_next_tar()
+        self._step = self._header_step
+        return at + zeros

@@ -18,7 +18,6 @@ from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatablockId, DatasetPid
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.onepass.errors import ManifestDamaged
-from scicat_retriever.onepass.gunzip import is_gzip_name
 from scicat_retriever.onepass.manifest import SealedManifest, read_manifest
 from scicat_retriever.onepass.member import Member, MemberKind
 from scicat_retriever.onepass.tar_header import BLOCK, END_OF_ARCHIVE, padding_after
@@ -61,7 +60,8 @@ class Extracts:
         sealed = ledger.known_manifest(key)
         if sealed is None or not self._reads_ranges or tuple(ledger.files(key)) != entry.files:
             return None
-        ranges = _ranges(entry, [entry_name(file.path) for file in chosen], sealed)
+        names = [entry_name(file.path) for file in chosen]
+        ranges = _ranges(entry, names, sealed, is_last=self._tools.archives.duplicates == "last")
         return None if ranges is None else _extract(entry, chosen, ranges)
 
     @cached_property
@@ -75,19 +75,19 @@ class Extracts:
 
 
 def _ranges(
-    entry: CataloguedDatablock, names: Sequence[str], sealed: SealedManifest
+    entry: CataloguedDatablock, names: Sequence[str], sealed: SealedManifest, *, is_last: bool
 ) -> list[tuple[int, int]] | None:
     """Give the pieces of an archive that hold these files, or None where they cannot, or need not, be read alone."""
     try:
-        members = read_manifest(sealed.blob, sealed.seal).members()
+        manifest = read_manifest(sealed.blob, sealed.seal)
     except ManifestDamaged:
         return None
-    found = pieces(members, set(names))
+    found = pieces(manifest.members(), set(names), is_last=is_last) if manifest.in_place else None
     if found is None or found.files != len(names) or len(found.ranges) > MOST_RANGES:
         return None
     packed = entry.datablock.packed_size or found.end
-    # A compressed archive is of any length, and mostly shorter than its tar.
-    is_plain = packed % BLOCK == 0 and packed >= found.end and not is_gzip_name(entry.datablock.archive_id)
+    # A compressed archive, of which older manifests do not tell, is of any length, and mostly shorter than its tar.
+    is_plain = packed % BLOCK == 0 and packed >= found.end
     is_small = WORTH_IT * _size(found.ranges) < packed
     return found.ranges if is_plain and is_small else None
 
@@ -96,17 +96,19 @@ class Pieces:
     """Where files lie in a tar.
 
     Attributes:
-        ranges: First byte and length of each piece that holds some of them with their headers.
+        ranges: First byte and length of each piece that holds some of them with their headers, in the order of the tar.
         files: How many they are.
-        end: Bytes that the tar has at least.
+        end: Bytes that the tar has at least, without the zeros at its end, which some lack.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, places: Iterable[tuple[int, int]], end: int) -> None:
         self.ranges: list[tuple[int, int]] = []
         self.files = 0
-        self.end = 0
+        self.end = end
+        for start, stop in sorted(places):
+            self._add(start, stop)
 
-    def add(self, start: int, stop: int) -> None:
+    def _add(self, start: int, stop: int) -> None:
         """Add a file; its piece is joined to the one before where they touch."""
         if self.ranges and sum(self.ranges[-1]) == start:
             start = self.ranges.pop()[0]
@@ -114,25 +116,32 @@ class Pieces:
         self.files += 1
 
 
-def pieces(members: Iterable[Member], names: Collection[str]) -> Pieces | None:
+def pieces(members: Iterable[Member], names: Collection[str], *, is_last: bool = False) -> Pieces | None:
     """Find where the members of these names lie in a tar; None where one is no plain file, or its headers' start is unknown.
 
     Args:
         members: All members, in the order of the tar.
         names: As `pipeline.verify.entry_name` gives them.
+        is_last: Whether of several files of one path the last is meant, which is what unpacking leaves. Else such a path has
+            no place.
     """
-    found = Pieces()
+    places: dict[str, tuple[int, int]] = {}
     end, is_known = 0, True
     for member in members:
         after = member.offset + member.size + padding_after(member.size)
-        if entry_name(member.name) in names:
-            if member.kind is not MemberKind.FILE or not is_known:
+        name = entry_name(member.name)
+        if name in names and not (name in places and _is_link_to_itself(member)):
+            if member.kind is not MemberKind.FILE or not is_known or (name in places and not is_last):
                 return None
-            found.add(end, after)
+            places[name] = (end, after)
         # What an unknown kind of member holds is passed over by the walk, and how much that is was not kept.
         end, is_known = after, member.kind is not MemberKind.OTHER
-    found.end = end + END_OF_ARCHIVE
-    return found
+    return Pieces(places.values(), end)
+
+
+def _is_link_to_itself(member: Member) -> bool:
+    """Say whether a member changes nothing: GNU tar writes a file that it is given twice as a link to itself."""
+    return member.kind is MemberKind.HARDLINK and member.link == member.name
 
 
 def _size(ranges: Iterable[tuple[int, int]]) -> int:

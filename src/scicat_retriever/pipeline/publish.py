@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scicat_retriever.domain.errors import (
     CatalogueError,
@@ -20,6 +20,7 @@ from scicat_retriever.pipeline import verify
 from scicat_retriever.pipeline.entry_check import EntryCheck
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.pipeline.transfer import size_of_copy
+from scicat_retriever.pipeline.unpacking import Unpacking
 from scicat_retriever.ports.datablock_record import DatablockRecord
 
 
@@ -48,10 +49,11 @@ def _verified(record: DatablockRecord, tools: Toolbox) -> Verified:
     except SealBroken as error:
         raise ManifestDamaged(f"{datablock.archive_id}: {error}") from error
     named = tools.checksums.named(datablock.algorithm, datablock.archive_id)
+    unpacking = Unpacking(manifest.members, lambda: tools.ledger.files(record.key), tools.archives)
     try:
-        return verify.against_catalogue(
+        verified = verify.against_catalogue(
             copied,
-            manifest.members(),
+            unpacking.left(),
             tools.ledger.files(record.key),
             EntryCheck(tools.checksums, named, manifest.hashing),
             datablock.size,
@@ -59,6 +61,9 @@ def _verified(record: DatablockRecord, tools: Toolbox) -> Verified:
         )
     except IntegrityError as error:
         raise type(error)(f"{datablock.archive_id}: {error}") from error
+    return replace(
+        verified, passed_over=unpacking.passed_over, replaced=unpacking.replaced, tars=manifest.tars
+    )
 
 
 def source_folder(pid: DatasetPid, tools: Toolbox) -> str | None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from scicat_retriever.pipeline.archive_policy import ArchivePolicy
 from scicat_retriever.pipeline.cache_policy import CachePolicy
 from scicat_retriever.pipeline.checksum_policy import ChecksumPolicy
 from scicat_retriever.pipeline.links import LinkSigner
@@ -60,6 +61,7 @@ class Toolbox:
         stall_timeout: Seconds after which a read that gives no byte is given up.
         clock: Gives the time, UTC and aware.
         check_declared_sums: Whether a dataset must not declare more than its datablocks hold.
+        archives: What is taken of archives that are not as they should be.
     """
 
     catalogue: Catalogue
@@ -75,3 +77,4 @@ class Toolbox:
     stall_timeout: float
     clock: Clock
     check_declared_sums: bool = False
+    archives: ArchivePolicy = field(default_factory=ArchivePolicy)

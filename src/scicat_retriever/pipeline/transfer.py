@@ -14,7 +14,7 @@ from scicat_retriever.domain.evidence import Copied, DatablockKey, Recalled
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.onepass import errors as faults
 from scicat_retriever.onepass.copying import archive_checksum_name, copy_and_hash
-from scicat_retriever.onepass.gunzip import is_gzip_name, unpacked_allowance
+from scicat_retriever.onepass.gunzip import unpacked_allowance
 from scicat_retriever.onepass.manifest import ManifestWriter
 from scicat_retriever.onepass.tar_walker import members_allowance
 from scicat_retriever.pipeline.reading import opened
@@ -108,15 +108,17 @@ def copy(
             partial,
             algorithm=hashing,
             on_member=manifest.add,
-            gzip=_is_gzip(datablock),
+            plain=bool(datablock.ranges),
+            rules=tools.archives.rules,
             expected_bytes=recalled.size or None,
+            catalogued_bytes=_catalogued_bytes(datablock),
             max_unpacked_bytes=unpacked_allowance(datablock.size, datablock.file_count),
             most_members=members_allowance(datablock.file_count),
             progress=progress,
             cancelled=cancelled,
             stall_timeout=tools.stall_timeout,
         )
-    sealed = manifest.seal()
+    sealed = manifest.seal(gzip=report.gzip, tars=report.tars)
     copied = Copied(
         recalled=replace(recalled, size=report.archive_bytes),
         bytes_copied=report.archive_bytes,
@@ -132,10 +134,11 @@ def copy(
     return copied
 
 
-def _is_gzip(datablock: Datablock) -> bool | None:
-    if datablock.ranges:
-        return False
-    return True if is_gzip_name(datablock.archive_id) else None
+def _catalogued_bytes(datablock: Datablock) -> int | None:
+    """Give the bytes that the archive had when it was catalogued, where that is known; an extract has its own."""
+    extract = datablock.extract
+    whole = datablock.packed_size if extract is None else extract.archive_size
+    return None if datablock.ranges else whole or None
 
 
 def _refuse_lost(copied: Copied, tools: Toolbox) -> None:
@@ -154,6 +157,8 @@ _ERRORS: dict[type[faults.TransferFault], type[RetrieverError]] = {
     faults.TruncatedArchive: errors.ArchiveSizeDiffers,
     faults.SparseMember: errors.ArchiveUnsupported,
     faults.UnsupportedMember: errors.ArchiveUnsupported,
+    faults.NotATar: errors.ArchiveUnsupported,
+    faults.AmbiguousMember: errors.ArchiveAmbiguous,
     faults.TarFault: errors.ArchiveMalformed,
     faults.GzipFault: errors.ArchiveMalformed,
     faults.SourceStalled: errors.ReadStalled,
@@ -164,6 +169,11 @@ _ERRORS: dict[type[faults.TransferFault], type[RetrieverError]] = {
 }
 
 
+_SETTINGS: dict[type[faults.TransferFault], str] = {
+    faults.AnotherTar: "flow.joined_tars",
+    faults.GnuIncremental: "flow.gnu_incremental",
+}
+"""What an operator may set to have archives taken that have such a fault."""
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -179,4 +189,6 @@ def _translated(archive_id: str) -> Iterator[None]:
     except faults.TransferFault as fault:
         no_room = isinstance(fault, faults.PartialWriteFailed) and fault.errno in _NO_ROOM
         kind = errors.NoSpaceYet if no_room else error_for(fault)
-        raise kind(f"{archive_id}: {fault}") from fault
+        setting = _SETTINGS.get(type(fault))
+        hint = "" if setting is None else f" (see the setting {setting})"
+        raise kind(f"{archive_id}: {fault}{hint}") from fault

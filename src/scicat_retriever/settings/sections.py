@@ -114,6 +114,28 @@ class FlowSettings(Section):
         description="Whether a dataset fails that declares more files or bytes (`numberOfFilesArchived`, `packedSize`) than "
         "its datablocks hold, although SciCat shows all of them. Else the job's result says that the sums differ.",
     )
+    duplicate_members: Literal["refuse", "last"] = Field(
+        "refuse",
+        description="What to do with an archive that holds a file twice, as `tar -r` makes them: refuse it, or take the last "
+        "one of a path, which is what unpacking leaves, and compare that with the catalogue.",
+    )
+    joined_tars: Literal["refuse", "read"] = Field(
+        "refuse",
+        description="What to do with several tars one after the other in one archive, as `cat a.tar b.tar` makes them: refuse "
+        "it, or read them all. Whoever downloads it has to unpack it with `tar --ignore-zeros`: without that, the first one "
+        "alone is unpacked.",
+    )
+    gnu_incremental: Literal["refuse", "take"] = Field(
+        "refuse",
+        description="What to do with archives of `tar --incremental` in GNU tar's own format: refuse them, since Python's "
+        "`tarfile` unpacks them in other places without a word, or take them, and have them unpacked with GNU tar or bsdtar.",
+    )
+    pass_over: tuple[str, ...] = Field(
+        (),
+        description="Patterns of members that archives may hold although they are not catalogued, such as an archiver's own "
+        "list: `*`, `?`, `[...]` as in a shell. Without a `/`: of a name in any folder; with one: of the whole path; with one "
+        "at the beginning: of a path that begins so.",
+    )
     catalogue_timeout: Seconds = Field(1 * DAY, description="How long reading from SciCat is tried again.")
     report_timeout: Seconds = Field(
         14 * DAY,
@@ -149,6 +171,13 @@ class FlowSettings(Section):
     backoff_maximum: Seconds = Field(300.0, description="Longest pause between repetitions.")
     poll_initial: Seconds = Field(1.0, description="Pause before asking again for a recall or for space.")
     poll_maximum: Seconds = Field(120.0, description="Longest pause between such questions.")
+
+    @field_validator("pass_over")
+    @classmethod
+    def _leaves_something(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if any(not pattern.strip("*/. ") for pattern in value):
+            raise ValueError("a pattern of `pass_over` must not be empty or fit every name")
+        return value
 
     @field_validator("unnamed_algorithm")
     @classmethod

@@ -7,6 +7,7 @@ from itertools import cycle
 
 from scicat_retriever.onepass.checksums import ChecksumAlgorithm
 from scicat_retriever.onepass.member import Member
+from scicat_retriever.onepass.tar_rules import TarRules
 from scicat_retriever.onepass.tar_walker import TarWalker
 
 END = bytes(1024)
@@ -17,13 +18,16 @@ def walk(
     cuts: Sequence[int] = (),
     algorithm: ChecksumAlgorithm = ChecksumAlgorithm.SHA256,
     most_members: int | None = None,
+    *,
+    rules: TarRules | None = None,
+    needs_marker: bool = True,
 ) -> list[Member]:
     """Walk a whole tar, fed in pieces of the given lengths in turn (at once if there are none)."""
     members: list[Member] = []
-    walker = TarWalker(algorithm, members.append, most_members)
+    walker = TarWalker(algorithm, members.append, most_members, rules or TarRules())
     for piece in pieces(data, cuts):
         walker.feed(memoryview(piece))
-    walker.finish()
+    walker.finish(needs_marker=needs_marker)
     return members
 
 

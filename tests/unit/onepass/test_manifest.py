@@ -55,6 +55,18 @@ def test_many_members_come_back_in_order_and_more_than_once() -> None:
         assert all(member == a_file(number) for number, member in enumerate(manifest.members()))
 
 
+@pytest.mark.parametrize(("gzip", "tars"), [(False, 1), (True, 1), (False, 3), (True, 2)])
+def test_a_manifest_tells_whether_its_members_can_be_cut_out_of_the_archive(gzip: bool, tars: int) -> None:
+    writer = ManifestWriter(ChecksumAlgorithm.MD5)
+    member = a_file(7)._replace(digest="ab" * 16)
+    writer.add(member)
+    sealed = writer.seal(gzip=gzip, tars=tars)
+    manifest = read_manifest(sealed.blob, sealed.seal)
+    assert (manifest.gzip, manifest.tars, str(manifest.hashing)) == (gzip, tars, "md5")
+    assert manifest.in_place == ((gzip, tars) == (False, 1))
+    assert list(manifest.members()) == [member]
+
+
 def test_a_manifest_costs_little_more_than_its_digests() -> None:
     writer = ManifestWriter(ChecksumAlgorithm.SHA256)
     for number in range(10_000):
@@ -87,7 +99,17 @@ def test_a_changed_byte_anywhere_breaks_the_seal() -> None:
 
 
 @pytest.mark.parametrize(
-    "blob", [b"", b"something else\n", b"SCRM1\n", b"SCRM1\n" + b"x" * 100, b"SCRM1\nmd6\n"]
+    "blob",
+    [
+        b"",
+        b"something else\n",
+        b"SCRM1\n",
+        b"SCRM1\n" + b"x" * 100,
+        b"SCRM1\nmd6\n",
+        b"SCRM2\nmd5\n",
+        b"SCRM2\nmd5\ngzip 0\n",
+        b"SCRM2\nmd5\nzstd 1\n",
+    ],
 )
 def test_what_is_no_manifest_is_damaged_though_its_seal_holds(blob: bytes) -> None:
     with pytest.raises(ManifestDamaged):

@@ -7,6 +7,7 @@ import pytest
 
 from scicat_retriever.onepass.errors import (
     BadHeader,
+    GnuIncremental,
     HeaderTooLarge,
     SparseMember,
     TarFault,
@@ -16,6 +17,7 @@ from scicat_retriever.onepass.errors import (
     UnsupportedMember,
 )
 from scicat_retriever.onepass.member import MemberKind
+from scicat_retriever.onepass.tar_rules import TarRules
 from scicat_retriever.onepass.tar_walker import members_allowance
 from tests.unit.onepass.tars import END, file, header, octal, padded, pax, pax_record, walk
 
@@ -123,8 +125,18 @@ def test_a_directory_with_content_is_refused() -> None:
         walk(file(b"folder/", b"content") + END)
 
 
-def test_gnu_headers_have_no_prefix_but_times_there() -> None:
-    assert walk(header(b"it", magic=b"ustar  \0", prefix=b"14000000000\0") + END)[0].name == "it"
+@pytest.mark.parametrize("magic", [b"ustar  \0", b""])
+def test_headers_that_have_times_for_a_prefix_are_refused_unless_they_are_to_be_taken(magic: bytes) -> None:
+    data = header(b"it", magic=magic, prefix=b"14000000000\0") + END
+    with pytest.raises(GnuIncremental, match="'it' at offset 0"):
+        walk(data)
+    assert walk(data, rules=TarRules(gnu_incremental=True))[0].name == "it"
+
+
+def test_times_for_a_prefix_matter_not_where_the_name_is_elsewhere() -> None:
+    short = header(b"it", magic=b"ustar  \0", prefix=b"14000000000\0")
+    long_name = file(b"././@LongLink", b"long\0", kind=b"L", magic=b"ustar  \0")
+    assert walk(long_name + short + END)[0].name == "long"
 
 
 def test_a_contiguous_file_is_a_file() -> None:
@@ -170,10 +182,6 @@ def test_pax_records_win_over_the_header() -> None:
 def test_pax_records_hold_for_one_member_alone() -> None:
     members = walk(pax({b"path": b"renamed", b"size": b"1"}) + file(b"one", b"x") + file(b"two", b"yy") + END)
     assert [(member.name, member.size) for member in members] == [("renamed", 1), ("two", 2)]
-
-
-def test_an_empty_pax_record_takes_nothing_away() -> None:
-    assert walk(pax({b"path": b"", b"size": b""}) + file(b"one", b"x") + END)[0].name == "one"
 
 
 def test_a_global_header_with_a_comment_is_passed_over() -> None:
@@ -298,3 +306,13 @@ def test_an_extended_header_without_a_member_is_refused() -> None:
 def test_a_file_that_claims_more_than_there_is_is_truncated() -> None:
     with pytest.raises(TarFault, match="'huge'"):
         walk(header(b"huge", b"\x80" + (1 << 60).to_bytes(11, "big")) + bytes(100_000))
+
+
+def test_a_checksum_that_is_right_but_for_a_multiple_of_adlers_modulus_is_wrong() -> None:
+    name, link, prefix = b"\xff" * 100, b"\xff" * 100, b"\xff" * 155
+    honest = header(name, link=link, prefix=prefix)
+    total = int(honest[148:154], 8)
+    assert total > 65521
+    assert len(walk(honest + END)) == 1
+    with pytest.raises(BadHeader, match="checksum"):
+        walk(header(name, link=link, prefix=prefix, checksum=b"%06o\0 " % (total - 65521)) + END)

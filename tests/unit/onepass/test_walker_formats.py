@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from scicat_retriever.onepass.errors import SparseMember
+from scicat_retriever.onepass.errors import GnuIncremental, SparseMember
 from scicat_retriever.onepass.member import Member, MemberKind
+from scicat_retriever.onepass.tar_rules import TarRules
 from tests.unit.onepass.tars import info, packed, walk
 
 needs_tar = pytest.mark.skipif(shutil.which("tar") is None, reason="GNU tar is not installed")
@@ -125,17 +126,31 @@ def test_sparse_files_of_gnu_tar_are_refused(style: tuple[str, ...], tmp_path: P
 def test_incremental_archives_of_gnu_tar_are_read(tmp_path: Path) -> None:
     (tmp_path / "scan").mkdir()
     (tmp_path / "scan" / "file").write_bytes(b"content")
-    data = gnu_tar(tmp_path, "--incremental", "scan")
+    data = gnu_tar(tmp_path, "--incremental", "--format=posix", "scan")
     found = named(walk(data))
     assert (found["scan"].kind, found["scan/file"].size) == (MemberKind.DIRECTORY, 7)
 
 
 @needs_tar
-def test_a_volume_label_is_told_as_other(tmp_path: Path) -> None:
+def test_incremental_archives_in_the_format_of_gnu_tar_are_read_where_they_are_to_be_taken(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "scan").mkdir()
+    (tmp_path / "scan" / "file").write_bytes(b"content")
+    data = gnu_tar(tmp_path, "--incremental", "--format=gnu", "scan")
+    with pytest.raises(GnuIncremental):
+        walk(data)
+    found = named(walk(data, (300,), rules=TarRules(gnu_incremental=True)))
+    assert (found["scan"].kind, found["scan"].size) == (MemberKind.DIRECTORY, len("Nfile\0\0"))
+    assert (found["scan/file"].size, found["scan/file"].digest) == (7, hashlib.sha256(b"content").hexdigest())
+
+
+@needs_tar
+def test_a_volume_label_is_told_apart(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"content")
     data = gnu_tar(tmp_path, "--label=tape 7", "file")
     assert [(member.name, member.kind) for member in walk(data)] == [
-        ("tape 7", MemberKind.OTHER),
+        ("tape 7", MemberKind.LABEL),
         ("file", MemberKind.FILE),
     ]
 

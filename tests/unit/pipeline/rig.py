@@ -21,6 +21,7 @@ from scicat_retriever.domain.evidence import Copied, DatablockKey
 from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState
 from scicat_retriever.pipeline import intake, plan, publish, recall, report, space, transfer
+from scicat_retriever.pipeline.archive_policy import ArchivePolicy
 from scicat_retriever.pipeline.cache_policy import CachePolicy
 from scicat_retriever.pipeline.checksum_policy import ChecksumPolicy
 from scicat_retriever.pipeline.links import LinkSigner
@@ -101,6 +102,7 @@ class Rig:
     policy: ChecksumPolicy = field(default_factory=ChecksumPolicy)
     cache: CachePolicy = CACHE
     stall_timeout: float = 10.0
+    archives: ArchivePolicy = field(default_factory=ArchivePolicy)
 
     def __post_init__(self) -> None:
         self.ledger = InMemoryLedger(self.clock)
@@ -118,6 +120,7 @@ class Rig:
             cache=self.cache,
             stall_timeout=self.stall_timeout,
             clock=self.clock,
+            archives=self.archives,
         )
 
     def archive(

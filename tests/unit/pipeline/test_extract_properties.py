@@ -101,7 +101,7 @@ def test_a_link_or_a_folder_is_not_read_alone(data: bytes) -> None:
 
 
 def test_what_follows_a_member_of_an_unknown_kind_is_not_read_alone() -> None:
-    label = info("label", 0, b"V")
-    data = packed([(label, b""), (info("a", 3), b"abc"), (info("b", 3), b"abc")])
+    unknown = info("unknown", 0, b"Z")
+    data = packed([(unknown, b""), (info("a", 3), b"abc"), (info("b", 3), b"abc")])
     assert pieces(walk(data), {"a"}) is None
     assert pieces(walk(data), {"b"}) is not None

@@ -1,6 +1,7 @@
+import gzip
 import io
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import pytest
@@ -8,10 +9,13 @@ import pytest
 from scicat_retriever.domain import errors
 from scicat_retriever.domain.ids import JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState, LifecycleWord
+from scicat_retriever.onepass.tar_rules import TarRules
 from scicat_retriever.pipeline import extracts, intake, publish, report, space
+from scicat_retriever.pipeline.archive_policy import ArchivePolicy
 from scicat_retriever.pipeline.other_copy import turn_to_other_copy
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.long_term_store import Capabilities
+from tests.unit.onepass.tars import END, file, header, padded
 from tests.unit.pipeline.extract_rig import CONTENT, begun, bring, choose, evict, known, staged_content
 from tests.unit.pipeline.rig import JOB, PID, Rig, entries, tar
 
@@ -22,6 +26,11 @@ BIG = {f"n{number}": bytes([number % 251]) * 700 for number in range(1200)}
 def unpacked(content: bytes) -> dict[str, bytes]:
     with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as archive:
         return {each.name: (archive.extractfile(each) or io.BytesIO()).read() for each in archive}
+
+
+def without_end(files: Mapping[str, bytes]) -> bytes:
+    """Pack files, of which the last does not end with a NUL, without the blocks of zeros that end a tar."""
+    return padded(tar(files).rstrip(b"\0"))
 
 
 def needs_whole(rig: Rig, *names: str) -> bool:
@@ -297,3 +306,84 @@ def test_an_evicted_extract_is_read_again_for_a_retry() -> None:
     space.claim_job(JOB, rig.tools)
     bring(rig, run="run-3")
     assert rig.store.read == [(0, 512 + 6144)]
+
+
+def test_a_plain_tar_that_is_called_gzip_is_read_in_part() -> None:
+    rig = Rig()
+    known(rig, archive_id="a.tar.gz")
+    choose(rig, "run/three.dat")
+    bring(rig)
+    (record,) = rig.ledger.job_datablocks(JOB, PID)
+    assert unpacked(staged_content(rig, record)) == {"run/three.dat": CONTENT["run/three.dat"]}
+
+
+def test_a_compressed_archive_is_read_whole_whatever_its_length() -> None:
+    rig = Rig()
+    packed = gzip.compress(tar(CONTENT))
+    known(rig, content=packed + bytes(-len(packed) % 512 + 512 * 100), archive_id="a.tar")
+    assert needs_whole(rig, "run/three.dat")
+
+
+def test_of_a_file_that_another_took_the_place_of_the_last_is_read() -> None:
+    rig = Rig(archives=ArchivePolicy(duplicates="last"))
+    known(rig, content=file(b"run/two.dat", b"older" * 3000) + tar(CONTENT))
+    choose(rig, "run/one.dat", "run/two.dat")
+    bring(rig)
+    (record,) = rig.ledger.job_datablocks(JOB, PID)
+    chosen = {name: CONTENT[name] for name in ("run/one.dat", "run/two.dat")}
+    assert unpacked(staged_content(rig, record)) == chosen
+    assert rig.store.read == [(512 + 15360, 2 * (512 + 6144))]
+
+
+def test_a_file_that_its_archive_has_twice_is_not_read_alone_where_that_is_refused() -> None:
+    rig = Rig(archives=ArchivePolicy(duplicates="last"))
+    known(rig, content=file(b"run/two.dat", b"older" * 3000) + tar(CONTENT))
+    rig.tools = replace(rig.tools, archives=ArchivePolicy())
+    assert needs_whole(rig, "run/two.dat")
+
+
+def test_a_file_that_gnu_tar_was_given_twice_is_read_alone() -> None:
+    rig = Rig()
+    again = header(b"run/two.dat", kind=b"1", link=b"run/two.dat")
+    known(rig, content=without_end(CONTENT) + again + END)
+    choose(rig, "run/two.dat")
+    bring(rig)
+    (record,) = rig.ledger.job_datablocks(JOB, PID)
+    assert unpacked(staged_content(rig, record)) == {"run/two.dat": CONTENT["run/two.dat"]}
+
+
+def test_joined_tars_are_read_whole() -> None:
+    rig = Rig(archives=ArchivePolicy(TarRules(joined=True)))
+    parts = [tar({name: content}) for name, content in CONTENT.items()]
+    known(rig, content=b"".join(parts))
+    assert needs_whole(rig, "run/two.dat")
+
+
+def test_a_tar_without_its_end_is_read_in_part() -> None:
+    rig = Rig()
+    known(rig, content=without_end(CONTENT))
+    choose(rig, "run/three.dat")
+    bring(rig)
+    (record,) = rig.ledger.job_datablocks(JOB, PID)
+    assert unpacked(staged_content(rig, record)) == {"run/three.dat": CONTENT["run/three.dat"]}
+
+
+def test_what_lies_behind_a_label_or_what_is_passed_over_is_read_in_part() -> None:
+    rig = Rig(archives=ArchivePolicy(pass_over=("index",)))
+    label = header(b"tape 7", kind=b"V", magic=b"ustar  \0")
+    known(rig, content=label + file(b"index", b"i" * 700) + tar(CONTENT))
+    choose(rig, "run/one.dat")
+    bring(rig)
+    (record,) = rig.ledger.job_datablocks(JOB, PID)
+    assert unpacked(staged_content(rig, record)) == {"run/one.dat": CONTENT["run/one.dat"]}
+
+
+def test_what_lies_behind_a_folder_with_a_list_of_its_files_is_read_in_part() -> None:
+    rig = Rig(archives=ArchivePolicy(TarRules(gnu_incremental=True)))
+    listed = file(b"run", b"Nfile\0\0", kind=b"D", magic=b"ustar  \0")
+    known(rig, content=listed + tar(CONTENT))
+    choose(rig, "run/one.dat")
+    bring(rig)
+    (record,) = rig.ledger.job_datablocks(JOB, PID)
+    assert record.datablock.extract is not None
+    assert unpacked(staged_content(rig, record)) == {"run/one.dat": CONTENT["run/one.dat"]}

@@ -1,9 +1,11 @@
+import bz2
 import errno
 import gzip
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import _GeneratorContextManager, contextmanager
+from dataclasses import replace
 
 import pytest
 import xxhash
@@ -15,12 +17,15 @@ from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.onepass import errors as faults
 from scicat_retriever.onepass.manifest import read_manifest
+from scicat_retriever.onepass.tar_rules import TarRules
 from scicat_retriever.pipeline import publish, recall, transfer
+from scicat_retriever.pipeline.archive_policy import ArchivePolicy
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.staging_area import Partial
 from tests.fakes.long_term_store import InMemoryLongTermStore, _InMemorySource
 from tests.fakes.staging_area import InMemoryStagingArea
-from tests.unit.pipeline.rig import FILES, Rig, tar
+from tests.unit.onepass.tars import END, file
+from tests.unit.pipeline.rig import FILES, Rig, entries, tar
 
 
 class WatchedStore(InMemoryLongTermStore):
@@ -155,11 +160,10 @@ def test_a_gzipped_archive_is_looked_into_whatever_its_name_says(name: str) -> N
 
 
 @pytest.mark.parametrize("name", ["a.tar.gz", "a.tgz"])
-def test_an_archive_that_is_gzip_by_name_alone_is_malformed(name: str) -> None:
+def test_an_archive_that_is_gzip_by_name_alone_is_read_as_the_tar_that_it_is(name: str) -> None:
     rig = Rig()
     (record,) = rig.plan(rig.archive(archive_id=name))
-    with pytest.raises(errors.ArchiveMalformed, match=name):
-        rig.copy(record)
+    assert rig.copy(record).members == len(FILES)
 
 
 def test_an_archive_that_unpacks_to_far_more_than_catalogued_is_malformed() -> None:
@@ -185,7 +189,7 @@ def test_an_archive_that_cannot_be_read_to_its_end_is_an_error_of_the_data(
 ) -> None:
     rig = Rig()
     block = rig.archive(content=content)
-    (record,) = rig.plan(block)
+    (record,) = rig.plan(replace(block, datablock=replace(block.datablock, packed_size=0)))
     with pytest.raises(RetrieverError, match=block.datablock.archive_id) as raised:
         rig.copy(record)
     assert type(raised.value) is expected
@@ -421,3 +425,48 @@ def test_a_copy_whose_file_is_gone_is_made_again() -> None:
     assert again.partial != first.partial
     publish.verify_and_stage(rig.record(record.key), rig.tools)
     assert rig.record(record.key).state is DatablockState.STAGED
+
+
+UNMARKED = {"no end": tar(FILES)[:3072], "half an end": tar(FILES)[:3584]}
+
+
+@pytest.mark.parametrize("end", UNMARKED)
+def test_a_tar_without_its_end_is_staged_where_it_has_the_catalogued_size(end: str) -> None:
+    rig = Rig()
+    (record,) = rig.plan(rig.archive(content=UNMARKED[end]))
+    assert rig.record(rig.stage(record)).state is DatablockState.STAGED
+
+
+@pytest.mark.parametrize("catalogued", [0, 10_240])
+def test_a_tar_without_its_end_is_cut_off_where_it_has_another_size_or_nobody_knows(catalogued: int) -> None:
+    rig = Rig()
+    rig.tools = replace(rig.tools, check_packed_size=False)
+    block = rig.archive(content=UNMARKED["no end"])
+    (record,) = rig.plan(replace(block, datablock=replace(block.datablock, packed_size=catalogued)))
+    with pytest.raises(errors.ArchiveSizeDiffers, match="without an end-of-archive marker"):
+        rig.copy(record)
+
+
+def test_a_tar_that_was_cut_off_before_it_was_catalogued_lacks_files() -> None:
+    rig = Rig()
+    (record,) = rig.plan(rig.archive(content=tar(FILES)[:2048]))
+    with pytest.raises(errors.MemberMissing):
+        rig.stage(record)
+
+
+def test_another_compression_is_unsupported_and_named() -> None:
+    rig = Rig()
+    (record,) = rig.plan(rig.archive(content=bz2.compress(tar(FILES)), archive_id="a.tar.bz2"))
+    with pytest.raises(errors.ArchiveUnsupported, match=r"a\.tar\.bz2: the archive is compressed with bzip2"):
+        rig.copy(record)
+
+
+def test_an_incremental_archive_is_ambiguous_and_the_setting_named() -> None:
+    content = file(b"a", b"x", magic=b"ustar  \0", prefix=b"14000000000\0") + END
+    rig = Rig()
+    (record,) = rig.plan(rig.archive(content=content, listed=entries({"a": b"x"})))
+    with pytest.raises(errors.ArchiveAmbiguous, match=r"flow\.gnu_incremental"):
+        rig.copy(record)
+    rig = Rig(archives=ArchivePolicy(TarRules(gnu_incremental=True)))
+    (record,) = rig.plan(rig.archive(content=content, listed=entries({"a": b"x"})))
+    assert rig.record(rig.stage(record)).state is DatablockState.STAGED

@@ -17,7 +17,7 @@ RetrieverError
 │   ├── StoreNotConfigured, StoreUnavailable, StoreRefusesAccount, StoreTimedOut
 │   └── NotYetOnline, RecallRefused, RecallTimedOut
 ├── TransferError               reading, writing
-│   ├── ReadFailed, ReadStalled, ArchiveSizeDiffers, ArchiveMalformed, ArchiveUnsupported
+│   ├── ReadFailed, ReadStalled, ArchiveSizeDiffers, ArchiveMalformed, ArchiveUnsupported, ArchiveAmbiguous
 │   └── TransferTimedOut
 ├── StagingError                the staging area
 │   ├── NoSpaceYet, SpaceTimedOut, LargerThanStaging, JobLargerThanStaging, QuotaExceeded
@@ -108,6 +108,7 @@ from scicat_retriever.domain.errors.service import (
     WorkerStopping,
 )
 from scicat_retriever.domain.errors.storage import (
+    ArchiveAmbiguous,
     ArchiveIdUnsafe,
     ArchiveIncomplete,
     ArchiveLost,
@@ -143,6 +144,7 @@ from scicat_retriever.domain.errors.storage import (
 __all__ = [
     "MESSAGE_LIMIT",
     "Actor",
+    "ArchiveAmbiguous",
     "ArchiveIdUnsafe",
     "ArchiveIncomplete",
     "ArchiveLost",

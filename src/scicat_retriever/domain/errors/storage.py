@@ -117,9 +117,15 @@ class ArchiveMalformed(TransferError):
 
 
 class ArchiveUnsupported(TransferError):
-    """The archive uses a part of the tar format that cannot be verified (sparse members)."""
+    """The archive is no tar and no tar within gzip, or it uses a part of the format that cannot be verified (sparse members)."""
 
     code, cause = "archive_unsupported", Cause.DATA
+
+
+class ArchiveAmbiguous(TransferError):
+    """GNU tar, bsdtar and Python's tarfile would unpack the archive in different ways, some of them without a word."""
+
+    code, cause = "archive_ambiguous", Cause.DATA
 
 
 class TransferTimedOut(TransferError):

@@ -1,0 +1,74 @@
+"""What the type flag of a tar's member makes of it, and which of them are refused."""
+
+from types import MappingProxyType
+
+from scicat_retriever.onepass.errors import (
+    AmbiguousMember,
+    BadHeader,
+    GnuIncremental,
+    SparseMember,
+    UnsupportedMember,
+)
+from scicat_retriever.onepass.member import MemberKind
+from scicat_retriever.onepass.tar_header import LINK_TYPES, Header
+from scicat_retriever.onepass.tar_rules import TarRules
+
+FILE_TYPES = frozenset((b"0", b"\0", b"7"))
+_OLD_FILE = b"\0"
+_HARD_LINK = b"1"
+_GNU_FOLDER = b"D"  # with the list of its files, in an incremental backup
+_WITHOUT_CONTENT = MappingProxyType(
+    {
+        _HARD_LINK: MemberKind.HARDLINK,
+        b"2": MemberKind.SYMLINK,
+        b"3": MemberKind.OTHER,
+        b"4": MemberKind.OTHER,
+        b"5": MemberKind.DIRECTORY,
+        b"6": MemberKind.OTHER,
+    }
+)
+_WITH_CONTENT = MappingProxyType({_GNU_FOLDER: MemberKind.DIRECTORY, b"V": MemberKind.LABEL})
+
+
+def content_bytes(header: Header) -> int:
+    """Give the bytes of content that follow a header which is no file's."""
+    return 0 if header.type in _WITHOUT_CONTENT else header.size
+
+
+def kind_of_other(header: Header, offset: int, rules: TarRules, *, after_pax: bool) -> MemberKind:
+    """Say what a member is that is no file.
+
+    Args:
+        header: its header, with all that was said about it before.
+        offset: where that stands in the stream, for messages.
+        rules: what else is taken.
+        after_pax: whether a pax header stands before it, be it another member's: bsdtar takes all of the tar for pax then.
+
+    Raises:
+        TarFault: it is of no kind that is taken, or contradicts itself.
+    """
+    what = f"the member {header.shown()} at offset {offset}"
+    if header.type in FILE_TYPES:
+        if header.size:
+            raise BadHeader(f"{what} is a directory with content")
+        if header.type != _OLD_FILE:
+            raise AmbiguousMember(
+                f"{what} is a file whose name ends in /, which is a folder for some programs"
+            )
+        return MemberKind.DIRECTORY
+    if header.type == b"S":
+        raise SparseMember(f"{what} is a GNU sparse file")
+    if header.type in (b"M", b"N"):
+        raise UnsupportedMember(
+            f"{what} is of type {header.type!r}: a piece of a multi-volume archive, or renamings by an old GNU tar"
+        )
+    if header.type == _GNU_FOLDER and not rules.gnu_incremental:
+        raise GnuIncremental(
+            f"{what} is a folder of tar --incremental, with a list that Python's tarfile makes a file of"
+        )
+    if header.type in LINK_TYPES and not header.link:
+        raise BadHeader(f"{what} is a link without a target")
+    if header.type == _HARD_LINK and header.size and header.posix and after_pax:
+        raise AmbiguousMember(f"{what} is a hard link with a size, which bsdtar takes for one with content")
+    kind = _WITHOUT_CONTENT.get(header.type) or _WITH_CONTENT.get(header.type, MemberKind.OTHER)
+    return MemberKind.OTHER if kind is MemberKind.LABEL and header.size else kind
