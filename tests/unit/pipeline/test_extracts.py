@@ -191,7 +191,7 @@ def test_a_link_to_an_extract_says_that_it_is_a_part_and_of_which_archive() -> N
     name = f"p.part-{record.key.id[-8:]}.tar"
     assert (entry["name"], entry["archiveId"]) == (f"2026/{name}", "2026/p.TAR")
     assert (entry["chosen"], entry["files"], entry["size"]) == (["run/one.dat"], 1, 512 + 6144 + 1024)
-    assert f"/{name}?" in entry["url"]
+    assert f"__{name}?" in entry["url"]
 
 
 def damaged(rig: Rig) -> bytes:
