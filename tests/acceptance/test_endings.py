@@ -183,22 +183,17 @@ def test_a_dataset_with_an_odd_entry_fails_alone_and_at_once(make_facility: Make
     assert facility.lifecycle(odd)["retrieveStatusMessage"] == "datasetRetrievalFailed"
 
 
-def test_a_dataset_whose_sums_drifted_is_retrieved_and_the_result_says_so(
+def test_a_dataset_that_declares_more_than_its_datablocks_hold_fails_where_that_is_asked_for(
     make_facility: MakeFacility,
 ) -> None:
-    facility = make_facility(**quick())
+    facility = make_facility(**quick(flow={"check_declared_sums": True}))
     pid = facility.new_pid()
-    facility.archive(pid, some_datablocks(pid, 2))
+    facility.archive(pid, some_datablocks(pid, 1))
     facility.scicat.store.datasets[pid]["numberOfFilesArchived"] = 99
     with RunningService(facility.folder) as service:
         facility.service = service
         job = facility.wait_for(facility.ask_for(pid))
-    assert job["statusCode"] == "finishedSuccessful"
-    result = job["jobResultObject"]
-    assert len(result["result"]) == 2
-    (remark,) = result["remarks"]
-    assert (remark["datasetId"], remark["code"]) == (pid, "sums_differ")
-    assert "declares 99 archived files, its 2 datablocks hold 6" in remark["message"]
+    assert [error["code"] for error in job["jobResultObject"]["errors"]] == ["datablocks_missing"]
 
 
 def test_a_dataset_is_retrieved_where_the_list_shows_the_account_no_datablocks(tmp_path: Path) -> None:

@@ -230,12 +230,19 @@ def test_a_dataset_without_datablocks_is_an_error(facility: Facility) -> None:
     assert error["code"] == "datablocks_missing"
 
 
-def test_a_dataset_that_declares_more_files_than_its_datablocks_hold_is_an_error(facility: Facility) -> None:
+def test_a_dataset_that_declares_more_files_than_all_its_datablocks_hold_is_retrieved_and_the_result_says_so(
+    facility: Facility,
+) -> None:
     pid = facility.new_pid()
     facility.archive(pid, [some_files("few")])
     facility.scicat.store.datasets[pid]["numberOfFilesArchived"] = 99
     job = facility.wait_for(facility.ask_for(pid))
-    assert [error["code"] for error in job["jobResultObject"]["errors"]] == ["datablocks_missing"]
+    assert job["statusCode"] == "finishedSuccessful"
+    result = job["jobResultObject"]
+    assert len(result["result"]) == 1
+    (remark,) = result["remarks"]
+    assert (remark["datasetId"], remark["code"]) == (pid, "sums_differ")
+    assert "declares 99 archived files, its 1 datablocks hold 3" in remark["message"]
 
 
 def test_an_extra_file_in_the_archive_is_refused(facility: Facility) -> None:
