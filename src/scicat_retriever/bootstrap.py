@@ -325,6 +325,7 @@ def worker_limits(settings: Settings) -> WorkerLimits:
         },
         fixity_pace=FixityPace(timedelta(seconds=cache.fixity_interval), cache.fixity_bytes_per_second),
         patience=Patience(flow.backoff_initial, flow.backoff_maximum, flow.report_timeout),
+        undeliverable_kept=timedelta(seconds=flow.undeliverable_kept),
         job_types=settings.job_types,
         recall_policies={
             name: store.recalls.policy(collect=collects(store)) for name, store in settings.all_stores.items()

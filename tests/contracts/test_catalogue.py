@@ -232,6 +232,16 @@ def test_a_success_clears_an_older_error(rig: Rig) -> None:
     assert (told["retrievable"], told["retrieveIntegrityCheck"]) == (True, True)
 
 
+def test_a_return_message_alone_leaves_the_word_as_it_is(rig: Rig) -> None:
+    rig.add_dataset(PID)
+    rig.catalogue.update_lifecycle(PID, RETRIEVED)
+    message = {"status": "jobUnclosable", "result": [{"url": "https://link", "size": 7}]}
+    rig.catalogue.update_lifecycle(PID, LifecycleUpdate(None, message))
+    told = rig.told_of_dataset(PID)
+    assert (told["retrieveStatusMessage"], told["retrieveReturnMessage"]) == ("datasetRetrieved", message)
+    assert (told["retrievable"], told["retrieveIntegrityCheck"]) == (True, True)
+
+
 def test_what_an_update_does_not_mention_is_left_as_it_is(rig: Rig) -> None:
     rig.add_dataset(PID)
     rig.catalogue.update_lifecycle(PID, RETRIEVED)

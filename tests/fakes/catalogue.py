@@ -221,7 +221,7 @@ class InMemoryCatalogue:
             held = self._dataset(pid)
             self._datasets[pid] = replace(
                 held,
-                status=update.status,
+                status=held.status if update.status is None else update.status,
                 return_message=dict(update.return_message),
                 retrievable=held.retrievable if update.retrievable is None else update.retrievable,
                 integrity_check=held.integrity_check

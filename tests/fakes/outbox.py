@@ -6,11 +6,11 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from scicat_retriever.domain.errors import Failure, TransitionIllegal
+from scicat_retriever.domain.errors import Failure, ReportNotParked, TransitionIllegal
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, JobState, LifecycleWord
 from scicat_retriever.ports.catalogue import LifecycleUpdate
-from scicat_retriever.ports.outbox import Report, ReportKind, Subject
+from scicat_retriever.ports.outbox import Report, ReportKind, ReportState, Subject
 from tests.fakes.records import InMemoryRecords
 
 
@@ -70,7 +70,7 @@ class InMemoryOutbox(InMemoryRecords):
         self._failed(number, failure, due_at=due_at)
 
     def park(self, number: int, failure: Failure) -> None:
-        self._failed(number, failure, parked=True)
+        self._failed(number, failure, parked=True, due_at=self._clock())
 
     def unpark(self, subject: Subject | None = None) -> int:
         with self._lock:
@@ -79,26 +79,54 @@ class InMemoryOutbox(InMemoryRecords):
             overtaken = [
                 row
                 for row in self._rows
-                if row.report.parked
+                if _is_parked(row)
                 and subject in {None, row.report.subject}
                 and row.report.number < newest[row.report.subject]
             ]
             self._rows = [row for row in self._rows if row not in overtaken]
             for row in self._rows:
-                if row.report.parked and subject in {None, row.report.subject}:
+                if _is_parked(row) and subject in {None, row.report.subject}:
                     row.report = replace(row.report, parked=False, due_at=now, created_at=now)
                     count += 1
             return count
 
-    def reports(self, subject: Subject | None = None, after: int = 0, limit: int = 100) -> Sequence[Report]:
+    def drop_reports(self, numbers: Collection[int], why: str) -> Sequence[Report]:
+        with self._lock:
+            rows = [row for row in self._rows if _is_parked(row) and row.report.number in numbers]
+            if len(rows) < len(set(numbers)):
+                raise ReportNotParked("some of them are not parked")
+            return [self._drop(row, why) for row in rows]
+
+    def drop_undeliverable(self, parked_before: datetime, why: str) -> Sequence[Report]:
+        with self._lock:
+            gone = [row for row in self._rows if row.report.state is ReportState.UNDELIVERABLE]
+            return [self._drop(row, why) for row in gone if row.report.due_at < parked_before]
+
+    def _drop(self, row: _Row, why: str) -> Report:
+        old = row.report
+        row.report = replace(old, dropped=why, due_at=self._clock())
+        told = old.told if isinstance(old.told, JobState) else old.told.status
+        cause = "" if old.failure is None else f" ({old.failure.code}: {old.failure.message})"
+        words = f"{why}; SciCat was not told {told or 'of links'}{cause}"
+        self._enter(("report", old.subject.kind, old.subject.name), old.state, ReportState.DROPPED, words)
+        return row.report
+
+    def reports(
+        self, subject: Subject | None = None, after: int = 0, limit: int = 100, *, dropped: bool = True
+    ) -> Sequence[Report]:
         with self._lock:
             found = [row.report for row in self._rows if row.report.number > after]
+            found = [report for report in found if dropped or not report.dropped]
             return [report for report in found if subject in {None, report.subject}][:limit]
 
     def count_reports(self) -> tuple[int, int]:
         with self._lock:
-            parked = sum(row.report.parked for row in self._rows)
-            return len(self._rows) - parked, parked
+            waiting = sum(not row.report.parked for row in self._rows)
+            return waiting, sum(map(_is_parked, self._rows))
+
+    def count_undeliverable(self) -> int:
+        with self._lock:
+            return sum(row.report.state is ReportState.UNDELIVERABLE for row in self._rows)
 
     def _write(self, subject: Subject, told: JobState | LifecycleUpdate) -> None:
         self._numbers += 1
@@ -141,6 +169,10 @@ class InMemoryOutbox(InMemoryRecords):
         """Whether SciCat waits for no word on the job; parked ones do not count."""
         subject = Subject.job(job_id)
         return not any(row.report.subject == subject and not row.report.parked for row in self._rows)
+
+
+def _is_parked(row: _Row) -> bool:
+    return row.report.parked and not row.report.dropped
 
 
 def _older(row: _Row, told: _Row) -> bool:

@@ -26,7 +26,7 @@ WRITES = {State.COPYING, State.COPIED}
 
 @dataclass(frozen=True)
 class Transition:
-    """A row of the book: `subject` is (job,), (job, pid) or ("", pid, datablock)."""
+    """A row of the book: `subject` is (job,), (job, pid), ("", pid, datablock) or ("report", kind, name)."""
 
     at: datetime
     subject: tuple[str, ...]

@@ -109,10 +109,9 @@ class Lifecycle:
 
 
 def _told(update: LifecycleUpdate) -> dict[str, Any]:
-    told: dict[str, Any] = {
-        "retrieveStatusMessage": update.status.value,
-        _RETURN_MESSAGE: update.return_message,
-    }
+    told: dict[str, Any] = {_RETURN_MESSAGE: update.return_message}
+    if update.status is not None:
+        told["retrieveStatusMessage"] = update.status.value
     if update.retrievable is not None:
         told["retrievable"] = update.retrievable
     if update.integrity_check is not None:

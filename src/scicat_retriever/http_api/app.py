@@ -84,7 +84,13 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             "DatasetList": jobs.DATASET_LIST_SCHEMA,
             **{
                 model.__name__: model.model_json_schema()
-                for model in (problems.Problem, jobs.RetryRequest, reports.Which, *staging_control.BODIES)
+                for model in (
+                    problems.Problem,
+                    jobs.RetryRequest,
+                    reports.Which,
+                    reports.Drop,
+                    *staging_control.BODIES,
+                )
             },
         }
         app.openapi_schema = document

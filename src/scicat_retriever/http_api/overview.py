@@ -32,6 +32,10 @@ class Overview(BaseModel):
 
     reports_waiting: int = Field(serialization_alias="reportsWaiting")
     reports_parked: int = Field(serialization_alias="reportsParked")
+    reports_undeliverable: int = Field(
+        serialization_alias="reportsUndeliverable",
+        description="Those of the parked ones that can never be told.",
+    )
     looks: dict[str, Look]
 
 
@@ -41,4 +45,9 @@ def overview(request: Request) -> Overview:
     ledger = service_of(request).ledger
     waiting, parked = ledger.count_reports()
     looks = {name: Look(at=each.at, found=dict(each.found)) for name, each in ledger.findings().items()}
-    return Overview(reports_waiting=waiting, reports_parked=parked, looks=looks)
+    return Overview(
+        reports_waiting=waiting,
+        reports_parked=parked,
+        reports_undeliverable=ledger.count_undeliverable(),
+        looks=looks,
+    )

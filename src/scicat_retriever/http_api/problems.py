@@ -30,6 +30,7 @@ HTTP_STATUS: dict[type[RetrieverError], int] = {
     errors.JobTooLarge: 413,
     errors.JobNotFound: 404,
     errors.StoreUnknown: 404,
+    errors.ReportNotParked: 404,
     errors.JobUnderWay: 409,
     errors.JobEnded: 409,
     errors.JobNotEnded: 409,

@@ -15,8 +15,9 @@ from scicat_retriever.http_api.problems import documented
 from scicat_retriever.http_api.service import MAY_OPERATE, MAY_READ, service_of
 from scicat_retriever.http_api.status import ReportStatus
 from scicat_retriever.ports.ledger import Ledger
-from scicat_retriever.ports.outbox import Subject
+from scicat_retriever.ports.outbox import Report, Subject
 
+_PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
 router = APIRouter(prefix="/api/v1/reports", tags=["service"])
 
 
@@ -26,14 +27,18 @@ class ReportEntry(ReportStatus):
     number: int = Field(description="Its place in the order of all reports; give the last one as `after`.")
     kind: Literal["job", "dataset"]
     name: str = Field(description="The job's id, or the dataset's pid.")
-    told: str = Field(description="The `statusCode` or `retrieveStatusMessage` that SciCat is to hold.")
+    told: str = Field(
+        description="The `statusCode` or `retrieveStatusMessage` that SciCat is to hold; empty where a dataset is told its "
+        "links alone, since its job cannot be told any more."
+    )
 
 
 class ReportPage(BaseModel):
     """Some of the reports, and how many there are in all."""
 
     waiting: int
-    parked: int
+    parked: int = Field(description="Those that are parked, the undeliverable ones included.")
+    undeliverable: int
     reports: list[ReportEntry]
 
 
@@ -44,6 +49,22 @@ class Which(BaseModel):
 
     job: str | None = Field(None, description="A job's id.")
     dataset: str | None = Field(None, description="A dataset's pid.")
+
+
+class Drop(BaseModel):
+    """Which parked reports to give up, and why."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    numbers: list[Annotated[int, Field(ge=0, le=2**62)]] = Field(min_length=1, max_length=1000)
+    reason: Annotated[str, Field(min_length=1, max_length=500, pattern=_PRINTABLE)]
+    by: Annotated[str, Field(min_length=1, max_length=100, pattern=_PRINTABLE)] = "an operator"
+
+
+class Dropped(BaseModel):
+    """The reports that were given up."""
+
+    reports: list[ReportEntry]
 
 
 class Unparked(BaseModel):
@@ -62,21 +83,26 @@ def list_reports(
     request: Request,
     after: Annotated[int, Query(ge=0, le=2**62)] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    *,
+    dropped: Annotated[bool, Query(description="Whether to give also those that were given up.")] = False,
 ) -> ReportPage:
     """Give reports that wait to be told or are parked, in their order."""
     ledger = service_of(request).ledger
     waiting, parked = ledger.count_reports()
-    entries = [
-        ReportEntry(
-            **ReportStatus.of(report).model_dump(),
-            number=report.number,
-            kind=report.subject.kind.value,
-            name=report.subject.name,
-            told=report.told.value if isinstance(report.told, JobState) else report.told.status.value,
-        )
-        for report in ledger.reports(after=after, limit=limit)
-    ]
-    return ReportPage(waiting=waiting, parked=parked, reports=entries)
+    entries = [_entry(report) for report in ledger.reports(after=after, limit=limit, dropped=dropped)]
+    gone = ledger.count_undeliverable()
+    return ReportPage(waiting=waiting, parked=parked, undeliverable=gone, reports=entries)
+
+
+def _entry(report: Report) -> ReportEntry:
+    word = report.told if isinstance(report.told, JobState) else report.told.status
+    return ReportEntry(
+        **ReportStatus.of(report).model_dump(),
+        number=report.number,
+        kind=report.subject.kind.value,
+        name=report.subject.name,
+        told="" if word is None else word.value,
+    )
 
 
 @router.post(
@@ -101,3 +127,21 @@ def _unpark(which: Which, ledger: Ledger) -> Unparked:
     if not subjects:
         return Unparked(count=ledger.unpark())
     return Unparked(count=sum(ledger.unpark(subject) for subject in subjects))
+
+
+@router.post(
+    "/drop",
+    dependencies=MAY_OPERATE,
+    summary="Give parked reports up",
+    responses=documented(401, 403, 404, 413, 422, 503),
+    openapi_extra=documented_body(Drop, required=True),
+)
+async def drop_reports(request: Request) -> Dropped:
+    """Have SciCat never told what it cannot be told; all of the reports named, or none where one is not parked.
+
+    They are kept as `dropped`, with who did it and why, and written into the ledger's book of transitions.
+    """
+    which = await body_as(request, Drop)
+    words = f"{which.by}: {which.reason}"
+    dropped = await asyncio.to_thread(service_of(request).ledger.drop_reports, which.numbers, words)
+    return Dropped(reports=[_entry(report) for report in dropped])

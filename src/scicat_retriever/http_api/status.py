@@ -12,7 +12,7 @@ from scicat_retriever.domain.ids import JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.ledger import DatasetProgress, DatasetWait, JobDatasetRecord, Ledger
-from scicat_retriever.ports.outbox import Report
+from scicat_retriever.ports.outbox import Report, ReportState
 from scicat_retriever.ports.outbox import Subject as ReportSubject
 
 
@@ -85,23 +85,26 @@ class DatasetStatus(BaseModel):
 class ReportStatus(BaseModel):
     """Something that SciCat was not told yet."""
 
-    state: str = Field(
-        description="`waiting` to be told, or `parked` until somebody asks that it be tried again."
+    state: ReportState = Field(
+        description="`waiting` to be told; `parked` until somebody asks that it be tried again; `undeliverable`: parked, "
+        "and SciCat can never take it, since what it is about was deleted there; `dropped`: given up."
     )
     attempts: int = Field(description="How often it was tried in vain.")
     since: datetime = Field(description="Since when it waits (UTC).")
     next_attempt: datetime | None = Field(None, serialization_alias="nextAttempt")
     error: ErrorStatus | None = Field(None, description="Why the last attempt failed.")
+    dropped: str | None = Field(None, description="Who gave it up, and why.")
 
     @classmethod
     def of(cls, report: Report) -> ReportStatus:
         """Tell of a report."""
         return cls(
-            state="parked" if report.parked else "waiting",
+            state=report.state,
             attempts=report.attempts,
             since=report.created_at,
             next_attempt=None if report.parked else report.due_at,
             error=None if report.failure is None else ErrorStatus.of(report.failure),
+            dropped=report.dropped or None,
         )
 
 
@@ -125,7 +128,8 @@ class JobStatus(BaseModel):
     priority: int = Field(description="The larger goes first to tape; 0 is ordinary.")
     cancelled_by: str | None = Field(None, serialization_alias="cancelledBy")
     report: ReportStatus | None = Field(
-        None, description="What SciCat was not told of the job yet; absent when it knows all."
+        None,
+        description="What SciCat was not told of the job yet, or will never be told; absent when it knows all.",
     )
     datasets: list[DatasetStatus]
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import (
     ColumnElement,
+    Connection,
     FromClause,
     Select,
     and_,
@@ -19,14 +21,16 @@ from sqlalchemy import (
     update,
 )
 
-from scicat_retriever.domain.errors import Failure, TransitionIllegal
+from scicat_retriever.domain.errors import Failure, ReportNotParked, TransitionIllegal
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, JobState, LifecycleWord
 from scicat_retriever.ledger.jobs import FINISHED, lock_job
+from scicat_retriever.ledger.part import Subject as Entry
+from scicat_retriever.ledger.part import batches
 from scicat_retriever.ledger.report_rows import ReportRows, is_about, report_record
 from scicat_retriever.ledger.schema import datablocks, job_datasets, reports
 from scicat_retriever.ports.catalogue import LifecycleUpdate
-from scicat_retriever.ports.outbox import Report, ReportKind, Subject
+from scicat_retriever.ports.outbox import Report, ReportKind, ReportState, Subject, is_undeliverable
 
 FAR_AHEAD = timedelta(days=1)
 """A report due later than that was dated by a clock that has gone back since: it is due now. So is a claim held too long."""
@@ -98,7 +102,8 @@ class OutboxPart(ReportRows):
 
     def park(self, number: int, failure: Failure) -> None:
         """Note that SciCat cannot be told."""
-        self._failed(number, failure, parked=True)
+        undeliverable = is_undeliverable(failure)
+        self._failed(number, failure, parked=True, undeliverable=undeliverable, due_at=self._clock())
 
     def _failed(self, number: int, failure: Failure, **values: object) -> None:
         noted = {
@@ -112,7 +117,7 @@ class OutboxPart(ReportRows):
 
     def unpark(self, subject: Subject | None = None) -> int:
         """Have parked reports tried again at once."""
-        parked = reports.c.parked if subject is None else and_(reports.c.parked, is_about(subject))
+        parked = _PARKED if subject is None else and_(_PARKED, is_about(subject))
         now = self._clock()
         newer = reports.alias()
         superseded = exists().where(
@@ -120,23 +125,92 @@ class OutboxPart(ReportRows):
         )
         with self._database.writing() as connection:
             connection.execute(delete(reports).where(parked, superseded))
-            again = update(reports).where(parked).values(parked=False, due_at=now, created_at=now)
-            return connection.execute(again).rowcount
+            values = {"parked": False, "undeliverable": False, "due_at": now, "created_at": now}
+            return connection.execute(update(reports).where(parked).values(values)).rowcount
 
-    def reports(self, subject: Subject | None = None, after: int = 0, limit: int = 100) -> Sequence[Report]:
+    def drop_reports(self, numbers: Collection[int], why: str) -> Sequence[Report]:
+        """Give parked reports up, all of them or none."""
+        wanted = sorted(set(numbers))
+        with self._database.writing() as connection:
+            dropped = [
+                each
+                for batch in batches(wanted)
+                for each in self._drop(connection, reports.c.number.in_(batch), why)
+            ]
+            missing = set(wanted) - {each.number for each in dropped}
+            if missing:
+                named = ", ".join(map(str, sorted(missing)[:10]))
+                raise ReportNotParked(
+                    f"There is no parked report of number {named}: nothing was dropped. See `retriever reports list`"
+                )
+            return dropped
+
+    def drop_undeliverable(self, parked_before: datetime, why: str) -> Sequence[Report]:
+        """Give those up that SciCat can never take and that have been parked for long."""
+        old = and_(reports.c.undeliverable, reports.c.due_at < parked_before)
+        # Most looks find nothing, and should not hold up those who write.
+        with self._database.reading() as connection:
+            if connection.execute(select(reports.c.number).where(_PARKED, old).limit(1)).first() is None:
+                return []
+        with self._database.writing() as connection:
+            return self._drop(connection, old, why)
+
+    def _drop(self, connection: Connection, which: ColumnElement[bool], why: str) -> list[Report]:
+        found = select(reports).where(_PARKED, which).order_by(reports.c.number).with_for_update()
+        before = [report_record(row) for row in connection.execute(found)]
+        now = self._clock()
+        for report in before:
+            values = {"dropped": why, "due_at": now}
+            connection.execute(update(reports).where(reports.c.number == report.number).values(values))
+            self._enter(
+                connection,
+                _in_the_book(report.subject),
+                report.state,
+                ReportState.DROPPED,
+                _never_told(report, why),
+            )
+        return [replace(report, dropped=why, due_at=now) for report in before]
+
+    def reports(
+        self, subject: Subject | None = None, after: int = 0, limit: int = 100, *, dropped: bool = True
+    ) -> Sequence[Report]:
         """Reports not told yet, in their order."""
         page = select(reports).where(reports.c.number > after).order_by(reports.c.number).limit(limit)
         if subject is not None:
             page = page.where(is_about(subject))
+        if not dropped:
+            page = page.where(reports.c.dropped == "")
         with self._database.reading() as connection:
             return [report_record(row) for row in connection.execute(page)]
 
     def count_reports(self) -> tuple[int, int]:
         """How many wait, and how many are parked."""
-        parked = func.count().filter(reports.c.parked)
+        waiting, parked = func.count().filter(not_(reports.c.parked)), func.count().filter(_PARKED)
         with self._database.reading() as connection:
-            total, there = connection.execute(select(func.count(), parked).select_from(reports)).one()
-        return total - there, there
+            there, aside = connection.execute(select(waiting, parked).select_from(reports)).one()
+        return there, aside
+
+    def count_undeliverable(self) -> int:
+        """How many SciCat can never take."""
+        gone = select(func.count()).select_from(reports).where(_PARKED, reports.c.undeliverable)
+        with self._database.reading() as connection:
+            return connection.scalar(gone) or 0
+
+
+_PARKED = and_(reports.c.parked, reports.c.dropped == "")
+
+
+def _in_the_book(subject: Subject) -> Entry:
+    """Name whom a report is about as the book of transitions does."""
+    if subject.kind is ReportKind.JOB:
+        return Entry("report", job_id=subject.name)
+    return Entry("report", pid=subject.name)
+
+
+def _never_told(report: Report, why: str) -> str:
+    word = report.told if isinstance(report.told, JobState) else report.told.status
+    cause = "" if report.failure is None else f" ({report.failure.code}: {report.failure.message})"
+    return f"{why}; SciCat was not told {word or 'of links'}{cause}"
 
 
 def _claimable(now: datetime, claim: timedelta, subject: Subject | None) -> Select[tuple[object, ...]]:

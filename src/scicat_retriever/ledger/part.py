@@ -28,9 +28,9 @@ Clock = Callable[[], datetime]
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Whose state changed: a job, a dataset of a job, or a datablock of a dataset."""
+    """Whose state changed: a job, a dataset of a job, a datablock of a dataset, or a report of a job or a dataset."""
 
-    kind: Literal["job", "dataset", "datablock"]
+    kind: Literal["job", "dataset", "datablock", "report"]
     job_id: str | None = None
     pid: str | None = None
     datablock: str | None = None

@@ -31,6 +31,8 @@ class ReportRows(LedgerPart):
                 attempts=0,
                 failure=(),
                 parked=False,
+                undeliverable=False,
+                dropped="",
                 teller="",
             )
         )
@@ -53,6 +55,7 @@ def report_record(row: Any) -> Report:  # noqa: ANN401
         attempts=row.attempts,
         failure=row.failure[0] if row.failure else None,
         parked=row.parked,
+        dropped=row.dropped,
     )
 
 
@@ -63,4 +66,5 @@ def _lifecycle_json(update: LifecycleUpdate) -> str:
 
 def _lifecycle(text: str) -> LifecycleUpdate:
     status, return_message, retrievable, integrity_check = json.loads(text)
-    return LifecycleUpdate(LifecycleWord(status), return_message, retrievable, integrity_check)
+    word = None if status is None else LifecycleWord(status)
+    return LifecycleUpdate(word, return_message, retrievable, integrity_check)

@@ -72,7 +72,9 @@ def _show(status: dict[str, Any], *, as_json: bool) -> None:
         typer.echo(f"cancelled by {printable(status['cancelledBy'])}")
     if status["report"]:
         error = printable((status["report"]["error"] or {}).get("message", ""))
-        typer.echo(f"SciCat does not know yet: {status['report']['state']} {error}")
+        state = status["report"]["state"]
+        never = state in ("undeliverable", "dropped")
+        typer.echo(f"SciCat {'can never be told' if never else 'does not know yet'}: {state} {error}")
     print_table(
         ("dataset", "state", "datablocks", "bytes", "kept until (UTC)", "why"), map(_row, status["datasets"])
     )

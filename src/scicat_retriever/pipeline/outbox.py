@@ -14,6 +14,7 @@ from datetime import timedelta
 import structlog
 
 from scicat_retriever.domain.errors import (
+    CatalogueJobUnclosable,
     CatalogueUnavailable,
     Failure,
     InternalError,
@@ -23,6 +24,7 @@ from scicat_retriever.domain.errors import (
 )
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import JobState
+from scicat_retriever.pipeline import unclosable
 from scicat_retriever.pipeline.pause import pause_before
 from scicat_retriever.pipeline.report import job_update, lifecycle_update
 from scicat_retriever.pipeline.toolbox import Toolbox
@@ -149,10 +151,15 @@ class Teller:
         match report.told:
             case JobState() as state:
                 job_id = JobId(subject.name)
-                catalogue.update_job(job_id, job_update(job_id, state, self._tools))
+                try:
+                    catalogue.update_job(job_id, job_update(job_id, state, self._tools))
+                except CatalogueJobUnclosable as error:
+                    raise unclosable.take_note(job_id, state, error, self._tools) from None
             case update:
                 pid = DatasetPid(subject.name)
-                catalogue.update_lifecycle(pid, lifecycle_update(pid, update, self._tools))
+                links_alone = update.return_message.get("status") == unclosable.JOB_UNCLOSABLE
+                compose = unclosable.with_links if links_alone else lifecycle_update
+                catalogue.update_lifecycle(pid, compose(pid, update, self._tools))
 
     def _failed(self, report: Report, error: RetrieverError, *, final: bool) -> None:
         failure: Failure = error.failure()

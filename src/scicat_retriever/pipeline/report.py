@@ -13,14 +13,17 @@ datablocks have. Dataset: the lifecycle's `retrieveStatusMessage`, `retrievable`
 
     {"status": "retrievalFailed", "code", "message"}    where it failed
     {"status": "filesRetrieved", "message"}             where a part of it is there, for jobs that chose files
+
+and what a dataset is told in place of a job that cannot be closed, see `pipeline.unclosable`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from scicat_retriever.domain.errors import (
@@ -236,7 +239,7 @@ def job_result(
     retrieved = 0
     for dataset in datasets:
         if dataset.state is DatasetState.RETRIEVED:
-            entries.extend(_entries(records[dataset.pid], names, kept.get(dataset.pid), chosen, tools))
+            entries.extend(result_entries(records[dataset.pid], names, kept.get(dataset.pid), chosen, tools))
             retrieved += dataset.pid in kept
         errors.extend(_errors(dataset, failure))
     expires = min((entry["expires"] for entry in entries if entry["url"]), default="")
@@ -300,19 +303,39 @@ def shortened(body: Mapping[str, Any]) -> dict[str, Any]:
         total["size"] += entry["size"]
         total["files"] += entry["files"]
         total["datablocks"] += 1
-    kept = {"result": list(sums.values())[:SHORTENED_LIMIT], "errors": list(body["errors"])[:SHORTENED_LIMIT]}
+    kept = {"result": _fitting(sums.values()), "errors": _fitting(body["errors"])}
     if "remarks" in body:
-        kept["remarks"] = list(body["remarks"])[:SHORTENED_LIMIT]
+        kept["remarks"] = _fitting(body["remarks"])
     return {**kept, "shortened": "the links do not fit into SciCat: ask for fewer datasets at once"}
 
 
-def _entries(
+def _fitting(entries: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Give the first entries, as many as fit into a third of what SciCat can hold."""
+    room, kept = RESULT_LIMIT // 3, []
+    for entry in islice(entries, SHORTENED_LIMIT):
+        room -= len(json.dumps(entry)) + 2
+        if room < 0:
+            break
+        kept.append(entry)
+    return kept
+
+
+def result_entries(
     records: Sequence[DatablockRecord],
     names: Mapping[DatablockKey, str],
     pinned_until: datetime | None,
     chosen: ChosenNames,
     tools: Toolbox,
 ) -> Iterator[dict[str, Any]]:
+    """Give an entry of a job's `result` for each datablock, with a fresh link where it is pinned.
+
+    Args:
+        records: The datablocks.
+        names: What each is called when it is downloaded.
+        pinned_until: Until when the dataset is pinned for the job; None where it is not.
+        chosen: The files that the job chose.
+        tools: The ports.
+    """
     for record in records:
         link = None
         if pinned_until is not None:

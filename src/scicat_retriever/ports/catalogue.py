@@ -33,14 +33,14 @@ class LifecycleUpdate:
     """What SciCat is told of a dataset; what is None is left as it is.
 
     Attributes:
-        status: `retrieveStatusMessage`.
+        status: `retrieveStatusMessage`; None where only the `return_message` is told.
         return_message: The whole `retrieveReturnMessage`; keys of an older one that are not in it are removed,
             so that an old error does not outlive the next success.
         retrievable: `retrievable`.
         integrity_check: `retrieveIntegrityCheck`: whether the bytes were compared with catalogued checksums.
     """
 
-    status: LifecycleWord
+    status: LifecycleWord | None
     return_message: Mapping[str, Any] = field(default_factory=dict)
     retrievable: bool | None = None
     integrity_check: bool | None = None

@@ -8,10 +8,23 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
-from scicat_retriever.domain.errors import Failure
+from scicat_retriever.domain.errors import CatalogueGone, Failure, error_of
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import JobState
 from scicat_retriever.ports.catalogue import LifecycleUpdate
+
+
+class ReportState(StrEnum):
+    """How far a report is."""
+
+    WAITING = "waiting"
+    """It is tried again by itself."""
+    PARKED = "parked"
+    """It is not tried again until somebody asks for it."""
+    UNDELIVERABLE = "undeliverable"
+    """The same, and SciCat can never take it: what it is about was deleted there."""
+    DROPPED = "dropped"
+    """It is given up: SciCat will not hear of it."""
 
 
 class ReportKind(StrEnum):
@@ -54,9 +67,10 @@ class Report:
         told: A job's state, whose result is composed when it is told, with fresh links; or a dataset's lifecycle.
         created_at: When it was written (UTC).
         attempts: How often it was tried in vain.
-        due_at: When it is tried next (UTC).
+        due_at: When it is tried next; of one that is parked or dropped, when that was (UTC).
         failure: Why the last attempt failed.
         parked: Whether it is not tried any more until somebody asks for it.
+        dropped: Who dropped it and why, in words; empty where nobody did. What is dropped is parked, too.
     """
 
     number: int
@@ -67,6 +81,21 @@ class Report:
     attempts: int = 0
     failure: Failure | None = field(default=None)
     parked: bool = False
+    dropped: str = ""
+
+    @property
+    def state(self) -> ReportState:
+        """How far it is."""
+        if self.dropped:
+            return ReportState.DROPPED
+        if not self.parked:
+            return ReportState.WAITING
+        return ReportState.UNDELIVERABLE if is_undeliverable(self.failure) else ReportState.PARKED
+
+
+def is_undeliverable(failure: Failure | None) -> bool:
+    """Say whether a report that failed so can never be told."""
+    return failure is not None and error_of(failure, CatalogueGone) is not None
 
 
 class Outbox(Protocol):
@@ -85,7 +114,7 @@ class Outbox(Protocol):
         ...
 
     def tell_job_again(self, job_id: JobId) -> bool:
-        """Have SciCat told a job's state once more; False where that waits to be told anyway, or is parked."""
+        """Have SciCat told a job's state once more; False where that waits to be told anyway, is parked, or was dropped."""
         ...
 
     def claim_report(self, teller: str, claim: timedelta, subject: Subject | None = None) -> Report | None:
@@ -121,14 +150,44 @@ class Outbox(Protocol):
     def unpark(self, subject: Subject | None = None) -> int:
         """Have parked reports, of one subject or all, tried again at once; gives how many.
 
-        Those that a later report of their subject has overtaken are forgotten.
+        Those that a later report of their subject has overtaken are forgotten. Dropped ones stay so.
         """
         ...
 
-    def reports(self, subject: Subject | None = None, after: int = 0, limit: int = 100) -> Sequence[Report]:
-        """Reports not told yet, parked ones included, in their order, with numbers above `after`."""
+    def drop_reports(self, numbers: Collection[int], why: str) -> Sequence[Report]:
+        """Give parked reports up: they are kept as dropped, for the reason `why`, until a later one of their subject is told.
+
+        Each is also a row of the transitions table, of kind `report`.
+
+        Returns:
+            The reports as they are now, in the order of their numbers.
+
+        Raises:
+            ReportNotParked: One of them is not parked, or unknown, or dropped already; then none is dropped.
+        """
+        ...
+
+    def drop_undeliverable(self, parked_before: datetime, why: str) -> Sequence[Report]:
+        """As `drop_reports` of those that SciCat can never take and that were parked before that moment (UTC)."""
+        ...
+
+    def reports(
+        self, subject: Subject | None = None, after: int = 0, limit: int = 100, *, dropped: bool = True
+    ) -> Sequence[Report]:
+        """Reports not told yet, parked ones included, in their order, with numbers above `after`.
+
+        Args:
+            subject: This one's alone.
+            after: A report's number.
+            limit: Most of them.
+            dropped: Whether those that were given up are among them.
+        """
         ...
 
     def count_reports(self) -> tuple[int, int]:
-        """How many reports wait to be told, and how many are parked."""
+        """How many reports wait to be told, and how many are parked, dropped ones not counted."""
+        ...
+
+    def count_undeliverable(self) -> int:
+        """How many of the parked ones SciCat can never take."""
         ...

@@ -141,6 +141,11 @@ class FlowSettings(Section):
         14 * DAY,
         description="How long telling SciCat is tried again; after that it is parked until an operator asks for it.",
     )
+    undeliverable_kept: Seconds = Field(
+        30 * DAY,
+        description="How long a report is kept that SciCat can never take, since its job or dataset was deleted there; "
+        "then it is dropped, with a row of the ledger that says so.",
+    )
     space_timeout: Seconds = Field(
         14 * DAY,
         description="How long a job waits for staging space. Shorter than `links.retention`, it may give up before what "

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import asdict
+from datetime import timedelta
 
 import structlog
 
 from scicat_retriever.domain import errors
-from scicat_retriever.pipeline import eviction, fixity, inventory, publish, reconcile, report
+from scicat_retriever.pipeline import (
+    eviction,
+    fixity,
+    inventory,
+    publish,
+    reconcile,
+    report,
+    unclosable,
+)
 from scicat_retriever.pipeline.stopping import stop_if
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.ports.catalogue import Visibility
@@ -28,6 +37,7 @@ class RegularLooks(Steps):
         lost_flows: Finds jobs whose flows are lost.
         job_types: SciCat's job types that are carried out here.
         fixity_pace: How staged datablocks are read again.
+        undeliverable_kept: How long a report is kept that SciCat can never take.
     """
 
     def __init__(
@@ -37,12 +47,14 @@ class RegularLooks(Steps):
         lost_flows: LostFlows,
         job_types: Collection[str],
         fixity_pace: fixity.FixityPace,
+        undeliverable_kept: timedelta,
     ) -> None:
         super().__init__(pace)
         self._tools = tools
         self._lost_flows = lost_flows
         self._job_types = job_types
         self._fixity = fixity_pace
+        self._undeliverable_kept = undeliverable_kept
 
     @step
     def sweep_staging(self) -> int:
@@ -73,6 +85,7 @@ class RegularLooks(Steps):
 
     @step
     def reconcile_jobs(self) -> int:
+        unclosable.drop_undeliverable(self._undeliverable_kept, self._tools)
         try:
             found = reconcile.reconcile(self._job_types, self._tools)
         except errors.CatalogueError as error:

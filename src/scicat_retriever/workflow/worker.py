@@ -54,6 +54,7 @@ class WorkerLimits:
         intervals: Seconds between two runs of each scheduled flow.
         fixity_pace: How staged datablocks are read again.
         patience: How SciCat is told again.
+        undeliverable_kept: How long a report is kept that SciCat can never take.
         job_types: SciCat's job types that are carried out.
         recall_policies: How each long-term store is used, by its name.
         desk_pace: How often a long-term store is asked.
@@ -64,6 +65,7 @@ class WorkerLimits:
     intervals: Mapping[str, float]
     fixity_pace: FixityPace
     patience: Patience
+    undeliverable_kept: timedelta
     job_types: Collection[str]
     recall_policies: Mapping[str, RecallPolicy]
     desk_pace: DeskPace
@@ -94,7 +96,9 @@ async def run_worker(
     desks = RecallDesks(name, limits.recall_policies, tools, subscriptions.tell_of_recalls, limits.desk_pace)
     lost_flows = LostFlows(client, loop, tools.ledger, subscriptions, flow_limits)
     steps = Activities(tools, pace, subscriptions, teller, desks)
-    looks = RegularLooks(tools, pace, lost_flows, limits.job_types, limits.fixity_pace)
+    looks = RegularLooks(
+        tools, pace, lost_flows, limits.job_types, limits.fixity_pace, limits.undeliverable_kept
+    )
     async with AsyncExitStack() as stack:
         for task_queue, activities, slots in (
             (queue, _short_steps(steps, looks), SHORT_STEPS),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import select
 
@@ -26,16 +27,26 @@ class Rig:
 def book_of(ledger: SqlLedger) -> list[Transition]:
     """The rows of the transitions table, oldest first."""
     c = transitions.c
-    subjects = {"job": [c.job_id], "dataset": [c.job_id, c.pid], "datablock": [c.pid, c.datablock]}
     with ledger._database.reading() as connection:
         rows = connection.execute(select(transitions).order_by(c.number)).all()
     return [
         Transition(
             row.at,
-            ("",) * (row.kind == "datablock") + tuple(row._mapping[name] for name in subjects[row.kind]),
+            _subject(row),
             row.old,
             row.new,
             row.reason,
         )
         for row in rows
     ]
+
+
+def _subject(row: Any) -> tuple[str, ...]:
+    match row.kind:
+        case "job":
+            return (row.job_id,)
+        case "dataset":
+            return (row.job_id, row.pid)
+        case "report":
+            return ("report", "job", row.job_id) if row.pid is None else ("report", "dataset", row.pid)
+    return ("", row.pid, row.datablock)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from scicat_retriever.domain.dataset import Selection
-from scicat_retriever.domain.errors import RetrieverError
+from scicat_retriever.domain.errors import DatasetUnknown, Failure, RetrieverError
 from scicat_retriever.domain.evidence import DatablockKey, Integrity
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState, LifecycleWord
@@ -57,6 +57,8 @@ seals = st.sampled_from(["seal", "another"])
 ANOTHER = JobId("another job, for P alone")
 CHOOSER = JobId("a job that chose files of P")
 JOBS = [JOB, ANOTHER, CHOOSER]
+REFUSED = JobId("a job that is refused")
+GONE = DatasetUnknown("SciCat has no such dataset").failure()
 jobs = st.sampled_from(JOBS)
 pids = st.sampled_from([P, Q])
 numbers = st.integers(1, 12)
@@ -293,9 +295,21 @@ class TwoLedgers(RuleBasedStateMachine):
     def postpone(self, number: int, due_at: datetime) -> None:
         self.both(lambda ledger: ledger.postpone(number, FAILURE, due_at))
 
-    @rule(number=numbers)
-    def park(self, number: int) -> None:
-        self.both(lambda ledger: ledger.park(number, FAILURE))
+    @rule(number=numbers, failure=st.sampled_from([FAILURE, GONE]))
+    def park(self, number: int, failure: Failure) -> None:
+        self.both(lambda ledger: ledger.park(number, failure))
+
+    @rule(chosen=st.sets(numbers, max_size=2))
+    def drop(self, chosen: set[int]) -> None:
+        self.both(lambda ledger: ledger.drop_reports(chosen, "why"))
+
+    @rule(before=hours)
+    def drop_undeliverable(self, before: datetime) -> None:
+        self.both(lambda ledger: ledger.drop_undeliverable(before, "too old"))
+
+    @rule(job_id=st.sampled_from([*JOBS, REFUSED]))
+    def refuse(self, job_id: JobId) -> None:
+        self.both(lambda ledger: ledger.refuse_job(job(job_id, P), FLOW, FAILURE))
 
     @rule(subject=st.none() | subjects)
     def unpark(self, subject: Subject | None) -> None:
@@ -313,12 +327,13 @@ class TwoLedgers(RuleBasedStateMachine):
     def all_that_can_be_seen_is_the_same(self) -> None:
         for ask in (
             lambda ledger: [ledger.job(JOB), ledger.job_datasets(JOB), ledger.progress_of(JOB)],
-            lambda ledger: [ledger.job(ANOTHER), ledger.job_datasets(ANOTHER)],
+            lambda ledger: [ledger.job(ANOTHER), ledger.job_datasets(ANOTHER), ledger.job(REFUSED)],
             lambda ledger: [ledger.job_datasets(CHOOSER), ledger.progress_of(CHOOSER)],
             lambda ledger: [(ledger.job_datablocks(each, P), ledger.waits_of(each)) for each in JOBS],
             lambda ledger: [ledger.is_brought(each, pid) for each in JOBS for pid in (P, Q)],
             lambda ledger: [ledger.jobs_to_start(9), ledger.started_jobs(0, 9), ledger.jobs_to_cancel(9)],
             lambda ledger: [ledger.reports(), ledger.reports(Subject.dataset(P)), ledger.count_reports()],
+            lambda ledger: [ledger.reports(dropped=False), ledger.count_undeliverable()],
             lambda ledger: [ledger.findings(), ledger.recent_job(), ledger.open_recalls()],
             lambda ledger: [ledger.recalls("lts"), ledger.recalls("mirror"), ledger.recalls_of(P)],
             lambda ledger: [ledger.datablocks(pid) for pid in (P, Q)],

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import create_engine, text
 
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState
 from scicat_retriever.ledger.connection import Database
@@ -46,6 +47,7 @@ from tests.integration.postgres import Postgres
 
 Make = Callable[[Path], str]
 FIRST, SECOND, *_ = DUMPS
+FOURTH = DUMPS[3]
 each_release = pytest.mark.parametrize("release", DUMPS, ids=[file.stem for file in DUMPS])
 before_priorities = pytest.mark.parametrize("release", DUMPS[:3], ids=[file.stem for file in DUMPS[:3]])
 
@@ -169,6 +171,23 @@ def test_what_the_first_release_could_not_tell_is_parked(upgraded: SqlLedger) ->
         report.number, Subject.job(FAILED), JobState.UNSUCCESSFUL, when, when, 1, FAILURE, parked=True
     )
     upgraded.close()
+
+
+@pytest.mark.parametrize("code", ["catalogue_job_unknown", "catalogue_job_unclosable", "dataset_unknown"])
+def test_what_could_never_be_told_is_told_apart_after_the_upgrade(
+    make: Make, clock: HandClock, code: str
+) -> None:
+    url = make(FOURTH)
+    engine = create_engine(url)
+    with engine.begin() as released:
+        renamed = "UPDATE reports SET failure = replace(failure, 'checksum_mismatch', :code)"
+        released.execute(text(renamed), {"code": code})
+    engine.dispose()
+    ledger = open_ledger(url, clock)
+    states = [report.state for report in ledger.reports()]
+    assert states == ["undeliverable", "waiting", "waiting", "waiting", "waiting"]
+    assert ledger.count_undeliverable() == 1
+    ledger.close()
 
 
 def test_evidence_of_the_first_release_is_good(upgraded: SqlLedger) -> None:

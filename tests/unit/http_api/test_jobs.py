@@ -315,8 +315,9 @@ def test_the_status_says_why_the_catalogue_could_not_be_told(client: TestClient,
     api.ledger.park(1, errors.CatalogueJobUnclosable("a dataset is gone").failure())
     told = client.get(f"{JOBS}/{JOB}", headers=AUTHORIZED).json()["report"]
     assert told == {
-        "state": "parked",
+        "state": "undeliverable",
         "attempts": 1,
+        "dropped": None,
         "since": NOW,
         "nextAttempt": None,
         "error": {
@@ -331,7 +332,14 @@ def test_the_status_says_why_the_catalogue_could_not_be_told(client: TestClient,
 def test_the_status_says_that_the_catalogue_was_not_told_yet(client: TestClient, api: ApiRig) -> None:
     half_done(api)
     told = client.get(f"{JOBS}/{JOB}", headers=AUTHORIZED).json()["report"]
-    assert told == {"state": "waiting", "attempts": 0, "since": NOW, "nextAttempt": NOW, "error": None}
+    assert told == {
+        "state": "waiting",
+        "attempts": 0,
+        "since": NOW,
+        "nextAttempt": NOW,
+        "error": None,
+        "dropped": None,
+    }
 
 
 def test_the_status_has_no_report_when_the_catalogue_was_told(client: TestClient, api: ApiRig) -> None:

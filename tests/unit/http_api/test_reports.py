@@ -15,6 +15,7 @@ from tests.unit.http_api.rig import AUTHORIZED, JOBS, ApiRig, assert_problem
 from tests.unit.pipeline.rig import JOB, PID, START
 
 REPORTS, RETRY, OVERVIEW = "/api/v1/reports", "/api/v1/reports/retry", "/api/v1/overview"
+DROP = f"{REPORTS}/drop"
 Q = DatasetPid("20.500.12345/q")
 GONE = errors.CatalogueJobUnclosable("a dataset is gone").failure()
 AWAY = errors.CatalogueUnavailable("SciCat answers 503").failure()
@@ -30,8 +31,8 @@ def some_reports(api: ApiRig) -> None:
     api.ledger.postpone(2, AWAY, START + timedelta(seconds=30))
 
 
-def listed(client: TestClient, **query: int) -> Any:
-    response = client.get(REPORTS, params=query, headers=AUTHORIZED)
+def listed(client: TestClient, **query: object) -> Any:
+    response = client.get(REPORTS, params=query, headers=AUTHORIZED)  # type: ignore[arg-type]
     assert response.status_code == 200
     return response.json()
 
@@ -41,7 +42,7 @@ def error(failure: errors.Failure) -> dict[str, object]:
 
 
 def test_without_reports_the_list_is_empty(client: TestClient) -> None:
-    assert listed(client) == {"waiting": 0, "parked": 0, "reports": []}
+    assert listed(client) == {"waiting": 0, "parked": 0, "undeliverable": 0, "reports": []}
 
 
 def test_reports_are_listed_in_their_order_with_what_holds_them_up(client: TestClient, api: ApiRig) -> None:
@@ -49,17 +50,19 @@ def test_reports_are_listed_in_their_order_with_what_holds_them_up(client: TestC
     assert listed(client) == {
         "waiting": 2,
         "parked": 1,
+        "undeliverable": 1,
         "reports": [
             {
                 "number": 1,
                 "kind": "job",
                 "name": JOB,
                 "told": "inProgress",
-                "state": "parked",
+                "state": "undeliverable",
                 "attempts": 1,
                 "since": NOW,
                 "nextAttempt": None,
                 "error": error(GONE),
+                "dropped": None,
             },
             {
                 "number": 2,
@@ -71,6 +74,7 @@ def test_reports_are_listed_in_their_order_with_what_holds_them_up(client: TestC
                 "since": NOW,
                 "nextAttempt": "2026-03-01T12:00:30Z",
                 "error": error(AWAY),
+                "dropped": None,
             },
             {
                 "number": 3,
@@ -82,9 +86,69 @@ def test_reports_are_listed_in_their_order_with_what_holds_them_up(client: TestC
                 "since": NOW,
                 "nextAttempt": NOW,
                 "error": None,
+                "dropped": None,
             },
         ],
     }
+
+
+def drop(client: TestClient, *numbers: int, **fields: object) -> Any:
+    body = {"numbers": numbers, "reason": "the dataset is gone for good", "by": "ada", **fields}
+    return client.post(DROP, json=body, headers=AUTHORIZED)
+
+
+def test_a_report_that_is_given_up_says_who_did_it_and_why_and_is_listed_when_asked_for(
+    client: TestClient, api: ApiRig
+) -> None:
+    some_reports(api)
+    (dropped,) = drop(client, 1).json()["reports"]
+    assert (dropped["number"], dropped["state"]) == (1, "dropped")
+    assert dropped["dropped"] == "ada: the dataset is gone for good"
+    page = listed(client)
+    assert [each["number"] for each in page["reports"]] == [2, 3]
+    assert (page["waiting"], page["parked"], page["undeliverable"]) == (2, 0, 0)
+    assert listed(client, dropped="true")["reports"][0] == dropped
+    assert client.get(f"{JOBS}/{JOB}", headers=AUTHORIZED).json()["report"]["state"] == "dropped"
+
+
+def test_what_is_given_up_is_written_into_the_book_with_what_was_not_told(
+    client: TestClient, api: ApiRig
+) -> None:
+    some_reports(api)
+    drop(client, 1)
+    entry = api.ledger.transitions[-1]
+    assert (entry.subject, entry.old, entry.new) == (("report", "job", JOB), "undeliverable", "dropped")
+    for words in ("ada: the dataset is gone for good", "inProgress", "catalogue_job_unclosable"):
+        assert words in entry.reason
+
+
+@pytest.mark.parametrize("numbers", [(1, 2), (1, 99)], ids=["waiting", "unknown"])
+def test_unless_all_that_are_named_are_parked_nothing_is_given_up(
+    client: TestClient, api: ApiRig, numbers: tuple[int, ...]
+) -> None:
+    some_reports(api)
+    problem = assert_problem(drop(client, *numbers), 404, "report_not_parked")
+    assert problem["who"] == "operator"
+    assert listed(client)["parked"] == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"reason": ""}, "body.reason"),
+        ({"reason": "two\nlines"}, "body.reason"),
+        ({"by": "x" * 101}, "body.by"),
+        ({"numbers": []}, "body.numbers"),
+        ({"numbers": [-1]}, "body.numbers.0"),
+        ({"force": True}, "body.force"),
+    ],
+)
+def test_a_report_is_not_given_up_without_a_reason_that_can_be_read(
+    client: TestClient, api: ApiRig, fields: dict[str, object], field: str
+) -> None:
+    some_reports(api)
+    assert assert_problem(drop(client, 1, **fields), 422)["field"] == field
+    assert listed(client)["parked"] == 1
 
 
 def test_reports_are_paged_by_number(client: TestClient, api: ApiRig) -> None:
@@ -152,7 +216,7 @@ def test_a_wish_that_cannot_be_understood_tries_nothing_again(
 
 def test_the_overview_of_a_new_service_is_empty(client: TestClient) -> None:
     overview = client.get(OVERVIEW, headers=AUTHORIZED).json()
-    assert overview == {"reportsWaiting": 0, "reportsParked": 0, "looks": {}}
+    assert overview == {"reportsWaiting": 0, "reportsParked": 0, "reportsUndeliverable": 0, "looks": {}}
 
 
 def test_the_overview_counts_reports_and_tells_what_was_found_last(client: TestClient, api: ApiRig) -> None:
@@ -163,6 +227,7 @@ def test_the_overview_counts_reports_and_tells_what_was_found_last(client: TestC
     assert client.get(OVERVIEW, headers=AUTHORIZED).json() == {
         "reportsWaiting": 2,
         "reportsParked": 1,
+        "reportsUndeliverable": 1,
         "looks": {
             "catalogue": {"at": NOW, "found": found},
             "engine": {"at": NOW, "found": {"restarted": 0}},

@@ -25,6 +25,7 @@ COMMANDS = [
     ("recalls", "ls"),
     ("reports", "list"),
     ("reports", "retry"),
+    ("reports", "drop", "1", "--reason", "x"),
     ("staging", "ls"),
     ("staging", "usage"),
     ("staging", "pins"),
@@ -65,6 +66,31 @@ def test_reports_are_listed_and_tried_again(operator: Operator, api: ApiRig) -> 
     assert "SciCat says no" in printed
     assert "0 waiting, 1 parked" in printed
     assert operator.gets("reports", "retry", "--dataset", PID) == "1 parked reports are tried again\n"
+
+
+def test_reports_that_can_never_be_told_are_told_apart_and_dropped_with_a_reason(
+    operator: Operator, api: ApiRig
+) -> None:
+    for number, error in enumerate((errors.DatasetUnknown("gone"), errors.CatalogueRefused("no")), 1):
+        api.ledger.tell_dataset(PID, LifecycleUpdate(LifecycleWord.STARTED))
+        api.ledger.park(number, error.failure())
+    printed = operator.gets("reports", "list")
+    assert "undeliverable" in printed
+    assert "0 waiting, 2 parked, 1 of these for ever" in printed
+    said = operator.gets("reports", "drop", "1", "2", "--reason", "deleted by the owner", "--by", "ada")
+    assert said.splitlines() == [
+        f"{number} is dropped: SciCat will not be told of dataset {PID}" for number in (1, 2)
+    ]
+    assert "0 waiting, 0 parked" in operator.gets("reports", "list")
+    assert "ada: deleted by the owner; gone" in operator.gets("reports", "list", "--dropped")
+    operator.fails("reports", "drop", "1", "--reason", "again", code=1)
+
+
+def test_of_a_job_that_can_never_be_told_its_status_says_so(operator: Operator, api: ApiRig) -> None:
+    api.job(PID)
+    api.ledger.park(1, errors.CatalogueJobUnclosable("a dataset of it was deleted").failure())
+    printed = operator.gets("jobs", "show", JOB)
+    assert "SciCat can never be told: undeliverable a dataset of it was deleted" in printed
 
 
 def test_what_a_terminal_would_obey_is_shown_and_not_obeyed(operator: Operator, api: ApiRig) -> None:

@@ -148,10 +148,14 @@ def test_a_shortened_result_has_the_sums_of_each_dataset_and_no_links(datasets: 
     }
 
 
-def test_a_shortened_result_of_any_job_fits_into_the_catalogue() -> None:
-    error = {"datasetId": "20.500.12345/" + "d" * 80, "code": "c" * 30, "message": "m" * report.MESSAGE_LIMIT}
-    many = report.shortened({"result": entries_of(20_000, 1), "errors": [error] * 20_000})
+@pytest.mark.parametrize(("letter", "count"), [("m", 80), ("\u6f22", 499)])
+def test_a_shortened_result_of_any_job_fits_into_the_catalogue(letter: str, count: int) -> None:
+    pid, message = "20.500.12345/" + letter * count, letter * report.MESSAGE_LIMIT
+    error = {"datasetId": pid, "code": "c" * 30, "message": message}
+    entries = [{**each, "datasetId": f"{each['datasetId']}{pid}"} for each in entries_of(20_000, 1)]
+    many = report.shortened({"result": entries, "errors": [error] * 20_000, "remarks": [error] * 20_000})
     assert len(json.dumps(many)) < report.RESULT_LIMIT
+    assert all(len(many[part]) > 500 for part in ("result", "errors", "remarks"))
 
 
 def test_a_result_that_the_catalogue_cannot_hold_is_told_without_links() -> None:

@@ -5,12 +5,12 @@ RetrieverError
 │   ├── JobRefused              for good: JobMalformed, JobTypeUnknown, DatasetListEmpty, JobTooLarge
 │   ├── JobUnderWay, JobNotFound
 │   ├── JobEnded, JobNotEnded, NothingToRetry, NothingStaged, DatasetPinned, FilesUnknown
-│   ├── StoreUnknown
+│   ├── StoreUnknown, ReportNotParked
 │   └── TokenInvalid, TokenScopeTooSmall, LinkTampered, LinkExpired, LinkReleased, RangeUnsatisfiable
 ├── CatalogueError              SciCat
 │   ├── CatalogueUnavailable, CatalogueTimedOut, CatalogueLoginFailed, CatalogueForbidden, CatalogueRefused
 │   ├── CatalogueAnswerUnreadable, CatalogueUpdateLost
-│   ├── CatalogueJobUnknown, CatalogueJobUnclosable, DatasetUnknown
+│   ├── CatalogueGone           deleted there: CatalogueJobUnknown, CatalogueJobUnclosable, DatasetUnknown
 │   └── DatablocksMissing, DatablocksInvisible, CatalogueEntryInvalid
 ├── RecallError                 the long-term store
 │   ├── ArchiveIdUnsafe, DatablockMissing, DatablockUnreadable, ArchiveIncomplete, ArchiveLost
@@ -46,6 +46,7 @@ from scicat_retriever.domain.errors.catalogue import (
     CatalogueEntryInvalid,
     CatalogueError,
     CatalogueForbidden,
+    CatalogueGone,
     CatalogueJobUnclosable,
     CatalogueJobUnknown,
     CatalogueLoginFailed,
@@ -88,6 +89,7 @@ from scicat_retriever.domain.errors.request import (
     NothingStaged,
     NothingToRetry,
     RangeUnsatisfiable,
+    ReportNotParked,
     RequestError,
     StoreUnknown,
     TokenInvalid,
@@ -158,6 +160,7 @@ __all__ = [
     "CatalogueError",
     "CatalogueFileDuplicated",
     "CatalogueForbidden",
+    "CatalogueGone",
     "CatalogueJobUnclosable",
     "CatalogueJobUnknown",
     "CatalogueLoginFailed",
@@ -215,6 +218,7 @@ __all__ = [
     "RecallError",
     "RecallRefused",
     "RecallTimedOut",
+    "ReportNotParked",
     "RequestError",
     "RetrieverError",
     "ServiceError",

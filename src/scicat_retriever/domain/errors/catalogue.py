@@ -56,19 +56,23 @@ class CatalogueUpdateLost(CatalogueError):
     limits = ("flow.report_timeout",)
 
 
-class CatalogueJobUnknown(CatalogueError):
+class CatalogueGone(CatalogueError):
+    """What SciCat is asked about, or should be told of, was deleted there: it can never be told."""
+
+
+class CatalogueJobUnknown(CatalogueGone):
     """SciCat knows no job of that id."""
 
     code, cause, who = "catalogue_job_unknown", Cause.USER, Actor.USER
 
 
-class CatalogueJobUnclosable(CatalogueError):
+class CatalogueJobUnclosable(CatalogueGone):
     """SciCat cannot update the job any more, since a dataset of it was deleted (404)."""
 
     code = "catalogue_job_unclosable"
 
 
-class DatasetUnknown(CatalogueError):
+class DatasetUnknown(CatalogueGone):
     """SciCat knows no dataset of that pid."""
 
     code, cause, who = "dataset_unknown", Cause.USER, Actor.USER

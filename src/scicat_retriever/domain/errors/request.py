@@ -127,6 +127,12 @@ class DatasetPinned(RequestError):
     code = "dataset_pinned"
 
 
+class ReportNotParked(RequestError):
+    """There is no parked report of that number: it was told, waits to be told, or was dropped already."""
+
+    code, who = "report_not_parked", Actor.OPERATOR
+
+
 class TokenInvalid(RequestError):
     """The request carries no valid token."""
 

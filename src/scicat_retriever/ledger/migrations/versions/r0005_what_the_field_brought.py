@@ -1,4 +1,7 @@
-"""What the field brought: remarks on datasets, names spelled differently, ledgers that know themselves and their staging areas."""
+"""What the field brought: remarks, odd spellings, reports that can never be told, ledgers that know their areas.
+
+On datasets are the remarks, of files' names the spellings; a ledger knows itself and its staging areas.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,13 @@ revision = "r0005"
 down_revision = "r0004"
 
 
+GONE = ("catalogue_job_unknown", "catalogue_job_unclosable", "dataset_unknown")
+"""Codes of a report's failure that say that it can never be told."""
+
+
 def upgrade() -> None:
-    """Add a table for the former, and columns for the latter."""
+    """Add a table for the first, and columns for the others."""
+    _tell_reports_apart()
     op.create_table(
         "remarks",
         sa.Column("pid", sa.Text(), nullable=False),
@@ -30,3 +38,13 @@ def upgrade() -> None:
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("place", name="pk_marked_areas"),
     )
+
+
+def _tell_reports_apart() -> None:
+    op.add_column(
+        "reports", sa.Column("undeliverable", sa.Boolean(), nullable=False, server_default=sa.false())
+    )
+    op.add_column("reports", sa.Column("dropped", sa.Text(), nullable=False, server_default=""))
+    reports = sa.table("reports", sa.column("failure"), sa.column("parked"), sa.column("undeliverable"))
+    gone = sa.or_(*(reports.c.failure.startswith(f'[["{code}"', autoescape=True) for code in GONE))
+    op.execute(sa.update(reports).where(reports.c.parked, gone).values(undeliverable=sa.true()))
