@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from scicat_retriever.broker.settings import BrokerSettings
 from scicat_retriever.catalogue.scicat import Scicat
+from scicat_retriever.domain.secret_text import SHORTEST_KEY
+from scicat_retriever.key_files import keys_in, make_key
 from scicat_retriever.ledger.sql import SqlLedger, open_ledger
 from scicat_retriever.onepass.tar_rules import TarRules
 from scicat_retriever.pipeline import ownership
@@ -46,7 +45,6 @@ from scicat_retriever.workflow.tasks import FlowLimits
 from scicat_retriever.workflow.worker import WorkerLimits
 
 _KEY_FILE, _ENGINE_KEY_FILE = "links.key", "engine.key"
-_SHORTEST_KEY = 32
 _TRUSTED_SECONDS = 10.0
 """How long the marker of a bucket is believed: to look at it is a request."""
 
@@ -76,66 +74,37 @@ def make_data_folder(settings: Settings) -> None:
 def make_link_key(settings: Settings) -> None:
     """See to it that there is a key to sign links with, in the data folder, where the settings name none."""
     if settings.links.secret is None:
-        _make_key(settings.data / _KEY_FILE)
+        make_key(settings.data / _KEY_FILE)
 
 
 def make_engine_key(settings: Settings) -> None:
     """See to it that there is a key to seal what the engine is given, in the data folder, where the settings name none."""
     if not settings.engine.keys:
-        _make_key(settings.data / _ENGINE_KEY_FILE)
+        make_key(settings.data / _ENGINE_KEY_FILE)
 
 
-def _make_key(file: Path) -> None:
-    if file.exists():
-        return
-    # Written aside and linked into place, so that nobody ever reads half a key and the first of two wins.
-    aside = file.with_name(f"{file.name}.{os.getpid()}")
-    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as opened:
-        opened.write(secrets.token_hex(32))
-        opened.flush()
-        os.fsync(descriptor)
-    try:
-        os.link(aside, file)
-    except FileExistsError:
-        return
-    finally:
-        aside.unlink()
-
-
-def _link_key(settings: Settings) -> bytes:
+def _link_keys(settings: Settings) -> tuple[str, ...]:
+    """Give the keys of the links, the one that signs first."""
     if settings.links.secret is not None:
-        return settings.links.secret.get_secret_value().encode()
-    file = settings.data / _KEY_FILE
-    if not file.exists():
-        raise SettingsInvalid(
-            "links.secret is missing: processes that run apart must sign and check links with the same key "
-            "(at least 32 characters)"
+        return tuple(
+            each.get_secret_value() for each in (settings.links.secret, *settings.links.former_secrets)
         )
-    return file.read_bytes()
+    return keys_in(
+        settings.data / _KEY_FILE,
+        "links.secret is missing: processes that run apart must sign and check links with the same key "
+        f"(at least {SHORTEST_KEY} characters)",
+    )
 
 
 def _engine_keys(settings: Settings) -> tuple[str, ...]:
     """Give the keys of the seal, the one that seals first."""
     if settings.engine.keys:
         return tuple(key.get_secret_value() for key in settings.engine.keys)
-    file = settings.data / _ENGINE_KEY_FILE
-    try:
-        mode, keys = file.stat().st_mode, tuple(file.read_text(encoding="ascii").split())
-    except FileNotFoundError:
-        raise SettingsInvalid(
-            "engine.keys is missing: processes that run apart must seal what they give the engine with the same key "
-            "(at least 32 characters)"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsInvalid(f"{file} cannot be read: {error}") from None
-    if mode & 0o077:
-        raise SettingsInvalid(f"{file} is open to others: chmod 600 it, and give it a new key")
-    if not keys or any(len(key) < _SHORTEST_KEY for key in keys):
-        raise SettingsInvalid(
-            f"{file} must hold a key of at least {_SHORTEST_KEY} characters in each line: remove it, and another is made"
-        )
-    return keys
+    return keys_in(
+        settings.data / _ENGINE_KEY_FILE,
+        "engine.keys is missing: processes that run apart must seal what they give the engine with the same key "
+        f"(at least {SHORTEST_KEY} characters)",
+    )
 
 
 def engine_access(settings: Settings) -> EngineAccess:
@@ -163,7 +132,7 @@ def build_ledger(settings: Settings) -> SqlLedger:
 
 def build_links(settings: Settings) -> LinkSigner:
     """Make what signs and checks links."""
-    return LinkSigner(_link_key(settings), settings.api.base_url)
+    return LinkSigner([key.encode() for key in _link_keys(settings)], settings.api.base_url)
 
 
 def link_margin(settings: Settings) -> timedelta:

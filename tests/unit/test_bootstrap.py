@@ -1,8 +1,14 @@
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from scicat_retriever import bootstrap
+from scicat_retriever.domain.errors import LinkTampered
+from scicat_retriever.domain.evidence import DatablockKey
+from scicat_retriever.domain.ids import DatablockId, DatasetPid
 from scicat_retriever.settings import Settings, SettingsInvalid, load_settings
 
 
@@ -98,19 +104,58 @@ def test_without_a_key_the_engine_is_not_spoken_to_and_the_missing_setting_is_na
         ("a" * 64, 0o640, "chmod 600"),
         ("short", 0o600, "at least 32"),
         ("", 0o600, "at least 32"),
+        ("change-me-to-32-or-more-random-characters", 0o600, "example of the documentation"),
         ("é" * 40, 0o600, "read"),
     ],
 )
+@pytest.mark.parametrize(
+    ("name", "use"), [("engine.key", bootstrap.engine_access), ("links.key", bootstrap.build_links)]
+)
 def test_a_file_of_keys_that_cannot_be_trusted_is_refused(
-    tmp_path: Path, content: str, mode: int, why: str
+    tmp_path: Path, content: str, mode: int, why: str, name: str, use: Callable[[Settings], object]
 ) -> None:
     used = with_address(tmp_path)
     bootstrap.make_data_folder(used)
-    file = tmp_path / "data" / "engine.key"
+    file = tmp_path / "data" / name
     file.write_text(content, encoding="utf-8")
     file.chmod(mode)
     with pytest.raises(SettingsInvalid, match=why):
-        bootstrap.engine_access(used)
+        use(used)
+
+
+@pytest.mark.parametrize("where", ["settings", "file"])
+def test_links_of_a_former_key_are_valid_while_it_is_named(tmp_path: Path, where: str) -> None:
+    old, new = "o" * 32, "n" * 32
+    first = settings(tmp_path, links={"secret": old})
+    (tmp_path / "data").mkdir(mode=0o700)
+    if where == "file":
+        (tmp_path / "data" / "links.key").write_text(f"{new}\n{old}\n")
+        (tmp_path / "data" / "links.key").chmod(0o600)
+        changed = settings(tmp_path)
+    else:
+        changed = settings(tmp_path, links={"secret": new, "former_secrets": [old]})
+    now = datetime.now(UTC)
+    key = DatablockKey(DatasetPid("p"), DatablockId("b"))
+    query = parse_qs(urlsplit(bootstrap.build_links(first).link(key, "a.tar", now + timedelta(1)).url).query)
+    signed = (key, "a.tar", int(query["expires"][0]), query["signature"][0], now)
+    bootstrap.build_links(changed).check(*signed)
+    with pytest.raises(LinkTampered):
+        bootstrap.build_links(settings(tmp_path, links={"secret": new})).check(*signed)
+
+
+@pytest.mark.parametrize(
+    "secret",
+    ["short", "change-me-to-32-or-more-random-characters", "at-least-32-characters-and-the-same-everywhere"],
+)
+@pytest.mark.parametrize(
+    "key", [{"links": "secret"}, {"engine": "keys"}, {"links": "former_secrets"}], ids=str
+)
+def test_a_key_that_everybody_knows_is_refused(tmp_path: Path, secret: str, key: dict[str, str]) -> None:
+    ((section, name),) = key.items()
+    value: object = secret if name == "secret" else [secret]
+    with pytest.raises(SettingsInvalid, match=f"{section}.{name}") as refused:
+        settings(tmp_path, **{section: {name: value}})
+    assert secret not in str(refused.value)
 
 
 def test_a_service_that_listens_everywhere_must_say_what_its_links_begin_with(tmp_path: Path) -> None:

@@ -17,9 +17,10 @@ from pydantic import (
 )
 
 from scicat_retriever.domain.foreign_text import is_bearer_token
+from scicat_retriever.domain.secret_text import is_placeholder
 from scicat_retriever.http_api.tokens import OLD_LIST_SCOPES, Scope, Token
 
-_USABLE = "must be one word of at least 16 printable ASCII characters"
+_USABLE = "must be one word of at least 16 printable ASCII characters, and no example of the documentation"
 
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not listened on
 """Addresses that stand for all of a machine, and the one under which the machine itself reaches them."""
@@ -27,7 +28,7 @@ _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not
 
 def _usable(token: SecretStr) -> bool:
     text = token.get_secret_value()
-    return len(text) >= 16 and is_bearer_token(text)
+    return len(text) >= 16 and is_bearer_token(text) and not is_placeholder(text)
 
 
 def _in_url(host: str) -> str:

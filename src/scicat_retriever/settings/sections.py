@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Discriminator,
@@ -17,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from scicat_retriever.domain.secret_text import SHORTEST_KEY, is_placeholder
 from scicat_retriever.onepass.checksums import ChecksumAlgorithm
 from scicat_retriever.onepass.errors import UnknownChecksumAlgorithm
 from scicat_retriever.ports.space import EvictionOrder
@@ -27,6 +29,18 @@ DAY = 86400.0
 Seconds = Annotated[float, Field(gt=0, le=3650 * DAY)]
 Interval = Annotated[float, Field(ge=1, le=3650 * DAY)]
 """Seconds between two runs of a schedule; the engine takes no shorter ones."""
+
+
+def _no_placeholder(value: SecretStr) -> SecretStr:
+    if is_placeholder(value.get_secret_value()):
+        raise ValueError(
+            "is an example of the documentation, which everybody knows: make one with `openssl rand -hex 32`"
+        )
+    return value
+
+
+SigningKey = Annotated[SecretStr, Field(min_length=SHORTEST_KEY), AfterValidator(_no_placeholder)]
+"""A key that signs or seals something."""
 
 
 def _staging_kind(section: object) -> object:
@@ -59,7 +73,7 @@ class EngineSettings(Section):
     task_queue: str = Field("retriever", description="Prefix of the task queues' names.")
     tls: bool = Field(False, description="Whether to speak TLS to the engine.")
     api_key: SecretStr | None = Field(None, description="API key for the engine, if it asks for one.")
-    keys: tuple[Annotated[SecretStr, Field(min_length=32)], ...] = Field(
+    keys: tuple[SigningKey, ...] = Field(
         (),
         description="Keys that seal all that the engine is given, so that nobody else who reaches it is believed; the same "
         "for all processes. The first seals, all open: several allow changing one while flows run. Without it one is made "
@@ -202,11 +216,14 @@ class LinkSettings(Section):
         description="How long the datasets of an ended job are pinned: not removed whatever happens. Not shorter than a "
         "link's lifetime. Without a pin they stay until their space is needed (`cache`).",
     )
-    secret: SecretStr | None = Field(
+    secret: SigningKey | None = Field(
         None,
-        min_length=32,
-        description="Key that signs the links, the same for all API processes. Without it one is made and kept in "
-        "the data folder.",
+        description="Key that signs the links, the same for all processes. Without it one is made and kept in the data folder.",
+    )
+    former_secrets: tuple[SigningKey, ...] = Field(
+        (),
+        description="Keys that signed links before `secret`: these links stay valid. Remove one when the links of its time "
+        "have expired, `lifetime` after the change.",
     )
 
     @model_validator(mode="after")

@@ -106,7 +106,7 @@ class Rig:
 
     def __post_init__(self) -> None:
         self.ledger = InMemoryLedger(self.clock)
-        self.links = LinkSigner(SECRET, BASE_URL)
+        self.links = LinkSigner([SECRET], BASE_URL)
         self.tools = Toolbox(
             catalogue=self.catalogue,
             stores=Stores({DEFAULT_STORE: self.store}),

@@ -13,7 +13,7 @@ from scicat_retriever.domain.ids import DatablockId, DatasetPid
 from scicat_retriever.pipeline.links import DOWNLOADS_PATH, Link, LinkSigner
 from tests.unit.pipeline.rig import BASE_URL, LIFETIME, SECRET, START
 
-SIGNER = LinkSigner(SECRET, BASE_URL)
+SIGNER = LinkSigner([SECRET], BASE_URL)
 KEY = DatablockKey(DatasetPid("20.500.12345/p"), DatablockId("block"))
 FOREVER = START + 10 * LIFETIME
 TEXT = st.text(st.characters(codec="utf-8"), min_size=1, max_size=30)
@@ -59,7 +59,7 @@ def test_a_change_of_any_part_is_noticed(
         check(changed.pop("name"), changed)
 
 
-@given(st.integers(0, 63), st.sampled_from(string.hexdigits + "é"))
+@given(st.integers(0, 72), st.sampled_from(string.hexdigits + "é"))
 def test_no_other_signature_will_do(place: int, digit: str) -> None:
     name, query = parts(SIGNER.link(KEY, "a.tar", FOREVER))
     right = query["signature"]
@@ -81,7 +81,24 @@ def test_the_border_between_pid_and_id_cannot_be_moved(one: str, two: str, three
 def test_another_services_link_is_not_valid() -> None:
     name, query = parts(SIGNER.link(KEY, "a.tar", FOREVER))
     with pytest.raises(LinkTampered):
-        check(name, query, signer=LinkSigner(SECRET[::-1], BASE_URL))
+        check(name, query, signer=LinkSigner([SECRET[::-1]], BASE_URL))
+
+
+def test_links_of_former_versions_name_no_key_and_are_valid() -> None:
+    name, query = parts(SIGNER.link(KEY, "a.tar", FOREVER))
+    _, _, digest = query["signature"].rpartition(".")
+    check(name, {**query, "signature": digest})
+    check(name, {**query, "signature": digest}, signer=LinkSigner([SECRET[::-1], SECRET], BASE_URL))
+
+
+def test_a_link_names_the_key_that_signed_it_and_is_checked_by_that_alone() -> None:
+    both = LinkSigner([SECRET[::-1], SECRET], BASE_URL)
+    name, query = parts(both.link(KEY, "a.tar", FOREVER))
+    check(name, query, signer=LinkSigner([SECRET[::-1]], BASE_URL))
+    other_id = parts(SIGNER.link(KEY, "a.tar", FOREVER))[1]["signature"].partition(".")[0]
+    digest = query["signature"].partition(".")[2]
+    with pytest.raises(LinkTampered):
+        check(name, {**query, "signature": f"{other_id}.{digest}"}, signer=both)
 
 
 @given(MOMENTS)
