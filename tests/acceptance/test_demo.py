@@ -38,9 +38,10 @@ def test_the_demo_on_tapes_says_what_is_waited_for_and_reads_each_datablock_once
     for number in range(16):
         (tmp_path / f"{number:02d}.dat").write_bytes(bytes([number]) * 100_000)
 
-    done = _demo("--tape", "--data", str(tmp_path))
+    done = _demo("--tape", "--release", "master", "--data", str(tmp_path))
 
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "in SciCat (a stand-in, master)" in done.stdout
     *shown, tape, last = done.stdout.strip().splitlines()
     assert any("tape VB000" in line for line in shown)
     assert re.fullmatch(r"tape: mounts=\d+ datablocks=16 reads=16 tapes=4 drives=2", tape)

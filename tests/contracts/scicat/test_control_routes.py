@@ -77,13 +77,17 @@ def test_an_unknown_control_route_is_not_found(url: str) -> None:
     assert httpx2.get(f"{url}/_control/nothing").status_code == 404
 
 
-def test_runs_as_a_process_that_says_where_it_is() -> None:
-    command = [sys.executable, "-m", "scicat_retriever.testing.scicat", "--port", "0"]
+@pytest.mark.parametrize(("release", "visitor"), [("4.27", 403), ("master", 404)])
+def test_runs_as_a_process_that_says_where_it_is_and_answers_as_it_was_told(
+    release: str, visitor: int
+) -> None:
+    command = [sys.executable, "-m", "scicat_retriever.testing.scicat", "--port", "0", "--release", release]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             said = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())
             assert said is not None
             assert httpx2.get(f"{said.group()}/api/v3/health").json()["status"] == "ok"
+            assert httpx2.get(f"{said.group()}/api/v4/datasets/none").status_code == visitor
         finally:
             process.terminate()
