@@ -304,5 +304,5 @@ def test_a_file_that_a_dataset_does_not_have_is_named_and_the_others_are_deliver
     assert job["statusCode"] == "finishedWithDatasetErrors"
     assert [entry["archiveId"] for entry in job["jobResultObject"]["result"]] == [archives[1]]
     (error,) = job["jobResultObject"]["errors"]
-    assert (error["code"], error["who"]) == ("files_unknown", "user")
+    assert (error["code"], error["who"]) == ("files_unknown", "operator")
     assert "no/such/file.h5" in error["message"]

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from scicat_retriever.catalogue.scicat import Scicat
 from scicat_retriever.catalogue.settings import ScicatSettings
-from scicat_retriever.domain.dataset import CataloguedDatablock, Datablock, FileEntry, RetrieveJob, Selection
+from scicat_retriever.domain.dataset import (
+    CataloguedDatablock,
+    Datablock,
+    FileEntry,
+    OriginalFile,
+    RetrieveJob,
+    Selection,
+)
 from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid, JobId
 from scicat_retriever.domain.states import LifecycleWord
 from scicat_retriever.ports.catalogue import Catalogue, LifecycleUpdate
@@ -38,6 +45,8 @@ class Rig(Protocol):
 
     def add_dataset(self, pid: DatasetPid, blocks: int = 1) -> None: ...
 
+    def list_originals(self, pid: DatasetPid, files: Sequence[OriginalFile]) -> None: ...
+
     def delete_dataset(self, pid: DatasetPid) -> None: ...
 
     def submit(self, *pids: DatasetPid) -> JobId: ...
@@ -57,6 +66,9 @@ class FakeRig:
 
     def add_dataset(self, pid: DatasetPid, blocks: int = 1) -> None:
         self.catalogue.add_dataset(pid, [block(number, pid) for number in range(blocks)])
+
+    def list_originals(self, pid: DatasetPid, files: Sequence[OriginalFile]) -> None:
+        self.catalogue.list_originals(pid, files)
 
     def delete_dataset(self, pid: DatasetPid) -> None:
         self.catalogue.delete_dataset(pid)
@@ -95,6 +107,11 @@ class ScicatRig:
     def add_dataset(self, pid: DatasetPid, blocks: int = 1) -> None:
         self.stand_in.add_dataset(pid)
         self.stand_in.add_datablocks(pid, [_as_json(block(number, pid)) for number in range(blocks)])
+
+    def list_originals(self, pid: DatasetPid, files: Sequence[OriginalFile]) -> None:
+        listed = [{"path": file.path, "size": file.size, "chk": file.digest or ""} for file in files]
+        block = {"size": sum(file.size or 0 for file in files), "chkAlg": "md5", "dataFileList": listed}
+        self.stand_in.add_origdatablock(pid, block)
 
     def delete_dataset(self, pid: DatasetPid) -> None:
         del self.stand_in.store.datasets[pid]

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from scicat_retriever.domain.dataset import RetrieveJob, Selection
+from scicat_retriever.domain.dataset import OriginalFile, RetrieveJob, Selection
 from scicat_retriever.domain.errors import (
     CatalogueJobUnclosable,
     CatalogueJobUnknown,
@@ -159,6 +159,16 @@ def test_all_of_many_datablocks_are_given(rig: Rig) -> None:
     rig.add_dataset(OTHER, blocks=2)
     given = [one.datablock.archive_id for one in rig.catalogue.datablocks(PID)]
     assert sorted(given) == sorted(block(number).datablock.archive_id for number in range(250))
+
+
+def test_original_files_are_given_as_scicat_lists_them(rig: Rig) -> None:
+    rig.add_dataset(PID)
+    files = [
+        OriginalFile("/data/a/one.dat", 100, "ab" * 16, "md5"),
+        OriginalFile("./a/ä two.dat", 200, None, "md5"),
+    ]
+    rig.list_originals(PID, files)
+    assert list(rig.catalogue.original_files(PID)) == files
 
 
 def test_a_datablock_comes_with_its_files(rig: Rig) -> None:

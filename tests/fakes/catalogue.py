@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from scicat_retriever.domain.dataset import CataloguedDatablock, Dataset, RetrieveJob
+from scicat_retriever.domain.dataset import CataloguedDatablock, Dataset, OriginalFile, RetrieveJob
 from scicat_retriever.domain.errors import (
     CatalogueError,
     CatalogueJobUnclosable,
@@ -71,6 +71,7 @@ class InMemoryCatalogue:
         self._lock = threading.Lock()
         self._jobs: dict[JobId, HeldJob] = {}
         self._datasets: dict[DatasetPid, HeldDataset] = {}
+        self._originals: dict[DatasetPid, tuple[OriginalFile, ...]] = {}
         self._hidden: set[DatasetPid] = set()
         self._partial: set[DatasetPid] = set()
         self._jobs_hidden = False
@@ -145,6 +146,10 @@ class InMemoryCatalogue:
         """Count another number of datablocks than are listed."""
         self._counts[pid] = count
 
+    def list_originals(self, pid: DatasetPid, files: Iterable[OriginalFile]) -> None:
+        """List these as the files that a dataset had before it was archived; by default those of its datablocks."""
+        self._originals[pid] = tuple(files)
+
     def fail(self, error: CatalogueError, method: str | None = None, times: int = 1) -> None:
         """Let the next calls (of a method, or of any) raise an error before they do anything."""
         self._mishaps.append(_Mishap(error, method, times))
@@ -202,6 +207,18 @@ class InMemoryCatalogue:
             raise DatablocksMissing(f"{count} datablocks of dataset {pid} are counted")
         if pid in self._partial:
             raise DatablocksInvisible(f"Nothing proves that all datablocks of dataset {pid} are shown")
+
+    def original_files(self, pid: DatasetPid) -> Iterator[OriginalFile]:
+        with self._lock:
+            self._take_mishap("original_files")
+            blocks = self._dataset(pid).datablocks
+            its = self._originals.get(pid)
+        if its is not None:
+            yield from its
+            return
+        for block in blocks:
+            for file in block.files:
+                yield OriginalFile(file.path, file.size, file.digest, block.datablock.algorithm)
 
     def update_job(self, job_id: JobId, update: JobUpdate) -> None:
         with self._lock:

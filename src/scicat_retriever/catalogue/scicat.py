@@ -15,9 +15,10 @@ from scicat_retriever.catalogue.datasets import Datasets
 from scicat_retriever.catalogue.jobs import Jobs
 from scicat_retriever.catalogue.lifecycle import Lifecycle
 from scicat_retriever.catalogue.open_jobs import OpenJobs
+from scicat_retriever.catalogue.original_files import OriginalFiles
 from scicat_retriever.catalogue.session import Session
 from scicat_retriever.catalogue.settings import ScicatSettings
-from scicat_retriever.domain.dataset import CataloguedDatablock, Dataset, RetrieveJob
+from scicat_retriever.domain.dataset import CataloguedDatablock, Dataset, OriginalFile, RetrieveJob
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.ports.catalogue import JobUpdate, LifecycleUpdate, ListedJob, Visibility
 
@@ -57,6 +58,7 @@ class Scicat:
         self._session = Session(settings, clock, transport, monotonic)
         self._datasets = Datasets(self._session)
         self._datablocks = Datablocks(self._session, self._datasets)
+        self._original_files = OriginalFiles(self._session)
         self._jobs = Jobs(self._session, longest_job)
         self._open_jobs = OpenJobs(self._session, self._jobs)
         self._lifecycle = Lifecycle(self._session, self._datasets)
@@ -96,6 +98,10 @@ class Scicat:
     def datablocks(self, pid: DatasetPid) -> Iterator[CataloguedDatablock]:
         """Give all datablocks of a dataset; see `Catalogue.datablocks`. Nothing is sent before the first is asked for."""
         return self._datablocks.read(pid)
+
+    def original_files(self, pid: DatasetPid) -> Iterator[OriginalFile]:
+        """Give the files as they were before the dataset was archived; see `Catalogue.original_files`."""
+        return self._original_files.read(pid)
 
     def update_job(self, job_id: JobId, update: JobUpdate) -> None:
         """Tell SciCat a job's state; see `Catalogue.update_job`."""

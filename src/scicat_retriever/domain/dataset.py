@@ -109,6 +109,23 @@ class FileEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class OriginalFile:
+    """A file as a dataset had it before it was archived: SciCat takes no job for a file that it does not list so.
+
+    Attributes:
+        path: Its name, as catalogued.
+        size: Bytes, or None where the catalogue does not say.
+        digest: Its checksum as catalogued, or None where the catalogue has none.
+        algorithm: `chkAlg` as spelled in the catalogue, or None.
+    """
+
+    path: str
+    size: int | None
+    digest: str | None = None
+    algorithm: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Extract:
     """Which part of an archive a datablock is that SciCat does not list: a tar of some of another datablock's members.
 

@@ -13,14 +13,17 @@ from dataclasses import replace
 from functools import cached_property
 
 from scicat_retriever.domain.dataset import CataloguedDatablock, Extract, FileEntry
-from scicat_retriever.domain.errors import StoreNotConfigured
+from scicat_retriever.domain.errors import ChecksumUnknown, StoreNotConfigured
+from scicat_retriever.domain.errors import ManifestDamaged as ManifestOfOther
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatablockId, DatasetPid
+from scicat_retriever.domain.likeness import alike
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.onepass.errors import ManifestDamaged
-from scicat_retriever.onepass.manifest import SealedManifest, read_manifest
+from scicat_retriever.onepass.manifest import Manifest, SealedManifest, read_manifest
 from scicat_retriever.onepass.member import Member, MemberKind
 from scicat_retriever.onepass.tar_header import BLOCK, END_OF_ARCHIVE, padding_after
+from scicat_retriever.pipeline.entry_check import EntryCheck
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.pipeline.verify import entry_name
 
@@ -60,8 +63,7 @@ class Extracts:
         sealed = ledger.known_manifest(key)
         if sealed is None or not self._reads_ranges or tuple(ledger.files(key)) != entry.files:
             return None
-        names = [entry_name(file.path) for file in chosen]
-        ranges = _ranges(entry, names, sealed, is_last=self._tools.archives.duplicates == "last")
+        ranges = self._ranges(entry, [entry_name(file.path) for file in chosen], sealed)
         return None if ranges is None else _extract(entry, chosen, ranges)
 
     @cached_property
@@ -73,15 +75,41 @@ class Extracts:
         except StoreNotConfigured:
             return False  # its plan will say so
 
+    def _ranges(
+        self, entry: CataloguedDatablock, names: Sequence[str], sealed: SealedManifest
+    ) -> list[tuple[int, int]] | None:
+        """Give the pieces of an archive that hold these files, or None where they cannot, or need not, be read alone."""
+        try:
+            manifest = read_manifest(sealed.blob, sealed.seal)
+            archived = self._archived(entry, names, manifest)
+        except (ManifestDamaged, ChecksumUnknown, ManifestOfOther):
+            return None
+        is_last = self._tools.archives.duplicates == "last"
+        return _ranges(entry, archived, manifest, is_last=is_last)
+
+    def _archived(self, entry: CataloguedDatablock, names: Sequence[str], manifest: Manifest) -> list[str]:
+        """Give the names that these files have in the archive, where they are spelled otherwise there."""
+        if set(names) <= {entry_name(member.name) for member in manifest.members()}:
+            return list(names)
+        files = (member for member in manifest.members() if member.kind is MemberKind.FILE)
+        strange = {entry_name(member.name): member for member in files}
+        listed = {entry_name(file.path): file for file in entry.files}
+        left = {name: file for name, file in listed.items() if strange.pop(name, None) is None}
+        tools, block = self._tools, entry.datablock
+        check = EntryCheck(
+            tools.checksums, tools.checksums.named(block.algorithm, block.archive_id), manifest.hashing
+        )
+        source_folder = tools.catalogue.dataset(self._pid).source_folder
+        pairs = alike(
+            strange, left, source_folder, lambda one, other: check.agrees(left[other], strange[one])
+        )
+        spelled = {catalogued: archived for archived, catalogued, _ in pairs}
+        return [spelled.get(name, name) for name in names]
+
 
 def _ranges(
-    entry: CataloguedDatablock, names: Sequence[str], sealed: SealedManifest, *, is_last: bool
+    entry: CataloguedDatablock, names: Sequence[str], manifest: Manifest, *, is_last: bool
 ) -> list[tuple[int, int]] | None:
-    """Give the pieces of an archive that hold these files, or None where they cannot, or need not, be read alone."""
-    try:
-        manifest = read_manifest(sealed.blob, sealed.seal)
-    except ManifestDamaged:
-        return None
     found = pieces(manifest.members(), set(names), is_last=is_last) if manifest.in_place else None
     if found is None or found.files != len(names) or len(found.ranges) > MOST_RANGES:
         return None

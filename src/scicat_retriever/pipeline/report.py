@@ -3,7 +3,7 @@
 Job: `statusCode`, `statusMessage` and `jobResultObject`
 
     {"result": [{"datasetId", "name", "size", "archiveId", "url", "checksum", "expires", "files", "integrity",
-                 "matched_by"?, "chosen"?}],
+                 "matched_by"?, "chosen"?, "asked_as"?}],
      "errors": [{"datasetId", "archiveId"?, "code", "who", "message"}],
      "remarks"?: [{"datasetId", "code", "message"}]}
 
@@ -352,7 +352,15 @@ def result_entries(
             "files": record.datablock.file_count,
             "integrity": record.integrity,
         }
-        yield entry | _matched_by(record) | ({} if held is None else {"chosen": held})
+        yield entry | _matched_by(record) | _chosen(held)
+
+
+def _chosen(held: Mapping[str, str] | None) -> dict[str, Any]:
+    """Say which chosen files are held, and by which names they were chosen that are spelled otherwise."""
+    if held is None:
+        return {}
+    asked_as = {path: name for path, name in held.items() if name != path}
+    return {"chosen": list(held)} | ({"asked_as": asked_as} if asked_as else {})
 
 
 def _matched_by(record: DatablockRecord) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
-from scicat_retriever.domain.dataset import CataloguedDatablock, Dataset, RetrieveJob
+from scicat_retriever.domain.dataset import CataloguedDatablock, Dataset, OriginalFile, RetrieveJob
 from scicat_retriever.domain.errors import Failure
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import JobState, LifecycleWord
@@ -144,6 +144,13 @@ class Catalogue(Protocol):
             DatablocksMissing: There are none, or fewer than the catalogue itself counts.
             DatablocksInvisible: Nothing proves that these are all; the account may see some alone.
             CatalogueEntryInvalid: An entry cannot be worked with; the message names it.
+        """
+        ...
+
+    def original_files(self, pid: DatasetPid) -> Iterator[OriginalFile]:
+        """Give the files of a dataset as they were before it was archived, as far as they are shown; none prove nothing.
+
+        They are what SciCat checks a new job's `files` against.
         """
         ...
 

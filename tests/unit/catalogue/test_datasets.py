@@ -32,10 +32,23 @@ def test_a_dataset_is_read() -> None:
         "packedSize": 750,
         "ownerGroup": "group1",
         "updatedAt": "2026-11-23T02:16:52.646Z",
+        "sourceFolder": "/data/p1/ä run",
     }
     assert Backend().on(GET, ok(body)).client().dataset(PID) == Dataset(
-        PID, "ds two", 6, 750, "group1", datetime(2026, 11, 23, 2, 16, 52, 646000, UTC)
+        PID,
+        "ds two",
+        6,
+        750,
+        "group1",
+        datetime(2026, 11, 23, 2, 16, 52, 646000, UTC),
+        source_folder="/data/p1/ä run",
     )
+
+
+@pytest.mark.parametrize("folder", [None, "", 5, ["/data"], "/" + "d" * 5000])
+def test_a_source_folder_of_no_use_is_none(folder: object) -> None:
+    body = {"pid": PID, "sourceFolder": folder}
+    assert Backend().on(GET, ok(body)).client().dataset(PID).source_folder is None
 
 
 def test_what_a_dataset_does_not_say_is_none_or_nothing() -> None:

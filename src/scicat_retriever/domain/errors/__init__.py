@@ -4,7 +4,8 @@ RetrieverError
 ├── RequestError                what was sent to the service cannot be carried out
 │   ├── JobRefused              for good: JobMalformed, JobTypeUnknown, DatasetListEmpty, JobTooLarge
 │   ├── JobUnderWay, JobNotFound
-│   ├── JobEnded, JobNotEnded, NothingToRetry, NothingStaged, DatasetPinned, FilesUnknown
+│   ├── JobEnded, JobNotEnded, NothingToRetry, NothingStaged, DatasetPinned
+│   ├── FilesUnknown, FilesNotArchived (of the same code)
 │   ├── StoreUnknown, ReportNotParked
 │   └── TokenInvalid, TokenScopeTooSmall, LinkTampered, LinkExpired, LinkReleased, RangeUnsatisfiable
 ├── CatalogueError              SciCat
@@ -74,6 +75,7 @@ from scicat_retriever.domain.errors.integrity import (
 from scicat_retriever.domain.errors.request import (
     DatasetListEmpty,
     DatasetPinned,
+    FilesNotArchived,
     FilesUnknown,
     JobEnded,
     JobMalformed,
@@ -182,6 +184,7 @@ __all__ = [
     "EngineNotOurs",
     "EngineUnavailable",
     "Failure",
+    "FilesNotArchived",
     "FilesUnknown",
     "FlowError",
     "IntegrityError",

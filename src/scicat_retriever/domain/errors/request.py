@@ -53,9 +53,19 @@ class DatasetListEmpty(JobMalformed):
 
 
 class FilesUnknown(RequestError):
-    """A dataset has no file of a name that the job chose: look up how its catalogue entry spells it."""
+    """A dataset has no file of a name that the job chose: look up how SciCat spells it.
+
+    Where SciCat took the name, since it lists the file among the dataset's original ones, the operator acts: the datablocks do not
+    list it, or spell it otherwise.
+    """
 
     code = "files_unknown"
+
+
+class FilesNotArchived(FilesUnknown):
+    """SciCat took a name that none of the dataset's datablocks has: the same code, and not the user's fault."""
+
+    cause, who = Cause.DATA, Actor.OPERATOR
 
 
 class JobTooLarge(JobRefused):
