@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 
 from scicat_retriever.broker.settings import BrokerSettings
 from scicat_retriever.catalogue.scicat import Scicat
+from scicat_retriever.domain.errors import RetrieverError
 from scicat_retriever.domain.secret_text import SHORTEST_KEY
 from scicat_retriever.key_files import keys_in, make_key
 from scicat_retriever.ledger.sql import SqlLedger, open_ledger
@@ -47,6 +52,16 @@ from scicat_retriever.workflow.worker import WorkerLimits
 _KEY_FILE, _ENGINE_KEY_FILE = "links.key", "engine.key"
 _TRUSTED_SECONDS = 10.0
 """How long the marker of a bucket is believed: to look at it is a request."""
+_READ_BY_LIBRARIES = {
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "SSLKEYLOGFILE",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+}
+"""Variables of the environment that the clients of SciCat and the stores go by."""
 
 
 def utc_now() -> datetime:
@@ -69,6 +84,37 @@ def make_data_folder(settings: Settings) -> None:
         raise SettingsInvalid(
             f"data: {settings.data} is open to everybody: chmod 700 it, or take another folder"
         )
+    if not os.access(settings.data, os.R_OK | os.W_OK | os.X_OK):
+        raise SettingsInvalid(f"data: {settings.data} cannot be written to by the service's user")
+
+
+def check_apart(settings: Settings) -> None:
+    """See to it that processes on several machines have what they must share: one ledger, and the URL of the links.
+
+    An engine on another machine, as `engine.address` says, is what they are known by.
+
+    Raises:
+        SettingsInvalid: Something of that is missing; the message names it.
+    """
+    address = settings.engine.address
+    if address is None or _is_of_this_machine(address.rpartition(":")[0]):
+        return
+    if settings.ledger.url is None:
+        raise SettingsInvalid(
+            f"ledger.url is missing: the engine at {address} serves several machines, and each would have a ledger of its own"
+        )
+    if settings.api.public_url is None:
+        raise SettingsInvalid(
+            f"api.public_url is missing: the engine at {address} serves several machines, and links written by this one would "
+            f"begin with {settings.api.base_url}"
+        )
+
+
+def _is_of_this_machine(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def make_link_key(settings: Settings) -> None:
@@ -161,17 +207,28 @@ def build_staging(settings: Settings, ledger: Ledger) -> StagingArea:
     """Open the staging area, which must be the ledger's own, or nobody's: then it becomes its own.
 
     Raises:
+        SettingsInvalid: It would never have room for anything.
         StagingNotOurs: It is another's, or not mounted.
         StagingError: It cannot be used.
     """
     area = staging_area(settings)
     ownership.take(area, ledger)
+    if area.room().total <= 0:
+        raise SettingsInvalid(
+            "staging.keep_free_bytes: what is to be kept free is all that the file system of staging.root has: make it less, or "
+            "take another folder"
+        )
     on_disk = isinstance(settings.staging, DirectoryStagingSettings)
     return OwnedStaging(area, ledger.identity(), 0.0 if on_disk else _TRUSTED_SECONDS)
 
 
 def staging_area(settings: Settings) -> StagingArea:
     """Give the staging area, whoever's it is."""
+    with _named("staging"):
+        return _made_staging_area(settings)
+
+
+def _made_staging_area(settings: Settings) -> StagingArea:
     staging = settings.staging
     if isinstance(staging, DirectoryStagingSettings):
         return DirectoryStaging(staging)
@@ -185,11 +242,16 @@ def build_stores(settings: Settings) -> Stores:
     """Make the long-term stores that the settings name."""
     stores = settings.all_stores
     return Stores(
-        stores={name: _build_store(name, store) for name, store in stores.items()},
+        stores={name: _named_store(name, store) for name, store in stores.items()},
         locations={location: name for name, store in stores.items() for location in store.locations},
         copies={name: store.other_copy for name, store in stores.items() if store.other_copy is not None},
         only_named=bool(settings.lts.locations),
     )
+
+
+def _named_store(name: str, store: StoreKeys) -> LongTermStore:
+    with _named(name if name == DEFAULT_STORE else f"stores.{name}"):
+        return _build_store(name, store)
 
 
 def _build_store(name: str, store: StoreKeys) -> LongTermStore:
@@ -225,11 +287,32 @@ def require_broker(settings: Settings) -> BrokerSettings:
     return settings.broker
 
 
+@contextmanager
+def _named(section: str) -> Iterator[None]:
+    """Have whatever keeps a section's client from being made be about that section, and what else its library reads.
+
+    Raises:
+        SettingsInvalid: It cannot be made.
+    """
+    try:
+        yield
+    except (SettingsInvalid, RetrieverError):
+        raise
+    except Exception as error:
+        read = [name for name in os.environ if name.upper() in _READ_BY_LIBRARIES or name.startswith("AWS_")]
+        environment = f", or the environment's {', '.join(sorted(read))}" if read else ""
+        raise SettingsInvalid(
+            f"{section}: it cannot be used as the section [{section}]{environment} says: {error}"
+        ) from error
+
+
 def build_toolbox(settings: Settings) -> Toolbox:
     """Build what the steps of a retrieval work with."""
     ledger = build_ledger(settings)
+    with _named("catalogue"):
+        catalogue = Scicat(settings.catalogue, longest_job=settings.api.max_body_bytes)
     return Toolbox(
-        catalogue=Scicat(settings.catalogue, longest_job=settings.api.max_body_bytes),
+        catalogue=catalogue,
         stores=build_stores(settings),
         staging=build_staging(settings, ledger),
         ledger=ledger,

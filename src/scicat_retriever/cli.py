@@ -9,7 +9,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -42,40 +42,34 @@ def serve(config: Config = None, data: Data = None) -> None:
     from scicat_retriever.processes.supervisor import serve as serve_all
 
     settings = _settings(config, data)
-    _run(serve_all(settings, config, lambda words: typer.echo(f"retriever: {words}")))
+    _run(lambda: serve_all(settings, config, lambda words: typer.echo(f"retriever: {words}")))
 
 
 @app.command()
 def api(config: Config = None, data: Data = None) -> None:
     """Run the API alone, against an existing engine (engine.address)."""
-    from scicat_retriever.bootstrap import make_data_folder
     from scicat_retriever.processes.api import run_api
 
     settings = _settings(config, data)
-    make_data_folder(settings)
-    _run(run_api(settings))
+    _run(lambda: run_api(settings))
 
 
 @app.command()
 def worker(config: Config = None, data: Data = None) -> None:
     """Run a worker alone, against an existing engine (engine.address)."""
-    from scicat_retriever.bootstrap import make_data_folder
     from scicat_retriever.processes.worker import run_worker_process
 
     settings = _settings(config, data)
-    make_data_folder(settings)
-    _run(run_worker_process(settings))
+    _run(lambda: run_worker_process(settings))
 
 
 @app.command()
 def consume(config: Config = None, data: Data = None) -> None:
     """Take the jobs that SciCat publishes to RabbitMQ (the section broker) and store them."""
-    from scicat_retriever.bootstrap import make_data_folder
     from scicat_retriever.processes.consumer import run_consumer
 
     settings = _settings(config, data)
-    make_data_folder(settings)
-    _run(run_consumer(settings))
+    _run(lambda: run_consumer(settings))
 
 
 @app.command()
@@ -146,9 +140,9 @@ def _settings(config: Path | None, data: Path | None) -> Settings:
     return settings
 
 
-def _run(work: Coroutine[Any, Any, None]) -> None:
+def _run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
     try:
-        asyncio.run(work)
+        asyncio.run(work())
     except (SettingsInvalid, RetrieverError) as error:
         _fail(str(error))
     sys.stdout.flush()

@@ -10,6 +10,7 @@ from scicat_retriever.domain.errors import LinkTampered
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatablockId, DatasetPid
 from scicat_retriever.settings import Settings, SettingsInvalid, load_settings
+from tests.fakes.ledger import InMemoryLedger
 
 
 def settings(tmp_path: Path, **sections: dict[str, object]) -> Settings:
@@ -166,3 +167,49 @@ def test_a_service_that_listens_everywhere_must_say_what_its_links_begin_with(tm
 def test_without_a_broker_nothing_can_be_consumed_and_the_missing_setting_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsInvalid, match=r"broker\.url is missing.*RETRIEVER_BROKER__URL"):
         bootstrap.require_broker(settings(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("engine", "more", "missing"),
+    [
+        ("temporal.example.org:7233", {}, "ledger.url"),
+        ("10.0.0.7:7233", {"ledger": {"url": "postgresql+psycopg://r:p@db/r"}}, "api.public_url"),
+    ],
+)
+def test_where_an_engine_serves_several_machines_each_must_know_what_they_share(
+    tmp_path: Path, engine: str, more: dict[str, dict[str, object]], missing: str
+) -> None:
+    with pytest.raises(SettingsInvalid, match=rf"^{missing} is missing: the engine at {engine}"):
+        bootstrap.check_apart(settings(tmp_path, engine={"address": engine}, **more))
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:7233", "localhost:7233", "127.8.8.8:7233"])
+def test_what_runs_apart_on_one_machine_shares_its_files(tmp_path: Path, address: str) -> None:
+    bootstrap.check_apart(settings(tmp_path, engine={"address": address}))
+    bootstrap.check_apart(settings(tmp_path))
+
+
+def test_a_data_folder_that_is_none_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("")
+    with pytest.raises(SettingsInvalid, match="data: "):
+        bootstrap.make_data_folder(settings(tmp_path))
+
+
+def test_a_staging_area_that_would_never_have_room_is_refused(tmp_path: Path) -> None:
+    used = settings(tmp_path, staging={"root": str(tmp_path / "staging"), "keep_free_bytes": 2**62})
+    with pytest.raises(SettingsInvalid, match=r"staging\.keep_free_bytes"):
+        bootstrap.build_staging(used, InMemoryLedger(bootstrap.utc_now))
+
+
+def test_a_library_that_cannot_go_by_the_environment_is_an_error_that_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/ca.pem")
+    used = settings(
+        tmp_path,
+        catalogue={"url": "https://scicat.test", "token": "a-scicat-token"},
+        links={"secret": "s" * 32},
+    )
+    used.data.mkdir()
+    with pytest.raises(SettingsInvalid, match=r"^catalogue: .*SSL_CERT_FILE"):
+        bootstrap.build_toolbox(used)

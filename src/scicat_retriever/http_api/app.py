@@ -15,6 +15,7 @@ from scicat_retriever.http_api import (
     jobs,
     overview,
     problems,
+    readiness,
     recalls,
     reports,
     staging,
@@ -61,6 +62,7 @@ def create_app(service: Service | None, lifespan: Lifespan = _idle) -> FastAPI:
     app.state.intake = None if service is None else IntakeQueue(service.ledger)
     app.add_middleware(WithoutLastSlash)
     problems.install(app)
+    app.include_router(readiness.router)
     app.include_router(jobs.router)
     app.include_router(reports.router)
     app.include_router(overview.router)

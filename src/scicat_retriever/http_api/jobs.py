@@ -192,11 +192,14 @@ async def retry_job(request: Request, job_id: str) -> JobStatus:
     return await asyncio.to_thread(_status, JobId(job_id), service)
 
 
-def _status(job_id: JobId, service: Service) -> JobStatus:
-    status = job_status(job_id, service.ledger, datablocks=False)
+def _status(job_id: JobId, service: Service, *, datablocks: bool = False) -> JobStatus:
+    status = job_status(job_id, service.ledger, datablocks=datablocks)
     if status is None:
         raise JobNotFound("no such job was ever posted here")
-    return status
+    if status.state.finished:
+        return status
+    why = next((why for why in service.engine_trouble().values() if why), None)
+    return status.model_copy(update={"waiting_for": why})
 
 
 @router.get(
@@ -212,7 +215,4 @@ def read_job(
     datablocks: Annotated[bool, Query(description="Whether to list each dataset's datablocks.")] = True,
 ) -> JobStatus:
     """Give the job's state, its datasets and datablocks with bytes done and total, and what they wait for."""
-    status = job_status(JobId(job_id), service_of(request).ledger, datablocks=datablocks)
-    if status is None:
-        raise JobNotFound("no such job was ever posted here")
-    return status
+    return _status(JobId(job_id), service_of(request), datablocks=datablocks)

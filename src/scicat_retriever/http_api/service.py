@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -35,6 +35,7 @@ class Service:
         cache: How staging is used as a cache.
         margin: How much longer a dataset is pinned than its links live.
         check_staging: Has the ledger compared with the staging area soon.
+        engine_trouble: Says what is wrong with the `engine`, and with the `worker`s; None where nothing is.
     """
 
     ledger: Ledger
@@ -49,6 +50,7 @@ class Service:
     cache: CachePolicy
     margin: timedelta
     check_staging: Callable[[], Awaitable[None]]
+    engine_trouble: Callable[[], Mapping[str, str | None]]
 
 
 def service_of(connection: HTTPConnection) -> Service:

@@ -121,6 +121,11 @@ class JobStatus(BaseModel):
     id: str
     state: JobState
     message: str
+    waiting_for: str | None = Field(
+        None,
+        serialization_alias="waitingFor",
+        description="What it waits for where the service itself is held up: the engine does not answer, or no worker works.",
+    )
     flow: FlowStatus
     received_at: datetime = Field(serialization_alias="receivedAt")
     updated_at: datetime = Field(serialization_alias="updatedAt")

@@ -68,6 +68,8 @@ def _show(status: dict[str, Any], *, as_json: bool) -> None:
     message = printable(status["message"])
     which = f"attempt {status['attempt']}, priority {status['priority']}"
     typer.echo(f"job {status['id']}: {status['state']} ({which}) {message}")
+    if status["waitingFor"]:
+        typer.echo(f"waits for: {printable(status['waitingFor'])}")
     if status["cancelledBy"]:
         typer.echo(f"cancelled by {printable(status['cancelledBy'])}")
     if status["report"]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import partial
 
 import structlog
@@ -20,6 +20,7 @@ from scicat_retriever.http_api.tokens import Scope
 from scicat_retriever.ports.ledger import Ledger
 from scicat_retriever.settings import Settings
 from scicat_retriever.workflow.engine import connect
+from scicat_retriever.workflow.engine_watch import EngineWatch
 from scicat_retriever.workflow.schedules import INVENTORY, trigger
 from scicat_retriever.workflow.starter import FlowStarter
 
@@ -35,13 +36,17 @@ async def run_api(settings: Settings) -> None:
     Raises:
         SettingsInvalid: `engine.address` is missing, or a key.
     """
+    bootstrap.make_data_folder(settings)
+    bootstrap.check_apart(settings)
     access = bootstrap.engine_access(settings)
     ledger = bootstrap.build_ledger(settings)
     client = await connect(access, lazy=True)
     starter = FlowStarter(client, ledger, bootstrap.flow_limits(settings))
     check_staging = partial(trigger, client, settings.engine.task_queue, INVENTORY)
     _warn_of_tokens(settings)
-    app = create_app(_service(settings, ledger, starter.wake, check_staging), _beside(starter))
+    watch = EngineWatch(client, settings.engine.task_queue, access.address, bootstrap.utc_now)
+    service = _service(settings, ledger, starter.wake, check_staging, watch.trouble)
+    app = create_app(service, _beside(starter, watch))
     config = uvicorn.Config(
         app,
         host=settings.api.host,
@@ -74,18 +79,18 @@ def _warn_of_tokens(settings: Settings) -> None:
             )
 
 
-def _beside(starter: FlowStarter) -> Lifespan:
-    """Have flows started for as long as the application runs."""
+def _beside(starter: FlowStarter, watch: EngineWatch) -> Lifespan:
+    """Have flows started, and the engine watched, for as long as the application runs."""
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         # What was made until now stays: looking for garbage in it again and again holds up requests for 50 ms and more.
         gc.freeze()
-        starting = asyncio.create_task(starter.run())
+        tasks = [asyncio.create_task(starter.run()), asyncio.create_task(watch.run())]
         yield
-        starting.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await starting
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     return lifespan
 
@@ -95,6 +100,7 @@ def _service(
     ledger: Ledger,
     wake: Callable[[], None],
     check_staging: Callable[[], Awaitable[None]],
+    engine_trouble: Callable[[], Mapping[str, str | None]],
 ) -> Service:
     return Service(
         ledger=ledger,
@@ -109,4 +115,5 @@ def _service(
         cache=bootstrap.cache_policy(settings),
         margin=bootstrap.link_margin(settings),
         check_staging=check_staging,
+        engine_trouble=engine_trouble,
     )

@@ -25,10 +25,12 @@ async def run_consumer(settings: Settings) -> None:
     """Consume until SIGTERM or SIGINT; then finish the messages in hand.
 
     Raises:
-        SettingsInvalid: There is no section `[broker]`.
+        SettingsInvalid: There is no section `[broker]`, or the data folder or the ledger cannot be used so.
         LedgerUnavailable: The ledger cannot be opened.
         BrokerRefused: The broker refuses the account, the virtual host or the queues.
     """
+    bootstrap.make_data_folder(settings)
+    bootstrap.check_apart(settings)
     broker = bootstrap.require_broker(settings)
     ledger = bootstrap.build_ledger(settings)
     stopped = asyncio.Event()

@@ -8,99 +8,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import fcntl
+import math
 import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import httpx2
 import structlog
 
 from scicat_retriever import bootstrap
-from scicat_retriever.domain.errors import EngineUnavailable
+from scicat_retriever.processes.engine_database import set_aside_if_damaged
+from scicat_retriever.processes.part import Part
 from scicat_retriever.settings import CONFIG_VARIABLE, ENVIRONMENT_PREFIX, Settings, SettingsInvalid
 from scicat_retriever.workflow.engine import EngineAccess, connect_when_up, keep_history, own_engine_command
 from scicat_retriever.workflow.schedules import require_ours
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
-"""Seconds before a part that ended is started again: doubled each time it ends soon, up to the longest."""
-SETTLED_SECONDS = 10.0
-"""A part that ran so long did not end soon."""
-START_SECONDS = 60.0
-"""How long the parts may take to be up."""
-STOP_SECONDS = 35.0
-"""How long a part may take to drain before it is killed: longer than the worker's own patience."""
+SAYING = 10.0
+"""Seconds between two words about what the start waits for."""
 BEHIND = 5
 """Niceness of the parts that nobody waits for: jobs are taken quickly also while many flows run."""
-_PR_SET_PDEATHSIG = 1
 log = structlog.get_logger(__name__)
-
-
-@dataclass(slots=True)
-class Part:
-    """A process of the service.
-
-    Attributes:
-        name: What it is called in the log.
-        command: Its command line.
-        environment: Its environment.
-        niceness: How far it steps back when processors are scarce (nice(2)): who answers people goes first.
-        folder: Its working folder; None: that of this process.
-    """
-
-    name: str
-    command: Sequence[str]
-    environment: Mapping[str, str] = field(repr=False)
-    niceness: int = 0
-    folder: Path | None = None
-
-    async def start(self) -> asyncio.subprocess.Process:
-        """Start the process, bound to die with this one."""
-        return await asyncio.create_subprocess_exec(
-            *self.command,
-            env=self.environment,
-            cwd=self.folder,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=sys.stderr.fileno(),  # standard output is for the supervisor's own words
-            preexec_fn=self._set_up,
-        )
-
-    def _set_up(self) -> None:
-        """Run in the new process, before its program."""
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        os.nice(self.niceness)
-
-    async def keep_running(self) -> None:
-        """Run the process, and start it again when it ends; cancelled, ask it to drain."""
-        pause = FIRST_PAUSE
-        while True:
-            started = asyncio.get_running_loop().time()
-            process = await self.start()
-            try:
-                code = await process.wait()
-            except asyncio.CancelledError:
-                await _stop(process)
-                raise
-            if asyncio.get_running_loop().time() - started > SETTLED_SECONDS:
-                pause = FIRST_PAUSE
-            log.warning("a part ended and is started again", part=self.name, code=code, pause=pause)
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, LONGEST_PAUSE)
-
-
-async def _stop(process: asyncio.subprocess.Process) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        process.terminate()
-    try:
-        await asyncio.wait_for(process.wait(), STOP_SECONDS)
-    except TimeoutError:
-        process.kill()
-        await process.wait()
 
 
 async def serve(settings: Settings, config: Path | None, announce: Callable[[str], None]) -> None:
@@ -113,7 +44,7 @@ async def serve(settings: Settings, config: Path | None, announce: Callable[[str
 
     Raises:
         SettingsInvalid: Something in the settings cannot be used.
-        EngineUnavailable: The engine does not come up.
+        EngineUnavailable: There is no engine to run.
     """
     bootstrap.make_data_folder(settings)
     with _alone(settings.data):
@@ -125,7 +56,7 @@ async def serve(settings: Settings, config: Path | None, announce: Callable[[str
             identity = ledger.identity()
         finally:
             ledger.close()
-        _check_port(settings)
+        _check_ports(settings)
         stopped = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -144,43 +75,58 @@ async def _run_parts(
     address = settings.engine.address
     if address is None:
         port = settings.engine.port or _free_port()
-        address = f"127.0.0.1:{port}"
-        command = own_engine_command(port, settings.engine.ui_port)
+        address, engine = f"127.0.0.1:{port}", _own_engine(settings, port)
+    own = engine is not None
+    parts = [*([engine] if engine else []), *_parts(settings, config, address)]
+    engine_settings = settings.engine.model_copy(update={"address": address})
+    access = bootstrap.engine_access(settings.model_copy(update={"engine": engine_settings}))
+    tasks: list[asyncio.Task[None]] = []
+    try:
+        tasks += [asyncio.create_task(part.keep_running()) for part in parts]
+        ready = asyncio.create_task(_ready(settings, identity, access, own=own))
+        await _first_of(ready, stopped, tasks)
+        if not stopped.is_set():
+            for part in parts:
+                part.starting = False
+            announce(f"ready at {settings.api.base_url}")
+            await _first_of(asyncio.create_task(stopped.wait()), stopped, tasks)
+    finally:
+        await _drain(tasks, last=own)
+
+
+def _own_engine(settings: Settings, port: int) -> Part:
+    data = settings.data.resolve()
+    return Part(
+        "engine",
+        own_engine_command(port, settings.engine.ui_port),
         # The engine is no program of ours: it gets none of our secrets.
-        strangers = {
-            name: value for name, value in os.environ.items() if not name.startswith(ENVIRONMENT_PREFIX)
-        }
-        engine = Part("engine", command, strangers, BEHIND, settings.data.resolve())
+        {name: value for name, value in os.environ.items() if not name.startswith(ENVIRONMENT_PREFIX)},
+        BEHIND,
+        data,
+        prepare=lambda: set_aside_if_damaged(data, bootstrap.utc_now()),
+    )
+
+
+def _parts(settings: Settings, config: Path | None, address: str) -> list[Part]:
     environment = {
         **os.environ,
         f"{ENVIRONMENT_PREFIX}ENGINE__ADDRESS": address,
         f"{ENVIRONMENT_PREFIX}DATA": str(settings.data.resolve()),
+        # Theirs by being on this machine; processes that run apart have to be told.
+        f"{ENVIRONMENT_PREFIX}LEDGER__URL": settings.ledger_url,
+        f"{ENVIRONMENT_PREFIX}API__PUBLIC_URL": settings.api.base_url,
     }
     if config is not None:
         environment[CONFIG_VARIABLE] = str(config)
     program = [sys.executable, "-m", "scicat_retriever"]
-    names = {"api": "api", "worker": "worker"} | ({"consumer": "consume"} if settings.broker else {})
     parts = [
-        Part(name, [*program, command], environment, BEHIND if name == "worker" else 0)
-        for name, command in names.items()
+        Part("api", [*program, "api"], environment),
+        Part("worker", [*program, "worker"], environment, BEHIND),
     ]
-    tasks: list[asyncio.Task[None]] = []
-    try:
-        if engine is not None:
-            tasks.append(asyncio.create_task(engine.keep_running()))
-        tasks += [asyncio.create_task(part.keep_running()) for part in parts]
-        own = engine is not None
-        reached = settings.model_copy(
-            update={"engine": settings.engine.model_copy(update={"address": address})}
-        )
-        access = bootstrap.engine_access(reached)
-        ready = asyncio.create_task(_ready(settings, identity, access, own=own))
-        await _first_of(ready, stopped, tasks)
-        if not stopped.is_set():
-            announce(f"ready at {settings.api.base_url}")
-            await _first_of(asyncio.create_task(stopped.wait()), stopped, tasks)
-    finally:
-        await _drain(tasks, last=engine is not None)
+    if settings.broker:
+        # One that the broker refuses leaves all other ways for jobs to come.
+        parts.append(Part("consumer", [*program, "consume"], environment, vital=False))
+    return parts
 
 
 async def _first_of(
@@ -209,31 +155,35 @@ async def _drain(tasks: Sequence[asyncio.Task[None]], *, last: bool) -> None:
 
 
 async def _ready(settings: Settings, identity: str, access: EngineAccess, *, own: bool) -> None:
-    """Wait until the engine and the API answer.
+    """Wait until the API says that all it needs is there, however long, and say every few seconds what is waited for.
 
     Raises:
         EngineNotOurs: The engine works for another ledger than the one of this identity.
-        EngineUnavailable: One of them does not, for too long.
     """
-    client = await connect_when_up(access, patience=START_SECONDS)
+    client = await connect_when_up(access, patience=math.inf)
     await require_ours(client, settings.engine.task_queue, identity)
     if own:
         await keep_history(client)
-    url = f"{settings.api.local_url}/api/v1/health"
-    try:
-        # A proxy of the environment is for the world outside, not for this machine.
-        async with asyncio.timeout(START_SECONDS), httpx2.AsyncClient(trust_env=False) as http:
-            while not await _answers(http, url):  # noqa: ASYNC110 - another process cannot set an event here
-                await asyncio.sleep(0.1)
-    except TimeoutError:
-        raise EngineUnavailable(f"the API does not answer at {url}; its log says why") from None
+    url = f"{settings.api.local_url}/api/v1/ready"
+    loop = asyncio.get_running_loop()
+    said = loop.time()
+    # A proxy of the environment is for the world outside, not for this machine.
+    async with httpx2.AsyncClient(trust_env=False) as http:
+        while missing := await _missing(http, url):
+            if loop.time() - said > SAYING:
+                said = loop.time()
+                log.warning("the start waits", waits_for=missing)
+            await asyncio.sleep(0.1)
 
 
-async def _answers(http: httpx2.AsyncClient, url: str) -> bool:
+async def _missing(http: httpx2.AsyncClient, url: str) -> str:
+    """Say what is not ready; nothing where all is."""
     try:
-        return (await http.get(url)).is_success
-    except httpx2.HTTPError:
-        return False
+        answer = await http.get(url)
+        found = answer.json()
+    except (httpx2.HTTPError, ValueError):
+        return "the API, which does not answer"
+    return ", ".join(name for name, each in found.items() if name != "ready" and not each["ready"])
 
 
 @contextlib.contextmanager
@@ -255,8 +205,14 @@ def _alone(data: Path) -> Iterator[None]:
         yield
 
 
-def _check_port(settings: Settings) -> None:
-    host, port = settings.api.host, settings.api.port
+def _check_ports(settings: Settings) -> None:
+    _check_port("api.port", settings.api.host, settings.api.port)
+    if settings.engine.address is None:
+        _check_port("engine.port", "127.0.0.1", settings.engine.port)
+        _check_port("engine.ui_port", "127.0.0.1", settings.engine.ui_port or 0)
+
+
+def _check_port(key: str, host: str, port: int) -> None:
     try:
         for family, kind, _, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
             with socket.socket(family, kind) as probe:
@@ -266,7 +222,7 @@ def _check_port(settings: Settings) -> None:
                 probe.bind(address)
     except (OSError, UnicodeError) as error:
         why = (error.strerror if isinstance(error, OSError) else None) or "it is no address"
-        raise SettingsInvalid(f"api.port: cannot listen on {host}:{port}: {why}") from None
+        raise SettingsInvalid(f"{key}: cannot listen on {host}:{port}: {why}") from None
 
 
 def _free_port() -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import math
 import signal
 
 import structlog
@@ -14,21 +15,20 @@ from scicat_retriever.settings import Settings
 from scicat_retriever.workflow.engine import connect_when_up
 from scicat_retriever.workflow.worker import run_worker
 
-ENGINE_PATIENCE = 300.0
-"""Seconds that the engine may take to be up when the worker starts."""
 log = structlog.get_logger(__name__)
 
 
 async def run_worker_process(settings: Settings) -> None:
-    """Work until SIGTERM or SIGINT; then let running steps end, for a while.
+    """Work until SIGTERM or SIGINT; then let running steps end, for a while. An engine that is away is waited for.
 
     Raises:
         SettingsInvalid: `engine.address` is missing, or a key.
-        EngineUnavailable: The engine did not come up.
     """
+    bootstrap.make_data_folder(settings)
+    bootstrap.check_apart(settings)
     access = bootstrap.engine_access(settings)
     tools = bootstrap.build_toolbox(settings)
-    client = await connect_when_up(access, patience=ENGINE_PATIENCE)
+    client = await connect_when_up(access, patience=math.inf)
     # What was made until now stays: looking for garbage in it, again and again, takes 50 ms and more each time, in which a
     # step may hold the ledger.
     gc.freeze()

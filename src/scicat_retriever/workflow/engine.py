@@ -10,17 +10,23 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+import structlog
 from google.protobuf.duration_pb2 import Duration
 from temporalio.api.namespace.v1 import NamespaceConfig
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, UpdateNamespaceRequest
 from temporalio.client import Client, TLSConfig
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from scicat_retriever.domain.errors import EngineUnavailable
 from scicat_retriever.workflow.sealed_values import sealing_converter
 
 RETENTION = timedelta(days=90)
 """How long the own engine remembers flows that have ended."""
+FIRST_WORD, NEXT_WORD = 3.0, 30.0
+"""Seconds after which a process that waits for the engine says so, first and again."""
+ONE_ATTEMPT = 5.0
+"""Seconds that the engine may take to answer, before it is asked anew."""
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,23 +77,31 @@ async def connect(access: EngineAccess, *, lazy: bool = False) -> Client:
 async def connect_when_up(access: EngineAccess, *, patience: float) -> Client:
     """Connect to a Temporal service that may still be starting; gives up after `patience` seconds.
 
+    It says every few seconds what it waits for.
+
     Raises:
         EngineUnavailable: It did not answer in time.
     """
     loop = asyncio.get_running_loop()
-    end = loop.time() + patience
+    end, to_say = loop.time() + patience, loop.time() + FIRST_WORD
     while True:
         try:
-            client = await connect(access)
-            await client.workflow_service.describe_namespace(
-                DescribeNamespaceRequest(namespace=access.namespace)
-            )
-            return client
-        except (EngineUnavailable, RPCError) as error:
+            async with asyncio.timeout(ONE_ATTEMPT):
+                client = await connect(access)
+                await client.workflow_service.describe_namespace(
+                    DescribeNamespaceRequest(namespace=access.namespace)
+                )
+                return client
+        except (EngineUnavailable, RPCError, TimeoutError) as error:
+            why = f"the workflow engine at {access.address} does not answer: {str(error) or 'it hangs'}"
+            if isinstance(error, RPCError) and error.status is RPCStatusCode.NOT_FOUND:
+                why = f"the workflow engine at {access.address} has no namespace {access.namespace}: make it there, or set "
+                why += "engine.namespace"
             if loop.time() >= end:
-                raise EngineUnavailable(
-                    f"the workflow engine at {access.address} does not answer: {error}"
-                ) from error
+                raise EngineUnavailable(why) from error
+            if loop.time() >= to_say:
+                to_say = loop.time() + NEXT_WORD
+                log.warning("waiting for the workflow engine", why=why)
             await asyncio.sleep(0.1)
 
 

@@ -149,7 +149,7 @@ async def require_ours(client: Client, queue: str, ledger: str) -> None:
         if note.startswith(_NOTE) and note != _NOTE + ledger:
             raise EngineNotOurs(
                 f"the workflow engine works for another ledger ({note.removeprefix(_NOTE)[:100]!r}) in the task queue "
-                f"{queue!r}: give this service an engine.task_queue of its own; or, where the data folder's engine.sqlite is "
+                f"{queue!r}: give this service an engine.namespace of its own; or, where the data folder's engine.sqlite is "
                 "left from another ledger, move it aside"
             )
 

@@ -46,6 +46,7 @@ class ApiRig(Rig):
         checks: How often it asked that ledger and staging area be compared.
         store_names: The long-term stores that are in its settings.
         engine_away: Whether that cannot be asked now.
+        trouble: What is wrong with the engine and the workers.
     """
 
     def __post_init__(self) -> None:
@@ -53,6 +54,7 @@ class ApiRig(Rig):
         self.woken = self.checks = 0
         self.store_names: tuple[str, ...] = ("lts", "cold")
         self.engine_away = False
+        self.trouble: dict[str, str | None] = {"engine": None, "worker": None}
 
     def client(self, ledger: Ledger | None = None, max_body_bytes: int = MAX_BODY) -> TestClient:
         """A client of the application; `ledger` stands in for the rig's own."""
@@ -69,6 +71,7 @@ class ApiRig(Rig):
             cache=self.cache,
             margin=RETENTION - LIFETIME,
             check_staging=self._check_staging,
+            engine_trouble=lambda: self.trouble,
         )
         client = TestClient(create_app(service), base_url=BASE_URL, raise_server_exceptions=False)
         client.event_hooks = {"response": [_tells_no_secret]}

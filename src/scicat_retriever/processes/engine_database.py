@@ -1,0 +1,61 @@
+"""The own engine's database: expendable, so a damaged one is set aside, and the engine begins with an empty one."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+
+import structlog
+
+ENGINE_DATABASE = "engine.sqlite"
+_BESIDE = ("", "-wal", "-shm")
+"""What SQLite keeps of a database: the file, and two beside it."""
+_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_PRIMARY_CODE = 0xFF
+_PATIENCE = 5.0
+log = structlog.get_logger(__name__)
+
+
+def set_aside_if_damaged(data: Path, now: datetime) -> Path | None:
+    """Rename the engine's database if SQLite says that it is damaged. No engine may run.
+
+    A damaged database would have the engine end at each of its starts, for ever. Nothing is lost with it: flows that the
+    engine does not know are started again from the ledger (`workflow/lost_flows.py`). A database that cannot be read for
+    another reason, as a disk that is full or away, is left.
+
+    Args:
+        data: The folder that it is in.
+        now: The time, UTC, for the new name.
+
+    Returns:
+        Its new name, or None where it is not damaged or not there.
+    """
+    file = data / ENGINE_DATABASE
+    damage = _damage(file)
+    if damage is None:
+        return None
+    aside = file.with_name(f"{file.name}.damaged-{now:%Y%m%dT%H%M%SZ}")
+    for suffix in _BESIDE:
+        part = file.with_name(file.name + suffix)
+        if part.exists():
+            part.rename(aside.with_name(aside.name + suffix))
+    log.error(
+        "the engine's database was damaged: it is set aside, and the flows of open jobs are started again from the ledger",
+        damage=damage,
+        aside=str(aside),
+    )
+    return aside
+
+
+def _damage(file: Path) -> str | None:
+    """Say what is wrong with a database; None where nothing is, or nobody can say."""
+    if not file.is_file():
+        return None
+    try:
+        with closing(sqlite3.connect(file, timeout=_PATIENCE)) as database:
+            (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.DatabaseError as error:
+        return str(error) if error.sqlite_errorcode & _PRIMARY_CODE in _DAMAGE else None
+    return None if found == "ok" else str(found)

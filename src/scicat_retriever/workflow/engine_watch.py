@@ -1,0 +1,107 @@
+"""Whether the engine answers, and whether a worker asks it for something to do: looked at all the time by the API process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from scicat_retriever.workflow.steps import COPY_QUEUE, VERIFY_QUEUE
+
+INTERVAL, IN_TROUBLE = 4.0, 0.5
+"""Seconds between two looks, and where something is wrong."""
+ANSWER = timedelta(seconds=4)
+"""How long the engine may take to answer; one that hangs says nothing for longer."""
+ASKED_LATELY = timedelta(seconds=80)
+"""A worker asks anew at least so often, since a question that nobody answers ends after 60 to 70 seconds."""
+ENGINE, WORKER = "engine", "worker"
+log = structlog.get_logger(__name__)
+
+
+class EngineWatch:
+    """Keeps what is wrong with the engine and the workers, and says in the log when that changes.
+
+    Args:
+        client: The engine; may connect lazily.
+        queue: The task queue of flows.
+        address: Where the engine is, for the words.
+        clock: Gives the time, UTC and aware.
+    """
+
+    def __init__(self, client: Client, queue: str, address: str, clock: Callable[[], datetime]) -> None:
+        self._client = client
+        self._queue = queue
+        self._address = address
+        self._clock = clock
+        self._trouble: Mapping[str, str | None] = {ENGINE: "it was not asked yet", WORKER: None}
+
+    def trouble(self) -> Mapping[str, str | None]:
+        """Give what is wrong with the engine, and with the workers; None where nothing is."""
+        return self._trouble
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            await self.look()
+            await asyncio.sleep(IN_TROUBLE if any(self._trouble.values()) else INTERVAL)
+
+    async def look(self) -> None:
+        """Look once."""
+        found = await self._found()
+        if found != self._trouble:
+            for name, why in found.items():
+                if why is not None and why != self._trouble[name]:
+                    log.warning("jobs wait", waits_for=name, why=why)
+            if not any(found.values()):
+                log.info("the engine answers, and workers work")
+        self._trouble = found
+
+    async def _found(self) -> Mapping[str, str | None]:
+        try:
+            async with asyncio.timeout(2 * ANSWER.total_seconds()):
+                idle = [each async for each in self._queues_without_worker()]
+        except RPCError as error:
+            missing = error.status is RPCStatusCode.NOT_FOUND
+            said = "says" if missing else "does not answer"
+            return {
+                ENGINE: f"the workflow engine at {self._address} {said}: {_first_line(error.message)}",
+                WORKER: None,
+            }
+        except (RuntimeError, TimeoutError) as error:  # RuntimeError: a lazy client cannot connect
+            why = _first_line(str(error)) or "it hangs"
+            return {ENGINE: f"the workflow engine at {self._address} does not answer: {why}", WORKER: None}
+        without = (
+            None
+            if not idle
+            else f"no worker of the service works on {', '.join(idle)}: start `retriever worker`"
+        )
+        return {ENGINE: None, WORKER: without}
+
+    async def _queues_without_worker(self) -> AsyncIterator[str]:
+        """Give the task queues that no worker has asked lately."""
+        for queue, kind in (
+            (self._queue, TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW),
+            (self._queue, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY),
+            (self._queue + COPY_QUEUE, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY),
+            (self._queue + VERIFY_QUEUE, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY),
+        ):
+            answer = await self._client.workflow_service.describe_task_queue(
+                DescribeTaskQueueRequest(
+                    namespace=self._client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind
+                ),
+                timeout=ANSWER,
+            )
+            since = self._clock() - ASKED_LATELY
+            if not any(each.last_access_time.ToDatetime(UTC) > since for each in answer.pollers):
+                yield queue
+
+
+def _first_line(words: str) -> str:
+    return words.strip().splitlines()[0][:200] if words.strip() else ""
