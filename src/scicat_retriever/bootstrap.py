@@ -42,7 +42,8 @@ from scicat_retriever.storage.lts.command_store import CommandStore
 from scicat_retriever.storage.lts.posix_share import PosixShare
 from scicat_retriever.storage.lts.tape_places import with_tape_places
 from scicat_retriever.storage.lts.wlcg_tape import WlcgTape
-from scicat_retriever.storage.staging.directory import DirectoryStaging, DirectoryStagingSettings
+from scicat_retriever.storage.staging.directory import DirectoryStaging
+from scicat_retriever.storage.staging.directory_settings import DirectoryStagingSettings
 from scicat_retriever.workflow import schedules
 from scicat_retriever.workflow.engine import EngineAccess
 from scicat_retriever.workflow.step import Pace

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from scicat_retriever.storage.staging.directory import DirectoryStaging, DirectoryStagingSettings
+from scicat_retriever.storage.staging.directory import DirectoryStaging
+from scicat_retriever.storage.staging.directory_settings import DirectoryStagingSettings
 from scicat_retriever.storage.staging.s3_bucket import S3Staging
 from scicat_retriever.storage.staging.s3_settings import S3StagingSettings
 from tests.contracts.staging.rig import CAPACITY, MIB, AreaRig, InMemoryRig, MakeArea

@@ -14,18 +14,20 @@ from scicat_retriever.domain.errors import NoSpaceYet, StagingWriteFailed
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatablockId, DatasetPid
 from scicat_retriever.ports.staging_area import Partial, Room
-from scicat_retriever.storage.staging.directory import DirectoryStaging, DirectoryStagingSettings
+from scicat_retriever.storage.staging.directory import DirectoryStaging
+from scicat_retriever.storage.staging.directory_settings import DirectoryStagingSettings
 
 MIB = 2**20
 FIRST, SECOND = (DatablockKey(DatasetPid("20.500.12345/abc"), DatablockId(name)) for name in ("1", "2"))
 
 
 @contextmanager
-def tmpfs(folder: Path) -> Iterator[None]:
-    """Mount 8 MiB of tmpfs, or skip the test."""
+def tmpfs(folder: Path, inodes: int = 0) -> Iterator[None]:
+    """Mount 8 MiB of tmpfs, with so many inodes if not 0, or skip the test."""
     if os.geteuid() != 0:
         pytest.skip("mounting a tmpfs takes root")
-    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)]
+    limit = f",nr_inodes={inodes}" if inodes else ""
+    mount = ["mount", "-t", "tmpfs", "-o", f"size=8m{limit}", "tmpfs", str(folder)]
     mounted = subprocess.run(mount, capture_output=True, check=False)
     if mounted.returncode != 0:
         pytest.skip(f"no tmpfs can be mounted here: {mounted.stderr.decode()}")
@@ -155,3 +157,55 @@ def test_an_unmounted_area_is_an_error_and_not_an_area_without_files(tmp_path: P
         list(area.holdings())
     with pytest.raises(StagingWriteFailed, match="mount it"):
         area.open_staged(FIRST, token).__enter__()
+
+
+def use_inodes_up(root: Path) -> list[Path]:
+    """Make files until no inode is left; gives them."""
+    made: list[Path] = []
+    while os.statvfs(root).f_favail:
+        made.append(root / f"of-somebody-else-{len(made)}")
+        made[-1].touch()
+    return made
+
+
+@pytest.fixture
+def few_inodes(tmp_path: Path) -> Iterator[Path]:
+    with tmpfs(tmp_path, inodes=20):
+        yield tmp_path
+
+
+def test_without_an_inode_there_is_no_room_however_many_bytes_there_are(few_inodes: Path) -> None:
+    area = staging(few_inodes)
+    assert free(area) > 7 * MIB
+    use_inodes_up(few_inodes)
+    assert area.room().total > 7 * MIB
+    assert free(area) == 0
+
+
+def test_a_partial_that_gets_no_inode_is_waited_for_and_leaves_nothing(few_inodes: Path) -> None:
+    area = staging(few_inodes)
+    made = use_inodes_up(few_inodes)
+    for left in (0, 1):  # for its folder, and for the file in it
+        for each in made[:left]:
+            each.unlink()
+        with pytest.raises(NoSpaceYet, match=r"no room for another file.*inodes"):
+            area.open_partial(FIRST, 1).__enter__()
+        assert list((few_inodes / "partial").iterdir()) == []
+    for each in made[1:]:
+        each.unlink()
+    assert stage(area, 1)
+
+
+def test_a_commit_that_gets_no_inode_is_waited_for_and_the_partial_stays(few_inodes: Path) -> None:
+    area = staging(few_inodes)
+    with area.open_partial(FIRST, 1) as partial:
+        partial.write(memoryview(b"x"))
+        partial.seal()
+    made = use_inodes_up(few_inodes)
+    with pytest.raises(NoSpaceYet, match="inodes"):
+        area.commit(FIRST, partial.token, partial.receipt)
+    assert area.partial_size(FIRST, partial.token) == 1
+    for each in made:
+        each.unlink()
+    area.commit(FIRST, partial.token, partial.receipt)
+    assert area.staged_size(FIRST, partial.token) == 1

@@ -14,48 +14,19 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO, Literal
-
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, field_validator
+from typing import BinaryIO
 
 from scicat_retriever.domain.errors import NoSpaceYet, StagedBytesDiffer, StagingWriteFailed
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.onepass.file_sink import FileSink
 from scicat_retriever.ports.staging_area import Holding, Partial, Room
+from scicat_retriever.storage.staging.directory_settings import DirectoryStagingSettings
 from scicat_retriever.storage.staging.file_names import folder_name, is_file_name, new_token
-from scicat_retriever.storage.staging.kernel_errors import NO_ROOM, explained, staging_error
+from scicat_retriever.storage.staging.kernel_errors import NO_ROOM, explained, staging_error, waiting_for_room
 from scicat_retriever.storage.staging.marker import MarkerFile
 from scicat_retriever.storage.staging.preallocation import set_aside
 
 _ATTEMPTS = 20
-
-
-class DirectoryStagingSettings(BaseModel):
-    """A folder that holds the staged archives. Sizes are bytes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    kind: Literal["directory"] = Field("directory", description="A folder on a local or shared file system.")
-    root: Path = Field(description="The folder; absolute. It is made if its parent is there.")
-    keep_free_bytes: NonNegativeInt = Field(
-        2**30, description="Bytes of the file system that are never filled."
-    )
-    keep_free_share: float = Field(
-        0.0,
-        ge=0,
-        lt=1,
-        description="Share of the file system that is never filled, such as 0.05; the larger of the two counts.",
-    )
-    capacity_bytes: PositiveInt | None = Field(
-        None, description="Most bytes that staging may take; without it, what the file system has."
-    )
-
-    @field_validator("root")
-    @classmethod
-    def _absolute(cls, value: Path) -> Path:
-        if not value.is_absolute():
-            raise ValueError("must be an absolute path")
-        return value
 
 
 class _FilePartial(FileSink):
@@ -128,6 +99,8 @@ class DirectoryStaging:
         if self._settings.capacity_bytes is not None:
             total = min(total, self._settings.capacity_bytes)
         free = now.f_bavail * now.f_frsize - kept_free
+        if now.f_files and not now.f_favail:  # no file more can be made, however many bytes there are
+            free = 0
         return Room(max(0, total), max(0, free + self._set_aside_unwritten()))
 
     def _set_aside_unwritten(self) -> int:
@@ -150,7 +123,7 @@ class DirectoryStaging:
         self.discard_partial(key)
         token = new_token()
         path = self._partial_path(key, token)
-        with self._explained("be written", path):
+        with self._explained("be written", path), waiting_for_room(path):
             descriptor = self._create(path)
         with self._closed_in_the_end(_FilePartial(descriptor, token), path) as partial:
             try:
@@ -174,6 +147,7 @@ class DirectoryStaging:
             StagedFileMissing: It is there neither as a partial nor as a staged file.
             StagedBytesDiffer: It has another size than the receipt says; it was removed.
             StagingWriteFailed: Somebody is writing the partial, or it cannot be made durable.
+            NoSpaceYet: There is no room for its folder, or no inode.
         """
         partial, staged = self._partial_path(key, token), self._staged_path(key, token)
         # Of before: what another step stages while this one stands still is not older.
@@ -327,9 +301,10 @@ class DirectoryStaging:
             _refuse_other_bytes(partial, size, receipt)
             os.ftruncate(descriptor, size)  # gives back the blocks set aside beyond the end
             os.fsync(descriptor)
-            with suppress(FileExistsError):  # exist_ok fails if the folder is removed at this moment
-                staged.parent.mkdir(mode=0o750)
-            partial.rename(staged)
+            with waiting_for_room(staged):
+                with suppress(FileExistsError):  # exist_ok fails if the folder is removed at this moment
+                    staged.parent.mkdir(mode=0o750)
+                partial.rename(staged)
         finally:
             os.close(descriptor)
 

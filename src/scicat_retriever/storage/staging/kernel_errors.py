@@ -5,13 +5,15 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from scicat_retriever.domain.errors import StagedFileMissing, StagingWriteFailed
+from scicat_retriever.domain.errors import NoSpaceYet, StagedFileMissing, StagingWriteFailed
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """There is no space, or none for this user."""
+_GIVEN_BACK = NO_ROOM - {errno.EFBIG}
+"""Others may give back what is wanting."""
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM})
 
 
@@ -34,6 +36,28 @@ def explained(what: str, path: Path, area: Path) -> Iterator[None]:
         if error.errno == errno.ENOENT and os.path.isdir(area):  # noqa: PTH112 - Path's may raise
             raise StagedFileMissing(f"{path} cannot {what}: it is not there") from error
         raise staging_error(what, path, error) from error
+
+
+@contextmanager
+def waiting_for_room(path: Path) -> Iterator[None]:
+    """Have a file or folder that cannot be made for want of room be waited for: others will give some back.
+
+    A file system may be out of inodes while it has bytes, and says the same then (ENOSPC, open(2)).
+
+    Raises:
+        NoSpaceYet: There is no room for it.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _GIVEN_BACK:
+            raise
+        with suppress(OSError):  # its folder may just have been made for it; one that holds something stays
+            path.parent.rmdir()
+        raise NoSpaceYet(
+            f"{path.parent} has no room for another file: the file system, its inodes, or the user's quota are used up; "
+            "free some"
+        ) from error
 
 
 def staging_error(what: str, path: Path, error: OSError) -> StagingWriteFailed:
