@@ -140,12 +140,10 @@ class DatasetRoutes:
         return Answer(200, self._written(dataset, call.version))
 
     async def delete(self, call: Call) -> Answer:
-        """Delete a dataset with its blocks; gives it as it was, in its v4 shape even from v3."""
+        """Delete a dataset, and leave its datablocks; gives it as it was, in its v4 shape even from v3."""
         if not self._access.may_delete(call.account):
             raise forbidden_resource()
-        dataset = self._store.remove_dataset(
-            call.params["pid"], with_datablocks=self._release.deletes_datablocks_with_dataset
-        )
+        dataset = self._store.remove_dataset(call.params["pid"], with_datablocks=False)
         if dataset is None:
             raise framework_refusal(404, f"dataset: {call.params['pid']} not found")
         return Answer(200, show(dataset, "v4", with_id=self._release.written_has_id))

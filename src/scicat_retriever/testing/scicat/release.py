@@ -41,7 +41,6 @@ class Release:
         checks_owner_group_is_given: a new dataset's empty ``ownerGroup`` is refused.
         written_has_id: answers to v4 writes of datasets have ``id`` beside ``_id``.
         sub_ids_are_buffers: ``_id`` of a dataset's parts is ``{"buffer": {"type": "Buffer", "data": [...]}}``.
-        deletes_datablocks_with_dataset: datablocks go with their dataset.
     """
 
     name: str
@@ -66,7 +65,6 @@ class Release:
     checks_owner_group_is_given: bool = False
     written_has_id: bool = True
     sub_ids_are_buffers: bool = False
-    deletes_datablocks_with_dataset: bool = True
 
 
 _V4_27 = Release("4.27", "a build of 2026-02 after tag v4.27.0")
@@ -87,7 +85,6 @@ _V5_2_1 = Release(
     reset_sizes_v3=(),
     precondition_names_dataset=True,
     checks_owner_group_is_given=True,
-    deletes_datablocks_with_dataset=False,
 )
 _MASTER = replace(
     _V5_2_1,
@@ -100,7 +97,6 @@ _MASTER = replace(
     reset_sizes=(),
     written_has_id=False,
     sub_ids_are_buffers=True,
-    deletes_datablocks_with_dataset=True,
 )
 _V4_23 = replace(_V4_27, name="4.23", observed="tag v4.23.0, in parts", identical_lifecycle_is_conflict=True)
 
