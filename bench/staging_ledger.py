@@ -192,7 +192,7 @@ class Steps:
             for n in range(IN_DATASET)
         ]
         self._ledger.plan(pid, [CataloguedDatablock(block, ()) for block in blocks], "run-1")
-        return lambda: self._ledger.claim_dataset(pid, ROOM)
+        return lambda: self._ledger.claim_dataset(pid, ROOM, silence=timedelta(hours=1))
 
     def pin(self) -> Step:
         """Pin a dataset that nobody pins."""

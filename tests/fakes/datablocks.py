@@ -186,4 +186,5 @@ class InMemoryDatablocks(InMemoryChosenFiles):
         block.record = replace(block.record, datablock=entry.datablock, position=position)
         if not (same and (block.record.state is State.STAGED or at_work)):
             total = entry.datablock.packed_size
+            total = max(total, block.record.bytes_total) if same else total
             self._move(block, State.PLANNED, bytes_done=0, bytes_total=total, run=run, store=store)

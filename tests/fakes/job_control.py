@@ -11,7 +11,7 @@ from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState as State
 from scicat_retriever.domain.states import DatasetState, JobState
 from scicat_retriever.ports.ledger import Finding, FlowName, JobDatasetRecord, JobRecord
-from tests.fakes.space import InMemorySpace, Place
+from tests.fakes.space import InMemorySpace
 
 
 class InMemoryJobControl(InMemorySpace):
@@ -44,8 +44,6 @@ class InMemoryJobControl(InMemorySpace):
             record = self._known_job(job_id)
             if record.state.finished or record.attempt != lost_attempt:
                 return False
-            if job_id in self._granted:
-                self._line.setdefault(job_id, Place(self._granted[job_id]))
             self._renew(job_id, flow)
             return True
 
@@ -66,6 +64,7 @@ class InMemoryJobControl(InMemorySpace):
                     self._sizes.pop((job_id, pid), None)
                 self._enter((job_id, pid), old.state, DatasetState.SUBMITTED, "to be retrieved again")
             self._renew(job_id, flow)
+            self._granted.pop(job_id, None)
             new, words = JobState.SUBMITTED, "to be retrieved again"
             changed = max(record.updated_at, self._clock())
             self._jobs[job_id] = replace(
@@ -130,7 +129,6 @@ class InMemoryJobControl(InMemorySpace):
         self._jobs[job_id] = replace(record, flow=flow, attempt=record.attempt + 1)
         self._started.discard(job_id)
         self._cancel_told.discard(job_id)
-        self._granted.pop(job_id, None)
 
     def _is_there(self, job_id: JobId, dataset: JobDatasetRecord) -> bool:
         brought = dataset.unknown is None and self._is_brought(job_id, dataset.pid)

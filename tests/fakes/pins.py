@@ -31,6 +31,7 @@ class InMemoryPins(InMemoryOutbox):
         super().__init__(clock)
         self._pins: list[_Row] = []
         self._pin_numbers = 0
+        self._granted: dict[JobId, datetime] = {}
 
     def pin(self, pid: DatasetPid, owner: str, until: datetime) -> int:
         with self._lock:
@@ -156,7 +157,11 @@ class InMemoryPins(InMemoryOutbox):
     def _is_over(self, pin: Pin, now: datetime) -> bool:
         if not pin.by_job:
             return pin.until is not None and pin.until <= now
-        ended = self._jobs[JobId(pin.owner)].state.finished and self._is_told(JobId(pin.owner))
+        job_id = JobId(pin.owner)
+        finished = self._jobs[job_id].state.finished
+        if not finished and job_id not in self._granted:
+            return pin.until is not None and pin.until <= now
+        ended = finished and self._is_told(job_id)
         return ended and (pin.until is None or pin.until <= now)
 
     def _row_of(self, owner: str, pid: DatasetPid, *, by_job: bool) -> _Row | None:

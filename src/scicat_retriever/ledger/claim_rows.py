@@ -101,6 +101,16 @@ def asks_for(pid: ColumnElement[str] | DatasetPid) -> ColumnElement[bool]:
     )
 
 
+def waits_for(pid: ColumnElement[str] | DatasetPid) -> ColumnElement[bool]:
+    """The condition that a row of `job_datasets`, joined with `jobs`, waits for what a dataset's run ends as."""
+    return and_(
+        job_datasets.c.pid == pid,
+        jobs.c.id == job_datasets.c.job_id,
+        jobs.c.state.not_in(FINISHED),
+        job_datasets.c.state == DatasetState.STARTED,
+    )
+
+
 def is_written(pid: ColumnElement[str] | DatasetPid) -> ColumnElement[bool]:
     """The condition that a datablock of a dataset is copied or being copied."""
     return exists().where(datablocks.c.pid == pid, datablocks.c.state.in_(WRITES))

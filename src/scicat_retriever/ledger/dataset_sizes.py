@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, bindparam, case, func, select
+from sqlalchemy import Connection, and_, bindparam, case, func, or_, select
 
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState
 from scicat_retriever.ledger.claim_rows import NOT_ENDED
-from scicat_retriever.ledger.needs import needs
+from scicat_retriever.ledger.needs import brings_its_own, is_asked_for, needs
 from scicat_retriever.ledger.part import total
 from scicat_retriever.ledger.schema import claims, datablocks, job_datasets, pins
 
@@ -30,7 +30,8 @@ _GROUPS = (
     job_datasets.c.position,
     job_datasets.c.state,
     job_datasets.c.bytes,
-    claims.c.pid.label("claimed"),
+    job_datasets.c.chosen,
+    claims.c.bytes.label("claim"),
     pins.c.number,
 )
 _OF_JOB = (
@@ -44,9 +45,11 @@ _OF_JOB = (
     .group_by(*_GROUPS)
     .order_by(job_datasets.c.position)
 )
+# Also what a job needs that asked after the last plan: a claim that was made larger for it must not shrink again.
 _OF_DATASET = select(*_SUMS).where(
-    datablocks.c.pid == bindparam("of"), datablocks.c.listed, datablocks.c.wanted
+    datablocks.c.pid == bindparam("of"), datablocks.c.listed, or_(datablocks.c.wanted, is_asked_for())
 )
+_APART = brings_its_own(bindparam("job"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,8 @@ class DatasetSize:
         size: Bytes: what was noted or, where that is more, what was planned.
         staged: How many bytes of it are staged.
         whole: Whether it is planned, and all of it is staged.
-        claimed: Whether it has a claim.
+        claim: Bytes that are claimed for it; None where it has no claim.
+        apart: Whether the job chose files of it that nobody has brought yet.
         pinned: Whether the job pins it.
     """
 
@@ -68,7 +72,8 @@ class DatasetSize:
     size: int
     staged: int
     whole: bool
-    claimed: bool
+    claim: int | None
+    apart: bool
     pinned: bool
 
     @property
@@ -82,13 +87,23 @@ class DatasetSize:
         return self.state in NOT_ENDED or (self.state is DatasetState.RETRIEVED and self.whole)
 
     @property
-    def needs_claim(self) -> bool:
+    def is_unclaimed(self) -> bool:
         """Whether it is to be retrieved and has no claim."""
-        return self.state in NOT_ENDED and not self.claimed
+        return self.state in NOT_ENDED and self.claim is None
+
+    @property
+    def needs(self) -> int:
+        """Bytes that have to be claimed for it beside what is claimed already."""
+        if self.state not in NOT_ENDED:
+            return 0
+        return self.lacks if self.apart else max(0, self.lacks - (self.claim or 0))
 
 
 def sizes_of(connection: Connection, job_id: JobId) -> Sequence[DatasetSize]:
     """Give all datasets of a job in the order asked for."""
+    rows = connection.execute(_OF_JOB, {"job": job_id}).all()
+    joins = any(row.chosen and row.claim is not None for row in rows)
+    apart = set(connection.scalars(_APART, {"job": job_id})) if joins else set()
     return [
         DatasetSize(
             DatasetPid(row.pid),
@@ -96,14 +111,15 @@ def sizes_of(connection: Connection, job_id: JobId) -> Sequence[DatasetSize]:
             min(max(row.bytes or 0, int(row.planned or 0)), LARGEST_DATASET),
             int(row.staged or 0),
             row.datablocks == row.there > 0,
-            row.claimed is not None,
+            row.claim,
+            row.pid in apart,
             row.number is not None,
         )
-        for row in connection.execute(_OF_JOB, {"job": job_id})
+        for row in rows
     ]
 
 
 def planned_and_staged(connection: Connection, pid: DatasetPid) -> tuple[int, int]:
-    """Bytes of what is wanted of a dataset, as last planned, and how many of them are staged."""
+    """Bytes of what is wanted of a dataset, as last planned, or asked for since, and how many of them are staged."""
     row = connection.execute(_OF_DATASET, {"of": pid}).one()
     return int(row.planned or 0), int(row.staged or 0)

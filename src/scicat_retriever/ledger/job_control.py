@@ -13,7 +13,6 @@ from scicat_retriever.domain.states import DatasetState, JobState
 from scicat_retriever.ledger.claim_rows import asks_for
 from scicat_retriever.ledger.datablock_rows import ON_THEIR_WAY
 from scicat_retriever.ledger.jobs import FINISHED, JobsPart, job_record, lock_job, with_selections
-from scicat_retriever.ledger.line_rows import keep_place
 from scicat_retriever.ledger.needs import is_brought
 from scicat_retriever.ledger.part import Subject
 from scicat_retriever.ledger.schema import chosen_datablocks, datablocks, job_datasets, jobs
@@ -52,8 +51,7 @@ class JobControlPart(JobsPart):
             row = lock_job(connection, job_id)
             if JobState(row.state).finished or row.attempt != lost_attempt:
                 return False
-            if row.space_granted_at is not None:
-                keep_place(connection, job_id, row.space_granted_at)
+            # It keeps its space: what it has begun holds a part of that, and would wait for the rest.
             connection.execute(update(jobs).where(jobs.c.id == job_id).values(_new_flow(row, flow)))
             return True
 
@@ -69,7 +67,7 @@ class JobControlPart(JobsPart):
                 raise NothingToRetry(f"All datasets of job {job_id} that are asked about are there.")
             for each in again:
                 self._resubmit(connection, job_id, each)
-            values = _new_flow(row, flow) | {"cancelled_by": "", "failure": ()}
+            values = _new_flow(row, flow) | {"cancelled_by": "", "failure": (), "space_granted_at": None}
             self._move_job(connection, row, JobState.SUBMITTED, _RETRIED, **values)
             return len(again)
 
@@ -132,7 +130,6 @@ def _new_flow(row: Any, flow: FlowName) -> dict[str, object]:  # noqa: ANN401
         "flow_name": flow.name,
         "flow_started_at": None,
         "cancel_told_at": None,
-        "space_granted_at": None,
         "attempt": row.attempt + 1,
     }
 

@@ -6,6 +6,7 @@ jobs are locked before the space is, and so cannot be changed after that.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, and_, bindparam, delete, func, insert, select, update
@@ -28,6 +29,19 @@ _LATEST = select(func.max(places.c.wanted_at))
 _THIS_PLACE = places.c.job_id == bindparam("job")
 
 
+@dataclass(frozen=True, slots=True)
+class Before:
+    """Those that wait before all jobs of the line.
+
+    Attributes:
+        count: How many they are.
+        most: Bytes that they need and hold, and that went ahead of them, together; None where there are none.
+    """
+
+    count: int
+    most: int | None
+
+
 def ask(
     connection: Connection,
     job_id: JobId,
@@ -36,6 +50,7 @@ def ask(
     room: Room,
     now: datetime,
     silence: timedelta,
+    first: Before,
 ) -> Line:
     """Have a job ask for its space: it has it then, or it has a place in the line. The space must be locked.
 
@@ -47,6 +62,7 @@ def ask(
         room: What the staging area offers.
         now: The moment.
         silence: As of `SpaceLedger.claim_job`.
+        first: Those that come before all of the line.
     """
     place = connection.scalar(_OWN, {"job": job_id})
     before = WAITS if place is None else and_(WAITS, places.c.wanted_at < place)
@@ -56,7 +72,8 @@ def ask(
         select(func.count(), func.max(places.c.overtaken + places.c.needed)).where(before, heard)
     ).one()
     missing = max(0, needed - free)
-    if needed == 0 or (missing == 0 and (most is None or most + needed <= room.total)):
+    leaves_room = all(each is None or each + needed <= room.total for each in (most, first.most))
+    if needed == 0 or (missing == 0 and leaves_room):
         if needed:
             connection.execute(update(places).where(before).values(overtaken=places.c.overtaken + needed))
         if place is not None:
@@ -67,13 +84,20 @@ def ask(
         connection.execute(insert(places).values(_place(job_id, _last(connection, now)) | asked))
     else:
         connection.execute(update(places).where(places.c.job_id == job_id).values(asked))
-    return Line(missing, count + 1, needed)
+    return Line(missing, first.count + count + 1, needed)
 
 
-def keep_place(connection: Connection, job_id: JobId, since: datetime) -> None:
-    """Have a job that has its space, and has to claim it anew, be in line since then, unless it has a place."""
+def stand_again(connection: Connection, job_id: JobId, since: datetime) -> None:
+    """Have a job that had its space, and gave it back, wait in the line: at its place, or since it had its space."""
     if connection.scalar(_OWN, {"job": job_id}) is None:
         connection.execute(insert(places).values(_place(job_id, since)))
+    # What it needs is known when it asks; until then it is passed over.
+    connection.execute(update(places).where(_THIS_PLACE).values(needed=0, asked_at=None), {"job": job_id})
+
+
+def stands_in_line(connection: Connection, job_id: JobId) -> bool:
+    """Say whether a job waits in the line."""
+    return connection.scalar(_OWN.where(WAITS), {"job": job_id}) is not None
 
 
 def leave_line(connection: Connection, job_id: JobId) -> None:

@@ -6,6 +6,7 @@ A job that chose files needs the datablocks, or extracts, that hold them, any ot
 from __future__ import annotations
 
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     Connection,
     Select,
@@ -87,3 +88,22 @@ _ASKERS = (
 def _needed_ids() -> Select[tuple[str]]:
     asking = select(job_datasets.c.job_id).select_from(job_datasets, jobs).where(asks_for(bindparam("of")))
     return select(_CHOSEN.datablock).where(_CHOSEN.pid == bindparam("of"), _CHOSEN.job_id.in_(asking))
+
+
+def is_asked_for() -> ColumnElement[bool]:
+    """The condition that a row of `datablocks`, of the dataset that is given as `of`, is needed by a job that asks for it."""
+    whole = exists(_ASKERS.where(~job_datasets.c.chosen).with_only_columns(job_datasets.c.job_id))
+    return or_(_BLOCK.id.in_(_needed_ids()), and_(_BLOCK.extract == "", whole))
+
+
+def brings_its_own(job_id: BindParameter[str]) -> Select[tuple[str]]:
+    """Select those of a job's datasets of which it chose what no job that asks for the dataset brings."""
+    other = chosen_datablocks.alias()
+    its = and_(other.c.pid == _CHOSEN.pid, other.c.datablock == _CHOSEN.datablock)
+    by_choice = exists().where(its, other.c.job_id == job_datasets.c.job_id, asks_for(_CHOSEN.pid))
+    by_whole = exists().where(~job_datasets.c.chosen, asks_for(_CHOSEN.pid))
+    is_extract = exists().where(
+        _BLOCK.pid == _CHOSEN.pid, _BLOCK.id == _CHOSEN.datablock, _BLOCK.extract != ""
+    )
+    comes = or_(by_choice, and_(by_whole, ~is_extract))
+    return select(_CHOSEN.pid).distinct().where(_CHOSEN.job_id == job_id, ~comes)

@@ -127,7 +127,10 @@ def _numbered(rows: Iterable[Any]) -> Iterable[tuple[int, Pin]]:
 
 
 def _is_over(now: datetime) -> ColumnElement[bool]:
-    """The condition that a pin's time is over, and that its job, if it is one's, has ended and SciCat knows."""
+    """The condition that a pin's time is over, and that its job, if it is one's, has ended and SciCat knows.
+
+    Or the job was retried and waits for space: it must not wait for what it holds itself, or for one that waits for it.
+    """
     # In these words, SQLite looks the job up in place of going through all reports that are not parked.
     parked = func.coalesce(reports.c.parked, False)
     to_be_told = exists().where(
@@ -135,4 +138,8 @@ def _is_over(now: datetime) -> ColumnElement[bool]:
     )
     ended = exists().where(jobs.c.id == pins.c.owner, jobs.c.state.in_(FINISHED))
     past = or_(pins.c.until.is_(None), pins.c.until <= now)
-    return and_(past, or_(not_(pins.c.by_job), and_(ended, not_(to_be_told))))
+    waits = exists().where(
+        jobs.c.id == pins.c.owner, jobs.c.state.not_in(FINISHED), jobs.c.space_granted_at.is_(None)
+    )
+    waits_past = and_(waits, pins.c.until <= now)
+    return or_(and_(past, or_(not_(pins.c.by_job), and_(ended, not_(to_be_told)))), waits_past)

@@ -91,7 +91,10 @@ class PlansPart(HeldSpace):
 
         self._insert(connection, spool.pid, new, planned)
         for pairs in batches(anew):
-            values = [_planned(entry) | planned | {"block": entry.datablock.id} for entry, _ in pairs]
+            values = [
+                _planned(entry) | planned | {"block": entry.datablock.id, "bytes_total": _size(entry, row)}
+                for entry, row in pairs
+            ]
             _update(connection, spool.pid, values)
             rows = [row for _, row in pairs]
             self._enter_each(connection, spool.pid, rows, DatablockState.PLANNED)
@@ -154,6 +157,12 @@ def _planned(entry: Taken) -> dict[str, object]:
         "held_bytes": 0,
         "wanted": True,
     } | consequences(DatablockState.PLANNED)
+
+
+def _size(entry: Taken, row: Any) -> int:  # noqa: ANN401
+    """Bytes of an archive, as far as is known: it was larger than SciCat says when it was read last, or looked for."""
+    declared = entry.datablock.packed_size
+    return max(declared, int(row.bytes_total)) if entry.fingerprint == row.fingerprint else declared
 
 
 def _update(connection: Connection, pid: DatasetPid, changes: Sequence[dict[str, object]]) -> None:

@@ -258,6 +258,10 @@ claims = Table(
     metadata,
     Column("pid", ExactText, primary_key=True),
     Column("bytes", BigInteger, nullable=False, doc="What of the dataset is on its way and not staged."),
+    Column("more", BigInteger, doc="Bytes more that it waits for; none where it does not wait."),
+    Column("overtaken", BigInteger, nullable=False, default=0, doc="Bytes of those that went ahead since."),
+    Column("asked_at", UtcTime, doc="When its run last asked for more in vain."),
+    Index(None, "more"),
 )
 
 pins = Table(

@@ -13,13 +13,14 @@ from scicat_retriever.domain.errors import (
     JobNotFound,
     LargerThanStaging,
     NoSpaceYet,
+    SpaceGivenBack,
 )
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState
 from scicat_retriever.pipeline.eviction import make_room
 from scicat_retriever.pipeline.selection import chosen_of, resolve
 from scicat_retriever.pipeline.toolbox import Toolbox
-from scicat_retriever.ports.space import Line
+from scicat_retriever.ports.space import Growth, Line
 
 _MEASURED_TOGETHER = 20
 _WITNESSES = 4
@@ -156,12 +157,14 @@ def claim_dataset(pid: DatasetPid, tools: Toolbox) -> None:
 
     Raises:
         LargerThanStaging: It would not fit even if the staging area were empty.
+        SpaceGivenBack: It needs more than was claimed for it, and must not wait for that: its jobs give back what they have.
         NoSpaceYet: It needs more than was claimed for it, and that is not free now.
     """
-    missing = tools.ledger.claim_dataset(pid, tools.staging.room())
+    growth = _grow(pid, tools)
+    missing = growth.missing
     if missing and _can_be_freed(missing, tools) and make_room(missing, tools):
-        missing = tools.ledger.claim_dataset(pid, tools.staging.room())
-    if not missing:
+        growth = _grow(pid, tools)
+    if not growth.missing:
         return
     size = sum(record.bytes_total for record in tools.ledger.datablocks(pid) if record.wanted)
     whole = tools.staging.room().total
@@ -170,6 +173,15 @@ def claim_dataset(pid: DatasetPid, tools: Toolbox) -> None:
             f"what is asked for of dataset {pid} has {in_words(size)}, and the staging area holds {in_words(whole)} in all: "
             "enlarge it, or lower what is kept free"
         )
+    if growth.gives_back:
+        raise SpaceGivenBack(
+            f"dataset {pid} needs {in_words(growth.missing)} more of staging space than was claimed and is free, and others wait "
+            "for what its jobs hold: these stand in the line again, for all that they need"
+        )
     raise NoSpaceYet(
-        f"waiting for {in_words(missing)} of staging space, beside what was claimed for the dataset"
+        f"waiting for {in_words(growth.missing)} of staging space, beside what was claimed for the dataset"
     )
+
+
+def _grow(pid: DatasetPid, tools: Toolbox) -> Growth:
+    return tools.ledger.claim_dataset(pid, tools.staging.room(), silence=tools.cache.silence)

@@ -208,7 +208,7 @@ class Ledger(Outbox, SpaceLedger, RecallLedger, ChosenFilesLedger, OwnershipLedg
         ...
 
     def restart_job(self, job_id: JobId, flow: FlowName, lost_attempt: int) -> bool:
-        """Have a job carried out by a new flow, since the engine lost the one it had, and count that flow.
+        """Have a job carried out by a new flow, since the engine lost the one it had, and count that flow. It keeps its space.
 
         False, and nothing changes, where the job has ended or is not at attempt `lost_attempt` any more.
         """

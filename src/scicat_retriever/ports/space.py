@@ -48,6 +48,19 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Growth:
+    """What became of a dataset's wish for more space than was claimed for it.
+
+    Attributes:
+        missing: Bytes that would have to become free for it; 0 where it has all that it needs.
+        gives_back: Whether it must not wait for them: the jobs that ask for it have to give back what they hold.
+    """
+
+    missing: int
+    gives_back: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Pin:
     """Somebody's wish that a dataset stays staged.
 
@@ -115,17 +128,19 @@ class SpaceLedger(Protocol):
     def claim_job(self, job_id: JobId, room: Room, *, silence: timedelta, quota: int | None = None) -> Line:
         """Claim the space of all datasets of a job that have not ended for it, and pin them, or do neither.
 
-        A dataset needs its size (see `job_size`) less what of it is staged, and nothing if it has a claim already. A
-        job that has its space keeps it: claims and pins that it lacks are made again, whatever the room. Else it stands
-        in line with all jobs that have not ended and asked before in vain, in the order in which they first did. It gets
+        A dataset needs its size (see `job_size`) less what of it is staged, and less what is claimed for it already: such a
+        claim grows in this transaction. Where the job chose files that nobody brings who asks for the dataset, what is
+        claimed for others counts for nothing. A job that has its space keeps it: claims and pins that are not there are
+        made again, whatever the room. Else it stands in line with all jobs that have not ended and asked before in vain, in the order in which they first did. It gets
         its space when it needs none, or when enough is free and it leaves room for each job before it: what went ahead
         of that one so far, and what this one needs, must not be more than `room.total` less what that one needs. So
         whoever waits has its space once what was there before it is gone, however many go ahead. Jobs that have not
-        asked for longer than `silence` are passed over, and keep their place.
+        asked for longer than `silence` are passed over, and keep their place. Claims that wait to grow (`claim_dataset`)
+        are before all jobs in the line: to each of them, room is left for what they need and what their jobs hold.
 
         A job that has ended gets nothing, and its line is `Line(0, 0, 0)`. A retried job (`retry_job`) has to claim anew,
-        at the end of the line; a restarted one (`restart_job`) claims anew, at its place. What is retrieved for the job
-        already is pinned again if all of it is staged.
+        at the end of the line, and one that gave its space back (`give_space_back`), at its place; a restarted one
+        (`restart_job`) keeps its space. What is retrieved for the job already is pinned again if all of it is staged.
 
         Args:
             job_id: The job.
@@ -140,15 +155,40 @@ class SpaceLedger(Protocol):
         """
         ...
 
-    def claim_dataset(self, pid: DatasetPid, room: Room) -> int:
+    def claim_dataset(self, pid: DatasetPid, room: Room, *, silence: timedelta) -> Growth:
         """Have a planned dataset's claim hold exactly what is wanted of it and not staged, by the sizes its datablocks have now.
 
-        A claim that shrinks, or is there in this size, needs no room. One that is missing or has to grow needs the
-        difference to be free; it does not stand in line.
+        Wanted is what its run brings, and what those need that asked for it since. A claim that shrinks, or is there in
+        this size, needs no room. One that is missing or has to grow needs the difference to be free. Where it is not, the
+        claim waits: before all jobs in the line, and its jobs hold what they have meanwhile. Among claims that wait, that of
+        the job that came first is the first.
+
+        It must not wait, and all jobs that ask for the dataset have to give their space back (`give_space_back`), where
+        that would not end: where staging is too small for what those jobs hold and the rest together; or where all that
+        is held by jobs whose claims wait leaves too little for the first of these, which is another one.
+
+        Args:
+            pid: The dataset.
+            room: What the staging area offers.
+            silence: After which time a claim that waits and is not asked for again is passed over.
 
         Returns:
-            0 when claimed; else how many bytes are missing, and the claim stays as it was.
+            What became of it; where it did not get its space, the claim stays as large as it was.
         """
+        ...
+
+    def give_space_back(self, job_id: JobId, pid: DatasetPid) -> None:
+        """Have a job wait in the line again for all that it needs, and hold nothing meanwhile, since a dataset grew too large.
+
+        Its pins end, and what was retrieved for it is submitted again, so that it is brought again should it go meanwhile;
+        so is that dataset, if it was started. Other datasets that were started go on with what they have. It is in the line
+        since it had its space. A job that has ended stays as it is. Claims that nobody asks for any more: see
+        `end_idle_claims`.
+        """
+        ...
+
+    def is_in_line(self, job_id: JobId) -> bool:
+        """Say whether a job waits in the line: it asked in vain, or gave its space back, and has not ended."""
         ...
 
     def end_claim(self, pid: DatasetPid) -> None:
@@ -199,7 +239,8 @@ class SpaceLedger(Protocol):
         """End pins whose time is over. Gives their number.
 
         Pins of jobs that have not ended, or whose end SciCat waits to be told (parked reports do not count), stay:
-        nobody has had the links yet. A pin without an end, of a job that has ended and is told, is over.
+        nobody has had the links yet. A pin without an end, of a job that has ended and is told, is over. So is one whose time
+        is over, of a retried job that has not its space: else it could wait for what it holds itself.
         """
         ...
 

@@ -28,7 +28,7 @@ from scicat_retriever.pipeline import (
 )
 from scicat_retriever.pipeline.other_copy import turn_to_other_copy
 from scicat_retriever.pipeline.outbox import Teller
-from scicat_retriever.pipeline.outcome import note_outcome
+from scicat_retriever.pipeline.outcome import gave_back, note_outcome
 from scicat_retriever.pipeline.stopping import stop_if
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.ports.datablock_record import DatablockRecord
@@ -335,6 +335,8 @@ class Activities(Steps):
 
     @step
     def report_dataset_failed(self, pid: DatasetPid, failures: list[Failure]) -> None:
+        if gave_back(failures):
+            return  # it has not failed: it is retrieved once its jobs have their space
         report.dataset_failed(pid, failures, self._tools)
 
     def _record(self, block: BlockTask) -> DatablockRecord:

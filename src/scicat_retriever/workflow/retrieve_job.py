@@ -9,7 +9,7 @@ from datetime import timedelta
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
-from scicat_retriever.domain.errors import Failure, JobCancelled, JobDeadlinePassed
+from scicat_retriever.domain.errors import Failure, JobCancelled, JobDeadlinePassed, SpaceGivenBack
 from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.workflow import steps
 from scicat_retriever.workflow.failures import failure_of
@@ -32,6 +32,9 @@ class RetrieveJob:
         self._outcomes: dict[DatasetPid, DatasetOutcome] = {}
         self._waiting: set[DatasetPid] = set()
         self._closing = False
+        self._space = asyncio.Lock()
+        self._gave_space_back = False
+        self._from_start = False
         self._cancelled_by = ""
 
     @workflow.signal
@@ -86,7 +89,10 @@ class RetrieveJob:
                         datasets.create_task(self._retrieve_dataset(pid, slots))
             except ExceptionGroup as group:
                 raise group.exceptions[0] from None
-            self._task = dataclasses.replace(self._task, after=page.after + page.limit)
+            # What was there before the job gave its space back is asked for again.
+            after = 0 if self._from_start else page.after + page.limit
+            self._from_start = False
+            self._task = dataclasses.replace(self._task, after=after)
             if workflow.info().is_continue_as_new_suggested():
                 return False
         return True
@@ -95,13 +101,17 @@ class RetrieveJob:
         async with slots:
             self._waiting.add(pid)
             # A job that joined late may need more of the dataset than its flow had set out to bring.
-            while not await steps.note_outcome(self._task, await self._outcome_of(pid)):
-                pass
+            outcome = await self._outcome_of(pid)
+            while not await steps.note_outcome(self._task, outcome):
+                if any(failure.code == SpaceGivenBack.code for failure in outcome.failures):
+                    self._gave_space_back = self._from_start = True
+                outcome = await self._outcome_of(pid)
             self._waiting.discard(pid)
 
     async def _outcome_of(self, pid: DatasetPid) -> DatasetOutcome:
         """Ask for a dataset, and wait for what it ends as."""
         while pid not in self._outcomes:
+            await self._claim_again()
             await steps.subscribe(self._task, pid)
             self._go_on()
             try:
@@ -111,6 +121,15 @@ class RetrieveJob:
             except TimeoutError:
                 continue
         return self._outcomes.pop(pid)
+
+    async def _claim_again(self) -> None:
+        """Stand in the line again, where the job gave its space back; all its datasets wait for that."""
+        async with self._space:
+            if self._gave_space_back:
+                # It may have to give it back once more before it hears that it has it.
+                self._gave_space_back = False
+                await steps.claim_job(self._task)
+                self._go_on()
 
     def _go_on(self) -> None:
         """Stop here if the job is being closed while a step was under way that had to be waited for."""

@@ -22,7 +22,7 @@ from scicat_retriever.ports.space import EvictionOrder
 from scicat_retriever.ports.staging_area import Room
 from tests.contracts.ledger.other_process import in_threads, now
 from tests.contracts.ledger.samples import FAILURE, HOUR, bring_to, copied, entries, key, staged
-from tests.contracts.ledger.space_samples import claim, wish
+from tests.contracts.ledger.space_samples import claim, grow, wish
 
 PIDS = [DatasetPid(f"20.500.12345/{number}") for number in range(6)]
 JOBS = [JobId(f"job {number}") for number in range(5)]
@@ -78,7 +78,7 @@ def _claim(ledger: Ledger, chance: random.Random) -> None:
 
 def _stage(ledger: Ledger, chance: random.Random) -> None:
     block = _block(chance)
-    ledger.claim_dataset(block.pid, Room(20_000, None))
+    grow(ledger, block.pid, Room(20_000, None))
     bring_to(ledger, block, DatablockState.COPIED)
     ledger.note_progress(block, 5)
     ledger.save_staged(staged(copied(block)))

@@ -41,6 +41,11 @@ def claim(
     return ledger.claim_job(name, Room(total, free), silence=silence, quota=quota)
 
 
+def grow(ledger: Ledger, pid: DatasetPid, room: Room) -> int:
+    """Have a dataset claim what it needs; gives the bytes that are missing."""
+    return ledger.claim_dataset(pid, room, silence=SILENCE).missing
+
+
 def plan(ledger: Ledger, pid: DatasetPid, *sizes: int) -> list[DatablockKey]:
     """Plan a dataset with datablocks of these sizes."""
     ledger.plan(pid, [entry(number, pid, packed_size=size) for number, size in enumerate(sizes)], "run-1")

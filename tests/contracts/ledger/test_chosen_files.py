@@ -12,7 +12,7 @@ from scicat_retriever.ports.ledger import DatasetProgress, FlowName, JobDatasetR
 from scicat_retriever.ports.staging_area import Room
 from tests.contracts.ledger.rig import Rig
 from tests.contracts.ledger.samples import HOUR, ODD, P, Q, bring_to, end, entries, key
-from tests.contracts.ledger.space_samples import A, B, C, claim, finish, plan, stage, wish
+from tests.contracts.ledger.space_samples import A, B, C, claim, finish, grow, plan, stage, wish
 
 State = DatablockState
 UNKNOWN = FilesUnknown("dataset p has no file 'b'").failure()
@@ -195,7 +195,7 @@ def test_the_claim_of_a_planned_dataset_is_what_is_wanted_and_not_staged(ledger:
     plan(ledger, P, 10, 200, 3000)
     bring_to(ledger, key(1), State.STAGED, 200)
     claim(ledger, A, BIG)
-    assert ledger.claim_dataset(P, Room(BIG, None)) == 0
+    assert grow(ledger, P, Room(BIG, None)) == 0
     assert ledger.usage().claimed == 3000
 
 

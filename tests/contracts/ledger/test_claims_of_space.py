@@ -12,7 +12,7 @@ from scicat_retriever.ports.space import Line, Usage
 from scicat_retriever.ports.staging_area import Room
 from tests.contracts.ledger.samples import FAILURE, FLOW, JOB, P, Q, bring_to, copied, job, key
 from tests.contracts.ledger.samples import staged as staged_evidence
-from tests.contracts.ledger.space_samples import A, B, C, claim, finish, owners, plan, stage, wish
+from tests.contracts.ledger.space_samples import A, B, C, claim, finish, grow, owners, plan, stage, wish
 
 R = DatasetPid("20.500.12345/r")
 State = DatablockState
@@ -182,18 +182,24 @@ def test_an_unknown_job_claims_nothing(ledger: Ledger) -> None:
     assert ledger.datasets_without_size(A, 9) == []
 
 
-@pytest.mark.parametrize("how", ["restart", "retry"])
-def test_a_job_with_a_new_flow_claims_anew(ledger: Ledger, how: str) -> None:
+def test_a_retried_job_claims_anew(ledger: Ledger) -> None:
     claim(ledger, wish(ledger, A, {P: 60}), 100)
-    if how == "restart":
-        ledger.restart_job(A, FlowName("2", "again"), 1)
-    else:
-        finish(ledger, A)
-        ledger.retry_job(A, FlowName("2", "again"))
+    finish(ledger, A)
+    ledger.retry_job(A, FlowName("2", "again"))
     ledger.end_idle_claims()
     assert claimed(ledger) == 0
     assert claim(ledger, A, 59) == Line(1, 1, 60)
     assert claim(ledger, A, 60).granted
+
+
+def test_a_restarted_job_keeps_its_space_and_waits_for_nothing_while_it_holds_a_part(ledger: Ledger) -> None:
+    claim(ledger, wish(ledger, A, {P: 60, Q: 40}), 100)
+    ledger.move_job_dataset(A, P, DatasetState.STARTED)
+    ledger.restart_job(A, FlowName("2", "again"), 1)
+    assert ledger.end_idle_claims() == 0
+    assert not claim(ledger, wish(ledger, B, {R: 10}), 100).granted
+    assert claim(ledger, A, 100) == Line(0, 0, 0)
+    assert claimed(ledger) == 100
 
 
 def test_a_claim_is_used_up_by_what_is_staged(ledger: Ledger) -> None:
@@ -212,39 +218,39 @@ def test_a_claim_is_used_up_by_what_is_staged(ledger: Ledger) -> None:
 def test_a_dataset_s_claim_shrinks_to_what_is_planned_without_any_room(ledger: Ledger) -> None:
     claim(ledger, wish(ledger, A, {P: 100}), 100)
     plan(ledger, P, 50, 30)
-    assert ledger.claim_dataset(P, Room(0, 0)) == 0
+    assert grow(ledger, P, Room(0, 0)) == 0
     assert claimed(ledger) == 80
-    assert ledger.claim_dataset(P, Room(0, 0)) == 0
+    assert grow(ledger, P, Room(0, 0)) == 0
 
 
 def test_a_dataset_s_claim_grows_where_there_is_room_and_stays_where_there_is_none(ledger: Ledger) -> None:
     claim(ledger, wish(ledger, A, {P: 100}), 100)
     plan(ledger, P, 90, 50)
-    assert ledger.claim_dataset(P, Room(130, None)) == 10
+    assert grow(ledger, P, Room(130, None)) == 10
     assert claimed(ledger) == 100
-    assert ledger.claim_dataset(P, Room(999, 135)) == 5
-    assert ledger.claim_dataset(P, Room(140, None)) == 0
+    assert grow(ledger, P, Room(999, 135)) == 5
+    assert grow(ledger, P, Room(140, None)) == 0
     assert claimed(ledger) == 140
 
 
 def test_a_dataset_that_needs_more_does_not_stand_in_line(ledger: Ledger) -> None:
     claim(ledger, wish(ledger, A, {Q: 1000}), 100)
     plan(ledger, P, 60)
-    assert ledger.claim_dataset(P, Room(100, None)) == 0
+    assert grow(ledger, P, Room(100, None)) == 0
 
 
 def test_a_dataset_that_is_staged_in_part_claims_the_rest(ledger: Ledger) -> None:
     first, _ = plan(ledger, P, 60, 40)
     bring_to(ledger, first, State.STAGED, 60)
-    assert ledger.claim_dataset(P, Room(100, None)) == 0
+    assert grow(ledger, P, Room(100, None)) == 0
     assert claimed(ledger) == 40
 
 
 def test_the_store_s_word_on_a_size_counts(ledger: Ledger) -> None:
     (block,) = plan(ledger, P, 60)
     ledger.note_progress(block, 0, 75)
-    assert ledger.claim_dataset(P, Room(70, None)) == 5
-    assert ledger.claim_dataset(P, Room(75, None)) == 0
+    assert grow(ledger, P, Room(70, None)) == 5
+    assert grow(ledger, P, Room(75, None)) == 0
 
 
 def test_what_a_released_datablock_left_behind_is_held_until_its_files_are_gone(ledger: Ledger) -> None:
@@ -297,6 +303,6 @@ def test_sums_of_impossible_sizes_are_no_error(ledger: Ledger) -> None:
         assert not claim(ledger, name, 2**50).granted
         assert ledger.job_size(name) == 21 * 2**60
     assert ledger.usage().waiting >= 3 * 2**62
-    assert ledger.claim_dataset(R, Room(100, None)) == 3 * 2**62 - 100
+    assert grow(ledger, R, Room(100, None)) == 3 * 2**62 - 100
     assert ledger.progress_of(A)[0].bytes_total == 3 * 2**62
     assert claim(ledger, wish(ledger, JobId("d"), {Q: 1}), 2**50).place == 4

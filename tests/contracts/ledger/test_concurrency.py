@@ -39,6 +39,7 @@ from tests.contracts.ledger.samples import (
     key,
     staged,
 )
+from tests.contracts.ledger.space_samples import grow
 from tests.integration.postgres import Postgres
 
 State = DatablockState
@@ -102,7 +103,7 @@ def test_all_steps_on_one_dataset_at_once_block_nobody(ledger: Ledger) -> None:
         block = key(thread)
         for round_number in range(3):
             ledger.move_datablock(block, State.RECALLING)
-            ledger.claim_dataset(P, ROOM)
+            grow(ledger, P, ROOM)
             ledger.move_datablock(block, State.COPYING)
             ledger.note_progress(block, 50)
             ledger.save_copy(copied(block), b"manifest")

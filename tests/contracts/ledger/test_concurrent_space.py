@@ -14,7 +14,7 @@ from scicat_retriever.ports.staging_area import Room
 from tests.contracts.ledger.other_process import done_or_refused, in_processes, in_threads
 from tests.contracts.ledger.samples import FLOW, HOUR, START, P, bring_to, copied, key, staged
 from tests.contracts.ledger.space_mix import BLOCKS, PIDS, claim_all, mix, mix_in_process, prepare_mix
-from tests.contracts.ledger.space_samples import A, claim, plan, stage, wish
+from tests.contracts.ledger.space_samples import A, claim, grow, plan, stage, wish
 
 State = DatablockState
 REASON = "its space was needed"
@@ -56,7 +56,7 @@ def test_datasets_that_grow_at_once_never_claim_more_space_than_there_is(ledger:
     pids = [DatasetPid(f"p{number}") for number in range(20)]
     for pid in pids:
         plan(ledger, pid, 100)
-    missing = in_threads(20, lambda thread: ledger.claim_dataset(pids[thread], Room(750, None)))
+    missing = in_threads(20, lambda thread: grow(ledger, pids[thread], Room(750, None)))
     assert missing.count(0) == 7
     assert ledger.usage().claimed == 700
 

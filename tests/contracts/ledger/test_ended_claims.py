@@ -6,10 +6,10 @@ import pytest
 
 from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState
-from scicat_retriever.ports.ledger import FlowName, Ledger
+from scicat_retriever.ports.ledger import Ledger
 from scicat_retriever.ports.staging_area import Room
 from tests.contracts.ledger.samples import P, Q, bring_to
-from tests.contracts.ledger.space_samples import A, B, claim, finish, plan, wish
+from tests.contracts.ledger.space_samples import A, B, claim, finish, grow, plan, wish
 
 R = DatasetPid("20.500.12345/r")
 State = DatablockState
@@ -47,7 +47,7 @@ def test_a_claim_that_others_still_need_stays_and_never_grows(ledger: Ledger) ->
 def test_of_a_claim_that_is_still_asked_for_what_is_too_much_is_given_back(ledger: Ledger) -> None:
     claim(ledger, wish(ledger, A, {P: 100}), 200)
     plan(ledger, P, 90, 50)
-    ledger.claim_dataset(P, Room(200, None))
+    grow(ledger, P, Room(200, None))
     plan(ledger, P, 90, 20)
     ledger.end_claim(P)
     assert claimed(ledger) == 110
@@ -67,7 +67,7 @@ def test_a_claim_is_not_given_back_while_a_file_is_being_written(
     if asked_for:
         claim(ledger, wish(ledger, A, {P: 5}), 100)
     block, _ = plan(ledger, P, 60, 5)
-    ledger.claim_dataset(P, Room(100, None))
+    grow(ledger, P, Room(100, None))
     bring_to(ledger, block, state, 60)
     plan(ledger, P, 60)
     before = claimed(ledger)
@@ -77,25 +77,25 @@ def test_a_claim_is_not_given_back_while_a_file_is_being_written(
     )
 
 
-@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("gave_back", [False, True])
 def test_a_claim_stays_for_a_dataset_that_was_started_whether_its_job_has_its_space_or_not(
-    ledger: Ledger, restarted: bool
+    ledger: Ledger, gave_back: bool
 ) -> None:
     claim(ledger, wish(ledger, A, {P: 60, Q: 40}), 100)
     ledger.move_job_dataset(A, P, DatasetState.STARTED)
-    if restarted:
-        ledger.restart_job(A, FlowName("2", "again"), 1)
+    if gave_back:
+        ledger.give_space_back(A, Q)
     for pid in (P, Q):
         ledger.end_claim(pid)
-    assert claimed(ledger) == (60 if restarted else 100)
+    assert claimed(ledger) == (60 if gave_back else 100)
     assert ledger.end_idle_claims() == 0
     ledger.move_job(A, JobState.UNSUCCESSFUL)
-    assert ledger.end_idle_claims() == (1 if restarted else 2)
+    assert ledger.end_idle_claims() == (1 if gave_back else 2)
 
 
 def test_a_job_that_waits_for_space_keeps_nobody_s_claim(ledger: Ledger) -> None:
     plan(ledger, P, 60)
-    ledger.claim_dataset(P, Room(60, None))
+    grow(ledger, P, Room(60, None))
     claim(ledger, wish(ledger, A, {P: 60, Q: 60}), 100)
     ledger.end_claim(P)
     assert claimed(ledger) == 0
@@ -118,7 +118,7 @@ def test_an_idle_claim_stays_while_a_file_is_being_written(
     ledger: Ledger, state: DatablockState, stays: bool
 ) -> None:
     (block,) = plan(ledger, P, 60)
-    ledger.claim_dataset(P, Room(60, None))
+    grow(ledger, P, Room(60, None))
     bring_to(ledger, block, state, 60)
     assert ledger.end_idle_claims() == (0 if stays else 1)
 

@@ -162,9 +162,7 @@ def test_a_restarted_job_keeps_its_place_and_what_went_ahead_of_it(ledger: Ledge
 
 
 @pytest.mark.parametrize("waited", [False, True])
-def test_a_job_that_is_restarted_when_it_has_its_space_claims_it_at_its_old_place(
-    rig: Rig, waited: bool
-) -> None:
+def test_a_job_that_gives_its_space_back_claims_it_at_its_old_place(rig: Rig, waited: bool) -> None:
     ledger = rig.ledger
     wish(ledger, A, {P: 60})
     if waited:
@@ -172,8 +170,8 @@ def test_a_job_that_is_restarted_when_it_has_its_space_claims_it_at_its_old_plac
     claim(ledger, A, 60)
     rig.clock.advance(MOMENT)
     claim(ledger, wish(ledger, B, {Q: 60}), 100)
-    ledger.restart_job(A, AGAIN, 1)
-    assert ledger.waiting_jobs() == [(B, 60)]
+    ledger.give_space_back(A, P)
+    assert ledger.waiting_jobs() == [(A, 0), (B, 60)]
     ledger.end_idle_claims()
     assert claim(ledger, A, 50) == Line(10, 1, 60)
     assert ledger.waiting_jobs() == [(A, 60), (B, 60)]

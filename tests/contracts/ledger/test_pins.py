@@ -241,12 +241,20 @@ def test_what_waits_to_be_told_of_others_holds_up_no_pin(ledger: Ledger) -> None
     assert ledger.lapse_pins(LATER, 9) == 1
 
 
-def test_pins_of_a_retried_job_stay(ledger: Ledger) -> None:
+@pytest.mark.parametrize("has_space", [False, True])
+def test_pins_of_a_retried_job_stay_once_it_has_its_space_and_else_as_long_as_its_links_are_good(
+    ledger: Ledger, has_space: bool
+) -> None:
     stage(ledger, P, 10)
     retrieved(ledger)
     ledger.move_datablock(key(), State.RELEASED)
     ledger.retry_job(A, FLOW)
-    assert ledger.lapse_pins(LATER, 9) == 0
+    if has_space:
+        claim(ledger, A, 100)
+    pinned_until = ledger.pins(owner=A)[0][1].until
+    assert pinned_until is not None
+    assert ledger.lapse_pins(pinned_until - timedelta(microseconds=1), 9) == 0
+    assert ledger.lapse_pins(LATER, 9) == (0 if has_space else 1)
 
 
 def test_thousands_of_pins_and_reports_are_gone_through_in_no_time(sql_ledger: SqlLedger) -> None:

@@ -112,8 +112,10 @@ def test_another_run_plans_anew_what_is_not_staged(ledger: Ledger, state: Databl
     ledger.plan(P, entries(1), "run-1")
     bring_to(ledger, key(), state)
     ledger.plan(P, entries(1), "run-2")
+    # What an archive turned out to have is not forgotten: its space is claimed in the line from now on.
+    size = 1024 if state in {State.COPIED, State.RELEASED} else 1000
     assert ledger.datablocks(P) == [
-        DatablockRecord(entry().datablock, 0, State.PLANNED, 0, 1000, run="run-2")
+        DatablockRecord(entry().datablock, 0, State.PLANNED, 0, size, run="run-2")
     ]
 
 

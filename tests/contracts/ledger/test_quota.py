@@ -11,7 +11,7 @@ from scicat_retriever.ports.ledger import Ledger
 from scicat_retriever.ports.space import Line
 from scicat_retriever.ports.staging_area import Room
 from tests.contracts.ledger.samples import FLOW, HOUR, JOB, START, P, Q, job
-from tests.contracts.ledger.space_samples import A, B, C, claim, finish, owners, plan, stage, wish
+from tests.contracts.ledger.space_samples import A, B, C, claim, finish, grow, owners, plan, stage, wish
 
 R = DatasetPid("20.500.12345/r")
 State = DatablockState
@@ -83,7 +83,7 @@ def test_groups_do_not_count_for_one_another_and_persons_for_none(ledger: Ledger
 def test_a_quota_counts_what_was_planned_where_that_is_more_than_was_noted(ledger: Ledger) -> None:
     claim(ledger, wish(ledger, A, {P: 60}), 1000)
     plan(ledger, P, 50, 30)
-    ledger.claim_dataset(P, Room(1000, None))
+    grow(ledger, P, Room(1000, None))
     assert ledger.pinned_by_group() == {"p17": 80}
 
 

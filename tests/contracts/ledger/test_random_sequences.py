@@ -191,9 +191,13 @@ class TwoLedgers(RuleBasedStateMachine):
     def claim_job(self, which: JobId, room: Room, wait: int, quota: int | None) -> None:
         self.both(lambda ledger: ledger.claim_job(which, room, silence=wait * HOUR, quota=quota))
 
-    @rule(pid=pids, room=rooms)
-    def claim_dataset(self, pid: DatasetPid, room: Room) -> None:
-        self.both(lambda ledger: ledger.claim_dataset(pid, room))
+    @rule(pid=pids, room=rooms, wait=st.integers(0, 3))
+    def claim_dataset(self, pid: DatasetPid, room: Room, wait: int) -> None:
+        self.both(lambda ledger: ledger.claim_dataset(pid, room, silence=wait * HOUR))
+
+    @rule(which=jobs, pid=pids)
+    def give_space_back(self, which: JobId, pid: DatasetPid) -> None:
+        self.both(lambda ledger: ledger.give_space_back(which, pid))
 
     @rule(pid=pids)
     def end_claim(self, pid: DatasetPid) -> None:
@@ -342,6 +346,7 @@ class TwoLedgers(RuleBasedStateMachine):
             lambda ledger: [ledger.known_manifest(block) for block in BLOCKS],
             lambda ledger: [list(ledger.files(block)) for block in BLOCKS],
             lambda ledger: [ledger.usage(), ledger.waiting_jobs(), ledger.recount()],
+            lambda ledger: [ledger.is_in_line(each) for each in JOBS],
             lambda ledger: [(ledger.job_size(each), ledger.datasets_without_size(each, 9)) for each in JOBS],
             lambda ledger: [ledger.pins(), ledger.pins(P), ledger.pins(owner=JOB), ledger.pinned_by_group()],
             lambda ledger: [ledger.cached(order, self.clock(), 9) for order in EvictionOrder],

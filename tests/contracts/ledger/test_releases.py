@@ -43,6 +43,7 @@ from tests.contracts.ledger.samples import (
     job,
     key,
 )
+from tests.contracts.ledger.space_samples import grow
 from tests.integration.postgres import Postgres
 
 Make = Callable[[Path], str]
@@ -222,7 +223,7 @@ def test_what_was_started_in_an_older_release_has_its_claim_and_its_job_its_spac
     assert ledger.usage().claimed == 3000
     assert ledger.recount() == 0
     assert ledger.claim_job(JOB, Room(0, 0), silence=HOUR) == Line(0, 0, 0)
-    assert ledger.claim_dataset(P, Room(0, 0)) == 0
+    assert grow(ledger, P, Room(0, 0)) == 0
     ledger.close()
 
 

@@ -197,7 +197,7 @@ def test_a_sweep_removes_the_partial_of_what_the_catalogue_no_longer_lists() -> 
 def test_a_sweep_gives_back_what_was_claimed_for_a_dataset_that_nobody_asks_for() -> None:
     rig = Rig()
     rig.plan()
-    rig.ledger.claim_dataset(PID, Room(10 * SIZE, None))
+    rig.ledger.claim_dataset(PID, Room(10 * SIZE, None), silence=CACHE.silence)
     assert eviction.sweep(rig.tools).claims == 1
     assert rig.ledger.usage().claimed == 0
 

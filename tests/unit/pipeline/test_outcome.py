@@ -3,7 +3,7 @@ import pytest
 from scicat_retriever.domain import errors
 from scicat_retriever.domain.dataset import RetrieveJob, Selection
 from scicat_retriever.domain.states import DatasetState
-from scicat_retriever.pipeline import intake
+from scicat_retriever.pipeline import intake, space
 from scicat_retriever.pipeline.outcome import note_outcome
 from tests.unit.pipeline.rig import JOB, PID, Rig
 
@@ -69,3 +69,49 @@ def test_a_job_whose_files_were_never_looked_for_is_not_told_that_they_are_there
     rig = rig_of_two("run/a.dat")
     assert note_outcome(JOB, PID, [], rig.tools)
     assert state(rig) is DatasetState.FAILED
+
+
+GAVE_BACK = errors.SpaceGivenBack("it needs more, and others wait").failure()
+
+
+def job_that_has_its_space(*files: str) -> Rig:
+    rig = rig_of_two(*files)
+    if files:
+        choose(rig, 1)
+    else:
+        rig.ledger.note_sizes(JOB, {PID: 1})
+    space.claim_job(JOB, rig.tools)
+    rig.ledger.move_job_dataset(JOB, PID, DatasetState.STARTED)
+    return rig
+
+
+def test_a_job_whose_dataset_gave_its_space_back_holds_nothing_and_has_to_ask_again() -> None:
+    rig = job_that_has_its_space()
+    assert not note_outcome(JOB, PID, [GAVE_BACK], rig.tools)
+    assert (state(rig), rig.ledger.is_in_line(JOB)) == (DatasetState.SUBMITTED, True)
+    assert (rig.ledger.usage().claimed, rig.ledger.pins()) == (0, [])
+
+
+def test_what_was_brought_for_a_job_that_waits_in_the_line_is_asked_for_again() -> None:
+    rig = job_that_has_its_space()
+    note_outcome(JOB, PID, [GAVE_BACK], rig.tools)
+    rig.stage(rig.ledger.datablocks(PID)[1])
+    assert not note_outcome(JOB, PID, [], rig.tools)
+    assert state(rig) is DatasetState.SUBMITTED
+    space.claim_job(JOB, rig.tools)
+    assert note_outcome(JOB, PID, [], rig.tools)
+    assert state(rig) is DatasetState.RETRIEVED
+
+
+def test_what_fails_for_a_job_that_waits_in_the_line_has_failed() -> None:
+    rig = job_that_has_its_space()
+    note_outcome(JOB, PID, [GAVE_BACK], rig.tools)
+    assert note_outcome(JOB, PID, [FAILURE], rig.tools)
+    assert state(rig) is DatasetState.FAILED
+
+
+def test_a_job_that_has_all_that_it_needs_keeps_its_space_though_the_run_gave_back() -> None:
+    rig = job_that_has_its_space("run/a.dat")
+    rig.stage(rig.ledger.datablocks(PID)[1])
+    assert note_outcome(JOB, PID, [GAVE_BACK], rig.tools)
+    assert (state(rig), rig.ledger.is_in_line(JOB)) == (DatasetState.RETRIEVED, False)

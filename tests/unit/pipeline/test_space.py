@@ -301,6 +301,22 @@ def test_a_dataset_that_is_larger_than_declared_waits_for_the_rest() -> None:
     assert rig.ledger.usage().claimed == 2 * SIZE
 
 
+def test_a_dataset_that_waits_for_what_another_one_that_grows_holds_gives_back() -> None:
+    rig = rig_of(3)
+    for pid, name in ((PID, JOB), (Q, OTHER)):
+        rig.catalogue.add_dataset(pid, (rig.archive(0, pid=pid),))
+        rig.job(pid, name=name)
+        rig.ledger.move_job_dataset(name, pid, DatasetState.STARTED)
+        rig.catalogue.add_dataset(pid, tuple(rig.archive(number, pid=pid) for number in range(3)))
+        rig.plan_again("run-1", pid)
+    with pytest.raises(errors.NoSpaceYet):
+        space.claim_dataset(PID, rig.tools)
+    with pytest.raises(
+        errors.SpaceGivenBack, match="needs 10 kB more of staging space than was claimed and is free"
+    ):
+        space.claim_dataset(Q, rig.tools)
+
+
 def test_a_dataset_larger_than_the_whole_area_never_waits() -> None:
     rig = rig_of(1.5)
     rig.plan(rig.archive(0), rig.archive(1))

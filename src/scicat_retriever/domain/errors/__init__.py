@@ -21,7 +21,7 @@ RetrieverError
 │   ├── ReadFailed, ReadStalled, ArchiveSizeDiffers, ArchiveMalformed, ArchiveUnsupported, ArchiveAmbiguous
 │   └── TransferTimedOut
 ├── StagingError                the staging area
-│   ├── NoSpaceYet, SpaceTimedOut, LargerThanStaging, JobLargerThanStaging, QuotaExceeded
+│   ├── NoSpaceYet, SpaceGivenBack, SpaceTimedOut, LargerThanStaging, JobLargerThanStaging, QuotaExceeded
 │   └── StagingWriteFailed, StagingNotOurs, StagedFileMissing, StagedBytesDiffer
 ├── IntegrityError              what was read is not what was catalogued
 │   ├── ChecksumMismatch, SizeMismatch, MemberMissing, MemberUnexpected, MemberDuplicated, MemberUnsafe
@@ -131,6 +131,7 @@ from scicat_retriever.domain.errors.storage import (
     RecallError,
     RecallRefused,
     RecallTimedOut,
+    SpaceGivenBack,
     SpaceTimedOut,
     StagedBytesDiffer,
     StagedFileMissing,
@@ -226,6 +227,7 @@ __all__ = [
     "RetrieverError",
     "ServiceError",
     "SizeMismatch",
+    "SpaceGivenBack",
     "SpaceTimedOut",
     "StagedBytesDiffer",
     "StagedFileMissing",

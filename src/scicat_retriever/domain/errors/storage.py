@@ -145,6 +145,12 @@ class NoSpaceYet(StagingError):
     limits = ("flow.space_timeout", "flow.recall_timeout", "flow.job_timeout")
 
 
+class SpaceGivenBack(StagingError):
+    """A dataset turned out larger than was claimed, and others wait for what its jobs hold: they stand in the line again."""
+
+    code, who = "space_given_back", Actor.SYSTEM
+
+
 class SpaceTimedOut(StagingError):
     """There was not enough free staging space within the time allowed."""
 

@@ -18,6 +18,7 @@ GONE = ("catalogue_job_unknown", "catalogue_job_unclosable", "dataset_unknown")
 
 def upgrade() -> None:
     """Add a table for the first, and columns for the others."""
+    _let_claims_wait()
     _tell_reports_apart()
     op.create_table(
         "remarks",
@@ -48,3 +49,11 @@ def _tell_reports_apart() -> None:
     reports = sa.table("reports", sa.column("failure"), sa.column("parked"), sa.column("undeliverable"))
     gone = sa.or_(*(reports.c.failure.startswith(f'[["{code}"', autoescape=True) for code in GONE))
     op.execute(sa.update(reports).where(reports.c.parked, gone).values(undeliverable=sa.true()))
+
+
+def _let_claims_wait() -> None:
+    """Claims may wait to grow."""
+    op.add_column("claims", sa.Column("more", sa.BigInteger()))
+    op.add_column("claims", sa.Column("overtaken", sa.BigInteger(), nullable=False, server_default="0"))
+    op.add_column("claims", sa.Column("asked_at", sa.DateTime(timezone=True)))
+    op.create_index("ix_claims_more", "claims", ["more"])
