@@ -141,7 +141,8 @@ class InMemoryDatablocks(InMemoryChosenFiles):
             if self.copied(key) != staged.verified.copied:
                 raise TransitionIllegal(f"another copy of {key} was verified")
             verified = staged.verified
-            values: dict[str, Any] = {"integrity": verified.integrity, "matched_by": verified.matched_by}
+            values: dict[str, Any] = {"integrity": verified.integrity}
+            values |= {"matched_by": verified.matched_by, "oddities": verified.oddities}
             if block.record.state is not State.STAGED:
                 now = self._clock()
                 values |= {"staged_at": now, "used_at": now, "checked_at": now}

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from scicat_retriever.domain.dataset import CataloguedDatablock
 from scicat_retriever.domain.errors import JobNotFound, TransitionIllegal
-from scicat_retriever.domain.evidence import Copied, DatablockKey
+from scicat_retriever.domain.evidence import NO_ODDITIES, Copied, DatablockKey
 from scicat_retriever.domain.ids import DatablockId, DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, may_become
 from scicat_retriever.ports.datablock_record import DatablockRecord
@@ -120,6 +120,7 @@ class InMemoryRecords:
             changes |= {
                 "integrity": None,
                 "matched_by": (),
+                "oddities": NO_ODDITIES,
                 "staged_at": None,
                 "used_at": None,
                 "checked_at": None,

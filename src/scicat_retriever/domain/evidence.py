@@ -71,6 +71,24 @@ class Copied:
 
 
 @dataclass(frozen=True, slots=True)
+class Oddities:
+    """What of an archive was taken by an operator's word, and those who download it should know of.
+
+    Attributes:
+        passed_over: Members that are not catalogued, and need not be.
+        replaced: Members that another one of the same path takes the place of when the archive is unpacked.
+        tars: Tars that follow on each other in the archive.
+    """
+
+    passed_over: int = 0
+    replaced: int = 0
+    tars: int = 1
+
+
+NO_ODDITIES = Oddities()
+
+
+@dataclass(frozen=True, slots=True)
 class Verified:
     """Every catalogued file is in the copy with the right size and checksum, and nothing else is.
 
@@ -79,18 +97,14 @@ class Verified:
         integrity: What was compared.
         files: How many catalogued files were compared.
         matched_by: Those of them whose names are spelled otherwise in the archive; none where all are spelled alike.
-        passed_over: Members that are not catalogued, and need not be, as an operator said.
-        replaced: Members that another one of the same path takes the place of when the archive is unpacked.
-        tars: Tars that follow on each other in the archive.
+        oddities: What of the archive was taken by an operator's word.
     """
 
     copied: Copied
     integrity: Integrity
     files: int
     matched_by: tuple[Matched, ...] = ()
-    passed_over: int = 0
-    replaced: int = 0
-    tars: int = 1
+    oddities: Oddities = NO_ODDITIES
 
 
 @dataclass(frozen=True, slots=True)

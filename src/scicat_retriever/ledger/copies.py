@@ -12,7 +12,7 @@ from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.ledger.claim_rows import lower_claim
 from scicat_retriever.ledger.datablock_rows import DatablockRows, is_datablock
-from scicat_retriever.ledger.packing import pack_matched
+from scicat_retriever.ledger.packing import pack_matched, pack_oddities
 from scicat_retriever.ledger.schema import copies, datablocks, pins
 
 _WITH_COPY = (DatablockState.COPIED, DatablockState.STAGED)
@@ -73,6 +73,7 @@ class CopiesPart(DatablockRows):
             values: dict[str, Any] = {
                 "integrity": verified.integrity,
                 "matched_by": pack_matched(verified.matched_by),
+                "oddities": pack_oddities(verified.oddities),
             }
             if row.state != new:
                 now = self._clock()

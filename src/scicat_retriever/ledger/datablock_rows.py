@@ -13,7 +13,7 @@ from scicat_retriever.domain.evidence import DatablockKey, Integrity
 from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.ledger.held_space import HeldSpace
-from scicat_retriever.ledger.packing import unpack_extract, unpack_matched
+from scicat_retriever.ledger.packing import unpack_extract, unpack_matched, unpack_oddities
 from scicat_retriever.ledger.part import Subject, batches
 from scicat_retriever.ledger.schema import datablocks
 from scicat_retriever.ports.datablock_record import DatablockRecord
@@ -92,6 +92,7 @@ def consequences(new: DatablockState) -> dict[str, object]:
         changes |= {
             "integrity": None,
             "matched_by": "",
+            "oddities": "",
             "staged_at": None,
             "used_at": None,
             "checked_at": None,
@@ -154,6 +155,7 @@ def datablock_record(row: Any) -> DatablockRecord:  # noqa: ANN401
         reason=row.reason,
         integrity=None if row.integrity is None else Integrity(row.integrity),
         matched_by=unpack_matched(row.matched_by),
+        oddities=unpack_oddities(row.oddities),
         archive_checksum=row.archive_checksum,
         partial=row.partial,
         run=row.run,

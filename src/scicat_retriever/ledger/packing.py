@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from scicat_retriever.domain.dataset import CataloguedDatablock, EntryKind, Extract, FileEntry, Selection
+from scicat_retriever.domain.evidence import NO_ODDITIES, Oddities
 from scicat_retriever.domain.ids import DatablockId, DatasetPid
 from scicat_retriever.domain.likeness import Likeness, Matched
 
@@ -60,6 +61,17 @@ def unpack_matched(packed: str) -> tuple[Matched, ...]:
         Matched(Likeness(kind), files, tuple((catalogued, archived) for catalogued, archived in examples))
         for kind, files, examples in (json.loads(packed) if packed else ())
     )
+
+
+def pack_oddities(oddities: Oddities) -> str:
+    """Give members passed over, members replaced, and tars, as JSON; nothing for an archive that is not odd."""
+    told = [oddities.passed_over, oddities.replaced, oddities.tars]
+    return "" if oddities == NO_ODDITIES else json.dumps(told)
+
+
+def unpack_oddities(packed: str) -> Oddities:
+    """Undo `pack_oddities`."""
+    return Oddities(*json.loads(packed)) if packed else NO_ODDITIES
 
 
 class Fingerprint:

@@ -145,6 +145,7 @@ datablocks = Table(
         nullable=False,
         doc="While staged, its files whose names are spelled otherwise in the archive: `packing.pack_matched`; else empty.",
     ),
+    Column("oddities", ExactText, nullable=False, doc="While staged: `packing.pack_oddities`; else empty."),
     Column("archive_checksum", ExactText),
     Column("staged_at", UtcTime, doc="This and the next two: while staged."),
     Column("used_at", UtcTime),

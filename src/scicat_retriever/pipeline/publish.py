@@ -11,7 +11,7 @@ from scicat_retriever.domain.errors import (
     ManifestDamaged,
     StagedFileMissing,
 )
-from scicat_retriever.domain.evidence import DatablockKey, Integrity, Staged, Verified
+from scicat_retriever.domain.evidence import DatablockKey, Integrity, Oddities, Staged, Verified
 from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.onepass.errors import ManifestDamaged as SealBroken
@@ -61,9 +61,7 @@ def _verified(record: DatablockRecord, tools: Toolbox) -> Verified:
         )
     except IntegrityError as error:
         raise type(error)(f"{datablock.archive_id}: {error}") from error
-    return replace(
-        verified, passed_over=unpacking.passed_over, replaced=unpacking.replaced, tars=manifest.tars
-    )
+    return replace(verified, oddities=Oddities(unpacking.passed_over, unpacking.replaced, manifest.tars))
 
 
 def source_folder(pid: DatasetPid, tools: Toolbox) -> str | None:

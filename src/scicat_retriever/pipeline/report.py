@@ -3,7 +3,7 @@
 Job: `statusCode`, `statusMessage` and `jobResultObject`
 
     {"result": [{"datasetId", "name", "size", "archiveId", "url", "checksum", "expires", "files", "integrity",
-                 "matched_by"?, "chosen"?, "asked_as"?}],
+                 "matched_by"?, "passed_over"?, "replaced"?, "tars"?, "chosen"?, "asked_as"?}],
      "errors": [{"datasetId", "archiveId"?, "code", "who", "message"}],
      "remarks"?: [{"datasetId", "code", "message"}]}
 
@@ -39,6 +39,7 @@ from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState, JobState, LifecycleWord
 from scicat_retriever.pipeline.download_names import download_names
 from scicat_retriever.pipeline.publish import Published, is_there, refuse_lost
+from scicat_retriever.pipeline.result_remarks import remarks_on
 from scicat_retriever.pipeline.selection import ChosenNames
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.ports.catalogue import JobUpdate, LifecycleUpdate
@@ -352,30 +353,7 @@ def result_entries(
             "files": record.datablock.file_count,
             "integrity": record.integrity,
         }
-        yield entry | _matched_by(record) | _chosen(held)
-
-
-def _chosen(held: Mapping[str, str] | None) -> dict[str, Any]:
-    """Say which chosen files are held, and by which names they were chosen that are spelled otherwise."""
-    if held is None:
-        return {}
-    asked_as = {path: name for path, name in held.items() if name != path}
-    return {"chosen": list(held)} | ({"asked_as": asked_as} if asked_as else {})
-
-
-def _matched_by(record: DatablockRecord) -> dict[str, Any]:
-    """Say which files are spelled otherwise in the archive than in the catalogue, where some are."""
-    kinds = [
-        {
-            "spelling": each.kind.value,
-            "files": each.files,
-            "examples": [
-                {"catalogued": catalogued, "archived": archived} for catalogued, archived in each.examples
-            ],
-        }
-        for each in record.matched_by
-    ]
-    return {"matched_by": kinds} if kinds else {}
+        yield entry | remarks_on(record, held)
 
 
 def _unfinished(dataset: JobDatasetRecord, failure: Failure | None) -> tuple[Failure, ...]:

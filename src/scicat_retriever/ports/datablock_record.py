@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from scicat_retriever.domain.dataset import Datablock
-from scicat_retriever.domain.evidence import DatablockKey, Integrity
+from scicat_retriever.domain.evidence import NO_ODDITIES, DatablockKey, Integrity, Oddities
 from scicat_retriever.domain.likeness import Matched
 from scicat_retriever.domain.states import DatablockState
 
@@ -24,6 +24,7 @@ class DatablockRecord:
         reason: What it waits for, in words, where it waits.
         integrity: What was compared, once staged.
         matched_by: Which of its files are spelled otherwise in the archive than in the catalogue, once staged.
+        oddities: What of its archive was taken by an operator's word, once staged.
         archive_checksum: `xxh3-128:<hex>` of the archive, once copied.
         partial: Token of its file in the staging area, once copied, while staged, and once released as long as its files
             may be there; else empty.
@@ -53,6 +54,7 @@ class DatablockRecord:
     wanted: bool = True
     store: str = "lts"
     matched_by: tuple[Matched, ...] = ()
+    oddities: Oddities = NO_ODDITIES
 
     @property
     def key(self) -> DatablockKey:

@@ -148,7 +148,7 @@ class FlowSettings(Section):
         (),
         description="Patterns of members that archives may hold although they are not catalogued, such as an archiver's own "
         "list: `*`, `?`, `[...]` as in a shell. Without a `/`: of a name in any folder; with one: of the whole path; with one "
-        "at the beginning: of a path that begins so.",
+        "at the beginning: of a path that begins so. How many were passed over, the result says.",
     )
     catalogue_timeout: Seconds = Field(1 * DAY, description="How long reading from SciCat is tried again.")
     report_timeout: Seconds = Field(

@@ -15,7 +15,16 @@ from scicat_retriever.domain.dataset import (
     Selection,
 )
 from scicat_retriever.domain.errors import Actor, Cause, Failure
-from scicat_retriever.domain.evidence import Copied, DatablockKey, Integrity, Recalled, Staged, Verified
+from scicat_retriever.domain.evidence import (
+    NO_ODDITIES,
+    Copied,
+    DatablockKey,
+    Integrity,
+    Oddities,
+    Recalled,
+    Staged,
+    Verified,
+)
 from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid, JobId
 from scicat_retriever.domain.likeness import Matched
 from scicat_retriever.domain.states import DatablockState, JobState
@@ -99,9 +108,12 @@ def copied(of: DatablockKey, size: int = 1024, seal: str = "seal", partial: str 
 
 
 def staged(
-    of: Copied, integrity: Integrity = Integrity.VERIFIED, matched_by: tuple[Matched, ...] = ()
+    of: Copied,
+    integrity: Integrity = Integrity.VERIFIED,
+    matched_by: tuple[Matched, ...] = (),
+    oddities: Oddities = NO_ODDITIES,
 ) -> Staged:
-    return Staged(Verified(of, integrity, 2, matched_by))
+    return Staged(Verified(of, integrity, 2, matched_by, oddities))
 
 
 def bring_to(ledger: Ledger, of: DatablockKey, state: DatablockState, size: int = 1024) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scicat_retriever.domain.errors import TransitionIllegal
-from scicat_retriever.domain.evidence import Integrity
+from scicat_retriever.domain.evidence import NO_ODDITIES, Integrity, Oddities
 from scicat_retriever.domain.likeness import Likeness, Matched
 from scicat_retriever.domain.states import LEGAL_DATABLOCK, DatablockState
 from scicat_retriever.ports.datablock_record import DatablockRecord
@@ -206,6 +206,16 @@ def test_a_datablock_says_while_it_is_staged_what_was_spelled_otherwise(planned:
     assert record(planned).matched_by == matched
     planned.move_datablock(key(), State.RELEASED)
     assert record(planned).matched_by == ()
+
+
+def test_a_datablock_says_while_it_is_staged_what_is_odd_of_its_archive(planned: Ledger) -> None:
+    odd = Oddities(passed_over=3, replaced=1, tars=2)
+    bring_to(planned, key(), State.COPIED)
+    assert record(planned).oddities == NO_ODDITIES
+    planned.save_staged(staged(copied(key()), oddities=odd))
+    assert record(planned).oddities == odd
+    planned.move_datablock(key(), State.RELEASED)
+    assert record(planned).oddities == NO_ODDITIES
 
 
 @pytest.mark.parametrize("state", [State.COPYING, State.FAILED, State.RELEASED])

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from scicat_retriever.domain import errors
-from scicat_retriever.domain.states import DatablockState
+from scicat_retriever.domain.states import DatablockState, DatasetState
 from scicat_retriever.onepass.tar_rules import TarRules
+from scicat_retriever.pipeline import publish, report
 from scicat_retriever.pipeline.archive_policy import ArchivePolicy
 from tests.unit.onepass.tars import END, file, header
-from tests.unit.pipeline.rig import Rig, entries
+from tests.unit.pipeline.rig import JOB, PID, Rig, entries
 
 LAST = ArchivePolicy(duplicates="last")
 F, OTHER = file(b"f", b"hello"), file(b"f", b"later")
@@ -196,3 +197,24 @@ def test_joined_tars_are_compared_as_one() -> None:
     ):
         staged(content, files)
     staged(content, files, ArchivePolicy(TarRules(joined=True)))
+
+
+def test_what_was_taken_by_an_operators_word_is_told_in_the_result() -> None:
+    policy = ArchivePolicy(TarRules(joined=True), duplicates="last", pass_over=("._*",))
+    rig = Rig(archives=policy)
+    content = file(b"._f", b"finder") + F + file(b"d/._g", b"finder") + END + OTHER + END
+    odd = rig.archive(content=content, listed=entries({"f": b"later"}))
+    plain = rig.archive(1, content=file(b"g", b"x") + END, listed=entries({"g": b"x"}))
+    rig.catalogue.add_dataset(PID, (odd, plain))
+    rig.job(PID)
+    for record in rig.plan_again("run"):
+        rig.stage(record)
+    publish.publish(PID, rig.tools)
+    rig.ledger.move_job_dataset(JOB, PID, DatasetState.RETRIEVED)
+    report.close_job(JOB, None, rig.tools)
+    rig.deliver()
+    result = rig.catalogue.held_job(JOB).result
+    assert result is not None
+    first, second = result["result"]
+    assert (first["passed_over"], first["replaced"], first["tars"]) == (2, 1, 2)
+    assert not {"passed_over", "replaced", "tars"} & set(second)

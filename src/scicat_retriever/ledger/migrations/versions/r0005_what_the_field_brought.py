@@ -27,6 +27,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("pid", name="pk_remarks"),
     )
     op.add_column("datablocks", sa.Column("matched_by", sa.Text(), nullable=False, server_default=""))
+    op.add_column("datablocks", sa.Column("oddities", sa.Text(), nullable=False, server_default=""))
     op.add_column("chosen_datablocks", sa.Column("respelled", sa.Text(), nullable=False, server_default=""))
     op.create_table(
         "identity",
