@@ -162,7 +162,7 @@ async def replay(client: Client, flow: str, pid: str) -> None:
 
 
 async def reset_and_cancel(client: Client, flow: str, pid: str) -> None:
-    """Have a flow that ended well go back to before its last step, and cancel it there."""
+    """Have a flow that ended well go back to before each of its steps, and cancel it there."""
     run = await newest_run(client, flow)
     history = await client.get_workflow_handle(flow).fetch_history()
     steps = [
@@ -170,7 +170,7 @@ async def reset_and_cancel(client: Client, flow: str, pid: str) -> None:
         for event in history.events
         if event.HasField("workflow_task_completed_event_attributes")
     ]
-    for at in steps[-2:]:
+    for at in steps:
         answer = await client.workflow_service.reset_workflow_execution(
             ResetWorkflowExecutionRequest(
                 namespace="default",
