@@ -115,13 +115,20 @@ def _require_readable(numbers: bytes, devices: bytes, offset: int) -> None:
 
 @lru_cache(maxsize=1024)
 def _readable(fields: bytes, width: int) -> bool:
-    """Say whether Python's tarfile can read these numeric fields: where it cannot, it takes that for the end of the tar."""
+    """Say whether Python's tarfile and bsdtar can read these numeric fields.
+
+    Where it cannot, the former takes that for the end of the tar; the latter takes all for another format if anything but blanks
+    and NULs follows on a number.
+    """
     for at in range(0, len(fields), width):
         field = fields[at : at + width]
         if field[0] in _BASE_256:
             continue
+        number, _, rest = field.partition(b"\0")
+        if rest.strip(b"\0 "):
+            return False
         try:
-            int(_text(field).decode("ascii").strip() or "0", 8)
+            int(number.decode("ascii").strip() or "0", 8)
         except ValueError:
             return False
     return True

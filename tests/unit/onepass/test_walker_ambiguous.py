@@ -53,6 +53,7 @@ AMBIGUOUS = {
     "a file whose short name ends in a slash": pax({b"path": b"d"}) + header(b"d/", kind=b"\0"),
     "a folder with a list of its files": file(b"d", b"Nf\0\0", kind=b"D", magic=GNU),
     "an owner that is no number": field(FIRST, 108, b"nobody\0\0"),
+    "a mode with digits behind its end": field(FIRST, 100, b"\0\0000644"),
     "a mode that is no number": field(FIRST, 100, b"1 2\0\0\0\0\0"),
     "a time that is no number": field(FIRST, 136, b"00000000008\0"),
     "a device that is no number": field(FIRST, 329, b"\x81\0\0\0\0\0\0\0"),
