@@ -21,9 +21,13 @@ from scicat_retriever.http_api import (
     staging,
     staging_control,
 )
+from scicat_retriever.http_api.download_places import DownloadPlaces
+from scicat_retriever.http_api.framing import OneFraming
 from scicat_retriever.http_api.intake_queue import IntakeQueue
+from scicat_retriever.http_api.limits import DOWNLOAD_WAIT, DOWNLOADS
 from scicat_retriever.http_api.paths import WithoutLastSlash
 from scicat_retriever.http_api.service import Service
+from scicat_retriever.http_api.uses import Uses
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -40,12 +44,19 @@ async def _idle(_: FastAPI) -> AsyncIterator[None]:
     yield
 
 
-def create_app(service: Service | None, lifespan: Lifespan = _idle) -> FastAPI:
+def create_app(
+    service: Service | None,
+    lifespan: Lifespan = _idle,
+    most_downloads: int = DOWNLOADS,
+    download_wait: float = DOWNLOAD_WAIT,
+) -> FastAPI:
     """Make the application.
 
     Args:
         service: What the routes work with; None makes an application that can only describe itself.
         lifespan: What runs beside the application.
+        most_downloads: Downloads that are sent at once.
+        download_wait: Seconds that another one waits for its turn.
     """
     app = FastAPI(
         title="SciCat Retriever",
@@ -59,8 +70,11 @@ def create_app(service: Service | None, lifespan: Lifespan = _idle) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.service = service
+    app.state.places = DownloadPlaces(most_downloads, download_wait)
+    app.state.uses = Uses()
     app.state.intake = None if service is None else IntakeQueue(service.ledger)
     app.add_middleware(WithoutLastSlash)
+    app.add_middleware(OneFraming)
     problems.install(app)
     app.include_router(readiness.router)
     app.include_router(jobs.router)
@@ -72,7 +86,7 @@ def create_app(service: Service | None, lifespan: Lifespan = _idle) -> FastAPI:
     app.include_router(downloads.router)
 
     @app.get("/api/v1/health", tags=["service"], summary="Whether the process answers")
-    def health() -> Health:
+    async def health() -> Health:  # no function of a thread: it answers also while all of these are taken
         return Health()
 
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way

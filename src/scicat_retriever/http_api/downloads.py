@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated, Any, BinaryIO
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import PlainTextResponse, StreamingResponse
 from fastapi.routing import APIRoute
@@ -25,15 +27,16 @@ from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatablockId, DatasetPid
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.http_api.byte_range import wanted_range
+from scicat_retriever.http_api.download_places import places_of
 from scicat_retriever.http_api.problems import documented, problem
 from scicat_retriever.http_api.service import Service, service_of
+from scicat_retriever.http_api.uses import uses_of
 from scicat_retriever.pipeline.download_names import attachment
 from scicat_retriever.pipeline.links import DOWNLOADS_PATH
 from scicat_retriever.ports.datablock_record import DatablockRecord
 
-CHUNK = 2**20
-USED_AGAIN_AFTER = timedelta(minutes=1)
-"""The ledger is told at most so often that a file is in use."""
+CHUNK = 2**18
+"""Bytes that are read at once: each download that is stalled holds so many in memory."""
 _ELSEWHERE = b"The file is in the staging area's own storage: follow redirects (curl -L).\n"
 
 
@@ -53,14 +56,30 @@ class _LinkRoute(APIRoute):
 router = APIRouter(prefix=DOWNLOADS_PATH, tags=["downloads"], route_class=_LinkRoute)
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a request asks for, as it was sent."""
+
+    name: str
+    key: DatablockKey
+    expires: str
+    signature: str
+    range_header: str | None
+    if_range: str | None
+
+
 class _FileResponse(StreamingResponse):
     """Streams an open file, and closes it however the answer ends: read, broken off, or never begun."""
 
     def __init__(
-        self, content: Iterator[bytes], stack: ExitStack, status: int, headers: dict[str, str]
+        self, content: AsyncIterator[bytes], stack: ExitStack, status: int, headers: dict[str, str]
     ) -> None:
         super().__init__(content, status, headers, media_type="application/octet-stream")
         self._stack = stack
+
+    def then(self, action: Callable[[], None]) -> None:
+        """Have something done once the answer has ended."""
+        self._stack.callback(action)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with self._stack:
@@ -82,7 +101,7 @@ class _FileResponse(StreamingResponse):
         **documented(403, 410, 416, 422, 503, page=True),
     },
 )
-def download(
+async def download(
     request: Request,
     name: str,
     dataset: str,
@@ -93,10 +112,33 @@ def download(
     if_range: Annotated[str | None, Header(alias="If-Range")] = None,
 ) -> Response:
     """Give the archive's bytes, whole or a range of them (RFC 9110), or say where they are. The link is all that is asked for."""
+    asked = _Asked(
+        name,
+        DatablockKey(DatasetPid(dataset), DatablockId(datablock)),
+        expires,
+        signature,
+        range_header,
+        if_range,
+    )
+    places = places_of(request)
+    await places.take()
+    try:
+        answer = await to_thread.run_sync(_answer, request, asked, limiter=places.openers)
+    except BaseException:
+        places.release()
+        raise
+    if isinstance(answer, _FileResponse):
+        answer.then(places.release)
+    else:
+        places.release()
+    return answer
+
+
+def _answer(request: Request, asked: _Asked) -> Response:
     service = service_of(request)
-    key = DatablockKey(DatasetPid(dataset), DatablockId(datablock))
-    now, until = service.clock(), _seconds(expires)
-    service.links.check(key, name, until, signature, now)
+    key, name = asked.key, asked.name
+    now, until = service.clock(), _seconds(asked.expires)
+    service.links.check(key, name, until, asked.signature, now)
     record = _staged(key, service)
     left = timedelta(seconds=until - now.timestamp())
     elsewhere = service.staging.download_url(key, record.partial, name, left)
@@ -104,9 +146,16 @@ def download(
         return _redirect(request, elsewhere, record, service)
     stack, file = _open(record, service)
     try:
-        use = _Use(record, service)
+        use = _teller(request, record)
+        use()
         return _respond(
-            request, name, record, stack, file, None if _changed(if_range, record) else range_header, use
+            request,
+            name,
+            record,
+            stack,
+            file,
+            None if _changed(asked.if_range, record) else asked.range_header,
+            use,
         )
     except BaseException:
         stack.close()
@@ -119,29 +168,10 @@ def _seconds(expires: str) -> int:
     return int(expires)
 
 
-class _Use:
-    """Tells the ledger that a file is being downloaded, so that it is not evicted: at the start and now and then.
-
-    Raises:
-        LedgerUnavailable: The ledger cannot be told at the start.
-    """
-
-    def __init__(self, record: DatablockRecord, service: Service) -> None:
-        self._record = record
-        self._service = service
-        self._told_at = record.used_at
-        self._tell()
-
-    def goes_on(self) -> None:
-        """Tell again if it is time; a ledger that does not answer now is no reason to break the download off."""
-        with suppress(LedgerUnavailable):
-            self._tell()
-
-    def _tell(self) -> None:
-        now = self._service.clock()
-        if self._told_at is None or now - self._told_at >= USED_AGAIN_AFTER:
-            self._service.ledger.note_used(self._record.key.pid, self._record.key)
-            self._told_at = now
+def _teller(request: Request, record: DatablockRecord) -> Callable[[], None]:
+    """Give what tells the ledger that a file is in use."""
+    service, uses = service_of(request), uses_of(request)
+    return lambda: uses.tell(record, service.clock(), service.ledger)
 
 
 def _staged(key: DatablockKey, service: Service) -> DatablockRecord:
@@ -159,7 +189,7 @@ def _redirect(request: Request, url: str, record: DatablockRecord, service: Serv
     # The storage would say that it has no such object in words that help nobody.
     if service.staging.staged_size(record.key, record.partial) is None:
         raise _released()
-    _Use(record, service)
+    _teller(request, record)()
     headers = {
         "Location": url,
         "Cache-Control": "no-store",
@@ -185,7 +215,7 @@ def _respond(
     stack: ExitStack,
     file: BinaryIO,
     header: str | None,
-    use: _Use,
+    use: Callable[[], None],
 ) -> Response:
     size = record.bytes_total
     headers = {
@@ -210,10 +240,16 @@ def _respond(
     if request.method == "HEAD":
         stack.close()
         return Response(None, status, headers, media_type="application/octet-stream")
-    return _FileResponse(_bytes(file, wanted, use), stack, status, headers)
+    pieces = _pieces(_bytes(file, wanted, use), places_of(request).readers)
+    return _FileResponse(pieces, stack, status, headers)
 
 
-def _bytes(file: BinaryIO, wanted: range, use: _Use) -> Iterator[bytes]:
+async def _pieces(content: Iterator[bytes], readers: CapacityLimiter) -> AsyncIterator[bytes]:
+    while piece := await to_thread.run_sync(next, content, b"", limiter=readers):
+        yield piece
+
+
+def _bytes(file: BinaryIO, wanted: range, use: Callable[[], None]) -> Iterator[bytes]:
     file.seek(wanted.start)
     left = len(wanted)
     while left:
@@ -222,7 +258,10 @@ def _bytes(file: BinaryIO, wanted: range, use: _Use) -> Iterator[bytes]:
             raise StagedFileMissing("the staged file is shorter than it was")
         left -= len(chunk)
         yield chunk
-        use.goes_on()
+        with suppress(
+            LedgerUnavailable
+        ):  # that it does not answer now is no reason to break the download off
+            use()
 
 
 def _etag(record: DatablockRecord) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -45,6 +46,7 @@ HTTP_STATUS: dict[type[RetrieverError], int] = {
     errors.LinkExpired: 403,
     errors.LinkReleased: 410,
     errors.RangeUnsatisfiable: 416,
+    errors.DownloadsBusy: 503,
     errors.EngineUnavailable: 503,
     errors.LedgerUnavailable: 503,
     errors.StagingWriteFailed: 503,
@@ -78,7 +80,7 @@ def problem(error: RetrieverError) -> JSONResponse:
         title=error.code.replace("_", " "),
         status=status,
         # What failed inside may name machines and users: the log has it.
-        detail=_INSIDE.get(status, str(error)),
+        detail=str(error) if isinstance(error, errors.DownloadsBusy) else _INSIDE.get(status, str(error)),
         who=error.who,
         field=error.field if isinstance(error, errors.JobMalformed) else None,
     )
@@ -90,6 +92,11 @@ def problem(error: RetrieverError) -> JSONResponse:
     if status == 503:
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return _answer(body, headers)
+
+
+def plain_problem(status: int, detail: str) -> JSONResponse:
+    """Answer with an error of HTTP itself."""
+    return _answer(Problem(type="about:blank", title=HTTPStatus(status).phrase, status=status, detail=detail))
 
 
 def documented(*statuses: int, page: bool = False) -> dict[int | str, dict[str, Any]]:

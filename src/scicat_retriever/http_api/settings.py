@@ -18,6 +18,7 @@ from pydantic import (
 
 from scicat_retriever.domain.foreign_text import is_bearer_token
 from scicat_retriever.domain.secret_text import is_placeholder
+from scicat_retriever.http_api.limits import LimitSettings
 from scicat_retriever.http_api.tokens import OLD_LIST_SCOPES, Scope, Token
 
 _USABLE = "must be one word of at least 16 printable ASCII characters, and no example of the documentation"
@@ -88,6 +89,12 @@ class ApiSettings(BaseModel):
         description="Tokens without a name, as before there was `[[api.token]]`: they have the scopes `intake` and `read`. "
         "What they are used for beyond that is refused, and the log says so.",
     )
+    trusted_proxies: tuple[str, ...] = Field(
+        ("127.0.0.1", "::1"),
+        description="Addresses of the reverse proxies in front of the service. Whom they speak for is read from "
+        "`X-Forwarded-For`, and `limits.connections_per_address` does not hold for them.",
+    )
+    limits: LimitSettings = Field(LimitSettings(), description="How much clients may hold, and for how long.")
     max_body_bytes: PositiveInt = Field(32 * 2**20, description="Largest job accepted, bytes.")
 
     @model_validator(mode="before")

@@ -7,12 +7,15 @@ import sys
 
 import structlog
 
+from scicat_retriever.observability.kinds import KindLimit
 
-def configure(level: str) -> None:
+
+def configure(level: str, kinds: KindLimit | None = None) -> None:
     """Set the process's logs up.
 
     Args:
         level: Least level that is written: `debug`, `info`, `warning` or `error`.
+        kinds: Limits the rate of lines of one kind.
     """
     least = logging.getLevelNamesMapping()[level.upper()]
     shared: list[structlog.typing.Processor] = [
@@ -25,7 +28,7 @@ def configure(level: str) -> None:
         structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
     )
     structlog.configure(
-        processors=[*shared, renderer],
+        processors=[*([] if kinds is None else [kinds]), *shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(least),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
@@ -36,6 +39,8 @@ def configure(level: str) -> None:
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
+    if kinds is not None:
+        handler.addFilter(kinds)
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(least)

@@ -9,22 +9,25 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import partial
 
 import structlog
-import uvicorn
 from fastapi import FastAPI
 
 from scicat_retriever import bootstrap
 from scicat_retriever.http_api.app import Lifespan, create_app
 from scicat_retriever.http_api.auth import TokenGuard
+from scicat_retriever.http_api.limits import shares
+from scicat_retriever.http_api.server import LimitedServer, server_config
 from scicat_retriever.http_api.service import Service
 from scicat_retriever.http_api.tokens import Scope
+from scicat_retriever.observability import logs
+from scicat_retriever.observability.kinds import KindLimit
 from scicat_retriever.ports.ledger import Ledger
+from scicat_retriever.processes.descriptors import raise_descriptor_limit
 from scicat_retriever.settings import Settings
 from scicat_retriever.workflow.engine import connect
 from scicat_retriever.workflow.engine_watch import EngineWatch
 from scicat_retriever.workflow.schedules import INVENTORY, trigger
 from scicat_retriever.workflow.starter import FlowStarter
 
-DRAIN_SECONDS = 10
 log = structlog.get_logger(__name__)
 
 
@@ -39,27 +42,20 @@ async def run_api(settings: Settings) -> None:
     bootstrap.make_data_folder(settings)
     bootstrap.check_apart(settings)
     access = bootstrap.engine_access(settings)
+    logs.configure(settings.log_level, KindLimit())
     ledger = bootstrap.build_ledger(settings)
     client = await connect(access, lazy=True)
     starter = FlowStarter(client, ledger, bootstrap.flow_limits(settings))
     check_staging = partial(trigger, client, settings.engine.task_queue, INVENTORY)
     _warn_of_tokens(settings)
     watch = EngineWatch(client, settings.engine.task_queue, access.address, bootstrap.utc_now)
+    limits = settings.api.limits
+    share = shares(limits, raise_descriptor_limit())
     service = _service(settings, ledger, starter.wake, check_staging, watch.trouble)
-    app = create_app(service, _beside(starter, watch))
-    config = uvicorn.Config(
-        app,
-        host=settings.api.host,
-        port=settings.api.port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
-        # What the log says of one request of a connection must not be said of the next.
-        reset_contextvars=True,
-    )
+    app = create_app(service, _beside(starter, watch), share.downloads, limits.download_wait)
+    config = server_config(app, settings.api, share.connections)
     try:
-        await uvicorn.Server(config).serve()
+        await LimitedServer(config).serve()
     finally:
         ledger.close()
 
@@ -86,6 +82,8 @@ def _beside(starter: FlowStarter, watch: EngineWatch) -> Lifespan:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         # What was made until now stays: looking for garbage in it again and again holds up requests for 50 ms and more.
         gc.freeze()
+        # What many connections are made of is not looked through each time that a few hundred more objects are there.
+        gc.set_threshold(50_000, 20, 20)
         tasks = [asyncio.create_task(starter.run()), asyncio.create_task(watch.run())]
         yield
         for task in tasks:

@@ -58,7 +58,14 @@ class ApiRig(Rig):
 
     def client(self, ledger: Ledger | None = None, max_body_bytes: int = MAX_BODY) -> TestClient:
         """A client of the application; `ledger` stands in for the rig's own."""
-        service = Service(
+        app = create_app(self.service(ledger, max_body_bytes))
+        client = TestClient(app, base_url=BASE_URL, raise_server_exceptions=False)
+        client.event_hooks = {"response": [_tells_no_secret]}
+        return client
+
+    def service(self, ledger: Ledger | None = None, max_body_bytes: int = MAX_BODY) -> Service:
+        """What the application works with."""
+        return Service(
             ledger=self.ledger if ledger is None else ledger,
             staging=self.staging,
             links=self.links,
@@ -73,9 +80,6 @@ class ApiRig(Rig):
             check_staging=self._check_staging,
             engine_trouble=lambda: self.trouble,
         )
-        client = TestClient(create_app(service), base_url=BASE_URL, raise_server_exceptions=False)
-        client.event_hooks = {"response": [_tells_no_secret]}
-        return client
 
     def link(self, record: DatablockRecord) -> str:
         """The path and query of a fresh link to a datablock."""

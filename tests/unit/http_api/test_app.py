@@ -33,6 +33,7 @@ def test_each_error_of_a_request_has_an_http_status() -> None:
     assert requests <= set(HTTP_STATUS)
     assert all(400 <= HTTP_STATUS[kind] < 500 for kind in requests)
     assert set(HTTP_STATUS) - requests == {
+        errors.DownloadsBusy,
         errors.EngineUnavailable,
         errors.LedgerUnavailable,
         errors.StagingWriteFailed,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -18,6 +19,7 @@ from scicat_retriever.domain.errors import LedgerUnavailable
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.http_api.downloads import CHUNK
+from scicat_retriever.http_api.uses import Uses
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from tests.fakes.ledger import InMemoryLedger
 from tests.fakes.staging_area import InMemoryStagingArea
@@ -46,7 +48,7 @@ def test_a_link_leads_to_where_the_storage_hands_the_file_out(elsewhere: ApiRig,
     record = staged(elsewhere)
     with elsewhere.client() as client:
         response = client.request(method, elsewhere.link(record), follow_redirects=False)
-    url = elsewhere.staging.download_url(record.key, record.partial, "p 0.tar", LIFETIME)
+    url = elsewhere.staging.download_url(record.key, record.partial, "20.500.12345_p__p 0.tar", LIFETIME)
     assert url is not None
     assert (response.status_code, unquote(response.headers["location"])) == (307, unquote(url))
     assert response.headers["cache-control"] == "no-store"
@@ -151,3 +153,28 @@ def test_a_download_goes_on_though_the_ledger_cannot_be_told_of_it() -> None:
     with api.client() as client:
         assert client.get(api.link(record)).content == CONTENT
     assert ledger.deaf > 1
+
+
+class CountingLedger(InMemoryLedger):
+    """Counts how often it is told what is used."""
+
+    noted = 0
+
+    def note_used(self, pid: DatasetPid, datablock: DatablockKey | None = None) -> None:
+        self.noted += datablock is not None
+        super().note_used(pid, datablock)
+
+
+def test_downloads_that_begin_together_tell_the_ledger_once() -> None:
+    ledger = CountingLedger(HandClock())
+    api = ApiRig()
+    api.ledger = ledger
+    api.tools = replace(api.tools, ledger=ledger)
+    record, uses = staged(api), Uses()
+    api.clock.advance(timedelta(hours=1))
+    now = api.clock()
+    with ThreadPoolExecutor(8) as threads:  # all of them have read the record before any told
+        list(threads.map(lambda _: uses.tell(record, now, ledger), range(50)))
+    assert ledger.noted == 1
+    uses.tell(record, now + timedelta(minutes=1), ledger)
+    assert ledger.noted == 2

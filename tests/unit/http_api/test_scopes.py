@@ -37,6 +37,7 @@ ROUTES = [
     ("GET", "/api/v1/recalls", READ),
     ("GET", "/api/v1/reports", READ),
     ("POST", "/api/v1/reports/retry", OPERATE),
+    ("POST", "/api/v1/reports/drop", OPERATE),
     ("GET", "/api/v1/overview", READ),
     ("GET", "/api/v1/staging", READ),
     ("GET", "/api/v1/staging/usage", READ),
@@ -52,7 +53,7 @@ MAY = {
     OLD_TOKEN: {POST, READ, READ_A_JOB},
     TOKEN: {POST, READ, READ_A_JOB, OPERATE},
 }
-OPEN = {"/api/v1/health", "/api/v1/downloads/{name}"}
+OPEN = {"/api/v1/health", "/api/v1/ready", "/api/v1/downloads/{name}"}
 
 
 def bearing(token: str) -> dict[str, str]:

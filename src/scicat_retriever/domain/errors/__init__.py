@@ -30,7 +30,7 @@ RetrieverError
 │   └── JobDeadlinePassed, JobCancelled, InternalError
 └── ServiceError                our own parts
     ├── EngineUnavailable, EngineNotOurs, LedgerUnavailable, TransitionIllegal, WorkerStopping
-    └── BrokerUnavailable, BrokerRefused
+    └── BrokerUnavailable, BrokerRefused, DownloadsBusy
 """
 
 from scicat_retriever.domain.errors.base import (
@@ -100,6 +100,7 @@ from scicat_retriever.domain.errors.request import (
 from scicat_retriever.domain.errors.service import (
     BrokerRefused,
     BrokerUnavailable,
+    DownloadsBusy,
     EngineNotOurs,
     EngineUnavailable,
     FlowError,
@@ -182,6 +183,7 @@ __all__ = [
     "DatasetListEmpty",
     "DatasetPinned",
     "DatasetUnknown",
+    "DownloadsBusy",
     "EngineNotOurs",
     "EngineUnavailable",
     "Failure",

@@ -44,6 +44,12 @@ class EngineNotOurs(ServiceError):
     code = "engine_not_ours"
 
 
+class DownloadsBusy(ServiceError):
+    """So many downloads are sent, and wait, that another one has no place now; whoever asked may try again later."""
+
+    code, who = "downloads_busy", Actor.SYSTEM
+
+
 class LedgerUnavailable(ServiceError):
     """The ledger's database does not answer."""
 

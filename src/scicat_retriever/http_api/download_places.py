@@ -1,0 +1,57 @@
+"""How many downloads are sent at once; the others wait in the order in which they came, for a while."""
+
+from __future__ import annotations
+
+import asyncio
+
+from anyio import CapacityLimiter
+from starlette.requests import HTTPConnection
+
+from scicat_retriever.domain.errors import DownloadsBusy
+
+OPENERS, READERS = 4, 16
+"""Threads that look links up and open files, and that read pieces of them. With threads of their own, downloads keep nobody
+waiting who asks for a job's state; with few, these leave the interpreter to the thread that answers everybody."""
+
+
+class DownloadPlaces:
+    """Places for downloads. For one event loop.
+
+    Args:
+        most: Downloads at once; as many more may wait.
+        longest_wait: Seconds that one waits.
+    """
+
+    def __init__(self, most: int, longest_wait: float) -> None:
+        self._free = asyncio.Semaphore(most)
+        self._most, self._longest_wait = most, longest_wait
+        self._waiting = 0
+        self.openers, self.readers = CapacityLimiter(OPENERS), CapacityLimiter(READERS)
+
+    async def take(self) -> None:
+        """Take a place, to be given back by `release`.
+
+        Raises:
+            DownloadsBusy: There is none for too long, or too many wait already.
+        """
+        if self._waiting >= self._most:
+            raise DownloadsBusy(f"{self._most} downloads are sent already, and as many wait: try again later")
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(self._longest_wait):
+                await self._free.acquire()
+        except TimeoutError:
+            raise DownloadsBusy(f"{self._most} downloads are sent already: try again later") from None
+        finally:
+            self._waiting -= 1
+
+    def release(self) -> None:
+        """Give a place back."""
+        self._free.release()
+
+
+def places_of(connection: HTTPConnection) -> DownloadPlaces:
+    """Give the places that the application was made with."""
+    places = connection.app.state.places
+    assert isinstance(places, DownloadPlaces)  # noqa: S101 - tells the type checker what `create_app` put there
+    return places

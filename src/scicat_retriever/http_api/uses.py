@@ -1,0 +1,46 @@
+"""Which files are being downloaded, as the ledger is told, so that they are not evicted."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from threading import Lock
+
+from starlette.requests import HTTPConnection
+
+from scicat_retriever.domain.evidence import DatablockKey
+from scicat_retriever.ports.datablock_record import DatablockRecord
+from scicat_retriever.ports.ledger import Ledger
+
+USED_AGAIN_AFTER = timedelta(minutes=1)
+"""The ledger is told at most so often that a file is in use."""
+_MOST_KEPT = 10_000
+
+
+class Uses:
+    """Tells the ledger, once for all downloads of a file: a thousand at once would keep it from taking jobs."""
+
+    def __init__(self) -> None:
+        self._told: dict[DatablockKey, datetime] = {}
+        self._lock = Lock()
+
+    def tell(self, record: DatablockRecord, now: datetime, ledger: Ledger) -> None:
+        """Tell that a file is in use, if the ledger was not told a moment ago.
+
+        Raises:
+            LedgerUnavailable: The ledger cannot be told.
+        """
+        with self._lock:
+            known = [each for each in (record.used_at, self._told.get(record.key)) if each is not None]
+            if known and now - max(known) < USED_AGAIN_AFTER:
+                return
+            ledger.note_used(record.key.pid, record.key)
+            if len(self._told) >= _MOST_KEPT:
+                self._told.clear()
+            self._told[record.key] = now
+
+
+def uses_of(connection: HTTPConnection) -> Uses:
+    """Give what the application was made with."""
+    uses = connection.app.state.uses
+    assert isinstance(uses, Uses)  # noqa: S101 - tells the type checker what `create_app` put there
+    return uses
