@@ -110,10 +110,12 @@ class InMemorySpace(InMemoryPins):
             self._raise_pinned_bytes(pid, planned)
             return Growth(0)
 
-    def give_space_back(self, job_id: JobId, pid: DatasetPid) -> None:
+    def give_space_back(self, job_id: JobId, pid: DatasetPid, *, if_waiting: bool = False) -> bool:
         with self._lock:
             if self._known_job(job_id).state.finished:
-                return
+                return True
+            if if_waiting and job_id in self._granted:
+                return False
             if pid in self._datasets[job_id]:
                 self._sizes[job_id, pid] = self._size(job_id, pid)
             granted = self._granted.pop(job_id, None)
@@ -129,6 +131,7 @@ class InMemorySpace(InMemoryPins):
                 self._end([row for row in self._pins if row.pin.by_job and row.pin.owner == job_id])
                 place = self._line.setdefault(job_id, Place(granted))
                 place.needed, place.asked_at = 0, None
+            return True
 
     def is_in_line(self, job_id: JobId) -> bool:
         with self._lock:

@@ -157,13 +157,15 @@ class ClaimsPart(PinRows):
             connection.execute(smaller.values(bytes=planned))
             return Growth(0)
 
-    def give_space_back(self, job_id: JobId, pid: DatasetPid) -> None:
+    def give_space_back(self, job_id: JobId, pid: DatasetPid, *, if_waiting: bool = False) -> bool:
         """Have a job stand in the line again with all that it needs, and hold nothing meanwhile."""
         c = job_datasets.c
         with self._database.writing() as connection:
             row = lock_job(connection, job_id)
             if JobState(row.state).finished:
-                return
+                return True
+            if if_waiting and row.space_granted_at is not None:
+                return False
             self._database.lock_datasets(connection, _pids_of(connection, job_id))
             _remember_size(connection, job_id, pid)
             again = and_(c.pid == pid, c.state == DatasetState.STARTED)
@@ -175,6 +177,7 @@ class ClaimsPart(PinRows):
                 self._lock_space(connection)
                 stand_again(connection, job_id, row.space_granted_at)
                 connection.execute(update(jobs).where(jobs.c.id == job_id).values(space_granted_at=None))
+            return True
 
     def _ask_anew(self, connection: Connection, job_id: JobId, these: ColumnElement[bool]) -> None:
         """Have datasets of a job be submitted again."""

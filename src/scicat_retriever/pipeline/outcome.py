@@ -53,9 +53,12 @@ def _stands_in_line_again(
     brought = tools.ledger.is_brought(job_id, pid)
     waits = tools.ledger.is_in_line(job_id)
     # Nothing is pinned for a job that waits: what is there now may be gone when it has its space.
-    if not (waits and (brought or not failures)) and not (gave_back(failures) and not brought):
+    told = gave_back(failures) and not brought
+    if not told and not (waits and (brought or not failures)):
         return False
-    tools.ledger.give_space_back(job_id, pid)
+    # Who is not told to may have got its space since it was asked, and keeps it: it would not ask again.
+    if not tools.ledger.give_space_back(job_id, pid, if_waiting=not told):
+        return False
     # The job may have been the last to ask for this one, and for those that it did not start.
     tools.ledger.end_claim(pid)
     tools.ledger.end_idle_claims()

@@ -177,13 +177,21 @@ class SpaceLedger(Protocol):
         """
         ...
 
-    def give_space_back(self, job_id: JobId, pid: DatasetPid) -> None:
+    def give_space_back(self, job_id: JobId, pid: DatasetPid, *, if_waiting: bool = False) -> bool:
         """Have a job wait in the line again for all that it needs, and hold nothing meanwhile, since a dataset grew too large.
 
         Its pins end, and what was retrieved for it is submitted again, so that it is brought again should it go meanwhile;
         so is that dataset, if it was started. Other datasets that were started go on with what they have. It is in the line
         since it had its space. A job that has ended stays as it is. Claims that nobody asks for any more: see
         `end_idle_claims`.
+
+        Args:
+            job_id: The job.
+            pid: The dataset.
+            if_waiting: Whether a job that has its space keeps it: it may have got it just now, and would not ask again.
+
+        Returns:
+            Whether it was done; False where the job has its space and keeps it.
         """
         ...
 

@@ -174,6 +174,15 @@ def test_a_job_that_gives_back_holds_nothing_and_asks_for_everything_again(ledge
     assert not ledger.is_in_line(A)
 
 
+def test_a_job_that_only_seemed_to_wait_keeps_the_space_that_it_has(ledger: Ledger) -> None:
+    start(ledger, A, 30, declared=30)
+    assert ledger.give_space_back(A, P)
+    assert ledger.give_space_back(A, P, if_waiting=True)
+    assert claim(ledger, A, 100).granted
+    assert not ledger.give_space_back(A, P, if_waiting=True)
+    assert (claimed(ledger), owners(ledger), ledger.is_in_line(A)) == (30, [A], False)
+
+
 def test_a_job_remembers_how_large_a_dataset_was_that_it_gave_back(ledger: Ledger) -> None:
     start(ledger, A, 30, 30, declared=30)
     ledger.give_space_back(A, P)

@@ -1,10 +1,15 @@
+from dataclasses import replace
+from typing import Any, cast
+
 import pytest
 
 from scicat_retriever.domain import errors
 from scicat_retriever.domain.dataset import RetrieveJob, Selection
+from scicat_retriever.domain.ids import JobId
 from scicat_retriever.domain.states import DatasetState
 from scicat_retriever.pipeline import intake, space
 from scicat_retriever.pipeline.outcome import note_outcome
+from scicat_retriever.ports.ledger import Ledger
 from tests.unit.pipeline.rig import JOB, PID, Rig
 
 FAILURE = errors.ChecksumMismatch("'a' differs").failure("p-0.tar")
@@ -101,6 +106,31 @@ def test_what_was_brought_for_a_job_that_waits_in_the_line_is_asked_for_again() 
     space.claim_job(JOB, rig.tools)
     assert note_outcome(JOB, PID, [], rig.tools)
     assert state(rig) is DatasetState.RETRIEVED
+
+
+class GrantedMeanwhile:
+    """A ledger that gives the job its space just after it was asked whether the job waits for it."""
+
+    def __init__(self, rig: Rig) -> None:
+        self._rig = rig
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._rig.ledger, name)
+
+    def is_in_line(self, job_id: JobId) -> bool:
+        waits = self._rig.ledger.is_in_line(job_id)
+        space.claim_job(job_id, self._rig.tools)
+        return waits
+
+
+def test_a_job_that_gets_its_space_while_a_dataset_is_brought_for_it_keeps_it() -> None:
+    rig = job_that_has_its_space()
+    note_outcome(JOB, PID, [GAVE_BACK], rig.tools)
+    rig.ledger.move_job_dataset(JOB, PID, DatasetState.STARTED)
+    rig.stage(rig.ledger.datablocks(PID)[1])
+    tools = replace(rig.tools, ledger=cast("Ledger", GrantedMeanwhile(rig)))
+    assert note_outcome(JOB, PID, [], tools)
+    assert (state(rig), [pin.owner for _, pin in rig.ledger.pins()]) == (DatasetState.RETRIEVED, [JOB])
 
 
 def test_what_fails_for_a_job_that_waits_in_the_line_has_failed() -> None:
