@@ -21,23 +21,21 @@ ADOPT = "retriever adopt-staging"
 def take(area: StagingArea, ledger: Ledger) -> None:
     """See that the area is the ledger's own; one that is nobody's becomes its own.
 
-    An area without a marker is nobody's where it is empty, or where the ledger knows files of it: those were staged by a
-    version that wrote no markers.
+    An area without a marker is nobody's where the ledger knows files of it, which were staged by a version that wrote no
+    markers; or where it is empty and the ledger has nothing staged.
 
     Raises:
         StagingNotOurs: It is another's, or not mounted, or has files that nobody knows; the message says what to do.
         StagingError: It cannot be looked at or marked.
     """
     identity, owner = ledger.identity(), area.owner()
-    if owner is None:
-        if ledger.has_marked(area.place):
+    if owner is None and ledger.has_marked(area.place):
+        owner = area.owner()  # another process of this service may have marked it between the two questions
+        if owner is None:
             raise not_ours(area, None)
+    if owner is None:
         area.prepare()
-        if not _may_be_taken(area, ledger):
-            raise StagingNotOurs(
-                f"the staging area {area.place} has no owner and holds files that this ledger does not know: name an empty "
-                f"one, or run `{ADOPT}` if they may be removed"
-            )
+        _refuse_files_of_nobody(area, ledger)
         area.mark(identity)
         owner = area.owner()
     if owner != identity:
@@ -74,6 +72,16 @@ def not_ours(area: StagingArea, owner: str | None) -> StagingNotOurs:
     )
 
 
-def _may_be_taken(area: StagingArea, ledger: Ledger) -> bool:
+def _refuse_files_of_nobody(area: StagingArea, ledger: Ledger) -> None:
+    """Let an area without a marker be taken that has what the ledger says: its files, or nothing."""
     tokens = {each.token for each in islice(area.holdings(), _LOOKED_AT)}
-    return not tokens or bool(ledger.known_tokens(tokens))
+    if tokens and not ledger.known_tokens(tokens):
+        raise StagingNotOurs(
+            f"the staging area {area.place} has no owner and holds files that this ledger does not know: name an empty "
+            f"one, or run `{ADOPT}` if they may be removed"
+        )
+    if not tokens and ledger.usage().staged:
+        raise StagingNotOurs(
+            f"the staging area {area.place} is empty, and the ledger has files in staging: mount it, if it is not mounted; if "
+            f"it is a new one, run `{ADOPT}`. Nothing was removed"
+        )

@@ -13,7 +13,7 @@ from scicat_retriever.ports.staging_area import StagingArea
 from tests.contracts.staging.rig import KEY, stage
 from tests.fakes.ledger import InMemoryLedger
 from tests.fakes.staging_area import InMemoryStagingArea
-from tests.unit.pipeline.rig import Rig
+from tests.unit.pipeline.rig import START, Rig
 
 
 @pytest.fixture
@@ -65,6 +65,29 @@ def test_what_an_earlier_version_staged_is_known_and_its_area_taken() -> None:
     rig.staged_dataset(rig.archive())
     take(rig.staging, rig.ledger)
     assert rig.staging.owner() == rig.ledger.identity()
+
+
+def test_an_empty_area_is_not_taken_where_the_ledger_has_files_in_staging() -> None:
+    rig = Rig()
+    rig.staged_dataset(rig.archive())
+    rig.staging.unmount()
+    with pytest.raises(StagingNotOurs, match="mount it"):
+        take(rig.staging, rig.ledger)
+    assert rig.staging.owner() is None
+    adopt(rig.staging, rig.ledger)
+    take(rig.staging, rig.ledger)
+
+
+def test_an_area_that_another_process_marks_meanwhile_is_no_lost_one(
+    area: InMemoryStagingArea, ledger: InMemoryLedger
+) -> None:
+    class Marked(InMemoryLedger):
+        def has_marked(self, place: str) -> bool:
+            area.mark(self.identity())
+            return True
+
+    take(area, Marked(lambda: START))
+    assert area.owner() is not None
 
 
 @pytest.mark.parametrize("former", [None, "another"])
