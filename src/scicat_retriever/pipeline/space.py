@@ -23,6 +23,8 @@ from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.ports.space import Growth, Line
 
 _MEASURED_TOGETHER = 20
+_LOOKS = 3
+"""How often the chosen files of a dataset are looked for, while SciCat answers for others, before it fails."""
 _WITNESSES = 4
 """Other datasets of the job that are asked for, to tell one dataset's trouble from SciCat's own."""
 log = structlog.get_logger(__name__)
@@ -60,7 +62,8 @@ def measure_job(
                 except CatalogueError as error:
                     final = forbidden_is_final and isinstance(error, CatalogueForbidden)
                     if error.retryable and not final:
-                        if not (odd_fail_alone and _answers_for_others(job_id, pid, tools)):
+                        witness = _witness(job_id, pid, tools) if odd_fail_alone else None
+                        if witness is None:
                             raise
                         log.warning(
                             "SciCat has no usable answer for a dataset",
@@ -69,23 +72,41 @@ def measure_job(
                             why=str(error),
                         )
                         if pid in chosen:
-                            _resolve_or_fail(job_id, chosen[pid], tools)
+                            _resolve_or_fail(job_id, chosen[pid], witness, tools)
                             continue
                     sizes[pid] = 0
         finally:
             tools.ledger.note_sizes(job_id, sizes)
 
 
-def _resolve_or_fail(job_id: JobId, selection: Selection, tools: Toolbox) -> None:
-    """Look for the chosen files of a dataset once more, now that SciCat answers for others, or have it fail for the job.
+def _resolve_or_fail(job_id: JobId, selection: Selection, witness: DatasetPid, tools: Toolbox) -> None:
+    """Look for the chosen files of a dataset some more times, and have it fail for the job if that is in vain.
 
-    Which of its datablocks the job needs is looked for before the dataset's own retrieval alone.
+    Which of its datablocks the job needs is looked for before the dataset's own retrieval alone, so it cannot be left to
+    that. It fails where SciCat answers for the witness whenever it is asked between the looks, and never for the dataset.
+    A backend that answers now and then, as with one dead replica of two, fails for the witness, too: that is waited for.
+
+    Args:
+        job_id: The job.
+        selection: What it chose of the dataset.
+        witness: Another dataset of the job, for which SciCat has just answered.
+        tools: The ports.
+
+    Raises:
+        CatalogueError: SciCat does not answer for the witness any more; asking again may help.
     """
-    try:
-        resolve(job_id, selection, tools)
-    except CatalogueError as error:
-        tools.ledger.move_job_dataset(job_id, selection.pid, DatasetState.FAILED, [error.failure()])
-        tools.ledger.note_sizes(job_id, {selection.pid: 0})
+    for look in range(1, _LOOKS + 1):
+        try:
+            resolve(job_id, selection, tools)
+        except CatalogueError as error:
+            if error.retryable and look < _LOOKS:
+                # Once more each time: a proxy that takes replicas in turn could have each look meet the one that is dead.
+                if all(_answers_for(witness, tools) for _ in range(look + 1)):
+                    continue
+                raise
+            tools.ledger.move_job_dataset(job_id, selection.pid, DatasetState.FAILED, [error.failure()])
+            tools.ledger.note_sizes(job_id, {selection.pid: 0})
+        return
 
 
 def _size_of(job_id: JobId, pid: DatasetPid, tools: Toolbox) -> int:
@@ -100,18 +121,20 @@ def _size_of(job_id: JobId, pid: DatasetPid, tools: Toolbox) -> int:
     return size if size <= whole or alone else 0
 
 
-def _answers_for_others(job_id: JobId, odd: DatasetPid, tools: Toolbox) -> bool:
-    """Say whether SciCat has a usable answer for one of the job's other datasets, be it that there is none such."""
+def _witness(job_id: JobId, odd: DatasetPid, tools: Toolbox) -> DatasetPid | None:
+    """Name another dataset of the job that SciCat has a usable answer for, be it that there is none such; None: there is none."""
     for other in tools.ledger.job_datasets(job_id, 0, _WITNESSES + 1):
-        if other.pid == odd:
-            continue
-        try:
-            tools.catalogue.dataset(other.pid)
-        except CatalogueError as error:
-            if error.retryable:
-                continue
-        return True
-    return False
+        if other.pid != odd and _answers_for(other.pid, tools):
+            return other.pid
+    return None
+
+
+def _answers_for(pid: DatasetPid, tools: Toolbox) -> bool:
+    try:
+        tools.catalogue.dataset(pid)
+    except CatalogueError as error:
+        return not error.retryable
+    return True
 
 
 def claim_job(job_id: JobId, tools: Toolbox) -> None:

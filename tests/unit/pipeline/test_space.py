@@ -1,8 +1,12 @@
-from collections.abc import Iterator
+import contextlib
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from scicat_retriever.domain import errors
 from scicat_retriever.domain.dataset import CataloguedDatablock, Dataset, RetrieveJob, Selection
@@ -214,6 +218,60 @@ def test_files_are_looked_for_once_more_where_scicat_answers_for_others() -> Non
     space.measure_job(JOB, rig.tools, odd_fail_alone=True)
     assert {each.state for each in rig.ledger.job_datasets(JOB)} == {DatasetState.SUBMITTED}
     assert rig.ledger.job_size(JOB) == 2 * SIZE
+
+
+class FlappingCatalogue(InMemoryCatalogue):
+    """Answers only some requests, as where one of several replicas is dead: those of the pattern, over and over."""
+
+    def __init__(self, answers: Sequence[bool]) -> None:
+        super().__init__()
+        self.answers = itertools.cycle(answers)
+
+    def dataset(self, pid: DatasetPid) -> Dataset:
+        self._ask()
+        return super().dataset(pid)
+
+    def datablocks(self, pid: DatasetPid) -> Iterator[CataloguedDatablock]:
+        self._ask()
+        return super().datablocks(pid)
+
+    def _ask(self) -> None:
+        if not next(self.answers):
+            raise errors.CatalogueUnavailable("502")
+
+
+def chosen_and_whole(catalogue: InMemoryCatalogue) -> Rig:
+    """A job that chose a file of one dataset, and wants another one whole."""
+    rig = Rig(catalogue=catalogue)
+    for pid in (PID, Q):
+        rig.catalogue.add_dataset(pid, (rig.archive(pid=pid),))
+    selections = (Selection(PID, ("run/a.dat",)), Selection(Q))
+    intake.accept(RetrieveJob(JOB, "retrieve", selections), rig.ledger)
+    intake.open_job(JOB, rig.tools)
+    return rig
+
+
+@given(st.lists(st.booleans(), min_size=2, max_size=8))
+@example([False, True])
+@example([False, True, True])
+@example([False, True, False, True, True, False, True, True])
+def test_a_dataset_of_chosen_files_does_not_fail_for_a_catalogue_that_answers_now_and_then(
+    answers: list[bool],
+) -> None:
+    rig = chosen_and_whole(FlappingCatalogue(answers))
+    for _ in range(3):
+        with contextlib.suppress(errors.CatalogueUnavailable):
+            space.measure_job(JOB, rig.tools, odd_fail_alone=True)
+    assert {each.state for each in rig.ledger.job_datasets(JOB)} == {DatasetState.SUBMITTED}
+
+
+def test_a_dataset_of_chosen_files_is_measured_by_a_catalogue_that_answers_now_and_then() -> None:
+    rig = chosen_and_whole(FlappingCatalogue([False, True]))
+    for _ in range(4):
+        with contextlib.suppress(errors.CatalogueUnavailable):
+            space.measure_job(JOB, rig.tools, odd_fail_alone=True)
+    assert rig.ledger.datasets_without_size(JOB, 9) == []
+    assert {each.state for each in rig.ledger.job_datasets(JOB)} == {DatasetState.SUBMITTED}
 
 
 def test_a_catalogue_that_is_away_altogether_is_waited_for() -> None:
