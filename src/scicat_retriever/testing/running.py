@@ -21,7 +21,7 @@ from typing import Any, Self
 import httpx2
 
 TOKEN = "a-token-for-trying-it-out"
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 
 
 def free_port() -> int:
