@@ -141,6 +141,29 @@ def test_a_job_is_judged_alike_by_whichever_way_it_comes(asked: Mapping[str, Any
     assert len(set(found.values())) == 1, found
 
 
+WORSE: Mapping[str, Wire] = {
+    "a string": {"jobParams": "[object Object]"},
+    "no datasets": {"jobParams": {}, "datasetList": []},
+    "no array": {"jobParams": {"datasetList": "[object Object]"}},
+    "no pid": {"jobParams": {"datasetList": [{"pid": None}]}},
+}
+SENT = ("posted as v4", "published")
+
+
+@pytest.mark.parametrize("worse", WORSE.values(), ids=WORSE)
+@pytest.mark.parametrize("first", SENT)
+@pytest.mark.parametrize("then", SENT)
+def test_a_worse_copy_that_comes_first_does_not_end_a_job(worse: Wire, first: str, then: str) -> None:
+    rig = ApiRig()
+    job = in_scicat({"datasetList": [{"pid": "20.500.12345/a"}, {"pid": "b", "files": ["f"]}]})
+    WAYS[first](rig, {**job, **worse})
+    assert rig.ledger.jobs_to_start(1) == []
+    WAYS[then](rig, job)
+    assert carried_out(rig, job) == Outcome(
+        JobState.SUBMITTED, "", "", (("20.500.12345/a", False), ("b", True))
+    )
+
+
 @pytest.mark.parametrize(
     ("asked", "words"),
     [

@@ -83,7 +83,8 @@ async def create_job(request: Request) -> FlowAnswer:
     """Store the job, answer, then retrieve it. Posting it again gives the same answer and changes nothing.
 
     A job that can never be carried out is refused, and SciCat is told so, `finishedUnsuccessful` with the same words:
-    the answer alone would leave it open there for ever.
+    the answer alone would leave it open there for ever. One that was refused for a copy of it that cannot be read, and comes
+    with datasets now, is read from SciCat once and carried out as it is there.
     """
     service = service_of(request)
     body = await bounded_body(request)

@@ -5,10 +5,14 @@ from __future__ import annotations
 import uuid
 from collections.abc import Collection, Sequence
 
+import structlog
+
 from scicat_retriever.domain.dataset import RetrieveJob
 from scicat_retriever.domain.errors import (
     CatalogueError,
     CatalogueForbidden,
+    JobMalformed,
+    JobNotEnded,
     JobNotFound,
     JobRefused,
     error_of,
@@ -17,6 +21,7 @@ from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.ports.ledger import FlowName, JobRecord, Ledger
 
+log = structlog.get_logger(__name__)
 _FLOWS = uuid.UUID("5a1c7e9c-33f5-4c35-9d4f-2f8f8d9f2f60")
 """Namespace of the flows' UUIDs (RFC 9562, version 5)."""
 
@@ -35,13 +40,29 @@ def dataset_flow(pid: DatasetPid) -> str:
 
 
 def accept(job: RetrieveJob, ledger: Ledger) -> JobRecord:
-    """Store a job. Accepting it again changes nothing and gives the same record."""
-    return ledger.add_job(job, job_flow(job.id))
+    """Store a job. Accepting it again changes nothing and gives the same record, but see `accept_all`."""
+    return accept_all([job], ledger)[0]
 
 
 def accept_all(jobs: Sequence[RetrieveJob], ledger: Ledger) -> Sequence[JobRecord]:
-    """Store several jobs, all or none, with one flush to disk; gives their records in the same order."""
-    return ledger.add_jobs([(job, job_flow(job.id)) for job in jobs])
+    """Store several jobs, all or none, with one flush to disk; gives their records in the same order.
+
+    A job of which a copy was refused that cannot be read, and which now comes with datasets, is read from SciCat, which has
+    the last word: once, since a sender may garble what SciCat has right, and another one not.
+    """
+    records = ledger.add_jobs([(job, job_flow(job.id)) for job in jobs])
+    return [_judged_anew(job, record, ledger) for job, record in zip(jobs, records, strict=True)]
+
+
+def _judged_anew(job: RetrieveJob, record: JobRecord, ledger: Ledger) -> JobRecord:
+    """Have SciCat's own job judged in place of a copy that was refused, where another copy of it is better."""
+    if not job.datasets or record.attempt > 1 or not isinstance(refusal_of(record), JobMalformed):
+        return record
+    log.info("a copy of a job was refused, and another one is better: SciCat's own is read", job_id=job.id)
+    try:
+        return retry(job.id, ledger)
+    except JobNotEnded:  # one more copy came at the same time
+        return _known(job.id, ledger)
 
 
 def refuse(refused: JobRefused, ledger: Ledger) -> JobRecord | None:
