@@ -22,6 +22,7 @@ from tests.chaos.truth import Block, Truth
 SIZES = (1_000, 20_000, 150_000, 400_000, 2_000_000)
 """Bytes of a datablock's files, chosen among."""
 LARGE = 12_000_000
+"""Takes a moment to copy."""
 
 
 class Home(Enum):
@@ -72,7 +73,14 @@ class Archives:
         return self.lts / archive_id
 
     def make(
-        self, pid: str, number: int, *, wrong: str | None = None, home: Home = Home.SHARE, large: bool = False
+        self,
+        pid: str,
+        number: int,
+        *,
+        wrong: str | None = None,
+        home: Home = Home.SHARE,
+        size: int | None = None,
+        sized: bool = True,
     ) -> tuple[Block, Mapping[str, object]]:
         """Archive a datablock; gives it with its catalogue entry.
 
@@ -81,16 +89,20 @@ class Archives:
             number: Its place in it.
             wrong: `missing`, `corrupt`, `short` or `checksum`: what makes it impossible to retrieve.
             home: Where it is.
-            large: Whether it takes a moment to copy.
+            size: Bytes of its files, chosen among `SIZES` where it is None.
+            sized: Whether the catalogue knows how large the archive is.
         """
         name = pid.rpartition("/")[2]
         archive_id = f"{name}/{number:04d}.tar"
         if home is Home.TAPE:
             archive_id = f"{self.tapes.some_tape()}/{name}-{number:04d}.tar"
-        files = self._files(LARGE if large else self._rng.choice(SIZES))
+        files = self._files(number, size or self._rng.choice(SIZES))
         tar = tar_of(files)
         entry = _entry(archive_id, files, tar)
-        block = Block(archive_id, hashlib.sha256(tar).hexdigest())
+        sums = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+        if not sized:
+            entry["packedSize"] = 0
+        block = Block(archive_id, hashlib.sha256(tar).hexdigest(), files=sums)
         if wrong is not None:
             block.truth = Truth.BAD
             tar, block.codes = _spoilt(tar, wrong)
@@ -128,6 +140,15 @@ class Archives:
         self.reads.count()
         block.reads -= 1
         return content
+
+    def mend(self, block: Block) -> None:
+        """Put the right bytes in the place of a corrupt archive."""
+        path = self.path(block.archive_id)
+        aside = path.with_suffix(".new")
+        aside.write_bytes(flipped(self.content(path, block)))
+        self.reads.watch(aside, block)
+        aside.rename(path)
+        block.truth, block.codes = Truth.GOOD, frozenset()
 
     def away(self, archive_id: str) -> Callable[[], None]:
         """Take an archive out of its place; gives what brings it back."""
@@ -175,8 +196,9 @@ class Archives:
         """Where the bytes of an archive are that is not on the share."""
         return self._aside / archive_id.replace("/", "-")
 
-    def _files(self, size: int) -> dict[str, bytes]:
-        names = [f"dir/file-{number}.dat" for number in range(self._rng.randint(1, 4))]
+    def _files(self, block: int, size: int) -> dict[str, bytes]:
+        """Give files with names that no other datablock of the dataset has."""
+        names = [f"dir-{block}/file-{number}.dat" for number in range(self._rng.randint(1, 4))]
         return {name: self._rng.randbytes(size // len(names) + 1) for name in names}
 
     def _deliver_in(self, archive_id: str, seconds: float) -> None:

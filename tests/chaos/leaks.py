@@ -27,7 +27,11 @@ def leaks(world: World) -> list[Finding]:
 def _in_ledger(world: World) -> Iterator[tuple[str, str]]:
     for pid, size in world.book.rows("SELECT pid, bytes FROM claims"):
         yield f"claim {pid}", f"{size} bytes of staging space are still set aside"
-    unfinished = "SELECT pid, id, state FROM datablocks WHERE state NOT IN ('staged', 'failed', 'released')"
+    # One that holds no chosen file stays planned, and nobody works on it.
+    unfinished = (
+        "SELECT pid, id, state FROM datablocks WHERE state NOT IN ('staged', 'failed', 'released') "
+        "AND NOT (state = 'planned' AND NOT wanted)"
+    )
     for pid, block, state in world.book.rows(unfinished):
         yield f"datablock {pid} {block}", f"is left {state}"
     for pid, block, phase in world.book.rows("SELECT pid, datablock, phase FROM recalls"):

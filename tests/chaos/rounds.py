@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import sys
 import time
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from tests.chaos.faults.deck import dealt
+from tests.chaos.faults.deck import dealt, roomy_kinds, tight_kinds
 from tests.chaos.findings import Finding
 from tests.chaos.kind import Kind
 from tests.chaos.leaks import leaks
@@ -54,15 +55,17 @@ class Plan:
 def run(plan: Plan) -> Tally:
     """Inject all faults; a facility in which something was found is kept."""
     rng, tally = Random(plan.seed), Tally()
-    kinds = (kind for kind in dealt(rng) if plan.only in kind.name)
-    failed = facility = 0
-    while tally.faults < plan.faults and failed < plan.violations:
-        facility += 1
+    decks = [[kind for kind in kinds if plan.only in kind.name] for kinds in (roomy_kinds(), tight_kinds())]
+    dealers = [dealt(rng, deck) for deck in decks]
+    failed = 0
+    for facility, (tight, wanted) in enumerate(facilities(plan.faults, *map(len, decks)), 1):
+        if failed >= plan.violations:
+            break
         root = plan.root / f"facility-{facility}"
-        with open_world(root, rng) as world:
+        kinds, until = dealers[tight], tally.faults + wanted
+        with open_world(root, rng, tight=tight) as world:
             if plan.quick:
                 world.recovered_kills = QUICK_RECOVERED
-            until = min(plan.faults, tally.faults + FACILITY_FAULTS)
             found = _work(world, kinds, QUICK_ROUND if plan.quick else ROUND, until, tally)
             if found:
                 failed += 1
@@ -70,6 +73,26 @@ def run(plan: Plan) -> Tally:
         if not found:
             shutil.rmtree(root)
     return tally
+
+
+def facilities(faults: int, roomy: int, tight: int) -> Iterator[tuple[bool, int]]:
+    """Give facilities, tight ones and others in turn, with the faults of each: as many as its sort has kinds.
+
+    Args:
+        faults: How many in all.
+        roomy: Kinds for those with room.
+        tight: Kinds for the tight ones.
+
+    Raises:
+        ValueError: There are no kinds at all.
+    """
+    if not roomy + tight:
+        raise ValueError("no kind of fault has such a name")
+    while faults:
+        some = min(faults, FACILITY_FAULTS)
+        share = math.ceil(some * tight / (roomy + tight))
+        yield from ((sort, count) for sort, count in ((False, some - share), (True, share)) if count)
+        faults -= some
 
 
 def _work(
@@ -131,7 +154,10 @@ def _settle(world: World, hits: list[tuple[float, float]]) -> list[Finding]:
 def _all_ended(world: World) -> bool:
     if not world.all_pushed() or world.unfinished():
         return False
-    return not world.book.rows("SELECT 1 FROM jobs WHERE state NOT LIKE 'finished%' LIMIT 1")
+    if world.book.rows("SELECT 1 FROM jobs WHERE state NOT LIKE 'finished%' LIMIT 1"):
+        return False
+    # SciCat shows the end before the last retry until it has heard of the next.
+    return not world.book.rows("SELECT 1 FROM reports WHERE NOT parked LIMIT 1")
 
 
 def _keep(world: World) -> None:

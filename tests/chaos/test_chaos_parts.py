@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
 from tests.chaos.archives import Archives
 from tests.chaos.faults.deck import all_kinds, dealt
 from tests.chaos.findings import Fault, Finding, counts
+from tests.chaos.oracle import result_findings
+from tests.chaos.rounds import facilities
 from tests.chaos.tally import Tally
 from tests.chaos.truth import Dataset, Job, Truth
+
+PID = "20.500.12345/a"
 
 
 @pytest.fixture
@@ -50,12 +56,68 @@ def test_a_job_with_one_wrong_datablock_may_not_end_successful(archives: Archive
     archives.close()
 
 
+def test_a_job_that_chose_files_must_be_given_the_datablocks_that_hold_them_and_no_others(
+    archives: Archives,
+) -> None:
+    dataset = Dataset(PID, [archives.make(PID, number)[0] for number in range(3)])
+    wanted = dataset.blocks[1]
+    job = Job("1", [dataset], {PID: frozenset(wanted.files)})
+    assert job.needs(dataset) == [wanted]
+    assert Job("2", [dataset]).needs(dataset) == dataset.blocks
+    links = [{"datasetId": PID, "archiveId": block.archive_id} for block in dataset.blocks]
+    assert _found(job, {"result": links[1:2]}) == []
+    assert [each.fault for each in _found(job, {"result": links})] == [Fault.FALSE]
+    assert [each.fault for each in _found(job, {"result": links[:1]})] == [Fault.FALSE]
+    archives.close()
+
+
+def test_a_cancelled_job_may_lack_datasets_but_no_part_of_one_and_is_told_that_it_was_cancelled(
+    archives: Archives,
+) -> None:
+    dataset = Dataset(PID, [archives.make(PID, number)[0] for number in range(2)])
+    job = Job("1", [dataset])
+    assert "finishedUnsuccessful" not in job.may_end_as
+    job.cancelled = True
+    assert job.may_end_as == {"finishedSuccessful", "finishedUnsuccessful"}
+    links = [{"datasetId": PID, "archiveId": block.archive_id} for block in dataset.blocks]
+    told = {"errors": [{"code": "job_cancelled"}]}
+    assert _found(job, told, cancelled=True) == []
+    assert _found(job, {**told, "result": links}, cancelled=True) == []
+    assert _found(job, {**told, "result": links[:1]}, cancelled=True) != []
+    assert _found(job, {"result": links}, cancelled=True) != []
+    assert _found(job, told) != []
+    archives.close()
+
+
+def test_a_mended_archive_can_be_retrieved_and_its_openings_are_still_counted(archives: Archives) -> None:
+    block, _ = archives.make(PID, 0, wrong="corrupt")
+    path = archives.path(block.archive_id)
+    assert hashlib.sha256(path.read_bytes()).hexdigest() != block.sha256
+    archives.mend(block)
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == block.sha256
+    archives.reads.count()
+    assert (block.truth, block.reads) == (Truth.GOOD, 2)
+    archives.close()
+
+
+@pytest.mark.parametrize("faults", [1, 12, 116, 700])
+def test_tight_facilities_and_others_have_all_faults_among_them(faults: int) -> None:
+    planned = list(facilities(faults, roomy=112, tight=4))
+    assert sum(count for _, count in planned) == faults
+    assert any(tight for tight, _ in planned)
+    assert next(iter(facilities(faults, roomy=112, tight=0)))[0] is False
+
+
+def _found(job: Job, result: dict[str, Any], *, cancelled: bool = False) -> list[Finding]:
+    return list(result_findings(job, result, "job 1", cancelled=cancelled))
+
+
 def test_every_kind_is_dealt_once_before_any_comes_again_and_the_seed_decides_the_order() -> None:
     kinds = all_kinds()
-    dealer = dealt(Random(5))
+    dealer = dealt(Random(5), kinds)
     first = [next(dealer).name for _ in kinds]
     assert sorted(first) == sorted(kind.name for kind in kinds)
-    dealer = dealt(Random(5))
+    dealer = dealt(Random(5), kinds)
     assert [next(dealer).name for _ in kinds] == first
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
 NEVER = float("inf")
+CANCELLED = "job_cancelled"
 
 
 class Truth(Enum):
@@ -30,6 +31,7 @@ class Block:
         truth: Whether it can be retrieved.
         codes: The errors that may be told of it where it cannot.
         reads: How often its archive was opened for reading.
+        files: The files in it, by name, with their sha256.
     """
 
     archive_id: str
@@ -37,6 +39,7 @@ class Block:
     truth: Truth = Truth.GOOD
     codes: frozenset[str] = frozenset()
     reads: int = 0
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -48,12 +51,19 @@ class Dataset:
         blocks: Its datablocks.
         jobs: How many jobs ask for it.
         asked_at: Monotonic seconds of the first time.
+        shared: Whether any other job may ask for it too; not where its truth changes.
+        again: How many cancels and retries there were of jobs that ask for it: each may have it read once more.
+        may_fail_for_a_while: Whether it may have been told as failed, although it can be retrieved: nobody waited for it any
+            longer, or it was mended since.
     """
 
     pid: str
     blocks: list[Block]
     jobs: int = 0
     asked_at: float = NEVER
+    shared: bool = True
+    again: int = 0
+    may_fail_for_a_while: bool = False
 
     @property
     def truth(self) -> Truth:
@@ -74,16 +84,31 @@ class Job:
     Attributes:
         id: Its name in SciCat.
         datasets: What it asks for.
-        faults: The kinds of faults that were injected while it ran.
+        chosen: The files that it chose, by the dataset's pid; it wants the other datasets whole.
+        cancelled: Whether the service took, or may have taken, the wish to cancel it, and no retry since.
+        cancelled_at: Monotonic seconds of the moment at which the service said that it took that wish.
+        retries: How often the service took, or may have taken, the wish to retry it.
     """
 
     id: str
     datasets: Sequence[Dataset]
-    faults: set[str] = field(default_factory=set)
+    chosen: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    cancelled: bool = False
+    cancelled_at: float = NEVER
+    retries: int = 0
+
+    def needs(self, dataset: Dataset) -> list[Block]:
+        """The datablocks of a dataset that it must be given, and no others."""
+        names = self.chosen.get(dataset.pid)
+        return [block for block in dataset.blocks if names is None or not names.isdisjoint(block.files)]
 
     @property
     def may_end_as(self) -> frozenset[str]:
-        """The states that tell the truth."""
+        """The states that tell the truth; a job that is cancelled in the moment of its end may have ended as it would."""
+        return self._true_ends | ({"finishedUnsuccessful"} if self.cancelled else frozenset())
+
+    @property
+    def _true_ends(self) -> frozenset[str]:
         truths = {dataset.truth for dataset in self.datasets}
         if Truth.BAD in truths:
             return frozenset({"finishedWithDatasetErrors"})

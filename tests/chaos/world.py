@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ from tests.chaos.archives import Archives, Home
 from tests.chaos.book import Book
 from tests.chaos.clock import Clock
 from tests.chaos.disks import Disk, disk
+from tests.chaos.downloads import Downloads
 from tests.chaos.service import Service, wait_until
 from tests.chaos.tapes import LOCATION
 from tests.chaos.truth import Dataset, Job
@@ -47,6 +48,14 @@ SETTINGS: dict[str, dict[str, object]] = {
     "cache": {"sweep_interval": 5.0, "check_interval": 20.0, "fixity_interval": 10.0},
 }
 """All limits are longer than any fault lasts, so that a fault excuses no failure."""
+TIGHT_BYTES = 34_000_000
+TIGHT: dict[str, dict[str, object]] = {
+    **SETTINGS,
+    "staging": {"capacity_bytes": TIGHT_BYTES},
+    "links": {"lifetime": 2.5, "retention": 3.0},
+    "cache": {"sweep_interval": 1.0, "check_interval": 20.0, "fixity_interval": 3600.0, "spared": 0.1},
+}
+"""Staging holds less than two of the datasets that are asked for, and what nobody pins any more makes way at once."""
 
 
 @dataclass
@@ -58,6 +67,7 @@ class World:
         jobs: Of this round, by id.
         datasets: Of this round.
         undoing: What is wrong at the moment and will be put right.
+        downloads: Fetches what jobs offer as soon as they end, where that is soon gone; None where it stays for the judge.
         recovered_kills: Of the kills, how many are let recover before the next fault; the others are piled up.
     """
 
@@ -77,29 +87,52 @@ class World:
     datasets: list[Dataset] = field(default_factory=list)
     undoing: Undoing = field(default_factory=Undoing)
     recovered_kills: float = 0.5
+    downloads: Downloads | None = None
     _token: str = ""
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     _submissions: list[threading.Thread] = field(default_factory=list)
 
     def dataset(
-        self, blocks: int, *, wrong: str | None = None, home: Home = Home.SHARE, large: bool = False
+        self,
+        blocks: int,
+        *,
+        wrong: str | None = None,
+        home: Home = Home.SHARE,
+        size: int | None = None,
+        sized: bool = True,
     ) -> Dataset:
-        """Archive a dataset; where something is wrong, it is so with one of its datablocks."""
+        """Archive a dataset; where something is wrong, it is so with one of its datablocks. See `Archives.make`."""
         pid = f"20.500.12345/set-{next(self._numbers):05d}-x"
         bad = self.rng.randrange(blocks)
         made = [
-            self.archives.make(pid, number, wrong=wrong if number == bad else None, home=home, large=large)
+            self.archives.make(
+                pid,
+                number,
+                wrong=wrong if number == bad else None,
+                home=home,
+                size=size,
+                sized=sized,
+            )
             for number in range(blocks)
         ]
         self.scicat.add_dataset(pid, lifecycle={"storageLocation": LOCATION} if home is Home.TAPE else None)
         self.scicat.add_datablocks(pid, [entry for _, entry in made])
+        for _, entry in made:  # SciCat takes a job that chooses files only where it lists them here
+            listed = {key: entry[key] for key in ("size", "chkAlg", "dataFileList")}
+            self.scicat.add_origdatablock(pid, listed)
         dataset = Dataset(pid, [block for block, _ in made])
         self.datasets.append(dataset)
         return dataset
 
-    def ask_for(self, datasets: Sequence[Dataset]) -> Job:
-        """Ask for datasets as a scientist does; SciCat stores the job and pushes it to the service, or tries to."""
-        wanted = [{"pid": dataset.pid, "files": []} for dataset in datasets]
+    def ask_for(self, datasets: Sequence[Dataset], chosen: Mapping[str, frozenset[str]] | None = None) -> Job:
+        """Ask for datasets as a scientist does; SciCat stores the job and pushes it to the service, or tries to.
+
+        Args:
+            datasets: Which.
+            chosen: The files wanted of a dataset, by pid; all of the others.
+        """
+        chosen = chosen or {}
+        wanted = [{"pid": each.pid, "files": sorted(chosen.get(each.pid, ()))} for each in datasets]
         params = {"datasetList": wanted, "number": next(self._numbers)}
         body = {"type": "retrieve", "ownerGroup": "group1", "jobParams": params}
         for dataset in datasets:
@@ -112,7 +145,7 @@ class World:
         job_id = self._stored(body)
         if job_id is None:
             raise TimeoutError("SciCat did not store the job")
-        job = Job(job_id, list(datasets))
+        job = Job(job_id, list(datasets), chosen)
         self.jobs[job_id] = job
         return job
 
@@ -127,6 +160,10 @@ class World:
         except httpx2.HTTPError:
             return False
         return answer.status_code == 201
+
+    def current_jobs(self) -> list[Job]:
+        """The jobs of this round."""
+        return list(self.jobs.values())
 
     def unfinished(self) -> list[Job]:
         """The jobs that SciCat does not show as ended."""
@@ -146,9 +183,9 @@ class World:
         for dataset in self.datasets:
             self.archives.forget(dataset.pid)
             self.scicat.store.remove_dataset(dataset.pid)
-        for job_id in self.jobs:
+        gone, self.jobs = self.jobs, {}
+        for job_id in gone:
             self.scicat.store.jobs.pop(job_id, None)
-        self.jobs.clear()
         self.datasets.clear()
         self.scicat.log.clear()
 
@@ -171,8 +208,8 @@ class World:
 
 
 @contextmanager
-def open_world(root: Path, rng: Random) -> Iterator[World]:
-    """Make a facility, with its service coming up."""
+def open_world(root: Path, rng: Random, *, tight: bool = False) -> Iterator[World]:
+    """Make a facility, with its service coming up; where it is tight, staging holds little and nothing for long."""
     with ExitStack() as stack:
         root.mkdir(parents=True)
         staging = stack.enter_context(disk(root / "staging", STAGING_MEBIBYTES))
@@ -186,7 +223,7 @@ def open_world(root: Path, rng: Random) -> Iterator[World]:
         clock = Clock(root)
         engine_port = free_port()
         settings: dict[str, dict[str, object]] = {
-            **SETTINGS,
+            **(TIGHT if tight else SETTINGS),
             "engine": {"port": engine_port},
             "catalogue": {"request_timeout": REQUEST_SECONDS},
             "stores.tape": dict(archives.tapes.settings(STALL_SECONDS)),
@@ -203,6 +240,9 @@ def open_world(root: Path, rng: Random) -> Iterator[World]:
             _token=token,
         )  # fmt: skip
         stack.callback(world.undoing.all_over, 60)
+        if tight:
+            world.downloads = Downloads(world.current_jobs, scicat.store.jobs)
+            stack.callback(world.downloads.close)
         if not wait_until(service.answers, 90):
             raise RuntimeError("the service does not come up: see service.log")
         yield world
