@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tests.unit.onepass.tars import END, header, octal, padded, pax_record
 
 MAGICS = (b"ustar\x0000", b"ustar  \0", b"", b"ustar\0\0\0")
-NAMES = (b"f", b"g", b"d/f", b"d", b"./f", b"d//f", b"s", b"d/", b"s/f", b"t")
+NAMES = (b"f", b"g", b"d/f", b"d", b"./f", b"d//f", b"s", b"d/", b"s/f", b"t", b"f/.")
 KINDS = (b"0", b"0", b"0", b"\0", b"1", b"1", b"2", b"5", b"5", b"7", b"V", b"D", b"6", b"A", b"Z")
 CONTENTS = (b"", b"hello", b"other one", bytes(700), b"x" * 512, b"Yf\0Nd\0\0")
 NUMBERS = (

@@ -17,6 +17,7 @@ FILE_TYPES = frozenset((b"0", b"\0", b"7"))
 _OLD_FILE = b"\0"
 _HARD_LINK = b"1"
 _GNU_FOLDER = b"D"  # with the list of its files, in an incremental backup
+_FOLDERS = frozenset((b"5", _GNU_FOLDER))
 _WITHOUT_CONTENT = MappingProxyType(
     {
         _HARD_LINK: MemberKind.HARDLINK,
@@ -48,6 +49,7 @@ def kind_of_other(header: Header, offset: int, rules: TarRules, *, after_pax: bo
         TarFault: it is of no kind that is taken, or contradicts itself.
     """
     what = f"the member {header.shown()} at offset {offset}"
+    _refuse_dots_at_end(header, what)
     if header.type in FILE_TYPES:
         if header.size:
             raise BadHeader(f"{what} is a directory with content")
@@ -72,3 +74,16 @@ def kind_of_other(header: Header, offset: int, rules: TarRules, *, after_pax: bo
         raise AmbiguousMember(f"{what} is a hard link with a size, which bsdtar takes for one with content")
     kind = _WITHOUT_CONTENT.get(header.type) or _WITH_CONTENT.get(header.type, MemberKind.OTHER)
     return MemberKind.OTHER if kind is MemberKind.LABEL and header.size else kind
+
+
+def _refuse_dots_at_end(header: Header, what: str) -> None:
+    """Refuse what some programs look for a folder behind: `a/.` that is none, and a hard link to `a/`."""
+    is_folder = header.type in _FOLDERS or (header.type == _OLD_FILE and header.name.endswith(b"/"))
+    if not is_folder and header.name.rstrip(b"/").endswith(b"/."):
+        raise AmbiguousMember(
+            f"{what} is no folder, and its name ends in /. : bsdtar takes that away, others make a folder"
+        )
+    if header.type == _HARD_LINK and header.link.endswith((b"/", b"/.")):
+        raise AmbiguousMember(
+            f"{what} is a hard link to what ends in / or /. : Python's tarfile makes it, others only one to a folder"
+        )

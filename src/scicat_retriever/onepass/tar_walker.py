@@ -35,6 +35,7 @@ from scicat_retriever.onepass.tar_rules import TarRules
 _FILE = MemberKind.FILE  # the look-up in the enumeration costs as much as a hash of 200 bytes
 _new = tuple.__new__  # half the time of calling the class
 _SHORT_NAME = 256
+_NO_FILE_NAME = (b"/", b"/.")
 _FEW_RECORDS = 64
 
 
@@ -177,7 +178,7 @@ class TarWalker:
             self._counted_for_names += (len(header.name) + len(header.link)) // _SHORT_NAME
         if header.stray or not header.name:
             self._refuse_odd_name(header, offset)
-        if header.type in FILE_TYPES and not header.name.endswith(b"/"):
+        if header.type in FILE_TYPES and not header.name.endswith(_NO_FILE_NAME):
             return self._begin_file(header, chunk, after)
         return self._begin_other(header, offset, after, len(chunk))
 

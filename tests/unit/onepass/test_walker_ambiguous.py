@@ -51,6 +51,17 @@ AMBIGUOUS = {
     "a file whose name ends in a slash": header(b"d/"),
     "a file whose long name ends in a slash": long_name(b"d/") + header(b"d", kind=b"\0", magic=GNU),
     "a file whose short name ends in a slash": pax({b"path": b"d"}) + header(b"d/", kind=b"\0"),
+    "a file whose name ends in a slash and a dot": file(b"d/.", b"x"),
+    "an old file whose name ends in a slash and a dot": file(b"d/.", b"x", kind=b"\0", magic=b""),
+    "an empty file whose name ends in a slash and a dot": header(b"d/."),
+    "a file whose long name ends in a slash and a dot": long_name(b"d/.") + file(b"d", b"x", magic=GNU),
+    "a file whose pax path ends in a slash and a dot": pax({b"path": b"d/."}) + FIRST,
+    "a symbolic link whose name ends in a slash and a dot": FIRST + header(b"s/.", kind=b"2", link=b"f"),
+    "a symbolic link whose name ends in a dot and slashes": FIRST + header(b"s/.//", kind=b"2", link=b"f"),
+    "a hard link whose name ends in a slash and a dot": FIRST + header(b"h/.", kind=b"1", link=b"f"),
+    "a pipe whose name ends in a slash and a dot": header(b"p/.", kind=b"6"),
+    "a hard link to a name with a slash at its end": FIRST + header(b"h", kind=b"1", link=b"f/"),
+    "a hard link to a name with a slash and a dot at its end": FIRST + header(b"h", kind=b"1", link=b"f/."),
     "a folder with a list of its files": file(b"d", b"Nf\0\0", kind=b"D", magic=GNU),
     "an owner that is no number": field(FIRST, 108, b"nobody\0\0"),
     "a mode with digits behind its end": field(FIRST, 100, b"\0\0000644"),
@@ -75,6 +86,16 @@ AGREED = {
     "a hard link with no size in its pax header": FIRST
     + pax({b"size": b"0"})
     + header(b"h", octal(700), b"1", link=b"f"),
+    "a folder whose name ends in a slash and a dot": FIRST + header(b"d/.", kind=b"5"),
+    "an old folder whose name ends in a dot and a slash": FIRST + header(b"d/./", kind=b"\0", magic=b""),
+    "a symbolic link whose name ends in a slash": FIRST + header(b"s/", kind=b"2", link=b"f"),
+    "a symbolic link to a folder, in two spellings": FIRST
+    + header(b"s", kind=b"2", link=b"d/")
+    + header(b"t", kind=b"2", link=b"d/."),
+    "a hard link to a name with a dot at its end": file(b"f", b"hello")
+    + file(b"d.", b"x")
+    + header(b"h", kind=b"1", link=b"./d."),
+    "names with dots within": FIRST + file(b"./d/./e", b"x") + file(b"d/e.", b"x") + file(b"d/..e", b"x"),
     "a folder with a size": FIRST + header(b"d", octal(700), b"5"),
     "two pax headers that say the same": pax({b"path": b"f"}) + pax({b"path": b"f"}) + FIRST,
     "owners in base 256, and negative ones": field(
