@@ -19,12 +19,15 @@ from scicat_retriever.domain.errors import (
 from scicat_retriever.domain.evidence import Copied, Integrity, Verified
 from scicat_retriever.domain.likeness import Tally, alike
 from scicat_retriever.onepass.member import Member, MemberKind, shown
+from scicat_retriever.onepass.tar_walker import members_allowance
 from scicat_retriever.pipeline.entry_check import EntryCheck
 
 _LONGEST_PART = 255
 """Characters of a path's part that are looked at for likeness; no common file system has room for longer ones."""
 _DEEP = 100
 """Folders above a folder; where it has more, those above it are not looked for in another spelling."""
+_SHORT_NAME = 256
+"""Characters of a folder's name; for each so many it counts as one more, as it does while a tar is walked."""
 
 
 @dataclass(slots=True)
@@ -54,9 +57,11 @@ class _Comparison:
     alike: Tally = field(default_factory=Tally)
     _differ: dict[str, str] = field(default_factory=dict)
     _keeps_loose: bool = field(init=False)
+    _most_implied: int = field(init=False)
 
     def __post_init__(self) -> None:
         entries = self.expected.values()
+        self._most_implied = members_allowance(len(entries))
         self._keeps_loose = any(entry.is_folder or entry.kind is EntryKind.LINK for entry in entries)
 
     def meet(self, member: Member) -> None:
@@ -100,7 +105,7 @@ class _Comparison:
         """Look at what only all members together tell."""
         if self._keeps_loose:
             self._take_implied_folders()
-        if self.expected and (self.strange or self.loose):
+        if self.expected and self._keep_implied_folders() and (self.strange or self.loose):
             self._match_alike(source_folder())
         self._refuse_strange()
         self._refuse_nesting()
@@ -143,9 +148,22 @@ class _Comparison:
         for name, entry in list(self.expected.items()):
             if entry.is_folder and entry.digest is None and (not name or _has_below(name, folders)):
                 del self.expected[name]
-        for folder in _ancestors(self.folders):
+
+    def _keep_implied_folders(self) -> bool:
+        """Keep folders that members lie in with those whose names may be spelled otherwise.
+
+        Says whether names can be matched at all. An archive made for it implies a hundred folders with each member: where they
+        are more than an honest one may have members, they are not kept, and no name is matched without seeing them all.
+        """
+        if not self._keeps_loose:
+            return True
+        implied = _ancestors(self.folders, self._most_implied)
+        if implied is None:
+            return False
+        for folder in implied:
             if folder not in self.met and folder not in self.strange:
                 self.loose.setdefault(folder, _implied(folder))
+        return True
 
     def _refuse_missing(self) -> None:
         for entry in self.expected.values():
@@ -182,13 +200,17 @@ def _first_above(names: Iterable[str], folders: Iterable[str]) -> str | None:
     return next((name for name in names if _has_below(name, ordered)), None)
 
 
-def _ancestors(folders: Iterable[str]) -> set[str]:
-    """Give folders and those above them, but for very deep ones, which have too many."""
+def _ancestors(folders: Iterable[str], most: int) -> set[str] | None:
+    """Give folders and those above them, but for very deep ones; None where they are more than that, long names counted more."""
     found: set[str] = set()
+    counted = 0
     for folder in folders:
         above = folder if folder.count("/") < _DEEP else ""
         while above and above not in found:
             found.add(above)
+            counted += 1 + len(above) // _SHORT_NAME
+            if counted > most:
+                return None
             above = above.rpartition("/")[0]
     return found
 

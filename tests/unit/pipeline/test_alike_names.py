@@ -2,7 +2,8 @@
 
 import io
 import tarfile
-from collections.abc import Mapping
+import tracemalloc
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from random import Random
 
@@ -293,3 +294,41 @@ def test_many_names_spelled_otherwise_are_matched_in_little_time() -> None:
 def test_a_deep_folder_takes_no_time() -> None:
     deep = "d/" * 80_000 + "f"
     assert verify([file(deep)], [folder("d"), entry(deep)]).files == 2
+
+
+def deep_folders(count: int) -> list[Member]:
+    """Folders that no two have one of those above in common, ninety-nine each."""
+    return [directory(f"{number:06}/{'a/' * 98}d") for number in range(count)]
+
+
+def peak_of(act: Callable[[], object]) -> int:
+    """Bytes that are held at most while something is done, beside those before."""
+    tracemalloc.start()
+    try:
+        act()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_folders_that_many_deep_members_imply_take_no_memory_each() -> None:
+    """So many names take about 20 MB as they come; all the folders above them would take 150 MB and more."""
+    members = [file("x"), *deep_folders(4000)]
+
+    def compare() -> None:
+        with pytest.raises(errors.MemberMissing, match="'q'"):
+            verify(members, [entry("x"), folder("q")])
+
+    assert peak_of(compare) < 60_000_000
+
+
+def test_where_far_too_many_folders_are_implied_no_name_is_matched() -> None:
+    listed = [entry(f"{SOURCE}/a"), folder(f"{SOURCE}/raw")]
+    few, many = ([file("a"), *deep_folders(count), directory("raw")] for count in (100, 1100))
+    assert verify(few, listed, source_folder=SOURCE).files == 2
+    with pytest.raises(errors.IntegrityError):
+        verify(many, listed, source_folder=SOURCE)
+
+
+def test_where_nothing_is_looked_for_any_more_it_does_not_matter_what_is_implied() -> None:
+    assert verify([file("x"), *deep_folders(1100), directory("q")], [entry("x"), folder("q")]).files == 2
