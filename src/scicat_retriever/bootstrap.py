@@ -140,6 +140,7 @@ def _link_keys(settings: Settings) -> tuple[str, ...]:
         settings.data / _KEY_FILE,
         "links.secret is missing: processes that run apart must sign and check links with the same key "
         f"(at least {SHORTEST_KEY} characters)",
+        "put it back from the backup; or remove it: another is made, and all links that were given until now end",
     )
 
 
@@ -151,6 +152,7 @@ def _engine_keys(settings: Settings) -> tuple[str, ...]:
         settings.data / _ENGINE_KEY_FILE,
         "engine.keys is missing: processes that run apart must seal what they give the engine with the same key "
         f"(at least {SHORTEST_KEY} characters)",
+        "remove it: another is made, and jobs under way are started again from the ledger",
     )
 
 

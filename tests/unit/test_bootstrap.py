@@ -102,7 +102,7 @@ def test_without_a_key_the_engine_is_not_spoken_to_and_the_missing_setting_is_na
 @pytest.mark.parametrize(
     ("content", "mode", "why"),
     [
-        ("a" * 64, 0o640, "chmod 600"),
+        ("a" * 64, 0o640, "chmod 600.*openssl rand.*first line"),
         ("short", 0o600, "at least 32"),
         ("", 0o600, "at least 32"),
         ("change-me-to-32-or-more-random-characters", 0o600, "example of the documentation"),
@@ -121,6 +121,30 @@ def test_a_file_of_keys_that_cannot_be_trusted_is_refused(
     file.write_text(content, encoding="utf-8")
     file.chmod(mode)
     with pytest.raises(SettingsInvalid, match=why):
+        use(used)
+
+
+@pytest.mark.parametrize("content", ["", "é" * 40])
+@pytest.mark.parametrize(
+    ("name", "use", "what"),
+    [
+        ("engine.key", bootstrap.engine_access, "jobs under way are started again"),
+        (
+            "links.key",
+            bootstrap.build_links,
+            "put it back from the backup.*all links that were given until now end",
+        ),
+    ],
+)
+def test_who_removes_a_file_of_keys_is_told_what_that_costs(
+    tmp_path: Path, content: str, name: str, use: Callable[[Settings], object], what: str
+) -> None:
+    used = with_address(tmp_path)
+    bootstrap.make_data_folder(used)
+    file = tmp_path / "data" / name
+    file.write_text(content, encoding="utf-8")
+    file.chmod(0o600)
+    with pytest.raises(SettingsInvalid, match=what):
         use(used)
 
 

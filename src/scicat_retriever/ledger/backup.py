@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sqlite3
 from collections.abc import Collection
 from contextlib import closing
@@ -12,6 +13,7 @@ from scicat_retriever.domain.errors import LedgerUnavailable
 from scicat_retriever.ledger.connection import Database, ledger_url
 from scicat_retriever.ledger.datablock_rows import tokens_of
 from scicat_retriever.ledger.refusals import named_refusals
+from scicat_retriever.ledger.upgrade import VERSION_TABLE
 
 
 def sqlite_file(url: str) -> Path | None:
@@ -27,27 +29,57 @@ def copy_ledger(source: Path, target: Path) -> None:
 
     Args:
         source: The ledger's file.
-        target: A file that is not there yet.
+        target: A file that is not there yet; it appears when it is complete.
 
     Raises:
-        LedgerUnavailable: The ledger cannot be read, the copy cannot be written, or it is damaged.
+        LedgerUnavailable: The ledger cannot be read, the copy cannot be written, or it is damaged or holds no ledger.
     """
-    with (
-        named_refusals(""),
-        closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True)) as ledger,
-        closing(sqlite3.connect(target)) as copy,
-    ):
-        ledger.backup(copy)
-        # A copy is one file; whoever opens the ledger sets the write-ahead log again.
-        copy.execute("PRAGMA journal_mode = DELETE")
-        (verdict,) = copy.execute("PRAGMA quick_check(1)").fetchone()
-    if verdict != "ok":
-        raise LedgerUnavailable(f"The ledger's file is damaged: {verdict}; restore it from a backup.")
+    aside = target.with_name(f"{target.name}.{secrets.token_hex(4)}")
+    try:
+        _copy(source, aside)
+        aside.rename(target)
+    except OSError as error:
+        raise LedgerUnavailable(f"{source} cannot be copied to {target}: {error.strerror}.") from None
+    finally:
+        for left in (aside, aside.with_name(f"{aside.name}-journal")):
+            left.unlink(missing_ok=True)
+
+
+def _copy(source: Path, target: Path) -> None:
+    try:
+        with named_refusals(""):
+            wrong = _copied(source, target)
+    except LedgerUnavailable as error:
+        raise LedgerUnavailable(f"{source} cannot be copied to {target}. {error}") from None
+    if wrong is not None:
+        raise LedgerUnavailable(f"{source} {wrong}; restore a backup that is sound.")
     descriptor = os.open(target, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _copied(source: Path, target: Path) -> str | None:
+    """Copy a file, and say what is wrong with what it holds; None where nothing is."""
+    with (
+        closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True)) as ledger,
+        closing(sqlite3.connect(target)) as copy,
+    ):
+        try:
+            ledger.backup(copy)
+            # A copy is one file; whoever opens the ledger sets the write-ahead log again.
+            copy.execute("PRAGMA journal_mode = DELETE")
+            (verdict,) = copy.execute("PRAGMA quick_check(1)").fetchone()
+            # An empty database is sound, too.
+            tables = {name for (name,) in copy.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode & 0xFF not in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+                raise
+            return f"is damaged: {error}"
+    if verdict != "ok":
+        return f"is damaged: {verdict}"
+    return None if VERSION_TABLE in tables else "holds no ledger: it is empty, or another program's"
 
 
 def known_tokens(url: str, tokens: Collection[str]) -> set[str]:

@@ -126,12 +126,18 @@ class Database:
         """Set SQLite's write-ahead log, a lasting property of the file: readers and the writer work at once.
 
         Raises:
-            LedgerUnavailable: The file cannot be opened or written, or others were in it for too long.
+            LedgerUnavailable: The file is there and empty, cannot be opened or written, or others were in it for too long.
         """
-        if not self.is_sqlite:
+        if self._file is None:
             return
         deadline = time.monotonic() + WAIT_SECONDS
-        with named_refusals(self._password), closing(self._engine.raw_connection()) as raw:
+        # In its turn: SQLite makes a file empty and fills it then, which another process must not take for a lost ledger.
+        with named_refusals(self._password), self._own_turn():
+            self._file.refuse_empty()
+            self._set_write_ahead(deadline)
+
+    def _set_write_ahead(self, deadline: float) -> None:
+        with closing(self._engine.raw_connection()) as raw:
             while True:
                 try:
                     raw.cursor().execute("PRAGMA journal_mode = WAL")

@@ -37,6 +37,22 @@ class OwnFile:
                 "back, or stop the service and restore a backup."
             )
 
+    def refuse_empty(self) -> None:
+        """Refuse a file that is there and has nothing in it: SQLite would take it for a new ledger.
+
+        Raises:
+            LedgerUnavailable: It is so; the message says what to do.
+        """
+        try:
+            empty = self._path.stat().st_size == 0
+        except OSError:
+            return  # one that is not there is made; what else is wrong SQLite says itself
+        if empty:
+            raise LedgerUnavailable(
+                f"The ledger's file {self._path} is empty, so what was stored in it is lost: restore a backup. If the service "
+                "has never run, remove the file, and a new ledger is made."
+            )
+
     def _look(self) -> tuple[int, int] | None:
         """Tell the file; None where there is none, or nothing in it."""
         try:

@@ -11,6 +11,8 @@ from scicat_retriever.ledger.connection import Database
 
 HEAD = "r0005"
 """The newest revision of the tables."""
+VERSION_TABLE = "alembic_version"
+"""The table that says which revision a ledger has; each ledger has it."""
 _SCRIPTS = Path(__file__).with_name("migrations")
 
 
@@ -21,7 +23,8 @@ def upgrade(url: str) -> None:
         url: See `connection.ledger_url`. A SQLite file is made where there is none; its folder must exist.
 
     Raises:
-        LedgerUnavailable: The database does not answer, refuses, or was upgraded by a newer version.
+        LedgerUnavailable: The database does not answer, refuses, was upgraded by a newer version, or its file is there and
+            empty.
     """
     database = Database(url, check_references=False)
     try:
@@ -35,7 +38,7 @@ def upgrade(url: str) -> None:
 
 
 def _revision(connection: Connection) -> str | None:
-    if not inspect(connection).has_table("alembic_version"):
+    if not inspect(connection).has_table(VERSION_TABLE):
         return None
     found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
     return found

@@ -14,8 +14,8 @@ from scicat_retriever.ports.staging_area import StagingArea
 
 _LOOKED_AT = 1000
 """Files of an unmarked area that are looked at for one that the ledger knows."""
-ADOPT = "retriever adopt-staging"
-"""The command that makes an area this ledger's."""
+ADOPT = "`retriever adopt-staging` with the service's own --config and --data"
+"""The command that makes an area this ledger's, as messages name it."""
 
 
 def take(area: StagingArea, ledger: Ledger) -> None:
@@ -64,11 +64,11 @@ def not_ours(area: StagingArea, owner: str | None) -> StagingNotOurs:
     if owner is None:
         return StagingNotOurs(
             f"the staging area {area.place} has lost its marker: mount it, if it is not mounted; if it is a new and empty one, "
-            f"run `{ADOPT}`. Nothing was removed"
+            f"run {ADOPT}. Nothing was removed"
         )
     return StagingNotOurs(
         f"the staging area {area.place} belongs to another ledger ({owner}): give each service an area of its own. If "
-        f"that service is gone for good, run `{ADOPT}`. Nothing was removed"
+        f"that service is gone for good, run {ADOPT}. Nothing was removed"
     )
 
 
@@ -78,10 +78,10 @@ def _refuse_files_of_nobody(area: StagingArea, ledger: Ledger) -> None:
     if tokens and not ledger.known_tokens(tokens):
         raise StagingNotOurs(
             f"the staging area {area.place} has no owner and holds files that this ledger does not know: name an empty "
-            f"one, or run `{ADOPT}` if they may be removed"
+            f"one, or run {ADOPT} if they may be removed"
         )
     if not tokens and ledger.usage().staged:
         raise StagingNotOurs(
             f"the staging area {area.place} is empty, and the ledger has files in staging: mount it, if it is not mounted; if "
-            f"it is a new one, run `{ADOPT}`. Nothing was removed"
+            f"it is a new one, run {ADOPT}. Nothing was removed"
         )

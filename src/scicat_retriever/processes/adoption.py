@@ -5,21 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from scicat_retriever import bootstrap
+from scicat_retriever.ledger.backup import sqlite_file
 from scicat_retriever.pipeline.ownership import adopt
-from scicat_retriever.settings import Settings
+from scicat_retriever.settings import Settings, SettingsInvalid
 
 
 def adopt_staging(settings: Settings) -> Iterator[str]:
-    """Mark the staging area of the settings as this ledger's own.
+    """Mark the staging area of the settings as this ledger's own; the service may run meanwhile.
+
+    A ledger is never made for that: one of another folder would take the area from a running service.
 
     Yields:
         What was done, in a sentence.
 
     Raises:
+        SettingsInvalid: There is no ledger.
         StagingError: It cannot be marked.
         LedgerUnavailable: The ledger cannot be read or written.
     """
-    bootstrap.make_data_folder(settings)
+    file = sqlite_file(settings.ledger_url)
+    if file is not None and not file.exists():
+        raise SettingsInvalid(f"data: there is no ledger at {file}: name the service's folder with --data")
     ledger = bootstrap.build_ledger(settings)
     try:
         area = bootstrap.staging_area(settings)

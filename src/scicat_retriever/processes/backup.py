@@ -16,6 +16,7 @@ from pathlib import Path
 from scicat_retriever import bootstrap
 from scicat_retriever.domain.batches import in_batches
 from scicat_retriever.domain.errors import StagingError
+from scicat_retriever.key_files import checked_keys
 from scicat_retriever.ledger.backup import copy_ledger, known_tokens, sqlite_file
 from scicat_retriever.ports.staging_area import Holding, StagingArea
 from scicat_retriever.settings import Settings, SettingsInvalid
@@ -43,7 +44,7 @@ def back_up(settings: Settings, target: Path) -> Iterator[str]:
     """
     ledger, key = sqlite_file(settings.ledger_url), settings.data / KEY
     if ledger is not None and not ledger.exists():
-        raise SettingsInvalid(f"data: there is no ledger at {ledger}")
+        raise SettingsInvalid(f"data: there is no ledger at {ledger}: name the service's folder with --data")
     if target.exists():
         raise SettingsInvalid(f"the backup's folder {target} is there already: name one that is not")
     with _folder_of_its_own(target) as aside:
@@ -69,12 +70,15 @@ def restore(settings: Settings, source: Path, *, remove_strays: bool) -> Iterato
         A sentence for each thing that was done, or that is left to the operator.
 
     Raises:
-        SettingsInvalid: The data folder is in use, or the backup lacks the ledger.
+        SettingsInvalid: The data folder is in use, or the backup lacks the ledger, or its key is none.
         LedgerUnavailable: The ledger cannot be read or written.
     """
     ledger = sqlite_file(settings.ledger_url)
     if ledger is not None and not (source / LEDGER).exists():
         raise SettingsInvalid(f"the backup {source} holds no {LEDGER}")
+    has_key = (source / KEY).exists()
+    if has_key:
+        checked_keys(source / KEY, "take it from another backup; or remove it: all links that were given end")
     bootstrap.make_data_folder(settings)
     used = [name for name in _OF_A_SERVICE if (settings.data / name).exists()]
     if used or (ledger is not None and ledger.exists()):
@@ -84,7 +88,7 @@ def restore(settings: Settings, source: Path, *, remove_strays: bool) -> Iterato
     else:
         copy_ledger(source / LEDGER, ledger)
         yield f"the ledger is in {ledger}"
-    if (source / KEY).exists():
+    if has_key:
         _copy_key(source / KEY, settings.data / KEY)
         yield f"the key of the links is in {settings.data / KEY}"
     yield _look_for_strays(settings, remove_strays=remove_strays)

@@ -106,6 +106,7 @@ def test_upgrading_twice_changes_nothing(url: str, sql_ledger: SqlLedger) -> Non
 def test_upgrading_waits_for_others_that_are_in_the_file(tmp_path: Path, clock: HandClock) -> None:
     file = tmp_path / "new.db"
     other = sqlite3.connect(file, isolation_level=None)
+    other.execute("PRAGMA user_version = 1")  # an empty file is refused
     other.execute("BEGIN IMMEDIATE")
     with ThreadPoolExecutor(1) as pool:
         upgrading = pool.submit(upgrade, f"sqlite:///{file}")
@@ -117,6 +118,20 @@ def test_upgrading_waits_for_others_that_are_in_the_file(tmp_path: Path, clock: 
     ledger = SqlLedger(f"sqlite:///{file}", clock)
     assert ledger.job(JOB) is None
     ledger.close()
+
+
+def test_an_empty_file_is_not_taken_for_a_new_ledger(tmp_path: Path) -> None:
+    file = tmp_path / "emptied.db"
+    file.touch()
+    with pytest.raises(LedgerUnavailable, match=r"is empty.*restore a backup.*remove the file"):
+        upgrade(f"sqlite:///{file}")
+    assert file.stat().st_size == 0
+
+
+def test_several_processes_may_make_a_ledger_at_once(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'new.db'}"
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(upgrade, [url] * 8))
 
 
 def test_a_ledger_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:

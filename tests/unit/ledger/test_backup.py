@@ -62,8 +62,35 @@ def test_a_damaged_ledger_is_not_backed_up(tmp_path: Path) -> None:
     for page in range(2, len(content) // 4096):
         content[page * 4096 : page * 4096 + 64] = b"\xff" * 64
     file.write_bytes(content)
-    with pytest.raises(LedgerUnavailable, match="damaged"):
+    with pytest.raises(LedgerUnavailable, match=rf"{file}.* damaged"):
         copy_ledger(file, tmp_path / "copy.sqlite")
+    assert list(tmp_path.glob("copy*")) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "holds no ledger.*restore a backup that is sound"),
+        (b"no database" * 1000, "is damaged.*restore a backup that is sound"),
+        (b"SQLite format 3\0" + b"\xa5" * 8000, "is damaged.*restore a backup that is sound"),
+    ],
+    ids=["empty", "foreign", "damaged"],
+)
+def test_a_file_that_is_no_ledger_is_named_and_nothing_is_left_of_it(
+    tmp_path: Path, content: bytes, why: str
+) -> None:
+    file = tmp_path / "ledger.sqlite"
+    file.write_bytes(content)
+    with pytest.raises(LedgerUnavailable, match=rf"{file} {why}"):
+        copy_ledger(file, tmp_path / "copy.sqlite")
+    assert list(tmp_path.glob("copy*")) == []
+
+
+def test_another_program_s_database_is_no_ledger(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "other.sqlite")) as connection:
+        connection.execute("CREATE TABLE jobs (id TEXT)")
+    with pytest.raises(LedgerUnavailable, match="holds no ledger"):
+        copy_ledger(tmp_path / "other.sqlite", tmp_path / "copy.sqlite")
 
 
 def test_a_ledger_that_is_not_there_is_refused_and_none_is_made(tmp_path: Path) -> None:
