@@ -81,7 +81,7 @@ class ApiSettings(BaseModel):
         "Without it: http://host:port.",
     )
     token: tuple[ApiToken, ...] = Field(
-        description="The tokens that are let in, each with its own section `[[api.token]]`. In the environment: a JSON list "
+        description="The tokens that are let in, each with its own section `[[api.token]]`; required, unless `tokens` is set. In the environment: a JSON list "
         "of objects.",
     )
     tokens: tuple[SecretStr, ...] = Field(

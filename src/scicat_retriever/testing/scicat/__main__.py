@@ -21,7 +21,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--url-action", metavar="URL", help="where to POST each new retrieve job")
     parser.add_argument("--url-token", default="", help="bearer token for the url action")
     parser.add_argument("--url-template", default="observed", choices=("observed", "v4", "v3", "short"))
-    parser.add_argument("--profile", default="lab_default", choices=sorted(PROFILES), help="group settings")
+    parser.add_argument(
+        "--profile",
+        default="lab_default",
+        choices=sorted(PROFILES),
+        help="group settings; job_privileged has all that a retrieval service needs, the others lack or change some of it",
+    )
     parser.add_argument("--token-lifetime", type=float, default=3600, metavar="SECONDS")
     given = parser.parse_args(arguments)
     action = (
