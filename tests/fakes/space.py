@@ -170,6 +170,10 @@ class InMemorySpace(InMemoryPins):
             ended = [job_id for job_id, record in self._jobs.items() if record.state.finished]
             return [job_id for job_id in ended if self._has_broken_links(job_id)][:limit]
 
+    def unwritten(self) -> int:
+        with self._lock:
+            return sum(self._claims.values()) - self._written()
+
     def usage(self) -> Usage:
         with self._lock:
             staged = [block for block in self._blocks.values() if block.record.state is DatablockState.STAGED]
@@ -312,7 +316,11 @@ class InMemorySpace(InMemoryPins):
     def _free(self, room: Room) -> int:
         claimed = sum(self._claims.values())
         free = room.total - sum(block.held for block in self._blocks.values()) - claimed
-        return free if room.free is None else min(free, room.free - (claimed - self._written()))
+        return (
+            free
+            if room.free is None
+            else min(free, room.free - max(claimed - self._written(), room.unwritten))
+        )
 
     def _written(self) -> int:
         return sum(min(claim, self._written_of(pid)) for pid, claim in self._claims.items())

@@ -78,6 +78,11 @@ def written(connection: Connection) -> int:
     return int(connection.scalar(_WRITTEN) or 0)
 
 
+def unwritten(connection: Connection, space: Any) -> int:  # noqa: ANN401
+    """How much of the claims is still to be written, by the row of `space`."""
+    return int(space.claimed) - written(connection)
+
+
 def free_bytes(connection: Connection, space: Any, room: Room) -> int:  # noqa: ANN401
     """What is free in the room, as `SpaceLedger` says; less than 0 where more is claimed than there is.
 
@@ -87,7 +92,10 @@ def free_bytes(connection: Connection, space: Any, room: Room) -> int:  # noqa: 
         room: What the staging area offers.
     """
     free = int(room.total - space.staged - space.claimed)
-    return free if room.free is None else min(free, room.free - (space.claimed - written(connection)))
+    if room.free is None:
+        return free
+    # The room was measured before the space was locked: what was written since is not free in it any more.
+    return min(free, room.free - max(unwritten(connection, space), room.unwritten))
 
 
 def asks_for(pid: ColumnElement[str] | DatasetPid) -> ColumnElement[bool]:

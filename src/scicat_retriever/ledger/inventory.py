@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, and_, func, or_, select, true, update
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatablockId, DatasetPid
 from scicat_retriever.domain.states import DatablockState
-from scicat_retriever.ledger.claim_rows import written
+from scicat_retriever.ledger.claim_rows import unwritten, written
 from scicat_retriever.ledger.datablock_rows import DatablockRows, datablock_record, is_datablock, tokens_of
 from scicat_retriever.ledger.held_space import change_space
 from scicat_retriever.ledger.line_rows import WAITS
@@ -71,6 +71,11 @@ class InventoryPart(DatablockRows):
         checked = update(datablocks).where(is_datablock(key), _IS_STAGED).values(checked_at=self._clock())
         with self._database.writing() as connection:
             connection.execute(checked)
+
+    def unwritten(self) -> int:
+        """Bytes of claims that are still to be written."""
+        with self._database.reading() as connection:
+            return unwritten(connection, connection.execute(select(space)).one())
 
     def usage(self) -> Usage:
         """Sums over the staging area."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import structlog
 
 from scicat_retriever.domain.amounts import in_words, ordinal
@@ -21,6 +23,7 @@ from scicat_retriever.pipeline.eviction import make_room
 from scicat_retriever.pipeline.selection import chosen_of, resolve
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.ports.space import Growth, Line
+from scicat_retriever.ports.staging_area import Room
 
 _MEASURED_TOGETHER = 20
 _LOOKS = 3
@@ -172,7 +175,7 @@ def _stand_in_line(job_id: JobId, tools: Toolbox) -> Line:
     if record is None:
         raise JobNotFound(f"the ledger has no job {job_id}")
     quota = tools.cache.quota(record.job.owner_group)
-    return tools.ledger.claim_job(job_id, tools.staging.room(), silence=tools.cache.silence, quota=quota)
+    return tools.ledger.claim_job(job_id, _measured_room(tools), silence=tools.cache.silence, quota=quota)
 
 
 def claim_dataset(pid: DatasetPid, tools: Toolbox) -> None:
@@ -207,4 +210,10 @@ def claim_dataset(pid: DatasetPid, tools: Toolbox) -> None:
 
 
 def _grow(pid: DatasetPid, tools: Toolbox) -> Growth:
-    return tools.ledger.claim_dataset(pid, tools.staging.room(), silence=tools.cache.silence)
+    return tools.ledger.claim_dataset(pid, _measured_room(tools), silence=tools.cache.silence)
+
+
+def _measured_room(tools: Toolbox) -> Room:
+    """Measure the room, after the ledger said what is still to be written: copies go on writing until the claim is made."""
+    unwritten = tools.ledger.unwritten()
+    return replace(tools.staging.room(), unwritten=unwritten)

@@ -109,8 +109,9 @@ class Usage:
 class SpaceLedger(Protocol):
     """The part of the ledger that shares staging space out. Promises and errors as of `ports.ledger.Ledger`.
 
-    Free are the bytes `min(room.total - staged - claimed, room.free - (claimed - written))`, the second only where
-    `room.free` is known; see `Usage` for the terms.
+    Free are the bytes `min(room.total - staged - claimed, room.free - unwritten)`, the second only where `room.free` is
+    known; see `Usage` for the terms. `unwritten` is `claimed - written`, or `room.unwritten` where that is more: what was
+    written after the room was measured is not free in it any more.
     """
 
     def datasets_without_size(self, job_id: JobId, limit: int) -> Sequence[DatasetPid]:
@@ -332,6 +333,10 @@ class SpaceLedger(Protocol):
 
     def note_checked(self, key: DatablockKey) -> None:
         """Note that the bytes of a staged datablock were read now, and are right."""
+        ...
+
+    def unwritten(self) -> int:
+        """Bytes of claims that are still to be written: what is claimed less what of it is written."""
         ...
 
     def usage(self) -> Usage:

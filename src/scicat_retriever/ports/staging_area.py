@@ -19,10 +19,13 @@ class Room:
     Attributes:
         total: Bytes that it may hold in all, what it holds already included.
         free: Bytes that may be written now, as the storage itself says; None where it cannot say.
+        unwritten: Bytes of claims that were still to be written just before `free` was measured, where somebody asked the
+            ledger for them (`SpaceLedger.unwritten`); an area itself knows nothing of them.
     """
 
     total: int
     free: int | None
+    unwritten: int = 0
 
 
 class Partial(Sink, Protocol):

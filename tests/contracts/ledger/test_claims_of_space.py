@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from scicat_retriever.domain.errors import JobNotFound
@@ -12,7 +14,19 @@ from scicat_retriever.ports.space import Line, Usage
 from scicat_retriever.ports.staging_area import Room
 from tests.contracts.ledger.samples import FAILURE, FLOW, JOB, P, Q, bring_to, copied, job, key
 from tests.contracts.ledger.samples import staged as staged_evidence
-from tests.contracts.ledger.space_samples import A, B, C, claim, finish, grow, owners, plan, stage, wish
+from tests.contracts.ledger.space_samples import (
+    SILENCE,
+    A,
+    B,
+    C,
+    claim,
+    finish,
+    grow,
+    owners,
+    plan,
+    stage,
+    wish,
+)
 
 R = DatasetPid("20.500.12345/r")
 State = DatablockState
@@ -92,6 +106,35 @@ def test_what_is_written_of_a_claim_is_not_taken_off_twice_from_what_the_storage
     # Of 75 bytes that the disk has free, 35 are still to be written by the first.
     assert claim(ledger, B, 1000, 75) == Line(10, 1, 50)
     assert ledger.usage().written == 25
+
+
+def test_what_is_written_after_the_room_was_measured_is_not_free(ledger: Ledger) -> None:
+    claim(ledger, wish(ledger, A, {P: 100}), 1000)
+    (block,) = plan(ledger, P, 100)
+    room = Room(1000, 150, ledger.unwritten())
+    assert room.unwritten == 100
+    bring_to(ledger, block, State.COPYING)
+    ledger.note_progress(block, 80)
+    assert ledger.unwritten() == 20
+    # The disk has 70 bytes by now, and 20 of them are still to be written by the first.
+    assert ledger.claim_job(wish(ledger, B, {Q: 60}), room, silence=SILENCE) == Line(10, 1, 60)
+    assert ledger.claim_job(B, replace(room, free=160), silence=SILENCE).granted
+
+
+@pytest.mark.parametrize("end", [State.COPYING, State.STAGED])
+def test_a_dataset_does_not_grow_by_what_is_written_after_the_room_was_measured(
+    ledger: Ledger, end: State
+) -> None:
+    claim(ledger, wish(ledger, A, {P: 100}), 1000)
+    (block,) = plan(ledger, P, 100)
+    room = Room(1000, 100, ledger.unwritten())
+    if end is State.STAGED:
+        bring_to(ledger, block, end, 100)
+    else:
+        bring_to(ledger, block, end)
+        ledger.note_progress(block, 80)
+    plan(ledger, Q, 80)
+    assert grow(ledger, Q, room) == 80
 
 
 def test_writing_more_than_was_claimed_gives_nobody_else_space(ledger: Ledger) -> None:

@@ -1,6 +1,6 @@
 import contextlib
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -14,6 +14,8 @@ from scicat_retriever.domain.errors import CatalogueError
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState
 from scicat_retriever.pipeline import intake, publish, space
+from scicat_retriever.ports.staging_area import Room
+from tests.contracts.ledger.samples import bring_to
 from tests.fakes.catalogue import InMemoryCatalogue
 from tests.fakes.staging_area import InMemoryStagingArea
 from tests.unit.pipeline.rig import CACHE, FILES, JOB, PID, Rig, tar
@@ -373,6 +375,32 @@ def test_a_dataset_that_waits_for_what_another_one_that_grows_holds_gives_back()
         errors.SpaceGivenBack, match="needs 10 kB more of staging space than was claimed and is free"
     ):
         space.claim_dataset(Q, rig.tools)
+
+
+class FilledWhileMeasured(InMemoryStagingArea):
+    """Others fill the same storage, and a copy writes on in the moment in which it was measured."""
+
+    def __init__(self, free: int, meanwhile: Callable[[], None]) -> None:
+        super().__init__(100 * SIZE)
+        self._free, self._meanwhile = free, meanwhile
+
+    def room(self) -> Room:
+        measured = Room(super().room().total, self._free)
+        self._meanwhile()
+        return measured
+
+
+def test_what_a_copy_writes_while_the_room_is_measured_is_given_to_nobody_else() -> None:
+    rig = rig_of(100, PID, Q)
+    rig.job(PID, name=OTHER)
+    (record,) = rig.plan(rig.archive())
+    bring_to(rig.ledger, record.key, DatablockState.COPYING)
+    rig.submit(Q)
+    written = iter((SIZE // 2, SIZE))
+    area = FilledWhileMeasured(SIZE, lambda: rig.ledger.note_progress(record.key, next(written)))
+    rig.tools = replace(rig.tools, staging=area)
+    with pytest.raises(errors.NoSpaceYet):
+        space.claim_job(JOB, rig.tools)
 
 
 def test_a_dataset_larger_than_the_whole_area_never_waits() -> None:
