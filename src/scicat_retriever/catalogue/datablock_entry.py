@@ -9,7 +9,7 @@ from typing import Any
 from scicat_retriever.catalogue.errors import cleaned
 from scicat_retriever.catalogue.file_mode import kind_by_mode
 from scicat_retriever.catalogue.wire import amount
-from scicat_retriever.domain.dataset import CataloguedDatablock, Datablock, FileEntry
+from scicat_retriever.domain.dataset import CataloguedDatablock, Datablock, EntryKind, FileEntry
 from scicat_retriever.domain.errors import CatalogueEntryInvalid
 from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid
 
@@ -68,12 +68,14 @@ class _Reader:
         if not isinstance(value, Mapping):
             raise self.invalid(f"has no object at {where}")
         digest = self.optional(value.get("chk"), f"{where}.chk")
+        kind = kind_by_mode(value.get("perm"))
         return FileEntry(
             path=self.text(value.get("path"), f"{where}.path"),
             size=self.amount(value.get("size"), f"{where}.size"),
             # Base64 has digits in either case.
             digest=digest.lower() if digest is not None and _HEX_DIGEST.match(digest) else digest,
-            kind=kind_by_mode(value.get("perm")),
+            # What has a checksum is known to be a file: its row in the ledger stays what it always was.
+            kind=None if kind is EntryKind.FILE and digest is not None else kind,
         )
 
     def text(self, value: object, field: str) -> str:

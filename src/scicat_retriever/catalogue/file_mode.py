@@ -7,18 +7,23 @@ import stat
 
 from scicat_retriever.domain.dataset import EntryKind
 
-_LETTERS = re.compile(r"[dlL][-a-zA-Z]{9,10}[.+@]?\Z")
+_LETTERS = re.compile(r"([-dlL])[a-zA-Z]?[-rwxsStTl]{9}[.+@]?\Z")
 """`ls -l` (`drwxr-xr-x`, with a mark of further rights), Python's `stat.filemode`, and Go's `FileMode` (`Lrwxrwxrwx`)."""
 _OCTAL = re.compile(r"(?:0o|0)?([0-7]{5,6})\Z")
 """`st_mode` in octal digits, kind and all: `40755`, `040755`, Python's `oct` (`0o40755`)."""
 _DECIMAL = re.compile(r"[1-6][0-9]{4}\Z")
-_KINDS = ((stat.S_ISDIR, EntryKind.FOLDER), (stat.S_ISLNK, EntryKind.LINK))
+_LINKS_IN_DECIMAL = frozenset(str(stat.S_IFLNK | bits) for bits in (0o777, 0o755))
+"""What Linux (41471) and macOS (41453) give symbolic links. As octal digits these would be folders that their owner cannot enter."""
+_LETTER_KINDS = {"-": EntryKind.FILE, "d": EntryKind.FOLDER, "l": EntryKind.LINK, "L": EntryKind.LINK}
+_KINDS = {stat.S_IFREG: EntryKind.FILE, stat.S_IFDIR: EntryKind.FOLDER, stat.S_IFLNK: EntryKind.LINK}
+_NO_TYPES = frozenset((0o030000, 0o050000, 0o070000, 0o110000, 0o130000, 0o150000, 0o160000, 0o170000))
 
 
 def kind_by_mode(perm: object) -> EntryKind | None:
-    """Say whether a file's `perm` is that of a folder or a symbolic link; None for a file, and for what says neither.
+    """Say whether a file's `perm` is that of a regular file, a folder or a symbolic link; None for what says neither.
 
-    Bits alone (`0755`, `rwxr-xr-x`) say neither. Five digits are octal where they can be; `16877` cannot.
+    Bits alone (`0755`, `rwxr-xr-x`) say nothing. Five digits are octal where they can be; `16877` and `33261` cannot, and `41471` is
+    the mode of each symbolic link on Linux.
 
     Args:
         perm: The JSON value: whatever SciCat holds.
@@ -26,13 +31,15 @@ def kind_by_mode(perm: object) -> EntryKind | None:
     if isinstance(perm, int) and not isinstance(perm, bool):
         return _kind(perm)
     text = perm.strip() if isinstance(perm, str) else ""
-    if _LETTERS.match(text):
-        return EntryKind.FOLDER if text[0] == "d" else EntryKind.LINK
-    if found := _OCTAL.match(text):
+    if found := _LETTERS.match(text):
+        return _LETTER_KINDS[found[1]]
+    if text in _LINKS_IN_DECIMAL:
+        return EntryKind.LINK
+    found = _OCTAL.match(text)
+    if found and stat.S_IFMT(int(found[1], 8)) not in _NO_TYPES:
         return _kind(int(found[1], 8))
     return _kind(int(text)) if _DECIMAL.match(text) else None
 
 
 def _kind(mode: int) -> EntryKind | None:
-    known = 0 <= mode < 1 << 16
-    return next((kind for is_kind, kind in _KINDS if known and is_kind(mode)), None)
+    return _KINDS.get(stat.S_IFMT(mode)) if 0 <= mode < 1 << 16 else None

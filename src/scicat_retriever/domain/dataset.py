@@ -80,8 +80,9 @@ class Dataset:
 
 
 class EntryKind(StrEnum):
-    """What an entry of a file list is, where it is no file: the letter that `ls -l` shows."""
+    """What an entry of a file list is: the letter that `ls -l` shows."""
 
+    FILE = "-"
     FOLDER = "d"
     LINK = "l"
 
@@ -94,7 +95,7 @@ class FileEntry:
         path: Its name in the archive, as catalogued.
         size: Bytes.
         digest: Its checksum as catalogued, hexadecimal digits in lower case, or None where the catalogue has none.
-        kind: What its permissions (`perm`) say that it is; None for a file, or where they do not say.
+        kind: What its permissions (`perm`) say that it is; None where they do not say, and for a file with a checksum.
     """
 
     path: str
@@ -106,6 +107,11 @@ class FileEntry:
     def is_folder(self) -> bool:
         """Whether it is catalogued as a folder: by its permissions, or by a `/` at its end."""
         return self.kind is EntryKind.FOLDER or self.path.endswith("/")
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is told to be a regular file: by a checksum, or by its permissions; a `/` at its end is believed more."""
+        return self.digest is not None or (self.kind is EntryKind.FILE and not self.is_folder)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,9 @@ from scicat_retriever.domain.likeness import Likeness, Matched
 FILES_IN_CHUNK = 2000
 """Files in one chunk: some 200 kB of JSON. Another number gives other fingerprints, so datablocks count as changed."""
 
+_KIND = 3
+"""Where an entry's kind stands in its row, if it has one."""
+
 
 def pack_selections(selections: Sequence[Selection]) -> bytes:
     """Give a job's dataset list as compressed JSON."""
@@ -75,7 +78,10 @@ def unpack_oddities(packed: str) -> Oddities:
 
 
 class Fingerprint:
-    """A digest over all that the catalogue says of a datablock: equal digests, equal entries."""
+    """A digest over what the catalogue says of a datablock: equal digests, equal entries.
+
+    That an entry is a regular file is left out, as it was before it was read: else its datablock would count as changed.
+    """
 
     def __init__(self, entry: CataloguedDatablock) -> None:
         block = entry.datablock
@@ -86,8 +92,10 @@ class Fingerprint:
     def chunks(self) -> Iterator[bytes]:
         """Give the file list as packed chunks, taking each into the digest."""
         for start in range(0, len(self._files), FILES_IN_CHUNK):
-            raw = _json([_row(file) for file in self._files[start : start + FILES_IN_CHUNK]])
-            self._digest.update(raw)
+            rows = [_row(file) for file in self._files[start : start + FILES_IN_CHUNK]]
+            raw = _json(rows)
+            told = any(row[_KIND:] == [EntryKind.FILE] for row in rows)
+            self._digest.update(_json([_without_file_kind(row) for row in rows]) if told else raw)
             yield zlib.compress(raw, level=3)
 
     def hexdigest(self) -> str:
@@ -103,9 +111,12 @@ def unpack_files(chunks: Iterable[bytes]) -> Iterator[FileEntry]:
 
 
 def _row(file: FileEntry) -> list[object]:
-    # No more for a file: its datablock would count as changed, since the fingerprint would be another one.
     row: list[object] = [file.path, file.size, file.digest]
     return row if file.kind is None else [*row, file.kind]
+
+
+def _without_file_kind(row: list[object]) -> list[object]:
+    return row[:_KIND] if row[_KIND:] == [EntryKind.FILE] else row
 
 
 def _json(value: object) -> bytes:

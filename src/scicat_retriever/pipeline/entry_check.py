@@ -78,7 +78,7 @@ class EntryCheck:
             if entry.digest is None:
                 return entry.size == member.size == 0 and not entry.is_folder
             return _same_size(entry, member, linked=linked) and self._same_checksum(entry, member)
-        if entry.digest is not None or member.kind is MemberKind.OTHER:
+        if entry.is_file or member.kind is MemberKind.OTHER:
             return False
         if member.kind is MemberKind.DIRECTORY:
             return entry.is_folder
@@ -99,7 +99,7 @@ class EntryCheck:
 
     def _compare_without_content(self, entry: FileEntry, member: Member) -> None:
         """Compare an entry with a directory or a link, which must not stand where a file with data was."""
-        if entry.digest is not None or member.kind is MemberKind.OTHER:
+        if entry.is_file or member.kind is MemberKind.OTHER:
             raise ChecksumMismatch(
                 f"{shown(entry.path)} is catalogued as a file and archived as {member.kind}"
             )

@@ -9,6 +9,7 @@ import pytest
 from scicat_retriever.domain.dataset import CataloguedDatablock, EntryKind, FileEntry
 from scicat_retriever.domain.errors import CatalogueEntryInvalid, CatalogueUnavailable
 from scicat_retriever.domain.states import DatablockState
+from scicat_retriever.ledger.packing import Fingerprint, unpack_files
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.ledger import DatasetProgress, Ledger, Plan
 from scicat_retriever.ports.space import EvictionOrder
@@ -77,6 +78,7 @@ def test_files_come_back_in_the_catalogue_s_order(ledger: Ledger) -> None:
         FileEntry("a", 1, None),
         FileEntry("d", 4096, None, EntryKind.FOLDER),
         FileEntry("l", 1, None, EntryKind.LINK),
+        FileEntry("f", 1, None, EntryKind.FILE),
     ]
     many = files(5000)
     ledger.plan(
@@ -85,6 +87,21 @@ def test_files_come_back_in_the_catalogue_s_order(ledger: Ledger) -> None:
     assert list(ledger.files(key(0))) == odd
     assert tuple(ledger.files(key(1))) == many
     assert list(ledger.files(key(2))) == []
+
+
+def test_a_regular_file_that_is_told_by_its_permissions_changes_no_datablock() -> None:
+    """Earlier releases did not read that: what they staged must not count as changed."""
+
+    def digest_of(kind: EntryKind | None) -> str:
+        fingerprint = Fingerprint(
+            entry(0, listed_files=[FileEntry("a", 1, None, kind), FileEntry("b", 1, "00")])
+        )
+        told, _ = unpack_files(fingerprint.chunks())
+        assert told.kind is kind
+        return fingerprint.hexdigest()
+
+    assert digest_of(EntryKind.FILE) == digest_of(None)
+    assert len({digest_of(kind) for kind in EntryKind}) == len(EntryKind)
 
 
 def test_datablocks_are_paged_by_position_in_the_catalogue_s_order(ledger: Ledger) -> None:

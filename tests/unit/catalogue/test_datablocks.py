@@ -386,7 +386,8 @@ def test_hexadecimal_digits_are_lower_case_and_base64_is_as_it_was(
     [
         ("drwxr-xr-x", EntryKind.FOLDER),
         ("0o120777", EntryKind.LINK),
-        ("-rw-r--r--", None),
+        ("-rw-r--r--", EntryKind.FILE),
+        ("0644", None),
         (None, None),
         (["d"], None),
     ],
@@ -394,6 +395,11 @@ def test_hexadecimal_digits_are_lower_case_and_base64_is_as_it_was(
 def test_a_folder_is_known_by_its_permissions(perm: object, kind: EntryKind | None) -> None:
     entry = block(dataFileList=[{"path": "run", "size": 4096, "perm": perm}])
     assert datablock_from(entry, PID, 0).files == (FileEntry("run", 4096, None, kind),)
+
+
+def test_what_has_a_checksum_needs_no_permissions_to_be_a_file() -> None:
+    entry = block(dataFileList=[{"path": "a", "size": 1, "chk": "00", "perm": "-rw-r--r--"}])
+    assert datablock_from(entry, PID, 0).files == (FileEntry("a", 1, "00"),)
 
 
 def test_a_datablock_may_lack_algorithm_and_packed_size() -> None:

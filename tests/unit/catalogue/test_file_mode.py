@@ -20,26 +20,39 @@ FOLDERS = [
     "040755",
     "0o40755",
     "042775",
+    "42775",
+    "41777",
     "16877",
     16877,
 ]
-LINKS = ["lrwxrwxrwx", "Lrwxrwxrwx", "120777", "0o120777", 41471]
+LINKS = ["lrwxrwxrwx", "Lrwxrwxrwx", "120777", "0o120777", 41471, "41471", 41453, "41453", "41408"]
+FILES = [
+    "-rw-r--r--",
+    "-rwsr-xr-t",
+    "-rw-r--r--.",
+    "100644",
+    "0o100644",
+    "33188",
+    33188,
+    "33261",
+    33261,
+]
 NEITHER = [
     None,
     "",
     "d",
     "dataset",
     "delegated!",
-    "-rw-r--r--",
+    "disallowed",
+    "-not-known-",
+    "-----",
+    "010644",
+    "17407",
     "rwxr-xr-x",
     "rwx",
     "755",
     "0755",
     "00755",
-    "100644",
-    "0o100644",
-    "33188",
-    33188,
     -1,
     2**40,
     16877.5,
@@ -59,6 +72,11 @@ def test_a_symbolic_link_is_told_by_its_permissions(perm: object) -> None:
     assert kind_by_mode(perm) is EntryKind.LINK
 
 
+@pytest.mark.parametrize("perm", FILES)
+def test_a_regular_file_is_told_by_its_permissions(perm: object) -> None:
+    assert kind_by_mode(perm) is EntryKind.FILE
+
+
 @pytest.mark.parametrize("perm", NEITHER)
 def test_everything_else_says_nothing(perm: object) -> None:
     assert kind_by_mode(perm) is None
@@ -68,7 +86,13 @@ def test_everything_else_says_nothing(perm: object) -> None:
 def test_all_spellings_of_a_mode_say_the_same(kind: int, bits: int) -> None:
     mode = kind | bits
     said = {kind_by_mode(spelled) for spelled in (mode, oct(mode), f"{mode:06o}", stat.filemode(mode))}
-    assert said == {{stat.S_IFDIR: EntryKind.FOLDER, stat.S_IFLNK: EntryKind.LINK}.get(kind)}
+    kinds = {stat.S_IFREG: EntryKind.FILE, stat.S_IFDIR: EntryKind.FOLDER, stat.S_IFLNK: EntryKind.LINK}
+    assert said == {kinds.get(kind)}
+
+
+@given(st.integers(0, 0o7777))
+def test_a_regular_file_is_told_by_each_mode_in_decimal_digits(bits: int) -> None:
+    assert kind_by_mode(str(stat.S_IFREG | bits)) is EntryKind.FILE
 
 
 @given(st.text() | st.integers() | st.none() | st.lists(st.integers()))

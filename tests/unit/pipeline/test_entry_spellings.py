@@ -158,6 +158,49 @@ def test_a_folder_is_not_taken_for_something_else(
     assert type(raised.value) is expected
 
 
+def told_file(path: str, size: int) -> FileEntry:
+    """An entry without a checksum, with permissions such as `-rw-r--r--`."""
+    return FileEntry(path, size, None, EntryKind.FILE)
+
+
+@pytest.mark.parametrize("policy", [FAIL, SIZE_ONLY])
+@pytest.mark.parametrize(
+    ("member", "listed"),
+    [
+        (symlink("s", "/etc/passwd"), told_file("s", 11)),
+        (symlink("s", "/etc/passwd"), told_file("s", 0)),
+        (directory("s"), told_file("s", 0)),
+        (directory("s"), told_file("s", 4096)),
+    ],
+    ids=["a link of its length", "a link for an empty file", "a folder for an empty file", "a folder"],
+)
+def test_what_its_permissions_tell_to_be_a_file_is_no_link_and_no_folder(
+    member: Member, listed: FileEntry, policy: ChecksumPolicy
+) -> None:
+    with pytest.raises(errors.ChecksumMismatch, match=f"catalogued as a file and archived as {member.kind}"):
+        verify([member, file("b")], [listed, entry("b")], policy)
+
+
+def test_what_its_permissions_tell_to_be_a_file_is_no_link_of_another_spelling() -> None:
+    with pytest.raises(errors.IntegrityError):
+        verify(
+            [symlink("run/s", "x"), file("b")],
+            [told_file("/data/run/s", 1), entry("b")],
+            source_folder="/data",
+        )
+
+
+def test_what_is_told_to_be_a_file_is_compared_like_any_other_file() -> None:
+    files, listed = [file("a", b""), file("b", b"xy")], [told_file("a", 0), told_file("b", 2)]
+    assert verify(files, listed, SIZE_ONLY).integrity is Integrity.SIZE_ONLY
+    with pytest.raises(errors.ChecksumMissing):
+        verify(files, listed)
+
+
+def test_a_folder_by_its_slash_is_one_whatever_its_permissions() -> None:
+    assert verify([directory("run"), file("b")], [told_file("run/", 4096), entry("b")]).files == 2
+
+
 def listed_with(algorithm: str) -> tuple[FileEntry, ...]:
     """The files of a datablock, with checksums of an algorithm of hashlib."""
     return tuple(
