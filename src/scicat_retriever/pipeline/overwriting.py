@@ -37,7 +37,7 @@ class Overwriting:
 
     Raises:
         MemberDuplicated: The archive holds a path twice, and that is refused, or programs do not agree on what is left.
-        MemberUnexpected: A hard link leads to what only comes after it.
+        MemberUnexpected: A hard link leads to what only comes after it, or to itself before there is anything.
     """
 
     def __init__(self, members: Callable[[], Iterable[Member]], *, is_last: bool) -> None:
@@ -75,6 +75,11 @@ class Overwriting:
         before = self._last.get(name)
         now = _Seen(number, member.kind, member.link)
         if before is None:
+            if now.kind is MemberKind.HARDLINK and entry_name(now.link) == name:
+                raise MemberUnexpected(
+                    f"the archive's hard link {shown(member.name)} leads to itself, before the file of that name: "
+                    "no program can unpack that"
+                )
             self._last[name] = now
             return
         if _changes_nothing(before, now, name):

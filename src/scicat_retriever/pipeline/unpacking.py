@@ -78,5 +78,6 @@ def _last_part(path: str) -> str:
 
 
 def _without_data(member: Member) -> Member:
-    """Show a member that is passed over as a folder: it need not be catalogued, and must not lie below a link nevertheless."""
-    return Member(entry_name(member.name), MemberKind.DIRECTORY, 0, member.offset, "", "", unsafe=False)
+    """Show a member that is passed over as a mere name: it need not be catalogued. A hard link still has to lead somewhere."""
+    link = member.link if member.kind is MemberKind.HARDLINK else ""
+    return Member(entry_name(member.name), MemberKind.LABEL, 0, member.offset, "", link, unsafe=False)

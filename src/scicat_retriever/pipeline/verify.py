@@ -6,6 +6,7 @@ import unicodedata
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from scicat_retriever.domain.dataset import EntryKind, FileEntry
 from scicat_retriever.domain.errors import (
@@ -42,6 +43,7 @@ class _Comparison:
         loose: Directories and symbolic links that are not, where folders or links are catalogued.
         hardlinks: Names of the hard links.
         symlinks: Names of the symbolic links.
+        passed_over: Names of what an operator has passed over, which is no folder.
         folders: The folders that members lie in.
         alike: What was matched although its names are spelled differently.
     """
@@ -53,6 +55,7 @@ class _Comparison:
     loose: dict[str, Member] = field(default_factory=dict)
     hardlinks: set[str] = field(default_factory=set)
     symlinks: set[str] = field(default_factory=set)
+    passed_over: set[str] = field(default_factory=set)
     folders: set[str] = field(default_factory=set)
     alike: Tally = field(default_factory=Tally)
     _differ: dict[str, str] = field(default_factory=dict)
@@ -65,7 +68,7 @@ class _Comparison:
         self._keeps_loose = any(entry.is_folder or entry.kind is EntryKind.LINK for entry in entries)
 
     def meet(self, member: Member) -> None:
-        """Take one member of the archive in, in the archive's order."""
+        """Take one member of the archive in, in the archive's order; a LABEL is what is passed over."""
         name = entry_name(member.name)
         if member.unsafe or not (name or member.kind is MemberKind.DIRECTORY):
             raise MemberUnsafe(
@@ -74,6 +77,9 @@ class _Comparison:
         self.folders.add(name.rpartition("/")[0])
         if name in self.met or name in self.strange:
             raise MemberDuplicated(f"the archive holds {shown(member.name)} twice")
+        if member.kind is MemberKind.LABEL:
+            self._pass_over(name, member)
+            return
         if member.kind is MemberKind.HARDLINK:
             self.hardlinks.add(name)
             member = self._target(member)
@@ -84,6 +90,14 @@ class _Comparison:
             self._put_aside(name, member)
         else:
             self._take(name, entry, member)
+
+    def _pass_over(self, name: str, member: Member) -> None:
+        link = entry_name(member.link)
+        if member.link and link in self.symlinks:
+            self.symlinks.add(name)
+        elif member.link and link not in self.passed_over:
+            self._target(member)
+        self.passed_over.add(name)
 
     def _take(self, name: str, entry: FileEntry, member: Member) -> None:
         self.check.compare(entry, member, linked=name in self.hardlinks)
@@ -172,7 +186,7 @@ class _Comparison:
     def _refuse_nesting(self) -> None:
         """Refuse `a/b` beside an `a` that is no folder: it cannot be unpacked, or is written where a link leads."""
         files = (name for name, member in self.met.items() if member.kind is not MemberKind.DIRECTORY)
-        if (name := _first_above(files, self.folders)) is not None:
+        if (name := _first_above(chain(files, self.passed_over), self.folders)) is not None:
             raise MemberUnsafe(f"the archive's member {shown(name)} is no folder, and others lie below it")
         if not self.symlinks:
             return

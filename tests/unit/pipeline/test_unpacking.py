@@ -133,6 +133,12 @@ def test_a_hard_link_before_its_file_is_said_to_be_so() -> None:
         staged(SELF, {"f": b"hello"})
 
 
+@pytest.mark.parametrize("policy", [ArchivePolicy(), LAST], ids=["refuse", "last"])
+def test_a_hard_link_to_itself_before_its_file_is_said_to_be_so(policy: ArchivePolicy) -> None:
+    with pytest.raises(errors.MemberUnexpected, match="'f' leads to itself, before the file of that name"):
+        staged(SELF + F, {"f": b"hello"}, policy)
+
+
 def test_a_label_that_leads_out_of_the_folder_is_unsafe() -> None:
     with pytest.raises(errors.MemberUnsafe):
         staged(header(b"../tape", kind=b"V") + F, {"f": b"hello"})
@@ -175,6 +181,49 @@ def test_what_could_do_harm_or_be_data_is_not_passed_over(case: str) -> None:
     files = {"f": b"hello", "d/._f": b"catalogued"}
     with pytest.raises(errors.IntegrityError):
         staged(F + file(b"d/._f", b"catalogued") + member, files, ArchivePolicy(pass_over=(pattern,)))
+
+
+BELOW = file(b"h/y", b"x")
+SYMLINK = header(b"s", kind=b"2", link=b"/tmp")
+NOT_UNPACKED = {
+    "a file above a file": (file(b"h", b"list") + BELOW, errors.MemberUnsafe),
+    "a file above one before it": (BELOW + file(b"h", b"list"), errors.MemberUnsafe),
+    "a pipe above a file": (header(b"h", kind=b"6") + BELOW, errors.MemberUnsafe),
+    "a hard link to a symbolic link, above a file": (
+        SYMLINK + header(b"h", kind=b"1", link=b"s") + BELOW,
+        errors.MemberUnsafe,
+    ),
+    "a hard link to such a link, above a folder in other case": (
+        SYMLINK + header(b"h", kind=b"1", link=b"s") + header(b"H/d", kind=b"5") + file(b"y", b"x"),
+        errors.MemberUnsafe,
+    ),
+    "a hard link to nothing": (
+        header(b"h", kind=b"1", link=b"g") + file(b"y", b"x"),
+        errors.MemberUnexpected,
+    ),
+    "a hard link to a folder": (
+        header(b"d", kind=b"5") + header(b"h", kind=b"1", link=b"d") + file(b"y", b"x"),
+        errors.MemberUnexpected,
+    ),
+    "a hard link to itself alone": (
+        header(b"h", kind=b"1", link=b"h") + file(b"y", b"x"),
+        errors.MemberUnexpected,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NOT_UNPACKED)
+def test_what_is_passed_over_can_be_unpacked_all_the_same(case: str) -> None:
+    content, expected = NOT_UNPACKED[case]
+    files = {"h/y": b"x"} if b"h/y" in content else {"y": b"x"}
+    with pytest.raises(expected):
+        staged(content, files, ArchivePolicy(pass_over=("h",)))
+
+
+def test_hard_links_among_what_is_passed_over_are_passed_over() -> None:
+    links = header(b"._b", kind=b"1", link=b"._a") + header(b"._c", kind=b"1", link=b"._b")
+    to_link = header(b"s", kind=b"2", link=b"f") + header(b"._s", kind=b"1", link=b"s")
+    staged(file(b"._a", b"finder") + links + F + to_link, {"f": b"hello"}, ArchivePolicy(pass_over=("._*",)))
 
 
 def test_what_is_catalogued_is_compared_though_it_matches() -> None:
