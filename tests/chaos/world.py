@@ -48,14 +48,14 @@ SETTINGS: dict[str, dict[str, object]] = {
     "cache": {"sweep_interval": 5.0, "check_interval": 20.0, "fixity_interval": 10.0},
 }
 """All limits are longer than any fault lasts, so that a fault excuses no failure."""
-TIGHT_BYTES = 34_000_000
+TIGHT_BYTES = 28_000_000
 TIGHT: dict[str, dict[str, object]] = {
     **SETTINGS,
     "staging": {"capacity_bytes": TIGHT_BYTES},
     "links": {"lifetime": 2.5, "retention": 3.0},
     "cache": {"sweep_interval": 1.0, "check_interval": 20.0, "fixity_interval": 3600.0, "spared": 0.1},
 }
-"""Staging holds less than two of the datasets that are asked for, and what nobody pins any more makes way at once."""
+"""Staging holds hardly more than one of the datasets that are asked for, and what nobody pins any more makes way at once."""
 
 
 @dataclass

@@ -15,7 +15,7 @@ from tests.chaos.work import some_files
 from tests.chaos.world import World
 
 _BLOCKS, _BYTES = 4, 6_000_000
-"""Staging holds five of these and a half: all of one dataset, and of another one a part."""
+"""Staging holds four of these and a half: all of one dataset, or a part of each of two."""
 
 
 def kinds() -> Iterator[Kind]:
@@ -34,7 +34,7 @@ def _crowd(world: World, *, sized: bool = False) -> list[Job]:
         sized: Whether SciCat knows the sizes. If not, they take space as they come, one by one, while they hold what came
             before: then neither can go on unless one gives way.
     """
-    homes = (Home.SHARE, Home.STUB, Home.TAPE) if sized else (Home.STUB,)
+    homes = (Home.SHARE, Home.STUB, Home.TAPE) if sized else (Home.TAPE,)  # which gives them one by one
     datasets = [
         world.dataset(_BLOCKS, home=world.rng.choice(homes), size=_BYTES, sized=sized) for _ in range(2)
     ]
