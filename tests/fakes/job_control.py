@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from scicat_retriever.domain.errors import JobEnded, JobNotEnded, NothingToRetry
+from scicat_retriever.domain.errors import DatasetNotOfJob, JobEnded, JobNotEnded, NothingToRetry
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState as State
 from scicat_retriever.domain.states import DatasetState, JobState
@@ -52,6 +52,8 @@ class InMemoryJobControl(InMemorySpace):
             record = self._known_job(job_id)
             if not record.state.finished:
                 raise JobNotEnded(f"{job_id} is {record.state}")
+            if foreign := sorted(set(pids or ()) - {d.pid for d in self._datasets[job_id].values()}):
+                raise DatasetNotOfJob.of(job_id, foreign)
             asked = [d for d in self._datasets[job_id].values() if pids is None or d.pid in pids]
             again = [each.pid for each in asked if not self._is_there(job_id, each)]
             if not again and (pids is not None or record.state is JobState.SUCCESSFUL):

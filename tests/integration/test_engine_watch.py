@@ -10,12 +10,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 from temporalio.testing import WorkflowEnvironment
 
 from scicat_retriever.bootstrap import utc_now
 from scicat_retriever.domain.errors import EngineUnavailable
 from scicat_retriever.workflow.engine import EngineAccess, connect, connect_when_up
-from scicat_retriever.workflow.engine_watch import EngineWatch
+from scicat_retriever.workflow.engine_watch import STARTING, EngineWatch
 
 PROGRAM = str(Path(sys.executable).with_name("temporal"))
 
@@ -41,8 +42,29 @@ def test_where_no_worker_works_that_is_said_with_what_to_do() -> None:
     found = asyncio.run(ask())
     assert found["engine"] is None
     assert found["worker"] is not None
-    assert "a-queue, a-queue-copy, a-queue-verify" in found["worker"]
+    assert "works on a-queue, a-queue-copy, a-queue-verify:" in found["worker"]
     assert "start `retriever worker`" in found["worker"]
+
+
+def test_a_start_does_not_warn_of_workers_that_are_being_started() -> None:
+    now = [utc_now()]
+
+    async def look() -> tuple[int, dict[str, str | None], list[object]]:
+        async with an_engine() as address:
+            client = await connect(EngineAccess(address, "default", ()), lazy=True)
+            watch = EngineWatch(client, "a-queue", address, lambda: now[0])
+            with capture_logs() as logs:
+                await watch.look()
+                early, trouble = len(logs), dict(watch.trouble())
+                now[0] += STARTING
+                await watch.look()
+                await watch.look()
+        return early, trouble, [each.get("waits_for") for each in logs]
+
+    early, trouble, warned = asyncio.run(look())
+    assert early == 0
+    assert trouble["worker"] is not None  # the API is not ready all the same
+    assert warned == ["worker"]
 
 
 def test_a_namespace_that_is_not_there_is_named() -> None:

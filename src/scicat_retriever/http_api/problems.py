@@ -35,6 +35,7 @@ HTTP_STATUS: dict[type[RetrieverError], int] = {
     errors.JobUnderWay: 409,
     errors.JobEnded: 409,
     errors.JobNotEnded: 409,
+    errors.DatasetNotOfJob: 404,
     errors.NothingToRetry: 409,
     errors.NothingStaged: 404,
     errors.DatasetPinned: 409,

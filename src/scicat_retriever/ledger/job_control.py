@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, delete, exists, not_, or_, select, update
 
-from scicat_retriever.domain.errors import JobEnded, JobNotEnded, NothingToRetry
+from scicat_retriever.domain.errors import DatasetNotOfJob, JobEnded, JobNotEnded, NothingToRetry
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState, JobState
 from scicat_retriever.ledger.claim_rows import asks_for
@@ -61,6 +61,8 @@ class JobControlPart(JobsPart):
             row = lock_job(connection, job_id)
             if not JobState(row.state).finished:
                 raise JobNotEnded(f"The job {job_id} is {row.state}: it can be retried when it has ended.")
+            if pids is not None:
+                self._refuse_foreign(connection, job_id, pids)
             again = [each for each in _not_there(connection, job_id) if pids is None or each.pid in pids]
             # A job may have failed as a whole before its datasets were known, or after all of them were there.
             if not again and (pids is not None or row.state == JobState.SUCCESSFUL):
@@ -70,6 +72,11 @@ class JobControlPart(JobsPart):
             values = _new_flow(row, flow) | {"cancelled_by": "", "failure": (), "space_granted_at": None}
             self._move_job(connection, row, JobState.SUBMITTED, _RETRIED, **values)
             return len(again)
+
+    def _refuse_foreign(self, connection: Connection, job_id: JobId, pids: Collection[DatasetPid]) -> None:
+        of_job = select(job_datasets.c.pid).where(job_datasets.c.job_id == job_id)
+        if foreign := sorted(set(pids) - set(connection.scalars(of_job))):
+            raise DatasetNotOfJob.of(job_id, foreign)
 
     def _resubmit(self, connection: Connection, job_id: JobId, row: Any) -> None:  # noqa: ANN401
         new, old = DatasetState.SUBMITTED, DatasetState(row.state)

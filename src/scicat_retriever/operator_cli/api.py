@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +12,7 @@ from urllib.parse import quote
 import httpx2
 import typer
 
-from scicat_retriever.http_api.tokens import most_capable
+from scicat_retriever.http_api.tokens import Token, most_capable
 from scicat_retriever.operator_cli.printing import printable
 from scicat_retriever.settings import CONFIG_VARIABLE, Settings
 
@@ -78,7 +78,10 @@ class Api:
         except httpx2.HTTPError as error:
             _end(f"the API at {url} does not answer ({type(error).__name__})")
         if not answer.is_success:
-            _end(_why(answer))
+            why = _why(answer)
+            if answer.status_code in {401, 403}:
+                why += f". {_sent(token, settings.api.all_tokens, config)}"
+            _end(why)
         try:
             return answer.json()
         except ValueError:
@@ -90,9 +93,27 @@ def segment(name: str) -> str:
     return quote(name, safe="")
 
 
+def job_segment(job: str) -> str:
+    """Write a job's id as one segment of a path; end the program where no job can have it, since no path can."""
+    if not job or "/" in job:
+        _end("no such job was ever posted here")
+    return segment(job)
+
+
 def _end(why: str) -> NoReturn:
     typer.echo(f"retriever: {printable(why)}", err=True)
     raise SystemExit(1)
+
+
+def _sent(token: Token, all_tokens: Collection[Token], config: Path | None) -> str:
+    """Say which token an operator's command was refused with, and what helps: the API's own words speak to its clients."""
+    file = config or Path("retriever.toml")
+    ended = ", ".join(f"'{each.name}'" for each in all_tokens if not each.is_valid(datetime.now(UTC)))
+    expired = f" (expired: {ended})" if ended else ""
+    return (
+        f"Sent was token '{token.name}' of {file}{expired}; use the settings of the running service, with an [[api.token]] "
+        "of scope operate"
+    )
 
 
 def _why(answer: httpx2.Response) -> str:

@@ -7,8 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from scicat_retriever.operator_cli.api import Api, AsJson, Config, segment
+from scicat_retriever.operator_cli.api import Api, AsJson, Config, job_segment
 from scicat_retriever.operator_cli.printing import moment, print_json, print_table, printable
+
+_TOLD = {"undeliverable": "SciCat can never be told", "dropped": "telling SciCat was given up"}
 
 
 def commands(api: Api) -> typer.Typer:
@@ -18,7 +20,10 @@ def commands(api: Api) -> typer.Typer:
     @app.command()
     def show(job: str, config: Config = None, *, as_json: AsJson = False) -> None:
         """Show how far a job is."""
-        _show(api.ask(config, "GET", f"/jobs/{segment(job)}", query={"datablocks": "false"}), as_json=as_json)
+        _show(
+            api.ask(config, "GET", f"/jobs/{job_segment(job)}", query={"datablocks": "false"}),
+            as_json=as_json,
+        )
 
     @app.command()
     def cancel(
@@ -30,7 +35,7 @@ def commands(api: Api) -> typer.Typer:
     ) -> None:
         """Cancel a job: its transfers stop, and SciCat is told."""
         who = by or getpass.getuser()
-        _show(api.ask(config, "DELETE", f"/jobs/{segment(job)}", query={"by": who}), as_json=as_json)
+        _show(api.ask(config, "DELETE", f"/jobs/{job_segment(job)}", query={"by": who}), as_json=as_json)
 
     @app.command()
     def retry(
@@ -44,7 +49,7 @@ def commands(api: Api) -> typer.Typer:
     ) -> None:
         """Retrieve again what an ended job did not bring, from what is verified already."""
         body = {"datasets": dataset} if dataset else {}
-        _show(api.ask(config, "POST", f"/jobs/{segment(job)}/retry", body=body), as_json=as_json)
+        _show(api.ask(config, "POST", f"/jobs/{job_segment(job)}/retry", body=body), as_json=as_json)
 
     @app.command(context_settings={"ignore_unknown_options": True})  # a negative number is none
     def priority(
@@ -55,7 +60,7 @@ def commands(api: Api) -> typer.Typer:
         config: Config = None,
     ) -> None:
         """Have what a job wants from tape go before others, or after them."""
-        api.ask(config, "PUT", f"/jobs/{segment(job)}/priority", body={"priority": number})
+        api.ask(config, "PUT", f"/jobs/{job_segment(job)}/priority", body={"priority": number})
         typer.echo(f"job {printable(job)} has priority {number}")
 
     return app
@@ -75,8 +80,7 @@ def _show(status: dict[str, Any], *, as_json: bool) -> None:
     if status["report"]:
         error = printable((status["report"]["error"] or {}).get("message", ""))
         state = status["report"]["state"]
-        never = state in ("undeliverable", "dropped")
-        typer.echo(f"SciCat {'can never be told' if never else 'does not know yet'}: {state} {error}")
+        typer.echo(f"{_TOLD.get(state, 'SciCat does not know yet')}: {state}{': ' if error else ''}{error}")
     print_table(
         ("dataset", "state", "datablocks", "bytes", "kept until (UTC)", "why"), map(_row, status["datasets"])
     )

@@ -91,6 +91,7 @@ def retry(job_id: JobId, ledger: Ledger, pids: Collection[DatasetPid] | None = N
     Raises:
         JobNotFound: There is no such job.
         JobNotEnded: It is still being carried out.
+        DatasetNotOfJob: It has no such dataset.
         NothingToRetry: All that is asked about is there.
     """
     ledger.retry_job(job_id, _next_flow(job_id, ledger), pids)

@@ -226,6 +226,7 @@ class Ledger(Outbox, SpaceLedger, RecallLedger, ChosenFilesLedger, OwnershipLedg
 
         Raises:
             JobNotEnded: It is still being carried out.
+            DatasetNotOfJob: The job has no dataset of one of `pids`; the message names it.
             NothingToRetry: All of them are there, and the job ended well or only some were asked about.
         """
         ...

@@ -220,8 +220,12 @@ def _check_port(key: str, host: str, port: int) -> None:
                 if family == socket.AF_INET6:  # the API's own socket takes no IPv4 either
                     probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
                 probe.bind(address)
-    except (OSError, UnicodeError) as error:
-        why = (error.strerror if isinstance(error, OSError) else None) or "it is no address"
+    except (socket.gaierror, UnicodeError) as error:
+        why = (error.strerror if isinstance(error, OSError) else None) or "it is no name of a host"
+        brackets = "; write IPv6 without brackets: ::1" if host.startswith("[") else ""
+        raise SettingsInvalid(f"api.host: {host} is no address of this machine: {why}{brackets}") from None
+    except OSError as error:
+        why = error.strerror or "the system refuses"
         raise SettingsInvalid(f"{key}: cannot listen on {host}:{port}: {why}") from None
 
 

@@ -21,6 +21,8 @@ ANSWER = timedelta(seconds=4)
 """How long the engine may take to answer; one that hangs says nothing for longer."""
 ASKED_LATELY = timedelta(seconds=80)
 """A worker asks anew at least so often, since a question that nobody answers ends after 60 to 70 seconds."""
+STARTING = timedelta(seconds=30)
+"""So long after the engine's first answer a worker may be missing without a warning: the service is being started."""
 ENGINE, WORKER = "engine", "worker"
 log = structlog.get_logger(__name__)
 
@@ -41,6 +43,9 @@ class EngineWatch:
         self._address = address
         self._clock = clock
         self._trouble: Mapping[str, str | None] = {ENGINE: "it was not asked yet", WORKER: None}
+        self._said: dict[str, str | None] = dict.fromkeys(self._trouble)
+        self._has_worked = False
+        self._answered_at: datetime | None = None
 
     def trouble(self) -> Mapping[str, str | None]:
         """Give what is wrong with the engine, and with the workers; None where nothing is."""
@@ -55,13 +60,24 @@ class EngineWatch:
     async def look(self) -> None:
         """Look once."""
         found = await self._found()
-        if found != self._trouble:
-            for name, why in found.items():
-                if why is not None and why != self._trouble[name]:
-                    log.warning("jobs wait", waits_for=name, why=why)
-            if not any(found.values()):
-                log.info("the engine answers, and workers work")
+        worked = not any(found.values())
+        if worked and any(self._trouble.values()):
+            log.info("the engine answers, and workers work")
         self._trouble = found
+        self._has_worked |= worked
+        self._warn({ENGINE: found[ENGINE]} if self._workers_may_be_starting() else found)
+
+    def _workers_may_be_starting(self) -> bool:
+        now = self._clock()
+        if self._trouble[ENGINE] is None:
+            self._answered_at = self._answered_at or now
+        return not self._has_worked and now - (self._answered_at or now) < STARTING
+
+    def _warn(self, found: Mapping[str, str | None]) -> None:
+        for name, why in found.items():
+            if why is not None and why != self._said[name]:
+                log.warning("jobs wait", waits_for=name, why=why)
+            self._said[name] = why
 
     async def _found(self) -> Mapping[str, str | None]:
         try:
@@ -80,7 +96,8 @@ class EngineWatch:
         without = (
             None
             if not idle
-            else f"no worker of the service works on {', '.join(idle)}: start `retriever worker`"
+            else f"no worker of the service works on {', '.join(dict.fromkeys(idle))}: start `retriever worker` (`retriever serve` starts "
+            "its own: its log says why if it does not run)"
         )
         return {ENGINE: None, WORKER: without}
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from scicat_retriever.domain.errors import JobEnded, JobNotEnded, JobNotFound, NothingToRetry
+from scicat_retriever.domain.errors import DatasetNotOfJob, JobEnded, JobNotEnded, JobNotFound, NothingToRetry
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState
 from scicat_retriever.ports.ledger import FlowName, JobDatasetRecord, JobRecord, Ledger
@@ -170,11 +170,22 @@ def test_a_dataset_that_its_job_did_not_come_to_is_retrieved(ledger: Ledger, sta
 def test_a_retry_is_for_the_datasets_that_are_named(ledger: Ledger) -> None:
     ended(ledger)
     ledger.move_datablock(key(), DatablockState.RELEASED)
-    assert ledger.retry_job(JOB, NEXT, [Q, DatasetPid(ODD)]) == 1
+    assert ledger.retry_job(JOB, NEXT, [Q]) == 1
     assert states(ledger) == [RETRIEVED, SUBMITTED]
 
 
-@pytest.mark.parametrize("pids", [[], [P], [DatasetPid("not the job's")]])
+def test_a_dataset_that_is_not_the_job_s_is_named_and_nothing_is_retried(rig: Rig) -> None:
+    ended(rig.ledger)
+    rig.ledger.move_datablock(key(), DatablockState.RELEASED)
+    before = (record_of(rig.ledger), list(rig.transitions()))
+    foreign = [DatasetPid(f"foreign-{number}") for number in range(9)]
+    for pids, named in (([Q, foreign[0]], "foreign-0."), (foreign, "foreign-4 and 4 more.")):
+        with pytest.raises(DatasetNotOfJob, match=named):
+            rig.ledger.retry_job(JOB, NEXT, pids)
+    assert (record_of(rig.ledger), rig.transitions()) == before
+
+
+@pytest.mark.parametrize("pids", [[], [P]])
 def test_where_all_that_is_named_is_there_nothing_is_retried(rig: Rig, pids: list[DatasetPid]) -> None:
     ended(rig.ledger)
     before = (record_of(rig.ledger), list(rig.transitions()))

@@ -120,12 +120,15 @@ def test_a_retry_is_for_the_datasets_that_it_names(client: TestClient, api: ApiR
     assert dataset_states(status) == {PID: "failed", Q: "submitted"}
 
 
-@pytest.mark.parametrize("named", [[PID], ["20.500.12345/of another job"]])
+@pytest.mark.parametrize(
+    ("named", "status", "code"),
+    [([PID], 409, "nothing_to_retry"), (["20.500.12345/of another job"], 404, "dataset_not_of_job")],
+)
 def test_a_retry_of_datasets_that_are_there_or_not_the_jobs_is_refused(
-    client: TestClient, api: ApiRig, named: list[str]
+    client: TestClient, api: ApiRig, named: list[str], status: int, code: str
 ) -> None:
     ended(api, PID)
-    assert_problem(client.post(RETRY, json={"datasets": named}, headers=AUTHORIZED), 409, "nothing_to_retry")
+    assert_problem(client.post(RETRY, json={"datasets": named}, headers=AUTHORIZED), status, code)
     assert api.woken == 0
 
 

@@ -9,7 +9,8 @@ import httpx2
 import pytest
 
 from scicat_retriever.domain import errors
-from scicat_retriever.domain.states import LifecycleWord
+from scicat_retriever.domain.ids import JobId
+from scicat_retriever.domain.states import JobState, LifecycleWord
 from scicat_retriever.http_api.settings import ApiSettings
 from scicat_retriever.ports.catalogue import LifecycleUpdate
 from scicat_retriever.settings import Settings
@@ -52,9 +53,9 @@ def test_a_job_is_cancelled_by_whom_the_command_says(operator: Operator, api: Ap
 
 
 def test_the_datasets_to_retry_are_sent(operator: Operator) -> None:
-    operator.fails("jobs", "retry", "a/b", "--dataset", "p", "--dataset", "q", code=1)
+    operator.fails("jobs", "retry", "a?b", "--dataset", "p", "--dataset", "q", code=1)
     [request] = operator.requests
-    assert request.url.raw_path == b"/api/v1/jobs/a%2Fb/retry"
+    assert request.url.raw_path == b"/api/v1/jobs/a%3Fb/retry"
     assert json.loads(request.content) == {"datasets": ["p", "q"]}
 
 
@@ -90,7 +91,30 @@ def test_of_a_job_that_can_never_be_told_its_status_says_so(operator: Operator, 
     api.job(PID)
     api.ledger.park(1, errors.CatalogueJobUnclosable("a dataset of it was deleted").failure())
     printed = operator.gets("jobs", "show", JOB)
-    assert "SciCat can never be told: undeliverable a dataset of it was deleted" in printed
+    assert "SciCat can never be told: undeliverable: a dataset of it was deleted" in printed
+
+
+def test_of_a_job_whose_report_was_dropped_its_status_says_so(operator: Operator, api: ApiRig) -> None:
+    api.job(PID)
+    api.ledger.park(1, errors.CatalogueRefused("SciCat has no such job").failure())
+    operator.gets("reports", "drop", "1", "--reason", "deleted", "--by", "ada")
+    printed = operator.gets("jobs", "show", JOB)
+    assert "telling SciCat was given up: dropped: " in printed
+    assert "can never be told" not in printed
+
+
+@pytest.mark.parametrize("command", ["show", "cancel", "retry"])
+@pytest.mark.parametrize("job", ["", "a/b"])
+def test_a_job_that_no_path_can_name_is_not_known(operator: Operator, command: str, job: str) -> None:
+    assert "no such job" in operator.fails("jobs", command, job, code=1)
+
+
+def test_a_retry_of_a_dataset_that_is_not_the_job_s_names_it(operator: Operator, api: ApiRig) -> None:
+    api.job(PID)
+    api.ledger.move_job(JobId(JOB), JobState.IN_PROGRESS)
+    api.ledger.move_job(JobId(JOB), JobState.UNSUCCESSFUL)
+    said = operator.fails("jobs", "retry", JOB, "--dataset", "not-its", code=1)
+    assert "has no dataset not-its" in said
 
 
 def test_what_a_terminal_would_obey_is_shown_and_not_obeyed(operator: Operator, api: ApiRig) -> None:
@@ -163,6 +187,22 @@ def test_with_the_old_list_alone_a_job_is_shown_and_cancelling_says_what_to_writ
     said = operator.fails("jobs", "cancel", JOB, code=1)
     assert "needs a token of scope operate" in said
     assert "write an [[api.token]] with that scope in the settings" in said
+
+
+def test_whose_command_is_refused_is_told_which_token_was_sent_and_which_has_expired(api: ApiRig) -> None:
+    api.job(PID)
+    settings = with_tokens(
+        {"name": "scicat", "token": INTAKE_TOKEN, "scope": ["intake"]},
+        {"name": "operator", "token": TOKEN, "scope": ["operate"], "expires": "2020-01-01T00:00:00Z"},
+    )
+    said = Operator(api.client(), settings).fails("jobs", "cancel", JOB, "--config", "their.toml", code=1)
+    assert (
+        "Sent was token 'scicat' of their.toml (expired: 'operator'); use the settings of the running service"
+        in said
+    )
+    unknown = with_tokens({"name": "other", "token": "a-token-of-another-service", "scope": ["operate"]})
+    said = Operator(api.client(), unknown).fails("jobs", "show", JOB, code=1)
+    assert "Sent was token 'other' of retriever.toml; use the settings of the running service" in said
 
 
 def test_a_command_whose_tokens_have_all_expired_says_so(api: ApiRig) -> None:

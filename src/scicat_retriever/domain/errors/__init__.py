@@ -4,7 +4,7 @@ RetrieverError
 ├── RequestError                what was sent to the service cannot be carried out
 │   ├── JobRefused              for good: JobMalformed, JobTypeUnknown, DatasetListEmpty, JobTooLarge
 │   ├── JobUnderWay, JobNotFound
-│   ├── JobEnded, JobNotEnded, NothingToRetry, NothingStaged, DatasetPinned
+│   ├── JobEnded, JobNotEnded, DatasetNotOfJob, NothingToRetry, NothingStaged, DatasetPinned
 │   ├── FilesUnknown, FilesNotArchived (of the same code)
 │   ├── StoreUnknown, ReportNotParked
 │   └── TokenInvalid, TokenScopeTooSmall, LinkTampered, LinkExpired, LinkReleased, RangeUnsatisfiable
@@ -74,6 +74,7 @@ from scicat_retriever.domain.errors.integrity import (
 )
 from scicat_retriever.domain.errors.request import (
     DatasetListEmpty,
+    DatasetNotOfJob,
     DatasetPinned,
     FilesNotArchived,
     FilesUnknown,
@@ -181,6 +182,7 @@ __all__ = [
     "DatablocksInvisible",
     "DatablocksMissing",
     "DatasetListEmpty",
+    "DatasetNotOfJob",
     "DatasetPinned",
     "DatasetUnknown",
     "DownloadsBusy",

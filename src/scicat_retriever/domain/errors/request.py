@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Self
 
 from scicat_retriever.domain.dataset import RetrieveJob
 from scicat_retriever.domain.errors.base import Actor, Cause, RetrieverError
 from scicat_retriever.domain.ids import JobId
+
+_NAMED = 5
+"""Datasets that a message names at the most."""
 
 
 class RequestError(RetrieverError):
@@ -117,6 +121,18 @@ class JobNotEnded(RequestError):
     """The job is still being carried out: it cannot be retried yet."""
 
     code = "job_not_ended"
+
+
+class DatasetNotOfJob(RequestError):
+    """The job has no dataset of that pid: look up with which pids it was posted."""
+
+    code = "dataset_not_of_job"
+
+    @classmethod
+    def of(cls, job: JobId, pids: Sequence[str]) -> Self:
+        """Name the first ones of the pids."""
+        named = ", ".join(pids[:_NAMED]) + (f" and {len(pids) - _NAMED} more" if len(pids) > _NAMED else "")
+        return cls(f"The job {job} has no dataset {named}.")
 
 
 class NothingToRetry(RequestError):
