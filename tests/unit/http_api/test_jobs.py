@@ -194,6 +194,7 @@ def test_a_new_job_has_all_datasets_before_it(client: TestClient) -> None:
         "id": "job-1",
         "state": "jobSubmitted",
         "message": "",
+        "waitingFor": None,
         "flow": {"uuid": flow.uuid, "name": flow.name},
         "receivedAt": NOW,
         "updatedAt": NOW,
