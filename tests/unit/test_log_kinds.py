@@ -68,6 +68,12 @@ def test_what_libraries_log_is_cut_too_with_its_tracebacks(written: io.StringIO)
     assert len(lines(written)) == MOST
 
 
+def test_a_start_does_not_tell_of_the_parts_of_a_library(written: io.StringIO) -> None:
+    logging.getLogger("alembic.runtime.plugins").info("setup plugin %s", "alembic.autogenerate.schemas")
+    logging.getLogger("alembic.runtime.migration").info("Running upgrade r0004 -> r0005")
+    assert len(lines(written)) == 1
+
+
 def test_numbers_make_no_other_kind(written: io.StringIO) -> None:
     log = structlog.get_logger()
     for number in range(1000):

@@ -508,8 +508,8 @@ def test_named_tokens_are_set_in_the_environment_too(tmp_path: Path, monkeypatch
     ("old", "new", "said"),
     [
         ('name = "scicat"\n', "", "api.token.0.name is missing: set it in retriever.toml, or RETRIEVER_API__TOKEN in"),
-        ('name = "operator"', 'name = "scicat"', "api.token must not have the same name or the same token twice"),
-        ("another-token-with-a-name", "a-token-that-has-a-name", "api.token must not have the same name or"),
+        ('name = "operator"', 'name = "scicat"', "api.token must not have the same name or the same token twice: scicat\n"),
+        ("another-token-with-a-name", "a-token-that-has-a-name", "api.token must not have the same name or the same token twice: scicat, operator\n"),
         ('scope = ["intake"]', "scope = []", "api.token.0.scope"),
         ('scope = ["intake"]', 'scope = ["admin"]', "api.token.0.scope"),
         ('scope = ["intake"]', 'scopes = ["intake"]', "api.token.0.scopes is no setting"),
@@ -520,8 +520,16 @@ def test_named_tokens_are_set_in_the_environment_too(tmp_path: Path, monkeypatch
 def test_a_named_token_that_cannot_be_used_is_told(tmp_path: Path, old: str, new: str, said: str) -> None:
     assert old in NAMED
     message = refusal(tmp_path, with_named(NAMED.replace(old, new)))
-    assert f"  {said}" in message
+    assert f"  {said}" in f"{message}\n"
+    assert "at least 1 item" not in message or "[]" in new
     assert not any(token in message for token in ("a-token-that", "another-token", "short-token"))
+
+
+def test_who_writes_one_section_for_the_list_of_tokens_is_told_how_to_write_it(tmp_path: Path) -> None:
+    single = NAMED[: NAMED.rindex("[[api.token]]")].replace("[[api.token]]", "[api.token]")
+    assert "api.token is a list of sections: write [[api.token]] above each" in refusal(
+        tmp_path, with_named(single)
+    )
 
 
 def test_a_token_may_not_stand_in_both_lists(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -108,10 +109,18 @@ class ApiSettings(BaseModel):
             raise ValueError(f"each of `tokens` {_USABLE}")
         if not self.token and not self.tokens:
             raise ValueError("`token` must name at least one token: nobody could post a job")
-        for what in ([each.name for each in self.token], [each.secret for each in self.all_tokens]):
-            if len(set(what)) < len(what):
-                raise ValueError("`token` must not have the same name or the same token twice")
+        if doubled := self._doubled():
+            raise ValueError(
+                f"`token` must not have the same name or the same token twice: {', '.join(doubled)}"
+            )
         return self
+
+    def _doubled(self) -> list[str]:
+        """Give the names of the tokens that have their name, or what is sent, in common with another one."""
+        names = Counter(each.name for each in self.all_tokens)
+        secrets = Counter(each.secret for each in self.all_tokens)
+        found = [each.name for each in self.all_tokens if names[each.name] > 1 or secrets[each.secret] > 1]
+        return list(dict.fromkeys(found))
 
     @model_validator(mode="after")
     def _links_can_be_followed(self) -> Self:

@@ -47,6 +47,8 @@ def configure(level: str, kinds: KindLimit | None = None) -> None:
     # These two log each request; the service logs what it does itself.
     for noisy in ("httpx2", "httpcore2"):
         logging.getLogger(noisy).setLevel(max(least, logging.WARNING))
+    # It tells of its own parts at each start; what it migrates it tells under another name.
+    logging.getLogger("alembic.runtime.plugins").setLevel(max(least, logging.WARNING))
     # At debug these log the headers of each request: signatures and tokens.
     for telling in ("boto3", "botocore", "urllib3"):
         logging.getLogger(telling).setLevel(max(least, logging.INFO))

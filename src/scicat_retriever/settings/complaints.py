@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
 from scicat_retriever.settings.structure import (
     default_of,
@@ -81,9 +82,16 @@ def explain(error: ValidationError, settings: type[BaseModel], prefix: str) -> s
     lines = [
         f"  {_complaint(place, problem['type'], problem['msg'], problem['input'], prefix)}"
         for problem, place in problems
-        if problem["type"] != "missing" or place.steps[:-1] not in meant_other
+        if (problem["type"] != "missing" or place.steps[:-1] not in meant_other)
+        and not (problem["type"] == "too_short" and _is_told_within(problem["loc"], problems))
     ]
     return "\n".join(["the settings cannot be used:", *lines])
+
+
+def _is_told_within(location: Sequence[int | str], problems: Sequence[tuple[ErrorDetails, _Place]]) -> bool:
+    """Say whether something in a list is wrong: pydantic then counts it as missing, too."""
+    length = len(location)
+    return any(each["loc"][:length] == location and len(each["loc"]) > length for each, _ in problems)
 
 
 def _place_of(location: Sequence[int | str], settings: type[BaseModel]) -> _Place:
@@ -124,6 +132,8 @@ def _complaint(place: _Place, problem: str, message: str, given: Any, prefix: st
             return f"{place.key} must be a {what}"
         case "float_parsing" | "float_type":
             return f"{place.key} must be a number; durations are seconds"
+        case "tuple_type" if place.field is not None and listed_sections_of(place.field):
+            return f"{place.key} is a list of sections: write [[{place.key}]] above each"
         case "string_pattern_mismatch" if place.field is not None and place.field.description:
             return f"{place.key}: {message} ({place.field.description.split('. ')[0].rstrip('.')})"
     message = message.removeprefix("Value error, ").replace("valid tuple", "list")

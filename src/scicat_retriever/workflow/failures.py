@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from temporalio import exceptions as engine
-from temporalio.exceptions import ActivityError, ApplicationError, CancelledError
+from temporalio.exceptions import ActivityError, ApplicationError, ApplicationErrorCategory, CancelledError
 
 from scicat_retriever.domain.errors import (
     Actor,
@@ -16,9 +16,12 @@ from scicat_retriever.domain.errors import (
     InternalError,
     JobCancelled,
     NoSpaceYet,
+    NotYetOnline,
     RetrieverError,
+    SpaceGivenBack,
     SpaceTimedOut,
     TransferTimedOut,
+    WorkerStopping,
 )
 
 INTERNAL_ATTEMPTS = 5
@@ -26,6 +29,10 @@ INTERNAL_ATTEMPTS = 5
 
 _TOLD = 20
 """Failures of one step that are told one by one."""
+
+_EXPECTED = (NoSpaceYet, NotYetOnline, SpaceGivenBack, WorkerStopping)
+"""What happens in each service that is well: of the end of such a step the SDK writes no warning with a traceback."""
+_BENIGN = ApplicationErrorCategory.BENIGN
 
 _WAITED_TOO_LONG: dict[str, type[RetrieverError]] = {
     NoSpaceYet.code: SpaceTimedOut,
@@ -47,6 +54,9 @@ def engine_error(
         type=error.code,
         non_retryable=give_up or not (error.retryable or accident),
         next_retry_delay=pause,
+        category=_BENIGN
+        if isinstance(error, _EXPECTED) and not give_up
+        else ApplicationErrorCategory.UNSPECIFIED,
     )
 
 

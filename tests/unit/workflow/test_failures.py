@@ -4,7 +4,14 @@ import pytest
 from temporalio import exceptions as engine
 from temporalio.api.failure.v1 import Failure
 from temporalio.converter import DataConverter
-from temporalio.exceptions import ActivityError, ApplicationError, CancelledError, RetryState, TimeoutType
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    ApplicationErrorCategory,
+    CancelledError,
+    RetryState,
+    TimeoutType,
+)
 
 from scicat_retriever.domain import errors
 from scicat_retriever.domain.errors import RetrieverError, concrete_errors
@@ -42,6 +49,21 @@ def test_each_error_comes_out_of_the_engine_as_it_went_in(kind: type[RetrieverEr
     error = kind("what happened")
     told = engine_error(error, attempt=1, give_up=False, pause=PAUSE)
     assert failure_of(failed_step(over_the_wire(told))) == error.failure()
+
+
+@pytest.mark.parametrize("kind", [errors.NoSpaceYet, errors.NotYetOnline, errors.WorkerStopping])
+def test_what_is_waited_for_in_each_service_is_no_warning_until_it_is_given_up(
+    kind: type[RetrieverError],
+) -> None:
+    waits = engine_error(kind("x"), attempt=1, give_up=False, pause=PAUSE)
+    ended = engine_error(kind("x"), attempt=1, give_up=True, pause=PAUSE)
+    assert waits.category is ApplicationErrorCategory.BENIGN
+    assert ended.category is ApplicationErrorCategory.UNSPECIFIED
+
+
+def test_a_store_that_is_away_stays_a_warning() -> None:
+    told = engine_error(errors.StoreUnavailable("x"), attempt=1, give_up=False, pause=PAUSE)
+    assert told.category is ApplicationErrorCategory.UNSPECIFIED
 
 
 @pytest.mark.parametrize("kind", sorted(set(concrete_errors()) - {errors.InternalError}, key=str), ids=str)
