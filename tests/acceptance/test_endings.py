@@ -11,7 +11,14 @@ from scicat_retriever.testing.running import RunningService, free_port
 from scicat_retriever.testing.scicat import RELEASES
 from scicat_retriever.workflow.engine import EngineAccess, connect
 from tests.acceptance.conftest import MakeFacility
-from tests.acceptance.facility import Facility, block_states, quick, some_datablocks, wait_until
+from tests.acceptance.facility import (
+    Facility,
+    adopt_staging,
+    block_states,
+    quick,
+    some_datablocks,
+    wait_until,
+)
 
 
 def _cancel_flow(port: int, name: str) -> None:
@@ -73,7 +80,7 @@ def test_a_job_that_asks_for_a_dataset_just_abandoned_gets_it(make_facility: Mak
     assert job["statusCode"] == "finishedSuccessful"
 
 
-def test_a_dataset_whose_staging_is_gone_is_told_to_have_failed(make_facility: MakeFacility) -> None:
+def test_a_dataset_whose_staging_is_gone_waits_for_it_and_says_so(make_facility: MakeFacility) -> None:
     facility = make_facility(**quick(flow={"transfer_attempts": 2, "appear_timeout": 60.0}))
     pid, bring_back = facility.late_dataset()
     with RunningService(facility.folder) as service:
@@ -82,25 +89,27 @@ def test_a_dataset_whose_staging_is_gone_is_told_to_have_failed(make_facility: M
         wait_until(lambda: block_states(service, job_id) == ["recalling"])
         shutil.rmtree(facility.folder.staging)
         bring_back()
-        wait_until(lambda: facility.lifecycle(pid)["retrieveStatusMessage"] == "scheduleRetrieveJobFailed")
+        wait_until(lambda: "has lost its marker" in str(service.job(job_id)))
+        assert facility.lifecycle(pid)["retrieveStatusMessage"] == "started"
+        adopt_staging(facility.folder)
+        assert facility.wait_for(job_id)["statusCode"] == "finishedSuccessful"
 
 
 def test_a_job_that_comes_while_staging_is_gone_fails_and_says_who_has_to_act(
     make_facility: MakeFacility,
 ) -> None:
-    facility = make_facility(**quick(flow={"space_timeout": 8.0}))
+    facility = make_facility(**quick(flow={"space_timeout": 8.0, "catalogue_timeout": 8.0}))
     pid, other = facility.new_pid(), facility.new_pid()
     facility.archive(pid, some_datablocks(pid, 1))
     facility.archive(other, some_datablocks(other, 1))
     with RunningService(facility.folder) as service:
         facility.service = service
-        # A worker that starts makes the folder: it must have started before the folder goes.
         assert facility.wait_for(facility.ask_for(other))["statusCode"] == "finishedSuccessful"
         shutil.rmtree(facility.folder.staging)
         job = facility.wait_for(facility.ask_for(pid))
     assert job["statusCode"] == "finishedUnsuccessful"
     (error,) = job["jobResultObject"]["errors"]
-    assert (error["code"], error["who"]) == ("staging_write_failed", "operator")
+    assert (error["code"], error["who"]) == ("staging_not_ours", "operator")
 
 
 def test_staged_files_lost_before_success_was_told_fail_the_dataset(make_facility: MakeFacility) -> None:

@@ -11,7 +11,7 @@ import httpx2
 
 from scicat_retriever.testing.running import TOKEN, RunningService, ServiceFolder
 from tests.acceptance.conftest import MakeFacility
-from tests.acceptance.facility import Facility, download, quick, some_datablocks, wait_until
+from tests.acceptance.facility import Facility, adopt_staging, download, quick, some_datablocks, wait_until
 
 
 def refused(folder: ServiceFolder) -> str:
@@ -20,18 +20,6 @@ def refused(folder: ServiceFolder) -> str:
     ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert ended.returncode == 2, ended.stderr
     return ended.stderr
-
-
-def adopt(folder: ServiceFolder) -> str:
-    command = [
-        sys.executable,
-        "-m",
-        "scicat_retriever",
-        "adopt-staging",
-        "--config",
-        str(folder.root / "retriever.toml"),
-    ]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
 
 
 def post(facility: Facility, pid: str, name: str) -> int:
@@ -72,14 +60,14 @@ def test_a_second_service_on_the_same_staging_area_does_not_start_and_removes_no
         assert download(link)
         assert len(facility.files_in_staging(pid)) == 2
         # An operator may hand it over all the same: then the first one stops, with what to do.
-        assert "it is this ledger's now" in adopt(other)
+        assert "it is this ledger's now" in adopt_staging(other)
         assert httpx2.get(link, timeout=60, trust_env=False).status_code == 200  # the file is there
         late = facility.new_pid()
         facility.archive(late, some_datablocks(late, 1))
         job_id = facility.ask_for(late)
         wait_until(lambda: "belongs to another ledger" in str(service.job(job_id)))
         assert len(facility.files_in_staging(pid)) == 2
-        adopt(facility.folder)
+        adopt_staging(facility.folder)
         assert facility.wait_for(job_id)["statusCode"] == "finishedSuccessful"
 
 
