@@ -149,7 +149,7 @@ def test_a_job_cancelled_while_the_engine_is_down_is_cancelled_when_it_is_up(
     assert "cancelled by Grace Hopper" in job["statusMessage"]
 
 
-def test_a_parked_report_is_told_when_asked_for(make_facility: MakeFacility) -> None:
+def test_a_report_that_could_not_be_told_is_told_when_asked_for(make_facility: MakeFacility) -> None:
     facility = make_facility(**quick(flow={"appear_timeout": 60.0}))
     kept, deleted = facility.new_pid(), facility.new_pid()
     facility.archive(kept, some_datablocks(kept, 1))
@@ -167,8 +167,8 @@ def test_a_parked_report_is_told_when_asked_for(make_facility: MakeFacility) -> 
         retried = _retriever(facility, "reports", "retry", "--job", job_id)
         wait_until(lambda: str(facility.scicat.job(job_id)["statusCode"]).startswith("finished"))
     assert status["report"]["error"]["code"] == "catalogue_job_unclosable"
-    parked = {each["name"] for each in json.loads(listed.stdout)["reports"] if each["state"] == "parked"}
-    assert job_id in parked
+    reports = json.loads(listed.stdout)["reports"]
+    assert job_id in {each["name"] for each in reports if each["state"] == "undeliverable"}
     assert retried.returncode == 0, retried.stderr
 
 

@@ -57,8 +57,9 @@ def dataset_of(facility: Facility, size: int) -> str:
 
 
 def files(facility: Facility) -> int:
-    """How many files are in staging."""
-    return sum(len(names) for _, _, names in os.walk(facility.folder.staging))
+    """How many archives are in staging, partial or staged."""
+    folders = (facility.folder.staging / name for name in ("partial", "staged"))
+    return sum(len(names) for folder in folders for _, _, names in os.walk(folder))
 
 
 def fewer_files(facility: Facility, than: int) -> bool:

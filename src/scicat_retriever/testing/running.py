@@ -225,4 +225,4 @@ def is_over(status: Mapping[str, Any]) -> bool:
     """Say of a job's status whether it has ended, and SciCat was told of it or cannot be."""
     report = status["report"]
     ended = str(status["state"]).startswith("finished")
-    return ended and (report is None or report["state"] == "parked")
+    return ended and (report is None or report["state"] != "waiting")
