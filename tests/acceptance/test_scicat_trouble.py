@@ -85,7 +85,7 @@ def test_a_dataset_deleted_in_mid_flow_ends_the_job_with_a_reason_and_without_a_
     aside.rename(path)
     status = facility.service.wait_for_job(job_id)
 
-    assert status["report"]["state"] == "parked"
+    assert status["report"]["state"] == "undeliverable"
     assert status["report"]["error"]["code"] == "catalogue_job_unclosable"
     assert status["report"]["error"]["who"] == "operator"
     assert len(facility.scicat.log.requests(method="PATCH", path_contains=job_id)) < 10

@@ -14,6 +14,7 @@ from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.ports.long_term_store import Locality, RecallState, Wanted
 from scicat_retriever.storage.lts.s3_glacier import S3Glacier
 from tests.contracts.lts.glacier_settings import settings
+from tests.contracts.test_long_term_store import wait_for
 from tests.integration.glacier_server import GlacierServer
 
 CONTENT = b"archived"
@@ -136,6 +137,7 @@ class TestOneThatHangs:
         for _ in range(2):
             with pytest.raises(StoreTimedOut):
                 localities(store, GOOD)
+        wait_for(lambda: len(archived.received) == 2)
         begun = time.monotonic()
         with pytest.raises(StoreTimedOut):
             localities(store, GOOD)
