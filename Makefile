@@ -19,7 +19,7 @@ $(STAMP): requirements.lock pyproject.toml
 	touch $(STAMP)
 
 demo: venv
-	$(BIN)/python -m scicat_retriever.testing.demo $(if $(DATA),--data "$(DATA)") $(if $(KEEP),--keep) $(if $(TAPE),--tape) $(if $(RELEASE),--release "$(RELEASE)")
+	$(BIN)/python -m stand_ins.demo $(if $(DATA),--data "$(DATA)") $(if $(KEEP),--keep) $(if $(TAPE),--tape) $(if $(RELEASE),--release "$(RELEASE)")
 
 # An S3 with Glacier for tests. It wants libraries in other versions than the product, so it has an environment of its own.
 $(MINISTACK): tests/integration/ministack.lock

@@ -25,8 +25,8 @@ from typing import Any
 
 import psutil
 
-from scicat_retriever.testing.running import TOKEN, RunningService, ServiceFolder
-from scicat_retriever.testing.scicat import (
+from stand_ins.running import TOKEN, RunningService, ServiceFolder
+from stand_ins.scicat import (
     JobType,
     ScicatStandIn,
     archival_service,

@@ -34,8 +34,8 @@ from typing import Any
 import httpx2
 import psutil
 
-from scicat_retriever.testing.running import TOKEN, RunningService, ServiceFolder
-from scicat_retriever.testing.scicat import JobType, ScicatStandIn, log_in, submit_retrieve_job
+from stand_ins.running import TOKEN, RunningService, ServiceFolder
+from stand_ins.scicat import JobType, ScicatStandIn, log_in, submit_retrieve_job
 
 SHARED = "20.500.12345/shared"
 CLIENTS, POSTS_EACH, WARM_UP = 20, 10, 20

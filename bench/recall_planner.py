@@ -11,7 +11,7 @@ A row is one facility, asked for the same archives in different ways:
 
 In all three, what is asked for again while it is on its way or in staging is not recalled again. ``stab`` and ``bound`` are
 mounts that no schedule can do with less if each tape has to be mounted within the planner's ``mount_age``: see
-``testing/tape/optimum.py``; ``stab`` lets a mount serve one moment, ``bound`` for as long as the tape is read and lingers.
+``stand_ins/tape/optimum.py``; ``stab`` lets a mount serve one moment, ``bound`` for as long as the tape is read and lingers.
 ``bound+`` is the same if everybody may wait for as long as the one who waited longest for the planner.
 
 Facilities, all with 60,000 archives of 8 GB in the median, on 12 TB tapes, for 30 days:
@@ -38,10 +38,10 @@ from typing import Any
 
 from scicat_retriever.pipeline.recall_planner.planner import RecallPlanner
 from scicat_retriever.pipeline.recall_planner.requests import RecallPolicy, RecallRequest
-from scicat_retriever.testing.tape.optimum import fewest_mounts
-from scicat_retriever.testing.tape.replay import Replayed, Surroundings, reads, replay
-from scicat_retriever.testing.tape.shape import LibraryShape, Policy
-from scicat_retriever.testing.tape.traces import TraceShape, trace
+from stand_ins.tape.optimum import fewest_mounts
+from stand_ins.tape.replay import Replayed, Surroundings, reads, replay
+from stand_ins.tape.shape import LibraryShape, Policy
+from stand_ins.tape.traces import TraceShape, trace
 
 HOUR = 3600.0
 AROUND = Surroundings(look_seconds=60.0)

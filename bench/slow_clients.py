@@ -33,8 +33,8 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from scicat_retriever.testing.running import TOKEN, RunningService, ServiceFolder
-from scicat_retriever.testing.scicat import (
+from stand_ins.running import TOKEN, RunningService, ServiceFolder
+from stand_ins.scicat import (
     JobType,
     ScicatStandIn,
     archival_service,

@@ -24,8 +24,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from bench.flow import RetrievalFailed, archived, parts, wait_for_end
-from scicat_retriever.testing.running import TOKEN, RunningService, ServiceFolder
-from scicat_retriever.testing.scicat import (
+from stand_ins.running import TOKEN, RunningService, ServiceFolder
+from stand_ins.scicat import (
     JobType,
     ScicatStandIn,
     archival_service,

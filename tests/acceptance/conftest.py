@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from scicat_retriever.testing.running import RunningService
+from stand_ins.running import RunningService
 from tests.acceptance.facility import QUICK, Facility
 
 MakeFacility = Callable[..., Facility]

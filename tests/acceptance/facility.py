@@ -19,8 +19,8 @@ from typing import Any
 import httpx2
 import psutil
 
-from scicat_retriever.testing.running import TOKEN, RunningService, ServiceFolder
-from scicat_retriever.testing.scicat import (
+from stand_ins.running import TOKEN, RunningService, ServiceFolder
+from stand_ins.scicat import (
     NEWEST_TAGGED,
     RELEASES,
     JobType,

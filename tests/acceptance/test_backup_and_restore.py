@@ -15,9 +15,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from scicat_retriever.testing.running import TOKEN, RunningService, free_port
-from scicat_retriever.testing.scicat import PROFILES
 from scicat_retriever.workflow.engine import EngineAccess, connect_when_up, own_engine_command
+from stand_ins.running import TOKEN, RunningService, free_port
+from stand_ins.scicat import PROFILES
 from tests.acceptance.facility import Facility, block_states, download, quick, some_datablocks, wait_until
 from tests.integration.postgres import PostgresUnavailable, running_postgres
 

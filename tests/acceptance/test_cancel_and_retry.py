@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx2
 
-from scicat_retriever.testing.running import TOKEN, RunningService
+from stand_ins.running import TOKEN, RunningService
 from tests.acceptance.conftest import MakeFacility
 from tests.acceptance.facility import Facility, block_states, download, quick, some_datablocks, wait_until
 

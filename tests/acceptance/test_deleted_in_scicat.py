@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from scicat_retriever.testing.running import RunningService
-from scicat_retriever.testing.scicat import PROFILES, log_in, submit_retrieve_job
+from stand_ins.running import RunningService
+from stand_ins.scicat import PROFILES, log_in, submit_retrieve_job
 from tests.acceptance.facility import Facility, download, quick, some_datablocks, wait_until
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 def _demo(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "scicat_retriever.testing.demo", *arguments],
+        [sys.executable, "-m", "stand_ins.demo", *arguments],
         capture_output=True,
         text=True,
         timeout=150,

@@ -7,9 +7,9 @@ import os
 import shutil
 from pathlib import Path
 
-from scicat_retriever.testing.running import RunningService, free_port
-from scicat_retriever.testing.scicat import RELEASES
 from scicat_retriever.workflow.engine import EngineAccess, connect
+from stand_ins.running import RunningService, free_port
+from stand_ins.scicat import RELEASES
 from tests.acceptance.conftest import MakeFacility
 from tests.acceptance.facility import (
     Facility,

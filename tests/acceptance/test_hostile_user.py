@@ -11,7 +11,7 @@ import pytest
 
 from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.pipeline.intake import dataset_flow
-from scicat_retriever.testing.running import RunningService, free_port
+from stand_ins.running import RunningService, free_port
 from tests.acceptance.facility import Facility, block_states, quick, some_datablocks, wait_until
 from tests.acceptance.hostile_user import WORDS
 

@@ -11,11 +11,11 @@ from typing import Any
 import httpx2
 import pytest
 
-from scicat_retriever.testing.running import TOKEN, RunningService
-from scicat_retriever.testing.tape.library import TapeLibrary
-from scicat_retriever.testing.tape.rest_server import TapeRestServer
-from scicat_retriever.testing.tape.serving import served
-from scicat_retriever.testing.tape.shape import LibraryShape, sped_up
+from stand_ins.running import TOKEN, RunningService
+from stand_ins.tape.library import TapeLibrary
+from stand_ins.tape.rest_server import TapeRestServer
+from stand_ins.tape.serving import served
+from stand_ins.tape.shape import LibraryShape, sped_up
 from tests.acceptance.conftest import MakeFacility
 from tests.acceptance.facility import Facility, ask_for_files, quick, some_datablocks, wait_until
 

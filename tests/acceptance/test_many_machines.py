@@ -13,8 +13,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from scicat_retriever.testing.running import RunningService, free_port
 from scicat_retriever.workflow.engine import own_engine_command
+from stand_ins.running import RunningService, free_port
 from tests.acceptance.facility import QUICK, Facility, download, some_datablocks
 from tests.integration.postgres import PostgresUnavailable, running_postgres
 

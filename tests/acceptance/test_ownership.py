@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx2
 
-from scicat_retriever.testing.running import TOKEN, RunningService, ServiceFolder
+from stand_ins.running import TOKEN, RunningService, ServiceFolder
 from tests.acceptance.conftest import MakeFacility
 from tests.acceptance.facility import Facility, adopt_staging, download, quick, some_datablocks, wait_until
 

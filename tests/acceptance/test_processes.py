@@ -10,8 +10,8 @@ import httpx2
 import psutil
 import pytest
 
-from scicat_retriever.testing.running import TOKEN, RunningService
-from scicat_retriever.testing.scicat import JobType
+from stand_ins.running import TOKEN, RunningService
+from stand_ins.scicat import JobType
 from tests.acceptance.conftest import MakeFacility
 from tests.acceptance.facility import block_states, quick, some_datablocks, wait_until
 

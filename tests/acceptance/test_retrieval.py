@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import httpx2
 
-from scicat_retriever.testing.running import TOKEN
+from stand_ins.running import TOKEN
 from tests.acceptance.facility import Facility, download, some_datablocks, some_files, tar_of
 
 RETRIEVED = {

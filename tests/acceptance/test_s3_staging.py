@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from scicat_retriever.testing.running import TOKEN, RunningService
+from stand_ins.running import TOKEN, RunningService
 from tests.acceptance.facility import Facility, quick, some_datablocks, wait_until
 from tests.integration.seaweedfs import Seaweed, SeaweedUnavailable, running_seaweed
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from scicat_retriever.testing.running import RunningService
-from scicat_retriever.testing.scicat import NEWEST_TAGGED, RELEASES
+from stand_ins.running import RunningService
+from stand_ins.scicat import NEWEST_TAGGED, RELEASES
 from tests.acceptance.facility import QUICK, Facility, download, some_datablocks
 
 OTHERS = [name for name in RELEASES if name != NEWEST_TAGGED.name]

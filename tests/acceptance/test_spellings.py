@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from scicat_retriever.testing.running import RunningService
-from scicat_retriever.testing.scicat import log_in, submit_retrieve_job
+from stand_ins.running import RunningService
+from stand_ins.scicat import log_in, submit_retrieve_job
 from tests.acceptance.conftest import MakeFacility
 from tests.acceptance.facility import Facility, download, quick, some_datablocks
 

@@ -16,7 +16,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from scicat_retriever.testing.running import TOKEN, RunningService
+from stand_ins.running import TOKEN, RunningService
 from tests.acceptance.conftest import MakeFacility
 from tests.acceptance.facility import (
     Facility,

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from scicat_retriever.processes.engine_database import ENGINE_DATABASE
-from scicat_retriever.testing.running import RunningService, free_port
+from stand_ins.running import RunningService, free_port
 from tests.acceptance.conftest import MakeFacility
 from tests.acceptance.facility import Facility, block_states, quick, some_datablocks, wait_until
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx2
 import psutil
 
-from scicat_retriever.testing.running import RunningService, ServiceFolder
+from stand_ins.running import RunningService, ServiceFolder
 
 PARTS = ("engine", "api", "worker")
 VICTIMS = (*PARTS, "supervisor", "all")

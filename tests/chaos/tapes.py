@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from random import Random
 
-from scicat_retriever.testing.tape.library import TapeLibrary
-from scicat_retriever.testing.tape.rest_server import TapeRestServer
-from scicat_retriever.testing.tape.shape import LibraryShape, sped_up
+from stand_ins.tape.library import TapeLibrary
+from stand_ins.tape.rest_server import TapeRestServer
+from stand_ins.tape.shape import LibraryShape, sped_up
 from tests.chaos.wire import Line, Wire
 
 LOCATION = "TapeArchive"

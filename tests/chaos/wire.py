@@ -13,7 +13,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from scicat_retriever.testing.scicat.server import ABORT, serve_in_thread
+from stand_ins.scicat.server import ABORT, serve_in_thread
 
 SCIENTIST = {"x-scientist": "yes"}
 """Requests with this header are the test's own, and meet no faults."""

@@ -6,7 +6,7 @@ import time
 
 import httpx2
 
-from scicat_retriever.testing.running import TOKEN
+from stand_ins.running import TOKEN
 from tests.chaos.truth import NEVER, Job
 from tests.chaos.world import World
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import httpx2
 
-from scicat_retriever.testing.running import TOKEN, ServiceFolder, free_port
-from scicat_retriever.testing.scicat import PROFILES, JobType, ScicatStandIn, archival_service
+from stand_ins.running import TOKEN, ServiceFolder, free_port
+from stand_ins.scicat import PROFILES, JobType, ScicatStandIn, archival_service
 from tests.chaos.archives import Archives, Home
 from tests.chaos.book import Book
 from tests.chaos.clock import Clock

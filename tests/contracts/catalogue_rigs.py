@@ -19,7 +19,7 @@ from scicat_retriever.domain.dataset import (
 from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid, JobId
 from scicat_retriever.domain.states import LifecycleWord
 from scicat_retriever.ports.catalogue import Catalogue, LifecycleUpdate
-from scicat_retriever.testing.scicat import ScicatStandIn, log_in, submit_retrieve_job
+from stand_ins.scicat import ScicatStandIn, log_in, submit_retrieve_job
 from tests.fakes.catalogue import InMemoryCatalogue
 
 PID, OTHER, NONE = (DatasetPid(f"20.500.12345/{name}") for name in ("abc", "d e%f", "none"))

@@ -17,7 +17,7 @@ from scicat_retriever.domain.errors import (
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import JobState, LifecycleWord
 from scicat_retriever.ports.catalogue import JobUpdate, LifecycleUpdate, Visibility
-from scicat_retriever.testing.scicat import PROFILES, RELEASES, ScicatStandIn
+from stand_ins.scicat import PROFILES, RELEASES, ScicatStandIn
 from tests.contracts.catalogue_rigs import (
     NONE,
     OTHER,

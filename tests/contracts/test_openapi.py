@@ -32,7 +32,7 @@ from scicat_retriever.http_api.tokens import Scope, Token
 from scicat_retriever.ledger.sql import open_ledger
 from scicat_retriever.pipeline import intake, plan, publish, recall, space, transfer
 from scicat_retriever.ports.ledger import Ledger
-from scicat_retriever.testing.scicat.server import serve_in_thread
+from stand_ins.scicat.server import serve_in_thread
 from tests.unit.pipeline.rig import CACHE, LIFETIME, RETENTION, HandClock, Rig
 
 TOKEN = "token-of-the-tests-1"

@@ -16,7 +16,7 @@ from scicat_retriever.domain.errors import (
 )
 from scicat_retriever.domain.states import JobState
 from scicat_retriever.ports.catalogue import JobUpdate, Visibility
-from scicat_retriever.testing.scicat import (
+from stand_ins.scicat import (
     PROFILES,
     RELEASES,
     JobType,

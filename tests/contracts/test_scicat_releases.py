@@ -13,7 +13,7 @@ from scicat_retriever.catalogue.settings import ScicatSettings
 from scicat_retriever.domain.errors import CatalogueForbidden, DatablocksInvisible
 from scicat_retriever.domain.states import JobState
 from scicat_retriever.ports.catalogue import JobUpdate
-from scicat_retriever.testing.scicat import PROFILES, RELEASES, ScicatStandIn
+from stand_ins.scicat import PROFILES, RELEASES, ScicatStandIn
 from tests.contracts.catalogue_rigs import OTHER, PID, RESULT, RETRIEVED, ScicatRig
 
 GROUP = frozenset({"archivemanager"})

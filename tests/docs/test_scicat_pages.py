@@ -16,7 +16,7 @@ from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.domain.states import DatasetState, JobState
 from scicat_retriever.pipeline import report
 from scicat_retriever.ports.catalogue import JobUpdate
-from scicat_retriever.testing.scicat import RELEASES, ScicatStandIn
+from stand_ins.scicat import RELEASES, ScicatStandIn
 from tests.docs.handlebars import rendered
 from tests.docs.pages import Block, blocks
 from tests.unit.pipeline.rig import JOB, PID, Rig

@@ -20,9 +20,9 @@ from pathlib import Path
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus, WorkflowHistory
 
 from scicat_retriever import __version__
-from scicat_retriever.testing.running import RunningService, free_port
-from scicat_retriever.testing.scicat import PROFILES
 from scicat_retriever.workflow.engine import EngineAccess, connect
+from stand_ins.running import RunningService, free_port
+from stand_ins.scicat import PROFILES
 from tests.acceptance.facility import Facility, quick
 from tests.histories import recording
 from tests.histories.scenarios import SCENARIOS, SHORT_DEADLINE, Scenario

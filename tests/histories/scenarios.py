@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import httpx2
 
-from scicat_retriever.testing.running import TOKEN, RunningService
+from stand_ins.running import TOKEN, RunningService
 from tests.acceptance.facility import Facility, block_states, some_datablocks, wait_until
 
 LARGE = 3 * 2**30

@@ -13,8 +13,8 @@ from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
 from scicat_retriever import __version__
-from scicat_retriever.testing.running import TOKEN
 from scicat_retriever.workflow.worker import FLOWS, flow_runner
+from stand_ins.running import TOKEN
 from tests.histories import recording
 from tests.histories.changed_flow import WithOneStepMore
 from tests.histories.scenarios import SCENARIOS, SHORT_DEADLINE

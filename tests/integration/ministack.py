@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config
 
-from scicat_retriever.testing.running import free_port
+from stand_ins.running import free_port
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from scicat_retriever.testing.running import free_port
+from stand_ins.running import free_port
 
 USER, PASSWORD = "scicat", "a/pass%word@of:the?broker"
 _PROGRAMS = Path("/usr/lib/rabbitmq/bin")

@@ -22,7 +22,7 @@ from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.http_api.app import create_app
 from scicat_retriever.http_api.server import LimitedServer, server_config
 from scicat_retriever.http_api.settings import ApiSettings
-from scicat_retriever.testing.scicat.server import loopback_socket
+from stand_ins.scicat.server import loopback_socket
 from tests.fakes.staging_area import InMemoryStagingArea
 from tests.unit.http_api.rig import AUTHORIZED, JOBS, TOKEN, V4, ApiRig
 from tests.unit.pipeline.rig import FILES, entries, tar

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from scicat_retriever.broker.settings import BrokerSettings
-from scicat_retriever.testing.running import RunningService, ServiceFolder
-from scicat_retriever.testing.scicat import JobType
+from stand_ins.running import RunningService, ServiceFolder
+from stand_ins.scicat import JobType
 from tests.acceptance.facility import QUICK, Facility, download, some_files, tar_of
 from tests.integration.queue_rig import QueueRig, published_job, wait_until
 from tests.integration.rabbitmq import PASSWORD, Rabbit

@@ -6,7 +6,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from scicat_retriever.testing.scicat import Release
+from stand_ins.scicat import Release
 from tests.contracts.scicat.targets import Target, target, tested_releases
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import httpx2
 
-from scicat_retriever.testing.scicat import (
+from stand_ins.scicat import (
     NEWEST_TAGGED,
     PROFILES,
     RELEASES,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
-from scicat_retriever.testing.scicat import ScicatStandIn, log_in, submit_retrieve_job
+from stand_ins.scicat import ScicatStandIn, log_in, submit_retrieve_job
 from tests.contracts.scicat.targets import catching
 
 PID = "20.500.12345/abc"
@@ -81,7 +81,7 @@ def test_an_unknown_control_route_is_not_found(url: str) -> None:
 def test_runs_as_a_process_that_says_where_it_is_and_answers_as_it_was_told(
     release: str, visitor: int
 ) -> None:
-    command = [sys.executable, "-m", "scicat_retriever.testing.scicat", "--port", "0", "--release", release]
+    command = [sys.executable, "-m", "stand_ins.scicat", "--port", "0", "--release", release]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import httpx2
 import pytest
 
-from scicat_retriever.testing.scicat import RELEASES, Fault, Faults, ScicatStandIn, log_in
+from stand_ins.scicat import RELEASES, Fault, Faults, ScicatStandIn, log_in
 
 PID = "20.500.12345/abc"
 LIFECYCLE = "/api/v4/datasets/20.500.12345%2Fabc/datasetlifecycle"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from scicat_retriever.testing.scicat import RELEASES
+from stand_ins.scicat import RELEASES
 from tests.contracts.scicat.replay import Replay
 from tests.contracts.scicat.scenario import Scenario, scenarios
 from tests.contracts.scicat.targets import is_replayable, target

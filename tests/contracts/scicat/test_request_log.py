@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import httpx2
 import pytest
 
-from scicat_retriever.testing.scicat import ScicatStandIn, log_in
+from stand_ins.scicat import ScicatStandIn, log_in
 
 PID = "20.500.12345/abc"
 LIFECYCLE = "/api/v4/datasets/20.500.12345%2Fabc/datasetlifecycle"

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scicat_retriever.testing.scicat.answers import Answer
-from scicat_retriever.testing.scicat.call import Call
-from scicat_retriever.testing.scicat.lifecycle import merge_patch
-from scicat_retriever.testing.scicat.routing import Route, Router
+from stand_ins.scicat.answers import Answer
+from stand_ins.scicat.call import Call
+from stand_ins.scicat.lifecycle import merge_patch
+from stand_ins.scicat.routing import Route, Router
 
 PIDS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 JSON = st.recursive(

@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 
 import httpx2
 
-from scicat_retriever.testing.scicat import (
+from stand_ins.scicat import (
     PROFILES,
     RELEASES,
     AccessGroups,

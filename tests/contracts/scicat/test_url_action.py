@@ -8,8 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import httpx2
 import pytest
 
-from scicat_retriever.testing.scicat import JobType, ScicatStandIn, UrlAction, log_in, submit_retrieve_job
-from scicat_retriever.testing.scicat.url_action import Template
+from stand_ins.scicat import JobType, ScicatStandIn, UrlAction, log_in, submit_retrieve_job
+from stand_ins.scicat.url_action import Template
 from tests.contracts.scicat.targets import Catcher, catching
 
 PID = "20.500.12345/abc"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import trustme
 
-from scicat_retriever.testing.tape.serving import Tls
+from stand_ins.tape.serving import Tls
 from tests.contracts.tape.rig import WlcgRig
 
 MakeRig = Callable[..., WlcgRig]

@@ -7,10 +7,10 @@ from typing import Any
 
 from scicat_retriever.storage.lts.wlcg_tape import WlcgTape
 from scicat_retriever.storage.lts.wlcg_tape_settings import WlcgTapeSettings
-from scicat_retriever.testing.tape.backend import Locality, Recall, TapeFile
-from scicat_retriever.testing.tape.library import TapeLibrary
-from scicat_retriever.testing.tape.rest_server import Dialect, Received, TapeRestServer
-from scicat_retriever.testing.tape.serving import Tls, served
+from stand_ins.tape.backend import Locality, Recall, TapeFile
+from stand_ins.tape.library import TapeLibrary
+from stand_ins.tape.rest_server import Dialect, Received, TapeRestServer
+from stand_ins.tape.serving import Tls, served
 from tests.contracts.test_long_term_store import StoreRig
 
 ROOT = "/archive/raw"

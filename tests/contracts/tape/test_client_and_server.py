@@ -20,10 +20,10 @@ from scicat_retriever.domain.errors import (
 )
 from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.ports.long_term_store import Locality, Wanted
-from scicat_retriever.testing.tape.backend import Locality as TapeLocality
-from scicat_retriever.testing.tape.backend import Recall
-from scicat_retriever.testing.tape.rest_server import Dialect
-from scicat_retriever.testing.tape.serving import Tls, served
+from stand_ins.tape.backend import Locality as TapeLocality
+from stand_ins.tape.backend import Recall
+from stand_ins.tape.rest_server import Dialect
+from stand_ins.tape.serving import Tls, served
 from tests.contracts.tape.conftest import MakeRig
 from tests.contracts.test_long_term_store import CONTENT, A, B, read_all, recall_state, wait_for
 

@@ -12,9 +12,9 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from scicat_retriever.testing.tape.glacier import GlacierServer
-from scicat_retriever.testing.tape.library import TapeLibrary
-from scicat_retriever.testing.tape.shape import LibraryShape
+from stand_ins.tape.glacier import GlacierServer
+from stand_ins.tape.library import TapeLibrary
+from stand_ins.tape.shape import LibraryShape
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

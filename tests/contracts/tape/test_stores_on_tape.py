@@ -15,10 +15,10 @@ from scicat_retriever.ports.long_term_store import Locality, LongTermStore, Want
 from scicat_retriever.storage.lts.glacier_settings import S3GlacierSettings
 from scicat_retriever.storage.lts.posix_share import PosixShare, PosixShareSettings
 from scicat_retriever.storage.lts.s3_glacier import S3Glacier
-from scicat_retriever.testing.tape.glacier import GlacierServer
-from scicat_retriever.testing.tape.library import TapeLibrary
-from scicat_retriever.testing.tape.shape import LibraryShape
-from scicat_retriever.testing.tape.stubs import StubFolder
+from stand_ins.tape.glacier import GlacierServer
+from stand_ins.tape.library import TapeLibrary
+from stand_ins.tape.shape import LibraryShape
+from stand_ins.tape.stubs import StubFolder
 from tests.contracts.test_long_term_store import read_all, recall_state, request_recall, wait_for
 
 A = ArchiveId("proposal/a b.tar")
@@ -41,7 +41,7 @@ def share(library: TapeLibrary, tmp_path: Path) -> Iterator[PosixShare]:
     command = (
         sys.executable,
         "-m",
-        "scicat_retriever.testing.tape.recall",
+        "stand_ins.tape.recall",
         str(tmp_path / "socket"),
         "{paths_file}",
     )

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from scicat_retriever.testing.tape.library import TapeLibrary
-from scicat_retriever.testing.tape.rest_server import Dialect, TapeRestServer
+from stand_ins.tape.library import TapeLibrary
+from stand_ins.tape.rest_server import Dialect, TapeRestServer
 
 CONTENT = bytes(range(200))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scicat_retriever.testing.tape.rest_server import Dialect
+from stand_ins.tape.rest_server import Dialect
 from tests.contracts.tape.conftest import MakeRig
 from tests.contracts.tape.rig import WlcgRig
 from tests.contracts.test_long_term_store import LongTermStoreContract

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scicat_retriever.testing.tape.optimum import Read, fewest_mounts
+from stand_ins.tape.optimum import Read, fewest_mounts
 
 Group = tuple[Read, ...]
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from scicat_retriever.pipeline.recall_planner.requests import RecallPolicy
-from scicat_retriever.testing.tape.optimum import fewest_mounts
-from scicat_retriever.testing.tape.replay import Replayed, Surroundings, reads, replay
-from scicat_retriever.testing.tape.shape import LibraryShape, Policy
-from scicat_retriever.testing.tape.traces import Trace, TraceShape, trace
+from stand_ins.tape.optimum import fewest_mounts
+from stand_ins.tape.replay import Replayed, Surroundings, reads, replay
+from stand_ins.tape.shape import LibraryShape, Policy
+from stand_ins.tape.traces import Trace, TraceShape, trace
 
 AROUND = Surroundings(look_seconds=120.0)
 LIBRARY = LibraryShape(drives=2)
