@@ -60,7 +60,7 @@ class InMemoryOutbox(InMemoryRecords):
                 if row.teller == teller and row.report.number in numbers:
                     row.claimed_until = self._clock() + claim
 
-    def told(self, number: int) -> None:
+    def delivered(self, number: int) -> None:
         with self._lock:
             row = self._row(number)
             if row is not None:
@@ -105,7 +105,7 @@ class InMemoryOutbox(InMemoryRecords):
     def _drop(self, row: _Row, why: str) -> Report:
         old = row.report
         row.report = replace(old, dropped=why, due_at=self._clock())
-        told = old.told if isinstance(old.told, JobState) else old.told.status
+        told = old.content if isinstance(old.content, JobState) else old.content.status
         cause = "" if old.failure is None else f" ({old.failure.code}: {old.failure.message})"
         words = f"{why}; SciCat was not told {told or 'of links'}{cause}"
         self._enter(("report", old.subject.kind, old.subject.name), old.state, ReportState.DROPPED, words)
@@ -159,7 +159,7 @@ class InMemoryOutbox(InMemoryRecords):
         )
 
     def _datasets_first(self, report: Report, earlier: Sequence[Report]) -> bool:
-        if not isinstance(report.told, JobState) or not report.told.finished:
+        if not isinstance(report.content, JobState) or not report.content.finished:
             return False
         pids = self._datasets.get(JobId(report.subject.name), {})
         firsts = {each.subject: each for each in reversed(earlier) if each.subject.name in pids}

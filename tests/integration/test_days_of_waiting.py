@@ -198,7 +198,7 @@ async def _given_up_after_two_days() -> None:
         assert await waiting.has_ended()
         assert 48 <= await waiting.hours() < 49
         assert set(waiting.states()) == {DatablockState.FAILED}
-        assert "recall_timed_out" in str(waiting.rig.ledger.reports()[-1].told)
+        assert "recall_timed_out" in str(waiting.rig.ledger.reports()[-1].content)
 
 
 def test_a_recall_is_given_up_when_its_time_is_over_and_not_before() -> None:

@@ -338,7 +338,7 @@ class World:
 
     def _tell(self, job_id: JobId) -> None:
         for told in self.ledger.reports(Subject.job(job_id)):
-            self.ledger.told(told.number)
+            self.ledger.delivered(told.number)
 
     def _an_hour_later(self) -> None:
         self.clock.now += HOUR

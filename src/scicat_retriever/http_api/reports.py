@@ -95,7 +95,7 @@ def list_reports(
 
 
 def _entry(report: Report) -> ReportEntry:
-    word = report.told if isinstance(report.told, JobState) else report.told.status
+    word = report.content if isinstance(report.content, JobState) else report.content.status
     return ReportEntry(
         **ReportStatus.of(report).model_dump(),
         number=report.number,

@@ -87,7 +87,7 @@ class OutboxPart(ReportRows):
             held = update(reports).where(reports.c.teller == teller, reports.c.number.in_(numbers))
             connection.execute(held.values(claimed_until=self._clock() + claim))
 
-    def told(self, number: int) -> None:
+    def delivered(self, number: int) -> None:
         """Forget a report that SciCat holds, and older parked ones of its subject."""
         with self._database.writing() as connection:
             row = connection.execute(select(reports).where(reports.c.number == number)).first()
@@ -208,7 +208,7 @@ def _in_the_book(subject: Subject) -> Entry:
 
 
 def _never_told(report: Report, why: str) -> str:
-    word = report.told if isinstance(report.told, JobState) else report.told.status
+    word = report.content if isinstance(report.content, JobState) else report.content.status
     cause = "" if report.failure is None else f" ({report.failure.code}: {report.failure.message})"
     return f"{why}; SciCat was not told {word or 'of links'}{cause}"
 

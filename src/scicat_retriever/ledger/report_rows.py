@@ -18,14 +18,14 @@ class ReportRows(LedgerPart):
     """What the parts that write reports share."""
 
     def _write_report(
-        self, connection: Connection, subject: Subject, told: JobState | LifecycleUpdate
+        self, connection: Connection, subject: Subject, content: JobState | LifecycleUpdate
     ) -> None:
         now = self._clock()
         connection.execute(
             insert(reports).values(
                 kind=subject.kind,
                 name=subject.name,
-                told=told.value if isinstance(told, JobState) else _lifecycle_json(told),
+                told=content.value if isinstance(content, JobState) else _lifecycle_json(content),
                 created_at=now,
                 due_at=now,
                 attempts=0,
@@ -49,7 +49,7 @@ def report_record(row: Any) -> Report:  # noqa: ANN401
     return Report(
         number=row.number,
         subject=Subject(kind, row.name),
-        told=JobState(row.told) if kind is ReportKind.JOB else _lifecycle(row.told),
+        content=JobState(row.told) if kind is ReportKind.JOB else _lifecycle(row.told),
         created_at=row.created_at,
         due_at=row.due_at,
         attempts=row.attempts,

@@ -143,12 +143,12 @@ class Teller:
             fault = InternalError(f"telling SciCat: {type(error).__name__}: {error}")
             self._failed(report, fault, final=report.attempts + 1 >= INTERNAL_ATTEMPTS)
             return fault
-        self._tools.ledger.told(report.number)
+        self._tools.ledger.delivered(report.number)
         return None
 
     def _send(self, report: Report) -> None:
         subject, catalogue = report.subject, self._tools.catalogue
-        match report.told:
+        match report.content:
             case JobState() as state:
                 job_id = JobId(subject.name)
                 try:

@@ -64,7 +64,8 @@ class Report:
     Attributes:
         number: Its place in the order of all reports.
         subject: Whom it is about.
-        told: A job's state, whose result is composed when it is told, with fresh links; or a dataset's lifecycle.
+        content: What SciCat has to hear: a job's state, whose result is composed, with fresh links, when the report is
+            delivered; or a dataset's lifecycle.
         created_at: When it was written (UTC).
         attempts: How often it was tried in vain.
         due_at: When it is tried next; of one that is parked or dropped, when that was (UTC).
@@ -75,7 +76,7 @@ class Report:
 
     number: int
     subject: Subject
-    told: JobState | LifecycleUpdate
+    content: JobState | LifecycleUpdate
     created_at: datetime
     due_at: datetime
     attempts: int = 0
@@ -135,8 +136,8 @@ class Outbox(Protocol):
         """Hold those of these reports that the teller has claimed for that much longer from now."""
         ...
 
-    def told(self, number: int) -> None:
-        """Note that SciCat holds it: it and older parked ones of its subject are forgotten."""
+    def delivered(self, number: int) -> None:
+        """Note that SciCat holds a report: the report, and older parked ones of its subject, are forgotten."""
         ...
 
     def postpone(self, number: int, failure: Failure, due_at: datetime) -> None:

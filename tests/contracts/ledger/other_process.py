@@ -76,7 +76,7 @@ def tell_all(url: str, process: int, teller: str) -> list[int]:
                 first = ledger.reports(report.subject)[0]
                 assert first.number == report.number, "a report overtook another one"
                 numbers.append(report.number)
-                ledger.told(report.number)
+                ledger.delivered(report.number)
 
     try:
         in_threads(2, work)

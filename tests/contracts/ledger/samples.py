@@ -144,4 +144,4 @@ def end(ledger: Ledger, job_id: JobId = JOB, state: JobState = JobState.UNSUCCES
 def tell_all(ledger: Ledger, subject: Subject) -> None:
     """Have all that waits of a subject told."""
     for report in ledger.reports(subject):
-        ledger.told(report.number)
+        ledger.delivered(report.number)

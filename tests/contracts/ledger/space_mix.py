@@ -113,7 +113,7 @@ def _end(ledger: Ledger, chance: random.Random) -> None:
     ledger.move_job(name, JobState.UNSUCCESSFUL, "ended", FAILURE)
     ledger.end_idle_claims()
     for report in ledger.reports(limit=20):
-        ledger.told(report.number)
+        ledger.delivered(report.number)
     ledger.retry_job(name, again)
 
 

@@ -59,8 +59,8 @@ def test_the_next_report_of_a_subject_waits_for_the_first(ledger: Ledger) -> Non
     ledger.tell_dataset(P, FAILED)
     first = claimed(ledger)
     assert claim(ledger, TWO) is None
-    ledger.told(first.number)
-    assert claimed(ledger, TWO).told == FAILED
+    ledger.delivered(first.number)
+    assert claimed(ledger, TWO).content == FAILED
 
 
 def test_the_next_report_of_a_subject_waits_though_the_first_is_not_due(ledger: Ledger) -> None:
@@ -142,14 +142,14 @@ def test_a_vain_attempt_ends_the_claim(rig: Rig) -> None:
 def test_what_is_asked_for_by_name_is_claimed_though_it_is_not_due(ledger: Ledger) -> None:
     ledger.tell_dataset(P, STARTED)
     ledger.postpone(claimed(ledger).number, FAILURE, START + HOUR)
-    assert claimed(ledger, subject=OF_P).told == STARTED
+    assert claimed(ledger, subject=OF_P).content == STARTED
 
 
 def test_what_is_asked_for_by_name_is_that_subjects_first(ledger: Ledger) -> None:
     for pid, update in ((Q, STARTED), (P, STARTED), (P, FAILED)):
         ledger.tell_dataset(pid, update)
     found = claimed(ledger, subject=OF_P)
-    assert (found.subject, found.told) == (OF_P, STARTED)
+    assert (found.subject, found.content) == (OF_P, STARTED)
 
 
 def test_a_parked_report_is_not_claimed_by_its_name_either(ledger: Ledger) -> None:
@@ -163,7 +163,7 @@ def test_a_parked_report_lets_later_ones_through(ledger: Ledger) -> None:
     ledger.tell_dataset(P, STARTED)
     ledger.tell_dataset(P, FAILED)
     ledger.park(claimed(ledger).number, FAILURE)
-    assert claimed(ledger).told == FAILED
+    assert claimed(ledger).content == FAILED
 
 
 def test_a_parked_report_that_a_later_one_overtook_is_not_told_after_it(ledger: Ledger) -> None:
@@ -207,7 +207,7 @@ def test_the_end_of_a_job_waits_for_what_is_told_of_its_datasets(ledger: Ledger)
     assert of_dataset.subject == OF_P
     assert claim(ledger, TWO) is None
     assert claim(ledger, TWO, OF_JOB) is None
-    ledger.told(of_dataset.number)
+    ledger.delivered(of_dataset.number)
     assert claimed(ledger, TWO).subject == OF_JOB
 
 
@@ -231,34 +231,34 @@ def test_the_end_of_a_job_waits_for_all_that_is_told_of_its_datasets(ledger: Led
     for update in (STARTED, FAILED):
         ledger.tell_dataset(P, update)
     ledger.move_job(JOB, JobState.UNSUCCESSFUL)
-    ledger.told(claimed(ledger).number)
+    ledger.delivered(claimed(ledger).number)
     assert claim(ledger, subject=OF_JOB) is None
-    ledger.told(claimed(ledger).number)
+    ledger.delivered(claimed(ledger).number)
     assert claim(ledger, subject=OF_JOB) is not None
 
 
 def test_the_end_of_a_job_does_not_wait_for_what_is_parked(ledger: Ledger) -> None:
     end_of_job(ledger)
     ledger.park(claimed(ledger).number, FAILURE)
-    assert claimed(ledger, subject=OF_JOB).told is JobState.UNSUCCESSFUL
+    assert claimed(ledger, subject=OF_JOB).content is JobState.UNSUCCESSFUL
 
 
 def test_the_end_of_a_job_does_not_wait_for_other_datasets(ledger: Ledger) -> None:
     ledger.add_job(job(JOB, P), FLOW)
     ledger.tell_dataset(Q, STARTED)
     ledger.move_job(JOB, JobState.UNSUCCESSFUL)
-    assert claimed(ledger, subject=OF_JOB).told is JobState.UNSUCCESSFUL
+    assert claimed(ledger, subject=OF_JOB).content is JobState.UNSUCCESSFUL
 
 
 def test_the_end_of_a_job_does_not_wait_for_what_was_written_later(ledger: Ledger) -> None:
     ledger.add_job(job(JOB, P), FLOW)
     ledger.move_job(JOB, JobState.UNSUCCESSFUL)
     ledger.tell_dataset(P, STARTED)
-    assert claimed(ledger, subject=OF_JOB).told is JobState.UNSUCCESSFUL
+    assert claimed(ledger, subject=OF_JOB).content is JobState.UNSUCCESSFUL
 
 
 def test_that_a_job_is_in_progress_waits_for_nothing(ledger: Ledger) -> None:
     ledger.add_job(job(JOB, P), FLOW)
     ledger.tell_dataset(P, STARTED)
     ledger.move_job(JOB, JobState.IN_PROGRESS)
-    assert claimed(ledger, subject=OF_JOB).told is JobState.IN_PROGRESS
+    assert claimed(ledger, subject=OF_JOB).content is JobState.IN_PROGRESS

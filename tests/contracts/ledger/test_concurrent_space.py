@@ -134,7 +134,7 @@ def test_pins_of_a_job_that_is_retried_while_they_lapse_are_there_when_it_has_it
         claim(ledger, A, 1000)
         ledger.move_job(A, JobState.UNSUCCESSFUL)
         for report in ledger.reports():
-            ledger.told(report.number)
+            ledger.delivered(report.number)
         ways = [retry_and_claim, lambda: ledger.lapse_pins(START + HOUR, 9)]
         in_threads(2, lambda thread: done_or_refused(ways[thread]))  # noqa: B023 - called at once
         assert [pin.owner for _, pin in ledger.pins(P)] == [A]

@@ -120,7 +120,7 @@ def test_a_dropped_report_is_forgotten_when_a_later_one_of_its_subject_is_told(l
     ledger.tell_dataset(P, FAILED)
     claimed = ledger.claim_report("teller", HOUR, Subject.dataset(P))
     assert claimed is not None
-    ledger.told(claimed.number)
+    ledger.delivered(claimed.number)
     assert ledger.reports() == []
 
 
@@ -139,4 +139,4 @@ def test_what_can_never_be_told_is_dropped_once_it_was_parked_for_long(rig: Rig)
 def test_an_update_of_a_return_message_alone_comes_back_as_it_was(ledger: Ledger) -> None:
     update = LifecycleUpdate(None, {"status": "jobUnclosable", "jobId": JOB})
     ledger.tell_dataset(P, update)
-    assert [report.told for report in ledger.reports()] == [update]
+    assert [report.content for report in ledger.reports()] == [update]

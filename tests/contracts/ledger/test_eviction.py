@@ -139,7 +139,7 @@ TELL = LifecycleUpdate(LifecycleWord.NOTHING, {"message": REASON}, retrievable=T
 
 
 def told(ledger: Ledger, pid: DatasetPid = P) -> list[object]:
-    return [report.told for report in ledger.reports(Subject.dataset(pid))]
+    return [report.content for report in ledger.reports(Subject.dataset(pid))]
 
 
 def test_with_the_first_datablock_that_goes_scicat_is_told_of_its_dataset_once(ledger: Ledger) -> None:

@@ -136,7 +136,7 @@ def test_a_dataset_is_retrieved_without_its_extracts_and_not_by_them(staged: Led
         bring_to(staged, key(number), State.STAGED)
     staged.move_datablock(PART, State.RELEASED)
     staged.tell_dataset(P, retrieved)
-    assert [report.told for report in staged.reports(Subject.dataset(P))] == [retrieved]
+    assert [report.content for report in staged.reports(Subject.dataset(P))] == [retrieved]
 
 
 def test_scicat_hears_nothing_when_an_extract_of_a_whole_dataset_is_evicted(rig: Rig) -> None:

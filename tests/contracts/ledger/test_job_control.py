@@ -227,7 +227,7 @@ def test_that_a_job_is_retried_is_told_when_it_is_in_progress(ledger: Ledger) ->
     ledger.retry_job(JOB, NEXT)
     assert ledger.reports() == []
     ledger.move_job(JOB, JobState.IN_PROGRESS)
-    assert [report.told for report in ledger.reports()] == [JobState.IN_PROGRESS]
+    assert [report.content for report in ledger.reports()] == [JobState.IN_PROGRESS]
 
 
 def test_a_retry_forgets_why_the_job_failed(ledger: Ledger) -> None:

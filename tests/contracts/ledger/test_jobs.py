@@ -45,7 +45,7 @@ def test_a_refused_job_has_ended_with_a_report_and_is_not_started(rig: Rig) -> N
     assert rig.ledger.job(JOB) == record
     assert rig.ledger.job_datasets(JOB) == []
     assert rig.ledger.jobs_to_start(9) == []
-    assert [(report.subject, report.told) for report in rig.ledger.reports()] == [
+    assert [(report.subject, report.content) for report in rig.ledger.reports()] == [
         (Subject.job(JOB), JobState.UNSUCCESSFUL)
     ]
     book = [(each.subject, each.old, each.new, each.reason) for each in rig.transitions()]

@@ -45,7 +45,7 @@ def only(ledger: Ledger) -> Report:
 
 
 def told(ledger: Ledger) -> list[object]:
-    return [report.told for report in ledger.reports()]
+    return [report.content for report in ledger.reports()]
 
 
 def test_a_new_state_of_a_job_is_to_be_told(ledger: Ledger) -> None:
@@ -77,7 +77,7 @@ def test_a_state_that_was_refused_is_not_told(ledger: Ledger) -> None:
 @pytest.mark.parametrize("update", [STARTED, FAILED, LifecycleUpdate(LifecycleWord.FAILED, {"message": ODD})])
 def test_what_is_told_of_a_dataset_comes_back_as_it_was(ledger: Ledger, update: LifecycleUpdate) -> None:
     ledger.tell_dataset(DatasetPid(ODD), update)
-    assert (only(ledger).subject.name, only(ledger).told) == (ODD, update)
+    assert (only(ledger).subject.name, only(ledger).content) == (ODD, update)
 
 
 def test_a_dataset_that_is_staged_is_told_as_retrieved(ledger: Ledger) -> None:
@@ -114,7 +114,7 @@ def test_reports_are_given_in_their_order(ledger: Ledger) -> None:
     for update in (STARTED, FAILED, STARTED):
         ledger.tell_dataset(P, update)
         ledger.tell_dataset(Q, update)
-    assert [report.told for report in ledger.reports(OF_P)] == [STARTED, FAILED, STARTED]
+    assert [report.content for report in ledger.reports(OF_P)] == [STARTED, FAILED, STARTED]
     numbers = [report.number for report in ledger.reports()]
     assert numbers == sorted(numbers)
 
@@ -139,21 +139,21 @@ def test_a_job_and_a_dataset_of_one_name_are_two_subjects(ledger: Ledger) -> Non
     ledger.add_job(job(P, P), FLOW)
     ledger.move_job(JobId(P), JobState.IN_PROGRESS)
     ledger.tell_dataset(P, STARTED)
-    assert [report.told for report in ledger.reports(Subject.job(JobId(P)))] == [JobState.IN_PROGRESS]
-    assert [report.told for report in ledger.reports(OF_P)] == [STARTED]
+    assert [report.content for report in ledger.reports(Subject.job(JobId(P)))] == [JobState.IN_PROGRESS]
+    assert [report.content for report in ledger.reports(OF_P)] == [STARTED]
 
 
 def test_what_was_told_is_forgotten(ledger: Ledger) -> None:
     ledger.tell_dataset(P, STARTED)
-    ledger.told(only(ledger).number)
+    ledger.delivered(only(ledger).number)
     assert ledger.reports() == []
 
 
 def test_that_a_forgotten_report_was_told_changes_nothing(ledger: Ledger) -> None:
     ledger.tell_dataset(P, STARTED)
     number = only(ledger).number
-    ledger.told(number)
-    ledger.told(number)
+    ledger.delivered(number)
+    ledger.delivered(number)
     ledger.postpone(number, FAILURE, START)
     ledger.park(number, FAILURE)
     assert ledger.reports() == []
@@ -162,7 +162,7 @@ def test_that_a_forgotten_report_was_told_changes_nothing(ledger: Ledger) -> Non
 def test_a_number_is_never_used_again(ledger: Ledger) -> None:
     ledger.tell_dataset(P, STARTED)
     first = only(ledger).number
-    ledger.told(first)
+    ledger.delivered(first)
     ledger.tell_dataset(Q, STARTED)
     assert only(ledger).number > first
 
@@ -233,7 +233,7 @@ def test_parked_reports_that_are_older_than_one_that_was_told_are_forgotten(ledg
     for report in (first, last):
         ledger.park(report, FAILURE)
     second = ledger.reports(OF_P)[1].number
-    ledger.told(second)
+    ledger.delivered(second)
     assert [report.number for report in ledger.reports(OF_P)] == [last]
     assert len(ledger.reports(OF_Q)) == 1
 
@@ -241,7 +241,7 @@ def test_parked_reports_that_are_older_than_one_that_was_told_are_forgotten(ledg
 def test_an_older_report_that_waits_is_not_forgotten_with_a_later_one(ledger: Ledger) -> None:
     ledger.tell_dataset(P, STARTED)
     ledger.tell_dataset(P, FAILED)
-    ledger.told(ledger.reports()[1].number)
+    ledger.delivered(ledger.reports()[1].number)
     assert told(ledger) == [STARTED]
 
 

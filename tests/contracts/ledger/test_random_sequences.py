@@ -292,8 +292,8 @@ class TwoLedgers(RuleBasedStateMachine):
         self.both(lambda ledger: ledger.renew_claims(teller, chosen, 2 * HOUR))
 
     @rule(number=numbers)
-    def told(self, number: int) -> None:
-        self.both(lambda ledger: ledger.told(number))
+    def delivered(self, number: int) -> None:
+        self.both(lambda ledger: ledger.delivered(number))
 
     @rule(number=numbers, due_at=hours)
     def postpone(self, number: int, due_at: datetime) -> None:

@@ -345,7 +345,7 @@ def test_the_status_says_that_the_catalogue_was_not_told_yet(client: TestClient,
 
 def test_the_status_has_no_report_when_the_catalogue_was_told(client: TestClient, api: ApiRig) -> None:
     half_done(api)
-    api.ledger.told(1)
+    api.ledger.delivered(1)
     assert client.get(f"{JOBS}/{JOB}", headers=AUTHORIZED).json()["report"] is None
 
 

@@ -119,7 +119,7 @@ def rig_with_job(
 def forget_reports(rig: Rig) -> None:
     """Have the outbox emptied though SciCat was told nothing."""
     for report in rig.ledger.reports():
-        rig.ledger.told(report.number)
+        rig.ledger.delivered(report.number)
 
 
 def differences(**counts: int) -> Differences:
@@ -173,7 +173,7 @@ def test_a_job_that_ended_here_and_not_there_is_told_again() -> None:
     rig.ledger.move_job(JOB, JobState.UNSUCCESSFUL, "cancelled")
     forget_reports(rig)
     assert look(rig) == differences(told_again=1)
-    assert [report.told for report in rig.ledger.reports()] == [JobState.UNSUCCESSFUL]
+    assert [report.content for report in rig.ledger.reports()] == [JobState.UNSUCCESSFUL]
 
 
 def test_a_job_in_progress_here_and_only_submitted_there_is_told_again() -> None:
@@ -181,7 +181,7 @@ def test_a_job_in_progress_here_and_only_submitted_there_is_told_again() -> None
     rig.ledger.move_job(JOB, IN_PROGRESS)
     forget_reports(rig)
     look(rig)
-    assert [report.told for report in rig.ledger.reports()] == [IN_PROGRESS]
+    assert [report.content for report in rig.ledger.reports()] == [IN_PROGRESS]
 
 
 def test_what_waits_to_be_told_anyway_is_not_written_again() -> None:

@@ -219,9 +219,9 @@ class ForgetfulLedger(InMemoryLedger):
 
     away = True
 
-    def told(self, number: int) -> None:
+    def delivered(self, number: int) -> None:
         self._answer()
-        super().told(number)
+        super().delivered(number)
 
     def postpone(self, number: int, failure: Failure, due_at: datetime) -> None:
         self._answer()

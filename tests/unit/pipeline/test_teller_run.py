@@ -63,9 +63,9 @@ class Ledger(InMemoryLedger):
         self._fail(self.to_claim)
         return super().claim_report(teller, claim, subject)
 
-    def told(self, number: int) -> None:
+    def delivered(self, number: int) -> None:
         self._fail(self.to_note)
-        super().told(number)
+        super().delivered(number)
 
     def renew_claims(self, teller: str, numbers: Collection[int], claim: timedelta) -> None:
         self._fail(self.to_renew)
@@ -223,4 +223,4 @@ def test_what_is_due_after_it_was_stopped_is_left_to_others() -> None:
         wait_until(lambda: set(catalogue.begun) == set(PIDS))
         stop.set()
         catalogue.go.set()
-    assert [report.told for report in ledger.reports()] == [FAILED] * len(PIDS)
+    assert [report.content for report in ledger.reports()] == [FAILED] * len(PIDS)
