@@ -11,7 +11,9 @@ from tests.docs.pages import Block, blocks
 
 
 @pytest.mark.parametrize(
-    "block", [each for each in blocks("python") if each.text.startswith("from scicat_retriever")], ids=str
+    "block",
+    [each for each in blocks("python") if each.text.startswith(("from scicat_retriever", "from stand_ins"))],
+    ids=str,
 )
 def test_a_program_on_a_page_runs(block: Block) -> None:
     done = subprocess.run(
