@@ -36,8 +36,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from scicat_retriever.pipeline.recall_planner.planner import RecallPlanner
-from scicat_retriever.pipeline.recall_planner.requests import RecallPolicy, RecallRequest
+from scicat_retriever.recall_planner.planner import RecallPlanner
+from scicat_retriever.recall_planner.requests import RecallPolicy, RecallRequest
 from stand_ins.tape.optimum import fewest_mounts
 from stand_ins.tape.replay import Replayed, Surroundings, reads, replay
 from stand_ins.tape.shape import LibraryShape, Policy

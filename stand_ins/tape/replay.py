@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from scicat_retriever.pipeline.recall_planner.planner import Decision, RecallPlanner
-from scicat_retriever.pipeline.recall_planner.requests import RecallPolicy, RecallRequest
-from scicat_retriever.ports.recalls import RecallPhase
+from scicat_retriever.domain.states import RecallPhase
+from scicat_retriever.recall_planner.planner import Decision, RecallPlanner
+from scicat_retriever.recall_planner.requests import RecallPolicy, RecallRequest
 from stand_ins.tape.library import TapeLibrary
 from stand_ins.tape.optimum import Read
 from stand_ins.tape.shape import Happening, LibraryShape, TapeEvent

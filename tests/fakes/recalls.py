@@ -11,9 +11,9 @@ from typing import Any
 from scicat_retriever.domain.errors import JobEnded, TransitionIllegal
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatasetPid, JobId
-from scicat_retriever.domain.states import DatasetState
+from scicat_retriever.domain.states import DatasetState, RecallPhase
 from scicat_retriever.ports.ledger import JobRecord
-from scicat_retriever.ports.recalls import RecallChange, RecallPhase, RecallRecord
+from scicat_retriever.ports.recalls import RecallChange, RecallRecord
 from tests.fakes.records import RECALLED, Block, InMemoryRecords, State, require_legal
 
 CLOCKS_DIFFER = timedelta(minutes=5)

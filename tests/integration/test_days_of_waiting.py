@@ -21,9 +21,9 @@ from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.pipeline.intake import dataset_flow
 from scicat_retriever.pipeline.recall_desk import RecallDesk
-from scicat_retriever.pipeline.recall_planner.planner import RecallPlanner
-from scicat_retriever.pipeline.recall_planner.requests import RecallPolicy
 from scicat_retriever.pipeline.recall_watch import DeskPace
+from scicat_retriever.recall_planner.planner import RecallPlanner
+from scicat_retriever.recall_planner.requests import RecallPolicy
 from scicat_retriever.workflow.activities import Activities
 from scicat_retriever.workflow.recall_desks import RecallDesks
 from scicat_retriever.workflow.retrieve_dataset import WINDOW, RetrieveDataset

@@ -60,6 +60,20 @@ class DatablockState(StrEnum):
     RELEASED = "released"
 
 
+class RecallPhase(StrEnum):
+    """How far an open recall is."""
+
+    WAITING = "waiting"
+    """It is not asked for just now: its turn has not come, the store does not answer or has no such archive, or its recall failed
+    and is asked for again."""
+    ASKED = "asked"
+    """The store was asked for it."""
+    ONLINE = "online"
+    """It was seen online, and is not copied yet."""
+    ENDED = "ended"
+    """The store will not give it: the flow that waits has to hear why, and to decide."""
+
+
 class LifecycleWord(StrEnum):
     """The words of a dataset's `retrieveStatusMessage` that SciCat's pages know; the empty one is SciCat's default."""
 

@@ -12,10 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from scicat_retriever.domain.errors import StoreUnknown
 from scicat_retriever.domain.ids import JobId
+from scicat_retriever.domain.states import RecallPhase
 from scicat_retriever.http_api.bodies import body_as, documented_body
 from scicat_retriever.http_api.problems import documented
 from scicat_retriever.http_api.service import MAY_OPERATE, MAY_READ, service_of
-from scicat_retriever.ports.recalls import RecallPhase, RecallRecord
+from scicat_retriever.ports.recalls import RecallRecord
 
 router = APIRouter(prefix="/api/v1", tags=["service"])
 

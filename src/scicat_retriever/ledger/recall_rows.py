@@ -11,11 +11,11 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, delete, insert, select, tuple_, update
 
 from scicat_retriever.domain.evidence import DatablockKey
-from scicat_retriever.domain.states import DatablockState
+from scicat_retriever.domain.states import DatablockState, RecallPhase
 from scicat_retriever.ledger.part import batches
 from scicat_retriever.ledger.schema import datablocks, recalls
 from scicat_retriever.ports.long_term_store import TapePlace
-from scicat_retriever.ports.recalls import RecallChange, RecallPhase, RecallRecord
+from scicat_retriever.ports.recalls import RecallChange, RecallRecord
 
 WAITS_FOR_TAPE = (DatablockState.RECALLING, DatablockState.WAITING_FOR_SPACE)
 """The states in which a datablock's reason is that of its recall."""

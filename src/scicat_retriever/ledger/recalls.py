@@ -13,7 +13,7 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, or_, select,
 from scicat_retriever.domain.errors import JobEnded, TransitionIllegal
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid, JobId
-from scicat_retriever.domain.states import DatablockState, DatasetState, JobState
+from scicat_retriever.domain.states import DatablockState, DatasetState, JobState, RecallPhase
 from scicat_retriever.ledger.claim_rows import NOT_ENDED
 from scicat_retriever.ledger.datablock_rows import (
     NOT_READ_ANEW,
@@ -39,7 +39,7 @@ from scicat_retriever.ledger.recall_rows import (
     replace_recalls,
 )
 from scicat_retriever.ledger.schema import datablocks, job_datasets, jobs, recall_leads, recalls
-from scicat_retriever.ports.recalls import RecallChange, RecallPhase, RecallRecord
+from scicat_retriever.ports.recalls import RecallChange, RecallRecord
 
 _RECALLING = DatablockState.RECALLING
 _DATABLOCK = tuple_(datablocks.c.pid, datablocks.c.id)

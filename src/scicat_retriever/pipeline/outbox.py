@@ -13,6 +13,7 @@ from datetime import timedelta
 
 import structlog
 
+from scicat_retriever.domain.backoff import pause_before
 from scicat_retriever.domain.errors import (
     CatalogueJobUnclosable,
     CatalogueUnavailable,
@@ -25,7 +26,6 @@ from scicat_retriever.domain.errors import (
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import JobState
 from scicat_retriever.pipeline import unclosable
-from scicat_retriever.pipeline.pause import pause_before
 from scicat_retriever.pipeline.report import job_update, lifecycle_update
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.ports.outbox import Report, Subject

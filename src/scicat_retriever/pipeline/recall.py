@@ -23,13 +23,13 @@ from scicat_retriever.domain.errors import (
 )
 from scicat_retriever.domain.evidence import DatablockKey, Recalled
 from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid
-from scicat_retriever.domain.states import DatablockState
+from scicat_retriever.domain.states import DatablockState, RecallPhase
 from scicat_retriever.pipeline.space import claim_dataset
 from scicat_retriever.pipeline.stopping import stop_if
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.long_term_store import Locality, LongTermStore, RecallState, Wanted
-from scicat_retriever.ports.recalls import RecallPhase, RecallRecord
+from scicat_retriever.ports.recalls import RecallRecord
 
 APPEARING = (DatablockMissing, DatablockUnreadable, ArchiveIncomplete)
 """Errors of an archive that may still be on its way into the store."""

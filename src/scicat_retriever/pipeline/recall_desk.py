@@ -19,16 +19,17 @@ from scicat_retriever.domain.batches import in_batches
 from scicat_retriever.domain.errors import LedgerUnavailable, RecallError, RetrieverError
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import ArchiveId, DatasetPid
+from scicat_retriever.domain.states import RecallPhase
 from scicat_retriever.pipeline.recall import APPEARING
 from scicat_retriever.pipeline.recall_lead import LEASE, Lead, LeadLost
-from scicat_retriever.pipeline.recall_planner.planner import Decision, RecallPlanner
-from scicat_retriever.pipeline.recall_planner.requests import RecallRequest
 from scicat_retriever.pipeline.recall_release import Releases
 from scicat_retriever.pipeline.recall_verdict import verdict
 from scicat_retriever.pipeline.recall_watch import TURN_SECONDS, DeskPace, Watch
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.ports.long_term_store import LongTermStore, RecallState, TapePlace, Wanted
-from scicat_retriever.ports.recalls import RecallChange, RecallPhase, RecallRecord
+from scicat_retriever.ports.recalls import RecallChange, RecallRecord
+from scicat_retriever.recall_planner.planner import Decision, RecallPlanner
+from scicat_retriever.recall_planner.requests import RecallRequest
 
 log = structlog.get_logger(__name__)
 IDLE_SECONDS = 5.0

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from scicat_retriever.domain.errors import RecallError, RetrieverError
+from scicat_retriever.domain.states import RecallPhase
 from scicat_retriever.pipeline.recall import APPEARING, missing, readable_size
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.ports.long_term_store import Locality, RecallState
-from scicat_retriever.ports.recalls import RecallChange, RecallPhase, RecallRecord
+from scicat_retriever.ports.recalls import RecallChange, RecallRecord
 
 
 def verdict(

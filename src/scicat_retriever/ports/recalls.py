@@ -5,26 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Protocol
 
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import ArchiveId, DatasetPid, JobId
+from scicat_retriever.domain.states import RecallPhase
 from scicat_retriever.ports.long_term_store import TapePlace
-
-
-class RecallPhase(StrEnum):
-    """How far an open recall is."""
-
-    WAITING = "waiting"
-    """It is not asked for just now: its turn has not come, the store does not answer or has no such archive, or its recall failed
-    and is asked for again."""
-    ASKED = "asked"
-    """The store was asked for it."""
-    ONLINE = "online"
-    """It was seen online, and is not copied yet."""
-    ENDED = "ended"
-    """The store will not give it: the flow that waits has to hear why, and to decide."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from scicat_retriever.pipeline.recall_planner.requests import RecallPolicy
+from scicat_retriever.recall_planner.requests import RecallPolicy
 from scicat_retriever.storage.lts.command_settings import CommandStoreSettings
 from scicat_retriever.storage.lts.glacier_settings import S3GlacierSettings
 from scicat_retriever.storage.lts.posix_share import PosixShareSettings

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 
 from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.pipeline.recall_desk import RecallDesk
-from scicat_retriever.pipeline.recall_planner.planner import RecallPlanner
-from scicat_retriever.pipeline.recall_planner.requests import RecallPolicy
 from scicat_retriever.pipeline.recall_watch import DeskPace
 from scicat_retriever.pipeline.toolbox import Toolbox
+from scicat_retriever.recall_planner.planner import RecallPlanner
+from scicat_retriever.recall_planner.requests import RecallPolicy
 
 STOP_SECONDS = 2.0
 """How long a desk may take to come to its end when the worker stops."""

@@ -12,8 +12,8 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, CancelledError
 
 from scicat_retriever.domain import errors
+from scicat_retriever.domain.backoff import pause_before
 from scicat_retriever.domain.errors import RetrieverError
-from scicat_retriever.pipeline.pause import pause_before
 from scicat_retriever.workflow.failures import engine_error
 from scicat_retriever.workflow.heart import Heart
 from scicat_retriever.workflow.sealed_values import Forged, forged

@@ -20,9 +20,9 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from scicat_retriever.pipeline.fixity import FixityPace
 from scicat_retriever.pipeline.outbox import Patience, Teller
-from scicat_retriever.pipeline.recall_planner.requests import RecallPolicy
 from scicat_retriever.pipeline.recall_watch import DeskPace
 from scicat_retriever.pipeline.toolbox import Toolbox
+from scicat_retriever.recall_planner.requests import RecallPolicy
 from scicat_retriever.workflow import schedules
 from scicat_retriever.workflow.activities import Activities
 from scicat_retriever.workflow.heart import INTERVAL

@@ -15,13 +15,13 @@ from pathlib import Path
 
 from scicat_retriever.domain.dataset import RetrieveJob, Selection
 from scicat_retriever.domain.ids import DatasetPid, JobId
-from scicat_retriever.domain.states import DatablockState, DatasetState, JobState, LifecycleWord
+from scicat_retriever.domain.states import DatablockState, DatasetState, JobState, LifecycleWord, RecallPhase
 from scicat_retriever.ledger.sql import open_ledger
 from scicat_retriever.ports.catalogue import LifecycleUpdate
 from scicat_retriever.ports.ledger import FlowName, Ledger
 from scicat_retriever.ports.long_term_store import TapePlace
 from scicat_retriever.ports.outbox import Subject
-from scicat_retriever.ports.recalls import RecallChange, RecallPhase
+from scicat_retriever.ports.recalls import RecallChange
 from scicat_retriever.ports.staging_area import Room
 from tests.contracts.ledger.samples import (
     FAILURE,

@@ -8,11 +8,11 @@ from typing import Any
 from scicat_retriever.domain.dataset import RetrieveJob, Selection
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatasetPid, JobId
-from scicat_retriever.domain.states import DatablockState, DatasetState
+from scicat_retriever.domain.states import DatablockState, DatasetState, RecallPhase
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.ledger import Ledger
 from scicat_retriever.ports.long_term_store import TapePlace
-from scicat_retriever.ports.recalls import RecallChange, RecallPhase, RecallRecord
+from scicat_retriever.ports.recalls import RecallChange, RecallRecord
 from tests.contracts.ledger.samples import (
     FLOW,
     HOUR,

@@ -14,10 +14,10 @@ from scicat_retriever.domain.errors import (
 )
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatasetPid, JobId
-from scicat_retriever.domain.states import DatablockState, DatasetState, JobState
+from scicat_retriever.domain.states import DatablockState, DatasetState, JobState, RecallPhase
 from scicat_retriever.ledger.sql import SqlLedger
 from scicat_retriever.ports.ledger import FlowName, Ledger
-from scicat_retriever.ports.recalls import RecallChange, RecallPhase
+from scicat_retriever.ports.recalls import RecallChange
 from scicat_retriever.ports.space import EvictionOrder
 from scicat_retriever.ports.staging_area import Room
 from tests.contracts.ledger.other_process import in_threads, now

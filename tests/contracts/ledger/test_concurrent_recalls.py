@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 
 from scicat_retriever.domain.ids import DatasetPid
-from scicat_retriever.domain.states import DatablockState
+from scicat_retriever.domain.states import DatablockState, RecallPhase
 from scicat_retriever.ledger.sql import SqlLedger
 from scicat_retriever.ports.ledger import Ledger
-from scicat_retriever.ports.recalls import RecallChange, RecallPhase
+from scicat_retriever.ports.recalls import RecallChange
 from tests.contracts.ledger.other_process import in_processes, in_threads, now
 from tests.contracts.ledger.rig import Rig
 from tests.contracts.ledger.samples import HOUR, P, Q, entries, key

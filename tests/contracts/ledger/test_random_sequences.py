@@ -18,13 +18,13 @@ from scicat_retriever.domain.dataset import Selection
 from scicat_retriever.domain.errors import DatasetUnknown, Failure, RetrieverError
 from scicat_retriever.domain.evidence import DatablockKey, Integrity
 from scicat_retriever.domain.ids import DatasetPid, JobId
-from scicat_retriever.domain.states import DatablockState, DatasetState, JobState, LifecycleWord
+from scicat_retriever.domain.states import DatablockState, DatasetState, JobState, LifecycleWord, RecallPhase
 from scicat_retriever.ledger.sql import SqlLedger
 from scicat_retriever.ports.catalogue import LifecycleUpdate
 from scicat_retriever.ports.ledger import FlowName, Ledger
 from scicat_retriever.ports.long_term_store import TapePlace
 from scicat_retriever.ports.outbox import Subject
-from scicat_retriever.ports.recalls import RecallChange, RecallPhase
+from scicat_retriever.ports.recalls import RecallChange
 from scicat_retriever.ports.space import EvictionOrder
 from scicat_retriever.ports.staging_area import Room
 from tests.contracts.ledger.rig import book_of

@@ -10,11 +10,11 @@ import pytest
 from scicat_retriever.domain.errors import TransitionIllegal
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid, JobId
-from scicat_retriever.domain.states import DatablockState, DatasetState
+from scicat_retriever.domain.states import DatablockState, DatasetState, RecallPhase
 from scicat_retriever.ledger.sql import SqlLedger
 from scicat_retriever.ports.ledger import DatasetWait, Ledger
 from scicat_retriever.ports.long_term_store import TapePlace
-from scicat_retriever.ports.recalls import RecallChange, RecallPhase, RecallRecord
+from scicat_retriever.ports.recalls import RecallChange, RecallRecord
 from tests.contracts.ledger.recall_samples import (
     ALL_NEWS,
     OTHER_JOB,

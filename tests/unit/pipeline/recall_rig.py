@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from scicat_retriever.pipeline.recall_planner.planner import Decision, RecallPlanner
-from scicat_retriever.pipeline.recall_planner.requests import RecallPolicy, RecallRequest
-from scicat_retriever.ports.recalls import RecallPhase
+from scicat_retriever.domain.states import RecallPhase
+from scicat_retriever.recall_planner.planner import Decision, RecallPlanner
+from scicat_retriever.recall_planner.requests import RecallPolicy, RecallRequest
 
 START = 1_700_000_000.0
 STEP = 30.0

@@ -5,10 +5,9 @@ import pytest
 from scicat_retriever.domain import errors
 from scicat_retriever.domain.errors import RetrieverError
 from scicat_retriever.domain.ids import DatasetPid
-from scicat_retriever.domain.states import DatablockState
+from scicat_retriever.domain.states import DatablockState, RecallPhase
 from scicat_retriever.pipeline import recall, space
 from scicat_retriever.ports.datablock_record import DatablockRecord
-from scicat_retriever.ports.recalls import RecallPhase
 from tests.fakes.staging_area import InMemoryStagingArea
 from tests.unit.pipeline.rig import FILES, PID, Rig, tar
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from scicat_retriever.domain.errors import EngineUnavailable, StoreUnavailable
 from scicat_retriever.domain.ids import ArchiveId, DatasetPid
-from scicat_retriever.domain.states import DatablockState
+from scicat_retriever.domain.states import DatablockState, RecallPhase
 from scicat_retriever.pipeline import recall
 from scicat_retriever.pipeline.recall_desk import (
     IDLE_SECONDS,
@@ -12,13 +12,13 @@ from scicat_retriever.pipeline.recall_desk import (
     RecallDesk,
 )
 from scicat_retriever.pipeline.recall_lead import LEASE
-from scicat_retriever.pipeline.recall_planner.planner import Decision, RecallPlanner
-from scicat_retriever.pipeline.recall_planner.requests import RecallPolicy, RecallRequest
 from scicat_retriever.pipeline.recall_release import RELEASES
 from scicat_retriever.pipeline.recall_watch import DeskPace
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.long_term_store import TapePlace, Wanted
-from scicat_retriever.ports.recalls import RecallPhase, RecallRecord
+from scicat_retriever.ports.recalls import RecallRecord
+from scicat_retriever.recall_planner.planner import Decision, RecallPlanner
+from scicat_retriever.recall_planner.requests import RecallPolicy, RecallRequest
 from tests.fakes.long_term_store import InMemoryLongTermStore
 from tests.unit.pipeline.rig import FILES, PID, Rig, tar
 

@@ -1,11 +1,11 @@
 from datetime import timedelta
 
 from scicat_retriever.domain import errors
-from scicat_retriever.domain.states import DatablockState
+from scicat_retriever.domain.states import DatablockState, RecallPhase
 from scicat_retriever.pipeline import recall
 from scicat_retriever.pipeline.recall import News
 from scicat_retriever.ports.datablock_record import DatablockRecord
-from scicat_retriever.ports.recalls import RecallChange, RecallPhase
+from scicat_retriever.ports.recalls import RecallChange
 from tests.unit.pipeline.rig import FILES, PID, Rig, tar
 
 APPEAR, RECALLED = timedelta(minutes=10), timedelta(days=2)

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from scicat_retriever.pipeline.recall_planner.requests import RecallPolicy
+from scicat_retriever.recall_planner.requests import RecallPolicy
 
 FADING = 0.98
 """What an observed read counts, compared with the one after it."""

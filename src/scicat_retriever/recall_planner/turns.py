@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 from operator import attrgetter, itemgetter
 from typing import Generic, TypeVar
 
-from scicat_retriever.pipeline.recall_planner.bundles import Bundle
-from scicat_retriever.pipeline.recall_planner.rates import ObservedRates, Shares
-from scicat_retriever.pipeline.recall_planner.requests import RecallRequest
+from scicat_retriever.recall_planner.bundles import Bundle
+from scicat_retriever.recall_planner.rates import ObservedRates, Shares
+from scicat_retriever.recall_planner.requests import RecallRequest
 
 FORESEEN = 200
 """So many turns are foreseen with what each costs its groups."""

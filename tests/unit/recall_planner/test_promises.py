@@ -6,9 +6,9 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scicat_retriever.pipeline.recall_planner.planner import Decision
-from scicat_retriever.pipeline.recall_planner.requests import RecallPolicy, RecallRequest
-from scicat_retriever.ports.recalls import RecallPhase
+from scicat_retriever.domain.states import RecallPhase
+from scicat_retriever.recall_planner.planner import Decision
+from scicat_retriever.recall_planner.requests import RecallPolicy, RecallRequest
 from tests.unit.pipeline.recall_rig import START, STEP, SteppedStore
 
 ENOUGH = 3000

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from scicat_retriever.pipeline.recall_planner.bundles import Bundle
-from scicat_retriever.pipeline.recall_planner.rates import ObservedRates
-from scicat_retriever.pipeline.recall_planner.requests import RecallRequest
+from scicat_retriever.recall_planner.bundles import Bundle
+from scicat_retriever.recall_planner.rates import ObservedRates
+from scicat_retriever.recall_planner.requests import RecallRequest
 
 
 @dataclass(slots=True)

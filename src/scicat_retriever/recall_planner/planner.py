@@ -10,14 +10,14 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from scicat_retriever.pipeline.recall_planner.bundles import Allowance, Bundle, bundled, joined
-from scicat_retriever.pipeline.recall_planner.outlook import Outlook, in_line, outlooks, tell_online
-from scicat_retriever.pipeline.recall_planner.rates import EtaError, Forecasts, ObservedRates, Shares
-from scicat_retriever.pipeline.recall_planner.requests import RecallPolicy, RecallRequest
-from scicat_retriever.pipeline.recall_planner.round import Round
-from scicat_retriever.pipeline.recall_planner.sessions import Sessions
-from scicat_retriever.pipeline.recall_planner.turns import charge, in_turn
-from scicat_retriever.ports.recalls import RecallPhase
+from scicat_retriever.domain.states import RecallPhase
+from scicat_retriever.recall_planner.bundles import Allowance, Bundle, bundled, joined
+from scicat_retriever.recall_planner.outlook import Outlook, in_line, outlooks, tell_online
+from scicat_retriever.recall_planner.rates import EtaError, Forecasts, ObservedRates, Shares
+from scicat_retriever.recall_planner.requests import RecallPolicy, RecallRequest
+from scicat_retriever.recall_planner.round import Round
+from scicat_retriever.recall_planner.sessions import Sessions
+from scicat_retriever.recall_planner.turns import charge, in_turn
 
 _Decided = tuple[list[RecallRequest], dict[str, Outlook], float]
 LOOK_AGAIN = 60.0

@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from scicat_retriever.pipeline.recall_planner.planner import RecallPlanner
-from scicat_retriever.pipeline.recall_planner.requests import RecallPolicy, RecallRequest
-from scicat_retriever.ports.recalls import RecallPhase
+from scicat_retriever.domain.states import RecallPhase
+from scicat_retriever.recall_planner.planner import RecallPlanner
+from scicat_retriever.recall_planner.requests import RecallPolicy, RecallRequest
 from tests.unit.pipeline.recall_rig import START, waiting
 
 AGE, LONGEST = 600.0, 6000.0

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scicat_retriever.pipeline.pause import pause_before
+from scicat_retriever.domain.backoff import pause_before
 
 
 @given(st.integers(1, 10**6), st.floats(0.001, 1000), st.floats(0.001, 10**5))

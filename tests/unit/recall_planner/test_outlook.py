@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scicat_retriever.pipeline.recall_planner.outlook import about, place
-from scicat_retriever.pipeline.recall_planner.planner import RecallPlanner
-from scicat_retriever.pipeline.recall_planner.requests import RecallPolicy, RecallRequest
-from scicat_retriever.ports.recalls import RecallPhase
+from scicat_retriever.domain.states import RecallPhase
+from scicat_retriever.recall_planner.outlook import about, place
+from scicat_retriever.recall_planner.planner import RecallPlanner
+from scicat_retriever.recall_planner.requests import RecallPolicy, RecallRequest
 
 NOON = 1_700_049_600.0  # 2023-11-15 12:00 UTC
 HOUR, GIGA = 3600.0, 10**9

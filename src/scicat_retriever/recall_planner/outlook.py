@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import NamedTuple
 
-from scicat_retriever.pipeline.recall_planner.bundles import Bundle
-from scicat_retriever.pipeline.recall_planner.rates import ObservedRates
-from scicat_retriever.pipeline.recall_planner.requests import HOUR, RecallPolicy, RecallRequest
+from scicat_retriever.recall_planner.bundles import Bundle
+from scicat_retriever.recall_planner.rates import ObservedRates
+from scicat_retriever.recall_planner.requests import HOUR, RecallPolicy, RecallRequest
 
 MINUTE = 60.0
 DAY = 24 * HOUR

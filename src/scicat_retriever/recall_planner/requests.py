@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from scicat_retriever.ports.recalls import RecallPhase
+from scicat_retriever.domain.states import RecallPhase
 
 HOUR = 3600.0
 TERA = 10**12

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from scicat_retriever.pipeline.recall_planner.requests import RecallPolicy
+from scicat_retriever.recall_planner.requests import RecallPolicy
 from stand_ins.tape.optimum import fewest_mounts
 from stand_ins.tape.replay import Replayed, Surroundings, reads, replay
 from stand_ins.tape.shape import LibraryShape, Policy

@@ -6,12 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from scicat_retriever.pipeline.recall_planner.bundles import Allowance, Bundle
-from scicat_retriever.pipeline.recall_planner.outlook import Prospect, Reading
-from scicat_retriever.pipeline.recall_planner.rates import ObservedRates, Shares
-from scicat_retriever.pipeline.recall_planner.requests import RecallPolicy, RecallRequest
-from scicat_retriever.pipeline.recall_planner.sessions import Session, Sessions
-from scicat_retriever.pipeline.recall_planner.turns import FORESEEN, charge, turns_of_bundles
+from scicat_retriever.recall_planner.bundles import Allowance, Bundle
+from scicat_retriever.recall_planner.outlook import Prospect, Reading
+from scicat_retriever.recall_planner.rates import ObservedRates, Shares
+from scicat_retriever.recall_planner.requests import RecallPolicy, RecallRequest
+from scicat_retriever.recall_planner.sessions import Session, Sessions
+from scicat_retriever.recall_planner.turns import FORESEEN, charge, turns_of_bundles
 
 BITE = 0.5
 """The part of a drive's bytes in flight that must be free before an idle tape is asked for, where it has so much to give.
