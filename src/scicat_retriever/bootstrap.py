@@ -44,10 +44,10 @@ from scicat_retriever.storage.lts.tape_places import with_tape_places
 from scicat_retriever.storage.lts.wlcg_tape import WlcgTape
 from scicat_retriever.storage.staging.directory import DirectoryStaging
 from scicat_retriever.storage.staging.directory_settings import DirectoryStagingSettings
-from scicat_retriever.workflow import schedules
-from scicat_retriever.workflow.engine import EngineAccess
-from scicat_retriever.workflow.step import Pace
-from scicat_retriever.workflow.tasks import FlowLimits
+from scicat_retriever.workflow.engine.connection import EngineAccess
+from scicat_retriever.workflow.flows import schedules
+from scicat_retriever.workflow.flows.tasks import FlowLimits
+from scicat_retriever.workflow.steps.step import Pace
 from scicat_retriever.workflow.worker import WorkerLimits
 
 _KEY_FILE, _ENGINE_KEY_FILE = "links.key", "engine.key"

@@ -15,7 +15,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from scicat_retriever.workflow.engine import EngineAccess, connect_when_up, own_engine_command
+from scicat_retriever.workflow.engine.connection import EngineAccess, connect_when_up, own_engine_command
 from stand_ins.running import TOKEN, RunningService, free_port
 from stand_ins.scicat import PROFILES
 from tests.acceptance.facility import Facility, block_states, download, quick, some_datablocks, wait_until

@@ -7,7 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
-from scicat_retriever.workflow.engine import EngineAccess, connect
+from scicat_retriever.workflow.engine.connection import EngineAccess, connect
 from stand_ins.running import RunningService, free_port
 from stand_ins.scicat import RELEASES
 from tests.acceptance.conftest import MakeFacility

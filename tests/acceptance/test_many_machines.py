@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from scicat_retriever.workflow.engine import own_engine_command
+from scicat_retriever.workflow.engine.connection import own_engine_command
 from stand_ins.running import RunningService, free_port
 from tests.acceptance.facility import QUICK, Facility, download, some_datablocks
 from tests.integration.postgres import PostgresUnavailable, running_postgres

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from temporalio import workflow
 
-from scicat_retriever.workflow import steps
-from scicat_retriever.workflow.retrieve_dataset import RetrieveDataset
-from scicat_retriever.workflow.tasks import DatasetTask
+from scicat_retriever.workflow.flows import calls as steps
+from scicat_retriever.workflow.flows.retrieve_dataset import RetrieveDataset
+from scicat_retriever.workflow.flows.tasks import DatasetTask
 
 
 @workflow.defn(name="RetrieveDataset")

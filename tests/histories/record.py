@@ -20,7 +20,7 @@ from pathlib import Path
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus, WorkflowHistory
 
 from scicat_retriever import __version__
-from scicat_retriever.workflow.engine import EngineAccess, connect
+from scicat_retriever.workflow.engine.connection import EngineAccess, connect
 from stand_ins.running import RunningService, free_port
 from stand_ins.scicat import PROFILES
 from tests.acceptance.facility import Facility, quick

@@ -15,8 +15,8 @@ from temporalio.api.common.v1 import Payload
 from temporalio.client import WorkflowHistory
 from temporalio.converter import ActivitySerializationContext, WorkflowSerializationContext
 
-from scicat_retriever.workflow.engine import EngineAccess
-from scicat_retriever.workflow.seal import Seal, SealKey, is_refused
+from scicat_retriever.workflow.engine.connection import EngineAccess
+from scicat_retriever.workflow.engine.seal import Seal, SealKey, is_refused
 
 FOLDER = Path(__file__).parent
 IDENTITY = "a-worker"

@@ -24,13 +24,13 @@ from scicat_retriever.pipeline.recall_desk import RecallDesk
 from scicat_retriever.pipeline.recall_watch import DeskPace
 from scicat_retriever.recall_planner.planner import RecallPlanner
 from scicat_retriever.recall_planner.requests import RecallPolicy
-from scicat_retriever.workflow.activities import Activities
-from scicat_retriever.workflow.recall_desks import RecallDesks
-from scicat_retriever.workflow.retrieve_dataset import WINDOW, RetrieveDataset
-from scicat_retriever.workflow.step import Pace
-from scicat_retriever.workflow.steps import COPY_QUEUE, VERIFY_QUEUE
-from scicat_retriever.workflow.subscriptions import Subscriptions
-from scicat_retriever.workflow.tasks import DatasetTask, FlowLimits
+from scicat_retriever.workflow.flows.calls import COPY_QUEUE, VERIFY_QUEUE
+from scicat_retriever.workflow.flows.retrieve_dataset import WINDOW, RetrieveDataset
+from scicat_retriever.workflow.flows.subscriptions import Subscriptions
+from scicat_retriever.workflow.flows.tasks import DatasetTask, FlowLimits
+from scicat_retriever.workflow.steps.activities import Activities
+from scicat_retriever.workflow.steps.recall_desks import RecallDesks
+from scicat_retriever.workflow.steps.step import Pace
 from scicat_retriever.workflow.worker import flow_runner
 from tests.unit.pipeline.rig import FILES, PID, Rig, tar
 

@@ -8,8 +8,8 @@ import socket
 import pytest
 
 from scicat_retriever.domain.errors import EngineUnavailable
-from scicat_retriever.workflow.engine import EngineAccess, connect
-from scicat_retriever.workflow.schedules import INVENTORY, trigger
+from scicat_retriever.workflow.engine.connection import EngineAccess, connect
+from scicat_retriever.workflow.flows.schedules import INVENTORY, trigger
 
 
 def test_a_look_that_the_engine_cannot_be_asked_for_says_so() -> None:

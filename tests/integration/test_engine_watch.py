@@ -15,7 +15,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from scicat_retriever.bootstrap import utc_now
 from scicat_retriever.domain.errors import EngineUnavailable
-from scicat_retriever.workflow.engine import EngineAccess, connect, connect_when_up
+from scicat_retriever.workflow.engine.connection import EngineAccess, connect, connect_when_up
 from scicat_retriever.workflow.engine_watch import STARTING, EngineWatch
 
 PROGRAM = str(Path(sys.executable).with_name("temporal"))

@@ -14,8 +14,8 @@ from temporalio.worker import Worker
 
 from scicat_retriever.domain.errors import Failure, SpaceGivenBack
 from scicat_retriever.domain.ids import DatasetPid, JobId
-from scicat_retriever.workflow.retrieve_job import RetrieveJob
-from scicat_retriever.workflow.tasks import DatasetOutcome, DatasetTask, JobTask, Page
+from scicat_retriever.workflow.flows.retrieve_job import RetrieveJob
+from scicat_retriever.workflow.flows.tasks import DatasetOutcome, DatasetTask, JobTask, Page
 from scicat_retriever.workflow.worker import flow_runner
 from tests.integration.test_days_of_waiting import LIMITS, QUEUE
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from scicat_retriever.domain import errors
 from scicat_retriever.domain.errors import RetrieverError, concrete_errors
 from scicat_retriever.settings import Settings
-from scicat_retriever.workflow.tasks import FlowLimits
+from scicat_retriever.workflow.flows.tasks import FlowLimits
 
 ENDLESS = {errors.BrokerUnavailable}
 """Errors of what is waited for as long as it takes: SciCat's messages are safe in the broker meanwhile."""

@@ -23,9 +23,9 @@ from scicat_retriever.observability.kinds import KindLimit
 from scicat_retriever.ports.ledger import Ledger
 from scicat_retriever.processes.descriptors import raise_descriptor_limit
 from scicat_retriever.settings import Settings
-from scicat_retriever.workflow.engine import connect
+from scicat_retriever.workflow.engine.connection import connect
 from scicat_retriever.workflow.engine_watch import EngineWatch
-from scicat_retriever.workflow.schedules import INVENTORY, trigger
+from scicat_retriever.workflow.flows.schedules import INVENTORY, trigger
 from scicat_retriever.workflow.starter import FlowStarter
 
 log = structlog.get_logger(__name__)

@@ -24,8 +24,13 @@ from scicat_retriever import bootstrap
 from scicat_retriever.processes.engine_database import set_aside_if_damaged
 from scicat_retriever.processes.part import Part
 from scicat_retriever.settings import CONFIG_VARIABLE, ENVIRONMENT_PREFIX, Settings, SettingsInvalid
-from scicat_retriever.workflow.engine import EngineAccess, connect_when_up, keep_history, own_engine_command
-from scicat_retriever.workflow.schedules import require_ours
+from scicat_retriever.workflow.engine.connection import (
+    EngineAccess,
+    connect_when_up,
+    keep_history,
+    own_engine_command,
+)
+from scicat_retriever.workflow.flows.schedules import require_ours
 
 SAYING = 10.0
 """Seconds between two words about what the start waits for."""

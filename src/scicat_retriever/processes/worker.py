@@ -12,7 +12,7 @@ import structlog
 
 from scicat_retriever import bootstrap
 from scicat_retriever.settings import Settings
-from scicat_retriever.workflow.engine import connect_when_up
+from scicat_retriever.workflow.engine.connection import connect_when_up
 from scicat_retriever.workflow.worker import run_worker
 
 log = structlog.get_logger(__name__)

@@ -16,9 +16,9 @@ from temporalio.service import RPCError, RPCStatusCode
 from scicat_retriever.domain.errors import InternalError, LedgerUnavailable
 from scicat_retriever.domain.states import JobState
 from scicat_retriever.ports.ledger import JobRecord, Ledger
-from scicat_retriever.workflow.retrieve_job import RetrieveJob
-from scicat_retriever.workflow.steps import FLOW_TIMEOUT
-from scicat_retriever.workflow.tasks import FlowLimits, JobTask
+from scicat_retriever.workflow.flows.calls import FLOW_TIMEOUT
+from scicat_retriever.workflow.flows.retrieve_job import RetrieveJob
+from scicat_retriever.workflow.flows.tasks import FlowLimits, JobTask
 
 log = structlog.get_logger(__name__)
 BATCH = 100

@@ -23,18 +23,18 @@ from scicat_retriever.pipeline.outbox import Patience, Teller
 from scicat_retriever.pipeline.recall_watch import DeskPace
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.recall_planner.requests import RecallPolicy
-from scicat_retriever.workflow import schedules
-from scicat_retriever.workflow.activities import Activities
-from scicat_retriever.workflow.heart import INTERVAL
-from scicat_retriever.workflow.lost_flows import LostFlows
-from scicat_retriever.workflow.recall_desks import RecallDesks
-from scicat_retriever.workflow.regular_looks import RegularLooks
-from scicat_retriever.workflow.retrieve_dataset import RetrieveDataset
-from scicat_retriever.workflow.retrieve_job import RetrieveJob
-from scicat_retriever.workflow.step import Pace
-from scicat_retriever.workflow.steps import COPY_QUEUE, VERIFY_QUEUE
-from scicat_retriever.workflow.subscriptions import Subscriptions
-from scicat_retriever.workflow.tasks import FlowLimits
+from scicat_retriever.workflow.engine.heart import INTERVAL
+from scicat_retriever.workflow.flows import schedules
+from scicat_retriever.workflow.flows.calls import COPY_QUEUE, VERIFY_QUEUE
+from scicat_retriever.workflow.flows.retrieve_dataset import RetrieveDataset
+from scicat_retriever.workflow.flows.retrieve_job import RetrieveJob
+from scicat_retriever.workflow.flows.subscriptions import Subscriptions
+from scicat_retriever.workflow.flows.tasks import FlowLimits
+from scicat_retriever.workflow.steps.activities import Activities
+from scicat_retriever.workflow.steps.lost_flows import LostFlows
+from scicat_retriever.workflow.steps.recall_desks import RecallDesks
+from scicat_retriever.workflow.steps.regular_looks import RegularLooks
+from scicat_retriever.workflow.steps.step import Pace
 
 FLOWS = (RetrieveJob, RetrieveDataset, *schedules.FLOWS)
 """All flows."""

@@ -11,9 +11,9 @@ from temporalio.exceptions import ActivityError
 
 from scicat_retriever.domain.errors import Failure, JobCancelled, JobDeadlinePassed, SpaceGivenBack
 from scicat_retriever.domain.ids import DatasetPid
-from scicat_retriever.workflow import steps
-from scicat_retriever.workflow.failures import failure_of
-from scicat_retriever.workflow.tasks import DatasetOutcome, JobTask, Page
+from scicat_retriever.workflow.engine.failures import failure_of
+from scicat_retriever.workflow.flows import calls as steps
+from scicat_retriever.workflow.flows.tasks import DatasetOutcome, JobTask, Page
 
 WINDOW = 500
 """Datasets listed at once."""

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
-from scicat_retriever.workflow.sealed_values import FORGED, Forged
+from scicat_retriever.workflow.engine.sealed_values import FORGED, Forged
 
 R = TypeVar("R")
 

@@ -15,7 +15,7 @@ from temporalio.exceptions import (
 
 from scicat_retriever.domain import errors
 from scicat_retriever.domain.errors import RetrieverError, concrete_errors
-from scicat_retriever.workflow.failures import INTERNAL_ATTEMPTS, engine_error, failure_of, first_of
+from scicat_retriever.workflow.engine.failures import INTERNAL_ATTEMPTS, engine_error, failure_of, first_of
 
 PAUSE = timedelta(seconds=3)
 WAITS = {errors.NoSpaceYet: errors.SpaceTimedOut}

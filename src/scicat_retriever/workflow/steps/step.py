@@ -14,9 +14,9 @@ from temporalio.exceptions import ApplicationError, CancelledError
 from scicat_retriever.domain import errors
 from scicat_retriever.domain.backoff import pause_before
 from scicat_retriever.domain.errors import RetrieverError
-from scicat_retriever.workflow.failures import engine_error
-from scicat_retriever.workflow.heart import Heart
-from scicat_retriever.workflow.sealed_values import Forged, forged
+from scicat_retriever.workflow.engine.failures import engine_error
+from scicat_retriever.workflow.engine.heart import Heart
+from scicat_retriever.workflow.engine.sealed_values import Forged, forged
 
 P = ParamSpec("P")
 R = TypeVar("R")

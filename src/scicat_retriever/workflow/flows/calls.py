@@ -15,9 +15,9 @@ from temporalio.workflow import ActivityCancellationType
 
 from scicat_retriever.domain.errors import Failure
 from scicat_retriever.domain.ids import DatablockId, DatasetPid
-from scicat_retriever.workflow.answers import answer_of
-from scicat_retriever.workflow.heart import TIMEOUT
-from scicat_retriever.workflow.tasks import (
+from scicat_retriever.workflow.engine.answers import answer_of
+from scicat_retriever.workflow.engine.heart import TIMEOUT
+from scicat_retriever.workflow.flows.tasks import (
     BlockFailure,
     BlockTask,
     DatasetOutcome,

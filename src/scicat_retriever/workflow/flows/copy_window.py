@@ -14,9 +14,9 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 from scicat_retriever.domain.errors import Failure, InternalError, ReadFailed
 from scicat_retriever.domain.ids import DatablockId
-from scicat_retriever.workflow import steps
-from scicat_retriever.workflow.failures import failure_of
-from scicat_retriever.workflow.tasks import BlockFailure, BlockTask, DatasetTask, Prepared, RecallNews
+from scicat_retriever.workflow.engine.failures import failure_of
+from scicat_retriever.workflow.flows import calls as steps
+from scicat_retriever.workflow.flows.tasks import BlockFailure, BlockTask, DatasetTask, Prepared, RecallNews
 
 RECALLS = 20
 """How often a datablock is waited for that is there, and away again when it is to be copied."""

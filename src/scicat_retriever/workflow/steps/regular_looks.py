@@ -21,9 +21,9 @@ from scicat_retriever.pipeline import (
 from scicat_retriever.pipeline.stopping import stop_if
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.ports.catalogue import Visibility
-from scicat_retriever.workflow.heart import is_stopped
-from scicat_retriever.workflow.lost_flows import LostFlows
-from scicat_retriever.workflow.step import Pace, Steps, step
+from scicat_retriever.workflow.engine.heart import is_stopped
+from scicat_retriever.workflow.steps.lost_flows import LostFlows
+from scicat_retriever.workflow.steps.step import Pace, Steps, step
 
 log = structlog.get_logger(__name__)
 

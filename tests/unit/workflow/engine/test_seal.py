@@ -16,7 +16,7 @@ from temporalio.converter import (
     WorkflowSerializationContext,
 )
 
-from scicat_retriever.workflow.seal import Seal, SealKey, is_refused
+from scicat_retriever.workflow.engine.seal import Seal, SealKey, is_refused
 
 OLD, NEW, OTHERS = (SealKey.of(letter * 32) for letter in "abc")
 FLOW = WorkflowSerializationContext("default", "retrieve-dataset-p")

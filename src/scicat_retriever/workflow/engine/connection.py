@@ -18,7 +18,7 @@ from temporalio.client import Client, TLSConfig
 from temporalio.service import RPCError, RPCStatusCode
 
 from scicat_retriever.domain.errors import EngineUnavailable
-from scicat_retriever.workflow.sealed_values import sealing_converter
+from scicat_retriever.workflow.engine.sealed_values import sealing_converter
 
 RETENTION = timedelta(days=90)
 """How long the own engine remembers flows that have ended."""

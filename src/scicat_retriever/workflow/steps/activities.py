@@ -33,11 +33,9 @@ from scicat_retriever.pipeline.stopping import stop_if
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.outbox import Subject
-from scicat_retriever.workflow.heart import is_stopped, remember
-from scicat_retriever.workflow.recall_desks import RecallDesks
-from scicat_retriever.workflow.step import Pace, Steps, step
-from scicat_retriever.workflow.subscriptions import Subscriptions
-from scicat_retriever.workflow.tasks import (
+from scicat_retriever.workflow.engine.heart import is_stopped, remember
+from scicat_retriever.workflow.flows.subscriptions import Subscriptions
+from scicat_retriever.workflow.flows.tasks import (
     BlockFailure,
     BlockTask,
     DatasetOutcome,
@@ -47,6 +45,8 @@ from scicat_retriever.workflow.tasks import (
     Prepared,
     RecallNews,
 )
+from scicat_retriever.workflow.steps.recall_desks import RecallDesks
+from scicat_retriever.workflow.steps.step import Pace, Steps, step
 
 log = structlog.get_logger(__name__)
 

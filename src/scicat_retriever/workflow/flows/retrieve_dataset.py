@@ -14,10 +14,10 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 from scicat_retriever.domain.errors import Failure, JobCancelled
-from scicat_retriever.workflow import steps
-from scicat_retriever.workflow.copy_window import CopyWindow, DatasetFailed, failing
-from scicat_retriever.workflow.failures import failure_of, first_of
-from scicat_retriever.workflow.tasks import DatasetOutcome, DatasetTask, Page
+from scicat_retriever.workflow.engine.failures import failure_of, first_of
+from scicat_retriever.workflow.flows import calls as steps
+from scicat_retriever.workflow.flows.copy_window import CopyWindow, DatasetFailed, failing
+from scicat_retriever.workflow.flows.tasks import DatasetOutcome, DatasetTask, Page
 
 WINDOW = 200
 """Datablocks taken up at once: a flow's history stays small, and SciCat's longest datasets fit."""

@@ -27,7 +27,7 @@ from temporalio.converter import (
 )
 from temporalio.exceptions import ApplicationError
 
-from scicat_retriever.workflow.seal import Seal, SealKey, is_refused
+from scicat_retriever.workflow.engine.seal import Seal, SealKey, is_refused
 
 FORGED = "SealBroken"
 """The type of the errors that stand for what was refused."""

@@ -2,7 +2,7 @@ import time
 
 from temporalio.testing import ActivityEnvironment
 
-from scicat_retriever.workflow.heart import INTERVAL, TIMEOUT, Pulse
+from scicat_retriever.workflow.engine.heart import INTERVAL, TIMEOUT, Pulse
 
 
 def test_a_step_that_is_silent_for_as_long_as_the_engine_waits_is_late() -> None:

@@ -22,9 +22,9 @@ from scicat_retriever.domain.states import DatasetState
 from scicat_retriever.pipeline import intake
 from scicat_retriever.pipeline.intake import dataset_flow
 from scicat_retriever.ports.ledger import JobRecord, Ledger
-from scicat_retriever.workflow.schedules import require_ours
-from scicat_retriever.workflow.subscriptions import RPC_TIMEOUT, Subscriptions
-from scicat_retriever.workflow.tasks import DatasetTask, FlowLimits
+from scicat_retriever.workflow.flows.schedules import require_ours
+from scicat_retriever.workflow.flows.subscriptions import RPC_TIMEOUT, Subscriptions
+from scicat_retriever.workflow.flows.tasks import DatasetTask, FlowLimits
 
 T = TypeVar("T")
 _BATCH = 100

@@ -24,9 +24,9 @@ from temporalio.exceptions import ActivityError
 from temporalio.service import RPCError, RPCStatusCode
 
 from scicat_retriever.domain.errors import EngineNotOurs, EngineUnavailable
-from scicat_retriever.workflow.answers import answer_of
-from scicat_retriever.workflow.steps import FLOW_TIMEOUT, HEARTBEAT
-from scicat_retriever.workflow.subscriptions import RPC_TIMEOUT
+from scicat_retriever.workflow.engine.answers import answer_of
+from scicat_retriever.workflow.flows.calls import FLOW_TIMEOUT, HEARTBEAT
+from scicat_retriever.workflow.flows.subscriptions import RPC_TIMEOUT
 
 SWEEP, RECONCILE, INVENTORY, FIXITY = "sweep-staging", "reconcile", "check-staging", "check-fixity"
 """The schedules' names, each behind the task queue's."""

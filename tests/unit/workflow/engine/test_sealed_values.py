@@ -18,9 +18,9 @@ from temporalio.converter import (
 from temporalio.exceptions import ApplicationError
 
 from scicat_retriever.domain.ids import DatasetPid
-from scicat_retriever.workflow.sealed_values import FORGED, Forged, sealing_converter
-from scicat_retriever.workflow.step import Pace, Steps, step
-from scicat_retriever.workflow.tasks import DatasetOutcome
+from scicat_retriever.workflow.engine.sealed_values import FORGED, Forged, sealing_converter
+from scicat_retriever.workflow.flows.tasks import DatasetOutcome
+from scicat_retriever.workflow.steps.step import Pace, Steps, step
 
 FLOW = WorkflowSerializationContext("default", "retrieve-dataset-p")
 STEP = ActivitySerializationContext(

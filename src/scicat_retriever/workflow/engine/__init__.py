@@ -1,0 +1,1 @@
+"""The engine itself: reaching it, what crosses its border, and under which seal."""

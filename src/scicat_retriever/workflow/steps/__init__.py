@@ -1,0 +1,1 @@
+"""The steps that flows ask for, as the workers run them."""
