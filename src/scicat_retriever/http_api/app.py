@@ -10,24 +10,16 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from scicat_retriever import __version__
-from scicat_retriever.http_api import (
-    downloads,
-    jobs,
-    overview,
-    problems,
-    readiness,
-    recalls,
-    reports,
-    staging,
-    staging_control,
-)
-from scicat_retriever.http_api.download_places import DownloadPlaces
+from scicat_retriever.http_api import jobs, problems, readiness
+from scicat_retriever.http_api.connections.limits import DOWNLOAD_WAIT, DOWNLOADS
+from scicat_retriever.http_api.downloads import downloads
+from scicat_retriever.http_api.downloads.places import DownloadPlaces
+from scicat_retriever.http_api.downloads.uses import Uses
 from scicat_retriever.http_api.framing import OneFraming
 from scicat_retriever.http_api.intake_queue import IntakeQueue
-from scicat_retriever.http_api.limits import DOWNLOAD_WAIT, DOWNLOADS
+from scicat_retriever.http_api.operators import overview, recalls, reports, staging, staging_control
 from scicat_retriever.http_api.paths import WithoutLastSlash
 from scicat_retriever.http_api.service import Service
-from scicat_retriever.http_api.uses import Uses
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 

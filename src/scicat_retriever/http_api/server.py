@@ -8,8 +8,8 @@ import socket
 import uvicorn
 from fastapi import FastAPI
 
-from scicat_retriever.http_api.door import Door
-from scicat_retriever.http_api.limited_protocol import protocol_with
+from scicat_retriever.http_api.connections.door import Door
+from scicat_retriever.http_api.connections.limited_protocol import protocol_with
 from scicat_retriever.http_api.settings import ApiSettings
 
 DRAIN_SECONDS = 10

@@ -19,7 +19,7 @@ from pydantic import (
 
 from scicat_retriever.domain.foreign_text import is_bearer_token
 from scicat_retriever.domain.secret_text import is_placeholder
-from scicat_retriever.http_api.limits import LimitSettings
+from scicat_retriever.http_api.connections.limits import LimitSettings
 from scicat_retriever.http_api.tokens import OLD_LIST_SCOPES, Scope, Token
 
 _USABLE = "must be one word of at least 16 printable ASCII characters, and no example of the documentation"

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from scicat_retriever import bootstrap
 from scicat_retriever.http_api.app import Lifespan, create_app
 from scicat_retriever.http_api.auth import TokenGuard
-from scicat_retriever.http_api.limits import shares
+from scicat_retriever.http_api.connections.limits import shares
 from scicat_retriever.http_api.server import LimitedServer, server_config
 from scicat_retriever.http_api.service import Service
 from scicat_retriever.http_api.tokens import Scope

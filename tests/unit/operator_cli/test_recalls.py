@@ -2,8 +2,8 @@
 
 import re
 
+from tests.unit.http_api.operators.test_recalls import WORDS, from_tape
 from tests.unit.http_api.rig import ApiRig
-from tests.unit.http_api.test_recalls import WORDS, from_tape
 from tests.unit.operator_cli.rig import Operator
 from tests.unit.pipeline.rig import JOB, PID
 

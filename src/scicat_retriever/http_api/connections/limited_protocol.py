@@ -15,8 +15,8 @@ from typing import Any
 import structlog
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
-from scicat_retriever.http_api.door import Door
-from scicat_retriever.http_api.limits import LimitSettings
+from scicat_retriever.http_api.connections.door import Door
+from scicat_retriever.http_api.connections.limits import LimitSettings
 
 LEAST_RATE = 1024
 """Bytes a second that a client must take of its answer, on average over `write_timeout`."""

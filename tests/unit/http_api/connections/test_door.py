@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scicat_retriever.http_api.door import Door
-from scicat_retriever.http_api.limits import KEPT_BACK, LimitSettings, shares
+from scicat_retriever.http_api.connections.door import Door
+from scicat_retriever.http_api.connections.limits import KEPT_BACK, LimitSettings, shares
 
 
 @dataclass(eq=False)

@@ -18,8 +18,8 @@ from starlette.testclient import TestClient
 from scicat_retriever.domain.errors import LedgerUnavailable
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatasetPid
-from scicat_retriever.http_api.downloads import CHUNK
-from scicat_retriever.http_api.uses import Uses
+from scicat_retriever.http_api.downloads.downloads import CHUNK
+from scicat_retriever.http_api.downloads.uses import Uses
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from tests.fakes.ledger import InMemoryLedger
 from tests.fakes.staging_area import InMemoryStagingArea

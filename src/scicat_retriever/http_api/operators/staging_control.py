@@ -16,9 +16,9 @@ from scicat_retriever.domain.errors import DatasetPinned, JobNotFound, NothingSt
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.http_api.bodies import body_as, documented_body
+from scicat_retriever.http_api.operators.staging import PREFIX, TAG
 from scicat_retriever.http_api.problems import documented
 from scicat_retriever.http_api.service import MAY_OPERATE, Service, service_of
-from scicat_retriever.http_api.staging import PREFIX, TAG
 from scicat_retriever.pipeline import eviction, inventory, pins
 
 LONGEST = timedelta(days=3650)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatablockId, DatasetPid
-from scicat_retriever.http_api.overview import Look
+from scicat_retriever.http_api.operators.overview import Look
 from scicat_retriever.http_api.problems import documented
 from scicat_retriever.http_api.service import MAY_READ, Service, service_of
 from scicat_retriever.pipeline import eviction, fixity, inventory

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scicat_retriever.domain.errors import RangeUnsatisfiable
-from scicat_retriever.http_api.byte_range import wanted_range
+from scicat_retriever.http_api.downloads.byte_range import wanted_range
 
 NUMBERS = st.integers(0, 12).map(str) | st.sampled_from(["", "007", str(2**63), "9" * 40])
 RANGES = st.builds("{}={}-{}".format, st.sampled_from(["bytes", "Bytes", "items"]), NUMBERS, NUMBERS)

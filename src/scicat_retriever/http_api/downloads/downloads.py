@@ -26,11 +26,11 @@ from scicat_retriever.domain.errors import (
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatablockId, DatasetPid
 from scicat_retriever.domain.states import DatablockState
-from scicat_retriever.http_api.byte_range import wanted_range
-from scicat_retriever.http_api.download_places import places_of
+from scicat_retriever.http_api.downloads.byte_range import wanted_range
+from scicat_retriever.http_api.downloads.places import places_of
+from scicat_retriever.http_api.downloads.uses import uses_of
 from scicat_retriever.http_api.problems import documented, problem
 from scicat_retriever.http_api.service import Service, service_of
-from scicat_retriever.http_api.uses import uses_of
 from scicat_retriever.pipeline.download_names import attachment
 from scicat_retriever.pipeline.links import DOWNLOADS_PATH
 from scicat_retriever.ports.datablock_record import DatablockRecord

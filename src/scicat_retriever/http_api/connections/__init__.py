@@ -1,0 +1,1 @@
+"""Connections: who may have one, for how long, and what it may cost."""

@@ -1,0 +1,1 @@
+"""Downloads of staged datablocks by signed links."""

@@ -1,0 +1,1 @@
+"""The routes for operators: staging, recalls, reports, and how the service fares."""
