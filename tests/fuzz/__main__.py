@@ -17,8 +17,8 @@ with atheris.instrument_imports(
         "scicat_retriever.pipeline.unpacking",
         "scicat_retriever.pipeline.verify",
         "scicat_retriever.catalogue.wire",
-        "scicat_retriever.catalogue.datablock_entry",
-        "scicat_retriever.catalogue.datablocks",
+        "scicat_retriever.catalogue.datablocks.entry",
+        "scicat_retriever.catalogue.datablocks.datablocks",
     ]
 ):
     from tests.fuzz.targets import TARGETS

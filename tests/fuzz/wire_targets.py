@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import httpx2
 
-from scicat_retriever.catalogue.datablock_entry import MAX_NAME
+from scicat_retriever.catalogue.datablocks.entry import MAX_NAME
 from scicat_retriever.catalogue.wire import (
     LARGEST_AMOUNT,
     MAX_FILE_NAME,

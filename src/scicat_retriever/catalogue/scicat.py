@@ -10,12 +10,12 @@ from typing import Self
 import httpx2
 import structlog
 
-from scicat_retriever.catalogue.datablocks import Datablocks
-from scicat_retriever.catalogue.datasets import Datasets
-from scicat_retriever.catalogue.jobs import Jobs
-from scicat_retriever.catalogue.lifecycle import Lifecycle
-from scicat_retriever.catalogue.open_jobs import OpenJobs
-from scicat_retriever.catalogue.original_files import OriginalFiles
+from scicat_retriever.catalogue.datablocks.datablocks import Datablocks
+from scicat_retriever.catalogue.datasets.datasets import Datasets
+from scicat_retriever.catalogue.datasets.lifecycle import Lifecycle
+from scicat_retriever.catalogue.datasets.original_files import OriginalFiles
+from scicat_retriever.catalogue.jobs.jobs import Jobs
+from scicat_retriever.catalogue.jobs.open_jobs import OpenJobs
 from scicat_retriever.catalogue.session import Session
 from scicat_retriever.catalogue.settings import ScicatSettings
 from scicat_retriever.domain.dataset import CataloguedDatablock, Dataset, OriginalFile, RetrieveJob

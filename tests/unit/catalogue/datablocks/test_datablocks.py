@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scicat_retriever.catalogue.datablock_entry import datablock_from
+from scicat_retriever.catalogue.datablocks.entry import datablock_from
 from scicat_retriever.domain.dataset import CataloguedDatablock, Datablock, EntryKind, FileEntry
 from scicat_retriever.domain.errors import (
     CatalogueAnswerUnreadable,

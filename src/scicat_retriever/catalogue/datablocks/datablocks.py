@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 
 from scicat_retriever.catalogue.answer import Answer
-from scicat_retriever.catalogue.datablock_entry import datablock_from
-from scicat_retriever.catalogue.datablock_routes import COUNT, LIST, ROUTES, Route, of_dataset
-from scicat_retriever.catalogue.datablock_words import Words
-from scicat_retriever.catalogue.datasets import Datasets
+from scicat_retriever.catalogue.datablocks.entry import datablock_from
+from scicat_retriever.catalogue.datablocks.routes import COUNT, LIST, ROUTES, Route, of_dataset
+from scicat_retriever.catalogue.datablocks.words import Words
+from scicat_retriever.catalogue.datasets.datasets import Datasets
 from scicat_retriever.catalogue.listing import elements
 from scicat_retriever.catalogue.session import Session
 from scicat_retriever.catalogue.wire import amount

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from scicat_retriever.catalogue.datablocks.file_mode import kind_by_mode
 from scicat_retriever.catalogue.errors import cleaned
-from scicat_retriever.catalogue.file_mode import kind_by_mode
 from scicat_retriever.catalogue.wire import amount
 from scicat_retriever.domain.dataset import CataloguedDatablock, Datablock, EntryKind, FileEntry
 from scicat_retriever.domain.errors import CatalogueEntryInvalid

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scicat_retriever.catalogue.dataset_change import merge_patch
+from scicat_retriever.catalogue.datasets.change import merge_patch
 from scicat_retriever.catalogue.wire import pruned
 from scicat_retriever.domain.errors import (
     CatalogueError,

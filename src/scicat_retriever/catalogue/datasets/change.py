@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from scicat_retriever.catalogue.answer import Answer, segment
-from scicat_retriever.catalogue.datasets import dataset_path
+from scicat_retriever.catalogue.datasets.datasets import dataset_path
 from scicat_retriever.catalogue.session import Session
 from scicat_retriever.catalogue.wire import amount, encoded
 from scicat_retriever.domain.ids import DatasetPid

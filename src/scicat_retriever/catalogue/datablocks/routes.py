@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scicat_retriever.catalogue.datasets import dataset_path
+from scicat_retriever.catalogue.datasets.datasets import dataset_path
 from scicat_retriever.catalogue.wire import encoded
 from scicat_retriever.domain.ids import DatasetPid
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from scicat_retriever.catalogue.answer import Answer
-from scicat_retriever.catalogue.dataset_change import DatasetChange, merge_patch
-from scicat_retriever.catalogue.datasets import Datasets, dataset_path
+from scicat_retriever.catalogue.datasets.change import DatasetChange, merge_patch
+from scicat_retriever.catalogue.datasets.datasets import Datasets, dataset_path
 from scicat_retriever.catalogue.rights import WRITE_DATASETS, WRITE_LIFECYCLE
 from scicat_retriever.catalogue.session import Session
 from scicat_retriever.catalogue.wire import encoded, pruned

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from scicat_retriever.catalogue.datablock_routes import Route
+from scicat_retriever.catalogue.datablocks.routes import Route
 from scicat_retriever.catalogue.rights import SEE_DATABLOCKS
 from scicat_retriever.domain.dataset import CataloguedDatablock, Dataset
 from scicat_retriever.domain.errors import (

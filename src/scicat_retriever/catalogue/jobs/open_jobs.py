@@ -16,7 +16,7 @@ from contextlib import closing
 from typing import Any
 
 from scicat_retriever.catalogue.errors import cleaned
-from scicat_retriever.catalogue.jobs import Jobs
+from scicat_retriever.catalogue.jobs.jobs import Jobs
 from scicat_retriever.catalogue.listing import elements
 from scicat_retriever.catalogue.rights import READ_JOBS
 from scicat_retriever.catalogue.session import Session

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scicat_retriever.catalogue.file_mode import kind_by_mode
+from scicat_retriever.catalogue.datablocks.file_mode import kind_by_mode
 from scicat_retriever.domain.dataset import EntryKind
 
 FOLDERS = [

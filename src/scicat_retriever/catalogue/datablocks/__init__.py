@@ -1,0 +1,1 @@
+"""Datablocks in SciCat: their entries, and whether all of them are seen."""

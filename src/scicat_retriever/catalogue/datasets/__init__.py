@@ -1,0 +1,1 @@
+"""Datasets in SciCat: read, and told how far their retrieval is."""

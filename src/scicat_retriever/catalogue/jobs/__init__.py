@@ -1,0 +1,1 @@
+"""Jobs in SciCat: read, listed, updated."""
