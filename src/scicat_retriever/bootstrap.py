@@ -14,7 +14,7 @@ from scicat_retriever.domain.errors import RetrieverError
 from scicat_retriever.domain.secret_text import SHORTEST_KEY
 from scicat_retriever.key_files import keys_in, make_key
 from scicat_retriever.ledger.sql import SqlLedger, open_ledger
-from scicat_retriever.onepass.tar_rules import TarRules
+from scicat_retriever.onepass.tar.rules import TarRules
 from scicat_retriever.pipeline import ownership
 from scicat_retriever.pipeline.archive_policy import ArchivePolicy
 from scicat_retriever.pipeline.cache_policy import CachePolicy

@@ -22,9 +22,9 @@ from scicat_retriever.onepass.archive_stream import ArchiveStream
 from scicat_retriever.onepass.checksums import ChecksumAlgorithm
 from scicat_retriever.onepass.errors import GzipFault, TarFault, TransferFault
 from scicat_retriever.onepass.member import Member, MemberKind, tidy_name
-from scicat_retriever.onepass.tar_extensions import LONGEST_PATH
-from scicat_retriever.onepass.tar_header import BLOCK, padding_after
-from scicat_retriever.onepass.tar_walker import TarWalker
+from scicat_retriever.onepass.tar.extensions import LONGEST_PATH
+from scicat_retriever.onepass.tar.header import BLOCK, padding_after
+from scicat_retriever.onepass.tar.walker import TarWalker
 
 MOST_UNPACKED = 1 << 20
 MOST_MEMBERS = 500

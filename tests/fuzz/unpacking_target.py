@@ -21,7 +21,7 @@ from scicat_retriever.onepass.checksums import ChecksumAlgorithm
 from scicat_retriever.onepass.digests import Hashing
 from scicat_retriever.onepass.errors import TarFault
 from scicat_retriever.onepass.member import Member, MemberKind
-from scicat_retriever.onepass.tar_walker import TarWalker
+from scicat_retriever.onepass.tar.walker import TarWalker
 from scicat_retriever.pipeline.archive_policy import ArchivePolicy
 from scicat_retriever.pipeline.checksum_policy import ChecksumPolicy
 from scicat_retriever.pipeline.entry_check import EntryCheck

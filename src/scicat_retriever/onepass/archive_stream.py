@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from scicat_retriever.onepass.gunzip import MAGIC_BYTES, Gunzip, has_gzip_magic
-from scicat_retriever.onepass.tar_walker import MemberCounts, TarWalker
+from scicat_retriever.onepass.tar.walker import MemberCounts, TarWalker
 
 
 class ArchiveStream:

@@ -20,8 +20,8 @@ from scicat_retriever.onepass.member import Member
 from scicat_retriever.onepass.partial_writer import PartialWriter
 from scicat_retriever.onepass.sink import Sink
 from scicat_retriever.onepass.source_reader import ReadsInto, SourceReader
-from scicat_retriever.onepass.tar_rules import TarRules
-from scicat_retriever.onepass.tar_walker import MemberCounts, TarWalker
+from scicat_retriever.onepass.tar.rules import TarRules
+from scicat_retriever.onepass.tar.walker import MemberCounts, TarWalker
 from scicat_retriever.onepass.watch import LOOK_SECONDS, Watch
 
 _PATIENCE = 1.0

@@ -22,7 +22,7 @@ from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.onepass.errors import ManifestDamaged
 from scicat_retriever.onepass.manifest import Manifest, SealedManifest, read_manifest
 from scicat_retriever.onepass.member import Member, MemberKind
-from scicat_retriever.onepass.tar_header import BLOCK, END_OF_ARCHIVE, padding_after
+from scicat_retriever.onepass.tar.header import BLOCK, END_OF_ARCHIVE, padding_after
 from scicat_retriever.pipeline.entry_check import EntryCheck
 from scicat_retriever.pipeline.toolbox import Toolbox
 from scicat_retriever.pipeline.verify import entry_name

@@ -9,7 +9,7 @@ from functools import partial
 
 from scicat_retriever.domain.dataset import Datablock
 from scicat_retriever.domain.errors import ArchiveUnsupported
-from scicat_retriever.onepass.tar_header import END_OF_ARCHIVE
+from scicat_retriever.onepass.tar.header import END_OF_ARCHIVE
 from scicat_retriever.ports.long_term_store import ArchiveSource, LongTermStore
 
 

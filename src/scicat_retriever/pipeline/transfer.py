@@ -16,7 +16,7 @@ from scicat_retriever.onepass import errors as faults
 from scicat_retriever.onepass.copying import archive_checksum_name, copy_and_hash
 from scicat_retriever.onepass.gunzip import unpacked_allowance
 from scicat_retriever.onepass.manifest import ManifestWriter
-from scicat_retriever.onepass.tar_walker import members_allowance
+from scicat_retriever.onepass.tar.walker import members_allowance
 from scicat_retriever.pipeline.reading import opened
 from scicat_retriever.pipeline.stopping import stop_if
 from scicat_retriever.pipeline.toolbox import Toolbox

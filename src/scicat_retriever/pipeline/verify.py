@@ -20,7 +20,7 @@ from scicat_retriever.domain.errors import (
 from scicat_retriever.domain.evidence import Copied, Integrity, Verified
 from scicat_retriever.domain.likeness import Tally, alike
 from scicat_retriever.onepass.member import Member, MemberKind, shown
-from scicat_retriever.onepass.tar_walker import members_allowance
+from scicat_retriever.onepass.tar.walker import members_allowance
 from scicat_retriever.pipeline.entry_check import EntryCheck
 
 _LONGEST_PART = 255

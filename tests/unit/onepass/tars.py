@@ -7,8 +7,8 @@ from itertools import cycle
 
 from scicat_retriever.onepass.checksums import ChecksumAlgorithm
 from scicat_retriever.onepass.member import Member
-from scicat_retriever.onepass.tar_rules import TarRules
-from scicat_retriever.onepass.tar_walker import TarWalker
+from scicat_retriever.onepass.tar.rules import TarRules
+from scicat_retriever.onepass.tar.walker import TarWalker
 
 END = bytes(1024)
 

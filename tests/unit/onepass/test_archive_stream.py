@@ -20,7 +20,7 @@ from scicat_retriever.onepass.errors import (
 )
 from scicat_retriever.onepass.gunzip import unpacked_allowance
 from scicat_retriever.onepass.member import Member
-from scicat_retriever.onepass.tar_walker import TarWalker
+from scicat_retriever.onepass.tar.walker import TarWalker
 from tests.unit.onepass.tars import info, packed, pieces, walk
 
 CONTENT = os.urandom(9000)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from scicat_retriever.domain.dataset import Datablock, Extract
 from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid
-from scicat_retriever.onepass.tar_header import END_OF_ARCHIVE
+from scicat_retriever.onepass.tar.header import END_OF_ARCHIVE
 from scicat_retriever.pipeline.extracts import pieces
 from scicat_retriever.pipeline.reading import opened
 from scicat_retriever.pipeline.verify import entry_name

@@ -9,7 +9,7 @@ import pytest
 from scicat_retriever.domain import errors
 from scicat_retriever.domain.ids import JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState, LifecycleWord
-from scicat_retriever.onepass.tar_rules import TarRules
+from scicat_retriever.onepass.tar.rules import TarRules
 from scicat_retriever.pipeline import extracts, intake, publish, report, space
 from scicat_retriever.pipeline.archive_policy import ArchivePolicy
 from scicat_retriever.pipeline.other_copy import turn_to_other_copy

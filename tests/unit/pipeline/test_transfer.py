@@ -17,7 +17,7 @@ from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.onepass import errors as faults
 from scicat_retriever.onepass.manifest import read_manifest
-from scicat_retriever.onepass.tar_rules import TarRules
+from scicat_retriever.onepass.tar.rules import TarRules
 from scicat_retriever.pipeline import publish, recall, transfer
 from scicat_retriever.pipeline.archive_policy import ArchivePolicy
 from scicat_retriever.ports.datablock_record import DatablockRecord

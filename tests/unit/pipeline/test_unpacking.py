@@ -11,7 +11,7 @@ import pytest
 
 from scicat_retriever.domain import errors
 from scicat_retriever.domain.states import DatablockState, DatasetState
-from scicat_retriever.onepass.tar_rules import TarRules
+from scicat_retriever.onepass.tar.rules import TarRules
 from scicat_retriever.pipeline import publish, report
 from scicat_retriever.pipeline.archive_policy import ArchivePolicy
 from tests.unit.onepass.tars import END, file, header

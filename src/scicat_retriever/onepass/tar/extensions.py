@@ -3,8 +3,8 @@
 from typing import NoReturn
 
 from scicat_retriever.onepass.errors import AmbiguousMember, BadHeader, HeaderTooLarge
-from scicat_retriever.onepass.tar_header import Header
-from scicat_retriever.onepass.tar_pax import PaxReader, pax_size
+from scicat_retriever.onepass.tar.header import Header
+from scicat_retriever.onepass.tar.pax import PaxReader, pax_size
 
 _PAX_TYPES = (b"x", b"X", b"g")
 EXTENSION_TYPES = frozenset((*_PAX_TYPES, b"L", b"K"))

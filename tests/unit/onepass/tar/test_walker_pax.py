@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from scicat_retriever.onepass.checksums import ChecksumAlgorithm
 from scicat_retriever.onepass.errors import BadHeader, HeaderTooLarge, SparseMember, TooManyMembers
-from scicat_retriever.onepass.tar_pax import PaxReader
-from scicat_retriever.onepass.tar_walker import TarWalker
+from scicat_retriever.onepass.tar.pax import PaxReader
+from scicat_retriever.onepass.tar.walker import TarWalker
 from tests.unit.onepass.tars import END, file, header, octal, padded, pax, pax_record, walk
 
 KEY = st.sampled_from([b"path", b"size", b"linkpath", b"mtime", b"GNU.dumpdir", b"SCHILY.xattr.user.a"])

@@ -11,7 +11,7 @@ import pytest
 
 from scicat_retriever.onepass.errors import GnuIncremental, SparseMember
 from scicat_retriever.onepass.member import Member, MemberKind
-from scicat_retriever.onepass.tar_rules import TarRules
+from scicat_retriever.onepass.tar.rules import TarRules
 from tests.unit.onepass.tars import info, packed, walk
 
 needs_tar = pytest.mark.skipif(shutil.which("tar") is None, reason="GNU tar is not installed")

@@ -11,7 +11,7 @@ import pytest
 from scicat_retriever.onepass.archive_stream import ArchiveStream
 from scicat_retriever.onepass.checksums import ChecksumAlgorithm
 from scicat_retriever.onepass.errors import BadHeader, NotATar
-from scicat_retriever.onepass.tar_walker import TarWalker
+from scicat_retriever.onepass.tar.walker import TarWalker
 from tests.unit.onepass.tars import END, file, pieces, walk
 
 TAR = file(b"one", b"content") + END

@@ -17,8 +17,8 @@ from scicat_retriever.onepass.errors import (
     UnsupportedMember,
 )
 from scicat_retriever.onepass.member import MemberKind
-from scicat_retriever.onepass.tar_rules import TarRules
-from scicat_retriever.onepass.tar_walker import members_allowance
+from scicat_retriever.onepass.tar.rules import TarRules
+from scicat_retriever.onepass.tar.walker import members_allowance
 from tests.unit.onepass.tars import END, file, header, octal, padded, pax, pax_record, walk
 
 

@@ -10,8 +10,8 @@ from scicat_retriever.onepass.errors import (
     UnsupportedMember,
 )
 from scicat_retriever.onepass.member import MemberKind
-from scicat_retriever.onepass.tar_header import LINK_TYPES, Header
-from scicat_retriever.onepass.tar_rules import TarRules
+from scicat_retriever.onepass.tar.header import LINK_TYPES, Header
+from scicat_retriever.onepass.tar.rules import TarRules
 
 FILE_TYPES = frozenset((b"0", b"\0", b"7"))
 _OLD_FILE = b"\0"

@@ -25,12 +25,12 @@ from scicat_retriever.onepass.errors import (
     TrailingGarbage,
     TruncatedArchive,
 )
-from scicat_retriever.onepass.foreign_formats import refuse_foreign
 from scicat_retriever.onepass.member import Member, MemberKind, is_unsafe, tidy_name
-from scicat_retriever.onepass.tar_extensions import EXTENSION_TYPES, Extensions
-from scicat_retriever.onepass.tar_header import BLOCK, Header, padding_after, read_header
-from scicat_retriever.onepass.tar_kinds import FILE_TYPES, content_bytes, kind_of_other
-from scicat_retriever.onepass.tar_rules import TarRules
+from scicat_retriever.onepass.tar.extensions import EXTENSION_TYPES, Extensions
+from scicat_retriever.onepass.tar.foreign_formats import refuse_foreign
+from scicat_retriever.onepass.tar.header import BLOCK, Header, padding_after, read_header
+from scicat_retriever.onepass.tar.kinds import FILE_TYPES, content_bytes, kind_of_other
+from scicat_retriever.onepass.tar.rules import TarRules
 
 _FILE = MemberKind.FILE  # the look-up in the enumeration costs as much as a hash of 200 bytes
 _new = tuple.__new__  # half the time of calling the class

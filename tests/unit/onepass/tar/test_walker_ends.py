@@ -8,8 +8,8 @@ from scicat_retriever.onepass.archive_stream import ArchiveStream
 from scicat_retriever.onepass.checksums import ChecksumAlgorithm
 from scicat_retriever.onepass.errors import AnotherTar, TarFault, TrailingGarbage, TruncatedArchive
 from scicat_retriever.onepass.member import Member, MemberKind
-from scicat_retriever.onepass.tar_rules import TarRules
-from scicat_retriever.onepass.tar_walker import TarWalker
+from scicat_retriever.onepass.tar.rules import TarRules
+from scicat_retriever.onepass.tar.walker import TarWalker
 from tests.unit.onepass.tars import END, file, header, pax, walk
 
 ONE, TWO = file(b"one", b"x"), file(b"two", b"y" * 600)
