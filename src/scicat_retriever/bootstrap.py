@@ -38,10 +38,10 @@ from scicat_retriever.settings.stores import (
     WlcgTapeStore,
     collects,
 )
-from scicat_retriever.storage.lts.command_store import CommandStore
-from scicat_retriever.storage.lts.posix_share import PosixShare
-from scicat_retriever.storage.lts.tape_places import with_tape_places
-from scicat_retriever.storage.lts.wlcg_tape import WlcgTape
+from scicat_retriever.storage.lts.command.store import CommandStore
+from scicat_retriever.storage.lts.posix.store import PosixShare
+from scicat_retriever.storage.lts.programs.tape_places import with_tape_places
+from scicat_retriever.storage.lts.wlcg.store import WlcgTape
 from scicat_retriever.storage.staging.directory import DirectoryStaging
 from scicat_retriever.storage.staging.directory_settings import DirectoryStagingSettings
 from scicat_retriever.workflow.engine.connection import EngineAccess
@@ -268,7 +268,7 @@ def _build_store(name: str, store: StoreKeys) -> LongTermStore:
             built = CommandStore(store)
         case S3GlacierStore():
             # Deferred: boto3 takes most of a second to import.
-            from scicat_retriever.storage.lts.s3_glacier import S3Glacier
+            from scicat_retriever.storage.lts.glacier.store import S3Glacier
 
             built = S3Glacier(store, section=name if name == DEFAULT_STORE else f"stores.{name}")
         case _:

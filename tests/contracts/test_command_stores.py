@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from scicat_retriever.ports.long_term_store import LongTermStore
-from scicat_retriever.storage.lts.command_settings import CommandStoreSettings
-from scicat_retriever.storage.lts.command_store import CommandStore
-from scicat_retriever.storage.lts.posix_share import PosixShare, PosixShareSettings
-from scicat_retriever.storage.lts.tape_places import TapeCommand, with_tape_places
+from scicat_retriever.storage.lts.command.settings import CommandStoreSettings
+from scicat_retriever.storage.lts.command.store import CommandStore
+from scicat_retriever.storage.lts.posix.store import PosixShare, PosixShareSettings
+from scicat_retriever.storage.lts.programs.tape_places import TapeCommand, with_tape_places
 from tests.contracts import hsm_command
 from tests.contracts.test_long_term_store import (
     LongTermStoreContract,

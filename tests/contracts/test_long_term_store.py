@@ -26,7 +26,7 @@ from scicat_retriever.domain.errors import (
 )
 from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.ports.long_term_store import Locality, LongTermStore, RecallState, TapePlace, Wanted
-from scicat_retriever.storage.lts.posix_share import PosixShare, PosixShareSettings
+from scicat_retriever.storage.lts.posix.store import PosixShare, PosixShareSettings
 from tests.fakes.long_term_store import InMemoryLongTermStore
 
 UNSAFE = ["", "..", "../x.tar", "a/../../x.tar", "/etc/passwd", "a\0b"]

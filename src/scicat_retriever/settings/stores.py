@@ -17,11 +17,11 @@ from pydantic import (
 )
 
 from scicat_retriever.recall_planner.requests import RecallPolicy
-from scicat_retriever.storage.lts.command_settings import CommandStoreSettings
-from scicat_retriever.storage.lts.glacier_settings import S3GlacierSettings
-from scicat_retriever.storage.lts.posix_share import PosixShareSettings
-from scicat_retriever.storage.lts.tape_places import TapeCommand, TapePattern
-from scicat_retriever.storage.lts.wlcg_tape_settings import WlcgTapeSettings
+from scicat_retriever.storage.lts.command.settings import CommandStoreSettings
+from scicat_retriever.storage.lts.glacier.settings import S3GlacierSettings
+from scicat_retriever.storage.lts.posix.store import PosixShareSettings
+from scicat_retriever.storage.lts.programs.tape_places import TapeCommand, TapePattern
+from scicat_retriever.storage.lts.wlcg.settings import WlcgTapeSettings
 
 
 def _store_name(value: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from scicat_retriever.storage.lts.glacier_settings import S3GlacierSettings
+from scicat_retriever.storage.lts.glacier.settings import S3GlacierSettings
 from tests.integration.glacier_server import BUCKET, KEY, SECRET
 
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from scicat_retriever.storage.lts.s3_glacier import S3Glacier
+from scicat_retriever.storage.lts.glacier.store import S3Glacier
 from tests.contracts.lts.glacier_settings import settings
 from tests.contracts.test_long_term_store import StoreRig
 from tests.integration.glacier_server import GlacierServer

@@ -22,7 +22,7 @@ from scicat_retriever.domain.errors import (
 )
 from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.ports.long_term_store import Locality, RecallState, Wanted
-from scicat_retriever.storage.lts.s3_glacier import S3Glacier
+from scicat_retriever.storage.lts.glacier.store import S3Glacier
 from tests.contracts.lts.glacier_settings import settings
 from tests.integration.glacier_server import SECRET, GlacierServer
 

@@ -12,7 +12,7 @@ import pytest
 from scicat_retriever.domain.errors import RecallError, StoreRefusesAccount, StoreTimedOut, StoreUnavailable
 from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.ports.long_term_store import Locality, RecallState, Wanted
-from scicat_retriever.storage.lts.s3_glacier import S3Glacier
+from scicat_retriever.storage.lts.glacier.store import S3Glacier
 from tests.contracts.lts.glacier_settings import settings
 from tests.contracts.test_long_term_store import wait_for
 from tests.integration.glacier_server import GlacierServer

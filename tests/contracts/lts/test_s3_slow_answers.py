@@ -17,7 +17,7 @@ from scicat_retriever.onepass.checksums import ChecksumAlgorithm
 from scicat_retriever.onepass.copying import copy_and_hash
 from scicat_retriever.onepass.errors import SourceStalled
 from scicat_retriever.pipeline.reading import Opening
-from scicat_retriever.storage.lts.s3_glacier import S3Glacier
+from scicat_retriever.storage.lts.glacier.store import S3Glacier
 from tests.contracts.lts.glacier_settings import settings
 from tests.contracts.test_long_term_store import wait_for
 from tests.integration.glacier_server import GlacierServer

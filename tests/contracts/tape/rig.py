@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import Any
 
-from scicat_retriever.storage.lts.wlcg_tape import WlcgTape
-from scicat_retriever.storage.lts.wlcg_tape_settings import WlcgTapeSettings
+from scicat_retriever.storage.lts.wlcg.settings import WlcgTapeSettings
+from scicat_retriever.storage.lts.wlcg.store import WlcgTape
 from stand_ins.tape.backend import Locality, Recall, TapeFile
 from stand_ins.tape.library import TapeLibrary
 from stand_ins.tape.rest_server import Dialect, Received, TapeRestServer

@@ -12,9 +12,9 @@ import pytest
 from scicat_retriever.domain.errors import NotYetOnline
 from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.ports.long_term_store import Locality, LongTermStore, Wanted
-from scicat_retriever.storage.lts.glacier_settings import S3GlacierSettings
-from scicat_retriever.storage.lts.posix_share import PosixShare, PosixShareSettings
-from scicat_retriever.storage.lts.s3_glacier import S3Glacier
+from scicat_retriever.storage.lts.glacier.settings import S3GlacierSettings
+from scicat_retriever.storage.lts.glacier.store import S3Glacier
+from scicat_retriever.storage.lts.posix.store import PosixShare, PosixShareSettings
 from stand_ins.tape.glacier import GlacierServer
 from stand_ins.tape.library import TapeLibrary
 from stand_ins.tape.shape import LibraryShape

@@ -19,10 +19,10 @@ import pytest
 from scicat_retriever.domain.errors import StoreTimedOut
 from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.ports.long_term_store import Locality, RecallState, Wanted
-from scicat_retriever.storage.lts.tape_addresses import TapeAddresses
-from scicat_retriever.storage.lts.tape_connections import Deadline, TapeTransport, tls_context
-from scicat_retriever.storage.lts.wlcg_tape import WlcgTape
-from scicat_retriever.storage.lts.wlcg_tape_settings import WlcgTapeSettings
+from scicat_retriever.storage.lts.wlcg.addresses import TapeAddresses
+from scicat_retriever.storage.lts.wlcg.connections import Deadline, TapeTransport, tls_context
+from scicat_retriever.storage.lts.wlcg.settings import WlcgTapeSettings
+from scicat_retriever.storage.lts.wlcg.store import WlcgTape
 from tests.contracts.test_long_term_store import wait_for
 
 A = ArchiveId("a.tar")
@@ -251,8 +251,8 @@ def test_a_request_whose_progress_is_not_told_is_released_in_the_time_that_is_le
 PROCESS = """
 import sys, threading
 from scicat_retriever.ports.long_term_store import Wanted
-from scicat_retriever.storage.lts.wlcg_tape import WlcgTape
-from scicat_retriever.storage.lts.wlcg_tape_settings import WlcgTapeSettings
+from scicat_retriever.storage.lts.wlcg.store import WlcgTape
+from scicat_retriever.storage.lts.wlcg.settings import WlcgTapeSettings
 store = WlcgTape(WlcgTapeSettings.model_validate_json(sys.argv[1]))
 wanted = [Wanted(f"{number}.tar", f"r{number}") for number in range(8)]
 threading.Thread(target=store.recall_states, args=(wanted,), daemon=True).start()

@@ -24,7 +24,7 @@ from scicat_retriever.domain.errors import (
 )
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid
-from scicat_retriever.storage.lts.posix_share import PosixShare, PosixShareSettings
+from scicat_retriever.storage.lts.posix.store import PosixShare, PosixShareSettings
 from scicat_retriever.storage.staging.directory import DirectoryStaging
 from scicat_retriever.storage.staging.directory_settings import DirectoryStagingSettings
 from tests.contracts.test_long_term_store import METHODS

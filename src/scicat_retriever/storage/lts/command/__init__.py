@@ -1,0 +1,1 @@
+"""A long-term store that is asked by commands of the operator."""

@@ -1,0 +1,295 @@
+"""A long-term store that is spoken to by commands: those of a backup or archive system, or own scripts."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+import structlog
+
+from scicat_retriever.domain.errors import (
+    ArchiveIdUnsafe,
+    ArchiveLost,
+    DatablockMissing,
+    NotYetOnline,
+    RecallError,
+    StoreTimedOut,
+    StoreUnavailable,
+)
+from scicat_retriever.domain.ids import ArchiveId
+from scicat_retriever.ports.long_term_store import (
+    ArchiveSource,
+    Capabilities,
+    Locality,
+    RecallState,
+    TapePlace,
+    Wanted,
+)
+from scicat_retriever.storage.lts.command.fetched_archive import fetched
+from scicat_retriever.storage.lts.command.settings import FETCH_FIELDS, ONE_OR_MANY, CommandStoreSettings
+from scicat_retriever.storage.lts.hanging_calls.asking import ask_of_each, refuse_silence, split_safe
+from scicat_retriever.storage.lts.hanging_calls.daemon_pool import CallHung, DaemonPool
+from scicat_retriever.storage.lts.hanging_calls.recall_attempts import RecallAttempts
+from scicat_retriever.storage.lts.paths.archive_path import PathTemplate, path_below_root
+from scicat_retriever.storage.lts.programs.archive_command import ArchiveCommand, NamedArchive, failed
+from scicat_retriever.storage.lts.programs.child import Finished, in_words, small_environment
+from scicat_retriever.storage.lts.programs.place_lookup import PlaceLookup
+from scicat_retriever.storage.lts.programs.spool import CommandSpool
+from scicat_retriever.storage.lts.programs.template import CommandTemplate
+
+log = structlog.get_logger(__name__)
+
+_LONGEST = 4096
+"""Longest archiveId in bytes, as the longest path (limits.h PATH_MAX)."""
+
+_PLACES_REMEMBERED = 100_000
+
+
+class CommandStore:
+    """Archives behind commands. A `LongTermStore`.
+
+    Args:
+        settings: The commands, and what they mean.
+        now: Gives the time in seconds, by which a recall that was asked for counts as on its way.
+    """
+
+    def __init__(self, settings: CommandStoreSettings, now: Callable[[], float] = time.monotonic) -> None:
+        self._settings = settings
+        self._environment = small_environment(settings.command_environment)
+        self._allowed = re.compile(settings.archive_ids)
+        self._template = PathTemplate(settings.path_template)
+        self._state = self._command(settings.state, settings.answer_timeout)
+        self._recall = self._command(settings.recall, settings.recall_timeout)
+        self._fetch = CommandTemplate(settings.fetch, FETCH_FIELDS)
+        self._release = (
+            None if settings.release is None else self._command(settings.release, settings.answer_timeout)
+        )
+        self._lookup = None
+        if settings.place is not None:
+            place = self._command(settings.place, settings.answer_timeout)
+            self._lookup = PlaceLookup(
+                place, settings.answer_timeout, settings.answers_at_once, _PLACES_REMEMBERED
+            )
+        self._answers = DaemonPool("store-commands", settings.answers_at_once)
+        self._spool = CommandSpool(settings.spool)
+        self._recalls = RecallAttempts(
+            settings.recall_requests, settings.ask_again_after, settings.recall_timeout, now
+        )
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """No ranges; places where a command says them."""
+        return Capabilities(ranges=False, places=self._lookup is not None, batch=self._settings.batch)
+
+    def request_recalls(self, archive_ids: Sequence[ArchiveId]) -> dict[ArchiveId, str | RecallError]:
+        """Have the recall command run for what `state` says is offline; in the background, so this returns before it ends.
+
+        How the recalls end, `recall_states` tells. Requests have no names.
+
+        Raises:
+            StoreUnavailable: As `recall_states`.
+        """
+        states = self._states(archive_ids)
+        offline = [
+            archive_id
+            for archive_id, state in states.items()
+            if isinstance(state, RecallState) and state.locality is Locality.OFFLINE
+        ]
+        safe, refused = split_safe(offline, lambda each: self._recall.refuse_unsafe(self._named(each)))
+        for group in [safe] if self._recall.takes_many else [[each] for each in safe]:
+            self._recalls.begin(group, self._run_recall)
+        errors = {each: state for each, state in states.items() if isinstance(state, RecallError)}
+        return {**dict.fromkeys(states, ""), **errors, **refused}
+
+    def recall_states(self, wanted: Sequence[Wanted]) -> dict[ArchiveId, RecallState | RecallError]:
+        """Say where archives are, within `answer_timeout` seconds: the state command's word, and what became of the recalls.
+
+        Raises:
+            StoreUnavailable: That is the answer for all of them.
+        """
+        states = self._states([each.archive_id for each in wanted])
+        return {
+            archive_id: self._recalls.weigh(archive_id, state) if isinstance(state, RecallState) else state
+            for archive_id, state in states.items()
+        }
+
+    def places(self, archive_ids: Sequence[ArchiveId]) -> dict[ArchiveId, TapePlace]:
+        """Say on which tapes archives lie; nothing without a command that knows.
+
+        Raises:
+            StoreUnavailable: The command does not answer in time.
+        """
+        return {} if self._lookup is None else self._lookup.places(archive_ids, self._named)
+
+    @contextmanager
+    def open(
+        self, archive_id: ArchiveId, start: int = 0, length: int | None = None
+    ) -> Iterator[ArchiveSource]:
+        """Ask where the archive is, and start the command that fetches it. Reading may block as long as that does.
+
+        A command that fails after it began to write makes the next read an `OSError`. While it writes its file, and until
+        `first_byte_timeout` before it does, a read that has waited for a moment is a `BlockingIOError`: it goes on.
+
+        Raises:
+            ValueError: A range is asked for.
+            DatablockMissing: The store has no such archive.
+            DatablockUnreadable: It may not be read.
+            ArchiveLost: It is lost.
+            NotYetOnline: It is on tape.
+            ArchiveIdUnsafe: It cannot be given to the commands.
+            StoreUnavailable: The state command does not answer, or the fetch command cannot be started.
+        """
+        if start or length is not None:
+            raise ValueError("a store of commands gives whole archives only")
+        state = self._states([archive_id])[archive_id]
+        if isinstance(state, RecallError):
+            raise state
+        _refuse_unreadable(archive_id, state)
+        named = self._named(archive_id)
+
+        def arguments(target: Path | None) -> list[str]:
+            return self._fetch.expand(
+                {"archive_id": archive_id, "path": named.path, "target": str(target or "")}
+            )
+
+        arguments(Path("/"))  # what cannot be given to it is refused before a folder is made
+        target = self._settings.fetch_target if "target" in self._fetch.fields else "stdout"
+        patience = self._settings.first_byte_timeout
+        accepted = self._settings.accepted_exit_codes
+        with fetched(
+            arguments,
+            self._environment,
+            target=target,
+            spool=self._spool,
+            patience=patience,
+            accepted=accepted,
+        ) as source:
+            yield source
+
+    def release(self, wanted: Sequence[Wanted]) -> None:
+        """Take back recalls that wait for a slot, and run the release command, where there is one.
+
+        What is unsafe, or missing, needs none. That it fails for some archives is logged: they stay on the store's disk
+        until it needs the space.
+
+        Raises:
+            StoreUnavailable: It cannot be run, or does not end in time, or fails for all of several; repeat it.
+        """
+        for each in wanted:
+            self._recalls.forget(each.archive_id)
+        if self._release is None:
+            return
+        command, ids = self._release, [each.archive_id for each in wanted]
+        safe, _ = split_safe(ids, lambda each: command.refuse_unsafe(self._named(each)))
+        if command.takes_many:
+            answers = dict.fromkeys(safe, self._run_release(command, safe) if safe else None)
+            refuse_silence(answers)
+        else:
+            timeout = self._settings.answer_timeout
+            answers = ask_of_each(
+                self._answers, safe, lambda each: self._run_release(command, [each]), timeout, _hung
+            )
+        for archive_id, error in answers.items():
+            if error is not None:
+                log.warning("an archive could not be released", archive_id=archive_id, why=str(error))
+
+    def _command(self, arguments: Sequence[str], timeout: float) -> ArchiveCommand:
+        return ArchiveCommand(arguments, ONE_OR_MANY, timeout, self._environment, self._settings.spool)
+
+    def _named(self, archive_id: ArchiveId) -> NamedArchive:
+        root = self._settings.root
+        if archive_id.startswith("/") and root is None and self._settings.catalogued_root is None:
+            raise ArchiveIdUnsafe(f"the archiveId {archive_id!r} is absolute, and the store has no `root`")
+        above = root or PurePosixPath()
+        parts = path_below_root(archive_id, self._template, self._settings.catalogued_root or above)
+        if len(archive_id.encode("utf-8", "surrogateescape")) > _LONGEST or not self._allowed.fullmatch(
+            archive_id
+        ):
+            raise ArchiveIdUnsafe(
+                f"the archiveId {archive_id[:_LONGEST]!r} is not one that `archive_ids` allows"
+            )
+        return NamedArchive(archive_id, str(above.joinpath(*parts)))
+
+    def _states(self, archive_ids: Sequence[ArchiveId]) -> dict[ArchiveId, RecallState | RecallError]:
+        safe, refused = split_safe(archive_ids, lambda each: self._state.refuse_unsafe(self._named(each)))
+        if self._state.takes_many:
+            states = self._listed_states(safe)
+        else:
+            states = ask_of_each(self._answers, safe, self._ask, self._settings.answer_timeout, _hung)
+        return {**states, **refused}
+
+    def _ask(self, archive_id: ArchiveId) -> RecallState | RecallError:
+        named = self._named(archive_id)
+        try:
+            return _named_missing(
+                self._settings.words.of_command(self._state.run([named]), named.names), named
+            )
+        except RecallError as error:
+            return error
+
+    def _listed_states(self, archive_ids: Sequence[ArchiveId]) -> dict[ArchiveId, RecallState | RecallError]:
+        if not archive_ids:
+            return {}
+        named = [self._named(each) for each in archive_ids]
+        states: dict[ArchiveId, RecallState | RecallError]
+        try:
+            finished = self._state.run(named)
+            if (error := failed(finished, self._settings.accepted_exit_codes)) is not None:
+                raise error
+        except StoreUnavailable as unavailable:
+            states = dict.fromkeys(archive_ids, unavailable)
+        else:
+            said = _lines_of(finished)
+            states = {each.archive_id: self._state_said(each, said.get(each.archive_id)) for each in named}
+        refuse_silence(states)
+        return states
+
+    def _state_said(self, archive: NamedArchive, words: str | None) -> RecallState | RecallError:
+        if words is None:
+            return StoreUnavailable(f"the state command says nothing of {archive.archive_id!r}")
+        return _named_missing(self._settings.words.of_text(words, archive.names), archive)
+
+    def _run_recall(self, archive_ids: Sequence[ArchiveId]) -> None:
+        finished = self._recall.run([self._named(each) for each in archive_ids])
+        if (error := failed(finished, self._settings.accepted_exit_codes)) is not None:
+            raise error
+
+    def _run_release(self, command: ArchiveCommand, archive_ids: Sequence[ArchiveId]) -> RecallError | None:
+        try:
+            finished = command.run([self._named(each) for each in archive_ids])
+        except RecallError as error:
+            return error
+        said = self._settings.words.of_code(finished)
+        missing = isinstance(said, RecallState) and said.locality in {Locality.MISSING, Locality.LOST}
+        return None if missing else failed(finished, self._settings.accepted_exit_codes)
+
+
+def _refuse_unreadable(archive_id: ArchiveId, state: RecallState) -> None:
+    match state.locality:
+        case Locality.MISSING:
+            raise DatablockMissing(f"the store has no {archive_id!r}: {state.reason}")
+        case Locality.LOST:
+            raise ArchiveLost(f"the store lost {archive_id!r}: {state.reason}")
+        case Locality.OFFLINE | Locality.RECALLING:
+            raise NotYetOnline(f"{archive_id!r} is on tape: {state.reason}")
+        case Locality.ONLINE:
+            return
+
+
+def _named_missing(said: RecallState | RecallError, archive: NamedArchive) -> RecallState | RecallError:
+    """Have a missing archive's path named, where the command says by its exit code alone that it is missing."""
+    if isinstance(said, RecallState) and said.locality is Locality.MISSING and not said.reason:
+        return replace(said, reason=f"the state command says that there is no {in_words(archive.path)}")
+    return said
+
+
+def _lines_of(finished: Finished) -> dict[str, str]:
+    return {name: rest for name, _, rest in (line.partition("\t") for line in finished.output.split("\n"))}
+
+
+def _hung(hung: CallHung) -> StoreTimedOut:
+    return StoreTimedOut(f"the store's commands do not answer: {hung}")

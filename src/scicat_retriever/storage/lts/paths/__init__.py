@@ -1,0 +1,1 @@
+"""Where an archive of the catalogue lies in a store."""

@@ -1,0 +1,139 @@
+"""On which tape an archive lies, as a command says it, remembered for a while."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+
+from scicat_retriever.domain.errors import ArchiveIdUnsafe, RecallError, StoreTimedOut
+from scicat_retriever.domain.ids import ArchiveId
+from scicat_retriever.ports.long_term_store import TapePlace
+from scicat_retriever.storage.lts.hanging_calls.asking import ask_of_each, split_safe
+from scicat_retriever.storage.lts.hanging_calls.daemon_pool import CallHung, DaemonPool
+from scicat_retriever.storage.lts.programs.archive_command import ArchiveCommand, NamedArchive
+
+PLACE_FIELDS = frozenset({"archive_id", "path", "list_file", "paths_file"})
+"""What may stand in braces in a command that says places."""
+
+TAPE_LIMIT = 64
+"""Longest label of a tape, in characters; what is longer is none."""
+
+_POSITION_DIGITS = 18
+
+
+def tape_place(tape: str | None, position: str | None) -> TapePlace | None:
+    """Make a place of what a store says: None where that names no tape, position 0 where that is no plain number."""
+    if not tape or len(tape) > TAPE_LIMIT or not tape.isprintable():
+        return None
+    digits = position or ""
+    plain = digits.isascii() and digits.isdigit() and len(digits) <= _POSITION_DIGITS
+    return TapePlace(tape, int(digits) if plain else 0)
+
+
+class PlaceLookup:
+    """Asks a command for places: `tape position` for one archive, `archive_id<TAB>tape<TAB>position` a line for several.
+
+    A command that fails knows no place.
+
+    Args:
+        command: The command.
+        timeout: Seconds for all archives of a batch together.
+        at_once: Most commands run at the same time.
+        remembered: How many places are remembered, so that nothing is asked twice.
+    """
+
+    def __init__(self, command: ArchiveCommand, timeout: float, at_once: int, remembered: int) -> None:
+        self._command = command
+        self._timeout = timeout
+        self._pool = DaemonPool("places", at_once)
+        self._remembered = remembered
+        self._known: dict[ArchiveId, TapePlace] = {}
+        self._lock = threading.Lock()
+
+    def places(
+        self, archive_ids: Sequence[ArchiveId], name: Callable[[ArchiveId], NamedArchive]
+    ) -> dict[ArchiveId, TapePlace]:
+        """Say on which tapes archives lie. What is not known is left out.
+
+        Args:
+            archive_ids: The archives.
+            name: Names each for the command; raises `ArchiveIdUnsafe` for one that is left out.
+
+        Raises:
+            StoreUnavailable: No command answers in time, or none can be started.
+        """
+        named: dict[ArchiveId, NamedArchive] = {}
+
+        def check(archive_id: ArchiveId) -> None:
+            named[archive_id] = name(archive_id)
+            self._command.refuse_unsafe(named[archive_id])
+
+        safe, _ = split_safe(archive_ids, check)
+        known = self._recalled(safe)
+        unknown = [named[each] for each in safe if each not in known]
+        found = self._ask_list(unknown) if self._command.takes_many else self._ask_each(unknown)
+        self._remember(found)
+        return {each: place for each in safe if (place := known.get(each) or found.get(each)) is not None}
+
+    def _ask_list(self, archives: Sequence[NamedArchive]) -> dict[ArchiveId, TapePlace]:
+        if not archives:
+            return {}
+        finished = self._command.run(archives)
+        asked, found = {each.archive_id for each in archives}, dict[ArchiveId, TapePlace]()
+        for line in finished.output.split("\n") if finished.code == 0 else ():
+            archive_id, _, rest = line.partition("\t")
+            tape, _, position = rest.partition("\t")
+            place = tape_place(tape.strip(), position.strip())
+            if place is not None and ArchiveId(archive_id) in asked:
+                found[ArchiveId(archive_id)] = place
+        return found
+
+    def _ask_each(self, archives: Sequence[NamedArchive]) -> dict[ArchiveId, TapePlace]:
+        named = {each.archive_id: each for each in archives}
+        answers = ask_of_each(
+            self._pool, list(named), lambda each: self._ask_one(named[each]), self._timeout, _hung
+        )
+        return {each: place for each, place in answers.items() if isinstance(place, TapePlace)}
+
+    def _ask_one(self, archive: NamedArchive) -> TapePlace | RecallError | None:
+        try:
+            finished = self._command.run([archive])
+        except RecallError as error:
+            return error
+        words = finished.output.split() if finished.code == 0 else []
+        tape, position, *_ = [*words, "", ""]
+        return tape_place(tape, position)
+
+    def _recalled(self, archive_ids: Sequence[ArchiveId]) -> dict[ArchiveId, TapePlace]:
+        with self._lock:
+            known = {
+                each: place for each in archive_ids if (place := self._known.pop(each, None)) is not None
+            }
+            self._known.update(known)  # those asked for last are forgotten last
+            return known
+
+    def _remember(self, found: dict[ArchiveId, TapePlace]) -> None:
+        with self._lock:
+            self._known.update(found)
+            while len(self._known) > self._remembered:
+                del self._known[next(iter(self._known))]
+
+
+def _hung(hung: CallHung) -> StoreTimedOut:
+    return StoreTimedOut(f"the command that says where archives lie does not answer: {hung}")
+
+
+def plain_name(archive_id: ArchiveId) -> NamedArchive:
+    """Name an archive for a command that knows no paths.
+
+    Raises:
+        ArchiveIdUnsafe: It is empty, or cannot be given to a command.
+    """
+    try:
+        empty = not os.fsencode(archive_id)
+    except UnicodeEncodeError:
+        empty = True
+    if empty or "\0" in archive_id:
+        raise ArchiveIdUnsafe(f"the archiveId {archive_id!r} cannot be given to a command")
+    return NamedArchive(archive_id, archive_id)

@@ -1,0 +1,165 @@
+"""Tapes and positions for a store that does not tell them itself: read from the archiveId, or said by a command."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, field_validator
+
+from scicat_retriever.domain.errors import RecallError
+from scicat_retriever.domain.ids import ArchiveId
+from scicat_retriever.ports.long_term_store import (
+    ArchiveSource,
+    Capabilities,
+    LongTermStore,
+    RecallState,
+    TapePlace,
+    Wanted,
+)
+from scicat_retriever.storage.lts.programs.archive_command import ArchiveCommand
+from scicat_retriever.storage.lts.programs.child import small_environment
+from scicat_retriever.storage.lts.programs.place_lookup import PlaceLookup, plain_name, tape_place
+
+_FIELDS = frozenset({"archive_id", "list_file"})
+
+Places = Callable[[Sequence[ArchiveId]], Mapping[ArchiveId, TapePlace]]
+"""Says on which tapes archives lie; leaves out what is not known."""
+
+
+class TapePattern(BaseModel):
+    """The archiveId itself names the tape."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["pattern"] = Field(description="The archiveId itself names the tape.")
+    pattern: str = Field(
+        description="Regular expression that is looked for in the archiveId; its group `tape` is the tape's label, its "
+        "group `position`, of digits, the place on it: `^(?P<tape>[A-Z]{2}\\d{4})/(?P<position>\\d+)-`."
+    )
+
+    @field_validator("pattern")
+    @classmethod
+    def _has_a_tape(cls, value: str) -> str:
+        try:
+            groups = re.compile(value).groupindex
+        except re.error as error:
+            raise ValueError(f"is no regular expression: {error}") from None
+        if "tape" not in groups:
+            raise ValueError("must have a group named tape: (?P<tape>...)")
+        return value
+
+
+class TapeCommand(BaseModel):
+    """A command knows the tapes. Durations are seconds."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["command"] = Field(description="A command knows the tapes.")
+    command: tuple[str, ...] = Field(
+        description="The program and its arguments. With `{archive_id}` it is run for each archive and prints its tape and "
+        "its position. With `{list_file}` it is run for many: that is the path of a list with an archiveId on each line, and "
+        "it prints for each that it knows the archiveId, its tape and its position, with tabs between. No shell is between."
+    )
+    timeout: PositiveFloat = Field(30.0, description="How long it may take for the archives of a batch.")
+    at_once: PositiveInt = Field(4, description="Most of them run at the same time.")
+    remembered: PositiveInt = Field(100_000, description="How many places are remembered.")
+    environment: tuple[str, ...] = Field(
+        (), description="Variables of the service's environment that it sees beside PATH and HOME."
+    )
+    spool: Path | None = Field(
+        None, description="Folder for lists. Not set: the system's folder for temporary files."
+    )
+
+    @field_validator("command")
+    @classmethod
+    def _runnable(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        ArchiveCommand(value, _FIELDS)
+        return value
+
+
+TapePlacesSettings = TapePattern | TapeCommand
+"""How the tapes of a store are known that does not tell them itself; `kind` tells which."""
+
+
+class TapePlaces:
+    """A store whose `places` are answered by something else. A `LongTermStore`.
+
+    Args:
+        store: Answers everything else.
+        known: Answers `places`.
+    """
+
+    def __init__(self, store: LongTermStore, known: Places) -> None:
+        self._store = store
+        self._known = known
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """The store's, with places."""
+        return replace(self._store.capabilities, places=True)
+
+    def request_recalls(self, archive_ids: Sequence[ArchiveId]) -> Mapping[ArchiveId, str | RecallError]:
+        """As the store's."""
+        return self._store.request_recalls(archive_ids)
+
+    def recall_states(self, wanted: Sequence[Wanted]) -> Mapping[ArchiveId, RecallState | RecallError]:
+        """As the store's."""
+        return self._store.recall_states(wanted)
+
+    def places(self, archive_ids: Sequence[ArchiveId]) -> Mapping[ArchiveId, TapePlace]:
+        """Say on which tapes archives lie. What is not known is left out.
+
+        Raises:
+            StoreUnavailable: The command does not answer in time.
+        """
+        return self._known(archive_ids)
+
+    def open(
+        self, archive_id: ArchiveId, start: int = 0, length: int | None = None
+    ) -> AbstractContextManager[ArchiveSource]:
+        """As the store's."""
+        return self._store.open(archive_id, start, length)
+
+    def release(self, wanted: Sequence[Wanted]) -> None:
+        """As the store's."""
+        self._store.release(wanted)
+
+
+def places_by_pattern(settings: TapePattern) -> Places:
+    """Read places from archiveIds."""
+    pattern = re.compile(settings.pattern)
+
+    def read(archive_ids: Sequence[ArchiveId]) -> dict[ArchiveId, TapePlace]:
+        found = dict[ArchiveId, TapePlace]()
+        for archive_id in archive_ids:
+            groups = {} if (match := pattern.search(archive_id)) is None else match.groupdict()
+            place = tape_place(groups.get("tape"), groups.get("position"))
+            if place is not None:
+                found[archive_id] = place
+        return found
+
+    return read
+
+
+def places_by_command(settings: TapeCommand) -> Places:
+    """Have a command say places."""
+    environment = small_environment(settings.environment)
+    command = ArchiveCommand(settings.command, _FIELDS, settings.timeout, environment, settings.spool)
+    lookup = PlaceLookup(command, settings.timeout, settings.at_once, settings.remembered)
+    return lambda archive_ids: lookup.places(archive_ids, plain_name)
+
+
+def with_tape_places(store: LongTermStore, settings: TapePlacesSettings | None) -> LongTermStore:
+    """Give a store the places that the settings know; the store itself where there are none."""
+    match settings:
+        case None:
+            return store
+        case TapePattern():
+            return TapePlaces(store, places_by_pattern(settings))
+        case TapeCommand():
+            return TapePlaces(store, places_by_command(settings))

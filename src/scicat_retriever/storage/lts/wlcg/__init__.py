@@ -1,0 +1,1 @@
+"""A long-term store behind the WLCG Tape REST API and WebDAV."""

@@ -1,0 +1,73 @@
+"""Asking about many files at once of a server that refuses all of them for one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+from scicat_retriever.domain.errors import StoreRefusesAccount, StoreUnavailable
+from scicat_retriever.storage.lts.wlcg.http import Refused
+
+T = TypeVar("T")
+
+ENOUGH_REFUSALS = 8
+"""After so many files that are refused one by one, and none that is not, it is not about the files."""
+
+_NO_SUCH_ROUTE = frozenset({404, 405, 410})
+"""Of the routes that take many files: what they say of one of them is in their answer."""
+
+
+def by_halves(
+    paths: Sequence[str], ask: Callable[[Sequence[str]], Mapping[str, T]]
+) -> dict[str, T | Refused | StoreUnavailable]:
+    """Ask about all files; where that is refused, about each half, down to the single ones that are to blame.
+
+    After `ENOUGH_REFUSALS` of single files, and no answer, the others count as refused, too. Once the server does not answer,
+    nothing more is asked: that is then the answer for all that is left.
+
+    Args:
+        paths: The files.
+        ask: Asks about some of them; may leave some out of its answer.
+    """
+    answers: dict[str, T | Refused | StoreUnavailable] = {}
+    refusals = 0
+    waiting = [paths] if paths else []
+    while waiting:
+        some = waiting.pop()
+        try:
+            answers |= ask(some)
+        except StoreUnavailable as trouble:
+            return answers | dict.fromkeys((path for part in (some, *waiting) for path in part), trouble)
+        except Refused as refused:
+            if len(some) > 1:
+                waiting += [some[len(some) // 2 :], some[: len(some) // 2]]
+                continue
+            answers[some[0]] = refused
+            refusals += 1
+            if refusals == len(answers) >= ENOUGH_REFUSALS:
+                return dict.fromkeys(paths, refused)
+    return answers
+
+
+def refuse_if_all_are(answers: Mapping[str, object]) -> None:
+    """Raise what it means that nothing was answered, where that is not about the files.
+
+    One file that is refused is that file's own matter; two that are refused alike are not.
+
+    Raises:
+        StoreRefusesAccount: With 403.
+        StoreUnavailable: With something else: the address is wrong; or the server does not answer.
+    """
+    first, *others = list(answers.values()) or [None]
+    if isinstance(first, StoreUnavailable):
+        if all(isinstance(answer, StoreUnavailable) for answer in others):
+            raise first
+        return
+    if not isinstance(first, Refused) or not all(
+        isinstance(answer, Refused) and answer.status == first.status for answer in others
+    ):
+        return
+    if first.status in _NO_SUCH_ROUTE or (others and first.status != 403):
+        raise StoreUnavailable(f"{first}: is the API where the settings say?")
+    if others:
+        raise StoreRefusesAccount(f"{first}: give the service's account the right to")

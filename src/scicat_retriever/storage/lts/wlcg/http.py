@@ -1,0 +1,286 @@
+"""Requests to a tape system and its WebDAV door: login, redirects, deadlines. Foreign errors end here."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from urllib.parse import parse_qsl
+
+import httpx2
+
+from scicat_retriever.domain.errors import StoreRefusesAccount, StoreTimedOut, StoreUnavailable
+from scicat_retriever.storage.lts.wlcg.answers import printable, problem_in
+from scicat_retriever.storage.lts.wlcg.bearer_token import BearerToken, file_version
+from scicat_retriever.storage.lts.wlcg.connections import Deadline, TapeTransport, tls_context
+from scicat_retriever.storage.lts.wlcg.settings import WlcgTapeSettings
+
+LARGEST_ANSWER = 16 * 2**20
+"""Bytes of an answer that are read; of 1000 files it has about one million."""
+
+MOST_REDIRECTS = 5
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_LATER = frozenset({408, 425, 429})
+_SHORTEST_SECRET = 8
+
+
+class Refused(Exception):
+    """The server refuses one request for what it asks: a 4xx that is not about the account.
+
+    Attributes:
+        status: The HTTP status.
+        message: The server's words, printable.
+    """
+
+    def __init__(self, what: str, status: int, message: str) -> None:
+        super().__init__(f"the store answers {status} to {what}" + (f": {message}" if message else ""))
+        self.status = status
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer that was read to its end.
+
+    Attributes:
+        content: The body.
+        location: The header of that name, or empty.
+    """
+
+    content: bytes = field(repr=False)
+    location: str = ""
+
+
+class TapeHttp:
+    """An HTTP client with the service's token or certificate. May be used from any thread.
+
+    Args:
+        settings: Where, and how to log in.
+        transport: Carries the requests instead of the network.
+    """
+
+    def __init__(self, settings: WlcgTapeSettings, transport: httpx2.BaseTransport | None = None) -> None:
+        self._settings = settings
+        self._transport = transport
+        self._token = BearerToken(settings.token, settings.token_file)
+        self._addresses = settings.addresses
+        self._deadline = Deadline()
+        self._lock = threading.Lock()
+        self._client: httpx2.Client | None = None
+        self._client_version: object = None
+
+    def ask(self, method: str, url: str, deadline: float, body: bytes | None = None) -> Answer:
+        """Send a request and read the whole answer.
+
+        Args:
+            method: The HTTP method.
+            url: Absolute.
+            deadline: When it ends at the latest, of `time.monotonic`.
+            body: JSON.
+
+        Raises:
+            Refused: A 4xx that is not about the account, a 403 included.
+            StoreUnavailable: No answer, a 5xx, or more of it than is read.
+        """
+        headers = {"Accept": "application/json"} | (
+            {} if body is None else {"Content-Type": "application/json"}
+        )
+        what, timeout = f"{method} {url}", self._settings.answer_timeout
+        with self.stream(method, url, headers, timeout=timeout, deadline=deadline, body=body) as response:
+            with errors_mapped(what), self._deadline.until(deadline):
+                content = self._token.blanked(_read(response, what, deadline))
+            self.refuse(response, what, content)
+            return Answer(content, response.headers.get("Location", ""))
+
+    @contextmanager
+    def stream(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        timeout: float,
+        deadline: float,
+        body: bytes | None = None,
+    ) -> Iterator[httpx2.Response]:
+        """Send a request and give the answer before its body is read. GET and HEAD follow redirects.
+
+        The token goes to the addresses of the settings alone; a redirect from https leads to https alone.
+
+        Args:
+            method: The HTTP method.
+            url: Absolute.
+            headers: Beside those of the login; characters are bytes (ISO 8859-1).
+            timeout: Seconds that the server may be silent.
+            deadline: When the body must have begun, of `time.monotonic`.
+            body: What is sent.
+
+        Raises:
+            StoreUnavailable: No answer, or a redirect that is not followed.
+        """
+        client = self._current_client()
+        target, what = self._url(url), f"{method} {url}"
+        limits = httpx2.Timeout(timeout, connect=self._settings.connect_timeout)
+        for _ in range(MOST_REDIRECTS + 1):
+            if time.monotonic() >= deadline:
+                raise StoreTimedOut(f"the store did not answer {what} in time")
+            with errors_mapped(what), self._deadline.until(deadline):
+                sent = httpx2.Headers({**headers, **self._login(target)}, encoding="iso-8859-1")
+                request = client.build_request(method, target, content=body, headers=sent, timeout=limits)
+                response = client.send(request, stream=True)
+            if response.status_code not in _REDIRECTS:
+                break
+            response.close()
+            target = self._redirected(target, response, what)
+        else:
+            raise StoreUnavailable(f"the store redirects {what} in a circle")
+        try:
+            yield response
+        finally:
+            response.close()
+
+    def check_api(self, url: str) -> None:
+        """Check an address that a server names for the API.
+
+        Raises:
+            StoreUnavailable: It is none, or leads inside this machine or its link, which no setting names.
+        """
+        with errors_mapped(printable(url)):
+            target = httpx2.URL(url)
+            bare = target.scheme in {"http", "https"} and not (
+                target.userinfo or target.query or target.fragment
+            )
+            if not bare or self._addresses.leads_inside(target.raw_host.decode()):
+                raise StoreUnavailable(f"the store names {_shown(target)} as its API, which is not believed")
+
+    def refuse(self, response: httpx2.Response, what: str, content: bytes) -> None:
+        """Raise what an answer other than 2xx stands for.
+
+        Args:
+            response: The answer.
+            what: Method and address that were asked.
+            content: Its body, as far as it was read; a token or signature that it quotes is not repeated.
+
+        Raises:
+            Refused: A 4xx that is not about the account, a 403 included.
+            StoreRefusesAccount: 401.
+            StoreUnavailable: Anything else.
+        """
+        status = response.status_code
+        if response.is_success:
+            return
+        content = self._token.blanked(content)
+        for _, secret in parse_qsl(response.url.query, errors="replace"):
+            if len(secret) >= _SHORTEST_SECRET:
+                content = content.replace(secret, b"***")
+        message = problem_in(content)
+        if status == 401:
+            raise StoreRefusesAccount(f"{Refused(what, status, message)}; {self._about_login(response.url)}")
+        if 400 <= status < 500 and status not in _LATER:
+            raise Refused(what, status, message)
+        raise StoreUnavailable(str(Refused(what, status, message)))
+
+    def _login(self, url: httpx2.URL) -> dict[str, str]:
+        token = self._token.current() if self._addresses.takes_token(url) else None
+        return {} if token is None else {"Authorization": f"Bearer {token}"}
+
+    def _about_login(self, url: httpx2.URL) -> str:
+        if not self._addresses.takes_token(url):
+            place = f"{url.scheme}://{url.netloc.decode()}"
+            return f"no token was sent to {place}: name it in `token_hosts` if it may have it"
+        return "give the service another token or certificate"
+
+    def _url(self, text: str) -> httpx2.URL:
+        with errors_mapped(printable(text)):
+            return httpx2.URL(text)
+
+    def _redirected(self, source: httpx2.URL, response: httpx2.Response, what: str) -> httpx2.URL:
+        location = response.headers.get("Location", "")
+        if response.request.method not in {"GET", "HEAD"}:
+            raise StoreUnavailable(f"the store redirects {what}: correct the address in the settings")
+        with errors_mapped(f"the redirect of {what}"):
+            target = source.join(self._url(location))
+            inside = self._addresses.leads_inside(target.raw_host.decode())
+        if target.scheme != source.scheme and target.scheme != "https":
+            raise StoreUnavailable(f"the store redirects {what} to {target.scheme}, which is not followed")
+        if inside:
+            raise StoreUnavailable(f"the store redirects {what} to {_shown(target)}, which is not followed")
+        return target
+
+    def _current_client(self) -> httpx2.Client:
+        """Give the client; a new one where the certificate was renewed. The old one is left to those who still read."""
+        seen = self._certificate_version() if self._transport is None else None
+        with self._lock:
+            if self._client is None or seen != self._client_version:
+                self._client = self._new_client()
+                self._client_version = seen
+            return self._client
+
+    def _certificate_version(self) -> object:
+        files = [file for file in (self._settings.certificate, self._settings.key) if file is not None]
+        try:
+            return [file_version(file) for file in files]
+        except OSError as error:
+            raise StoreRefusesAccount(f"the certificate cannot be read: {error}") from error
+
+    def _new_client(self) -> httpx2.Client:
+        settings = self._settings
+        return httpx2.Client(
+            transport=self._transport
+            or TapeTransport(
+                tls_context(settings), settings.parallel_requests, self._deadline, self._addresses
+            ),
+            trust_env=False,
+            follow_redirects=False,
+            headers={
+                "User-Agent": f"scicat-retriever/{version('scicat-retriever')}",
+                "Accept-Encoding": "identity",
+            },
+        )
+
+
+@contextmanager
+def errors_mapped(what: str) -> Iterator[None]:
+    """Turn what httpx2 raises inside the block into a `StoreUnavailable`.
+
+    The original is not chained: it carries the request, and with it the token.
+    """
+    try:
+        yield
+    except httpx2.TimeoutException as error:
+        raise StoreTimedOut(f"the store did not answer {what} in time ({type(error).__name__})") from None
+    except (
+        httpx2.LocalProtocolError,
+        httpx2.RemoteProtocolError,
+        httpx2.UnsupportedProtocol,
+        httpx2.InvalidURL,
+        ValueError,  # UnicodeError, IDNAError: a host that is no name
+        OverflowError,  # a port that is none
+    ) as error:
+        # Their text may quote a header, and so the token.
+        kind = type(error).__name__
+        raise StoreUnavailable(f"the store was not asked, or gave no answer: {what} ({kind})") from None
+    except (httpx2.HTTPError, httpx2.StreamError, httpx2.CookieConflict) as error:
+        kind = type(error).__name__
+        raise StoreUnavailable(
+            f"the store cannot be reached for {what} ({kind}: {printable(str(error))})"
+        ) from None
+
+
+def _read(response: httpx2.Response, what: str, deadline: float) -> bytes:
+    content = bytearray()
+    for chunk in response.iter_raw():
+        content += chunk
+        if len(content) > LARGEST_ANSWER:
+            raise StoreUnavailable(f"the store's answer to {what} has more than {LARGEST_ANSWER} bytes")
+        if time.monotonic() > deadline:
+            raise StoreTimedOut(f"the store did not end its answer to {what} in time")
+    return bytes(content)
+
+
+def _shown(url: httpx2.URL) -> str:
+    return printable(f"{url.scheme}://{url.netloc.decode()}{url.path}")
