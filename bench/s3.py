@@ -37,8 +37,8 @@ from scicat_retriever.domain.ids import DatablockId, DatasetPid
 from scicat_retriever.onepass.checksums import ChecksumAlgorithm
 from scicat_retriever.onepass.copying import copy_and_hash
 from scicat_retriever.onepass.manifest import ManifestWriter
-from scicat_retriever.storage.staging.s3_bucket import S3Staging
-from scicat_retriever.storage.staging.s3_settings import S3StagingSettings
+from scicat_retriever.storage.staging.s3.area import S3Staging
+from scicat_retriever.storage.staging.s3.settings import S3StagingSettings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -42,8 +42,8 @@ from scicat_retriever.storage.lts.command.store import CommandStore
 from scicat_retriever.storage.lts.posix.store import PosixShare
 from scicat_retriever.storage.lts.programs.tape_places import with_tape_places
 from scicat_retriever.storage.lts.wlcg.store import WlcgTape
-from scicat_retriever.storage.staging.directory import DirectoryStaging
-from scicat_retriever.storage.staging.directory_settings import DirectoryStagingSettings
+from scicat_retriever.storage.staging.directory.area import DirectoryStaging
+from scicat_retriever.storage.staging.directory.settings import DirectoryStagingSettings
 from scicat_retriever.workflow.engine.connection import EngineAccess
 from scicat_retriever.workflow.flows import schedules
 from scicat_retriever.workflow.flows.tasks import FlowLimits
@@ -236,7 +236,7 @@ def _made_staging_area(settings: Settings) -> StagingArea:
     if isinstance(staging, DirectoryStagingSettings):
         return DirectoryStaging(staging)
     # Deferred: boto3 takes most of a second to import.
-    from scicat_retriever.storage.staging.s3_bucket import S3Staging
+    from scicat_retriever.storage.staging.s3.area import S3Staging
 
     return S3Staging(staging)
 

@@ -13,8 +13,8 @@ from scicat_retriever.ledger.connection import ledger_url
 from scicat_retriever.settings import Settings, SettingsInvalid, load_settings, sections_of
 from scicat_retriever.settings.sections import LedgerSettings
 from scicat_retriever.settings_page import effective, reference
-from scicat_retriever.storage.staging.directory_settings import DirectoryStagingSettings
-from scicat_retriever.storage.staging.s3_settings import S3StagingSettings
+from scicat_retriever.storage.staging.directory.settings import DirectoryStagingSettings
+from scicat_retriever.storage.staging.s3.settings import S3StagingSettings
 
 TOKEN, PASSWORD = "a-token-of-the-tests", "a-password-of-the-tests"
 KEY, API_KEY = "a-link-key-of-the-tests-32-chars-long", "an-api-key-of-the-tests"

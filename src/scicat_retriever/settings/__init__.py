@@ -42,7 +42,7 @@ from scicat_retriever.settings.stores import (
     WlcgTapeStore,
 )
 from scicat_retriever.settings.structure import is_section, keys_of, named_sections_of, sections_of
-from scicat_retriever.storage.staging.s3_settings import S3StagingSettings
+from scicat_retriever.storage.staging.s3.settings import S3StagingSettings
 
 __all__ = [
     "CONFIG_VARIABLE",

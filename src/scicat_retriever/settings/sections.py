@@ -22,8 +22,8 @@ from scicat_retriever.domain.secret_text import SHORTEST_KEY, is_placeholder
 from scicat_retriever.onepass.checksums import ChecksumAlgorithm
 from scicat_retriever.onepass.errors import UnknownChecksumAlgorithm
 from scicat_retriever.ports.space import EvictionOrder
-from scicat_retriever.storage.staging.directory_settings import DirectoryStagingSettings
-from scicat_retriever.storage.staging.s3_settings import S3StagingSettings
+from scicat_retriever.storage.staging.directory.settings import DirectoryStagingSettings
+from scicat_retriever.storage.staging.s3.settings import S3StagingSettings
 
 DAY = 86400.0
 Seconds = Annotated[float, Field(gt=0, le=3650 * DAY)]

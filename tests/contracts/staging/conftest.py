@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from scicat_retriever.storage.staging.directory import DirectoryStaging
-from scicat_retriever.storage.staging.directory_settings import DirectoryStagingSettings
-from scicat_retriever.storage.staging.s3_bucket import S3Staging
-from scicat_retriever.storage.staging.s3_settings import S3StagingSettings
+from scicat_retriever.storage.staging.directory.area import DirectoryStaging
+from scicat_retriever.storage.staging.directory.settings import DirectoryStagingSettings
+from scicat_retriever.storage.staging.s3.area import S3Staging
+from scicat_retriever.storage.staging.s3.settings import S3StagingSettings
 from tests.contracts.staging.rig import CAPACITY, MIB, AreaRig, InMemoryRig, MakeArea
 from tests.fakes.staging_area import InMemoryStagingArea
 from tests.integration.seaweedfs import Seaweed, SeaweedUnavailable, running_seaweed

@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatablockId, DatasetPid
 from scicat_retriever.ports.staging_area import Partial, StagingArea
-from scicat_retriever.storage.staging.s3_bucket import S3Staging
+from scicat_retriever.storage.staging.s3.area import S3Staging
 
 MIB = 2**20
 CAPACITY = 64 * MIB

@@ -17,7 +17,7 @@ from scicat_retriever.domain.errors import (
 from scicat_retriever.onepass.checksums import ChecksumAlgorithm
 from scicat_retriever.onepass.copying import copy_and_hash
 from scicat_retriever.onepass.errors import TarFault
-from scicat_retriever.storage.staging.s3_bucket import S3Staging
+from scicat_retriever.storage.staging.s3.area import S3Staging
 from tests.contracts.staging.rig import CONTENT, KEY, MIB, MakeArea, key, stage, staged, write, write_partial
 from tests.integration.seaweedfs import Seaweed
 from tests.integration.tcp_proxy import Damage, TcpProxy

@@ -11,7 +11,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from scicat_retriever.storage.staging.s3_bucket import S3Staging
+from scicat_retriever.storage.staging.s3.area import S3Staging
 from tests.contracts.staging.rig import CONTENT, KEY, MakeArea, key, stage
 from tests.integration.seaweedfs import SECRET, Seaweed
 from tests.integration.tcp_proxy import TcpProxy

@@ -25,11 +25,11 @@ from scicat_retriever.ports.staging_area import Holding, Partial, Room
 from scicat_retriever.storage.s3.reader import Extent, ObjectReader
 from scicat_retriever.storage.staging import marker
 from scicat_retriever.storage.staging.file_names import folder_name, is_file_name, new_token
-from scicat_retriever.storage.staging.s3_checksums import Checksum, Receipt, checksum_named
-from scicat_retriever.storage.staging.s3_connection import explained
-from scicat_retriever.storage.staging.s3_requests import S3Requests
-from scicat_retriever.storage.staging.s3_settings import S3StagingSettings
-from scicat_retriever.storage.staging.s3_upload import S3Partial, other_checksum
+from scicat_retriever.storage.staging.s3.checksums import Checksum, Receipt, checksum_named
+from scicat_retriever.storage.staging.s3.connection import explained
+from scicat_retriever.storage.staging.s3.requests import S3Requests
+from scicat_retriever.storage.staging.s3.settings import S3StagingSettings
+from scicat_retriever.storage.staging.s3.upload import S3Partial, other_checksum
 
 _ABORT_SECONDS = 10.0
 """How long the parts under way are waited for before an upload is aborted: one that arrives later takes space again."""

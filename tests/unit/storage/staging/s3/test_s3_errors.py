@@ -10,8 +10,8 @@ from botocore.exceptions import ClientError
 
 from scicat_retriever.domain.errors import StagedFileMissing, StagingError, StagingWriteFailed
 from scicat_retriever.storage.s3.connection import EndpointInvalid, code_of, connect
-from scicat_retriever.storage.staging.s3_connection import explained
-from scicat_retriever.storage.staging.s3_settings import S3StagingSettings
+from scicat_retriever.storage.staging.s3.connection import explained
+from scicat_retriever.storage.staging.s3.settings import S3StagingSettings
 from tests.unit.foreign_errors import exceptions_of
 
 SETTINGS = S3StagingSettings.model_validate(

@@ -12,10 +12,10 @@ from botocore.exceptions import ClientError
 
 from scicat_retriever.domain.errors import StagedBytesDiffer, StagingError, StagingWriteFailed
 from scicat_retriever.storage.s3.connection import DAMAGED, code_of
-from scicat_retriever.storage.staging.s3_checksums import Checksum, Part, Receipt
-from scicat_retriever.storage.staging.s3_connection import explained
-from scicat_retriever.storage.staging.s3_part_body import PartBody
-from scicat_retriever.storage.staging.s3_settings import MIB, S3StagingSettings
+from scicat_retriever.storage.staging.s3.checksums import Checksum, Part, Receipt
+from scicat_retriever.storage.staging.s3.connection import explained
+from scicat_retriever.storage.staging.s3.part_body import PartBody
+from scicat_retriever.storage.staging.s3.settings import MIB, S3StagingSettings
 
 if TYPE_CHECKING:  # stubs, of which there is nothing at run time
     from mypy_boto3_s3 import S3Client

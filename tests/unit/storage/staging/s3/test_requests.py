@@ -9,9 +9,9 @@ import pytest
 from botocore.stub import Stubber
 
 from scicat_retriever.domain.errors import StagedFileMissing, StagingWriteFailed
-from scicat_retriever.storage.staging.s3_checksums import Name, Part, Receipt, checksum_named
-from scicat_retriever.storage.staging.s3_requests import S3Requests
-from scicat_retriever.storage.staging.s3_settings import S3StagingSettings
+from scicat_retriever.storage.staging.s3.checksums import Name, Part, Receipt, checksum_named
+from scicat_retriever.storage.staging.s3.requests import S3Requests
+from scicat_retriever.storage.staging.s3.settings import S3StagingSettings
 
 KEY = "p/a,1/0123456789abcdef"
 UPLOAD = {"Bucket": "staging", "Key": KEY, "UploadId": "id"}

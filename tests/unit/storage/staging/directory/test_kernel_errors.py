@@ -25,8 +25,8 @@ from scicat_retriever.domain.errors import (
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid
 from scicat_retriever.storage.lts.posix.store import PosixShare, PosixShareSettings
-from scicat_retriever.storage.staging.directory import DirectoryStaging
-from scicat_retriever.storage.staging.directory_settings import DirectoryStagingSettings
+from scicat_retriever.storage.staging.directory.area import DirectoryStaging
+from scicat_retriever.storage.staging.directory.settings import DirectoryStagingSettings
 from tests.contracts.test_long_term_store import METHODS
 
 ERRNOS = sorted(errno.errorcode)

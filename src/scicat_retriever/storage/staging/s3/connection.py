@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from scicat_retriever.domain.errors import StagedFileMissing, StagingError, StagingWriteFailed
 from scicat_retriever.storage.s3.connection import FAILURES, GONE, advice, code_of, connect
-from scicat_retriever.storage.staging.s3_settings import S3StagingSettings
+from scicat_retriever.storage.staging.s3.settings import S3StagingSettings
 
 if TYPE_CHECKING:  # stubs, of which there is nothing at run time
     from mypy_boto3_s3 import S3Client

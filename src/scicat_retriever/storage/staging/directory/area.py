@@ -20,11 +20,16 @@ from scicat_retriever.domain.errors import NoSpaceYet, StagedBytesDiffer, Stagin
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.onepass.file_sink import FileSink
 from scicat_retriever.ports.staging_area import Holding, Partial, Room
-from scicat_retriever.storage.staging.directory_settings import DirectoryStagingSettings
+from scicat_retriever.storage.staging.directory.kernel_errors import (
+    NO_ROOM,
+    explained,
+    staging_error,
+    waiting_for_room,
+)
+from scicat_retriever.storage.staging.directory.preallocation import set_aside
+from scicat_retriever.storage.staging.directory.settings import DirectoryStagingSettings
 from scicat_retriever.storage.staging.file_names import folder_name, is_file_name, new_token
-from scicat_retriever.storage.staging.kernel_errors import NO_ROOM, explained, staging_error, waiting_for_room
 from scicat_retriever.storage.staging.marker import MarkerFile
-from scicat_retriever.storage.staging.preallocation import set_aside
 
 _ATTEMPTS = 20
 

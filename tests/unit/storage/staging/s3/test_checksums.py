@@ -8,7 +8,7 @@ from awscrt import checksums as crt
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scicat_retriever.storage.staging.s3_checksums import Checksum, Name, Part, Receipt, checksum_named
+from scicat_retriever.storage.staging.s3.checksums import Checksum, Name, Part, Receipt, checksum_named
 
 PIECES = st.lists(st.binary(max_size=300), min_size=1, max_size=8)
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from scicat_retriever.storage.staging.s3_settings import MIB, S3StagingSettings
-from scicat_retriever.storage.staging.s3_upload import MOST_PARTS, part_bytes
+from scicat_retriever.storage.staging.s3.settings import MIB, S3StagingSettings
+from scicat_retriever.storage.staging.s3.upload import MOST_PARTS, part_bytes
 
 LEAST = {"kind": "s3", "bucket": "staging", "capacity_bytes": 10**12}
 KEY = {"access_key_id": "id-of-the-key", "secret_access_key": "a-secret", "session_token": "a-token"}

@@ -15,9 +15,9 @@ from botocore.exceptions import ClientError
 from scicat_retriever.domain.errors import StagedFileMissing, StagingWriteFailed
 from scicat_retriever.pipeline.download_names import attachment
 from scicat_retriever.storage.s3.connection import code_of
-from scicat_retriever.storage.staging.s3_checksums import Checksum, Part, Receipt
-from scicat_retriever.storage.staging.s3_connection import connected, explained
-from scicat_retriever.storage.staging.s3_settings import S3StagingSettings
+from scicat_retriever.storage.staging.s3.checksums import Checksum, Part, Receipt
+from scicat_retriever.storage.staging.s3.connection import connected, explained
+from scicat_retriever.storage.staging.s3.settings import S3StagingSettings
 
 if TYPE_CHECKING:  # stubs, of which there is nothing at run time
     from mypy_boto3_s3 import S3Client

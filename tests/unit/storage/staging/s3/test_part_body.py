@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scicat_retriever.storage.staging.s3_part_body import PartBody
+from scicat_retriever.storage.staging.s3.part_body import PartBody
 
 CONTENT = bytes(range(256)) * 20_000
 

@@ -12,9 +12,9 @@ from scicat_retriever.domain.errors import NoSpaceYet, StagingWriteFailed
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatablockId, DatasetPid
 from scicat_retriever.ports.staging_area import Holding, Partial, StagingArea
-from scicat_retriever.storage.staging.directory import DirectoryStaging
-from scicat_retriever.storage.staging.directory_settings import DirectoryStagingSettings
-from scicat_retriever.storage.staging.preallocation import set_aside
+from scicat_retriever.storage.staging.directory.area import DirectoryStaging
+from scicat_retriever.storage.staging.directory.preallocation import set_aside
+from scicat_retriever.storage.staging.directory.settings import DirectoryStagingSettings
 
 MIB = 2**20
 FIRST = DatablockKey(DatasetPid("20.500.12345/abc"), DatablockId("1"))

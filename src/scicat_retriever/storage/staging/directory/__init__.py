@@ -1,0 +1,1 @@
+"""A staging area that is a folder."""
