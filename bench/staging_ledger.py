@@ -39,8 +39,8 @@ from scicat_retriever.domain.dataset import CataloguedDatablock, Datablock, Retr
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState
-from scicat_retriever.ledger.connection import Database
-from scicat_retriever.ledger.schema import datablocks, metadata, pins, space
+from scicat_retriever.ledger.database.connection import Database
+from scicat_retriever.ledger.database.schema import datablocks, metadata, pins, space
 from scicat_retriever.ledger.sql import SqlLedger, open_ledger
 from scicat_retriever.ports.ledger import FlowName
 from scicat_retriever.ports.space import EvictionOrder

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
+from scicat_retriever.ledger.database.upgrade import upgrade
 from scicat_retriever.ledger.sql import SqlLedger
-from scicat_retriever.ledger.upgrade import upgrade
 from scicat_retriever.ports.ledger import Ledger
 from tests.fakes.ledger import InMemoryLedger
 from tests.liveness.cases import Case, random_case

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from scicat_retriever.ledger.connection import ledger_url
+from scicat_retriever.ledger.database.connection import ledger_url
 from scicat_retriever.settings import Settings, SettingsInvalid, load_settings, sections_of
 from scicat_retriever.settings.sections import LedgerSettings
 from scicat_retriever.settings_page import effective, reference

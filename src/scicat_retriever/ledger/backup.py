@@ -10,10 +10,10 @@ from contextlib import closing
 from pathlib import Path
 
 from scicat_retriever.domain.errors import LedgerUnavailable
-from scicat_retriever.ledger.connection import Database, ledger_url
-from scicat_retriever.ledger.datablock_rows import tokens_of
-from scicat_retriever.ledger.refusals import named_refusals
-from scicat_retriever.ledger.upgrade import VERSION_TABLE
+from scicat_retriever.ledger.database.connection import Database, ledger_url
+from scicat_retriever.ledger.database.refusals import named_refusals
+from scicat_retriever.ledger.database.upgrade import VERSION_TABLE
+from scicat_retriever.ledger.rows.datablocks import tokens_of
 
 
 def sqlite_file(url: str) -> Path | None:

@@ -1,30 +1,29 @@
 """The ledger in a SQL database: a SQLite file on one machine, PostgreSQL for many.
 
-connection, refusals, columns, schema, migrations, upgrade     the database
-jobs, job_control, outbox, findings, remarks, plans, datablocks, chosen_files, recalls, copies, claims, pins, eviction,
-inventory, ownership
-                                                               the parts, each a group of the port's methods
+jobs, datablocks, space, recalls, reports   the books: each a group of the port's methods, none of which knows another
+rows                                        what several books read and write
+database                                    connections, transactions, tables and their upgrades
 """
 
 from __future__ import annotations
 
-from scicat_retriever.ledger.chosen_files import ChosenFilesPart
-from scicat_retriever.ledger.claims import ClaimsPart
-from scicat_retriever.ledger.connection import Database
-from scicat_retriever.ledger.copies import CopiesPart
-from scicat_retriever.ledger.datablocks import DatablocksPart
-from scicat_retriever.ledger.eviction import EvictionPart
-from scicat_retriever.ledger.findings import FindingsPart
-from scicat_retriever.ledger.inventory import InventoryPart
-from scicat_retriever.ledger.job_control import JobControlPart
-from scicat_retriever.ledger.outbox import OutboxPart
-from scicat_retriever.ledger.ownership import OwnershipPart
-from scicat_retriever.ledger.part import Clock
-from scicat_retriever.ledger.pins import PinsPart
-from scicat_retriever.ledger.plans import PlansPart
-from scicat_retriever.ledger.recalls import RecallsPart
-from scicat_retriever.ledger.remarks import RemarksPart
-from scicat_retriever.ledger.upgrade import upgrade
+from scicat_retriever.ledger.database.connection import Database
+from scicat_retriever.ledger.database.part import Clock
+from scicat_retriever.ledger.database.upgrade import upgrade
+from scicat_retriever.ledger.datablocks.chosen_files import ChosenFilesPart
+from scicat_retriever.ledger.datablocks.copies import CopiesPart
+from scicat_retriever.ledger.datablocks.datablocks import DatablocksPart
+from scicat_retriever.ledger.datablocks.plans import PlansPart
+from scicat_retriever.ledger.datablocks.remarks import RemarksPart
+from scicat_retriever.ledger.jobs.control import JobControlPart
+from scicat_retriever.ledger.recalls.recalls import RecallsPart
+from scicat_retriever.ledger.reports.outbox import OutboxPart
+from scicat_retriever.ledger.space.claims import ClaimsPart
+from scicat_retriever.ledger.space.eviction import EvictionPart
+from scicat_retriever.ledger.space.findings import FindingsPart
+from scicat_retriever.ledger.space.inventory import InventoryPart
+from scicat_retriever.ledger.space.ownership import OwnershipPart
+from scicat_retriever.ledger.space.pins import PinsPart
 
 
 class SqlLedger(

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from scicat_retriever.ledger.connection import Database
-from scicat_retriever.ledger.schema import metadata, space
+from scicat_retriever.ledger.database.connection import Database
+from scicat_retriever.ledger.database.schema import metadata, space
+from scicat_retriever.ledger.database.upgrade import upgrade
 from scicat_retriever.ledger.sql import SqlLedger
-from scicat_retriever.ledger.upgrade import upgrade
 from scicat_retriever.ports.ledger import Ledger
 from tests.contracts.ledger.rig import Rig, book_of
 from tests.contracts.ledger.samples import HandClock, P, entries, key

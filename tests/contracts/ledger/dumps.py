@@ -15,7 +15,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, MetaData, Table, create_engine, func, select, text
 
 import scicat_retriever.ledger
-from scicat_retriever.ledger.connection import Database, ledger_url
+from scicat_retriever.ledger.database.connection import Database, ledger_url
 
 DUMPS = sorted(Path(__file__).with_name("released").glob("*.sql"))
 """One for each released schema, named by its revision."""

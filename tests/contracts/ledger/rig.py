@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from scicat_retriever.ledger.schema import transitions
+from scicat_retriever.ledger.database.schema import transitions
 from scicat_retriever.ledger.sql import SqlLedger
 from scicat_retriever.ports.ledger import Ledger
 from tests.contracts.ledger.samples import HandClock

@@ -15,11 +15,11 @@ from sqlalchemy import event, text
 
 from scicat_retriever.domain.errors import LedgerUnavailable
 from scicat_retriever.domain.states import DatablockState, JobState
-from scicat_retriever.ledger.connection import Database, ledger_url
-from scicat_retriever.ledger.refusals import refusal
-from scicat_retriever.ledger.schema import metadata
+from scicat_retriever.ledger.database.connection import Database, ledger_url
+from scicat_retriever.ledger.database.refusals import refusal
+from scicat_retriever.ledger.database.schema import metadata
+from scicat_retriever.ledger.database.upgrade import upgrade
 from scicat_retriever.ledger.sql import SqlLedger, open_ledger
-from scicat_retriever.ledger.upgrade import upgrade
 from scicat_retriever.ports.staging_area import Room
 from tests.contracts.ledger.rig import book_of
 from tests.contracts.ledger.samples import (

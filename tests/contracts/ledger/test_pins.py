@@ -10,7 +10,7 @@ import pytest
 from scicat_retriever.domain.errors import JobNotFound
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState, LifecycleWord
-from scicat_retriever.ledger.schema import jobs, pins, reports
+from scicat_retriever.ledger.database.schema import jobs, pins, reports
 from scicat_retriever.ledger.sql import SqlLedger
 from scicat_retriever.ports.catalogue import LifecycleUpdate
 from scicat_retriever.ports.ledger import FlowName, Ledger

@@ -9,7 +9,7 @@ import pytest
 from scicat_retriever.domain.dataset import CataloguedDatablock, EntryKind, FileEntry
 from scicat_retriever.domain.errors import CatalogueEntryInvalid, CatalogueUnavailable
 from scicat_retriever.domain.states import DatablockState
-from scicat_retriever.ledger.packing import Fingerprint, unpack_files
+from scicat_retriever.ledger.database.packing import Fingerprint, unpack_files
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.ledger import DatasetProgress, Ledger, Plan
 from scicat_retriever.ports.space import EvictionOrder

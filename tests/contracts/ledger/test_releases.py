@@ -17,10 +17,10 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, text
 
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState
-from scicat_retriever.ledger.connection import Database
-from scicat_retriever.ledger.schema import metadata
+from scicat_retriever.ledger.database.connection import Database
+from scicat_retriever.ledger.database.schema import metadata
+from scicat_retriever.ledger.database.upgrade import HEAD, upgrade
 from scicat_retriever.ledger.sql import SqlLedger, open_ledger
-from scicat_retriever.ledger.upgrade import HEAD, upgrade
 from scicat_retriever.ports.ledger import FlowName, JobDatasetRecord, JobRecord
 from scicat_retriever.ports.outbox import Report, Subject
 from scicat_retriever.ports.space import EvictionOrder, Line

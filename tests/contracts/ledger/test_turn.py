@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from scicat_retriever.ledger.turn import TurnNotGiven, WritersTurn
+from scicat_retriever.ledger.database.turn import TurnNotGiven, WritersTurn
 
 SPAWN = multiprocessing.get_context("spawn")
 SECONDS = 30.0

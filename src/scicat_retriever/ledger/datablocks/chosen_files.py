@@ -1,0 +1,102 @@
+"""The part of the SQL ledger for jobs that choose files."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
+
+from sqlalchemy import Connection, and_, delete, insert, select, update
+
+from scicat_retriever.domain.dataset import CataloguedDatablock
+from scicat_retriever.domain.errors import Failure, TransitionIllegal
+from scicat_retriever.domain.ids import DatablockId, DatasetPid, JobId
+from scicat_retriever.domain.states import DatasetState
+from scicat_retriever.ledger.database.packing import pack_respelled, unpack_respelled
+from scicat_retriever.ledger.database.part import Subject, batches
+from scicat_retriever.ledger.database.schema import chosen_datablocks, datablocks, job_datasets
+from scicat_retriever.ledger.datablocks.extracts import ExtractsPart
+from scicat_retriever.ledger.rows.claims import NOT_ENDED
+from scicat_retriever.ledger.rows.datablocks import datablock_record
+from scicat_retriever.ledger.rows.dataset_sizes import LARGEST_DATASET
+from scicat_retriever.ledger.rows.jobs import lock_job
+from scicat_retriever.ledger.rows.needs import is_brought, needs
+from scicat_retriever.ports.datablock_record import DatablockRecord
+
+
+class ChosenFilesPart(ExtractsPart):
+    """Chosen files, as `ports.chosen_files.ChosenFilesLedger` promises."""
+
+    def note_choice(
+        self,
+        job_id: JobId,
+        pid: DatasetPid,
+        datablocks: Collection[DatablockId],
+        size: int,
+        unknown: Failure | None,
+        extracts: Sequence[CataloguedDatablock] = (),
+        respelled: Mapping[DatablockId, Mapping[str, str]] = MappingProxyType({}),
+    ) -> None:
+        """Note which datablocks, or extracts, hold the files that a job chose."""
+        its = and_(job_datasets.c.job_id == job_id, job_datasets.c.pid == pid)
+        noted: dict[str, object] = {
+            "bytes": min(max(0, size), LARGEST_DATASET),
+            "unknown": () if unknown is None else (unknown,),
+        }
+        with self._database.writing() as connection:
+            lock_job(connection, job_id)
+            row = connection.execute(select(job_datasets.c.state, job_datasets.c.chosen).where(its)).first()
+            if row is None or not row.chosen:
+                raise TransitionIllegal(f"The job {job_id} did not choose files of {pid}.")
+            _replace_choice(connection, job_id, pid, datablocks, respelled)
+            if extracts:
+                self._database.lock_datasets(connection, [pid])
+                self._note_extracts(connection, pid, extracts)
+            if unknown is not None and not datablocks and row.state in NOT_ENDED:
+                noted |= {"state": DatasetState.FAILED, "failures": (unknown,), "reason": ""}
+                subject, old = Subject("dataset", job_id, pid), DatasetState(row.state)
+                self._enter(connection, subject, old, DatasetState.FAILED, unknown.code)
+            connection.execute(update(job_datasets).where(its).values(noted))
+
+    def respelled(self, job_id: JobId, pid: DatasetPid) -> Mapping[str, str]:
+        """The catalogued paths of chosen names that are spelled otherwise."""
+        c = chosen_datablocks.c
+        its = select(c.respelled).where(c.job_id == job_id, c.pid == pid, c.respelled != "")
+        with self._database.reading() as connection:
+            packed = connection.scalars(its.order_by(c.datablock)).all()
+        return {name: path for each in packed for name, path in unpack_respelled(each).items()}
+
+    def job_datablocks(self, job_id: JobId, pid: DatasetPid) -> Sequence[DatablockRecord]:
+        """The datablocks that a job needs of a dataset."""
+        its = and_(job_datasets.c.job_id == job_id, job_datasets.c.pid == pid)
+        needed = select(datablocks).join_from(job_datasets, datablocks, needs()).where(its)
+        with self._database.reading() as connection:
+            rows = connection.execute(needed.order_by(datablocks.c.position))
+            return [datablock_record(row) for row in rows]
+
+    def is_brought(self, job_id: JobId, pid: DatasetPid) -> bool:
+        """Say whether all that a job needs of a dataset is staged."""
+        its = and_(job_datasets.c.job_id == job_id, job_datasets.c.pid == pid)
+        with self._database.reading() as connection:
+            return bool(connection.scalar(select(is_brought()).select_from(job_datasets).where(its)))
+
+
+def _replace_choice(
+    connection: Connection,
+    job_id: JobId,
+    pid: DatasetPid,
+    chosen: Collection[DatablockId],
+    respelled: Mapping[DatablockId, Mapping[str, str]],
+) -> None:
+    c = chosen_datablocks.c
+    connection.execute(delete(chosen_datablocks).where(c.job_id == job_id, c.pid == pid))
+    for batch in batches(sorted(set(chosen))):
+        rows = [
+            {
+                "job_id": job_id,
+                "pid": pid,
+                "datablock": datablock,
+                "respelled": pack_respelled(respelled.get(datablock, {})),
+            }
+            for datablock in batch
+        ]
+        connection.execute(insert(chosen_datablocks), rows)

@@ -1,0 +1,170 @@
+"""Extracts as rows of `datablocks`: SciCat does not list them, so jobs that chose files bring them in, and plans keep them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, and_, delete, exists, insert, or_, select, update
+
+from scicat_retriever.domain.dataset import CataloguedDatablock, Extract
+from scicat_retriever.domain.errors import TransitionIllegal
+from scicat_retriever.domain.evidence import DatablockKey
+from scicat_retriever.domain.ids import DatablockId, DatasetPid
+from scicat_retriever.domain.states import DatablockState
+from scicat_retriever.ledger.database.packing import Fingerprint, pack_extract, unpack_extract
+from scicat_retriever.ledger.database.part import Subject
+from scicat_retriever.ledger.database.schema import (
+    chosen_datablocks,
+    copies,
+    datablocks,
+    file_lists,
+    job_datasets,
+)
+from scicat_retriever.ledger.rows.claims import NOT_ENDED
+from scicat_retriever.ledger.rows.datablocks import (
+    NOT_READ_ANEW,
+    DatablockRows,
+    consequences,
+    datablock_record,
+    is_datablock,
+)
+from scicat_retriever.ledger.rows.spool import Taken
+from scicat_retriever.onepass.manifest import SealedManifest
+
+_WITH_COPY = (DatablockState.COPIED, DatablockState.STAGED)
+_PLANNED_BY_NONE = 2**31 - 1
+"""The place of an extract that no run has planned yet: after all others."""
+
+
+class ExtractsPart(DatablockRows):
+    """What is known of archives that were copied once, as `ports.chosen_files.ChosenFilesLedger` promises."""
+
+    def known_manifest(self, key: DatablockKey) -> SealedManifest | None:
+        """The manifest of the last copy of an archive of today's catalogue entry."""
+        its = select(copies.c.manifest, copies.c.manifest_seal, copies.c.members)
+        with self._database.reading() as connection:
+            row = connection.execute(its.where(*_copy_of(key))).first()
+        return None if row is None else SealedManifest(row.manifest, row.manifest_seal, row.members)
+
+    def read_whole(self, key: DatablockKey, reason: str) -> None:
+        """Have an extract be its whole archive, and forget where members lie in that."""
+        new = DatablockState.PLANNED
+        with self._database.writing() as connection:
+            row = self._lock_row(connection, key, new)
+            extract = unpack_extract(row.extract)
+            of = DatablockKey(key.pid, key.id if extract is None else extract.of)
+            whole = connection.execute(select(datablocks).where(is_datablock(of))).first()
+            if extract is None or whole is None or row.state in NOT_READ_ANEW:
+                raise TransitionIllegal(f"Datablock {key.id} of {key.pid} is no extract that is on its way.")
+            if not extract.ranges:
+                return
+            values = {
+                "size": whole.size,
+                "packed_size": whole.packed_size,
+                "file_count": whole.file_count,
+                "bytes_done": 0,
+                "bytes_total": whole.packed_size,
+                "extract": pack_extract(Extract(of.id, extract.archive_size, ())),
+            }
+            self._move(connection, key, row, new, reason, **values)
+            _copy_file_list(connection, of, key)
+            if whole.state not in _WITH_COPY:
+                connection.execute(delete(copies).where(*_copy_of(of)))
+
+    def _note_extracts(
+        self, connection: Connection, pid: DatasetPid, extracts: Sequence[CataloguedDatablock]
+    ) -> None:
+        """Have extracts be listed; the next plan gives the new ones to its run."""
+        for entry in extracts:
+            key = DatablockKey(pid, entry.datablock.id)
+            row = connection.execute(select(datablocks).where(is_datablock(key))).first()
+            values = {"listed": True, "fingerprint": _fingerprint_of_whole(connection, entry)}
+            if row is None:
+                self._insert_extract(connection, entry, values)
+                continue
+            if not row.listed and row.state != DatablockState.STAGED:
+                values |= {"run": "", "wanted": False, "position": _PLANNED_BY_NONE}
+            connection.execute(update(datablocks).where(is_datablock(key)).values(values))
+
+    def _insert_extract(
+        self, connection: Connection, entry: CataloguedDatablock, values: Mapping[str, object]
+    ) -> None:
+        block, new = entry.datablock, DatablockState.PLANNED
+        row = {
+            "pid": block.pid,
+            "id": block.id,
+            "position": _PLANNED_BY_NONE,
+            "archive_id": block.archive_id,
+            "size": block.size,
+            "packed_size": block.packed_size,
+            "algorithm": block.algorithm,
+            "file_count": block.file_count,
+            "extract": pack_extract(block.extract),
+            "state": new,
+            "reason": "",
+            "bytes_total": block.packed_size,
+            "held_bytes": 0,
+            "run": "",
+            "store": "",
+            "wanted": False,
+        }
+        connection.execute(insert(datablocks).values(row | consequences(new) | dict(values)))
+        its = {"pid": block.pid, "datablock": block.id}
+        for chunk, packed in enumerate(Fingerprint(entry).chunks()):
+            connection.execute(insert(file_lists).values(its | {"chunk": chunk, "entries": packed}))
+        self._enter(connection, Subject("datablock", pid=block.pid, datablock=block.id), None, new)
+
+
+def kept_extracts(
+    connection: Connection, pid: DatasetPid, listed: Mapping[DatablockId, Taken]
+) -> dict[DatablockId, Taken]:
+    """Give the extracts of a dataset that a plan keeps: staged or wanted by a job, and of what SciCat lists unchanged.
+
+    Args:
+        connection: To the ledger; the dataset is locked.
+        pid: The dataset.
+        listed: What SciCat lists. The extracts' places follow on that.
+    """
+    wanted = exists().where(
+        chosen_datablocks.c.pid == datablocks.c.pid,
+        chosen_datablocks.c.datablock == datablocks.c.id,
+        job_datasets.c.job_id == chosen_datablocks.c.job_id,
+        job_datasets.c.pid == chosen_datablocks.c.pid,
+        job_datasets.c.state.in_(NOT_ENDED),
+    )
+    its = and_(datablocks.c.pid == pid, datablocks.c.extract != "", datablocks.c.listed)
+    kept: dict[DatablockId, Taken] = {}
+    rows = select(datablocks).where(its, or_(datablocks.c.state == DatablockState.STAGED, wanted))
+    for row in connection.execute(rows.order_by(datablocks.c.position, datablocks.c.id)):
+        if _is_of(row, listed):
+            block, place = datablock_record(row).datablock, len(listed) + len(kept)
+            kept[block.id] = Taken(block, place, row.fingerprint, 0, ())
+    return kept
+
+
+def _is_of(row: Any, listed: Mapping[DatablockId, Taken]) -> bool:  # noqa: ANN401
+    extract = unpack_extract(row.extract)
+    whole = None if extract is None else listed.get(extract.of)
+    return whole is not None and whole.fingerprint == row.fingerprint
+
+
+def _fingerprint_of_whole(connection: Connection, entry: CataloguedDatablock) -> str:
+    block = entry.datablock
+    if block.extract is None:
+        raise TransitionIllegal(f"Datablock {block.id} of {block.pid} is no extract.")
+    whole = DatablockKey(block.pid, block.extract.of)
+    return connection.scalar(select(datablocks.c.fingerprint).where(is_datablock(whole))) or ""
+
+
+def _copy_of(key: DatablockKey) -> tuple[Any, ...]:
+    return (copies.c.pid == key.pid, copies.c.datablock == key.id)
+
+
+def _copy_file_list(connection: Connection, of: DatablockKey, to: DatablockKey) -> None:
+    c = file_lists.c
+    connection.execute(delete(file_lists).where(c.pid == to.pid, c.datablock == to.id))
+    chunks = select(c.chunk, c.entries).where(c.pid == of.pid, c.datablock == of.id).order_by(c.chunk)
+    for row in connection.execute(chunks).all():
+        chunk = {"pid": to.pid, "datablock": to.id, "chunk": row.chunk, "entries": row.entries}
+        connection.execute(insert(file_lists).values(chunk))

@@ -1,0 +1,39 @@
+"""The part of the SQL ledger that keeps what is remarkable of datasets that are retrieved all the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlalchemy import delete, insert, select
+
+from scicat_retriever.domain.ids import DatasetPid, JobId
+from scicat_retriever.ledger.database.part import LedgerPart
+from scicat_retriever.ledger.database.schema import job_datasets, remarks
+
+
+class RemarksPart(LedgerPart):
+    """Remarks, as `ports.ledger.Ledger` promises."""
+
+    def note_remark(self, pid: DatasetPid, remark: str) -> None:
+        """Note what those who get a dataset should know of it."""
+        its = remarks.c.pid == pid
+        with self._database.reading() as connection:
+            if (connection.execute(select(remarks.c.remark).where(its)).scalar() or "") == remark:
+                return
+        with self._database.writing() as connection:
+            self._database.lock(connection, "remark", pid)
+            connection.execute(delete(remarks).where(its))
+            if remark:
+                connection.execute(insert(remarks).values(pid=pid, remark=remark))
+
+    def remarks_of(self, job_id: JobId) -> Mapping[DatasetPid, str]:
+        """The remarks on the datasets of a job."""
+        c = job_datasets.c
+        wanted = (
+            select(remarks)
+            .join(job_datasets, c.pid == remarks.c.pid)
+            .where(c.job_id == job_id)
+            .order_by(c.position)
+        )
+        with self._database.reading() as connection:
+            return {DatasetPid(row.pid): row.remark for row in connection.execute(wanted)}

@@ -1,0 +1,1 @@
+"""The book of jobs: what was asked for, and how far it is."""

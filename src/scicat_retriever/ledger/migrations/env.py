@@ -1,9 +1,0 @@
-"""Run by Alembic: works on the connection, and in the transaction, that `ledger.upgrade` hands over."""
-
-from alembic import context
-
-from scicat_retriever.ledger.schema import metadata
-
-context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
-with context.begin_transaction():
-    context.run_migrations()

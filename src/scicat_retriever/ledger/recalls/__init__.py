@@ -1,0 +1,1 @@
+"""The book of recalls: what is wanted from the stores."""

@@ -1,0 +1,71 @@
+"""Rows of `jobs` and `job_datasets`: read, locked, and given as records."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Select, bindparam, select
+
+from scicat_retriever.domain.dataset import RetrieveJob
+from scicat_retriever.domain.errors import JobNotFound
+from scicat_retriever.domain.ids import DatasetPid, JobId
+from scicat_retriever.domain.states import DatasetState, JobState
+from scicat_retriever.ledger.database.packing import unpack_selections
+from scicat_retriever.ledger.database.schema import job_selections, jobs
+from scicat_retriever.ports.ledger import FlowName, JobDatasetRecord, JobRecord
+
+FINISHED = tuple(state for state in JobState if state.finished)
+"""The states that a job ends in."""
+_LOCKED = select(jobs).where(jobs.c.id == bindparam("job")).with_for_update()
+
+
+def with_selections() -> Select[Any]:
+    """Select jobs with their dataset lists."""
+    return select(jobs, job_selections.c.selections).outerjoin(job_selections)
+
+
+def job_of(connection: Connection, job_id: JobId) -> JobRecord | None:
+    """Give a job's record; None where there is no such job."""
+    row = connection.execute(with_selections().where(jobs.c.id == job_id)).first()
+    return None if row is None else job_record(row)
+
+
+def job_dataset_record(row: Any) -> JobDatasetRecord:  # noqa: ANN401
+    """Give a row of `job_datasets` as a record."""
+    return JobDatasetRecord(
+        pid=DatasetPid(row.pid),
+        state=DatasetState(row.state),
+        failures=row.failures,
+        reason=row.reason,
+        chosen=row.chosen,
+        unknown=row.unknown[0] if row.unknown else None,
+    )
+
+
+def lock_job(connection: Connection, job_id: JobId) -> Any:  # noqa: ANN401
+    """Give a job's row, nobody else's to change until the transaction ends.
+
+    Raises:
+        JobNotFound: There is no such job.
+    """
+    row = connection.execute(_LOCKED, {"job": job_id}).first()
+    if row is None:
+        raise JobNotFound(f"The service has no job {job_id}.")
+    return row
+
+
+def job_record(row: Any) -> JobRecord:  # noqa: ANN401
+    """Give a row of `with_selections` as a record."""
+    datasets = () if row.selections is None else unpack_selections(row.selections)
+    return JobRecord(
+        job=RetrieveJob(JobId(row.id), row.type, datasets, row.owner_user, row.owner_group),
+        flow=FlowName(row.flow_uuid, row.flow_name),
+        state=JobState(row.state),
+        message=row.message,
+        received_at=row.received_at,
+        updated_at=row.updated_at,
+        failure=row.failure[0] if row.failure else None,
+        attempt=row.attempt,
+        cancelled_by=row.cancelled_by,
+        priority=row.priority,
+    )

@@ -1,0 +1,42 @@
+"""The part of the SQL ledger that says whose it is, and which staging areas are its own."""
+
+from __future__ import annotations
+
+import uuid
+
+from sqlalchemy import insert, select
+
+from scicat_retriever.ledger.database.part import LedgerPart
+from scicat_retriever.ledger.database.schema import identity, marked_areas
+
+
+class OwnershipPart(LedgerPart):
+    """The identity and the marked areas, as `ports.ownership.OwnershipLedger` promises."""
+
+    def identity(self) -> str:
+        """The ledger's own identity, made with the first question for it."""
+        with self._database.reading() as connection:
+            known: str | None = connection.scalar(select(identity.c.id))
+        if known is not None:
+            return known
+        with self._database.writing() as connection:
+            self._database.lock(connection, "identity")
+            known = connection.scalar(select(identity.c.id))
+            if known is None:
+                known = str(uuid.uuid4())
+                connection.execute(insert(identity).values(id=known))
+            return known
+
+    def has_marked(self, place: str) -> bool:
+        """Whether the area at a place was marked."""
+        with self._database.reading() as connection:
+            found = connection.scalar(select(marked_areas.c.place).where(marked_areas.c.place == place))
+            return found is not None
+
+    def note_marked(self, place: str) -> None:
+        """Note that the area at a place was marked."""
+        with self._database.writing() as connection:
+            self._database.lock(connection, "marked", place)
+            found = connection.scalar(select(marked_areas.c.place).where(marked_areas.c.place == place))
+            if found is None:
+                connection.execute(insert(marked_areas).values(place=place, at=self._clock()))
