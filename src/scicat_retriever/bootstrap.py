@@ -15,17 +15,17 @@ from scicat_retriever.domain.secret_text import SHORTEST_KEY
 from scicat_retriever.key_files import keys_in, make_key
 from scicat_retriever.ledger.sql import SqlLedger, open_ledger
 from scicat_retriever.onepass.tar.rules import TarRules
-from scicat_retriever.pipeline import ownership
-from scicat_retriever.pipeline.archive_policy import ArchivePolicy
-from scicat_retriever.pipeline.cache_policy import CachePolicy
-from scicat_retriever.pipeline.checksum_policy import ChecksumPolicy
-from scicat_retriever.pipeline.fixity import FixityPace
-from scicat_retriever.pipeline.links import LinkSigner
-from scicat_retriever.pipeline.outbox import Patience
-from scicat_retriever.pipeline.owned_staging import OwnedStaging
-from scicat_retriever.pipeline.recall_watch import DeskPace
-from scicat_retriever.pipeline.stores import DEFAULT_STORE, Stores
-from scicat_retriever.pipeline.toolbox import Toolbox
+from scicat_retriever.pipeline.recalls.watch import DeskPace
+from scicat_retriever.pipeline.reports.teller import Patience
+from scicat_retriever.pipeline.staging import ownership
+from scicat_retriever.pipeline.staging.fixity import FixityPace
+from scicat_retriever.pipeline.staging.owned_staging import OwnedStaging
+from scicat_retriever.pipeline.tools.archive_policy import ArchivePolicy
+from scicat_retriever.pipeline.tools.cache_policy import CachePolicy
+from scicat_retriever.pipeline.tools.checksum_policy import ChecksumPolicy
+from scicat_retriever.pipeline.tools.links import LinkSigner
+from scicat_retriever.pipeline.tools.stores import DEFAULT_STORE, Stores
+from scicat_retriever.pipeline.tools.toolbox import Toolbox
 from scicat_retriever.ports.ledger import Ledger
 from scicat_retriever.ports.long_term_store import LongTermStore
 from scicat_retriever.ports.staging_area import StagingArea

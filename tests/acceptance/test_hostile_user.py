@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from scicat_retriever.domain.ids import DatasetPid
-from scicat_retriever.pipeline.intake import dataset_flow
+from scicat_retriever.pipeline.jobs.intake import dataset_flow
 from stand_ins.running import RunningService, free_port
 from tests.acceptance.facility import Facility, block_states, quick, some_datablocks, wait_until
 from tests.acceptance.hostile_user import WORDS

@@ -11,7 +11,7 @@ from typing import Any
 import httpx2
 
 from scicat_retriever.domain.ids import DatasetPid
-from scicat_retriever.pipeline.intake import dataset_flow
+from scicat_retriever.pipeline.jobs.intake import dataset_flow
 from scicat_retriever.workflow.engine.connection import EngineAccess, connect
 from stand_ins.running import TOKEN, RunningService, free_port
 from stand_ins.scicat import PROFILES, log_in, submit_retrieve_job

@@ -30,7 +30,11 @@ from scicat_retriever.http_api.auth import TokenGuard
 from scicat_retriever.http_api.service import Service
 from scicat_retriever.http_api.tokens import Scope, Token
 from scicat_retriever.ledger.sql import open_ledger
-from scicat_retriever.pipeline import intake, plan, publish, recall, space, transfer
+from scicat_retriever.pipeline.jobs import intake, plan
+from scicat_retriever.pipeline.recalls import recall
+from scicat_retriever.pipeline.staging import space
+from scicat_retriever.pipeline.transfer import copy as transfer
+from scicat_retriever.pipeline.transfer import publish
 from scicat_retriever.ports.ledger import Ledger
 from stand_ins.scicat.server import serve_in_thread
 from tests.unit.pipeline.rig import CACHE, LIFETIME, RETENTION, HandClock, Rig

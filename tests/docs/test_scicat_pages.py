@@ -14,7 +14,7 @@ import yaml
 from scicat_retriever.domain import errors
 from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.domain.states import DatasetState, JobState
-from scicat_retriever.pipeline import report
+from scicat_retriever.pipeline.reports import report
 from scicat_retriever.ports.catalogue import JobUpdate
 from stand_ins.scicat import RELEASES, ScicatStandIn
 from tests.docs.handlebars import rendered

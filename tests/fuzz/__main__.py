@@ -13,9 +13,9 @@ import atheris
 with atheris.instrument_imports(
     include=[
         "scicat_retriever.onepass",
-        "scicat_retriever.pipeline.overwriting",
-        "scicat_retriever.pipeline.unpacking",
-        "scicat_retriever.pipeline.verify",
+        "scicat_retriever.pipeline.transfer.overwriting",
+        "scicat_retriever.pipeline.transfer.unpacking",
+        "scicat_retriever.pipeline.transfer.verify",
         "scicat_retriever.catalogue.wire",
         "scicat_retriever.catalogue.datablocks.entry",
         "scicat_retriever.catalogue.datablocks.datablocks",

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scicat_retriever.pipeline.archive_policy import ArchivePolicy
+from scicat_retriever.pipeline.tools.archive_policy import ArchivePolicy
 from tests.fuzz.odd_tars import TARS
 from tests.fuzz.unpackers import MISSING, unpacked_by_all
 from tests.fuzz.unpacking_target import check_tar

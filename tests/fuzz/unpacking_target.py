@@ -22,11 +22,11 @@ from scicat_retriever.onepass.digests import Hashing
 from scicat_retriever.onepass.errors import TarFault
 from scicat_retriever.onepass.member import Member, MemberKind
 from scicat_retriever.onepass.tar.walker import TarWalker
-from scicat_retriever.pipeline.archive_policy import ArchivePolicy
-from scicat_retriever.pipeline.checksum_policy import ChecksumPolicy
-from scicat_retriever.pipeline.entry_check import EntryCheck
-from scicat_retriever.pipeline.unpacking import Unpacking
-from scicat_retriever.pipeline.verify import against_catalogue, entry_name
+from scicat_retriever.pipeline.tools.archive_policy import ArchivePolicy
+from scicat_retriever.pipeline.tools.checksum_policy import ChecksumPolicy
+from scicat_retriever.pipeline.transfer.entry_check import EntryCheck
+from scicat_retriever.pipeline.transfer.unpacking import Unpacking
+from scicat_retriever.pipeline.transfer.verify import against_catalogue, entry_name
 from tests.fuzz.archive_target import with_checksums
 from tests.fuzz.unpackers import Tree, unpacked_by_all
 

@@ -18,7 +18,7 @@ from scicat_retriever.broker.consumer import JobConsumer
 from scicat_retriever.broker.settings import BrokerSettings
 from scicat_retriever.domain.dataset import RetrieveJob
 from scicat_retriever.ledger.sql import SqlLedger
-from scicat_retriever.pipeline import intake
+from scicat_retriever.pipeline.jobs import intake
 from tests.integration.queue_rig import JUDGE
 
 

@@ -22,7 +22,7 @@ from scicat_retriever.domain.dataset import RetrieveJob
 from scicat_retriever.domain.errors import JobRefused
 from scicat_retriever.domain.ids import JobId
 from scicat_retriever.ledger.sql import SqlLedger
-from scicat_retriever.pipeline import intake
+from scicat_retriever.pipeline.jobs import intake
 
 MAX_BODY_BYTES = 100_000
 JUDGE = partial(judge, accepted_types=("retrieve",), longest=MAX_BODY_BYTES)

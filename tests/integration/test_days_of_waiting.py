@@ -19,9 +19,9 @@ from temporalio.worker import Worker
 
 from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.domain.states import DatablockState
-from scicat_retriever.pipeline.intake import dataset_flow
-from scicat_retriever.pipeline.recall_desk import RecallDesk
-from scicat_retriever.pipeline.recall_watch import DeskPace
+from scicat_retriever.pipeline.jobs.intake import dataset_flow
+from scicat_retriever.pipeline.recalls.desk import RecallDesk
+from scicat_retriever.pipeline.recalls.watch import DeskPace
 from scicat_retriever.recall_planner.planner import RecallPlanner
 from scicat_retriever.recall_planner.requests import RecallPolicy
 from scicat_retriever.workflow.flows.calls import COPY_QUEUE, VERIFY_QUEUE

@@ -20,11 +20,13 @@ from scicat_retriever.domain.errors import (
 from scicat_retriever.domain.evidence import Copied, DatablockKey, Integrity, Recalled, Staged, Verified
 from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState
-from scicat_retriever.pipeline import eviction, outcome, report, space
-from scicat_retriever.pipeline.checksum_policy import ChecksumPolicy
-from scicat_retriever.pipeline.links import LinkSigner
-from scicat_retriever.pipeline.stores import DEFAULT_STORE, Stores
-from scicat_retriever.pipeline.toolbox import Toolbox
+from scicat_retriever.pipeline.jobs import outcome
+from scicat_retriever.pipeline.reports import report
+from scicat_retriever.pipeline.staging import eviction, space
+from scicat_retriever.pipeline.tools.checksum_policy import ChecksumPolicy
+from scicat_retriever.pipeline.tools.links import LinkSigner
+from scicat_retriever.pipeline.tools.stores import DEFAULT_STORE, Stores
+from scicat_retriever.pipeline.tools.toolbox import Toolbox
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.ledger import FlowName, Ledger
 from scicat_retriever.ports.outbox import Subject

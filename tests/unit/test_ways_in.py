@@ -17,8 +17,9 @@ from scicat_retriever.catalogue.wire import MAX_PID, judge
 from scicat_retriever.domain.errors import JobRefused
 from scicat_retriever.domain.ids import JobId
 from scicat_retriever.domain.states import JobState
-from scicat_retriever.pipeline import intake, report
-from scicat_retriever.pipeline.reconcile import reconcile
+from scicat_retriever.pipeline.jobs import intake
+from scicat_retriever.pipeline.jobs.reconcile import reconcile
+from scicat_retriever.pipeline.reports import report
 from tests.unit.catalogue.backend import Backend, ok
 from tests.unit.http_api.rig import AUTHORIZED, JOBS, ApiRig
 

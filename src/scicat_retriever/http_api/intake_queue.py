@@ -11,7 +11,7 @@ from starlette.requests import HTTPConnection
 
 from scicat_retriever.domain.dataset import RetrieveJob
 from scicat_retriever.domain.errors import LedgerUnavailable
-from scicat_retriever.pipeline import intake
+from scicat_retriever.pipeline.jobs import intake
 from scicat_retriever.ports.ledger import JobRecord, Ledger
 
 MOST_AT_ONCE = 200

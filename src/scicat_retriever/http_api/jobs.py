@@ -18,7 +18,7 @@ from scicat_retriever.http_api.intake_queue import intake_of
 from scicat_retriever.http_api.problems import documented
 from scicat_retriever.http_api.service import MAY_OPERATE, MAY_POST, MAY_READ_A_JOB, Service, service_of
 from scicat_retriever.http_api.status import JobStatus, job_status
-from scicat_retriever.pipeline import intake
+from scicat_retriever.pipeline.jobs import intake
 from scicat_retriever.ports.ledger import FlowName
 
 _LARGE_BYTES = 1 << 16

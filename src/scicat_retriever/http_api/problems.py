@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect
 from scicat_retriever.domain import errors
 from scicat_retriever.domain.errors import RetrieverError
 from scicat_retriever.http_api.pages import page, wants_page
-from scicat_retriever.pipeline.links import DOWNLOADS_PATH
+from scicat_retriever.pipeline.tools.links import DOWNLOADS_PATH
 
 log = structlog.get_logger(__name__)
 MEDIA_TYPE = "application/problem+json"

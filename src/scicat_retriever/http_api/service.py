@@ -11,9 +11,9 @@ from starlette.requests import HTTPConnection
 
 from scicat_retriever.http_api.auth import TokenGuard, bearer_scheme
 from scicat_retriever.http_api.tokens import Scope
-from scicat_retriever.pipeline.cache_policy import CachePolicy
-from scicat_retriever.pipeline.links import LinkSigner
-from scicat_retriever.pipeline.toolbox import Clock
+from scicat_retriever.pipeline.tools.cache_policy import CachePolicy
+from scicat_retriever.pipeline.tools.links import LinkSigner
+from scicat_retriever.pipeline.tools.toolbox import Clock
 from scicat_retriever.ports.ledger import Ledger
 from scicat_retriever.ports.staging_area import StagingArea
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from scicat_retriever import bootstrap
 from scicat_retriever.ledger.backup import sqlite_file
-from scicat_retriever.pipeline.ownership import adopt
+from scicat_retriever.pipeline.staging.ownership import adopt
 from scicat_retriever.settings import Settings, SettingsInvalid
 
 

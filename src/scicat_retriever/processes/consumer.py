@@ -15,7 +15,7 @@ import structlog
 from scicat_retriever import bootstrap
 from scicat_retriever.broker.consumer import JobConsumer
 from scicat_retriever.catalogue.wire import judge
-from scicat_retriever.pipeline import intake
+from scicat_retriever.pipeline.jobs import intake
 from scicat_retriever.settings import Settings
 
 log = structlog.get_logger(__name__)

@@ -18,10 +18,10 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from scicat_retriever.pipeline.fixity import FixityPace
-from scicat_retriever.pipeline.outbox import Patience, Teller
-from scicat_retriever.pipeline.recall_watch import DeskPace
-from scicat_retriever.pipeline.toolbox import Toolbox
+from scicat_retriever.pipeline.recalls.watch import DeskPace
+from scicat_retriever.pipeline.reports.teller import Patience, Teller
+from scicat_retriever.pipeline.staging.fixity import FixityPace
+from scicat_retriever.pipeline.tools.toolbox import Toolbox
 from scicat_retriever.recall_planner.requests import RecallPolicy
 from scicat_retriever.workflow.engine.heart import INTERVAL
 from scicat_retriever.workflow.flows import schedules

@@ -16,7 +16,7 @@ from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.onepass.checksums import ChecksumAlgorithm
 from scicat_retriever.onepass.copying import copy_and_hash
 from scicat_retriever.onepass.errors import SourceStalled
-from scicat_retriever.pipeline.reading import Opening
+from scicat_retriever.pipeline.transfer.reading import Opening
 from scicat_retriever.storage.lts.glacier.store import S3Glacier
 from tests.contracts.lts.glacier_settings import settings
 from tests.contracts.test_long_term_store import wait_for

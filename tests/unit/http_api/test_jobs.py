@@ -9,7 +9,8 @@ from scicat_retriever.domain import errors
 from scicat_retriever.domain.dataset import RetrieveJob
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState, JobState
-from scicat_retriever.pipeline import intake, recall
+from scicat_retriever.pipeline.jobs import intake
+from scicat_retriever.pipeline.recalls import recall
 from scicat_retriever.ports.ledger import FlowName, JobRecord
 from scicat_retriever.ports.recalls import RecallChange
 from tests.fakes.ledger import InMemoryLedger

@@ -11,7 +11,8 @@ from scicat_retriever.domain import errors
 from scicat_retriever.domain.dataset import RetrieveJob, Selection
 from scicat_retriever.domain.ids import JobId
 from scicat_retriever.domain.states import JobState
-from scicat_retriever.pipeline import intake, report
+from scicat_retriever.pipeline.jobs import intake
+from scicat_retriever.pipeline.reports import report
 from scicat_retriever.ports.ledger import FlowName, JobRecord
 from scicat_retriever.ports.outbox import Subject
 from tests.fakes.ledger import InMemoryLedger

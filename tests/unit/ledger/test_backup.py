@@ -14,7 +14,7 @@ from scicat_retriever.domain.errors import LedgerUnavailable
 from scicat_retriever.domain.ids import JobId
 from scicat_retriever.ledger.backup import copy_ledger, known_tokens, sqlite_file
 from scicat_retriever.ledger.sql import SqlLedger, open_ledger
-from scicat_retriever.pipeline import intake
+from scicat_retriever.pipeline.jobs import intake
 
 
 def opened(file: Path) -> SqlLedger:

@@ -12,7 +12,7 @@ import pytest
 
 from scicat_retriever.domain.errors import NoSpaceYet
 from scicat_retriever.domain.ids import DatasetPid, JobId
-from scicat_retriever.pipeline import space
+from scicat_retriever.pipeline.staging import space
 from tests.fakes.staging_area import InMemoryStagingArea
 from tests.unit.http_api.rig import ApiRig
 from tests.unit.operator_cli.rig import Operator

@@ -20,14 +20,19 @@ from scicat_retriever.domain.dataset import (
 from scicat_retriever.domain.evidence import Copied, DatablockKey
 from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState
-from scicat_retriever.pipeline import intake, plan, publish, recall, report, space, transfer
-from scicat_retriever.pipeline.archive_policy import ArchivePolicy
-from scicat_retriever.pipeline.cache_policy import CachePolicy
-from scicat_retriever.pipeline.checksum_policy import ChecksumPolicy
-from scicat_retriever.pipeline.links import LinkSigner
-from scicat_retriever.pipeline.outbox import Patience, Teller
-from scicat_retriever.pipeline.stores import DEFAULT_STORE, Stores
-from scicat_retriever.pipeline.toolbox import Toolbox
+from scicat_retriever.pipeline.jobs import intake, plan
+from scicat_retriever.pipeline.recalls import recall
+from scicat_retriever.pipeline.reports import report
+from scicat_retriever.pipeline.reports.teller import Patience, Teller
+from scicat_retriever.pipeline.staging import space
+from scicat_retriever.pipeline.tools.archive_policy import ArchivePolicy
+from scicat_retriever.pipeline.tools.cache_policy import CachePolicy
+from scicat_retriever.pipeline.tools.checksum_policy import ChecksumPolicy
+from scicat_retriever.pipeline.tools.links import LinkSigner
+from scicat_retriever.pipeline.tools.stores import DEFAULT_STORE, Stores
+from scicat_retriever.pipeline.tools.toolbox import Toolbox
+from scicat_retriever.pipeline.transfer import copy as transfer
+from scicat_retriever.pipeline.transfer import publish
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.space import EvictionOrder
 from tests.fakes.catalogue import InMemoryCatalogue

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from scicat_retriever.domain.dataset import Datablock, Extract
 from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid
 from scicat_retriever.onepass.tar.header import END_OF_ARCHIVE
-from scicat_retriever.pipeline.extracts import pieces
-from scicat_retriever.pipeline.reading import opened
-from scicat_retriever.pipeline.verify import entry_name
+from scicat_retriever.pipeline.transfer.extracts import pieces
+from scicat_retriever.pipeline.transfer.reading import opened
+from scicat_retriever.pipeline.transfer.verify import entry_name
 from tests.fakes.long_term_store import InMemoryLongTermStore
 from tests.unit.onepass.tars import info, packed, walk
 

@@ -6,7 +6,7 @@ import pytest
 from scicat_retriever.domain.states import RecallPhase
 from scicat_retriever.recall_planner.planner import RecallPlanner
 from scicat_retriever.recall_planner.requests import RecallPolicy, RecallRequest
-from tests.unit.pipeline.recall_rig import START, waiting
+from tests.unit.pipeline.recalls.recall_rig import START, waiting
 
 AGE, LONGEST = 600.0, 6000.0
 POLICY = RecallPolicy(

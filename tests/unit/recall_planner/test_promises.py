@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scicat_retriever.domain.states import RecallPhase
 from scicat_retriever.recall_planner.planner import Decision
 from scicat_retriever.recall_planner.requests import RecallPolicy, RecallRequest
-from tests.unit.pipeline.recall_rig import START, STEP, SteppedStore
+from tests.unit.pipeline.recalls.recall_rig import START, STEP, SteppedStore
 
 ENOUGH = 3000
 IN_FLIGHT = (RecallPhase.ASKED, RecallPhase.ONLINE)

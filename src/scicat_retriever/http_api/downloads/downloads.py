@@ -31,8 +31,8 @@ from scicat_retriever.http_api.downloads.places import places_of
 from scicat_retriever.http_api.downloads.uses import uses_of
 from scicat_retriever.http_api.problems import documented, problem
 from scicat_retriever.http_api.service import Service, service_of
-from scicat_retriever.pipeline.download_names import attachment
-from scicat_retriever.pipeline.links import DOWNLOADS_PATH
+from scicat_retriever.pipeline.reports.download_names import attachment
+from scicat_retriever.pipeline.tools.links import DOWNLOADS_PATH
 from scicat_retriever.ports.datablock_record import DatablockRecord
 
 CHUNK = 2**18

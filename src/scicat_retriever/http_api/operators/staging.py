@@ -14,7 +14,7 @@ from scicat_retriever.domain.ids import DatablockId, DatasetPid
 from scicat_retriever.http_api.operators.overview import Look
 from scicat_retriever.http_api.problems import documented
 from scicat_retriever.http_api.service import MAY_READ, Service, service_of
-from scicat_retriever.pipeline import eviction, fixity, inventory
+from scicat_retriever.pipeline.staging import eviction, fixity, inventory
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.space import Pin, Usage
 from scicat_retriever.ports.staging_area import Room

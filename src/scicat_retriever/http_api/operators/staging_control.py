@@ -19,7 +19,7 @@ from scicat_retriever.http_api.bodies import body_as, documented_body
 from scicat_retriever.http_api.operators.staging import PREFIX, TAG
 from scicat_retriever.http_api.problems import documented
 from scicat_retriever.http_api.service import MAY_OPERATE, Service, service_of
-from scicat_retriever.pipeline import eviction, inventory, pins
+from scicat_retriever.pipeline.staging import eviction, inventory, pins
 
 LONGEST = timedelta(days=3650)
 """How far ahead the end of a pin may be."""

@@ -13,7 +13,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from scicat_retriever.domain.errors import EngineUnavailable, InternalError
 from scicat_retriever.domain.ids import DatasetPid
-from scicat_retriever.pipeline.intake import dataset_flow
+from scicat_retriever.pipeline.jobs.intake import dataset_flow
 from scicat_retriever.workflow.flows.calls import FLOW_TIMEOUT
 from scicat_retriever.workflow.flows.retrieve_dataset import RetrieveDataset
 from scicat_retriever.workflow.flows.tasks import DatasetTask

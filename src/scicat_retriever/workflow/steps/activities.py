@@ -17,20 +17,17 @@ from scicat_retriever.domain.errors import Failure, RetrieverError
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatablockId, DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState
-from scicat_retriever.pipeline import (
-    intake,
-    plan,
-    publish,
-    recall,
-    report,
-    space,
-    transfer,
-)
-from scicat_retriever.pipeline.other_copy import turn_to_other_copy
-from scicat_retriever.pipeline.outbox import Teller
-from scicat_retriever.pipeline.outcome import gave_back, note_outcome
-from scicat_retriever.pipeline.stopping import stop_if
-from scicat_retriever.pipeline.toolbox import Toolbox
+from scicat_retriever.pipeline.jobs import intake, plan
+from scicat_retriever.pipeline.jobs.outcome import gave_back, note_outcome
+from scicat_retriever.pipeline.recalls import recall
+from scicat_retriever.pipeline.recalls.other_copy import turn_to_other_copy
+from scicat_retriever.pipeline.reports import report
+from scicat_retriever.pipeline.reports.teller import Teller
+from scicat_retriever.pipeline.staging import space
+from scicat_retriever.pipeline.tools.stopping import stop_if
+from scicat_retriever.pipeline.tools.toolbox import Toolbox
+from scicat_retriever.pipeline.transfer import copy as transfer
+from scicat_retriever.pipeline.transfer import publish
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.outbox import Subject
 from scicat_retriever.workflow.engine.heart import is_stopped, remember

@@ -19,8 +19,8 @@ from temporalio.service import RPCError, RPCStatusCode
 from scicat_retriever.domain.errors import EngineUnavailable
 from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.domain.states import DatasetState
-from scicat_retriever.pipeline import intake
-from scicat_retriever.pipeline.intake import dataset_flow
+from scicat_retriever.pipeline.jobs import intake
+from scicat_retriever.pipeline.jobs.intake import dataset_flow
 from scicat_retriever.ports.ledger import JobRecord, Ledger
 from scicat_retriever.workflow.flows.schedules import require_ours
 from scicat_retriever.workflow.flows.subscriptions import RPC_TIMEOUT, Subscriptions

@@ -6,9 +6,9 @@ import threading
 from collections.abc import Callable, Mapping
 
 from scicat_retriever.domain.ids import DatasetPid
-from scicat_retriever.pipeline.recall_desk import RecallDesk
-from scicat_retriever.pipeline.recall_watch import DeskPace
-from scicat_retriever.pipeline.toolbox import Toolbox
+from scicat_retriever.pipeline.recalls.desk import RecallDesk
+from scicat_retriever.pipeline.recalls.watch import DeskPace
+from scicat_retriever.pipeline.tools.toolbox import Toolbox
 from scicat_retriever.recall_planner.planner import RecallPlanner
 from scicat_retriever.recall_planner.requests import RecallPolicy
 

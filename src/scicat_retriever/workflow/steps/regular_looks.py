@@ -9,17 +9,12 @@ from datetime import timedelta
 import structlog
 
 from scicat_retriever.domain import errors
-from scicat_retriever.pipeline import (
-    eviction,
-    fixity,
-    inventory,
-    publish,
-    reconcile,
-    report,
-    unclosable,
-)
-from scicat_retriever.pipeline.stopping import stop_if
-from scicat_retriever.pipeline.toolbox import Toolbox
+from scicat_retriever.pipeline.jobs import reconcile
+from scicat_retriever.pipeline.reports import report, unclosable
+from scicat_retriever.pipeline.staging import eviction, fixity, inventory
+from scicat_retriever.pipeline.tools.stopping import stop_if
+from scicat_retriever.pipeline.tools.toolbox import Toolbox
+from scicat_retriever.pipeline.transfer import publish
 from scicat_retriever.ports.catalogue import Visibility
 from scicat_retriever.workflow.engine.heart import is_stopped
 from scicat_retriever.workflow.steps.lost_flows import LostFlows

@@ -6,7 +6,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from scicat_retriever.domain.states import DatasetState, JobState, RecallPhase
-from scicat_retriever.pipeline import recall
+from scicat_retriever.pipeline.recalls import recall
 from scicat_retriever.ports.long_term_store import TapePlace
 from scicat_retriever.ports.recalls import RecallChange
 from tests.unit.http_api.rig import AUTHORIZED, JOBS, ApiRig, assert_problem

@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from scicat_retriever.domain.errors import NoSpaceYet
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import JobState
-from scicat_retriever.pipeline import space
+from scicat_retriever.pipeline.staging import space
 from tests.fakes.staging_area import InMemoryStagingArea
 from tests.unit.http_api.rig import AUTHORIZED, JOBS, ApiRig, assert_problem
 from tests.unit.pipeline.rig import CACHE, FILES, JOB, PID, RETENTION, START, tar

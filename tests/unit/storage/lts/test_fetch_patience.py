@@ -11,7 +11,7 @@ from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.onepass.checksums import ChecksumAlgorithm
 from scicat_retriever.onepass.copying import copy_and_hash
 from scicat_retriever.onepass.errors import SourceReadFailed, SourceStalled
-from scicat_retriever.pipeline.reading import Opening
+from scicat_retriever.pipeline.transfer.reading import Opening
 from scicat_retriever.storage.lts.command.fetched_archive import Patience
 from scicat_retriever.storage.lts.command.settings import CommandStoreSettings
 from scicat_retriever.storage.lts.command.store import CommandStore

@@ -1,0 +1,1 @@
+"""Jobs: taken, planned, and compared with SciCat's."""

@@ -1,0 +1,65 @@
+"""Outcome: what a dataset's run means to each job that waited for it. A job is believed to have only what is there for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from scicat_retriever.domain.errors import DatablocksMissing, Failure, SpaceGivenBack
+from scicat_retriever.domain.ids import DatasetPid, JobId
+from scicat_retriever.domain.states import DatablockState, DatasetState
+from scicat_retriever.pipeline.tools.toolbox import Toolbox
+
+
+def note_outcome(job_id: JobId, pid: DatasetPid, failures: Sequence[Failure], tools: Toolbox) -> bool:
+    """Note how a dataset ended for a job, by what its run ended with.
+
+    Args:
+        job_id: The job.
+        pid: The dataset.
+        failures: Why its run failed; none where it went well.
+        tools: The ports.
+
+    Returns:
+        Whether it has ended for the job. False where the job has to ask for the dataset again: the run went well and did
+        not bring all that the job needs, since that joined it too late; or the job gave its space back, or does so now,
+        since the run says that it must: then it asks for everything again, once it has its space.
+    """
+    if _stands_in_line_again(job_id, pid, failures, tools):
+        return False
+    if tools.ledger.is_brought(job_id, pid):
+        # Also where the run failed: what this job chose may all be there.
+        tools.ledger.move_job_dataset(job_id, pid, DatasetState.RETRIEVED)
+        return True
+    if failures:
+        tools.ledger.move_job_dataset(job_id, pid, DatasetState.FAILED, failures)
+        tools.ledger.end_claim(pid)  # this job needs no more space for it
+        return True
+    if any(record.state is not DatablockState.STAGED for record in tools.ledger.job_datablocks(job_id, pid)):
+        return False
+    changed = DatablocksMissing(
+        f"the catalogue lists other datablocks of dataset {pid} than when the job's files were looked for: retry the job"
+    )
+    return note_outcome(job_id, pid, [changed.failure()], tools)
+
+
+def gave_back(failures: Sequence[Failure]) -> bool:
+    """Say whether a dataset's run ended since the jobs that wait for it have to give their space back."""
+    return any(failure.code == SpaceGivenBack.code for failure in failures)
+
+
+def _stands_in_line_again(
+    job_id: JobId, pid: DatasetPid, failures: Sequence[Failure], tools: Toolbox
+) -> bool:
+    brought = tools.ledger.is_brought(job_id, pid)
+    waits = tools.ledger.is_in_line(job_id)
+    # Nothing is pinned for a job that waits: what is there now may be gone when it has its space.
+    told = gave_back(failures) and not brought
+    if not told and not (waits and (brought or not failures)):
+        return False
+    # Who is not told to may have got its space since it was asked, and keeps it: it would not ask again.
+    if not tools.ledger.give_space_back(job_id, pid, if_waiting=not told):
+        return False
+    # The job may have been the last to ask for this one, and for those that it did not start.
+    tools.ledger.end_claim(pid)
+    tools.ledger.end_idle_claims()
+    return True

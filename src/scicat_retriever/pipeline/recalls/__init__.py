@@ -1,0 +1,1 @@
+"""Recalls: archives are asked of the long-term stores and waited for."""

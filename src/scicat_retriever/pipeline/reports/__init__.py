@@ -1,0 +1,1 @@
+"""Reports: what SciCat is told, and the teller who tells it."""

@@ -1,0 +1,136 @@
+"""Fixity: staged datablocks are read again in the background, slowly, and compared with what was verified once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import timedelta
+
+import xxhash
+
+from scicat_retriever.domain.errors import StagingError
+from scicat_retriever.domain.evidence import DatablockKey
+from scicat_retriever.onepass.copying import archive_checksum_name
+from scicat_retriever.pipeline.staging.inventory import FEW, mend, withdraw
+from scicat_retriever.pipeline.tools.toolbox import Toolbox
+from scicat_retriever.ports.datablock_record import DatablockRecord
+
+FINDING = "fixity"
+"""Under which name the ledger keeps what was found last."""
+CHUNK = 2**20
+"""Bytes read at once, and fewer where that would take longer than a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class FixityPace:
+    """How staged datablocks are read again.
+
+    Attributes:
+        every: Each is read again after this time.
+        bytes_per_second: How fast, at the most; 0 where they are never read again.
+    """
+
+    every: timedelta
+    bytes_per_second: int
+
+
+@dataclass(slots=True)
+class Fixity:
+    """What one look found. Counts of datablocks.
+
+    Attributes:
+        right: Read, and as they were verified.
+        wrong: Read twice and different, and withdrawn: they are retrieved again for whoever has links to them.
+        unreadable: Could not be read, and left as they are.
+        advice: What an operator should look after; empty where all is mended.
+    """
+
+    right: int = 0
+    wrong: int = 0
+    unreadable: int = 0
+    advice: str = ""
+
+    def as_finding(self) -> Mapping[str, int | str]:
+        """Give it as the ledger keeps it."""
+        return asdict(self)
+
+
+@dataclass
+class FixityLook:
+    """One look at all staged datablocks whose turn has come.
+
+    Attributes:
+        pace: How.
+        tools: The ports.
+        cancelled: Asked between reads; True ends the look, and what was not read keeps its turn.
+        pause: Waits so many seconds.
+        found: What was found so far.
+    """
+
+    pace: FixityPace
+    tools: Toolbox
+    cancelled: Callable[[], bool]
+    pause: Callable[[float], None] = time.sleep
+    found: Fixity = field(default_factory=Fixity)
+    _unreadable: set[DatablockKey] = field(default_factory=set)
+
+    def run(self, told: Callable[[Fixity], None] = lambda _: None) -> Fixity:
+        """Read them one after the other. Ends with an advice where too many are wrong: a disk or a mount is, then.
+
+        Args:
+            told: Gets what was found so far after each datablock.
+        """
+        while self.pace.bytes_per_second and not self.cancelled():
+            due = self.tools.clock() - self.pace.every
+            record = self.tools.ledger.next_to_check(due, self._unreadable)
+            if record is None:
+                break
+            self._check(record)
+            told(self.found)
+            if self.found.wrong + self.found.unreadable > FEW:
+                self.found.advice = (
+                    "many staged files changed or cannot be read: look after the storage of staging"
+                )
+                told(self.found)
+                break
+        mend(self.tools)
+        return self.found
+
+    def _check(self, record: DatablockRecord) -> None:
+        checksum = self._read(record)
+        if checksum is not None and checksum != record.archive_checksum and not self.cancelled():
+            # Once more, before good bytes are given up for a read that went wrong.
+            checksum = self._read(record)
+        if self.cancelled():
+            return
+        if checksum is None:
+            self.found.unreadable += 1
+            self._unreadable.add(record.key)
+        elif checksum == record.archive_checksum:
+            self.tools.ledger.note_checked(record.key)
+            self.found.right += 1
+        else:
+            changed = f"its staged file has changed: {checksum}, not {record.archive_checksum}"
+            self.found.wrong += withdraw(record, changed, self.tools)
+
+    def _read(self, record: DatablockRecord) -> str | None:
+        """Give the checksum of a staged file, read no faster than allowed; None where it cannot be read.
+
+        One that is gone is no matter of fixity: the inventory sees to it.
+        """
+        digest = xxhash.xxh3_128()
+        begun, done = time.monotonic(), 0
+        try:
+            with self.tools.staging.open_staged(record.key, record.partial) as file:
+                while chunk := file.read(min(CHUNK, self.pace.bytes_per_second)):
+                    if self.cancelled():
+                        break
+                    digest.update(chunk)
+                    done += len(chunk)
+                    ahead = done / self.pace.bytes_per_second - (time.monotonic() - begun)
+                    if ahead > 0:
+                        self.pause(ahead)
+        except (OSError, StagingError):
+            return None
+        return f"{archive_checksum_name()}:{digest.hexdigest()}"

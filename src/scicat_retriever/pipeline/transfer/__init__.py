@@ -1,0 +1,1 @@
+"""The transfer: an archive is read, copied, verified and published."""

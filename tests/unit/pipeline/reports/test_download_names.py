@@ -1,0 +1,106 @@
+import re
+import unicodedata
+from urllib.parse import unquote
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from scicat_retriever.domain.evidence import DatablockKey
+from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid
+from scicat_retriever.pipeline.reports.download_names import (
+    LONGEST_NAME,
+    attachment,
+    download_name,
+    download_names,
+)
+
+PID = DatasetPid("20.500.12345/abc")
+ENDINGS = (".tar", ".tar.gz", ".tgz")
+ALIKE = st.text("aAàÀ/_~:. ßſ㎏\u0300", max_size=6)
+NAMES = st.one_of(ALIKE, st.text(max_size=400))
+
+
+@pytest.mark.parametrize(
+    ("archive_id", "name"),
+    [
+        ("a.tar", "a.tar"),
+        ("deep/er/a.tar", "a.tar"),
+        ("a.tar.gz", "a.tar.gz"),
+        ("A.TGZ", "A.TGZ"),
+        ("a", "a.tar"),
+        ("a.zip", "a.zip.tar"),
+        ("..", "...tar"),
+        ("/", "datablock.tar"),
+        (".", "datablock.tar"),
+        ('qu"o\\te;.tar', "qu_o_te;.tar"),
+        ("line\r\nbreak\0.tar", "line__break_.tar"),
+        ("Größe ☢.tar", "Größe ☢.tar"),
+        ("half\ud800.tar", "half_.tar"),
+    ],
+)
+def test_the_file_is_named_for_its_dataset_and_archive(archive_id: str, name: str) -> None:
+    assert download_name(PID, ArchiveId(archive_id)) == f"20.500.12345_abc__{name}"
+
+
+@given(NAMES, NAMES)
+@example(".hidden", "a.tar")
+@example("p" * 500, "a" * 500)
+@example("é" * 500, "ü" * 500 + ".tar.gz")
+def test_a_name_is_one_that_every_file_system_takes(pid: str, archive_id: str) -> None:
+    name = download_name(DatasetPid(pid), ArchiveId(archive_id))
+    assert name.isprintable()
+    assert not set(name) & set('/\\:*?"<>|')
+    assert not name.startswith((".", "-", "~"))
+    assert name.lower().endswith(ENDINGS)
+    assert len(name.encode()) <= LONGEST_NAME
+
+
+def folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+@given(st.lists(st.tuples(NAMES, NAMES, NAMES), max_size=12, unique_by=lambda each: each[:2]))
+@example([("p", "1", "a/1.tar"), ("p", "2", "b/1.tar")])
+@example([("p", "1", "☢.tar"), ("p", "2", "☃.tar")])
+@example([("a/b", "1", "1.tar"), ("a_b", "2", "1.tar"), ("A_B", "3", "1.TAR")])
+def test_no_two_files_of_a_job_have_names_alike(archives: list[tuple[str, str, str]]) -> None:
+    keys = [
+        (DatablockKey(DatasetPid(pid), DatablockId(block)), ArchiveId(name)) for pid, block, name in archives
+    ]
+    names = download_names(keys)
+    assert len(names) == len(archives)
+    assert len({folded(name) for name in names.values()}) == len(archives)
+    assert len({attachment(name).split("; ")[1].casefold() for name in names.values()}) == len(archives)
+    assert all(len(name.encode()) <= LONGEST_NAME for name in names.values())
+    assert names == download_names(reversed(keys))
+
+
+def test_a_name_is_plain_where_no_other_is_alike() -> None:
+    keys = [
+        (DatablockKey(PID, DatablockId("1")), ArchiveId("run/1.tar")),
+        (DatablockKey(PID, DatablockId("2")), ArchiveId("run/2.tar")),
+        (DatablockKey(DatasetPid("other"), DatablockId("3")), ArchiveId("run/1.tar")),
+    ]
+    assert list(download_names(keys).values()) == [
+        "20.500.12345_abc__1.tar",
+        "20.500.12345_abc__2.tar",
+        "other__1.tar",
+    ]
+
+
+def test_clients_that_know_no_encoded_names_get_a_plain_one_first() -> None:
+    assert attachment("Größe 5 µm.tar") == (
+        "attachment; filename=\"Gro_e 5 _m.tar\"; filename*=UTF-8''Gr%C3%B6%C3%9Fe%205%20%C2%B5m.tar"
+    )
+
+
+@given(NAMES)
+def test_a_disposition_is_one_plain_header_and_says_the_whole_name(text: str) -> None:
+    name = download_name(PID, ArchiveId(text))
+    match = re.fullmatch(r"attachment; filename=\"([ -~]+)\"; filename\*=UTF-8''([!-~]+)", attachment(name))
+    assert match is not None
+    assert unquote(match[2]) == name
+    assert not set(match[1]) & set('"\\%/')
+    if name.isascii() and "%" not in name:
+        assert match[1] == name

@@ -1,0 +1,175 @@
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scicat_retriever.domain import errors
+from scicat_retriever.domain.ids import DatasetPid, JobId
+from scicat_retriever.domain.states import DatablockState, DatasetState, JobState
+from scicat_retriever.pipeline.jobs import intake
+from scicat_retriever.pipeline.reports import report
+from scicat_retriever.ports.catalogue import JobUpdate
+from tests.unit.pipeline.rig import JOB, LIFETIME, PID, RETENTION, START, Rig
+
+Q = DatasetPid("20.500.12345/q")
+LATER = timedelta(days=3)
+MISMATCH = errors.ChecksumMismatch("'a' differs").failure("q-0.tar")
+
+
+def closed(rig: Rig, *failed: DatasetPid) -> JobState:
+    """A job for PID, which was retrieved, and others that failed."""
+    rig.staged_dataset()
+    rig.job(PID, *failed)
+    rig.ledger.move_job_dataset(JOB, PID, DatasetState.RETRIEVED)
+    for pid in failed:
+        rig.ledger.move_job_dataset(JOB, pid, DatasetState.FAILED, [MISMATCH])
+    return report.close_job(JOB, None, rig.tools)
+
+
+def update(rig: Rig, state: JobState = JobState.SUCCESSFUL) -> JobUpdate:
+    return report.job_update(JOB, state, rig.tools)
+
+
+def body(told: JobUpdate) -> dict[str, Any]:
+    assert told.result is not None
+    return dict(told.result)
+
+
+def test_the_links_of_a_result_are_made_when_it_is_told() -> None:
+    rig = Rig()
+    closed(rig)
+    rig.clock.advance(LATER)
+    (entry,) = body(update(rig))["result"]
+    assert entry["expires"] == report.timestamp(START + LATER + LIFETIME)
+
+
+def test_what_is_told_late_is_pinned_for_the_full_retention_from_then_on() -> None:
+    rig = Rig()
+    closed(rig)
+    rig.clock.advance(LATER)
+    update(rig)
+    ((_, pin),) = rig.ledger.pins(PID)
+    assert pin.until == START + LATER + RETENTION
+
+
+def test_a_job_in_progress_has_no_result() -> None:
+    rig = Rig()
+    rig.job(PID)
+    expected = JobUpdate(JobState.IN_PROGRESS, "The datasets are being retrieved.")
+    assert update(rig, JobState.IN_PROGRESS) == expected
+
+
+def test_that_a_job_waits_for_the_catalogue_is_not_told_to_the_catalogue() -> None:
+    rig = Rig()
+    rig.job(PID)
+    rig.ledger.move_job(JOB, JobState.IN_PROGRESS, "waiting for SciCat: it answers 503")
+    assert update(rig, JobState.IN_PROGRESS).message == "The datasets are being retrieved."
+
+
+def test_a_job_that_the_ledger_does_not_know_cannot_be_told_of() -> None:
+    with pytest.raises(errors.JobNotFound):
+        report.job_update(JobId("nobody"), JobState.SUCCESSFUL, Rig().tools)
+
+
+def test_why_a_job_failed_as_a_whole_is_told_also_when_it_is_told_later() -> None:
+    rig = Rig()
+    rig.job(PID)
+    why = errors.JobDeadlinePassed("30 days are over").failure()
+    report.close_job(JOB, why, rig.tools)
+    told = update(rig, JobState.UNSUCCESSFUL)
+    assert (told.state, told.message) == (JobState.UNSUCCESSFUL, "The job failed: 30 days are over")
+    assert [error["code"] for error in body(told)["errors"]] == ["job_deadline_passed"]
+
+
+def test_a_job_whose_files_were_released_since_is_told_with_that_error_and_no_links() -> None:
+    rig = Rig()
+    closed(rig)
+    rig.ledger.move_datablock(rig.ledger.datablocks(PID)[0].key, DatablockState.RELEASED)
+    after = update(rig)
+    assert after.state is JobState.WITH_DATASET_ERRORS
+    assert body(after)["result"] == []
+    assert [error["code"] for error in body(after)["errors"]] == ["staged_file_missing"]
+
+
+def test_a_dataset_whose_file_was_lost_before_it_was_told_is_not_claimed() -> None:
+    rig = Rig()
+    assert closed(rig) is JobState.SUCCESSFUL
+    rig.staging.release(rig.ledger.datablocks(PID)[0].key)
+    told = update(rig)
+    assert told.state is JobState.WITH_DATASET_ERRORS
+    assert body(told)["result"] == []
+    assert [error["code"] for error in body(told)["errors"]] == ["staged_file_missing"]
+
+
+def test_a_lost_dataset_is_failed_in_the_ledger_too() -> None:
+    rig = Rig()
+    closed(rig)
+    rig.staging.release(rig.ledger.datablocks(PID)[0].key)
+    update(rig)
+    record = rig.ledger.job(JOB)
+    assert record is not None
+    assert record.state is JobState.WITH_DATASET_ERRORS
+    assert [each.state for each in rig.ledger.job_datasets(JOB)] == [DatasetState.FAILED]
+
+
+def test_a_loss_that_was_noted_by_an_attempt_that_died_is_told_by_the_next() -> None:
+    rig = Rig()
+    closed(rig)
+    rig.ledger.move_job_dataset(JOB, PID, DatasetState.FAILED, [MISMATCH])
+    assert update(rig).state is JobState.WITH_DATASET_ERRORS
+
+
+def test_the_end_of_a_job_that_is_retried_is_not_told_any_more() -> None:
+    rig = Rig()
+    assert closed(rig, Q) is JobState.WITH_DATASET_ERRORS
+    intake.retry(JOB, rig.ledger)
+    told = update(rig, JobState.WITH_DATASET_ERRORS)
+    assert (told.state, told.result) == (JobState.SUBMITTED, None)
+
+
+def entries_of(count: int, blocks: int) -> list[dict[str, Any]]:
+    return [
+        {"datasetId": f"d{number // blocks}", "size": number, "files": 2, "url": "https://link"}
+        for number in range(count * blocks)
+    ]
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 30), st.integers(1, 4))
+def test_a_shortened_result_has_the_sums_of_each_dataset_and_no_links(datasets: int, blocks: int) -> None:
+    whole = entries_of(datasets, blocks)
+    short = report.shortened({"result": whole, "errors": []})["result"]
+    assert [entry["datasetId"] for entry in short] == [f"d{number}" for number in range(datasets)]
+    assert sum(entry["size"] for entry in short) == sum(entry["size"] for entry in whole)
+    assert {(entry["datablocks"], entry["files"], entry["url"]) for entry in short} <= {
+        (blocks, 2 * blocks, None)
+    }
+
+
+@pytest.mark.parametrize(("letter", "count"), [("m", 80), ("\u6f22", 499)])
+def test_a_shortened_result_of_any_job_fits_into_the_catalogue(letter: str, count: int) -> None:
+    pid, message = "20.500.12345/" + letter * count, letter * report.MESSAGE_LIMIT
+    error = {"datasetId": pid, "code": "c" * 30, "message": message}
+    entries = [{**each, "datasetId": f"{each['datasetId']}{pid}"} for each in entries_of(20_000, 1)]
+    many = report.shortened({"result": entries, "errors": [error] * 20_000, "remarks": [error] * 20_000})
+    assert len(json.dumps(many)) < report.RESULT_LIMIT
+    assert all(len(many[part]) > 500 for part in ("result", "errors", "remarks"))
+
+
+def test_a_result_that_the_catalogue_cannot_hold_is_told_without_links() -> None:
+    rig = Rig()
+    pids = [DatasetPid(f"20.500.12345/{number}-" + "x" * 200_000) for number in range(3)]
+    for pid in pids:
+        blocks = [rig.archive(number, pid, archive_id=f"{number}.tar") for number in range(15)]
+        rig.staged_dataset(*blocks, pid=pid)
+    rig.job(*pids)
+    for pid in pids:
+        rig.ledger.move_job_dataset(JOB, pid, DatasetState.RETRIEVED)
+    state = report.close_job(JOB, None, rig.tools)
+    told = update(rig, state)
+    assert state is JobState.SUCCESSFUL
+    assert [entry["datablocks"] for entry in body(told)["result"]] == [15] * 3
+    assert "ask for fewer datasets" in body(told)["shortened"]
