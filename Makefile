@@ -69,8 +69,8 @@ lock: venv
 # Writes the pages of docs/reference that are made from the code; a test holds them equal.
 docs-reference: venv
 	$(BIN)/retriever openapi > docs/reference/openapi.json
-	$(BIN)/python -c 'from scicat_retriever.settings_page import reference; print(reference(), end="")' > docs/reference/settings.md
-	$(BIN)/python -c 'from scicat_retriever.errors_page import reference; print(reference(), end="")' > docs/reference/errors.md
+	$(BIN)/python -c 'from scicat_retriever.settings.page import reference; print(reference(), end="")' > docs/reference/settings.md
+	$(BIN)/python -c 'from scicat_retriever.cli.errors_page import reference; print(reference(), end="")' > docs/reference/errors.md
 
 # Records what the flows of this version do, under tests/histories; done once for each release.
 histories: venv

@@ -1,6 +1,6 @@
 """`python -m scicat_retriever` is `retriever`."""
 
-from scicat_retriever.cli import main
+from scicat_retriever.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from scicat_retriever.broker.settings import BrokerSettings
 from scicat_retriever.catalogue.wire import parse_job
-from scicat_retriever.cli import app
+from scicat_retriever.cli.main import app
 from scicat_retriever.domain.errors import concrete_errors
 from scicat_retriever.http_api.app import create_app
 from scicat_retriever.settings import Settings, load_settings, sections_of

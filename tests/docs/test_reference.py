@@ -3,9 +3,10 @@
 import json
 from pathlib import Path
 
-from scicat_retriever import errors_page, settings_page
+from scicat_retriever.cli import errors_page
 from scicat_retriever.domain.errors import concrete_errors
 from scicat_retriever.http_api.app import create_app
+from scicat_retriever.settings import page as settings_page
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 

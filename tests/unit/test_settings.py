@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from scicat_retriever.ledger.database.connection import ledger_url
 from scicat_retriever.settings import Settings, SettingsInvalid, load_settings, sections_of
+from scicat_retriever.settings.page import effective, reference
 from scicat_retriever.settings.sections import LedgerSettings
-from scicat_retriever.settings_page import effective, reference
 from scicat_retriever.storage.staging.directory.settings import DirectoryStagingSettings
 from scicat_retriever.storage.staging.s3.settings import S3StagingSettings
 

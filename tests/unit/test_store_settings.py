@@ -8,7 +8,7 @@ import pytest
 
 from scicat_retriever import bootstrap
 from scicat_retriever.settings import SettingsInvalid, load_settings
-from scicat_retriever.settings_page import effective
+from scicat_retriever.settings.page import effective
 from scicat_retriever.storage.lts.posix.store import PosixShare
 
 LEAST = """

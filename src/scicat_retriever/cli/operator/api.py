@@ -12,8 +12,8 @@ from urllib.parse import quote
 import httpx2
 import typer
 
+from scicat_retriever.cli.operator.printing import printable
 from scicat_retriever.http_api.tokens import Token, most_capable
-from scicat_retriever.operator_cli.printing import printable
 from scicat_retriever.settings import CONFIG_VARIABLE, Settings
 
 TIMEOUT = 60.0

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 from typer.testing import CliRunner, Result
 
-from scicat_retriever import operator_cli
+from scicat_retriever.cli.operator import commands as operator_cli
 from scicat_retriever.settings import Settings, load_settings
 from tests.unit.http_api.rig import TOKEN
 

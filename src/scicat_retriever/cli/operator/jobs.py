@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from scicat_retriever.operator_cli.api import Api, AsJson, Config, job_segment
-from scicat_retriever.operator_cli.printing import moment, print_json, print_table, printable
+from scicat_retriever.cli.operator.api import Api, AsJson, Config, job_segment
+from scicat_retriever.cli.operator.printing import moment, print_json, print_table, printable
 
 _TOLD = {"undeliverable": "SciCat can never be told", "dropped": "telling SciCat was given up"}
 

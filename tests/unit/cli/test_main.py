@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from scicat_retriever.cli import app
+from scicat_retriever.cli.main import app
 
 
 def texts(command: Any) -> Iterator[str]:

@@ -14,8 +14,8 @@ from scicat_retriever.domain.errors import NoSpaceYet
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.pipeline.staging import space
 from tests.fakes.staging_area import InMemoryStagingArea
+from tests.unit.cli.operator.rig import Operator
 from tests.unit.http_api.rig import ApiRig
-from tests.unit.operator_cli.rig import Operator
 from tests.unit.pipeline.rig import CACHE, FILES, JOB, PID, START, tar
 
 Q = DatasetPid("20.500.12345/q")

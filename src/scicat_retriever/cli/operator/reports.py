@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from scicat_retriever.operator_cli.api import Api, AsJson, Config
-from scicat_retriever.operator_cli.printing import print_json, print_table, printable
+from scicat_retriever.cli.operator.api import Api, AsJson, Config
+from scicat_retriever.cli.operator.printing import print_json, print_table, printable
 
 
 def commands(api: Api) -> typer.Typer:

@@ -7,8 +7,8 @@ from typing import Any
 
 import typer
 
+from scicat_retriever.cli.operator.printing import moment, print_table, printable
 from scicat_retriever.domain.amounts import in_words
-from scicat_retriever.operator_cli.printing import moment, print_table, printable
 
 Entry = Mapping[str, Any]
 

@@ -2,9 +2,9 @@
 
 import re
 
+from tests.unit.cli.operator.rig import Operator
 from tests.unit.http_api.operators.test_recalls import WORDS, from_tape
 from tests.unit.http_api.rig import ApiRig
-from tests.unit.operator_cli.rig import Operator
 from tests.unit.pipeline.rig import JOB, PID
 
 

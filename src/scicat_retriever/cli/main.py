@@ -15,7 +15,8 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from scicat_retriever import __version__, operator_cli
+from scicat_retriever import __version__
+from scicat_retriever.cli.operator import commands as operator_cli
 from scicat_retriever.domain.errors import RetrieverError
 from scicat_retriever.observability import logs
 from scicat_retriever.settings import CONFIG_VARIABLE, Settings, SettingsInvalid, load_settings
@@ -112,7 +113,7 @@ def adopt_staging(config: Config = None, data: Data = None) -> None:
 @app.command("settings")
 def show_settings(config: Config = None, data: Data = None) -> None:
     """Print the settings in effect, secrets hidden."""
-    from scicat_retriever.settings_page import effective
+    from scicat_retriever.settings.page import effective
 
     typer.echo(effective(_settings(config, data)), nl=False)
 

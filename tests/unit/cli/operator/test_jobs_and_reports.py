@@ -14,8 +14,8 @@ from scicat_retriever.domain.states import JobState, LifecycleWord
 from scicat_retriever.http_api.settings import ApiSettings
 from scicat_retriever.ports.catalogue import LifecycleUpdate
 from scicat_retriever.settings import Settings
+from tests.unit.cli.operator.rig import SETTINGS, Operator
 from tests.unit.http_api.rig import INTAKE_TOKEN, OLD_TOKEN, TOKEN, ApiRig
-from tests.unit.operator_cli.rig import SETTINGS, Operator
 from tests.unit.pipeline.rig import JOB, PID
 
 COMMANDS = [

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scicat_retriever.cli.operator.quantities import read_bytes, read_duration, read_moment
 from scicat_retriever.domain.amounts import in_words
-from scicat_retriever.operator_cli.quantities import read_bytes, read_duration, read_moment
 
 
 @pytest.mark.parametrize(

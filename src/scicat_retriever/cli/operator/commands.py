@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 import httpx2
 import typer
 
-from scicat_retriever.operator_cli import jobs, recalls, reports, staging
-from scicat_retriever.operator_cli.api import Api, LoadSettings
+from scicat_retriever.cli.operator import jobs, recalls, reports, staging
+from scicat_retriever.cli.operator.api import Api, LoadSettings
 
 
 def commands(

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from scicat_retriever.operator_cli.api import Api, AsJson, Config
-from scicat_retriever.operator_cli.printing import moment, print_json, print_table
+from scicat_retriever.cli.operator.api import Api, AsJson, Config
+from scicat_retriever.cli.operator.printing import moment, print_json, print_table
 
 _HEADINGS = (
     "dataset",

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.unit.cli.operator.rig import Operator
 from tests.unit.http_api.rig import ApiRig
-from tests.unit.operator_cli.rig import Operator
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from scicat_retriever.cli.operator import staging_tables as tables
+from scicat_retriever.cli.operator.api import Api, AsJson, Config
+from scicat_retriever.cli.operator.printing import moment, print_json, printable
+from scicat_retriever.cli.operator.quantities import read_bytes, read_duration, read_moment
 from scicat_retriever.domain.amounts import in_words
-from scicat_retriever.operator_cli import staging_tables as tables
-from scicat_retriever.operator_cli.api import Api, AsJson, Config
-from scicat_retriever.operator_cli.printing import moment, print_json, printable
-from scicat_retriever.operator_cli.quantities import read_bytes, read_duration, read_moment
 
 T = TypeVar("T")
 PAGE = 1000
