@@ -1,24 +1,34 @@
 # The two commands of the README: `make demo` and `make test`. Python 3.11 with pip and venv is all they need.
+# `make demo` installs what the service runs on (requirements.lock); what works on the code, the tools as well.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+INSTALLED := $(VENV)/.installed
+TOOLS := $(VENV)/.tools-installed
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11
 MINISTACK := $(VENV)/ministack/bin/ministack
 DATA ?=
 SECONDS ?= 60
 
-.PHONY: venv demo test lint check bench chaos fuzz lock docs-reference histories clean
+.PHONY: install venv demo test lint check coverage bench chaos fuzz lock docs-reference histories clean
 
-venv: $(STAMP)
+install: $(INSTALLED)
 
-$(STAMP): requirements.lock pyproject.toml
+$(INSTALLED): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 ...") if sys.version_info < (3, 11) else None'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	touch $(STAMP)
+	$(PIP) --require-hashes -r requirements.lock
+	$(PIP) --no-deps --no-build-isolation --editable .
+	touch $@
 
-demo: venv
+venv: $(TOOLS)
+
+$(TOOLS): requirements-dev.lock $(INSTALLED)
+	$(PIP) --require-hashes -r requirements-dev.lock
+	touch $@
+
+demo: install
 	$(BIN)/python -m stand_ins.demo $(if $(DATA),--data "$(DATA)") $(if $(KEEP),--keep) $(if $(TAPE),--tape) $(if $(RELEASE),--release "$(RELEASE)")
 
 # An S3 with Glacier for tests. It wants libraries in other versions than the product, so it has an environment of its own.
@@ -41,6 +51,13 @@ lint: venv
 
 check: lint test
 
+# Which lines of the service no test reaches, the attack left out; the processes that tests start count, too. See CONTRIBUTING.md.
+coverage: venv $(MINISTACK)
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest tests --ignore tests/chaos -n 2 --dist loadfile
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
 bench: venv
 	$(BIN)/python bench/transfer.py
 	$(BIN)/python bench/flow.py
@@ -62,9 +79,10 @@ fuzz: venv
 			-dict=tests/fuzz/json.dict -artifact_prefix=.fuzz/$$target-found/ .fuzz/$$target tests/fuzz/corpus/$$target || exit 1; \
 	done
 
-# Resolves the newest versions that pyproject.toml allows and pins them, with hashes, for every platform.
+# Pins what pyproject.toml asks for, with hashes, for every platform. What is pinned stays as it is; UPGRADE=1 takes the newest versions.
 lock: venv
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --all-extras --upgrade --python-version 3.11 pyproject.toml -o requirements.lock
+	$(COMPILE) --all-extras $(if $(UPGRADE),--upgrade) pyproject.toml -o requirements-dev.lock
+	$(COMPILE) --extra embedded --extra editable -c requirements-dev.lock pyproject.toml -o requirements.lock
 
 # Writes the pages of docs/reference that are made from the code; a test holds them equal.
 docs-reference: venv
