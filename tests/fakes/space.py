@@ -11,7 +11,7 @@ from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.ledger import JobDatasetRecord
-from scicat_retriever.ports.space import Growth, Line, Usage
+from scicat_retriever.ports.space import Growth, PlaceInLine, Usage
 from scicat_retriever.ports.staging_area import Room
 from tests.fakes.pins import InMemoryPins
 from tests.fakes.records import WRITES
@@ -64,10 +64,12 @@ class InMemorySpace(InMemoryPins):
         with self._lock:
             return sum(self._size(job_id, pid) for pid in self._datasets.get(job_id, {}))
 
-    def claim_job(self, job_id: JobId, room: Room, *, silence: timedelta, quota: int | None = None) -> Line:
+    def claim_job(
+        self, job_id: JobId, room: Room, *, silence: timedelta, quota: int | None = None
+    ) -> PlaceInLine:
         with self._lock:
             if self._known_job(job_id).state.finished:
-                return Line(0, 0, 0)
+                return PlaceInLine(0, 0, 0)
             mine = self._datasets.get(job_id, {}).values()
             sizes = {d.pid: self._size(job_id, d.pid) for d in mine if self._is_wanted(job_id, d)}
             lacking = {
@@ -85,7 +87,7 @@ class InMemorySpace(InMemoryPins):
                 self._granted[job_id] = self._clock()
             self._claims |= {pid: self._claims.get(pid, 0) + size for pid, size in lacking.items()}
             self._pin_for_job(job_id, sizes)
-            return Line(0, 0, needed)
+            return PlaceInLine(0, 0, needed)
 
     def claim_dataset(self, pid: DatasetPid, room: Room, *, silence: timedelta) -> Growth:
         with self._lock:
@@ -268,7 +270,7 @@ class InMemorySpace(InMemoryPins):
         for each in self._growers.values():
             each.overtaken += by
 
-    def _ask(self, job_id: JobId, needed: int, room: Room, silence: timedelta) -> Line:
+    def _ask(self, job_id: JobId, needed: int, room: Room, silence: timedelta) -> PlaceInLine:
         now, own = self._clock(), self._line.get(job_id)
         waiting = [each for each in self._line.values() if each.needed is not None and each is not own]
         before = [each for each in waiting if own is None or each.since < own.since]
@@ -285,12 +287,12 @@ class InMemorySpace(InMemoryPins):
                 each.overtaken += needed
             if own is not None:
                 own.needed = None
-            return Line(0, 0, needed)
+            return PlaceInLine(0, 0, needed)
         if own is None:
             latest = [each.since + timedelta(microseconds=1) for each in self._line.values()]
             own = self._line[job_id] = Place(max([*latest, now]))
         own.needed, own.asked_at = needed, now
-        return Line(missing, len(growing) + len(heard) + 1, needed)
+        return PlaceInLine(missing, len(growing) + len(heard) + 1, needed)
 
     def _is_wanted(self, job_id: JobId, dataset: JobDatasetRecord) -> bool:
         is_there = dataset.state is DatasetState.RETRIEVED and self._is_brought(job_id, dataset.pid)

@@ -28,13 +28,13 @@ class EvictionOrder(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """What became of a job's wish for space.
+class PlaceInLine:
+    """The place of a job in the line for staging space, as of its last wish.
 
     Attributes:
-        missing: Bytes that would have to become free for it, whoever is before it; 0 where it has its space.
-        place: Its place in the line, 1 for the next; 0 where it has its space.
-        needed: Bytes that it needs beside what is staged or claimed already.
+        missing: Bytes that would have to become free for the job, whoever is before it; 0 where it has its space.
+        place: 1 for the job that is next; 0 where it has its space.
+        needed: Bytes that the job needs beside what is staged or claimed already.
     """
 
     missing: int
@@ -126,7 +126,9 @@ class SpaceLedger(Protocol):
         """Bytes of all that a job needs: of each dataset what was noted or, where that is more, what was planned."""
         ...
 
-    def claim_job(self, job_id: JobId, room: Room, *, silence: timedelta, quota: int | None = None) -> Line:
+    def claim_job(
+        self, job_id: JobId, room: Room, *, silence: timedelta, quota: int | None = None
+    ) -> PlaceInLine:
         """Claim the space of all datasets of a job that have not ended for it, and pin them, or do neither.
 
         A dataset needs its size (see `job_size`) less what of it is staged, and less what is claimed for it already: such a
@@ -139,7 +141,7 @@ class SpaceLedger(Protocol):
         asked for longer than `silence` are passed over, and keep their place. Claims that wait to grow (`claim_dataset`)
         are before all jobs in the line: to each of them, room is left for what they need and what their jobs hold.
 
-        A job that has ended gets nothing, and its line is `Line(0, 0, 0)`. A retried job (`retry_job`) has to claim anew,
+        A job that has ended gets nothing, and its place is `PlaceInLine(0, 0, 0)`. A retried job (`retry_job`) has to claim anew,
         at the end of the line, and one that gave its space back (`give_space_back`), at its place; a restarted one
         (`restart_job`) keeps its space. What is retrieved for the job already is pinned again if all of it is staged.
 

@@ -11,7 +11,7 @@ from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState
 from scicat_retriever.ports.ledger import FlowName, Ledger
 from scicat_retriever.ports.outbox import Subject
-from scicat_retriever.ports.space import Line
+from scicat_retriever.ports.space import PlaceInLine
 from scicat_retriever.ports.staging_area import Room
 from tests.contracts.ledger.samples import HOUR, bring_to, entry, key, tell_all
 
@@ -36,7 +36,7 @@ def claim(
     *,
     silence: timedelta = SILENCE,
     quota: int | None = None,
-) -> Line:
+) -> PlaceInLine:
     """Have a job claim its space in a room of that many bytes."""
     return ledger.claim_job(name, Room(total, free), silence=silence, quota=quota)
 

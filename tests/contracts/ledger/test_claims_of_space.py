@@ -10,7 +10,7 @@ from scicat_retriever.domain.errors import JobNotFound
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState
 from scicat_retriever.ports.ledger import FlowName, Ledger
-from scicat_retriever.ports.space import Line, Usage
+from scicat_retriever.ports.space import PlaceInLine, Usage
 from scicat_retriever.ports.staging_area import Room
 from tests.contracts.ledger.samples import FAILURE, FLOW, JOB, P, Q, bring_to, copied, job, key
 from tests.contracts.ledger.samples import staged as staged_evidence
@@ -66,7 +66,7 @@ def test_a_size_that_is_noted_again_takes_the_place_of_the_one_before(ledger: Le
 
 def test_space_is_given_to_the_last_byte_and_all_datasets_are_pinned(ledger: Ledger) -> None:
     wish(ledger, A, {P: 60, Q: 40})
-    assert claim(ledger, A, 100) == Line(0, 0, 100)
+    assert claim(ledger, A, 100) == PlaceInLine(0, 0, 100)
     assert claimed(ledger) == 100
     assert [(pin.pid, pin.owner, pin.by_job, pin.until) for _, pin in ledger.pins()] == [
         (P, A, True, None),
@@ -76,7 +76,7 @@ def test_space_is_given_to_the_last_byte_and_all_datasets_are_pinned(ledger: Led
 
 def test_a_job_that_does_not_fit_gets_nothing_at_all(ledger: Ledger) -> None:
     wish(ledger, A, {P: 60, Q: 41})
-    assert claim(ledger, A, 100) == Line(missing=1, place=1, needed=101)
+    assert claim(ledger, A, 100) == PlaceInLine(missing=1, place=1, needed=101)
     assert claimed(ledger) == 0
     assert ledger.pins() == []
     assert ledger.waiting_jobs() == [(A, 101)]
@@ -84,14 +84,14 @@ def test_a_job_that_does_not_fit_gets_nothing_at_all(ledger: Ledger) -> None:
 
 def test_what_the_storage_says_is_free_counts_where_it_is_less(ledger: Ledger) -> None:
     wish(ledger, A, {P: 60})
-    assert claim(ledger, A, 100, 50) == Line(10, 1, 60)
+    assert claim(ledger, A, 100, 50) == PlaceInLine(10, 1, 60)
     assert claim(ledger, A, 100, 60).granted
 
 
 def test_what_others_have_claimed_is_not_free(ledger: Ledger) -> None:
     claim(ledger, wish(ledger, A, {P: 60}), 100)
     wish(ledger, B, {Q: 50})
-    assert claim(ledger, B, 100) == Line(10, 1, 50)
+    assert claim(ledger, B, 100) == PlaceInLine(10, 1, 50)
     assert claim(ledger, B, 110).granted
 
 
@@ -104,7 +104,7 @@ def test_what_is_written_of_a_claim_is_not_taken_off_twice_from_what_the_storage
     ledger.note_progress(block, 25)
     wish(ledger, B, {Q: 50})
     # Of 75 bytes that the disk has free, 35 are still to be written by the first.
-    assert claim(ledger, B, 1000, 75) == Line(10, 1, 50)
+    assert claim(ledger, B, 1000, 75) == PlaceInLine(10, 1, 50)
     assert ledger.usage().written == 25
 
 
@@ -117,7 +117,7 @@ def test_what_is_written_after_the_room_was_measured_is_not_free(ledger: Ledger)
     ledger.note_progress(block, 80)
     assert ledger.unwritten() == 20
     # The disk has 70 bytes by now, and 20 of them are still to be written by the first.
-    assert ledger.claim_job(wish(ledger, B, {Q: 60}), room, silence=SILENCE) == Line(10, 1, 60)
+    assert ledger.claim_job(wish(ledger, B, {Q: 60}), room, silence=SILENCE) == PlaceInLine(10, 1, 60)
     assert ledger.claim_job(B, replace(room, free=160), silence=SILENCE).granted
 
 
@@ -149,7 +149,7 @@ def test_writing_more_than_was_claimed_gives_nobody_else_space(ledger: Ledger) -
 def test_a_dataset_that_several_jobs_ask_for_is_claimed_once(ledger: Ledger) -> None:
     claim(ledger, wish(ledger, A, {P: 60}), 100)
     wish(ledger, B, {P: 60, Q: 40})
-    assert claim(ledger, B, 100) == Line(0, 0, 40)
+    assert claim(ledger, B, 100) == PlaceInLine(0, 0, 40)
     assert claimed(ledger) == 100
     assert owners(ledger, P) == [A, B]
 
@@ -157,7 +157,7 @@ def test_a_dataset_that_several_jobs_ask_for_is_claimed_once(ledger: Ledger) -> 
 def test_what_is_staged_needs_no_space(ledger: Ledger) -> None:
     stage(ledger, P, 30, 20)
     wish(ledger, A, {P: 60})
-    assert claim(ledger, A, 60) == Line(0, 0, 10)
+    assert claim(ledger, A, 60) == PlaceInLine(0, 0, 10)
     assert claimed(ledger) == 10
 
 
@@ -166,13 +166,13 @@ def test_a_job_whose_datasets_are_all_staged_passes_however_long_the_line_and_fu
 ) -> None:
     stage(ledger, P, 60)
     claim(ledger, wish(ledger, A, {Q: 1000}), 100)
-    assert claim(ledger, wish(ledger, B, {P: 60}), 10) == Line(0, 0, 0)
+    assert claim(ledger, wish(ledger, B, {P: 60}), 10) == PlaceInLine(0, 0, 0)
     assert owners(ledger, P) == [B]
 
 
 def test_a_job_without_datasets_needs_nothing(ledger: Ledger) -> None:
     ledger.add_job(job(), FLOW)
-    assert claim(ledger, JOB, 0) == Line(0, 0, 0)
+    assert claim(ledger, JOB, 0) == PlaceInLine(0, 0, 0)
 
 
 def test_a_job_keeps_its_space_whatever_the_room_becomes(ledger: Ledger) -> None:
@@ -188,7 +188,7 @@ def test_a_job_that_has_its_space_gets_back_what_it_lacks(ledger: Ledger) -> Non
     ledger.end_claim(Q)
     assert claimed(ledger) == 60
     ledger.move_job_dataset(A, Q, DatasetState.SUBMITTED)
-    assert claim(ledger, A, 0) == Line(0, 0, 40)
+    assert claim(ledger, A, 0) == PlaceInLine(0, 0, 40)
     assert claimed(ledger) == 100
     assert owners(ledger) == [A, A]
 
@@ -196,7 +196,7 @@ def test_a_job_that_has_its_space_gets_back_what_it_lacks(ledger: Ledger) -> Non
 def test_datasets_that_have_failed_for_a_job_need_no_space_and_no_pin(ledger: Ledger) -> None:
     wish(ledger, A, {P: 60, Q: 40})
     ledger.move_job_dataset(A, Q, DatasetState.FAILED, [FAILURE])
-    assert claim(ledger, A, 100) == Line(0, 0, 60)
+    assert claim(ledger, A, 100) == PlaceInLine(0, 0, 60)
     assert [pin.pid for _, pin in ledger.pins()] == [P]
 
 
@@ -205,7 +205,7 @@ def test_datasets_that_were_retrieved_for_a_job_before_are_pinned_and_need_no_sp
     stage(ledger, P, 60)
     finish(ledger, A, P)
     ledger.retry_job(A, FLOW)
-    assert claim(ledger, A, 100) == Line(0, 0, 40)
+    assert claim(ledger, A, 100) == PlaceInLine(0, 0, 40)
     assert [pin.pid for _, pin in ledger.pins()] == [P, Q]
 
 
@@ -213,7 +213,7 @@ def test_datasets_that_were_retrieved_for_a_job_before_are_pinned_and_need_no_sp
 def test_a_job_that_has_ended_gets_nothing(ledger: Ledger, told: bool) -> None:
     wish(ledger, A, {P: 60})
     finish(ledger, A, told=told)
-    assert claim(ledger, A, 100) == Line(0, 0, 0)
+    assert claim(ledger, A, 100) == PlaceInLine(0, 0, 0)
     assert (claimed(ledger), ledger.pins()) == (0, [])
 
 
@@ -231,7 +231,7 @@ def test_a_retried_job_claims_anew(ledger: Ledger) -> None:
     ledger.retry_job(A, FlowName("2", "again"))
     ledger.end_idle_claims()
     assert claimed(ledger) == 0
-    assert claim(ledger, A, 59) == Line(1, 1, 60)
+    assert claim(ledger, A, 59) == PlaceInLine(1, 1, 60)
     assert claim(ledger, A, 60).granted
 
 
@@ -241,7 +241,7 @@ def test_a_restarted_job_keeps_its_space_and_waits_for_nothing_while_it_holds_a_
     ledger.restart_job(A, FlowName("2", "again"), 1)
     assert ledger.end_idle_claims() == 0
     assert not claim(ledger, wish(ledger, B, {R: 10}), 100).granted
-    assert claim(ledger, A, 100) == Line(0, 0, 0)
+    assert claim(ledger, A, 100) == PlaceInLine(0, 0, 0)
     assert claimed(ledger) == 100
 
 
@@ -333,7 +333,7 @@ def test_what_is_planned_anew_holds_nothing(ledger: Ledger) -> None:
 def test_sizes_beyond_an_exbibyte_or_below_nothing_are_taken_for_the_bound(ledger: Ledger) -> None:
     wish(ledger, A, {P: 2**80, Q: -1})
     assert ledger.job_size(A) == 2**60
-    assert claim(ledger, A, 100) == Line(2**60 - 100, 1, 2**60)
+    assert claim(ledger, A, 100) == PlaceInLine(2**60 - 100, 1, 2**60)
 
 
 def test_sums_of_impossible_sizes_are_no_error(ledger: Ledger) -> None:

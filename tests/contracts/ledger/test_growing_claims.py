@@ -8,7 +8,7 @@ from scicat_retriever.domain.dataset import RetrieveJob, Selection
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState
 from scicat_retriever.ports.ledger import FlowName, Ledger
-from scicat_retriever.ports.space import Growth, Line
+from scicat_retriever.ports.space import Growth, PlaceInLine
 from scicat_retriever.ports.staging_area import Room
 from tests.contracts.ledger.rig import Rig
 from tests.contracts.ledger.samples import HOUR, P, Q, bring_to, key
@@ -49,9 +49,9 @@ def test_a_job_for_a_whole_dataset_claims_what_is_not_claimed_for_one_that_chose
 ) -> None:
     claim(ledger, choose(ledger, A, 0, size=10), 100)
     wish(ledger, B, {P: 60})
-    assert claim(ledger, B, 59) == Line(1, 1, 50)
+    assert claim(ledger, B, 59) == PlaceInLine(1, 1, 50)
     assert claimed(ledger) == 10
-    assert claim(ledger, B, 60) == Line(0, 0, 50)
+    assert claim(ledger, B, 60) == PlaceInLine(0, 0, 50)
     assert claimed(ledger) == 60
 
 
@@ -60,12 +60,12 @@ def test_a_job_that_chose_files_claims_what_nobody_brings(
     ledger: Ledger, blocks: tuple[int, ...], needed: int
 ) -> None:
     claim(ledger, choose(ledger, A, 0, size=10), 100)
-    assert claim(ledger, choose(ledger, B, *blocks, size=10), 100) == Line(0, 0, needed)
+    assert claim(ledger, choose(ledger, B, *blocks, size=10), 100) == PlaceInLine(0, 0, needed)
 
 
 def test_a_job_that_chose_files_of_what_another_one_wants_whole_needs_nothing(ledger: Ledger) -> None:
     claim(ledger, wish(ledger, A, {P: 60}), 60)
-    assert claim(ledger, choose(ledger, B, 1, size=10), 60) == Line(0, 0, 0)
+    assert claim(ledger, choose(ledger, B, 1, size=10), 60) == PlaceInLine(0, 0, 0)
 
 
 def test_a_claim_that_a_job_joined_does_not_shrink_to_what_the_run_brings(ledger: Ledger) -> None:
@@ -95,7 +95,7 @@ def test_a_claim_that_waits_to_grow_comes_before_all_jobs(ledger: Ledger) -> Non
     assert claim(ledger, wish(ledger, C, {R: 15}), 100).granted
     finish(ledger, B)
     ledger.end_idle_claims()
-    assert claim(ledger, wish(ledger, D, {DatasetPid("d"): 6}), 100) == Line(0, 2, 6)
+    assert claim(ledger, wish(ledger, D, {DatasetPid("d"): 6}), 100) == PlaceInLine(0, 2, 6)
     ledger.note_sizes(D, {DatasetPid("d"): 5})
     assert claim(ledger, D, 100).granted
     assert more(ledger, P) == Growth(0)
@@ -168,8 +168,8 @@ def test_a_job_that_gives_back_holds_nothing_and_asks_for_everything_again(ledge
     ledger.end_idle_claims()
     assert (claimed(ledger), owners(ledger)) == (0, [])
     assert {each.state for each in ledger.job_datasets(A)} == {DatasetState.SUBMITTED}
-    assert claim(ledger, A, 109) == Line(1, 1, 80)
-    assert claim(ledger, A, 110) == Line(0, 0, 80)
+    assert claim(ledger, A, 109) == PlaceInLine(1, 1, 80)
+    assert claim(ledger, A, 110) == PlaceInLine(0, 0, 80)
     assert owners(ledger) == [A, A, A]
     assert not ledger.is_in_line(A)
 

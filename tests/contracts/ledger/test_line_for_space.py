@@ -10,7 +10,7 @@ from scicat_retriever.domain.errors import QuotaExceeded
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState, JobState
 from scicat_retriever.ports.ledger import FlowName, Ledger
-from scicat_retriever.ports.space import Line
+from scicat_retriever.ports.space import PlaceInLine
 from tests.contracts.ledger.rig import Rig
 from tests.contracts.ledger.samples import HOUR, P, Q
 from tests.contracts.ledger.space_samples import SILENCE, A, B, C, claim, finish, plan, stage, wish
@@ -23,10 +23,10 @@ R, S = DatasetPid("20.500.12345/r"), DatasetPid("20.500.12345/s")
 def test_jobs_stand_in_the_order_in_which_they_first_asked_whoever_arrived_first(ledger: Ledger) -> None:
     for name, pid, size in ((A, P, 200), (B, Q, 300), (C, R, 400)):
         wish(ledger, name, {pid: size})
-    assert claim(ledger, C, 100) == Line(300, 1, 400)
-    assert claim(ledger, A, 100) == Line(100, 2, 200)
-    assert claim(ledger, B, 100) == Line(200, 3, 300)
-    assert claim(ledger, A, 100) == Line(100, 2, 200)
+    assert claim(ledger, C, 100) == PlaceInLine(300, 1, 400)
+    assert claim(ledger, A, 100) == PlaceInLine(100, 2, 200)
+    assert claim(ledger, B, 100) == PlaceInLine(200, 3, 300)
+    assert claim(ledger, A, 100) == PlaceInLine(100, 2, 200)
     assert ledger.waiting_jobs() == [(C, 400), (A, 200), (B, 300)]
     usage = ledger.usage()
     assert (usage.waiting_jobs, usage.waiting) == (3, 900)
@@ -47,12 +47,12 @@ def in_line(ledger: Ledger, needed: int = 60) -> None:
 
 def test_who_leaves_room_for_those_before_it_goes_ahead(ledger: Ledger) -> None:
     in_line(ledger)
-    assert claim(ledger, wish(ledger, B, {Q: 40}), 100) == Line(0, 0, 40)
+    assert claim(ledger, wish(ledger, B, {Q: 40}), 100) == PlaceInLine(0, 0, 40)
 
 
 def test_who_would_leave_no_room_for_one_before_it_waits_although_there_is_space(ledger: Ledger) -> None:
     in_line(ledger, 61)
-    assert claim(ledger, wish(ledger, B, {Q: 40}), 100) == Line(0, 2, 40)
+    assert claim(ledger, wish(ledger, B, {Q: 40}), 100) == PlaceInLine(0, 2, 40)
     assert claim(ledger, wish(ledger, C, {R: 39}), 100).granted
 
 
@@ -61,7 +61,7 @@ def test_all_that_went_ahead_counts_together_also_when_it_is_gone(ledger: Ledger
     claim(ledger, wish(ledger, B, {Q: 30}), 100)
     finish(ledger, B)
     ledger.end_idle_claims()
-    assert claim(ledger, wish(ledger, C, {R: 11}), 100) == Line(0, 2, 11)
+    assert claim(ledger, wish(ledger, C, {R: 11}), 100) == PlaceInLine(0, 2, 11)
     ledger.note_sizes(C, {R: 10})
     assert claim(ledger, C, 100).granted
 
@@ -70,14 +70,14 @@ def test_what_a_job_has_staged_or_claimed_already_is_not_taken_from_those_before
     in_line(ledger)
     stage(ledger, Q, 30)
     wish(ledger, B, {Q: 35, S: 60})
-    assert claim(ledger, B, 100) == Line(0, 0, 5)
+    assert claim(ledger, B, 100) == PlaceInLine(0, 0, 5)
     assert claim(ledger, wish(ledger, C, {R: 5}), 100).granted
 
 
 def test_each_of_those_before_it_must_have_room(ledger: Ledger) -> None:
     in_line(ledger)
     claim(ledger, wish(ledger, B, {Q: 90}), 100)
-    assert claim(ledger, wish(ledger, C, {R: 11}), 100) == Line(0, 3, 11)
+    assert claim(ledger, wish(ledger, C, {R: 11}), 100) == PlaceInLine(0, 3, 11)
     ledger.note_sizes(C, {R: 10})
     assert claim(ledger, C, 100).granted
 
@@ -101,13 +101,13 @@ def test_one_that_does_not_ask_for_long_is_passed_over_and_keeps_its_place(rig: 
     in_line(ledger, 100)
     wish(ledger, B, {Q: 40})
     rig.clock.advance(SILENCE)
-    assert claim(ledger, B, 100) == Line(0, 2, 40)
+    assert claim(ledger, B, 100) == PlaceInLine(0, 2, 40)
     rig.clock.advance(MOMENT)
-    assert claim(ledger, wish(ledger, C, {R: 200}), 100) == Line(160, 2, 200)
+    assert claim(ledger, wish(ledger, C, {R: 200}), 100) == PlaceInLine(160, 2, 200)
     assert claim(ledger, wish(ledger, JobId("d"), {DatasetPid("d"): 1}), 300).granted
     assert [name for name, _ in ledger.waiting_jobs()] == [A, B, C]
-    assert claim(ledger, A, 100) == Line(61, 1, 100)
-    assert claim(ledger, C, 100) == Line(161, 3, 200)
+    assert claim(ledger, A, 100) == PlaceInLine(61, 1, 100)
+    assert claim(ledger, C, 100) == PlaceInLine(161, 3, 200)
 
 
 def test_who_went_ahead_of_a_silent_one_counts_when_it_asks_again(rig: Rig) -> None:
@@ -117,7 +117,7 @@ def test_who_went_ahead_of_a_silent_one_counts_when_it_asks_again(rig: Rig) -> N
     finish(rig.ledger, B)
     rig.ledger.end_idle_claims()
     claim(rig.ledger, A, 100)
-    assert claim(rig.ledger, wish(rig.ledger, C, {R: 11}), 100) == Line(0, 2, 11)
+    assert claim(rig.ledger, wish(rig.ledger, C, {R: 11}), 100) == PlaceInLine(0, 2, 11)
 
 
 def test_one_that_asked_by_a_clock_that_went_back_since_holds_up_nobody_for_long(rig: Rig) -> None:
@@ -145,7 +145,7 @@ def test_a_job_that_ends_leaves_the_line(ledger: Ledger, how: str) -> None:
         ledger.retry_job(A, AGAIN)
     assert ledger.waiting_jobs() == [(B, 100)]
     if how == "retried":
-        assert claim(ledger, A, 100) == Line(60, 2, 100)
+        assert claim(ledger, A, 100) == PlaceInLine(60, 2, 100)
 
 
 def test_a_restarted_job_keeps_its_place_and_what_went_ahead_of_it(ledger: Ledger) -> None:
@@ -154,11 +154,11 @@ def test_a_restarted_job_keeps_its_place_and_what_went_ahead_of_it(ledger: Ledge
     claim(ledger, wish(ledger, C, {R: 90}), 100)
     ledger.restart_job(A, AGAIN, 1)
     assert ledger.waiting_jobs() == [(A, 60), (C, 90)]
-    assert claim(ledger, A, 100) == Line(50, 1, 60)
+    assert claim(ledger, A, 100) == PlaceInLine(50, 1, 60)
     # 30 of 40 bytes went ahead of it already.
     finish(ledger, B)
     ledger.end_idle_claims()
-    assert claim(ledger, wish(ledger, JobId("d"), {DatasetPid("d"): 11}), 100) == Line(0, 3, 11)
+    assert claim(ledger, wish(ledger, JobId("d"), {DatasetPid("d"): 11}), 100) == PlaceInLine(0, 3, 11)
 
 
 @pytest.mark.parametrize("waited", [False, True])
@@ -173,7 +173,7 @@ def test_a_job_that_gives_its_space_back_claims_it_at_its_old_place(rig: Rig, wa
     ledger.give_space_back(A, P)
     assert ledger.waiting_jobs() == [(A, 0), (B, 60)]
     ledger.end_idle_claims()
-    assert claim(ledger, A, 50) == Line(10, 1, 60)
+    assert claim(ledger, A, 50) == PlaceInLine(10, 1, 60)
     assert ledger.waiting_jobs() == [(A, 60), (B, 60)]
 
 
@@ -186,13 +186,13 @@ def test_who_is_refused_for_its_quota_is_not_in_line(ledger: Ledger) -> None:
 def test_a_job_in_line_may_need_less_by_and_by(ledger: Ledger) -> None:
     wish(ledger, A, {P: 60})
     claim(ledger, wish(ledger, B, {P: 60, Q: 100}), 100)
-    assert claim(ledger, A, 100) == Line(0, 2, 60)
+    assert claim(ledger, A, 100) == PlaceInLine(0, 2, 60)
     assert claim(ledger, A, 220).granted
-    assert claim(ledger, B, 100) == Line(60, 1, 100)
+    assert claim(ledger, B, 100) == PlaceInLine(60, 1, 100)
     assert ledger.waiting_jobs() == [(B, 100)]
     # What failed for the job is not waited for.
     ledger.move_job_dataset(B, Q, DatasetState.FAILED)
-    assert claim(ledger, B, 100) == Line(0, 0, 0)
+    assert claim(ledger, B, 100) == PlaceInLine(0, 0, 0)
 
 
 @pytest.mark.parametrize("size", [50, 60, 100])
@@ -231,12 +231,12 @@ def test_a_large_job_is_not_starved_by_a_stream_of_small_ones(rig: Rig, size: in
 def test_jobs_of_the_same_datasets_wait_for_them_once(ledger: Ledger) -> None:
     wish(ledger, A, {P: 60})
     wish(ledger, B, {P: 60})
-    assert claim(ledger, A, 50) == Line(10, 1, 60)
-    assert claim(ledger, B, 50) == Line(10, 2, 60)
+    assert claim(ledger, A, 50) == PlaceInLine(10, 1, 60)
+    assert claim(ledger, B, 50) == PlaceInLine(10, 2, 60)
     assert claim(ledger, A, 60).granted
-    assert claim(ledger, B, 60) == Line(0, 0, 0)
+    assert claim(ledger, B, 60) == PlaceInLine(0, 0, 0)
 
 
 def test_a_dataset_that_was_planned_larger_than_noted_needs_as_much(ledger: Ledger) -> None:
     plan(ledger, P, 40, 50)
-    assert claim(ledger, wish(ledger, A, {P: 60}), 80) == Line(10, 1, 90)
+    assert claim(ledger, wish(ledger, A, {P: 60}), 80) == PlaceInLine(10, 1, 90)

@@ -8,7 +8,7 @@ from scicat_retriever.domain.errors import QuotaExceeded
 from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.ports.ledger import Ledger
-from scicat_retriever.ports.space import Line
+from scicat_retriever.ports.space import PlaceInLine
 from scicat_retriever.ports.staging_area import Room
 from tests.contracts.ledger.samples import FLOW, HOUR, JOB, START, P, Q, job
 from tests.contracts.ledger.space_samples import A, B, C, claim, finish, grow, owners, plan, stage, wish
@@ -27,7 +27,7 @@ def test_what_was_retrieved_for_a_job_and_is_gone_is_neither_pinned_nor_counted(
     finish(ledger, A, P)
     ledger.retry_job(A, FLOW, [Q])
     ledger.move_datablock(second, State.RELEASED)
-    assert claim(ledger, A, 999, quota=40) == Line(0, 0, 40)
+    assert claim(ledger, A, 999, quota=40) == PlaceInLine(0, 0, 40)
     assert [pin.pid for _, pin in ledger.pins()] == [Q]
     assert ledger.cached_bytes(START) == 30
     assert ledger.left_behind(9) == [second]

@@ -23,7 +23,7 @@ from scicat_retriever.ledger.database.upgrade import HEAD, upgrade
 from scicat_retriever.ledger.sql import SqlLedger, open_ledger
 from scicat_retriever.ports.ledger import FlowName, JobDatasetRecord, JobRecord
 from scicat_retriever.ports.outbox import Report, Subject
-from scicat_retriever.ports.space import EvictionOrder, Line
+from scicat_retriever.ports.space import EvictionOrder, PlaceInLine
 from scicat_retriever.ports.staging_area import Room
 from tests.contracts.ledger import dumps
 from tests.contracts.ledger.dumps import DUMPS
@@ -222,7 +222,7 @@ def test_what_was_started_in_an_older_release_has_its_claim_and_its_job_its_spac
     ledger.end_idle_claims()
     assert ledger.usage().claimed == 3000
     assert ledger.recount() == 0
-    assert ledger.claim_job(JOB, Room(0, 0), silence=HOUR) == Line(0, 0, 0)
+    assert ledger.claim_job(JOB, Room(0, 0), silence=HOUR) == PlaceInLine(0, 0, 0)
     assert grow(ledger, P, Room(0, 0)) == 0
     ledger.close()
 

@@ -27,7 +27,7 @@ Clock = Callable[[], datetime]
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class TransitionSubject:
     """Whose state changed: a job, a dataset of a job, a datablock of a dataset, or a report of a job or a dataset."""
 
     kind: Literal["job", "dataset", "datablock", "report"]
@@ -52,12 +52,17 @@ class LedgerPart:
         self._database = database
         self._clock = clock
 
-    def _require_legal(self, subject: Subject, old: StrEnum, new: StrEnum) -> None:
+    def _require_legal(self, subject: TransitionSubject, old: StrEnum, new: StrEnum) -> None:
         if not may_become(old, new):
             raise TransitionIllegal(f"The {subject} is {old} and cannot become {new}.")
 
     def _enter(
-        self, connection: Connection, subject: Subject, old: StrEnum | None, new: StrEnum, reason: str = ""
+        self,
+        connection: Connection,
+        subject: TransitionSubject,
+        old: StrEnum | None,
+        new: StrEnum,
+        reason: str = "",
     ) -> None:
         """Write a change of state into the book; a state that stays is none."""
         if old != new:
@@ -66,7 +71,7 @@ class LedgerPart:
     def _enter_all(
         self,
         connection: Connection,
-        changed: Sequence[tuple[Subject, StrEnum | None]],
+        changed: Sequence[tuple[TransitionSubject, StrEnum | None]],
         new: StrEnum,
         reason: str = "",
     ) -> None:

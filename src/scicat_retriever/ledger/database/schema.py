@@ -1,6 +1,6 @@
 """The ledger's tables. A change here needs a migration; a test holds the two equal.
 
-    jobs 1--1 job_selections, 1--n job_datasets, 1--0..1 places (in the line for space)
+    jobs 1--1 job_selections, 1--n job_datasets, 1--0..1 places (their row of the line for space; here `space_queue`)
     job_datasets 1--n chosen_datablocks (where the job chose files)
     datablocks 1--n file_lists, 1--0..1 copies, 1--0..1 recalls
     recall_leads, by store
@@ -63,7 +63,7 @@ jobs = Table(
     Index(None, "state", "number"),
 )
 
-places = Table(
+space_queue = Table(
     "places",
     metadata,
     Column("job_id", ExactText, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),

@@ -12,7 +12,7 @@ from scicat_retriever.domain.errors import Failure, TransitionIllegal
 from scicat_retriever.domain.ids import DatablockId, DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState
 from scicat_retriever.ledger.database.packing import pack_respelled, unpack_respelled
-from scicat_retriever.ledger.database.part import Subject, batches
+from scicat_retriever.ledger.database.part import TransitionSubject, batches
 from scicat_retriever.ledger.database.schema import chosen_datablocks, datablocks, job_datasets
 from scicat_retriever.ledger.datablocks.extracts import ExtractsPart
 from scicat_retriever.ledger.rows.claims import NOT_ENDED
@@ -53,7 +53,7 @@ class ChosenFilesPart(ExtractsPart):
                 self._note_extracts(connection, pid, extracts)
             if unknown is not None and not datablocks and row.state in NOT_ENDED:
                 noted |= {"state": DatasetState.FAILED, "failures": (unknown,), "reason": ""}
-                subject, old = Subject("dataset", job_id, pid), DatasetState(row.state)
+                subject, old = TransitionSubject("dataset", job_id, pid), DatasetState(row.state)
                 self._enter(connection, subject, old, DatasetState.FAILED, unknown.code)
             connection.execute(update(job_datasets).where(its).values(noted))
 

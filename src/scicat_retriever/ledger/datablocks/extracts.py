@@ -13,7 +13,7 @@ from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatablockId, DatasetPid
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.ledger.database.packing import Fingerprint, pack_extract, unpack_extract
-from scicat_retriever.ledger.database.part import Subject
+from scicat_retriever.ledger.database.part import TransitionSubject
 from scicat_retriever.ledger.database.schema import (
     chosen_datablocks,
     copies,
@@ -113,7 +113,7 @@ class ExtractsPart(DatablockRows):
         its = {"pid": block.pid, "datablock": block.id}
         for chunk, packed in enumerate(Fingerprint(entry).chunks()):
             connection.execute(insert(file_lists).values(its | {"chunk": chunk, "entries": packed}))
-        self._enter(connection, Subject("datablock", pid=block.pid, datablock=block.id), None, new)
+        self._enter(connection, TransitionSubject("datablock", pid=block.pid, datablock=block.id), None, new)
 
 
 def kept_extracts(

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from scicat_retriever.domain.dataset import CataloguedDatablock
 from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.domain.states import DatablockState
-from scicat_retriever.ledger.database.part import Subject, batches
+from scicat_retriever.ledger.database.part import TransitionSubject, batches
 from scicat_retriever.ledger.database.schema import copies, datablocks, file_lists
 from scicat_retriever.ledger.datablocks.extracts import kept_extracts
 from scicat_retriever.ledger.rows.datablocks import THIS_DATABLOCK, consequences, held_after
@@ -109,7 +109,10 @@ class PlansPart(HeldSpace):
         for batch in batches(new):
             rows = [_planned(entry) | planned | {"pid": pid, "id": entry.datablock.id} for entry in batch]
             connection.execute(insert(datablocks), rows)
-            changes = [(Subject("datablock", pid=pid, datablock=entry.datablock.id), None) for entry in batch]
+            changes = [
+                (TransitionSubject("datablock", pid=pid, datablock=entry.datablock.id), None)
+                for entry in batch
+            ]
             self._enter_all(connection, changes, DatablockState.PLANNED)
 
     def _enter_each(
@@ -120,9 +123,12 @@ class PlansPart(HeldSpace):
         new: DatablockState,
         reason: str = "",
     ) -> None:
-        changes: list[tuple[Subject, DatablockState | None]] = []
+        changes: list[tuple[TransitionSubject, DatablockState | None]] = []
         for row in rows:
-            subject, old = Subject("datablock", pid=pid, datablock=row.id), DatablockState(row.state)
+            subject, old = (
+                TransitionSubject("datablock", pid=pid, datablock=row.id),
+                DatablockState(row.state),
+            )
             self._require_legal(subject, old, new)
             if old != new:
                 changes.append((subject, old))

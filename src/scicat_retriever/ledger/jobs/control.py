@@ -10,7 +10,7 @@ from sqlalchemy import Connection, and_, delete, exists, not_, or_, select, upda
 from scicat_retriever.domain.errors import DatasetNotOfJob, JobEnded, JobNotEnded, NothingToRetry
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState, JobState
-from scicat_retriever.ledger.database.part import Subject
+from scicat_retriever.ledger.database.part import TransitionSubject
 from scicat_retriever.ledger.database.schema import chosen_datablocks, datablocks, job_datasets, jobs
 from scicat_retriever.ledger.jobs.jobs import JobsPart
 from scicat_retriever.ledger.rows.claims import asks_for
@@ -81,7 +81,7 @@ class JobControlPart(JobsPart):
 
     def _resubmit(self, connection: Connection, job_id: JobId, row: Any) -> None:  # noqa: ANN401
         new, old = DatasetState.SUBMITTED, DatasetState(row.state)
-        subject = Subject("dataset", job_id, row.pid)
+        subject = TransitionSubject("dataset", job_id, row.pid)
         self._require_legal(subject, old, new)
         its = and_(job_datasets.c.job_id == job_id, job_datasets.c.pid == row.pid)
         connection.execute(update(job_datasets).where(its).values(state=new, failures=(), reason=""))

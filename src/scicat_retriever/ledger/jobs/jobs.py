@@ -14,7 +14,7 @@ from scicat_retriever.domain.errors import Failure, TransitionIllegal
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState, JobState
 from scicat_retriever.ledger.database.packing import pack_selections
-from scicat_retriever.ledger.database.part import Subject
+from scicat_retriever.ledger.database.part import TransitionSubject
 from scicat_retriever.ledger.database.schema import job_datasets, job_selections, jobs
 from scicat_retriever.ledger.rows.jobs import (
     FINISHED,
@@ -27,7 +27,7 @@ from scicat_retriever.ledger.rows.jobs import (
 from scicat_retriever.ledger.rows.line import leave_line
 from scicat_retriever.ledger.rows.reports import ReportRows
 from scicat_retriever.ports.ledger import FlowName, JobDatasetRecord, JobRecord
-from scicat_retriever.ports.outbox import Subject as ReportSubject
+from scicat_retriever.ports.outbox import Subject
 
 
 class JobsPart(ReportRows):
@@ -63,7 +63,7 @@ class JobsPart(ReportRows):
             self._insert_jobs(connection, [(replace(job, datasets=()), flow)], now)
             row = lock_job(connection, job.id)
             self._move_job(connection, row, state, failure.message, failure=(failure,))
-            self._write_report(connection, ReportSubject.job(job.id), state)
+            self._write_report(connection, Subject.job(job.id), state)
             return job_record(connection.execute(with_selections().where(jobs.c.id == job.id)).one())
 
     def job(self, job_id: JobId) -> JobRecord | None:
@@ -142,7 +142,7 @@ class JobsPart(ReportRows):
             else:
                 kept = () if failure is None else (failure,)
                 self._move_job(connection, row, state, message, failure=kept)
-                self._write_report(connection, ReportSubject.job(job_id), state)
+                self._write_report(connection, Subject.job(job_id), state)
                 if state.finished and failure is not None:
                     self._fail_datasets(connection, job_id, failure)
 
@@ -152,7 +152,7 @@ class JobsPart(ReportRows):
         rows = connection.execute(select(c.pid, c.state).where(*open_ones).order_by(c.position)).all()
         values = {"state": new, "failures": (failure,), "reason": ""}
         connection.execute(update(job_datasets).where(*open_ones).values(values))
-        changed = [(Subject("dataset", job_id, row.pid), DatasetState(row.state)) for row in rows]
+        changed = [(TransitionSubject("dataset", job_id, row.pid), DatasetState(row.state)) for row in rows]
         self._enter_all(connection, changed, new, failure.code)
 
     def _move_job(
@@ -164,7 +164,7 @@ class JobsPart(ReportRows):
         **values: object,
     ) -> None:
         """Move a locked job to a state, and set `values` beside."""
-        subject, old = Subject("job", row.id), JobState(row.state)
+        subject, old = TransitionSubject("job", row.id), JobState(row.state)
         self._require_legal(subject, old, state)
         changes: dict[str, object] = {"state": state, "message": message}
         if old != state:
@@ -179,7 +179,7 @@ class JobsPart(ReportRows):
         self, job_id: JobId, pid: DatasetPid, state: DatasetState, failures: Sequence[Failure] = ()
     ) -> None:
         """Note the state of one of a job's datasets."""
-        subject = Subject("dataset", job_id, pid)
+        subject = TransitionSubject("dataset", job_id, pid)
         its = (job_datasets.c.job_id == job_id, job_datasets.c.pid == pid)
         with self._database.writing() as connection:
             row = connection.execute(select(job_datasets.c.state).where(*its).with_for_update()).first()
@@ -227,7 +227,9 @@ class JobsPart(ReportRows):
             for job, flow in new
         ]
         connection.execute(insert(jobs), rows)
-        self._enter_all(connection, [(Subject("job", job.id), None) for job, _ in new], JobState.SUBMITTED)
+        self._enter_all(
+            connection, [(TransitionSubject("job", job.id), None) for job, _ in new], JobState.SUBMITTED
+        )
         self._add_datasets(connection, {job.id: job.datasets for job, _ in new})
 
     def _add_datasets(self, connection: Connection, lists: Mapping[JobId, Sequence[Selection]]) -> None:
@@ -261,5 +263,5 @@ class JobsPart(ReportRows):
                 for job_id, position, selection in asked_for
             ],
         )
-        subjects = [(Subject("dataset", job_id, each.pid), None) for job_id, _, each in asked_for]
+        subjects = [(TransitionSubject("dataset", job_id, each.pid), None) for job_id, _, each in asked_for]
         self._enter_all(connection, subjects, state)

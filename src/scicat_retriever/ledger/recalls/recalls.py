@@ -15,7 +15,7 @@ from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState, RecallPhase
 from scicat_retriever.ledger.database.packing import unpack_extract
-from scicat_retriever.ledger.database.part import Subject, batches
+from scicat_retriever.ledger.database.part import TransitionSubject, batches
 from scicat_retriever.ledger.database.schema import datablocks, job_datasets, jobs, recall_leads, recalls
 from scicat_retriever.ledger.rows.claims import NOT_ENDED
 from scicat_retriever.ledger.rows.datablocks import (
@@ -274,5 +274,5 @@ def _key(row: Any) -> DatablockKey:  # noqa: ANN401
     return DatablockKey(DatasetPid(row.pid), DatablockId(row.id))
 
 
-def _subject(row: Any) -> Subject:  # noqa: ANN401
-    return Subject("datablock", pid=row.pid, datablock=row.id)
+def _subject(row: Any) -> TransitionSubject:  # noqa: ANN401
+    return TransitionSubject("datablock", pid=row.pid, datablock=row.id)

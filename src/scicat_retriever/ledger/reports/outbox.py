@@ -24,8 +24,7 @@ from sqlalchemy import (
 from scicat_retriever.domain.errors import Failure, ReportNotParked, TransitionIllegal
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, JobState, LifecycleWord
-from scicat_retriever.ledger.database.part import Subject as Entry
-from scicat_retriever.ledger.database.part import batches
+from scicat_retriever.ledger.database.part import TransitionSubject, batches
 from scicat_retriever.ledger.database.schema import datablocks, job_datasets, reports
 from scicat_retriever.ledger.rows.jobs import FINISHED, lock_job
 from scicat_retriever.ledger.rows.reports import ReportRows, is_about, report_record
@@ -200,11 +199,11 @@ class OutboxPart(ReportRows):
 _PARKED = and_(reports.c.parked, reports.c.dropped == "")
 
 
-def _in_the_book(subject: Subject) -> Entry:
+def _in_the_book(subject: Subject) -> TransitionSubject:
     """Name whom a report is about as the book of transitions does."""
     if subject.kind is ReportKind.JOB:
-        return Entry("report", job_id=subject.name)
-    return Entry("report", pid=subject.name)
+        return TransitionSubject("report", job_id=subject.name)
+    return TransitionSubject("report", pid=subject.name)
 
 
 def _never_told(report: Report, why: str) -> str:

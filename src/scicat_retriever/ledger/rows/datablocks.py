@@ -13,7 +13,7 @@ from scicat_retriever.domain.evidence import DatablockKey, Integrity
 from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.ledger.database.packing import unpack_extract, unpack_matched, unpack_oddities
-from scicat_retriever.ledger.database.part import Subject, batches
+from scicat_retriever.ledger.database.part import TransitionSubject, batches
 from scicat_retriever.ledger.database.schema import datablocks
 from scicat_retriever.ledger.rows.held_space import HeldSpace
 from scicat_retriever.ports.datablock_record import DatablockRecord
@@ -168,5 +168,5 @@ def datablock_record(row: Any) -> DatablockRecord:  # noqa: ANN401
     )
 
 
-def _subject(key: DatablockKey) -> Subject:
-    return Subject("datablock", pid=key.pid, datablock=key.id)
+def _subject(key: DatablockKey) -> TransitionSubject:
+    return TransitionSubject("datablock", pid=key.pid, datablock=key.id)

@@ -16,7 +16,7 @@ from sqlalchemy import BindParameter, Connection, bindparam, func, or_, select, 
 from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.ledger.database.part import total
-from scicat_retriever.ledger.database.schema import claims, datablocks, job_datasets, jobs, pins, places
+from scicat_retriever.ledger.database.schema import claims, datablocks, job_datasets, jobs, pins, space_queue
 from scicat_retriever.ledger.rows.claims import set_claim, waits_for, written
 from scicat_retriever.ledger.rows.line import LARGEST_WISH, WAITS, Before
 from scicat_retriever.ports.staging_area import Room
@@ -124,7 +124,7 @@ def stop_waiting(connection: Connection, pid: DatasetPid) -> None:
 def note_grown(connection: Connection, by: int) -> None:
     """Note with all that wait, in the line and to grow, that so many bytes went ahead of them."""
     note_went_ahead(connection, by)
-    connection.execute(update(places).where(WAITS).values(overtaken=places.c.overtaken + by))
+    connection.execute(update(space_queue).where(WAITS).values(overtaken=space_queue.c.overtaken + by))
 
 
 def note_went_ahead(connection: Connection, by: int) -> None:

@@ -12,21 +12,21 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, and_, bindparam, delete, func, insert, select, update
 
 from scicat_retriever.domain.ids import JobId
-from scicat_retriever.ledger.database.schema import places
-from scicat_retriever.ports.space import Line
+from scicat_retriever.ledger.database.schema import space_queue
+from scicat_retriever.ports.space import PlaceInLine
 from scicat_retriever.ports.staging_area import Room
 
 LARGEST_WISH = 2**62
 """What a job may need at most, as a column holds it: no sum with what went ahead of it leaves 64 bits."""
 
 # In these words, SQLite looks for those that wait in the index, beside those that have their space.
-WAITS = places.c.needed >= 0
-"""The condition that a row of `places` is that of a job that waits."""
+WAITS = space_queue.c.needed >= 0
+"""The condition that a row of `space_queue` is that of a job that waits."""
 
 _MOMENT = timedelta(microseconds=1)
-_OWN = select(places.c.wanted_at).where(places.c.job_id == bindparam("job"))
-_LATEST = select(func.max(places.c.wanted_at))
-_THIS_PLACE = places.c.job_id == bindparam("job")
+_OWN = select(space_queue.c.wanted_at).where(space_queue.c.job_id == bindparam("job"))
+_LATEST = select(func.max(space_queue.c.wanted_at))
+_THIS_PLACE = space_queue.c.job_id == bindparam("job")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def ask(
     now: datetime,
     silence: timedelta,
     first: Before,
-) -> Line:
+) -> PlaceInLine:
     """Have a job ask for its space: it has it then, or it has a place in the line. The space must be locked.
 
     Args:
@@ -65,34 +65,38 @@ def ask(
         first: Those that come before all of the line.
     """
     place = connection.scalar(_OWN, {"job": job_id})
-    before = WAITS if place is None else and_(WAITS, places.c.wanted_at < place)
+    before = WAITS if place is None else and_(WAITS, space_queue.c.wanted_at < place)
     # Asked at a time that is far ahead: by a clock that has gone back since.
-    heard = places.c.asked_at.between(now - silence, now + silence)
+    heard = space_queue.c.asked_at.between(now - silence, now + silence)
     count, most = connection.execute(
-        select(func.count(), func.max(places.c.overtaken + places.c.needed)).where(before, heard)
+        select(func.count(), func.max(space_queue.c.overtaken + space_queue.c.needed)).where(before, heard)
     ).one()
     missing = max(0, needed - free)
     leaves_room = all(each is None or each + needed <= room.total for each in (most, first.most))
     if needed == 0 or (missing == 0 and leaves_room):
         if needed:
-            connection.execute(update(places).where(before).values(overtaken=places.c.overtaken + needed))
+            connection.execute(
+                update(space_queue).where(before).values(overtaken=space_queue.c.overtaken + needed)
+            )
         if place is not None:
-            connection.execute(update(places).where(_THIS_PLACE).values(needed=None), {"job": job_id})
-        return Line(0, 0, needed)
+            connection.execute(update(space_queue).where(_THIS_PLACE).values(needed=None), {"job": job_id})
+        return PlaceInLine(0, 0, needed)
     asked = {"needed": min(needed, LARGEST_WISH), "asked_at": now}
     if place is None:
-        connection.execute(insert(places).values(_place(job_id, _last(connection, now)) | asked))
+        connection.execute(insert(space_queue).values(_place(job_id, _last(connection, now)) | asked))
     else:
-        connection.execute(update(places).where(places.c.job_id == job_id).values(asked))
-    return Line(missing, first.count + count + 1, needed)
+        connection.execute(update(space_queue).where(space_queue.c.job_id == job_id).values(asked))
+    return PlaceInLine(missing, first.count + count + 1, needed)
 
 
 def stand_again(connection: Connection, job_id: JobId, since: datetime) -> None:
     """Have a job that had its space, and gave it back, wait in the line: at its place, or since it had its space."""
     if connection.scalar(_OWN, {"job": job_id}) is None:
-        connection.execute(insert(places).values(_place(job_id, since)))
+        connection.execute(insert(space_queue).values(_place(job_id, since)))
     # What it needs is known when it asks; until then it is passed over.
-    connection.execute(update(places).where(_THIS_PLACE).values(needed=0, asked_at=None), {"job": job_id})
+    connection.execute(
+        update(space_queue).where(_THIS_PLACE).values(needed=0, asked_at=None), {"job": job_id}
+    )
 
 
 def stands_in_line(connection: Connection, job_id: JobId) -> bool:
@@ -102,7 +106,7 @@ def stands_in_line(connection: Connection, job_id: JobId) -> bool:
 
 def leave_line(connection: Connection, job_id: JobId) -> None:
     """Have a job lose its place in the line."""
-    connection.execute(delete(places).where(_THIS_PLACE), {"job": job_id})
+    connection.execute(delete(space_queue).where(_THIS_PLACE), {"job": job_id})
 
 
 def _last(connection: Connection, now: datetime) -> datetime:

@@ -23,8 +23,8 @@ from sqlalchemy import (
 from scicat_retriever.domain.errors import QuotaExceeded
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState, JobState
-from scicat_retriever.ledger.database.part import Subject, batches, total
-from scicat_retriever.ledger.database.schema import claims, job_datasets, jobs, pins, places
+from scicat_retriever.ledger.database.part import TransitionSubject, batches, total
+from scicat_retriever.ledger.database.schema import claims, job_datasets, jobs, pins, space_queue
 from scicat_retriever.ledger.rows.claims import (
     asks_for,
     claim_of,
@@ -52,7 +52,7 @@ from scicat_retriever.ledger.rows.held_space import change_space
 from scicat_retriever.ledger.rows.jobs import lock_job
 from scicat_retriever.ledger.rows.line import WAITS, ask, stand_again, stands_in_line
 from scicat_retriever.ledger.rows.pins import PinRows, pinned_by_others
-from scicat_retriever.ports.space import Growth, Line
+from scicat_retriever.ports.space import Growth, PlaceInLine
 from scicat_retriever.ports.staging_area import Room
 
 _GAVE_BACK = "its job gave its space back"
@@ -85,19 +85,21 @@ class ClaimsPart(PinRows):
         with self._database.reading() as connection:
             return sum(each.size for each in sizes_of(connection, job_id))
 
-    def claim_job(self, job_id: JobId, room: Room, *, silence: timedelta, quota: int | None = None) -> Line:
+    def claim_job(
+        self, job_id: JobId, room: Room, *, silence: timedelta, quota: int | None = None
+    ) -> PlaceInLine:
         """Claim the space of a job's datasets and pin them, or do neither."""
         with self._database.writing() as connection:
             row = lock_job(connection, job_id)
             if JobState(row.state).finished:
-                return Line(0, 0, 0)
+                return PlaceInLine(0, 0, 0)
             self._database.lock_datasets(connection, _pids_of(connection, job_id))
             space = self._lock_space(connection)
             wanted = [each for each in sizes_of(connection, job_id) if each.is_wanted]
             if row.space_granted_at is not None:
                 lacking = [each for each in wanted if each.is_unclaimed]
                 self._take(connection, row, wanted, lacking)
-                return Line(0, 0, sum(each.needs for each in lacking))
+                return PlaceInLine(0, 0, sum(each.needs for each in lacking))
             needed = sum(each.needs for each in wanted)
             _require_quota(connection, row, wanted, quota)
             now, free = self._clock(), free_bytes(connection, space, room)
@@ -189,7 +191,7 @@ class ClaimsPart(PinRows):
         new, c = DatasetState.SUBMITTED, job_datasets.c
         rows = connection.execute(select(c.pid, c.state).where(these).order_by(c.position)).all()
         connection.execute(update(job_datasets).where(these).values(state=new, reason=""))
-        subjects = [(Subject("dataset", job_id, row.pid), DatasetState(row.state)) for row in rows]
+        subjects = [(TransitionSubject("dataset", job_id, row.pid), DatasetState(row.state)) for row in rows]
         self._enter_all(connection, subjects, new, _GAVE_BACK)
 
     def is_in_line(self, job_id: JobId) -> bool:
@@ -230,7 +232,7 @@ class ClaimsPart(PinRows):
 
     def waiting_jobs(self) -> Sequence[tuple[JobId, int]]:
         """Jobs that wait for space, in the order of the line."""
-        c = places.c
+        c = space_queue.c
         waiting = select(c.job_id, c.needed).where(WAITS).order_by(c.wanted_at, c.job_id)
         with self._database.reading() as connection:
             return [(JobId(row.job_id), row.needed) for row in connection.execute(waiting)]

@@ -12,7 +12,7 @@ from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatablockId, DatasetPid
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.ledger.database.part import total
-from scicat_retriever.ledger.database.schema import claims, datablocks, places, space
+from scicat_retriever.ledger.database.schema import claims, datablocks, space, space_queue
 from scicat_retriever.ledger.rows.claims import unwritten, written
 from scicat_retriever.ledger.rows.datablocks import DatablockRows, datablock_record, is_datablock, tokens_of
 from scicat_retriever.ledger.rows.held_space import change_space
@@ -85,7 +85,7 @@ class InventoryPart(DatablockRows):
             .where(_IS_STAGED)
             .group_by(c.pinned)
         )
-        waiting = select(func.count(), total(places.c.needed)).where(WAITS)
+        waiting = select(func.count(), total(space_queue.c.needed)).where(WAITS)
         with self._database.reading() as connection:
             groups = {row.pinned: row for row in connection.execute(staged)}
             sizes = {pinned: int(row.bytes) for pinned, row in groups.items()}

@@ -22,7 +22,7 @@ from scicat_retriever.domain.states import DatasetState
 from scicat_retriever.pipeline.jobs.selection import chosen_of, resolve
 from scicat_retriever.pipeline.staging.eviction import make_room
 from scicat_retriever.pipeline.tools.toolbox import Toolbox
-from scicat_retriever.ports.space import Growth, Line
+from scicat_retriever.ports.space import Growth, PlaceInLine
 from scicat_retriever.ports.staging_area import Room
 
 _MEASURED_TOGETHER = 20
@@ -170,7 +170,7 @@ def _can_be_freed(missing: int, tools: Toolbox) -> bool:
     return missing <= tools.ledger.cached_bytes(tools.clock() - tools.cache.spared)
 
 
-def _stand_in_line(job_id: JobId, tools: Toolbox) -> Line:
+def _stand_in_line(job_id: JobId, tools: Toolbox) -> PlaceInLine:
     record = tools.ledger.job(job_id)
     if record is None:
         raise JobNotFound(f"the ledger has no job {job_id}")
