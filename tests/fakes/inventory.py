@@ -18,13 +18,13 @@ class InMemoryInventory(InMemoryRecords):
     def identity(self) -> str:
         return f"ledger-in-memory-{id(self):x}"
 
-    def has_marked(self, place: str) -> bool:
+    def has_marked(self, location: str) -> bool:
         with self._lock:
-            return place in self._marked_areas
+            return location in self._marked_areas
 
-    def note_marked(self, place: str) -> None:
+    def note_marked(self, location: str) -> None:
         with self._lock:
-            self._marked_areas.add(place)
+            self._marked_areas.add(location)
 
     def left_behind(self, limit: int, after: DatablockKey | None = None) -> Sequence[DatablockKey]:
         with self._lock:

@@ -49,14 +49,14 @@ class InMemoryRecalls(InMemoryRecords):
     def recalls(self, store: str, limit: int | None = None) -> Sequence[RecallRecord]:
         with self._lock:
             its = [self._seen(record) for record in self._recalls.values() if record.store == store]
-            its.sort(key=lambda each: (each.wanted_at, each.key.pid, each.place, each.key.id))
+            its.sort(key=lambda each: (each.wanted_at, each.key.pid, each.position, each.key.id))
             return its[:limit]
 
     def recalls_of(self, pid: DatasetPid) -> Sequence[RecallRecord]:
         with self._lock:
             its = [self._seen(record) for key, record in self._recalls.items() if key.pid == pid]
             return sorted(
-                (each for each in its if each.is_wanted), key=lambda each: (each.place, each.key.id)
+                (each for each in its if each.is_wanted), key=lambda each: (each.position, each.key.id)
             )
 
     def change_recalls(self, changes: Sequence[RecallChange]) -> None:
@@ -142,7 +142,7 @@ class InMemoryRecalls(InMemoryRecords):
             key=record.key,
             store=record.store,
             archive_id=datablock.archive_id,
-            place=record.position,
+            position=record.position,
             bytes=datablock.extract.archive_size
             if datablock.extract and datablock.ranges
             else record.bytes_total,

@@ -99,7 +99,7 @@ class InMemoryStagingArea:
     # The port.
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         return f"in memory at {id(self):x}"
 
     def prepare(self) -> None:

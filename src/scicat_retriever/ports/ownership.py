@@ -12,10 +12,10 @@ class OwnershipLedger(Protocol):
         """The identity: a UUID that is made once, and is the same in every copy and backup of this ledger."""
         ...
 
-    def has_marked(self, place: str) -> bool:
-        """Whether the staging area at a place was marked as this ledger's."""
+    def has_marked(self, location: str) -> bool:
+        """Whether the staging area at a location was marked as this ledger's."""
         ...
 
-    def note_marked(self, place: str) -> None:
+    def note_marked(self, location: str) -> None:
         """Note that it was."""
         ...

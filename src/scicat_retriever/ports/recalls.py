@@ -21,7 +21,7 @@ class RecallRecord:
         key: The datablock.
         store: Name of the store that it is recalled from.
         archive_id: The archive.
-        place: Its number among the dataset's datablocks, which is the order in which they were archived.
+        position: As of its `DatablockRecord`: the order in which the datablocks of a dataset were archived.
         bytes: What it takes, as was known when it was wanted.
         run: The flow run that wants it.
         group: Owner group of the oldest job that waited for its dataset when it was wanted; empty where SciCat does not say.
@@ -44,7 +44,7 @@ class RecallRecord:
     key: DatablockKey
     store: str
     archive_id: ArchiveId
-    place: int
+    position: int
     bytes: int
     run: str
     group: str

@@ -81,7 +81,7 @@ class StagingArea(Protocol):
     """
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """Where it is, in words that stay the same: a folder, or a bucket and a prefix."""
         ...
 

@@ -31,9 +31,9 @@ def adopt_staging(settings: Settings) -> Iterator[str]:
         area = bootstrap.staging_area(settings)
         former = adopt(area, ledger)
         if former == ledger.identity():
-            yield f"the staging area {area.place} is this ledger's already"
+            yield f"the staging area {area.location} is this ledger's already"
             return
         before = "had no marker" if former is None else f"belonged to another ledger ({former})"
-        yield f"the staging area {area.place} {before}; it is this ledger's now. Files that it does not know go with the next check"
+        yield f"the staging area {area.location} {before}; it is this ledger's now. Files that it does not know go with the next check"
     finally:
         ledger.close()

@@ -59,7 +59,7 @@ def test_a_recall_that_is_wanted_is_open_with_all_that_the_planner_has_to_know(r
         key(1),
         "mirror",
         ArchiveId("archive-1.tar"),
-        place=1,
+        position=1,
         bytes=1000,
         run="run-1",
         group="p17",

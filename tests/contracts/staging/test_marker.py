@@ -44,5 +44,5 @@ def test_a_marker_is_no_file_of_the_area_and_survives_what_is_done_to_those(rig:
 
 
 def test_areas_at_one_place_call_it_the_same(rig: AreaRig) -> None:
-    assert rig.area.place == rig.area.place
-    assert rig.area.place
+    assert rig.area.location == rig.area.location
+    assert rig.area.location

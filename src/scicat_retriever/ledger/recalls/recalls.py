@@ -208,7 +208,7 @@ class RecallsPart(DatablockRows):
             key=_key(row),
             store=row.store,
             archive_id=ArchiveId(row.archive_id),
-            place=row.position,
+            position=row.position,
             bytes=_bytes_from_tape(row),
             run=row.run,
             group=group,

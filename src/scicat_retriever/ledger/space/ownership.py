@@ -27,16 +27,16 @@ class OwnershipPart(LedgerPart):
                 connection.execute(insert(identity).values(id=known))
             return known
 
-    def has_marked(self, place: str) -> bool:
-        """Whether the area at a place was marked."""
+    def has_marked(self, location: str) -> bool:
+        """Whether the area at a location was marked."""
         with self._database.reading() as connection:
-            found = connection.scalar(select(marked_areas.c.place).where(marked_areas.c.place == place))
+            found = connection.scalar(select(marked_areas.c.place).where(marked_areas.c.place == location))
             return found is not None
 
-    def note_marked(self, place: str) -> None:
-        """Note that the area at a place was marked."""
+    def note_marked(self, location: str) -> None:
+        """Note that the area at a location was marked."""
         with self._database.writing() as connection:
-            self._database.lock(connection, "marked", place)
-            found = connection.scalar(select(marked_areas.c.place).where(marked_areas.c.place == place))
+            self._database.lock(connection, "marked", location)
+            found = connection.scalar(select(marked_areas.c.place).where(marked_areas.c.place == location))
             if found is None:
-                connection.execute(insert(marked_areas).values(place=place, at=self._clock()))
+                connection.execute(insert(marked_areas).values(place=location, at=self._clock()))

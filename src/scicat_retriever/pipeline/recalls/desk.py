@@ -375,7 +375,7 @@ def _request(each: RecallRecord) -> RecallRequest:
         priority=each.priority,
         tape=tape.tape,
         position=tape.position,
-        order=(each.key.pid, each.place),
+        order=(each.key.pid, each.position),
         phase=each.phase,
         asked_at=None if each.asked_at is None else each.asked_at.timestamp(),
     )

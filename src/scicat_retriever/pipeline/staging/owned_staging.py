@@ -41,9 +41,9 @@ class OwnedStaging:
         self._seen_at = float("-inf")
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """Where it is."""
-        return self._area.place
+        return self._area.location
 
     def prepare(self) -> None:
         """Make what the area lacks."""

@@ -29,7 +29,7 @@ def take(area: StagingArea, ledger: Ledger) -> None:
         StagingError: It cannot be looked at or marked.
     """
     identity, owner = ledger.identity(), area.owner()
-    if owner is None and ledger.has_marked(area.place):
+    if owner is None and ledger.has_marked(area.location):
         owner = area.owner()  # another process of this service may have marked it between the two questions
         if owner is None:
             raise not_ours(area, None)
@@ -41,7 +41,7 @@ def take(area: StagingArea, ledger: Ledger) -> None:
     if owner != identity:
         raise not_ours(area, owner)
     area.prepare()
-    ledger.note_marked(area.place)
+    ledger.note_marked(area.location)
 
 
 def adopt(area: StagingArea, ledger: Ledger) -> str | None:
@@ -55,7 +55,7 @@ def adopt(area: StagingArea, ledger: Ledger) -> str | None:
     former = area.owner()
     if former != identity:
         area.mark(identity, anew=True)
-    ledger.note_marked(area.place)
+    ledger.note_marked(area.location)
     return former
 
 
@@ -63,11 +63,11 @@ def not_ours(area: StagingArea, owner: str | None) -> StagingNotOurs:
     """Say that an area has another owner than this ledger, or no marker any more, and what to do."""
     if owner is None:
         return StagingNotOurs(
-            f"the staging area {area.place} has lost its marker: mount it, if it is not mounted; if it is a new and empty one, "
+            f"the staging area {area.location} has lost its marker: mount it, if it is not mounted; if it is a new and empty one, "
             f"run {ADOPT}. Nothing was removed"
         )
     return StagingNotOurs(
-        f"the staging area {area.place} belongs to another ledger ({owner}): give each service an area of its own. If "
+        f"the staging area {area.location} belongs to another ledger ({owner}): give each service an area of its own. If "
         f"that service is gone for good, run {ADOPT}. Nothing was removed"
     )
 
@@ -77,11 +77,11 @@ def _refuse_files_of_nobody(area: StagingArea, ledger: Ledger) -> None:
     tokens = {each.token for each in islice(area.holdings(), _LOOKED_AT)}
     if tokens and not ledger.known_tokens(tokens):
         raise StagingNotOurs(
-            f"the staging area {area.place} has no owner and holds files that this ledger does not know: name an empty "
+            f"the staging area {area.location} has no owner and holds files that this ledger does not know: name an empty "
             f"one, or run {ADOPT} if they may be removed"
         )
     if not tokens and ledger.usage().staged:
         raise StagingNotOurs(
-            f"the staging area {area.place} is empty, and the ledger has files in staging: mount it, if it is not mounted; if "
+            f"the staging area {area.location} is empty, and the ledger has files in staging: mount it, if it is not mounted; if "
             f"it is a new one, run {ADOPT}. Nothing was removed"
         )

@@ -82,7 +82,7 @@ def test_an_area_that_another_process_marks_meanwhile_is_no_lost_one(
     area: InMemoryStagingArea, ledger: InMemoryLedger
 ) -> None:
     class Marked(InMemoryLedger):
-        def has_marked(self, place: str) -> bool:
+        def has_marked(self, location: str) -> bool:
             area.mark(self.identity())
             return True
 

@@ -56,7 +56,7 @@ class DirectoryStaging:
         self._marker = MarkerFile(settings.root)
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """The folder."""
         return str(self._settings.root)
 

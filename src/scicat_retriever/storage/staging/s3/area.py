@@ -50,7 +50,7 @@ class S3Staging:
         self._requests.see_the_bucket()
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """The bucket and the prefix."""
         return f"{self._settings.place}, {self._settings.prefix or 'without a prefix'}"
 
