@@ -77,7 +77,7 @@ def retriever(source: Path, area: S3Staging) -> None:
         copy_and_hash(opened.fileno(), sink, algorithm=ALGORITHM, on_member=manifest.add, expected_bytes=size)
     manifest.seal()
     area.commit(key, sink.token, sink.receipt)
-    area.release(key)
+    area.delete(key)
 
 
 def plain_client(options: dict[str, Any]) -> S3Client:

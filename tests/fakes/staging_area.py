@@ -151,7 +151,7 @@ class InMemoryStagingArea:
             self._staged.pop(name, None)
             if receipt != _receipt(content):
                 raise StagedBytesDiffer(f"the file {token} of {key} is {_receipt(content)}, not {receipt}")
-            self.release(key)
+            self.delete(key)
             self._staged[name] = content, self._clock()
 
     def staged_size(self, key: DatablockKey, token: str) -> int | None:
@@ -179,7 +179,7 @@ class InMemoryStagingArea:
                 name: file for name, file in self._partials.items() if not _is_named(name, key, token)
             }
 
-    def release(self, key: DatablockKey, token: str | None = None) -> None:
+    def delete(self, key: DatablockKey, token: str | None = None) -> None:
         with self._lock:
             self._staged = {
                 name: file for name, file in self._staged.items() if not _is_named(name, key, token)

@@ -140,7 +140,7 @@ class StagingArea(Protocol):
     def open_staged(self, key: DatablockKey, token: str) -> AbstractContextManager[BinaryIO]:
         """Open this staged file for reading and seeking.
 
-        On file systems it stays readable while open, even if it is released; nobody should count on it elsewhere.
+        On file systems it stays readable while open, even if it is deleted; nobody should count on it elsewhere.
 
         Raises:
             StagedFileMissing: It is not there.
@@ -167,8 +167,8 @@ class StagingArea(Protocol):
         """Remove the partial file of this token, or all of the datablock."""
         ...
 
-    def release(self, key: DatablockKey, token: str | None = None) -> None:
-        """Remove the staged file of this token, or all of the datablock."""
+    def delete(self, key: DatablockKey, token: str | None = None) -> None:
+        """Delete the staged file of this token, or all staged files of the datablock."""
         ...
 
     def name_of(self, key: DatablockKey) -> str:

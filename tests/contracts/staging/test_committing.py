@@ -185,27 +185,27 @@ def test_a_staged_file_is_read_from_any_place(rig: AreaRig) -> None:
 
 def test_releasing_removes_the_staged_file_and_may_be_repeated(rig: AreaRig) -> None:
     token = stage(rig.area, KEY)
-    rig.area.release(KEY)
-    rig.area.release(KEY)
+    rig.area.delete(KEY)
+    rig.area.delete(KEY)
     assert rig.area.staged_size(KEY, token) is None
 
 
 def test_releasing_leaves_the_dataset_s_other_datablocks(rig: AreaRig) -> None:
     stage(rig.area, KEY)
     others = [(name, stage(rig.area, name, b"another")) for name in (key(datablock="10"), key(datablock="2"))]
-    rig.area.release(KEY)
+    rig.area.delete(KEY)
     assert [staged(rig.area, name, token) for name, token in others] == [b"another"] * 2
 
 
 def test_releasing_leaves_the_partial(rig: AreaRig) -> None:
     partial = write_partial(rig.area, KEY)
-    rig.area.release(KEY)
+    rig.area.delete(KEY)
     assert rig.area.partial_size(KEY, partial.token) == len(CONTENT)
 
 
 def test_what_was_released_can_be_staged_again(rig: AreaRig) -> None:
     stage(rig.area, KEY)
-    rig.area.release(KEY)
+    rig.area.delete(KEY)
     token = stage(rig.area, KEY, b"again")
     assert staged(rig.area, KEY, token) == b"again"
 
@@ -214,9 +214,9 @@ def test_commits_and_releases_of_one_dataset_do_not_disturb_each_other(rig: Area
     def come_and_go(name: DatablockKey) -> int | None:
         for _ in range(9):
             stage(rig.area, name, b"x")
-            rig.area.release(name)
+            rig.area.delete(name)
         token = stage(rig.area, name, b"x")
-        rig.area.release(name)
+        rig.area.delete(name)
         return rig.area.staged_size(name, token)
 
     with ThreadPoolExecutor(4) as threads:
@@ -234,10 +234,10 @@ def test_every_key_has_a_file_of_its_own(rig: AreaRig) -> None:
 def test_only_the_file_of_a_token_is_released(rig: AreaRig) -> None:
     old = stage(rig.area, KEY)
     new = stage(rig.area, KEY, b"newer")
-    rig.area.release(KEY, old)
+    rig.area.delete(KEY, old)
     assert staged(rig.area, KEY, new) == b"newer"
-    rig.area.release(KEY, new)
-    rig.area.release(KEY, new)
+    rig.area.delete(KEY, new)
+    rig.area.delete(KEY, new)
     assert rig.area.staged_size(KEY, new) is None
 
 

@@ -39,7 +39,7 @@ def test_a_marker_is_no_file_of_the_area_and_survives_what_is_done_to_those(rig:
     assert len(staged(rig.area, KEY, token)) > 0
     for holding in list(rig.area.holdings()):
         rig.area.remove(holding)
-    rig.area.release(KEY)
+    rig.area.delete(KEY)
     assert rig.area.owner() == "ledger-1"
 
 

@@ -178,7 +178,7 @@ def test_an_object_that_is_released_while_it_is_read_is_told_as_missing(make_are
     area = make_area()
     token = stage(area, KEY)
     with area.open_staged(KEY, token) as file:
-        area.release(KEY)
+        area.delete(KEY)
         with pytest.raises(StagedFileMissing):
             file.read(10)
 
@@ -281,7 +281,7 @@ def test_a_bucket_that_goes_away_is_an_error_and_not_a_bucket_without_files(
     for ask in (
         lambda: area.staged_size(KEY, "0123456789abcdef"),
         lambda: area.partial_size(KEY, "0123456789abcdef"),
-        lambda: area.release(KEY),
+        lambda: area.delete(KEY),
         lambda: list(area.holdings()),
     ):
         with pytest.raises(StagingWriteFailed, match=r"staging\.bucket"):

@@ -199,7 +199,7 @@ def _release(wish: ReleaseWish, service: Service) -> Released:
     if wish.job is not None and service.ledger.job(JobId(wish.job)) is None:
         raise JobNotFound("no such job was ever posted here")
     pid = None if wish.dataset is None else DatasetPid(wish.dataset)
-    return Released(datasets=list(pins.release(wish.job or wish.owner or "", service.ledger, pid)))
+    return Released(datasets=list(pins.unpin(wish.job or wish.owner or "", service.ledger, pid)))
 
 
 @router.post(

@@ -163,5 +163,5 @@ def _remove_files(record: DatablockRecord, tools: StagingTools) -> None:
     """
     token = record.partial or None
     tools.staging.discard_partial(record.key, token)
-    tools.staging.release(record.key, token)
+    tools.staging.delete(record.key, token)
     tools.ledger.forget_files(record.key)

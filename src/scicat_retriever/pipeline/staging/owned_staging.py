@@ -99,10 +99,10 @@ class OwnedStaging:
         self._require_ours()
         self._area.discard_partial(key, token)
 
-    def release(self, key: DatablockKey, token: str | None = None) -> None:
+    def delete(self, key: DatablockKey, token: str | None = None) -> None:
         """Remove staged files of a datablock."""
         self._require_ours()
-        self._area.release(key, token)
+        self._area.delete(key, token)
 
     def name_of(self, key: DatablockKey) -> str:
         """Name a datablock."""

@@ -55,7 +55,7 @@ def extend(
     return {pid: end - margin for pid, end in kept.items()}
 
 
-def release(owner: str, ledger: Ledger, pid: DatasetPid | None = None) -> Sequence[DatasetPid]:
+def unpin(owner: str, ledger: Ledger, pid: DatasetPid | None = None) -> Sequence[DatasetPid]:
     """End the pins of a job or of somebody else, all or that on one dataset, and have SciCat told of a job's.
 
     What nobody pins then stays until its space is needed.
@@ -70,12 +70,12 @@ def release(owner: str, ledger: Ledger, pid: DatasetPid | None = None) -> Sequen
     job_id = JobId(owner)
     if ledger.job(job_id) is not None:
         _require_ended(job_id, ledger)
-    released = ledger.unpin(owner, pid)
-    if not released:
+    unpinned = ledger.unpin(owner, pid)
+    if not unpinned:
         raise NothingStaged(f"{owner} pins {'nothing' if pid is None else f'no dataset {pid}'} in staging")
     if ledger.job(job_id) is not None:
         ledger.tell_job_again(job_id)
-    return released
+    return unpinned
 
 
 def _require_ended(job_id: JobId, ledger: Ledger) -> None:

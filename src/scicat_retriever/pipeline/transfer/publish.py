@@ -198,7 +198,7 @@ def _discard(key: DatablockKey, run: str, reason: str, tools: Toolbox) -> None:
         after = DatablockState.RELEASED if record.state is DatablockState.STAGED else DatablockState.FAILED
         tools.ledger.move_datablock(key, after, reason)
     # Also of what the ledger calls released already: an earlier attempt may have got no further than that.
-    tools.staging.release(key)
+    tools.staging.delete(key)
 
 
 def _of_run(key: DatablockKey, run: str, tools: Toolbox) -> DatablockRecord | None:

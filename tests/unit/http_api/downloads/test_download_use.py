@@ -58,7 +58,7 @@ def test_a_link_leads_to_where_the_storage_hands_the_file_out(elsewhere: ApiRig,
 
 def test_a_file_that_is_gone_from_the_storage_is_not_led_to(elsewhere: ApiRig) -> None:
     record = staged(elsewhere)
-    elsewhere.staging.release(record.key)
+    elsewhere.staging.delete(record.key)
     with elsewhere.client() as client:
         response = client.get(elsewhere.link(record), follow_redirects=False)
     assert_problem(response, 410, "link_released")

@@ -222,7 +222,7 @@ def test_a_released_file_is_gone(client: TestClient, api: ApiRig) -> None:
 
 def test_a_file_that_was_removed_behind_the_ledgers_back_is_gone(client: TestClient, api: ApiRig) -> None:
     record = staged(api)
-    api.staging.release(record.key)
+    api.staging.delete(record.key)
     assert_problem(client.get(api.link(record)), 410, "link_released")
 
 
@@ -263,7 +263,7 @@ def test_a_browser_gets_a_page_that_says_what_to_do_with_an_expired_link(
 
 def test_a_browser_gets_a_page_for_a_file_that_is_gone(client: TestClient, api: ApiRig) -> None:
     record = staged(api)
-    api.staging.release(record.key)
+    api.staging.delete(record.key)
     assert_page(client.get(api.link(record), headers=BROWSER), 410, "no longer kept", "ask for it again")
 
 
@@ -324,7 +324,7 @@ def test_a_file_released_in_the_middle_of_a_download_is_read_to_its_end(
     record = staged(api)
     with client.stream("GET", api.link(record)) as response:
         api.clock.advance(RETENTION)
-        api.staging.release(record.key)
+        api.staging.delete(record.key)
         assert b"".join(response.iter_bytes()) == CONTENT
 
 

@@ -131,7 +131,7 @@ def test_what_is_staged_in_the_ledger_alone_is_retrieved_again_by_the_new_run(lo
     rig = Rig()
     (staged,) = rig.staged_dataset()
     if loss == "gone":
-        rig.staging.release(staged.key)
+        rig.staging.delete(staged.key)
     else:
         rig.staging.damage_staged(staged.key, b"short")
     (record,) = rig.plan_again("run-2")

@@ -194,7 +194,7 @@ def test_what_is_told_late_of_a_part_is_what_is_there_then() -> None:
     rig = measured("run/two.dat")
     report.dataset_retrieved(PID, bring(rig), rig.tools)
     (record,) = rig.ledger.job_datablocks(JOB, PID)
-    rig.staging.release(record.key)
+    rig.staging.delete(record.key)
     rig.deliver()
     held = rig.catalogue.held_dataset(PID)
     assert (held.status, held.return_message) == (LifecycleWord.NOTHING, {})
@@ -290,7 +290,7 @@ def test_a_lost_datablock_that_a_job_did_not_choose_does_not_withdraw_its_datase
     rig.stage(first)
     bring(rig)
     report.close_job(JOB, None, rig.tools)
-    rig.staging.release(first.key)
+    rig.staging.delete(first.key)
     rig.deliver()
     assert rig.catalogue.held_job(JOB).state is JobState.SUCCESSFUL
 

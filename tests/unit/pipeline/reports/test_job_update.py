@@ -97,7 +97,7 @@ def test_a_job_whose_files_were_released_since_is_told_with_that_error_and_no_li
 def test_a_dataset_whose_file_was_lost_before_it_was_told_is_not_claimed() -> None:
     rig = Rig()
     assert closed(rig) is JobState.SUCCESSFUL
-    rig.staging.release(rig.ledger.datablocks(PID)[0].key)
+    rig.staging.delete(rig.ledger.datablocks(PID)[0].key)
     told = update(rig)
     assert told.state is JobState.WITH_DATASET_ERRORS
     assert body(told)["result"] == []
@@ -107,7 +107,7 @@ def test_a_dataset_whose_file_was_lost_before_it_was_told_is_not_claimed() -> No
 def test_a_lost_dataset_is_failed_in_the_ledger_too() -> None:
     rig = Rig()
     closed(rig)
-    rig.staging.release(rig.ledger.datablocks(PID)[0].key)
+    rig.staging.delete(rig.ledger.datablocks(PID)[0].key)
     update(rig)
     record = rig.ledger.job(JOB)
     assert record is not None

@@ -110,7 +110,7 @@ def test_a_file_that_was_lost_is_not_promised() -> None:
     rig = ended(Q)
     tell_the_end(rig)
     for record in rig.ledger.datablocks(PID):
-        rig.staging.release(record.key)
+        rig.staging.delete(record.key)
     _, message = lifecycle(rig, PID)
     assert message["result"] == []
 

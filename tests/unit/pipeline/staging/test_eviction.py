@@ -43,10 +43,10 @@ class BrokenStaging(InMemoryStagingArea):
         super().__init__()
         self.broken: set[DatablockKey] = set()
 
-    def release(self, key: DatablockKey, token: str | None = None) -> None:
+    def delete(self, key: DatablockKey, token: str | None = None) -> None:
         if key in self.broken:
             raise errors.StagingWriteFailed("the file cannot be removed")
-        super().release(key, token)
+        super().delete(key, token)
 
 
 def test_room_is_made_by_what_was_used_longest_ago() -> None:
@@ -166,10 +166,10 @@ class SlowStaging(InMemoryStagingArea):
         super().__init__()
         self.meanwhile: Callable[[], object] = int
 
-    def release(self, key: DatablockKey, token: str | None = None) -> None:
+    def delete(self, key: DatablockKey, token: str | None = None) -> None:
         meanwhile, self.meanwhile = self.meanwhile, int
         meanwhile()
-        super().release(key, token)
+        super().delete(key, token)
 
 
 @pytest.mark.parametrize("by", ["eviction", "sweep"])

@@ -69,7 +69,7 @@ def test_where_many_have_changed_at_once_it_ends_and_an_operator_is_asked() -> N
 def test_what_cannot_be_read_is_left_as_it_is_and_keeps_no_other_from_its_turn() -> None:
     other = DatasetPid("20.500.12345/q")
     rig = due(PID, other)
-    rig.staging.release(rig.ledger.datablocks(PID)[0].key)
+    rig.staging.delete(rig.ledger.datablocks(PID)[0].key)
     assert check(rig) == Fixity(right=1, unreadable=1)
     assert rig.ledger.datablocks(PID)[0].state is DatablockState.STAGED
 

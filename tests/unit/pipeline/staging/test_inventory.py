@@ -48,7 +48,7 @@ def test_a_file_that_is_gone_or_has_another_size_is_retrieved_again_for_the_job_
     rig.deliver()
     (record,) = rig.ledger.datablocks(PID)
     if loss == "missing":
-        rig.staging.release(record.key)
+        rig.staging.delete(record.key)
     else:
         rig.staging.damage_staged(record.key, b"short")
     found = inventory.check_staging(rig.tools)
@@ -65,7 +65,7 @@ def test_all_that_is_lost_of_a_job_is_retrieved_again_at_once() -> None:
     rig.retrieved(PID, Q)
     rig.deliver()
     for record in rig.ledger.staged_after(None, 10):
-        rig.staging.release(record.key)
+        rig.staging.delete(record.key)
     inventory.check_staging(rig.tools)
     assert [each.state for each in rig.ledger.job_datasets(JOB)] == [DatasetState.SUBMITTED] * 2
 
@@ -92,7 +92,7 @@ def test_a_file_that_was_staged_anew_meanwhile_is_not_withdrawn() -> None:
     rig = dated()
     rig.retrieved(PID)
     (record,) = rig.ledger.datablocks(PID)
-    rig.staging.release(record.key)
+    rig.staging.delete(record.key)
     (planned,) = rig.plan_again("run-2")
     rig.stage(planned)
     assert not inventory.withdraw(record, "it was gone a moment ago", rig.tools)
@@ -173,7 +173,7 @@ def test_where_most_files_are_gone_nothing_is_withdrawn_and_an_operator_is_asked
     rig = dated()
     rig.retrieved(*many(inventory.FEW + 2))
     for record in rig.ledger.staged_after(None, 100)[1:]:
-        rig.staging.release(record.key)
+        rig.staging.delete(record.key)
     found = inventory.check_staging(rig.tools)
     assert (found.missing, found.withdrawn) == (inventory.FEW + 1, 0)
     assert "11 of 12 staged files are gone or wrong" in found.advice

@@ -106,7 +106,7 @@ CHANGES: list[Callable[[StagingArea], object]] = [
     lambda area: area.prepare(),
     lambda area: area.open_partial(KEY, 1).__enter__(),
     lambda area: area.discard_partial(KEY),
-    lambda area: area.release(KEY),
+    lambda area: area.delete(KEY),
     lambda area: list(area.holdings()),
     lambda area: area.remove(next(area.holdings())),
     lambda area: area.commit(KEY, "no-such-token", "receipt"),
@@ -150,15 +150,15 @@ def test_a_marker_may_be_believed_for_a_while_but_not_where_something_is_missing
     seconds = [0.0]
     area.mark("mine")
     owned = OwnedStaging(area, "mine", 10.0, lambda: seconds[0])
-    owned.release(KEY)
+    owned.delete(KEY)
     area.mark("another", anew=True)
     seconds[0] = 9.0
-    owned.release(KEY)
+    owned.delete(KEY)
     with pytest.raises(StagingNotOurs):
         owned.staged_size(KEY, "no-such-token")
     seconds[0] = 10.0
     with pytest.raises(StagingNotOurs):
-        owned.release(KEY)
+        owned.delete(KEY)
 
 
 def test_an_area_that_goes_away_in_the_middle_of_a_look_is_not_taken_for_whole(

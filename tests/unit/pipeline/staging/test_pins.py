@@ -58,7 +58,7 @@ def test_a_job_under_way_is_neither_extended_nor_released() -> None:
     with pytest.raises(errors.JobNotEnded):
         pins.extend(JOB, START, MARGIN, rig.ledger)
     with pytest.raises(errors.JobNotEnded):
-        pins.release(JOB, rig.ledger)
+        pins.unpin(JOB, rig.ledger)
 
 
 def test_an_unknown_job_is_not_extended() -> None:
@@ -70,7 +70,7 @@ def test_a_released_job_has_no_links_for_scicat_any_more() -> None:
     rig = Rig()
     retrieved(rig, PID, Q)
     rig.clock.advance(timedelta(hours=1))
-    assert pins.release(JOB, rig.ledger, PID) == [PID]
+    assert pins.unpin(JOB, rig.ledger, PID) == [PID]
     entries = {entry["datasetId"]: entry for entry in told(rig)["result"]}
     assert (entries[PID]["url"], entries[PID]["expires"]) == (None, report.timestamp(rig.clock()))
     assert entries[Q]["url"] is not None
@@ -84,18 +84,18 @@ def test_what_one_job_gives_back_another_still_keeps() -> None:
     rig = Rig()
     retrieved(rig, PID)
     rig.retrieved(PID, name=OTHER)
-    pins.release(JOB, rig.ledger)
+    pins.unpin(JOB, rig.ledger)
     rig.clock.advance(CACHE.spared * 2)
     assert eviction.make_room(1, rig.tools) == 0
     told(rig, OTHER)
-    pins.release(OTHER, rig.ledger)
+    pins.unpin(OTHER, rig.ledger)
     assert eviction.make_room(1, rig.tools) > 0
 
 
 def test_a_link_that_is_told_again_after_a_release_and_an_eviction_is_none() -> None:
     rig = Rig()
     retrieved(rig, PID)
-    pins.release(JOB, rig.ledger)
+    pins.unpin(JOB, rig.ledger)
     eviction.evict_dataset(PID, rig.tools)
     assert [entry["url"] for entry in told(rig)["result"]] == [None]
 
@@ -106,7 +106,7 @@ def test_an_operator_pins_what_is_staged_for_somebody() -> None:
     assert pins.pin(PID, "the school", START + LIFETIME, rig.ledger) == 1
     rig.clock.advance(CACHE.spared * 2)
     assert eviction.make_room(1, rig.tools) == 0
-    assert pins.release("the school", rig.ledger) == [PID]
+    assert pins.unpin("the school", rig.ledger) == [PID]
     assert eviction.make_room(1, rig.tools) > 0
 
 
@@ -119,4 +119,4 @@ def test_nothing_is_pinned_where_nothing_is_staged() -> None:
 
 def test_who_pins_nothing_has_nothing_to_release() -> None:
     with pytest.raises(errors.NothingStaged, match="the school pins nothing"):
-        pins.release("the school", Rig().ledger)
+        pins.unpin("the school", Rig().ledger)

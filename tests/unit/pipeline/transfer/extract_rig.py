@@ -21,7 +21,7 @@ def evict(rig: Rig) -> None:
     for record in rig.ledger.datablocks(PID):
         if record.state is DatablockState.STAGED:
             rig.ledger.move_datablock(record.key, DatablockState.RELEASED)
-            rig.staging.release(record.key)
+            rig.staging.delete(record.key)
             rig.ledger.forget_files(record.key)
 
 

@@ -69,7 +69,7 @@ def test_a_copy_that_is_not_what_was_catalogued_never_gets_its_final_name(
 def test_verifying_a_staged_datablock_again_changes_nothing() -> None:
     rig = Rig()
     (record,) = rig.staged_dataset()
-    rig.staging.release(record.key)
+    rig.staging.delete(record.key)
     publish.verify_and_stage(record, rig.tools)
     assert rig.record(record.key) == record
 
@@ -253,7 +253,7 @@ def test_a_dataset_whose_file_is_not_what_was_staged_is_not_published(loss: str)
     rig = Rig()
     _, second = rig.staged_dataset(rig.archive(0), rig.archive(1))
     if loss == "gone":
-        rig.staging.release(second.key)
+        rig.staging.delete(second.key)
     else:
         rig.staging.damage_staged(second.key, tar(FILES) + b"x")
     with pytest.raises(errors.StagedFileMissing, match=r"p-1\.tar"):

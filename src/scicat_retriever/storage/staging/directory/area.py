@@ -180,7 +180,7 @@ class DirectoryStaging:
 
     @contextmanager
     def open_staged(self, key: DatablockKey, token: str) -> Iterator[BinaryIO]:
-        """Open this staged file for reading, unbuffered; stays readable while open, even if it is released.
+        """Open this staged file for reading, unbuffered; stays readable while open, even if it is deleted.
 
         Raises:
             StagedFileMissing: It is not there.
@@ -198,8 +198,8 @@ class DirectoryStaging:
         """Remove this partial file, or all of a datablock, and their folder if that leaves it empty."""
         self._remove_from(self._partial / folder_name(key), token)
 
-    def release(self, key: DatablockKey, token: str | None = None) -> None:
-        """Remove this staged file, or all of a datablock, and their folder if that leaves it empty."""
+    def delete(self, key: DatablockKey, token: str | None = None) -> None:
+        """Delete this staged file, or all of a datablock, and their folder if that leaves it empty."""
         self._remove_from(self._staged / folder_name(key), token)
 
     def name_of(self, key: DatablockKey) -> str:

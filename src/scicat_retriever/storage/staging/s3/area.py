@@ -146,7 +146,7 @@ class S3Staging:
 
     @contextmanager
     def open_staged(self, key: DatablockKey, token: str) -> Iterator[BinaryIO]:
-        """Open this object for reading; it cannot be read to its end if it is released meanwhile.
+        """Open this object for reading; it cannot be read to its end if it is deleted meanwhile.
 
         Raises:
             StagedFileMissing: It is not there.
@@ -173,8 +173,8 @@ class S3Staging:
         for upload in self._requests.uploads(self._folder(key) if token is None else self._file(key, token)):
             self._requests.abort(upload.key, upload.id)
 
-    def release(self, key: DatablockKey, token: str | None = None) -> None:
-        """Remove the object of this token, or all of a datablock."""
+    def delete(self, key: DatablockKey, token: str | None = None) -> None:
+        """Delete the object of this token, or all of a datablock."""
         if token is None:
             self._remove_objects(key)
         else:

@@ -67,7 +67,7 @@ def test_a_datablock_s_folders_are_there_for_as_long_as_they_hold_files(root: Pa
     with area.open_partial(FIRST, 1):
         pass
     area.discard_partial(FIRST)
-    area.release(FIRST)
+    area.delete(FIRST)
     assert [list((root / name).iterdir()) for name in ("partial", "staged")] == [[], []]
 
 
@@ -104,7 +104,7 @@ def test_an_open_staged_file_can_be_read_after_its_release(root: Path) -> None:
     area = staging(root)
     token = stage(area, FIRST, b"x" * MIB)
     with area.open_staged(FIRST, token) as file:
-        area.release(FIRST)
+        area.delete(FIRST)
         assert file.read() == b"x" * MIB
 
 

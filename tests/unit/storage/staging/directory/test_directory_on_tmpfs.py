@@ -152,7 +152,7 @@ def test_an_unmounted_area_is_an_error_and_not_an_area_without_files(tmp_path: P
     with pytest.raises(StagingWriteFailed, match="mount it"):
         area.staged_size(FIRST, token)
     with pytest.raises(StagingWriteFailed, match="mount it"):
-        area.release(FIRST)
+        area.delete(FIRST)
     with pytest.raises(StagingWriteFailed, match="mount it"):
         list(area.holdings())
     with pytest.raises(StagingWriteFailed, match="mount it"):
