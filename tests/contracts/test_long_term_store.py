@@ -25,7 +25,13 @@ from scicat_retriever.domain.errors import (
     StoreUnavailable,
 )
 from scicat_retriever.domain.ids import ArchiveId
-from scicat_retriever.ports.long_term_store import Locality, LongTermStore, RecallState, TapePlace, Wanted
+from scicat_retriever.ports.long_term_store import (
+    AskedArchive,
+    Locality,
+    LongTermStore,
+    RecallState,
+    TapePosition,
+)
 from scicat_retriever.storage.lts.posix.store import PosixShare, PosixShareSettings
 from tests.fakes.long_term_store import InMemoryLongTermStore
 
@@ -71,7 +77,7 @@ def request_recall(store: LongTermStore, archive_id: str) -> str:
 
 def recall_state(store: LongTermStore, archive_id: str, request: str = "") -> RecallState:
     """Ask where one archive is, and raise what the store gives as an error."""
-    answers = store.recall_states([Wanted(ArchiveId(archive_id), request)])
+    answers = store.recall_states([AskedArchive(ArchiveId(archive_id), request)])
     assert list(answers) == [archive_id]
     if isinstance(answer := answers[ArchiveId(archive_id)], RecallError):
         raise answer
@@ -144,9 +150,9 @@ class StoreRig(ABC):
                 assert isinstance(answer, str), answer
                 self._requests[archive_id] = answer
 
-    def wanted(self, archive_id: str) -> Wanted:
+    def wanted(self, archive_id: str) -> AskedArchive:
         """Give an archive with the name of its request."""
-        return Wanted(ArchiveId(archive_id), self._requests.get(archive_id, ""))
+        return AskedArchive(ArchiveId(archive_id), self._requests.get(archive_id, ""))
 
     def state(self, archive_id: str) -> RecallState:
         """Give the store's word on an archive."""
@@ -289,7 +295,7 @@ class LongTermStoreContract:
         rig.put("tape.tar", CONTENT, on_tape=True)
         rig.becomes(A, Locality.ONLINE)
         asked = [ArchiveId(each) for each in (A, "../x.tar", "tape.tar", B, A)]
-        answers = rig.store.recall_states([Wanted(each) for each in asked])
+        answers = rig.store.recall_states([AskedArchive(each) for each in asked])
         assert set(answers) == set(asked)
         assert {
             each: answer.locality if isinstance(answer, RecallState) else type(answer)
@@ -307,15 +313,15 @@ class LongTermStoreContract:
         answers = rig.store.request_recalls(asked)
         assert set(answers) == set(asked)
         assert isinstance(answers[ArchiveId("../x.tar")], ArchiveIdUnsafe)
-        wanted = [Wanted(each, str(answers[each])) for each in asked[1:]]
+        wanted = [AskedArchive(each, str(answers[each])) for each in asked[1:]]
         wait_for(
             lambda: recall_state(rig.store, "tape.tar", wanted[0].request).locality is Locality.RECALLING
         )
 
     def test_an_empty_batch_has_no_answers(self, rig: StoreRig) -> None:
         rig.put(A, CONTENT)
-        rig.store.release([])
-        assert (rig.store.request_recalls([]), rig.store.recall_states([]), rig.store.places([])) == (
+        rig.store.let_go([])
+        assert (rig.store.request_recalls([]), rig.store.recall_states([]), rig.store.tape_positions([])) == (
             {},
             {},
             {},
@@ -324,11 +330,11 @@ class LongTermStoreContract:
     def test_places_are_known_of_what_lies_on_tape_and_the_rest_is_left_out(self, rig: StoreRig) -> None:
         rig.put(A, CONTENT, on_tape=True)
         asked = [A, B, ArchiveId("../x.tar")]
-        if not rig.store.capabilities.places:
-            assert rig.store.places(asked) == {}
+        if not rig.store.capabilities.tape_positions:
+            assert rig.store.tape_positions(asked) == {}
             return
         rig.place(A, "VB1234", 70)
-        assert rig.store.places(asked) == {A: TapePlace("VB1234", 70)}
+        assert rig.store.tape_positions(asked) == {A: TapePosition("VB1234", 70)}
 
     @pytest.mark.parametrize("archive_id", UNSAFE)
     @pytest.mark.parametrize("method", METHODS)
@@ -342,7 +348,7 @@ class LongTermStoreContract:
     @pytest.mark.parametrize("archive_id", UNSAFE)
     def test_releasing_what_leads_outside_releases_the_others(self, rig: StoreRig, archive_id: str) -> None:
         rig.put(A, CONTENT)
-        rig.store.release([Wanted(ArchiveId(archive_id)), Wanted(A)])
+        rig.store.let_go([AskedArchive(ArchiveId(archive_id)), AskedArchive(A)])
         assert read_all(rig.store, A) == CONTENT
 
     @pytest.mark.parametrize("archive_id", UNUSUAL)
@@ -376,7 +382,7 @@ class LongTermStoreContract:
         rig.put(A, CONTENT)
         rig.go_away()
         with pytest.raises(StoreUnavailable):
-            rig.store.recall_states([Wanted(A), Wanted(B)])
+            rig.store.recall_states([AskedArchive(A), AskedArchive(B)])
         with pytest.raises(StoreUnavailable):
             rig.store.request_recalls([A, B])
         with pytest.raises(StoreUnavailable):
@@ -384,8 +390,8 @@ class LongTermStoreContract:
 
     def test_releasing_twice_leaves_the_archive_in_the_store(self, rig: StoreRig) -> None:
         rig.put(A, CONTENT)
-        rig.store.release([rig.wanted(A)])
-        rig.store.release([rig.wanted(A)])
+        rig.store.let_go([rig.wanted(A)])
+        rig.store.let_go([rig.wanted(A)])
         assert read_all(rig.store, A) == CONTENT
 
     def test_many_threads_may_ask_at_once(self, rig: StoreRig) -> None:

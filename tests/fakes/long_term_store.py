@@ -16,7 +16,13 @@ from scicat_retriever.domain.errors import (
     StoreUnavailable,
 )
 from scicat_retriever.domain.ids import ArchiveId
-from scicat_retriever.ports.long_term_store import Capabilities, Locality, RecallState, TapePlace, Wanted
+from scicat_retriever.ports.long_term_store import (
+    AskedArchive,
+    Capabilities,
+    Locality,
+    RecallState,
+    TapePosition,
+)
 
 
 @dataclass
@@ -46,7 +52,7 @@ class InMemoryLongTermStore:
     """
 
     def __init__(self, *, delivers_at_once: bool = False) -> None:
-        self.capabilities = Capabilities(ranges=True, places=True, batch=100)
+        self.capabilities = Capabilities(ranges=True, tape_positions=True, batch=100)
         self.requested: list[ArchiveId] = []
         self.opened: list[ArchiveId] = []
         self.released: list[ArchiveId] = []
@@ -54,7 +60,7 @@ class InMemoryLongTermStore:
         self.looks = 0
         self._delivers_at_once = delivers_at_once
         self._archives: dict[ArchiveId, _Archive] = {}
-        self._places: dict[ArchiveId, TapePlace] = {}
+        self._places: dict[ArchiveId, TapePosition] = {}
         self._away = ""
         self._changed = threading.Condition()
 
@@ -77,7 +83,7 @@ class InMemoryLongTermStore:
 
     def place(self, archive_id: str, tape: str, position: int = 0) -> None:
         """Say on which tape an archive lies."""
-        self._places[ArchiveId(archive_id)] = TapePlace(tape, position)
+        self._places[ArchiveId(archive_id)] = TapePosition(tape, position)
 
     def deliver(self, archive_id: str) -> None:
         """Bring an archive back from tape; blocked reads go on."""
@@ -120,13 +126,13 @@ class InMemoryLongTermStore:
         self._answer()
         return {archive_id: _unsafe(archive_id) or self._request(archive_id) for archive_id in archive_ids}
 
-    def recall_states(self, wanted: Sequence[Wanted]) -> dict[ArchiveId, RecallState | RecallError]:
+    def recall_states(self, archives: Sequence[AskedArchive]) -> dict[ArchiveId, RecallState | RecallError]:
         self.looks += 1
         self._answer()
-        archive_ids = [each.archive_id for each in wanted]
+        archive_ids = [each.archive_id for each in archives]
         return {archive_id: _unsafe(archive_id) or self._state(archive_id) for archive_id in archive_ids}
 
-    def places(self, archive_ids: Sequence[ArchiveId]) -> dict[ArchiveId, TapePlace]:
+    def tape_positions(self, archive_ids: Sequence[ArchiveId]) -> dict[ArchiveId, TapePosition]:
         self._answer()
         return {
             archive_id: self._places[archive_id] for archive_id in archive_ids if archive_id in self._places
@@ -153,9 +159,9 @@ class InMemoryLongTermStore:
         yield source
         self.read.append((start, source.offset - start))
 
-    def release(self, wanted: Sequence[Wanted]) -> None:
+    def let_go(self, archives: Sequence[AskedArchive]) -> None:
         self._answer()
-        self.released += [each.archive_id for each in wanted if _unsafe(each.archive_id) is None]
+        self.released += [each.archive_id for each in archives if _unsafe(each.archive_id) is None]
 
     def _request(self, archive_id: ArchiveId) -> str:
         with self._changed:

@@ -43,7 +43,7 @@ class RecallState:
 
 
 @dataclass(frozen=True, slots=True)
-class TapePlace:
+class TapePosition:
     """Where an archive lies in the store.
 
     Attributes:
@@ -56,7 +56,7 @@ class TapePlace:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class AskedArchive:
     """One archive that the store is asked about.
 
     Attributes:
@@ -75,12 +75,12 @@ class Capabilities:
 
     Attributes:
         ranges: Whether `open` may begin in the middle without reading what is before.
-        places: Whether `places` may know tapes.
-        batch: The most archives that `request_recalls`, `recall_states`, `release` and `places` are given in one call.
+        tape_positions: Whether `tape_positions` may know tapes.
+        batch: The most archives that `request_recalls`, `recall_states`, `let_go` and `tape_positions` are given in one call.
     """
 
     ranges: bool = False
-    places: bool = False
+    tape_positions: bool = False
     batch: int = 100
 
 
@@ -115,14 +115,16 @@ class LongTermStore(Protocol):
         What is online already, or missing, is no error; `recall_states` tells.
 
         Returns:
-            For each, how the store calls the request (see `Wanted`; empty where it has no name for it), or why it refuses.
+            For each, how the store calls the request (see `AskedArchive`; empty where it has no name for it), or why it refuses.
 
         Raises:
             StoreUnavailable: The store does not answer in time; none, some or all may have been asked for.
         """
         ...
 
-    def recall_states(self, wanted: Sequence[Wanted]) -> Mapping[ArchiveId, RecallState | RecallError]:
+    def recall_states(
+        self, archives: Sequence[AskedArchive]
+    ) -> Mapping[ArchiveId, RecallState | RecallError]:
         """Say where archives are, within seconds.
 
         Returns:
@@ -133,7 +135,7 @@ class LongTermStore(Protocol):
         """
         ...
 
-    def places(self, archive_ids: Sequence[ArchiveId]) -> Mapping[ArchiveId, TapePlace]:
+    def tape_positions(self, archive_ids: Sequence[ArchiveId]) -> Mapping[ArchiveId, TapePosition]:
         """Say on which tapes archives lie. What is not known is left out.
 
         Raises:
@@ -159,7 +161,7 @@ class LongTermStore(Protocol):
         """
         ...
 
-    def release(self, wanted: Sequence[Wanted]) -> None:
+    def let_go(self, archives: Sequence[AskedArchive]) -> None:
         """Tell the store that archives are not needed online any longer. Idempotent.
 
         Raises:

@@ -10,7 +10,7 @@ from typing import Protocol
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import ArchiveId, DatasetPid, JobId
 from scicat_retriever.domain.states import RecallPhase
-from scicat_retriever.ports.long_term_store import TapePlace
+from scicat_retriever.ports.long_term_store import TapePosition
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class RecallRecord:
         wanted_at: Since when it is wanted (UTC).
         phase: How far it is.
         tape: Where the store says that it lies; None where it was not asked yet, an empty tape where it does not know.
-        request: How the store calls the request for its recall; see `ports.long_term_store.Wanted`.
+        request: How the store calls the request for its recall; see `ports.long_term_store.AskedArchive`.
         asked_at: When the store was asked (UTC); None while it waits.
         first_asked_at: When the store was asked first for this run (UTC), however often the recall failed since.
         online_at: When it was first seen online (UTC).
@@ -51,7 +51,7 @@ class RecallRecord:
     priority: int
     wanted_at: datetime
     phase: RecallPhase
-    tape: TapePlace | None = None
+    tape: TapePosition | None = None
     request: str = ""
     asked_at: datetime | None = None
     online_at: datetime | None = None
@@ -66,7 +66,7 @@ class RecallRecord:
         phase: RecallPhase | None = None,
         *,
         request: str | None = None,
-        tape: TapePlace | None = None,
+        tape: TapePosition | None = None,
         expected_at: datetime | None = None,
         is_missing: bool | None = None,
         reason: str | None = None,
@@ -99,7 +99,7 @@ class RecallChange:
     key: DatablockKey
     phase: RecallPhase | None = None
     request: str | None = None
-    tape: TapePlace | None = None
+    tape: TapePosition | None = None
     expected_at: datetime | None = None
     is_missing: bool | None = None
     reason: str | None = None

@@ -19,7 +19,7 @@ from scicat_retriever.domain.states import DatablockState, DatasetState, JobStat
 from scicat_retriever.ledger.sql import open_ledger
 from scicat_retriever.ports.catalogue import LifecycleUpdate
 from scicat_retriever.ports.ledger import FlowName, Ledger
-from scicat_retriever.ports.long_term_store import TapePlace
+from scicat_retriever.ports.long_term_store import TapePosition
 from scicat_retriever.ports.outbox import Subject
 from scicat_retriever.ports.recalls import RecallChange
 from scicat_retriever.ports.staging_area import Room
@@ -109,7 +109,7 @@ def _kept(ledger: Ledger) -> None:
 def _recalls(ledger: Ledger) -> None:
     """A recall that the store was asked for, and one whose turn has not come."""
     ledger.want_recalls([key(2)])
-    tape, expected = TapePlace("VB1234", 17), START + HOUR
+    tape, expected = TapePosition("VB1234", 17), START + HOUR
     ledger.change_recalls([RecallChange(key(2), RecallPhase.ASKED, "request-1", tape, expected, reason=ODD)])
     ledger.plan(S, entries(1, S), "run-1", "mirror")
     ledger.want_recalls([key(0, S)])

@@ -11,7 +11,7 @@ from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState, RecallPhase
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.ledger import Ledger
-from scicat_retriever.ports.long_term_store import TapePlace
+from scicat_retriever.ports.long_term_store import TapePosition
 from scicat_retriever.ports.recalls import RecallChange, RecallRecord
 from tests.contracts.ledger.samples import (
     FLOW,
@@ -24,7 +24,7 @@ State, Phase = DatablockState, RecallPhase
 RECALLABLE = [State.PLANNED, State.WAITING_FOR_SPACE, State.RECALLING, State.COPYING, State.COPIED]
 OTHER_JOB = JobId("the other job")
 ALL_NEWS = RecallChange(
-    key(), Phase.ASKED, "request-7", TapePlace("VB1234", 17), START + 5 * HOUR, True, "3rd in the queue"
+    key(), Phase.ASKED, "request-7", TapePosition("VB1234", 17), START + 5 * HOUR, True, "3rd in the queue"
 )
 
 

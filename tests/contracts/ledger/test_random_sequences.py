@@ -22,7 +22,7 @@ from scicat_retriever.domain.states import DatablockState, DatasetState, JobStat
 from scicat_retriever.ledger.sql import SqlLedger
 from scicat_retriever.ports.catalogue import LifecycleUpdate
 from scicat_retriever.ports.ledger import FlowName, Ledger
-from scicat_retriever.ports.long_term_store import TapePlace
+from scicat_retriever.ports.long_term_store import TapePosition
 from scicat_retriever.ports.outbox import Subject
 from scicat_retriever.ports.recalls import RecallChange
 from scicat_retriever.ports.space import EvictionOrder
@@ -74,7 +74,7 @@ recall_changes = st.builds(
     blocks,
     phase=st.none() | st.sampled_from(RecallPhase),
     request=st.none() | st.sampled_from(["", "request-1"]),
-    tape=st.none() | st.sampled_from([TapePlace(""), TapePlace("VB1234", 7)]),
+    tape=st.none() | st.sampled_from([TapePosition(""), TapePosition("VB1234", 7)]),
     expected_at=st.none() | hours,
     is_missing=st.none() | st.booleans(),
     reason=st.none() | st.sampled_from(["", "in the queue"]),

@@ -9,7 +9,7 @@ import pytest
 
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.ports.ledger import Ledger
-from scicat_retriever.ports.long_term_store import TapePlace
+from scicat_retriever.ports.long_term_store import TapePosition
 from scicat_retriever.ports.recalls import RecallChange
 from tests.contracts.ledger.recall_samples import (
     ALL_NEWS,
@@ -41,7 +41,7 @@ def test_all_news_of_a_recall_are_noted_at_once(rig: Rig) -> None:
         before,
         phase=Phase.ASKED,
         request="request-7",
-        tape=TapePlace("VB1234", 17),
+        tape=TapePosition("VB1234", 17),
         asked_at=noted,
         first_asked_at=noted,
         expected_at=START + 5 * HOUR,
@@ -52,7 +52,7 @@ def test_all_news_of_a_recall_are_noted_at_once(rig: Rig) -> None:
 
 @pytest.mark.parametrize(
     "news",
-    [{"phase": Phase.ASKED}, {"reason": "at last"}, {"is_missing": True}, {"tape": TapePlace("")}],
+    [{"phase": Phase.ASKED}, {"reason": "at last"}, {"is_missing": True}, {"tape": TapePosition("")}],
     ids=str,
 )
 def test_what_is_not_new_stays(wanted: Ledger, news: dict[str, Any]) -> None:

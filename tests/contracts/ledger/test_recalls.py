@@ -13,7 +13,7 @@ from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid, JobI
 from scicat_retriever.domain.states import DatablockState, DatasetState, RecallPhase
 from scicat_retriever.ledger.sql import SqlLedger
 from scicat_retriever.ports.ledger import DatasetWait, Ledger
-from scicat_retriever.ports.long_term_store import TapePlace
+from scicat_retriever.ports.long_term_store import TapePosition
 from scicat_retriever.ports.recalls import RecallChange, RecallRecord
 from tests.contracts.ledger.recall_samples import (
     ALL_NEWS,
@@ -76,7 +76,9 @@ def test_words_of_any_kind_come_back_as_they_were(ledger: Ledger) -> None:
     ledger.plan(pid, [entry(0, pid, archive_id="a " + ODD)], "run " + ODD, odd)
     start(ledger, JOB, "group " + ODD, pid)
     ledger.want_recalls([key(0, pid)])
-    news = RecallChange(key(0, pid), request="r " + ODD, tape=TapePlace("t " + ODD), reason="because " + ODD)
+    news = RecallChange(
+        key(0, pid), request="r " + ODD, tape=TapePosition("t " + ODD), reason="because " + ODD
+    )
     ledger.change_recalls([news])
     found = only(ledger, odd)
     assert (found.key, found.archive_id, found.run) == (key(0, pid), "a " + ODD, "run " + ODD)

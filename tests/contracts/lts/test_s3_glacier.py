@@ -21,7 +21,7 @@ from scicat_retriever.domain.errors import (
     StoreUnavailable,
 )
 from scicat_retriever.domain.ids import ArchiveId
-from scicat_retriever.ports.long_term_store import Locality, RecallState, Wanted
+from scicat_retriever.ports.long_term_store import AskedArchive, Locality, RecallState
 from scicat_retriever.storage.lts.glacier.store import S3Glacier
 from tests.contracts.lts.glacier_settings import settings
 from tests.integration.glacier_server import SECRET, GlacierServer
@@ -51,7 +51,7 @@ def names(count: int) -> list[ArchiveId]:
 
 
 def states(store: S3Glacier, *archive_ids: ArchiveId) -> dict[ArchiveId, RecallState | RecallError]:
-    return store.recall_states([Wanted(each) for each in archive_ids])
+    return store.recall_states([AskedArchive(each) for each in archive_ids])
 
 
 def state(store: S3Glacier, archive_id: ArchiveId = A) -> RecallState:
@@ -476,7 +476,7 @@ class TestReading:
 
 def test_releasing_asks_nothing(glacier: GlacierServer, store: S3Glacier) -> None:
     glacier.put(A, CONTENT, "GLACIER", ongoing=False, expires=NOW + timedelta(days=2))
-    store.release([Wanted(A)])
+    store.let_go([AskedArchive(A)])
     assert glacier.received == []
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from scicat_retriever.domain.errors import RecallError, StoreRefusesAccount, StoreTimedOut, StoreUnavailable
 from scicat_retriever.domain.ids import ArchiveId
-from scicat_retriever.ports.long_term_store import Locality, RecallState, Wanted
+from scicat_retriever.ports.long_term_store import AskedArchive, Locality, RecallState
 from scicat_retriever.storage.lts.glacier.store import S3Glacier
 from tests.contracts.lts.glacier_settings import settings
 from tests.contracts.test_long_term_store import wait_for
@@ -46,7 +46,7 @@ def kind_of(error: RecallError | str) -> type:
 
 
 def localities(store: S3Glacier, asked: Iterable[ArchiveId]) -> dict[ArchiveId, Locality | type]:
-    answers = store.recall_states([Wanted(each) for each in asked])
+    answers = store.recall_states([AskedArchive(each) for each in asked])
     return {
         each: said.locality if isinstance(said, RecallState) else kind_of(said)
         for each, said in answers.items()

@@ -19,7 +19,7 @@ from scicat_retriever.domain.errors import (
     StoreUnavailable,
 )
 from scicat_retriever.domain.ids import ArchiveId
-from scicat_retriever.ports.long_term_store import Locality, Wanted
+from scicat_retriever.ports.long_term_store import AskedArchive, Locality
 from stand_ins.tape.backend import Locality as TapeLocality
 from stand_ins.tape.backend import Recall
 from stand_ins.tape.rest_server import Dialect
@@ -49,7 +49,7 @@ def test_a_batch_is_answered_whole_whatever_the_server_s_limit(make_rig: MakeRig
     names = [ArchiveId(f"{number}.tar") for number in range(20)]
     for name in names:
         rig.put(name, CONTENT, on_tape=True)
-    answers = rig.store.recall_states([Wanted(name) for name in names])
+    answers = rig.store.recall_states([AskedArchive(name) for name in names])
     assert [getattr(answers[name], "locality", None) for name in names] == [Locality.OFFLINE] * 20
 
 
@@ -87,7 +87,7 @@ def test_releasing_a_recalled_archive_lets_it_go_from_disk(make_rig: MakeRig) ->
     rig.put(A, CONTENT, on_tape=True)
     rig.request(A)
     rig.deliver(A)
-    rig.store.release([rig.wanted(A)])
+    rig.store.let_go([rig.wanted(A)])
     assert rig.file(A).locality is TapeLocality.TAPE
 
 
@@ -96,7 +96,7 @@ def test_releasing_what_is_not_there_yet_takes_its_recall_back(make_rig: MakeRig
     for number in range(5):
         rig.put(f"{number}.tar", CONTENT, on_tape=True)
     rig.request(*(f"{number}.tar" for number in range(5)))
-    rig.store.release([rig.wanted("4.tar")])
+    rig.store.let_go([rig.wanted("4.tar")])
     assert rig.file("4.tar").recall is Recall.CANCELLED
     assert rig.file("3.tar").recall is not Recall.CANCELLED
 
@@ -108,7 +108,7 @@ def test_what_another_request_still_needs_stays_on_disk(make_rig: MakeRig) -> No
     first = rig.wanted(A)
     rig.request(A)
     rig.deliver(A)
-    rig.store.release([first])
+    rig.store.let_go([first])
     assert rig.locality(A) is Locality.ONLINE
 
 
@@ -118,7 +118,7 @@ def test_a_server_that_lost_its_requests_is_asked_again_and_joins(make_rig: Make
     rig.request(A)
     rig.server.requests.forget_all()
     assert rig.locality(A) is Locality.OFFLINE
-    rig.store.release([rig.wanted(A)])
+    rig.store.let_go([rig.wanted(A)])
     rig.request(A)
     assert rig.locality(A) is Locality.RECALLING
     rig.deliver(A)

@@ -11,7 +11,7 @@ import pytest
 
 from scicat_retriever.domain.errors import NotYetOnline
 from scicat_retriever.domain.ids import ArchiveId
-from scicat_retriever.ports.long_term_store import Locality, LongTermStore, Wanted
+from scicat_retriever.ports.long_term_store import AskedArchive, Locality, LongTermStore
 from scicat_retriever.storage.lts.glacier.settings import S3GlacierSettings
 from scicat_retriever.storage.lts.glacier.store import S3Glacier
 from scicat_retriever.storage.lts.posix.store import PosixShare, PosixShareSettings
@@ -77,7 +77,7 @@ def glacier_settings(url: str, **others: object) -> S3GlacierSettings:
 
 
 def localities(store: LongTermStore) -> set[Locality | Exception]:
-    answers = store.recall_states([Wanted(name) for name in NAMES]).values()
+    answers = store.recall_states([AskedArchive(name) for name in NAMES]).values()
     return {answer if isinstance(answer, Exception) else answer.locality for answer in answers}
 
 

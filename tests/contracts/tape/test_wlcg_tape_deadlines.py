@@ -18,7 +18,7 @@ import pytest
 
 from scicat_retriever.domain.errors import StoreTimedOut
 from scicat_retriever.domain.ids import ArchiveId
-from scicat_retriever.ports.long_term_store import Locality, RecallState, Wanted
+from scicat_retriever.ports.long_term_store import AskedArchive, Locality, RecallState
 from scicat_retriever.storage.lts.wlcg.addresses import TapeAddresses
 from scicat_retriever.storage.lts.wlcg.connections import Deadline, TapeTransport, tls_context
 from scicat_retriever.storage.lts.wlcg.settings import WlcgTapeSettings
@@ -134,8 +134,8 @@ def settings(url: str, **others: Any) -> WlcgTapeSettings:
 
 CALLS: dict[str, Callable[[WlcgTape], object]] = {
     "request_recalls": lambda store: store.request_recalls([A]),
-    "recall_states": lambda store: store.recall_states([Wanted(A, "r")]),
-    "release": lambda store: store.release([Wanted(A, "r")]),
+    "recall_states": lambda store: store.recall_states([AskedArchive(A, "r")]),
+    "release": lambda store: store.let_go([AskedArchive(A, "r")]),
 }
 
 
@@ -166,7 +166,7 @@ def test_a_server_that_comes_to_its_senses_is_heard_again(wire: Callable[[Talk],
 
     def answers() -> bool:
         try:
-            return isinstance(store.recall_states([Wanted(A)])[A], RecallState)
+            return isinstance(store.recall_states([AskedArchive(A)])[A], RecallState)
         except StoreTimedOut:
             return False
 
@@ -180,7 +180,7 @@ def test_archives_that_are_not_asked_about_in_time_say_so_and_the_others_are_onl
     wire: Callable[[Talk], Wire],
 ) -> None:
     store, begun = WlcgTape(settings(wire(slow_door).url, answer_timeout=4)), time.monotonic()
-    answers = store.recall_states([Wanted(ArchiveId(f"{number}.tar")) for number in range(300)])
+    answers = store.recall_states([AskedArchive(ArchiveId(f"{number}.tar")) for number in range(300)])
     assert time.monotonic() - begun < LONG
     online = [each for each in answers.values() if isinstance(each, RecallState)]
     late = [each for each in answers.values() if isinstance(each, StoreTimedOut)]
@@ -194,7 +194,9 @@ def test_a_server_that_does_not_say_where_its_api_is_is_asked_once(wire: Callabl
     store = WlcgTape(settings(server.url, api_url=None))
     for _ in range(2):
         with pytest.raises(StoreTimedOut):
-            store.recall_states([Wanted(ArchiveId(f"{number}.tar"), f"r{number}") for number in range(8)])
+            store.recall_states(
+                [AskedArchive(ArchiveId(f"{number}.tar"), f"r{number}") for number in range(8)]
+            )
     assert server.connections == 1
 
 
@@ -244,17 +246,17 @@ def test_a_request_whose_progress_is_not_told_is_released_in_the_time_that_is_le
         released.append(body)
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 
-    WlcgTape(settings(wire(talk).url, answer_timeout=2)).release([Wanted(A, "r")])
+    WlcgTape(settings(wire(talk).url, answer_timeout=2)).let_go([AskedArchive(A, "r")])
     assert [json.loads(body) for body in released] == [{"paths": ["/raw/a.tar"]}]
 
 
 PROCESS = """
 import sys, threading
-from scicat_retriever.ports.long_term_store import Wanted
+from scicat_retriever.ports.long_term_store import AskedArchive
 from scicat_retriever.storage.lts.wlcg.store import WlcgTape
 from scicat_retriever.storage.lts.wlcg.settings import WlcgTapeSettings
 store = WlcgTape(WlcgTapeSettings.model_validate_json(sys.argv[1]))
-wanted = [Wanted(f"{number}.tar", f"r{number}") for number in range(8)]
+wanted = [AskedArchive(f"{number}.tar", f"r{number}") for number in range(8)]
 threading.Thread(target=store.recall_states, args=(wanted,), daemon=True).start()
 sys.stdin.read()
 """

@@ -14,7 +14,7 @@ from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.states import DatablockState, RecallPhase
 from scicat_retriever.ledger.database.part import batches
 from scicat_retriever.ledger.database.schema import datablocks, recalls
-from scicat_retriever.ports.long_term_store import TapePlace
+from scicat_retriever.ports.long_term_store import TapePosition
 from scicat_retriever.ports.recalls import RecallChange, RecallRecord
 
 WAITS_FOR_TAPE = (DatablockState.RECALLING, DatablockState.WAITING_FOR_SPACE)
@@ -136,7 +136,7 @@ def recall_record(row: Any) -> RecallRecord:  # noqa: ANN401
         priority=priority,
         wanted_at=wanted_at,
         phase=_PHASES[phase],
-        tape=None if tape is None else TapePlace(tape, tape_position),
+        tape=None if tape is None else TapePosition(tape, tape_position),
         request=request,
         asked_at=asked_at,
         online_at=online_at,

@@ -26,7 +26,7 @@ from scicat_retriever.pipeline.recalls.release import Releases
 from scicat_retriever.pipeline.recalls.verdict import verdict
 from scicat_retriever.pipeline.recalls.watch import TURN_SECONDS, DeskPace, Watch
 from scicat_retriever.pipeline.tools.toolbox import Toolbox
-from scicat_retriever.ports.long_term_store import LongTermStore, RecallState, TapePlace, Wanted
+from scicat_retriever.ports.long_term_store import AskedArchive, LongTermStore, RecallState, TapePosition
 from scicat_retriever.ports.recalls import RecallChange, RecallRecord
 from scicat_retriever.recall_planner.planner import Decision, RecallPlanner
 from scicat_retriever.recall_planner.requests import RecallRequest
@@ -189,7 +189,7 @@ class RecallDesk:
                 break
             self._lead.check()
             places = self._places(list({each.archive_id: None for each in batch}), store)
-            nowhere = TapePlace("")
+            nowhere = TapePosition("")
             self._write(
                 each.change(tape=places.get(each.archive_id, nowhere))
                 for each in batch
@@ -199,12 +199,12 @@ class RecallDesk:
 
     def _places(
         self, archive_ids: Sequence[ArchiveId], store: LongTermStore
-    ) -> Mapping[ArchiveId, TapePlace]:
+    ) -> Mapping[ArchiveId, TapePosition]:
         """Ask where archives lie. While that cannot be told it is asked again, but not for long."""
-        if not store.capabilities.places:
+        if not store.capabilities.tape_positions:
             return {}
         try:
-            places = store.places(archive_ids)
+            places = store.tape_positions(archive_ids)
         except RecallError as error:
             log.warning("it cannot be told on which tapes archives are", store=self._name, why=str(error))
             for archive_id in archive_ids:
@@ -224,7 +224,7 @@ class RecallDesk:
             if self._now() >= ends:
                 break
             self._lead.check()
-            states = store.recall_states([Wanted(each.archive_id, each.request) for each in batch])
+            states = store.recall_states([AskedArchive(each.archive_id, each.request) for each in batch])
             just_asked = {each.archive_id for each in batch if self._watched[each.archive_id].looks == 0}
             changes = [
                 (each, self._judged(each, states, patient=each.archive_id in just_asked)) for each in batch
@@ -366,7 +366,7 @@ def _is_trouble(change: RecallChange) -> bool:
 
 
 def _request(each: RecallRecord) -> RecallRequest:
-    tape = each.tape or TapePlace("")
+    tape = each.tape or TapePosition("")
     return RecallRequest(
         archive=each.archive_id,
         bytes=each.bytes,

@@ -28,7 +28,7 @@ from scicat_retriever.pipeline.staging.space import claim_dataset
 from scicat_retriever.pipeline.tools.stopping import stop_if
 from scicat_retriever.pipeline.tools.toolbox import Toolbox
 from scicat_retriever.ports.datablock_record import DatablockRecord
-from scicat_retriever.ports.long_term_store import Locality, LongTermStore, RecallState, Wanted
+from scicat_retriever.ports.long_term_store import AskedArchive, Locality, LongTermStore, RecallState
 from scicat_retriever.ports.recalls import RecallRecord
 
 APPEARING = (DatablockMissing, DatablockUnreadable, ArchiveIncomplete)
@@ -62,7 +62,7 @@ def recall(
     archive_id = record.datablock.archive_id
     store = tools.stores.named(record.store)
     try:
-        state = store.recall_states([Wanted(archive_id)]).get(archive_id)
+        state = store.recall_states([AskedArchive(archive_id)]).get(archive_id)
         size = readable_size(record, state, tools)
     except WAITED_FOR:
         stop_if(cancelled)
@@ -171,7 +171,7 @@ def all_states(
     store: LongTermStore, records: Sequence[DatablockRecord]
 ) -> Mapping[ArchiveId, RecallState | RecallError]:
     """Ask a store where archives are, as many at once as it takes."""
-    wanted = [Wanted(each.datablock.archive_id) for each in records]
+    wanted = [AskedArchive(each.datablock.archive_id) for each in records]
     answers: dict[ArchiveId, RecallState | RecallError] = {}
     for batch in in_batches(wanted, store.capabilities.batch):
         answers.update(store.recall_states(batch))

@@ -13,7 +13,7 @@ from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.pipeline.recalls.lead import Lead
 from scicat_retriever.pipeline.recalls.watch import TURN_SECONDS, DeskPace
 from scicat_retriever.pipeline.tools.toolbox import Toolbox
-from scicat_retriever.ports.long_term_store import LongTermStore, Wanted
+from scicat_retriever.ports.long_term_store import AskedArchive, LongTermStore
 from scicat_retriever.ports.recalls import RecallRecord
 
 log = structlog.get_logger(__name__)
@@ -63,8 +63,8 @@ class Releases:
             asked = (each for each in batch if each.asked_at is not None and each.archive_id not in wanted)
             told = batch
             try:
-                if known := [Wanted(each.archive_id, each.request) for each in asked]:
-                    store.release(known)
+                if known := [AskedArchive(each.archive_id, each.request) for each in asked]:
+                    store.let_go(known)
                     self._troubles = 0
             except RecallError as error:
                 told = self._not_told(batch, error)

@@ -7,7 +7,7 @@ from starlette.testclient import TestClient
 
 from scicat_retriever.domain.states import DatasetState, JobState, RecallPhase
 from scicat_retriever.pipeline.recalls import recall
-from scicat_retriever.ports.long_term_store import TapePlace
+from scicat_retriever.ports.long_term_store import TapePosition
 from scicat_retriever.ports.recalls import RecallChange
 from tests.unit.http_api.rig import AUTHORIZED, JOBS, ApiRig, assert_problem
 from tests.unit.pipeline.rig import FILES, JOB, PID, tar
@@ -26,7 +26,7 @@ def from_tape(api: ApiRig, count: int = 2) -> None:
         api.store.put(block.datablock.archive_id, tar(FILES), on_tape=True)
     records = api.plan(*blocks)
     recall.prepare(records, api.tools)
-    tape = TapePlace("VB1234", 7)
+    tape = TapePosition("VB1234", 7)
     asked = RecallChange(records[0].key, phase=RecallPhase.ASKED, tape=tape, reason=WORDS)
     api.ledger.change_recalls([asked, RecallChange(records[1].key, reason="collecting")])
 

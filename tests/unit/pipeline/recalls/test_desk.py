@@ -15,7 +15,7 @@ from scicat_retriever.pipeline.recalls.lead import LEASE
 from scicat_retriever.pipeline.recalls.release import RELEASES
 from scicat_retriever.pipeline.recalls.watch import DeskPace
 from scicat_retriever.ports.datablock_record import DatablockRecord
-from scicat_retriever.ports.long_term_store import TapePlace, Wanted
+from scicat_retriever.ports.long_term_store import AskedArchive, TapePosition
 from scicat_retriever.ports.recalls import RecallRecord
 from scicat_retriever.recall_planner.planner import Decision, RecallPlanner
 from scicat_retriever.recall_planner.requests import RecallPolicy, RecallRequest
@@ -134,7 +134,7 @@ def test_tapes_are_learned_from_the_store_and_mounts_are_waited_for() -> None:
     rig = DeskRig()
     rig.wanted(2, tape="VB1")
     rig.turns()
-    assert [each.tape for each in rig.open_recalls()] == [TapePlace("VB1", 0), TapePlace("VB1", 1)]
+    assert [each.tape for each in rig.open_recalls()] == [TapePosition("VB1", 0), TapePosition("VB1", 1)]
     assert rig.store.requested == []
     rig.clock.advance(timedelta(seconds=600))
     rig.turns()
@@ -269,16 +269,16 @@ class MuteStore(InMemoryLongTermStore):
     mute_releases = mute_places = False
     release_attempts = 0
 
-    def release(self, wanted: Sequence[Wanted]) -> None:
+    def let_go(self, archives: Sequence[AskedArchive]) -> None:
         self.release_attempts += 1
         if self.mute_releases:
             raise StoreUnavailable("no releases today")
-        super().release(wanted)
+        super().let_go(archives)
 
-    def places(self, archive_ids: Sequence[ArchiveId]) -> dict[ArchiveId, TapePlace]:
+    def tape_positions(self, archive_ids: Sequence[ArchiveId]) -> dict[ArchiveId, TapePosition]:
         if self.mute_places:
             raise StoreUnavailable("nobody knows")
-        return super().places(archive_ids)
+        return super().tape_positions(archive_ids)
 
 
 def test_a_release_that_fails_does_not_keep_others_from_being_asked_for() -> None:
@@ -320,7 +320,7 @@ def test_a_tape_that_is_told_late_is_known() -> None:
     rig.turns(LOOKUPS - 1)
     store.mute_places = False
     rig.turns()
-    assert [each.tape for each in rig.open_recalls()] == [TapePlace("VB1", 0)]
+    assert [each.tape for each in rig.open_recalls()] == [TapePosition("VB1", 0)]
 
 
 def test_two_datablocks_of_an_archive_whose_tape_cannot_be_told_are_asked_for_all_the_same() -> None:

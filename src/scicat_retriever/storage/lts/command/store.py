@@ -23,11 +23,11 @@ from scicat_retriever.domain.errors import (
 from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.ports.long_term_store import (
     ArchiveSource,
+    AskedArchive,
     Capabilities,
     Locality,
     RecallState,
-    TapePlace,
-    Wanted,
+    TapePosition,
 )
 from scicat_retriever.storage.lts.command.fetched_archive import fetched
 from scicat_retriever.storage.lts.command.settings import FETCH_FIELDS, ONE_OR_MANY, CommandStoreSettings
@@ -82,8 +82,8 @@ class CommandStore:
 
     @property
     def capabilities(self) -> Capabilities:
-        """No ranges; places where a command says them."""
-        return Capabilities(ranges=False, places=self._lookup is not None, batch=self._settings.batch)
+        """No ranges; tape positions where a command says them."""
+        return Capabilities(ranges=False, tape_positions=self._lookup is not None, batch=self._settings.batch)
 
     def request_recalls(self, archive_ids: Sequence[ArchiveId]) -> dict[ArchiveId, str | RecallError]:
         """Have the recall command run for what `state` says is offline; in the background, so this returns before it ends.
@@ -105,25 +105,25 @@ class CommandStore:
         errors = {each: state for each, state in states.items() if isinstance(state, RecallError)}
         return {**dict.fromkeys(states, ""), **errors, **refused}
 
-    def recall_states(self, wanted: Sequence[Wanted]) -> dict[ArchiveId, RecallState | RecallError]:
+    def recall_states(self, archives: Sequence[AskedArchive]) -> dict[ArchiveId, RecallState | RecallError]:
         """Say where archives are, within `answer_timeout` seconds: the state command's word, and what became of the recalls.
 
         Raises:
             StoreUnavailable: That is the answer for all of them.
         """
-        states = self._states([each.archive_id for each in wanted])
+        states = self._states([each.archive_id for each in archives])
         return {
             archive_id: self._recalls.weigh(archive_id, state) if isinstance(state, RecallState) else state
             for archive_id, state in states.items()
         }
 
-    def places(self, archive_ids: Sequence[ArchiveId]) -> dict[ArchiveId, TapePlace]:
+    def tape_positions(self, archive_ids: Sequence[ArchiveId]) -> dict[ArchiveId, TapePosition]:
         """Say on which tapes archives lie; nothing without a command that knows.
 
         Raises:
             StoreUnavailable: The command does not answer in time.
         """
-        return {} if self._lookup is None else self._lookup.places(archive_ids, self._named)
+        return {} if self._lookup is None else self._lookup.tape_positions(archive_ids, self._named)
 
     @contextmanager
     def open(
@@ -170,7 +170,7 @@ class CommandStore:
         ) as source:
             yield source
 
-    def release(self, wanted: Sequence[Wanted]) -> None:
+    def let_go(self, archives: Sequence[AskedArchive]) -> None:
         """Take back recalls that wait for a slot, and run the release command, where there is one.
 
         What is unsafe, or missing, needs none. That it fails for some archives is logged: they stay on the store's disk
@@ -179,11 +179,11 @@ class CommandStore:
         Raises:
             StoreUnavailable: It cannot be run, or does not end in time, or fails for all of several; repeat it.
         """
-        for each in wanted:
+        for each in archives:
             self._recalls.forget(each.archive_id)
         if self._release is None:
             return
-        command, ids = self._release, [each.archive_id for each in wanted]
+        command, ids = self._release, [each.archive_id for each in archives]
         safe, _ = split_safe(ids, lambda each: command.refuse_unsafe(self._named(each)))
         if command.takes_many:
             answers = dict.fromkeys(safe, self._run_release(command, safe) if safe else None)

@@ -25,7 +25,13 @@ from scicat_retriever.domain.errors import (
     StoreUnavailable,
 )
 from scicat_retriever.domain.ids import ArchiveId
-from scicat_retriever.ports.long_term_store import Capabilities, Locality, RecallState, TapePlace, Wanted
+from scicat_retriever.ports.long_term_store import (
+    AskedArchive,
+    Capabilities,
+    Locality,
+    RecallState,
+    TapePosition,
+)
 from scicat_retriever.storage.lts.glacier.errors import Explainer
 from scicat_retriever.storage.lts.glacier.key import key_of
 from scicat_retriever.storage.lts.glacier.requests import GlacierRequests
@@ -91,7 +97,7 @@ class S3Glacier:
         self._template = PathTemplate(settings.key_template)
         self._requests = GlacierRequests(settings, Explainer(settings, section))
         self._threads = DaemonPool("s3-glacier", settings.parallel_requests)
-        self.capabilities = Capabilities(ranges=True, places=False, batch=_BATCH)
+        self.capabilities = Capabilities(ranges=True, tape_positions=False, batch=_BATCH)
 
     def request_recalls(self, archive_ids: Sequence[ArchiveId]) -> dict[ArchiveId, str | RecallError]:
         """Have restored what is archived, and what is restored and expires too soon. An S3 has no names for requests.
@@ -124,7 +130,7 @@ class S3Glacier:
         self._refuse_silence(answers)
         return unsafe | answers
 
-    def recall_states(self, wanted: Sequence[Wanted]) -> dict[ArchiveId, RecallState | RecallError]:
+    def recall_states(self, archives: Sequence[AskedArchive]) -> dict[ArchiveId, RecallState | RecallError]:
         """Say where archives are; a restored copy that expires within `extend_before` seconds counts as offline.
 
         Returns:
@@ -134,13 +140,13 @@ class S3Glacier:
             StoreUnavailable: The S3 cannot be reached, has no such bucket or refuses the key; or it answers for no archive
                 within `answer_timeout` seconds, or is busy.
         """
-        keys, unsafe = self._keys([each.archive_id for each in wanted])
+        keys, unsafe = self._keys([each.archive_id for each in archives])
         seen = self._look(keys.values(), self._settings.answer_timeout)
         answers = {archive_id: self._answer(seen[key]) for archive_id, key in keys.items()}
         self._refuse_silence(answers)
         return unsafe | answers
 
-    def places(self, archive_ids: Sequence[ArchiveId]) -> dict[ArchiveId, TapePlace]:  # noqa: ARG002 - the port's
+    def tape_positions(self, archive_ids: Sequence[ArchiveId]) -> dict[ArchiveId, TapePosition]:  # noqa: ARG002 - the port's
         """Know none: an S3 does not tell on which tapes objects are."""
         return {}
 
@@ -168,7 +174,7 @@ class S3Glacier:
             reader.seek(start)
             yield GlacierSource(reader)
 
-    def release(self, wanted: Sequence[Wanted]) -> None:
+    def let_go(self, archives: Sequence[AskedArchive]) -> None:
         """Do nothing: a restored copy cannot be given back, it expires by itself."""
 
     def _keys(

@@ -26,11 +26,11 @@ from pydantic import (
 from scicat_retriever.domain.errors import DatablockMissing, RecallError, StoreTimedOut
 from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.ports.long_term_store import (
+    AskedArchive,
     Capabilities,
     Locality,
     RecallState,
-    TapePlace,
-    Wanted,
+    TapePosition,
 )
 from scicat_retriever.storage.lts.hanging_calls.asking import ask_of_each, split_safe
 from scicat_retriever.storage.lts.hanging_calls.daemon_pool import CallHung, DaemonPool
@@ -177,7 +177,7 @@ class PosixShare:
     @property
     def capabilities(self) -> Capabilities:
         """Ranges; no tapes."""
-        return Capabilities(ranges=True, places=False, batch=self._settings.batch)
+        return Capabilities(ranges=True, tape_positions=False, batch=self._settings.batch)
 
     def request_recalls(self, archive_ids: Sequence[ArchiveId]) -> dict[ArchiveId, str | RecallError]:
         """Have a byte of each archive read, or the recall command run, unless it is known to be online or on its way.
@@ -198,7 +198,7 @@ class PosixShare:
         errors = {each: sight for each, sight in sights.items() if isinstance(sight, RecallError)}
         return {**dict.fromkeys(sights, ""), **errors, **refused}
 
-    def recall_states(self, wanted: Sequence[Wanted]) -> dict[ArchiveId, RecallState | RecallError]:
+    def recall_states(self, archives: Sequence[AskedArchive]) -> dict[ArchiveId, RecallState | RecallError]:
         """Say where archives are, within `answer_timeout` seconds.
 
         Without a probe, after a recall that this process asked for, an archive with some of its blocks missing counts as
@@ -207,14 +207,14 @@ class PosixShare:
         Raises:
             StoreUnavailable: The share hangs, fails, or is not mounted, for all of them.
         """
-        sights = self._look_at_each([each.archive_id for each in wanted])
+        sights = self._look_at_each([each.archive_id for each in archives])
         return {
             archive_id: sight if isinstance(sight, RecallError) else self._state(archive_id, sight)
             for archive_id, sight in sights.items()
         }
 
-    def places(self, archive_ids: Sequence[ArchiveId]) -> dict[ArchiveId, TapePlace]:
-        """Know no places."""
+    def tape_positions(self, archive_ids: Sequence[ArchiveId]) -> dict[ArchiveId, TapePosition]:
+        """Know no tape positions."""
         del archive_ids
         return {}
 
@@ -234,9 +234,9 @@ class PosixShare:
         finally:
             archive.close()
 
-    def release(self, wanted: Sequence[Wanted]) -> None:
+    def let_go(self, archives: Sequence[AskedArchive]) -> None:
         """Forget how the archives' recalls ended, and take back those that wait. The HSM decides what goes to tape again."""
-        for each in wanted:
+        for each in archives:
             self._recalls.forget(each.archive_id)
 
     def _ask_for(self, paths: Mapping[ArchiveId, str]) -> dict[ArchiveId, RecallError]:

@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 
 from scicat_retriever.domain.errors import ArchiveIdUnsafe, RecallError, StoreTimedOut
 from scicat_retriever.domain.ids import ArchiveId
-from scicat_retriever.ports.long_term_store import TapePlace
+from scicat_retriever.ports.long_term_store import TapePosition
 from scicat_retriever.storage.lts.hanging_calls.asking import ask_of_each, split_safe
 from scicat_retriever.storage.lts.hanging_calls.daemon_pool import CallHung, DaemonPool
 from scicat_retriever.storage.lts.programs.archive_command import ArchiveCommand, NamedArchive
 
 PLACE_FIELDS = frozenset({"archive_id", "path", "list_file", "paths_file"})
-"""What may stand in braces in a command that says places."""
+"""What may stand in braces in a command that says tape positions."""
 
 TAPE_LIMIT = 64
 """Longest label of a tape, in characters; what is longer is none."""
@@ -22,17 +22,17 @@ TAPE_LIMIT = 64
 _POSITION_DIGITS = 18
 
 
-def tape_place(tape: str | None, position: str | None) -> TapePlace | None:
+def tape_place(tape: str | None, position: str | None) -> TapePosition | None:
     """Make a place of what a store says: None where that names no tape, position 0 where that is no plain number."""
     if not tape or len(tape) > TAPE_LIMIT or not tape.isprintable():
         return None
     digits = position or ""
     plain = digits.isascii() and digits.isdigit() and len(digits) <= _POSITION_DIGITS
-    return TapePlace(tape, int(digits) if plain else 0)
+    return TapePosition(tape, int(digits) if plain else 0)
 
 
 class PlaceLookup:
-    """Asks a command for places: `tape position` for one archive, `archive_id<TAB>tape<TAB>position` a line for several.
+    """Asks a command for tape positions: `tape position` for one archive, `archive_id<TAB>tape<TAB>position` a line for several.
 
     A command that fails knows no place.
 
@@ -40,7 +40,7 @@ class PlaceLookup:
         command: The command.
         timeout: Seconds for all archives of a batch together.
         at_once: Most commands run at the same time.
-        remembered: How many places are remembered, so that nothing is asked twice.
+        remembered: How many tape positions are remembered, so that nothing is asked twice.
     """
 
     def __init__(self, command: ArchiveCommand, timeout: float, at_once: int, remembered: int) -> None:
@@ -48,12 +48,12 @@ class PlaceLookup:
         self._timeout = timeout
         self._pool = DaemonPool("places", at_once)
         self._remembered = remembered
-        self._known: dict[ArchiveId, TapePlace] = {}
+        self._known: dict[ArchiveId, TapePosition] = {}
         self._lock = threading.Lock()
 
-    def places(
+    def tape_positions(
         self, archive_ids: Sequence[ArchiveId], name: Callable[[ArchiveId], NamedArchive]
-    ) -> dict[ArchiveId, TapePlace]:
+    ) -> dict[ArchiveId, TapePosition]:
         """Say on which tapes archives lie. What is not known is left out.
 
         Args:
@@ -76,11 +76,11 @@ class PlaceLookup:
         self._remember(found)
         return {each: place for each in safe if (place := known.get(each) or found.get(each)) is not None}
 
-    def _ask_list(self, archives: Sequence[NamedArchive]) -> dict[ArchiveId, TapePlace]:
+    def _ask_list(self, archives: Sequence[NamedArchive]) -> dict[ArchiveId, TapePosition]:
         if not archives:
             return {}
         finished = self._command.run(archives)
-        asked, found = {each.archive_id for each in archives}, dict[ArchiveId, TapePlace]()
+        asked, found = {each.archive_id for each in archives}, dict[ArchiveId, TapePosition]()
         for line in finished.output.split("\n") if finished.code == 0 else ():
             archive_id, _, rest = line.partition("\t")
             tape, _, position = rest.partition("\t")
@@ -89,14 +89,14 @@ class PlaceLookup:
                 found[ArchiveId(archive_id)] = place
         return found
 
-    def _ask_each(self, archives: Sequence[NamedArchive]) -> dict[ArchiveId, TapePlace]:
+    def _ask_each(self, archives: Sequence[NamedArchive]) -> dict[ArchiveId, TapePosition]:
         named = {each.archive_id: each for each in archives}
         answers = ask_of_each(
             self._pool, list(named), lambda each: self._ask_one(named[each]), self._timeout, _hung
         )
-        return {each: place for each, place in answers.items() if isinstance(place, TapePlace)}
+        return {each: place for each, place in answers.items() if isinstance(place, TapePosition)}
 
-    def _ask_one(self, archive: NamedArchive) -> TapePlace | RecallError | None:
+    def _ask_one(self, archive: NamedArchive) -> TapePosition | RecallError | None:
         try:
             finished = self._command.run([archive])
         except RecallError as error:
@@ -105,7 +105,7 @@ class PlaceLookup:
         tape, position, *_ = [*words, "", ""]
         return tape_place(tape, position)
 
-    def _recalled(self, archive_ids: Sequence[ArchiveId]) -> dict[ArchiveId, TapePlace]:
+    def _recalled(self, archive_ids: Sequence[ArchiveId]) -> dict[ArchiveId, TapePosition]:
         with self._lock:
             known = {
                 each: place for each in archive_ids if (place := self._known.pop(each, None)) is not None
@@ -113,7 +113,7 @@ class PlaceLookup:
             self._known.update(known)  # those asked for last are forgotten last
             return known
 
-    def _remember(self, found: dict[ArchiveId, TapePlace]) -> None:
+    def _remember(self, found: dict[ArchiveId, TapePosition]) -> None:
         with self._lock:
             self._known.update(found)
             while len(self._known) > self._remembered:

@@ -15,11 +15,11 @@ from scicat_retriever.domain.errors import RecallError
 from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.ports.long_term_store import (
     ArchiveSource,
+    AskedArchive,
     Capabilities,
     LongTermStore,
     RecallState,
-    TapePlace,
-    Wanted,
+    TapePosition,
 )
 from scicat_retriever.storage.lts.programs.archive_command import ArchiveCommand
 from scicat_retriever.storage.lts.programs.child import small_environment
@@ -27,7 +27,7 @@ from scicat_retriever.storage.lts.programs.place_lookup import PlaceLookup, plai
 
 _FIELDS = frozenset({"archive_id", "list_file"})
 
-Places = Callable[[Sequence[ArchiveId]], Mapping[ArchiveId, TapePlace]]
+Places = Callable[[Sequence[ArchiveId]], Mapping[ArchiveId, TapePosition]]
 """Says on which tapes archives lie; leaves out what is not known."""
 
 
@@ -87,11 +87,11 @@ TapePlacesSettings = TapePattern | TapeCommand
 
 
 class TapePlaces:
-    """A store whose `places` are answered by something else. A `LongTermStore`.
+    """A store whose `tape_positions` are answered by something else. A `LongTermStore`.
 
     Args:
         store: Answers everything else.
-        known: Answers `places`.
+        known: Answers `tape_positions`.
     """
 
     def __init__(self, store: LongTermStore, known: Places) -> None:
@@ -100,18 +100,20 @@ class TapePlaces:
 
     @property
     def capabilities(self) -> Capabilities:
-        """The store's, with places."""
-        return replace(self._store.capabilities, places=True)
+        """The store's, with tape positions."""
+        return replace(self._store.capabilities, tape_positions=True)
 
     def request_recalls(self, archive_ids: Sequence[ArchiveId]) -> Mapping[ArchiveId, str | RecallError]:
         """As the store's."""
         return self._store.request_recalls(archive_ids)
 
-    def recall_states(self, wanted: Sequence[Wanted]) -> Mapping[ArchiveId, RecallState | RecallError]:
+    def recall_states(
+        self, archives: Sequence[AskedArchive]
+    ) -> Mapping[ArchiveId, RecallState | RecallError]:
         """As the store's."""
-        return self._store.recall_states(wanted)
+        return self._store.recall_states(archives)
 
-    def places(self, archive_ids: Sequence[ArchiveId]) -> Mapping[ArchiveId, TapePlace]:
+    def tape_positions(self, archive_ids: Sequence[ArchiveId]) -> Mapping[ArchiveId, TapePosition]:
         """Say on which tapes archives lie. What is not known is left out.
 
         Raises:
@@ -125,17 +127,17 @@ class TapePlaces:
         """As the store's."""
         return self._store.open(archive_id, start, length)
 
-    def release(self, wanted: Sequence[Wanted]) -> None:
+    def let_go(self, archives: Sequence[AskedArchive]) -> None:
         """As the store's."""
-        self._store.release(wanted)
+        self._store.let_go(archives)
 
 
 def places_by_pattern(settings: TapePattern) -> Places:
-    """Read places from archiveIds."""
+    """Read tape positions from archiveIds."""
     pattern = re.compile(settings.pattern)
 
-    def read(archive_ids: Sequence[ArchiveId]) -> dict[ArchiveId, TapePlace]:
-        found = dict[ArchiveId, TapePlace]()
+    def read(archive_ids: Sequence[ArchiveId]) -> dict[ArchiveId, TapePosition]:
+        found = dict[ArchiveId, TapePosition]()
         for archive_id in archive_ids:
             groups = {} if (match := pattern.search(archive_id)) is None else match.groupdict()
             place = tape_place(groups.get("tape"), groups.get("position"))
@@ -147,15 +149,15 @@ def places_by_pattern(settings: TapePattern) -> Places:
 
 
 def places_by_command(settings: TapeCommand) -> Places:
-    """Have a command say places."""
+    """Have a command say tape positions."""
     environment = small_environment(settings.environment)
     command = ArchiveCommand(settings.command, _FIELDS, settings.timeout, environment, settings.spool)
     lookup = PlaceLookup(command, settings.timeout, settings.at_once, settings.remembered)
-    return lambda archive_ids: lookup.places(archive_ids, plain_name)
+    return lambda archive_ids: lookup.tape_positions(archive_ids, plain_name)
 
 
 def with_tape_places(store: LongTermStore, settings: TapePlacesSettings | None) -> LongTermStore:
-    """Give a store the places that the settings know; the store itself where there are none."""
+    """Give a store the tape positions that the settings know; the store itself where there are none."""
     match settings:
         case None:
             return store

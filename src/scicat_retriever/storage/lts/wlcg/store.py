@@ -29,11 +29,11 @@ from scicat_retriever.domain.errors import (
 from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.ports.long_term_store import (
     ArchiveSource,
+    AskedArchive,
     Capabilities,
     Locality,
     RecallState,
-    TapePlace,
-    Wanted,
+    TapePosition,
 )
 from scicat_retriever.storage.lts.hanging_calls.daemon_pool import CallHung, DaemonPool
 from scicat_retriever.storage.lts.paths.archive_path import PathTemplate, path_below_root
@@ -111,7 +111,9 @@ class WlcgTape:
             answers[archive_id] = DatablockUnreadable(str(named)) if isinstance(named, Refused) else named
         return answers | unsafe
 
-    def recall_states(self, wanted: Sequence[Wanted]) -> Mapping[ArchiveId, RecallState | RecallError]:
+    def recall_states(
+        self, archives: Sequence[AskedArchive]
+    ) -> Mapping[ArchiveId, RecallState | RecallError]:
         """Say where archives are: `archiveinfo` in bulk, the progress of their requests, sizes by HEAD.
 
         A request that the server does not know any longer is passed over: `archiveinfo` alone then says.
@@ -123,8 +125,8 @@ class WlcgTape:
             StoreRefusesAccount: It does not let the account in.
         """
         deadline = self._deadline()
-        paths, answers = self._paths([each.archive_id for each in wanted])
-        requests = {each.archive_id: each.request for each in wanted if each.archive_id in paths}
+        paths, answers = self._paths([each.archive_id for each in archives])
+        requests = {each.archive_id: each.request for each in archives if each.archive_id in paths}
         # In this order: a recall that ends between the two is then on disk, and not one that was on disk and is not.
         progress = self._progress(_distinct(requests.values()), _half(deadline))
         found = self._localities(_distinct(paths.values()), deadline)
@@ -141,7 +143,7 @@ class WlcgTape:
             raise StoreTimedOut(str(next(iter(states.values()))))
         return answers | settled(states, paths)
 
-    def places(self, archive_ids: Sequence[ArchiveId]) -> Mapping[ArchiveId, TapePlace]:  # noqa: ARG002 - of the port
+    def tape_positions(self, archive_ids: Sequence[ArchiveId]) -> Mapping[ArchiveId, TapePosition]:  # noqa: ARG002 - of the port
         """Give none: the API does not tell."""
         return {}
 
@@ -166,16 +168,16 @@ class WlcgTape:
                 raise self._on_tape(archive_id) or trouble from None
             yield source
 
-    def release(self, wanted: Sequence[Wanted]) -> None:
+    def let_go(self, archives: Sequence[AskedArchive]) -> None:
         """Take back the recalls that are under way still, and release all. What nobody asked for by a request is let be.
 
         Raises:
             StoreUnavailable: The server does not answer in time; repeat it.
         """
         deadline = self._deadline()
-        paths, _ = self._paths([each.archive_id for each in wanted])
+        paths, _ = self._paths([each.archive_id for each in archives])
         by_request: dict[str, list[str]] = {}
-        for each in wanted:
+        for each in archives:
             if each.request and each.archive_id in paths:
                 by_request.setdefault(each.request, []).append(paths[each.archive_id])
 

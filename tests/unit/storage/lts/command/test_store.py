@@ -25,7 +25,7 @@ from scicat_retriever.domain.errors import (
     StoreUnavailable,
 )
 from scicat_retriever.domain.ids import ArchiveId
-from scicat_retriever.ports.long_term_store import Locality, RecallState, TapePlace, Wanted
+from scicat_retriever.ports.long_term_store import AskedArchive, Locality, RecallState, TapePosition
 from scicat_retriever.storage.lts.command.settings import CommandStoreSettings
 from scicat_retriever.storage.lts.command.store import CommandStore
 from tests.contracts.test_long_term_store import read_all, recall_state, request_recall, wait_for
@@ -98,8 +98,8 @@ def test_an_archive_id_that_might_be_taken_for_something_else_never_reaches_a_co
         request_recall(store, archive_id)
     with pytest.raises(ArchiveIdUnsafe):
         read_all(store, archive_id)
-    store.release([Wanted(ArchiveId(archive_id))])
-    assert store.places([ArchiveId(archive_id)]) == {}
+    store.let_go([AskedArchive(ArchiveId(archive_id))])
+    assert store.tape_positions([ArchiveId(archive_id)]) == {}
     assert not (tmp_path / "ran").exists()
 
 
@@ -145,7 +145,7 @@ def test_a_list_holds_an_archive_id_a_line_and_is_removed(tmp_path: Path) -> Non
     (tmp_path / "spool").mkdir()
     store = CommandStore(CommandStoreSettings.model_validate(settings))
     asked = [ArchiveId("b c"), ArchiveId("a"), ArchiveId("-rf"), ArchiveId(os.fsdecode(b"caf\xe9"))]
-    answers = store.recall_states([Wanted(each) for each in asked])
+    answers = store.recall_states([AskedArchive(each) for each in asked])
     assert answers == {each: RecallState(Locality.ONLINE, None, "ON") for each in asked}
     assert (tmp_path / "seen").read_bytes() == b"b c\na\n-rf\ncaf\xe9\n"
     assert list((tmp_path / "spool").iterdir()) == []
@@ -163,7 +163,7 @@ def test_a_line_break_in_an_archive_id_never_makes_two_lines(make: Make, tmp_pat
 def test_a_tab_in_an_archive_id_never_makes_an_answer_of_another_s_line(make: Make) -> None:
     state = ["/bin/sh", "-c", 'sed "s/$/\\tOFFLINE/" "$1"', "sh", "{list_file}"]
     store = changed(make(archive_ids="(?s).+"), state=state)
-    answers = store.recall_states([Wanted(A), Wanted(ArchiveId(f"{A}\tONLINE"))])
+    answers = store.recall_states([AskedArchive(A), AskedArchive(ArchiveId(f"{A}\tONLINE"))])
     assert getattr(answers[A], "locality", None) is Locality.OFFLINE
     assert isinstance(answers[ArchiveId(f"{A}\tONLINE")], ArchiveIdUnsafe)
 
@@ -182,17 +182,17 @@ def test_what_one_archive_alone_is_answered_is_no_word_on_the_whole_store(
     store = make(state=state, words=words)
     if many:
         store = changed(store, state=["/bin/sh", "-c", state, "sh", "{list_file}"])
-    assert isinstance(store.recall_states([Wanted(A)])[A], StoreUnavailable)
+    assert isinstance(store.recall_states([AskedArchive(A)])[A], StoreUnavailable)
     assert isinstance(store.request_recalls([A])[A], StoreUnavailable)
     with pytest.raises(StoreUnavailable):
-        store.recall_states([Wanted(A), Wanted(ArchiveId("b"))])
+        store.recall_states([AskedArchive(A), AskedArchive(ArchiveId("b"))])
 
 
 @pytest.mark.parametrize("field", ["{archive_id}", "{list_file}"])
 def test_a_state_program_that_is_not_there_is_a_store_that_is_away(make: Make, field: str) -> None:
     store = changed(make(), state=["/not/there", field])
     with pytest.raises(StoreUnavailable, match="cannot be started"):
-        store.recall_states([Wanted(A)])
+        store.recall_states([AskedArchive(A)])
 
 
 @pytest.mark.parametrize("archive_id", ["LOST.tar", "x/LOST", "a.tar\u2028LOST"])
@@ -215,7 +215,7 @@ def test_a_name_within_another_word_is_left_there(make: Make) -> None:
 
 def test_a_long_list_of_states_is_read_to_its_end(make: Make) -> None:
     state = ["/bin/sh", "-c", r'''sed 's/.*/&\tONLINE and some more words/' "$1"''', "sh", "{list_file}"]
-    asked = [Wanted(ArchiveId(f"{number:080}")) for number in range(1000)]
+    asked = [AskedArchive(ArchiveId(f"{number:080}")) for number in range(1000)]
     answers = changed(make(), state=state).recall_states(asked)
     assert {getattr(each, "locality", each) for each in answers.values()} == {Locality.ONLINE}
 
@@ -223,7 +223,7 @@ def test_a_long_list_of_states_is_read_to_its_end(make: Make) -> None:
 def test_a_list_command_that_prints_without_end_is_stopped(make: Make) -> None:
     store = changed(make(), state=["/bin/sh", "-c", "exec yes", "sh", "{list_file}"])
     with pytest.raises(StoreUnavailable, match="printed more than"):
-        store.recall_states([Wanted(A), Wanted(ArchiveId("b"))])
+        store.recall_states([AskedArchive(A), AskedArchive(ArchiveId("b"))])
 
 
 def test_a_state_command_that_hangs_is_a_store_that_timed_out(make: Make) -> None:
@@ -235,7 +235,7 @@ def test_a_state_command_that_hangs_is_a_store_that_timed_out(make: Make) -> Non
 
 def test_a_state_command_that_hangs_for_one_archive_keeps_no_other_from_an_answer(make: Make) -> None:
     store = make(state='[ "$1" = bad ] && sleep 60; echo ONLINE', answer_timeout=3)
-    answers = store.recall_states([Wanted(ArchiveId("bad")), Wanted(A)])
+    answers = store.recall_states([AskedArchive(ArchiveId("bad")), AskedArchive(A)])
     assert isinstance(answers[ArchiveId("bad")], StoreTimedOut)
     assert answers[A] == recall_state(store, A)
 
@@ -251,7 +251,7 @@ def test_a_state_command_without_a_known_answer_is_a_store_that_is_unavailable(
 def test_no_more_commands_run_at_once_than_allowed(make: Make, tmp_path: Path) -> None:
     state = "mkdir slot1 2>/dev/null || mkdir slot2 || exit 9; sleep 0.05; rmdir slot2 2>/dev/null || rmdir slot1; echo ONLINE"
     store = make(state=state, answers_at_once=2)
-    answers = store.recall_states([Wanted(ArchiveId(str(number))) for number in range(10)])
+    answers = store.recall_states([AskedArchive(ArchiveId(str(number))) for number in range(10)])
     assert {getattr(answer, "locality", answer) for answer in answers.values()} == {Locality.ONLINE}
 
 
@@ -284,8 +284,8 @@ def test_a_recall_that_is_under_way_is_not_asked_for_again(make: Make, tmp_path:
 
 
 def test_release_runs_its_command_for_each(make: Make, tmp_path: Path) -> None:
-    make(release='echo "$1" >> released').release(
-        [Wanted(A), Wanted(ArchiveId("../b")), Wanted(ArchiveId("c"))]
+    make(release='echo "$1" >> released').let_go(
+        [AskedArchive(A), AskedArchive(ArchiveId("../b")), AskedArchive(ArchiveId("c"))]
     )
     assert sorted((tmp_path / "released").read_text().split()) == ["a.tar", "c"]
 
@@ -295,8 +295,8 @@ def test_a_release_that_fails_for_one_archive_is_logged_and_the_others_are_relea
 ) -> None:
     store = make(release='[ "$1" = bad ] && { echo busy >&2; exit 2; }; echo "$1" >> released')
     with capture_logs() as logs:
-        store.release([Wanted(ArchiveId("bad"))])
-        store.release([Wanted(ArchiveId("bad")), Wanted(A)])
+        store.let_go([AskedArchive(ArchiveId("bad"))])
+        store.let_go([AskedArchive(ArchiveId("bad")), AskedArchive(A)])
     assert (tmp_path / "released").read_text().split() == ["a.tar"]
     told = [(each["log_level"], each["archive_id"], "busy" in each["why"]) for each in logs]
     assert told == [("warning", "bad", True)] * 2
@@ -304,7 +304,7 @@ def test_a_release_that_fails_for_one_archive_is_logged_and_the_others_are_relea
 
 def test_a_release_that_fails_for_all_of_several_is_told(make: Make) -> None:
     with pytest.raises(StoreUnavailable, match="no connection"):
-        make(release="echo no connection >&2; exit 2").release([Wanted(A), Wanted(ArchiveId("b"))])
+        make(release="echo no connection >&2; exit 2").let_go([AskedArchive(A), AskedArchive(ArchiveId("b"))])
 
 
 @pytest.mark.parametrize("broken", [["/not/there", "{archive_id}"], ["/not/there", "{list_file}"]])
@@ -312,7 +312,7 @@ def test_a_release_that_cannot_be_run_at_all_is_told_of_one_archive_too(
     make: Make, broken: list[str]
 ) -> None:
     with pytest.raises(StoreUnavailable, match="cannot be started"):
-        changed(make(), release=broken).release([Wanted(A)])
+        changed(make(), release=broken).let_go([AskedArchive(A)])
 
 
 def test_recalls_that_still_wait_for_a_slot_are_taken_back_by_release(make: Make, tmp_path: Path) -> None:
@@ -321,7 +321,7 @@ def test_recalls_that_still_wait_for_a_slot_are_taken_back_by_release(make: Make
     a, b, c, d = (ArchiveId(each) for each in "abcd")
     store.request_recalls([a, b, c])
     wait_for(lambda: (tmp_path / "asked").exists() and (tmp_path / "asked").read_text() == "a\n")
-    store.release([Wanted(c), Wanted(b), Wanted(a)])
+    store.let_go([AskedArchive(c), AskedArchive(b), AskedArchive(a)])
     assert recall_state(store, b).locality is Locality.OFFLINE
     store.request_recalls([c, d])
     (tmp_path / "go").touch()
@@ -338,7 +338,7 @@ def test_a_recall_that_hangs_and_that_nobody_wants_any_more_keeps_no_other_waiti
     store.request_recalls([hangs, other])
     wait_for((tmp_path / "asked").exists)
     assert "waits for a slot" in recall_state(store, other).reason
-    store.release([Wanted(hangs)])
+    store.let_go([AskedArchive(hangs)])
     wait_for(lambda: (tmp_path / "asked").read_text().split() == [hangs, other])
     (tmp_path / "go").touch()
     wait_for(lambda: not store._recalls.last(hangs).under_way)
@@ -351,7 +351,7 @@ def test_an_archive_that_was_released_is_left_out_of_a_list_that_waits(make: Mak
     store.request_recalls([ArchiveId("a")])
     store.request_recalls([ArchiveId("b"), ArchiveId("c")])
     wait_for((tmp_path / "asked").exists)
-    store.release([Wanted(ArchiveId("b"))])
+    store.let_go([AskedArchive(ArchiveId("b"))])
     (tmp_path / "go").touch()
     wait_for(lambda: not store._recalls.last(ArchiveId("c")).under_way)
     assert (tmp_path / "asked").read_text().split() == ["a", "c"]
@@ -359,7 +359,7 @@ def test_an_archive_that_was_released_is_left_out_of_a_list_that_waits(make: Mak
 
 def test_releasing_what_is_missing_is_no_failure(make: Make) -> None:
     words = {"online": "ONLINE", "exit_codes": {2: "missing"}}
-    make(release="exit 2", words=words).release([Wanted(A)])
+    make(release="exit 2", words=words).let_go([AskedArchive(A)])
 
 
 @pytest.mark.parametrize("field", ["{archive_id}", "{list_file}"])
@@ -370,18 +370,18 @@ def test_a_program_whose_start_hangs_holds_nobody_up_for_longer_than_the_answer_
     with hung_program(tmp_path) as program:
         hung, begun = [str(program), field], time.monotonic()
         with pytest.raises(StoreTimedOut):
-            changed(store, state=hung).recall_states([Wanted(A)])
+            changed(store, state=hung).recall_states([AskedArchive(A)])
         with pytest.raises(StoreTimedOut):
-            changed(store, release=hung).release([Wanted(A)])
+            changed(store, release=hung).let_go([AskedArchive(A)])
         with pytest.raises(StoreTimedOut):
-            changed(store, place=hung).places([A])
+            changed(store, place=hung).tape_positions([A])
         assert time.monotonic() - begun < 10
 
 
 def test_places_are_what_the_command_prints(make: Make) -> None:
     store = make(place='[ "$1" = a.tar ] && echo VB1234 17')
-    assert store.capabilities.places
-    assert store.places([A, ArchiveId("b")]) == {A: TapePlace("VB1234", 17)}
+    assert store.capabilities.tape_positions
+    assert store.tape_positions([A, ArchiveId("b")]) == {A: TapePosition("VB1234", 17)}
 
 
 # Fetching

@@ -14,7 +14,7 @@ import pytest
 
 from scicat_retriever.domain.errors import ArchiveIdUnsafe, StoreTimedOut
 from scicat_retriever.domain.ids import ArchiveId
-from scicat_retriever.ports.long_term_store import Locality, RecallState, Wanted
+from scicat_retriever.ports.long_term_store import AskedArchive, Locality, RecallState
 from scicat_retriever.storage.lts.posix.store import PosixShare, PosixShareSettings
 from tests.contracts.test_long_term_store import recall_state, request_recall
 
@@ -84,10 +84,10 @@ DEAD = ArchiveId("dead/x.tar")
 def test_a_file_that_hangs_takes_one_thread_and_keeps_no_other_from_an_answer(part_hung: Path) -> None:
     store = PosixShare(PosixShareSettings(root=part_hung, answer_timeout=1, answer_threads=3))
     for _ in range(10):
-        answers = store.recall_states([Wanted(DEAD), Wanted(A)])
+        answers = store.recall_states([AskedArchive(DEAD), AskedArchive(A)])
         assert answers[A] == RecallState(Locality.ONLINE, 7)
         assert isinstance(answers[DEAD], StoreTimedOut)
-        assert isinstance(store.recall_states([Wanted(DEAD)])[DEAD], StoreTimedOut)
+        assert isinstance(store.recall_states([AskedArchive(DEAD)])[DEAD], StoreTimedOut)
         assert isinstance(store.request_recalls([DEAD])[DEAD], StoreTimedOut)
     assert recall_state(store, A).locality is Locality.ONLINE
 
@@ -95,14 +95,14 @@ def test_a_file_that_hangs_takes_one_thread_and_keeps_no_other_from_an_answer(pa
 def test_a_file_that_hangs_while_nothing_else_is_asked_about_is_the_share_s_trouble(part_hung: Path) -> None:
     store = PosixShare(PosixShareSettings(root=part_hung, answer_timeout=1))
     with pytest.raises(StoreTimedOut, match="hangs"):
-        store.recall_states([Wanted(DEAD)])
+        store.recall_states([AskedArchive(DEAD)])
     assert recall_state(store, A).locality is Locality.ONLINE
-    assert isinstance(store.recall_states([Wanted(DEAD)])[DEAD], StoreTimedOut)
+    assert isinstance(store.recall_states([AskedArchive(DEAD)])[DEAD], StoreTimedOut)
 
 
 def test_files_that_hang_on_all_threads_are_the_share_s_trouble(part_hung: Path) -> None:
     store = PosixShare(PosixShareSettings(root=part_hung, answer_timeout=1, answer_threads=2))
     for name in (DEAD, ArchiveId("dead/y.tar")):
-        assert isinstance(store.recall_states([Wanted(A), Wanted(name)])[name], StoreTimedOut)
+        assert isinstance(store.recall_states([AskedArchive(A), AskedArchive(name)])[name], StoreTimedOut)
     with pytest.raises(StoreTimedOut, match="hangs"):
-        store.recall_states([Wanted(A)])
+        store.recall_states([AskedArchive(A)])

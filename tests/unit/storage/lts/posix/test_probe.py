@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from scicat_retriever.domain.errors import ArchiveIdUnsafe, StoreTimedOut, StoreUnavailable
 from scicat_retriever.domain.ids import ArchiveId
-from scicat_retriever.ports.long_term_store import Locality, Wanted
+from scicat_retriever.ports.long_term_store import AskedArchive, Locality
 from scicat_retriever.storage.lts.posix.store import PosixShare, PosixShareSettings
 from tests.contracts.test_long_term_store import (
     as_ordinary_user,
@@ -195,7 +195,7 @@ def test_an_attribute_that_the_service_may_not_see_is_never_taken_for_absent(
     with tempfile.TemporaryDirectory() as folder, as_ordinary_user(Path(folder)):
         (Path(folder) / A).write_bytes(b"content")
         with pytest.raises(StoreUnavailable, match="cannot be read without CAP_SYS_ADMIN"):
-            share(Path(folder), probe=probe).recall_states([Wanted(A)])
+            share(Path(folder), probe=probe).recall_states([AskedArchive(A)])
 
 
 def test_an_attribute_that_only_administrators_see_is_read_by_one(root: Path) -> None:
@@ -235,7 +235,7 @@ def test_a_probe_that_hangs_is_a_store_that_timed_out(root: Path) -> None:
 def test_a_probe_that_fails_for_one_file_keeps_no_other_from_an_answer(root: Path) -> None:
     (root / "bad.tar").touch()
     store = share(root, probe=command('case "$1" in *bad*) exit 1;; esac; echo ON'))
-    answers = store.recall_states([Wanted(ArchiveId("bad.tar")), Wanted(A)])
+    answers = store.recall_states([AskedArchive(ArchiveId("bad.tar")), AskedArchive(A)])
     assert isinstance(answers[ArchiveId("bad.tar")], StoreUnavailable)
     assert getattr(answers[A], "locality", None) is Locality.ONLINE
 
@@ -246,16 +246,16 @@ def test_what_a_probe_says_of_one_file_alone_is_no_word_on_the_whole_share(root:
     probe["words"] |= {"exit_codes": {75: "unavailable"}}
     (root / "b.tar").touch()
     store = share(root, probe=probe)
-    assert isinstance(store.recall_states([Wanted(A)])[A], StoreUnavailable)
+    assert isinstance(store.recall_states([AskedArchive(A)])[A], StoreUnavailable)
     assert isinstance(store.request_recalls([A])[A], StoreUnavailable)
     with pytest.raises(StoreUnavailable):
-        store.recall_states([Wanted(A), Wanted(ArchiveId("b.tar"))])
+        store.recall_states([AskedArchive(A), AskedArchive(ArchiveId("b.tar"))])
 
 
 def test_a_probe_that_is_not_there_is_told_of_the_whole_share(root: Path) -> None:
     probe = {"kind": "gpfs", "program": "/not/there"}
     with pytest.raises(StoreUnavailable, match="cannot be started"):
-        share(root, probe=probe).recall_states([Wanted(A)])
+        share(root, probe=probe).recall_states([AskedArchive(A)])
 
 
 @pytest.mark.parametrize("name", ["OFF.tar", "x/OFF"])

@@ -18,7 +18,7 @@ from scicat_retriever.domain.errors import (
     StoreUnavailable,
 )
 from scicat_retriever.domain.ids import ArchiveId
-from scicat_retriever.ports.long_term_store import Locality, Wanted
+from scicat_retriever.ports.long_term_store import AskedArchive, Locality
 from scicat_retriever.storage.lts.posix.store import PosixShare, PosixShareSettings
 from tests.contracts.test_long_term_store import METHODS, read_all, recall_state, request_recall, wait_for
 
@@ -253,7 +253,7 @@ def test_release_forgets_what_a_read_has_shown(root: Path) -> None:
     store = share(root)
     request_recall(store, A)
     wait_for(lambda: locality(store) is Locality.ONLINE)
-    store.release([Wanted(A)])
+    store.let_go([AskedArchive(A)])
     assert locality(store) is Locality.OFFLINE
 
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from scicat_retriever.domain.errors import StoreTimedOut, StoreUnavailable
 from scicat_retriever.domain.ids import ArchiveId
-from scicat_retriever.ports.long_term_store import LongTermStore, TapePlace
+from scicat_retriever.ports.long_term_store import LongTermStore, TapePosition
 from scicat_retriever.storage.lts.programs.place_lookup import tape_place
 from scicat_retriever.storage.lts.programs.tape_places import TapeCommand, TapePattern, with_tape_places
 from tests.fakes.long_term_store import InMemoryLongTermStore
@@ -31,15 +31,15 @@ def by_command(script: str, field: str = "{archive_id}", **settings: object) -> 
 
 def test_a_pattern_reads_tape_and_position_of_what_it_matches() -> None:
     store = with_tape_places(InMemoryLongTermStore(), TapePattern(kind="pattern", pattern=PATTERN))
-    assert store.capabilities.places
-    assert store.places(ids("VB1234/0017-a.tar", "other.tar", "VB1/2-b.tar")) == {
-        "VB1234/0017-a.tar": TapePlace("VB1234", 17)
+    assert store.capabilities.tape_positions
+    assert store.tape_positions(ids("VB1234/0017-a.tar", "other.tar", "VB1/2-b.tar")) == {
+        "VB1234/0017-a.tar": TapePosition("VB1234", 17)
     }
 
 
 def test_a_pattern_without_a_position_gives_tapes_alone() -> None:
     store = with_tape_places(InMemoryLongTermStore(), TapePattern(kind="pattern", pattern=r"(?P<tape>VB\d+)"))
-    assert store.places(ids("x/VB7/a")) == {"x/VB7/a": TapePlace("VB7", 0)}
+    assert store.tape_positions(ids("x/VB7/a")) == {"x/VB7/a": TapePosition("VB7", 0)}
 
 
 @given(st.text(), st.text())
@@ -57,49 +57,52 @@ def test_whatever_is_said_of_a_place_its_tape_is_short_and_printable_and_its_pos
     ("position", "expected"), [("9" * 18, 10**18 - 1), ("9" * 19, 0), ("-1", 0), ("٣", 0)]
 )
 def test_a_position_that_is_no_plain_number_is_none(position: str, expected: int) -> None:
-    assert tape_place("VB1", position) == TapePlace("VB1", expected)
+    assert tape_place("VB1", position) == TapePosition("VB1", expected)
 
 
 def test_a_command_is_asked_once_for_each_archive_and_its_answer_remembered(tmp_path: Path) -> None:
     store = by_command(f'echo "$1" >> \'{tmp_path}/asked\'; [ "$1" = a ] && echo VB1 5')
     for _ in range(3):
-        assert store.places(ids("a", "b")) == {"a": TapePlace("VB1", 5)}
+        assert store.tape_positions(ids("a", "b")) == {"a": TapePosition("VB1", 5)}
     assert sorted((tmp_path / "asked").read_text().split()) == ["a", "b", "b", "b"]
 
 
 def test_no_more_places_are_remembered_than_allowed(tmp_path: Path) -> None:
     store = by_command(f"echo \"$1\" >> '{tmp_path}/asked'; echo VB1 5", remembered=2)
     for name in ["a", "b", "a", "c", "a", "b"]:
-        store.places(ids(name))
+        store.tape_positions(ids(name))
     assert (tmp_path / "asked").read_text().split() == ["a", "b", "c", "b"]
 
 
 def test_a_command_may_take_a_list_and_answers_for_others_are_passed_over(tmp_path: Path) -> None:
     script = f"cat \"$1\" >> '{tmp_path}/asked'; printf 'a b\\tVB1\\t7\\nc\\tVB2\\nnot asked\\tVB3\\t1\\nnonsense\\n'"
     store = by_command(script, "{list_file}")
-    assert store.places(ids("c", "a b", "d")) == {"a b": TapePlace("VB1", 7), "c": TapePlace("VB2", 0)}
+    assert store.tape_positions(ids("c", "a b", "d")) == {
+        "a b": TapePosition("VB1", 7),
+        "c": TapePosition("VB2", 0),
+    }
     assert (tmp_path / "asked").read_text() == "c\na b\nd\n"
 
 
 @pytest.mark.parametrize("name", ["-rf", "a\0b", "", "\ud800"])
 def test_what_cannot_be_given_to_the_command_is_left_out(tmp_path: Path, name: str) -> None:
     store = by_command(f"echo >> '{tmp_path}/asked'; echo VB1 5")
-    assert store.places(ids(name, "a")) == {"a": TapePlace("VB1", 5)}
+    assert store.tape_positions(ids(name, "a")) == {"a": TapePosition("VB1", 5)}
     assert (tmp_path / "asked").read_text() == "\n"
 
 
 def test_a_command_that_fails_knows_no_place() -> None:
-    assert by_command("echo VB1 5; exit 1").places(ids("a")) == {}
+    assert by_command("echo VB1 5; exit 1").tape_positions(ids("a")) == {}
 
 
 def test_a_command_that_hangs_is_a_store_that_timed_out() -> None:
     with pytest.raises(StoreTimedOut):
-        by_command("sleep 60", timeout=0.3).places(ids("a"))
+        by_command("sleep 60", timeout=0.3).tape_positions(ids("a"))
 
 
 def test_a_command_that_floods_is_a_store_that_is_unavailable() -> None:
     with pytest.raises(StoreUnavailable, match="printed more than 65 KiB"):
-        by_command("yes", "{list_file}").places(ids("a"))
+        by_command("yes", "{list_file}").tape_positions(ids("a"))
 
 
 def test_without_settings_the_store_itself_answers() -> None:

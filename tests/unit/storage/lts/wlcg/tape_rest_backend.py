@@ -11,7 +11,7 @@ import httpx2
 
 from scicat_retriever.domain.errors import RecallError
 from scicat_retriever.domain.ids import ArchiveId
-from scicat_retriever.ports.long_term_store import RecallState, Wanted
+from scicat_retriever.ports.long_term_store import AskedArchive, RecallState
 from scicat_retriever.storage.lts.wlcg.settings import WlcgTapeSettings
 from scicat_retriever.storage.lts.wlcg.store import WlcgTape
 
@@ -68,7 +68,7 @@ def archiveinfo(**words: str) -> Callable[[httpx2.Request], httpx2.Response]:
 
 
 def word(store: WlcgTape, archive_id: ArchiveId = A, request: str = "") -> RecallState | RecallError:
-    return store.recall_states([Wanted(archive_id, request)])[archive_id]
+    return store.recall_states([AskedArchive(archive_id, request)])[archive_id]
 
 
 def state(store: WlcgTape, archive_id: ArchiveId = A, request: str = "") -> RecallState:

@@ -16,7 +16,7 @@ from scicat_retriever.domain.errors import (
     StoreUnavailable,
 )
 from scicat_retriever.domain.ids import ArchiveId
-from scicat_retriever.ports.long_term_store import Locality, RecallState, Wanted
+from scicat_retriever.ports.long_term_store import AskedArchive, Locality, RecallState
 from scicat_retriever.storage.lts.wlcg.http import LARGEST_ANSWER
 from tests.unit.storage.lts.wlcg.tape_rest_backend import A, B, Server, archiveinfo, state, word
 
@@ -105,7 +105,7 @@ def test_what_an_answer_leaves_out_is_asked_for_again() -> None:
         return httpx2.Response(200, json=[{"path": path, "locality": "TAPE"} for path in paths])
 
     server = Server(POST_archiveinfo=cut)
-    wanted = [Wanted(ArchiveId(f"{number}.tar")) for number in range(10)]
+    wanted = [AskedArchive(ArchiveId(f"{number}.tar")) for number in range(10)]
     answers = server.store().recall_states(wanted)
     assert {each.locality for each in answers.values() if isinstance(each, RecallState)} == {Locality.OFFLINE}
     assert len(answers) == 10
@@ -114,7 +114,7 @@ def test_what_an_answer_leaves_out_is_asked_for_again() -> None:
 
 def test_a_server_that_answers_nothing_at_all_is_not_asked_for_each_file() -> None:
     server = Server(POST_archiveinfo=httpx2.Response(200, json=[]), HEAD_file=httpx2.Response(200))
-    wanted = [Wanted(ArchiveId(f"{number}.tar")) for number in range(64)]
+    wanted = [AskedArchive(ArchiveId(f"{number}.tar")) for number in range(64)]
     answers = server.store().recall_states(wanted)
     assert {type(answer) for answer in answers.values()} == {StoreUnavailable}
     assert len(server.paths_asked()) == 7
@@ -150,7 +150,7 @@ def test_files_that_are_refused_one_by_one_keep_no_others_from_an_answer() -> No
         return httpx2.Response(200, json=[{"path": path, "locality": "TAPE"} for path in paths[:2]])
 
     names = [ArchiveId(f"{'forbidden/' if number % 3 == 0 else ''}{number}.tar") for number in range(12)]
-    answers = Server(POST_archiveinfo=picky).store().recall_states([Wanted(name) for name in names])
+    answers = Server(POST_archiveinfo=picky).store().recall_states([AskedArchive(name) for name in names])
     refused = [name for name, answer in answers.items() if isinstance(answer, DatablockUnreadable)]
     assert refused == [name for name in names if name.startswith("forbidden")]
     assert sum(isinstance(answer, RecallState) for answer in answers.values()) == 8
@@ -158,7 +158,7 @@ def test_files_that_are_refused_one_by_one_keep_no_others_from_an_answer() -> No
 
 def test_an_api_that_is_not_where_the_settings_say_makes_nothing_missing() -> None:
     with pytest.raises(StoreUnavailable, match="where the settings say"):
-        Server().store().recall_states([Wanted(A), Wanted(B)])
+        Server().store().recall_states([AskedArchive(A), AskedArchive(B)])
 
 
 @pytest.mark.parametrize("status", [400, 403])
@@ -173,7 +173,7 @@ def test_archives_that_are_refused_for_different_reasons_say_nothing_of_the_stor
     def picky(request: httpx2.Request) -> httpx2.Response:
         return httpx2.Response(403 if b"a.tar" in request.content else 400)
 
-    answers = Server(POST_archiveinfo=picky).store().recall_states([Wanted(A), Wanted(B)])
+    answers = Server(POST_archiveinfo=picky).store().recall_states([AskedArchive(A), AskedArchive(B)])
     assert {type(answer) for answer in answers.values()} == {DatablockUnreadable}
 
 
@@ -195,7 +195,7 @@ def test_what_was_asked_for_before_the_server_broke_down_keeps_its_request() -> 
 
 def test_a_file_on_tape_whose_request_cannot_be_asked_about_is_not_said_to_be_on_tape_alone() -> None:
     server = Server(POST_archiveinfo=archiveinfo(a="TAPE", b="TAPE"), GET_stage=httpx2.Response(500))
-    answers = server.store().recall_states([Wanted(A, "r"), Wanted(B)])
+    answers = server.store().recall_states([AskedArchive(A, "r"), AskedArchive(B)])
     assert isinstance(answers[A], StoreUnavailable)
     assert isinstance(answers[B], RecallState)
 
@@ -217,7 +217,7 @@ def test_progress_is_asked_for_once_for_each_request() -> None:
         POST_archiveinfo=archiveinfo(a="TAPE", b="TAPE"),
         GET_stage=httpx2.Response(200, json={"files": files}),
     )
-    server.store().recall_states([Wanted(A, "r"), Wanted(B, "r")])
+    server.store().recall_states([AskedArchive(A, "r"), AskedArchive(B, "r")])
     assert [request.method for request in server.asked] == ["GET", "POST"]
 
 
@@ -273,7 +273,7 @@ def test_what_is_under_way_is_cancelled_and_everything_released() -> None:
         POST_stage=httpx2.Response(200),
         POST_release=httpx2.Response(200),
     )
-    server.store().release([Wanted(A, "r"), Wanted(B, "r"), Wanted(ArchiveId("c.tar"))])
+    server.store().let_go([AskedArchive(A, "r"), AskedArchive(B, "r"), AskedArchive(ArchiveId("c.tar"))])
     assert [request.url.path for request in server.asked] == [
         "/api/v1/stage/r",
         "/api/v1/stage/r/cancel",
@@ -284,7 +284,7 @@ def test_what_is_under_way_is_cancelled_and_everything_released() -> None:
 
 def test_releasing_of_a_request_that_the_server_forgot_is_done() -> None:
     server = Server()
-    server.store().release([Wanted(A, "r")])
+    server.store().let_go([AskedArchive(A, "r")])
     assert server.asked[-1].url.path == "/api/v1/release/r"
 
 
@@ -293,14 +293,14 @@ def test_files_that_are_not_of_the_request_keep_no_others_from_being_released() 
         return httpx2.Response(400 if b"a.tar" in request.content else 200, json={"title": "File missing"})
 
     server = Server(POST_release=picky)
-    server.store().release([Wanted(A, "r"), Wanted(B, "r")])
+    server.store().let_go([AskedArchive(A, "r"), AskedArchive(B, "r")])
     assert server.paths_asked()[-1] == ["/raw/b.tar"]
 
 
 def test_an_account_that_may_not_release_is_told() -> None:
     server = Server(POST_release=httpx2.Response(403))
     with pytest.raises(StoreRefusesAccount):
-        server.store().release([Wanted(A, "r")])
+        server.store().let_go([AskedArchive(A, "r")])
 
 
 def broken_for(request_id: str, status: int = 500) -> Callable[[httpx2.Request], httpx2.Response]:
@@ -313,17 +313,17 @@ def broken_for(request_id: str, status: int = 500) -> Callable[[httpx2.Request],
 
 def test_a_request_that_cannot_be_asked_about_is_released_all_the_same() -> None:
     server = Server(GET_stage=broken_for("r"), POST_release=httpx2.Response(200))
-    server.store().release([Wanted(A, "r")])
+    server.store().let_go([AskedArchive(A, "r")])
     assert server.paths_asked() == [["/raw/a.tar"]]
 
 
 def test_a_request_that_cannot_be_released_keeps_no_other_from_it() -> None:
     server = Server(GET_stage=broken_for("r"), POST_release=broken_for("r"))
-    server.store().release([Wanted(A, "r"), Wanted(B, "s")])
+    server.store().let_go([AskedArchive(A, "r"), AskedArchive(B, "s")])
     assert ["/raw/b.tar"] in server.paths_asked()
 
 
 def test_a_server_that_can_be_told_of_no_release_is_unavailable() -> None:
     server = Server(GET_stage=httpx2.Response(500), POST_release=httpx2.Response(500))
     with pytest.raises(StoreUnavailable):
-        server.store().release([Wanted(A, "r"), Wanted(B, "s")])
+        server.store().let_go([AskedArchive(A, "r"), AskedArchive(B, "s")])

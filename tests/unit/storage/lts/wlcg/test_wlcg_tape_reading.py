@@ -10,7 +10,7 @@ from scicat_retriever.domain.errors import (
     StoreRefusesAccount,
     StoreUnavailable,
 )
-from scicat_retriever.ports.long_term_store import Wanted
+from scicat_retriever.ports.long_term_store import AskedArchive
 from scicat_retriever.storage.lts.wlcg.store import WlcgTape
 from tests.unit.storage.lts.wlcg.tape_rest_backend import API, TOKEN, A, B, Server, archiveinfo, state, word
 
@@ -79,7 +79,7 @@ def test_a_token_that_a_server_quotes_is_not_repeated(status: int) -> None:
     problem = httpx2.Response(status, json={"title": "No", "detail": f"Bearer {TOKEN} is not welcome"})
     server = Server(POST_archiveinfo=problem)
     with pytest.raises(StoreUnavailable, match="is not welcome") as refusal:
-        server.store().recall_states([Wanted(A), Wanted(B)])
+        server.store().recall_states([AskedArchive(A), AskedArchive(B)])
     assert TOKEN not in str(refusal.value)
 
 

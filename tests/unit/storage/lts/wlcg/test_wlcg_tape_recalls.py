@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from scicat_retriever.domain.errors import DatablockUnreadable, StoreRefusesAccount, StoreTimedOut
-from scicat_retriever.ports.long_term_store import Locality, RecallState, Wanted
+from scicat_retriever.ports.long_term_store import AskedArchive, Locality, RecallState
 from tests.unit.storage.lts.wlcg.tape_rest_backend import A, B, Server, archiveinfo, state, word
 
 # Recalls that nothing is seen of
@@ -85,7 +85,7 @@ def test_an_account_that_may_read_nothing_makes_no_archive_unreadable(
 ) -> None:
     server = Server(POST_archiveinfo=said, HEAD_file=httpx2.Response(403))
     with pytest.raises(StoreRefusesAccount, match="403"):
-        server.store().recall_states([Wanted(A), Wanted(B)])
+        server.store().recall_states([AskedArchive(A), AskedArchive(B)])
     assert isinstance(
         word(Server(POST_archiveinfo=said, HEAD_file=httpx2.Response(403)).store()), DatablockUnreadable
     )
@@ -96,7 +96,7 @@ def test_a_file_that_may_not_be_read_beside_one_that_may_is_its_own_matter() -> 
         return httpx2.Response(403 if "a.tar" in request.url.path else 200)
 
     server = Server(POST_archiveinfo=archiveinfo(a="DISK", b="DISK"), HEAD_file=picky)
-    answers = server.store().recall_states([Wanted(A), Wanted(B)])
+    answers = server.store().recall_states([AskedArchive(A), AskedArchive(B)])
     assert (type(answers[A]), type(answers[B])) == (DatablockUnreadable, RecallState)
 
 
@@ -124,7 +124,7 @@ def test_a_request_whose_progress_is_not_told_keeps_no_other_archive_from_an_ans
     )
     store = server.store(answer_timeout=4)
     for _ in range(3):
-        answers = store.recall_states([Wanted(A, "bad"), Wanted(B, "good")])
+        answers = store.recall_states([AskedArchive(A, "bad"), AskedArchive(B, "good")])
         assert isinstance(answers[A], StoreTimedOut)
         assert answers[B] == RecallState(Locality.ONLINE, None)
         assert isinstance(word(store, request="bad"), StoreTimedOut)
