@@ -5,12 +5,12 @@ from __future__ import annotations
 from temporalio import workflow
 
 from scicat_retriever.workflow.flows import calls as steps
-from scicat_retriever.workflow.flows.retrieve_dataset import RetrieveDataset
+from scicat_retriever.workflow.flows.retrieve_dataset import RetrieveDatasetFlow
 from scicat_retriever.workflow.flows.tasks import DatasetTask
 
 
 @workflow.defn(name="RetrieveDataset")
-class WithOneStepMore(RetrieveDataset):
+class WithOneStepMore(RetrieveDatasetFlow):
     """Does a step before all others that the recorded flows did not do."""
 
     @workflow.init

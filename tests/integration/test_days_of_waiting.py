@@ -25,7 +25,7 @@ from scicat_retriever.pipeline.recalls.watch import DeskPace
 from scicat_retriever.recall_planner.planner import RecallPlanner
 from scicat_retriever.recall_planner.requests import RecallPolicy
 from scicat_retriever.workflow.flows.calls import COPY_QUEUE, VERIFY_QUEUE
-from scicat_retriever.workflow.flows.retrieve_dataset import WINDOW, RetrieveDataset
+from scicat_retriever.workflow.flows.retrieve_dataset import WINDOW, RetrieveDatasetFlow
 from scicat_retriever.workflow.flows.subscriptions import Subscriptions
 from scicat_retriever.workflow.flows.tasks import DatasetTask, FlowLimits
 from scicat_retriever.workflow.steps.activities import Activities
@@ -62,7 +62,7 @@ class Waiting:
     env: WorkflowEnvironment
     rig: Rig
     desk: RecallDesk
-    flow: WorkflowHandle[RetrieveDataset, None]
+    flow: WorkflowHandle[RetrieveDatasetFlow, None]
     begun: datetime
 
     async def pass_time(self, hours: float) -> None:
@@ -139,12 +139,12 @@ async def waiting_for_tape(count: int = 3) -> AsyncIterator[Waiting]:
                     task_queue=queue,
                     activities=activities,
                     activity_executor=threads,
-                    workflows=[RetrieveDataset] if queue == QUEUE else [],
+                    workflows=[RetrieveDatasetFlow] if queue == QUEUE else [],
                     workflow_runner=flow_runner(),
                 )
             )
         flow = await env.client.start_workflow(
-            RetrieveDataset.run, DatasetTask(PID, LIMITS), id=dataset_flow(PID), task_queue=QUEUE
+            RetrieveDatasetFlow.run, DatasetTask(PID, LIMITS), id=dataset_flow(PID), task_queue=QUEUE
         )
         yield Waiting(env, rig, desk, flow, begun)
 

@@ -14,7 +14,7 @@ from temporalio.worker import Worker
 
 from scicat_retriever.domain.errors import Failure, SpaceGivenBack
 from scicat_retriever.domain.ids import DatasetPid, JobId
-from scicat_retriever.workflow.flows.retrieve_job import RetrieveJob
+from scicat_retriever.workflow.flows.retrieve_job import RetrieveJobFlow
 from scicat_retriever.workflow.flows.tasks import DatasetOutcome, DatasetTask, JobTask, Page
 from scicat_retriever.workflow.worker import flow_runner
 from tests.integration.test_days_of_waiting import LIMITS, QUEUE
@@ -86,13 +86,13 @@ async def _retrieve() -> tuple[str, list[str]]:
         async with Worker(
             env.client,
             task_queue=QUEUE,
-            workflows=[RetrieveJob],
+            workflows=[RetrieveJobFlow],
             activities=its,
             workflow_runner=flow_runner(),
         ):
             task = JobTask(JobId("a job"), limits)
             said = await env.client.execute_workflow(
-                RetrieveJob.run, task, id="a job's flow", task_queue=QUEUE
+                RetrieveJobFlow.run, task, id="a job's flow", task_queue=QUEUE
             )
         return said, steps.asked
 

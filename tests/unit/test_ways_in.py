@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scicat_retriever.broker.consumption import Desk
+from scicat_retriever.broker.consumption import MessageJudge
 from scicat_retriever.catalogue.wire import MAX_PID, judge
 from scicat_retriever.domain.errors import JobRefused
 from scicat_retriever.domain.ids import JobId
@@ -82,7 +82,7 @@ def posted(rig: ApiRig, job: Wire, shape: Callable[[Wire], Wire]) -> None:
 
 
 def published(rig: ApiRig, job: Wire) -> None:
-    desk = Desk(
+    desk = MessageJudge(
         partial(judge, accepted_types=TYPES, longest=LONGEST),
         partial(intake.accept, ledger=rig.ledger),
         partial(intake.refuse, ledger=rig.ledger),

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import structlog
 
 from scicat_retriever.broker.backoff import Backoff
-from scicat_retriever.broker.consumption import Consumption, Desk, NotStored
+from scicat_retriever.broker.consumption import Consumption, MessageJudge, NotStored
 from scicat_retriever.broker.decision import JudgeJob
 from scicat_retriever.broker.inbox import open_inbox
 from scicat_retriever.broker.settings import BrokerSettings
@@ -38,7 +38,7 @@ class JobConsumer:
         refuse: Callable[[JobRefused], object],
     ) -> None:
         self._settings = settings
-        self._desk = Desk(judge, accept, refuse)
+        self._judge = MessageJudge(judge, accept, refuse)
         self._was_let_in = False
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -92,7 +92,7 @@ class JobConsumer:
     async def _session(self, stop: asyncio.Event) -> None:
         async with open_inbox(self._settings) as inbox:
             self._was_let_in = True
-            await Consumption(self._settings, inbox, self._desk).run(stop)
+            await Consumption(self._settings, inbox, self._judge).run(stop)
 
     async def _wait_for_the_ledger(self, held: NotStored, stop: asyncio.Event) -> None:
         """Try to store one job until that succeeds, without a connection: its message comes again anyway.

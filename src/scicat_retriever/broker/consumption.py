@@ -15,10 +15,10 @@ from aio_pika.exceptions import CONNECTION_EXCEPTIONS
 
 from scicat_retriever.broker.decision import (
     Accepted,
-    Decision,
     Ignored,
     Irrelevant,
     JudgeJob,
+    MessageDecision,
     Parked,
     Refused,
     decide,
@@ -54,7 +54,7 @@ class NotStored(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class MessageJudge:
     """What messages are judged and stored with, and the count of those that were ignored.
 
     Attributes:
@@ -69,7 +69,7 @@ class Desk:
     refuse: Callable[[JobRefused], object]
     ignored: Counter[Irrelevant] = field(default_factory=Counter)
 
-    def judge_and_store(self, body: bytes) -> Decision:
+    def judge_and_store(self, body: bytes) -> MessageDecision:
         """Say what is to be done with a message; a job, or its refusal, is stored already when that is said. Blocks.
 
         Raises:
@@ -99,13 +99,13 @@ class Consumption:
     Args:
         settings: The broker's settings.
         inbox: The open connection.
-        desk: Judges and stores.
+        judge: Judges and stores.
     """
 
-    def __init__(self, settings: BrokerSettings, inbox: Inbox, desk: Desk) -> None:
+    def __init__(self, settings: BrokerSettings, inbox: Inbox, judge: MessageJudge) -> None:
         self._settings = settings
         self._inbox = inbox
-        self._desk = desk
+        self._judge = judge
         self._in_hand: set[asyncio.Task[None]] = set()
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -160,7 +160,7 @@ class Consumption:
 
     async def _settle(self, message: AbstractIncomingMessage) -> None:
         try:
-            decision = await asyncio.to_thread(self._desk.judge_and_store, message.body)
+            decision = await asyncio.to_thread(self._judge.judge_and_store, message.body)
             if isinstance(decision, Parked):
                 await self._inbox.park(message, decision.failure)
             await message.ack()
@@ -173,15 +173,15 @@ class Consumption:
         else:
             self._tell(decision)
 
-    def _tell(self, decision: Decision) -> None:
+    def _tell(self, decision: MessageDecision) -> None:
         match decision:
             case Accepted(job):
                 log.info("a job from the queue is stored", job_id=job.id)
             case Refused(job, refusal):
                 log.warning("a job is refused; SciCat is told", job_id=job.id, why=str(refusal))
             case Ignored(why):
-                self._desk.ignored[why] += 1
-                log.info("a message is ignored", why=why, so_far=self._desk.ignored[why])
+                self._judge.ignored[why] += 1
+                log.info("a message is ignored", why=why, so_far=self._judge.ignored[why])
             case Parked(failure):
                 queue = self._settings.parked_queue
                 log.error("a message is parked", queue=queue, code=failure.code, why=failure.message)

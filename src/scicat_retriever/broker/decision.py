@@ -49,10 +49,10 @@ class Parked:
     failure: Failure
 
 
-Decision = Accepted | Refused | Ignored | Parked
+MessageDecision = Accepted | Refused | Ignored | Parked
 
 
-def decide(body: bytes, judge: JudgeJob) -> Decision:
+def decide(body: bytes, judge: JudgeJob) -> MessageDecision:
     """Say what is to be done with a message, whatever it holds.
 
     SciCat's `rabbitmq` action publishes the whole job, commonly on updates too, so what the service reports comes back:

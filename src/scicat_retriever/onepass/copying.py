@@ -22,7 +22,7 @@ from scicat_retriever.onepass.sink import Sink
 from scicat_retriever.onepass.source_reader import ReadsInto, SourceReader
 from scicat_retriever.onepass.tar.rules import TarRules
 from scicat_retriever.onepass.tar.walker import MemberCounts, TarWalker
-from scicat_retriever.onepass.watch import LOOK_SECONDS, Watch
+from scicat_retriever.onepass.watch import LOOK_SECONDS, CopyWatch
 
 _PATIENCE = 1.0
 
@@ -111,7 +111,7 @@ def copy_and_hash(
     """
     walker = TarWalker(algorithm, on_member, most_members, rules)
     stream = ArchiveStream(walker, plain=plain, max_unpacked_bytes=max_unpacked_bytes)
-    watch = Watch(progress, cancelled, stall_timeout)
+    watch = CopyWatch(progress, cancelled, stall_timeout)
     with _CopyThreads(source, partial, expected_bytes, watch) as threads:
         for data in threads.chunks():
             stream.feed(data)
@@ -138,7 +138,7 @@ class _CopyThreads:
         source: int | ReadsInto,
         partial: int | str | os.PathLike[str] | Sink,
         expected_bytes: int | None,
-        watch: Watch,
+        watch: CopyWatch,
     ) -> None:
         self._watch = watch
         self._pool = ChunkPool()

@@ -38,7 +38,7 @@ class Writes(Waits, Protocol):
     flushing: bool
 
 
-class Watch:
+class CopyWatch:
     """Looks after one copy.
 
     Args:

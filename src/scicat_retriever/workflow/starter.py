@@ -17,7 +17,7 @@ from scicat_retriever.domain.errors import InternalError, LedgerUnavailable
 from scicat_retriever.domain.states import JobState
 from scicat_retriever.ports.ledger import JobRecord, Ledger
 from scicat_retriever.workflow.flows.calls import FLOW_TIMEOUT
-from scicat_retriever.workflow.flows.retrieve_job import RetrieveJob
+from scicat_retriever.workflow.flows.retrieve_job import RetrieveJobFlow
 from scicat_retriever.workflow.flows.tasks import FlowLimits, JobTask
 
 log = structlog.get_logger(__name__)
@@ -103,7 +103,7 @@ class FlowStarter:
             for job in jobs:
                 flow = self._client.get_workflow_handle(job.flow.name)
                 try:
-                    await flow.signal(RetrieveJob.cancel, job.cancelled_by, rpc_timeout=RPC_TIMEOUT)
+                    await flow.signal(RetrieveJobFlow.cancel, job.cancelled_by, rpc_timeout=RPC_TIMEOUT)
                 except RPCError as error:
                     if error.status is not RPCStatusCode.NOT_FOUND:
                         raise
@@ -120,7 +120,7 @@ class FlowStarter:
     async def _start(self, record: JobRecord) -> None:
         try:
             await self._client.start_workflow(
-                RetrieveJob.run,
+                RetrieveJobFlow.run,
                 JobTask(record.job.id, self._limits),
                 id=record.flow.name,
                 task_queue=self._limits.queue,

@@ -26,8 +26,8 @@ from scicat_retriever.recall_planner.requests import RecallPolicy
 from scicat_retriever.workflow.engine.heart import INTERVAL
 from scicat_retriever.workflow.flows import schedules
 from scicat_retriever.workflow.flows.calls import COPY_QUEUE, VERIFY_QUEUE
-from scicat_retriever.workflow.flows.retrieve_dataset import RetrieveDataset
-from scicat_retriever.workflow.flows.retrieve_job import RetrieveJob
+from scicat_retriever.workflow.flows.retrieve_dataset import RetrieveDatasetFlow
+from scicat_retriever.workflow.flows.retrieve_job import RetrieveJobFlow
 from scicat_retriever.workflow.flows.subscriptions import Subscriptions
 from scicat_retriever.workflow.flows.tasks import FlowLimits
 from scicat_retriever.workflow.steps.activities import Activities
@@ -36,7 +36,7 @@ from scicat_retriever.workflow.steps.recall_desks import RecallDesks
 from scicat_retriever.workflow.steps.regular_looks import RegularLooks
 from scicat_retriever.workflow.steps.step import Pace
 
-FLOWS = (RetrieveJob, RetrieveDataset, *schedules.FLOWS)
+FLOWS = (RetrieveJobFlow, RetrieveDatasetFlow, *schedules.FLOWS)
 """All flows."""
 SHORT_STEPS = 32
 """Short steps that run at once in one worker."""

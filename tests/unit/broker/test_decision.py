@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from scicat_retriever.broker.decision import (
     Accepted,
-    Decision,
     Ignored,
     Irrelevant,
+    MessageDecision,
     Parked,
     Refused,
     decide,
@@ -53,7 +53,7 @@ def v3(**fields: object) -> dict[str, Any]:
     }
 
 
-def decided(message: object, limit: int = LIMIT) -> Decision:
+def decided(message: object, limit: int = LIMIT) -> MessageDecision:
     body = message if isinstance(message, bytes) else json.dumps(message).encode()
     return decide(body, partial(judge, accepted_types=("retrieve",), longest=limit))
 

@@ -14,7 +14,7 @@ from scicat_retriever.onepass.chunks import Chunk, ChunkPool, Milestone
 from scicat_retriever.onepass.errors import PartialStalled, SourceStalled
 from scicat_retriever.onepass.file_sink import FileSink
 from scicat_retriever.onepass.partial_writer import PartialWriter
-from scicat_retriever.onepass.watch import LOOK_SECONDS, Watch
+from scicat_retriever.onepass.watch import LOOK_SECONDS, CopyWatch
 
 
 @dataclass
@@ -55,7 +55,7 @@ def look(reader: Side, writer: Side) -> None:
         looked.append(True)
         return False
 
-    watch = Watch(lambda _: None, cancelled, stall_timeout=10.0)
+    watch = CopyWatch(lambda _: None, cancelled, stall_timeout=10.0)
     begun = time.monotonic()
     while not looked:
         assert time.monotonic() - begun < 20 * LOOK_SECONDS

@@ -24,7 +24,7 @@ from scicat_retriever.pipeline.recalls.lead import LEASE, Lead, LeadLost
 from scicat_retriever.pipeline.recalls.recall import APPEARING
 from scicat_retriever.pipeline.recalls.release import Releases
 from scicat_retriever.pipeline.recalls.verdict import verdict
-from scicat_retriever.pipeline.recalls.watch import TURN_SECONDS, DeskPace, Watch
+from scicat_retriever.pipeline.recalls.watch import TURN_SECONDS, DeskPace, WatchedArchive
 from scicat_retriever.pipeline.tools.toolbox import Toolbox
 from scicat_retriever.ports.long_term_store import AskedArchive, LongTermStore, RecallState, TapePosition
 from scicat_retriever.ports.recalls import RecallChange, RecallRecord
@@ -78,7 +78,7 @@ class RecallDesk:
         self._tools = tools
         self._tell = tell
         self._pace = pace
-        self._watched: dict[ArchiveId, Watch] = defaultdict(Watch)
+        self._watched: dict[ArchiveId, WatchedArchive] = defaultdict(WatchedArchive)
         self._told: dict[DatablockKey, float] = {}
         self._words_at = self._quiet_until = self._noted_at = 0.0
         self._releases = Releases(store, self._lead, tools, pace)

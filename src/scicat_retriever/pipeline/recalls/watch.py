@@ -32,7 +32,7 @@ class DeskPace:
 
 
 @dataclass(slots=True)
-class Watch:
+class WatchedArchive:
     """One archive. Times are seconds since 1970, UTC.
 
     Attributes:

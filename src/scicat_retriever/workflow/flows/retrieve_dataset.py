@@ -28,7 +28,7 @@ VERIFICATION_WINDOW = 50
 
 
 @workflow.defn(name="RetrieveDataset")
-class RetrieveDataset:
+class RetrieveDatasetFlow:
     """Started by the first job that asks; later ones subscribe. All that wait are told the outcome."""
 
     @workflow.init

@@ -22,7 +22,7 @@ CHECK_SECONDS = 12 * 3600.0
 
 
 @workflow.defn(name="RetrieveJob")
-class RetrieveJob:
+class RetrieveJobFlow:
     """Started once for each job; a repetition of the job finds it running or done."""
 
     @workflow.init

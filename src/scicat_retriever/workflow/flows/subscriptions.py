@@ -15,7 +15,7 @@ from scicat_retriever.domain.errors import EngineUnavailable, InternalError
 from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.pipeline.jobs.intake import dataset_flow
 from scicat_retriever.workflow.flows.calls import FLOW_TIMEOUT
-from scicat_retriever.workflow.flows.retrieve_dataset import RetrieveDataset
+from scicat_retriever.workflow.flows.retrieve_dataset import RetrieveDatasetFlow
 from scicat_retriever.workflow.flows.tasks import DatasetTask
 
 RPC_TIMEOUT = timedelta(seconds=20)
@@ -43,7 +43,7 @@ class Subscriptions:
         """
         self._wait_for(
             self._client.start_workflow(
-                RetrieveDataset.run,
+                RetrieveDatasetFlow.run,
                 task,
                 id=dataset_flow(task.pid),
                 task_queue=self._queue,
@@ -63,7 +63,7 @@ class Subscriptions:
             EngineUnavailable: The engine does not answer.
         """
         handle = self._client.get_workflow_handle(dataset_flow(pid))
-        self._wait_for(handle.signal(RetrieveDataset.unsubscribe, job_flow, rpc_timeout=RPC_TIMEOUT))
+        self._wait_for(handle.signal(RetrieveDatasetFlow.unsubscribe, job_flow, rpc_timeout=RPC_TIMEOUT))
 
     def tell_of_recalls(self, pid: DatasetPid) -> None:
         """Have the dataset's flow look what became of its recalls; a flow that has ended is no matter.
@@ -72,7 +72,7 @@ class Subscriptions:
             EngineUnavailable: The engine does not answer.
         """
         handle = self._client.get_workflow_handle(dataset_flow(pid))
-        self._wait_for(handle.signal(RetrieveDataset.recalls_changed, rpc_timeout=RPC_TIMEOUT))
+        self._wait_for(handle.signal(RetrieveDatasetFlow.recalls_changed, rpc_timeout=RPC_TIMEOUT))
 
     def _wait_for(self, call: Coroutine[Any, Any, object]) -> None:
         try:

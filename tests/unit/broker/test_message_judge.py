@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from scicat_retriever.broker.consumption import Desk, NotStored
+from scicat_retriever.broker.consumption import MessageJudge, NotStored
 from scicat_retriever.broker.decision import Refused
 from scicat_retriever.catalogue.wire import judge
 from scicat_retriever.domain.dataset import RetrieveJob
@@ -46,9 +46,11 @@ def test_what_the_ledger_does_not_take_now_is_stored_when_it_is_back(
     message: dict[str, object], stored: str
 ) -> None:
     book = Book()
-    desk = Desk(partial(judge, accepted_types=("retrieve",), longest=1000), book.accept, book.refuse)
+    messages = MessageJudge(
+        partial(judge, accepted_types=("retrieve",), longest=1000), book.accept, book.refuse
+    )
     with pytest.raises(NotStored) as held:
-        desk.judge_and_store(json.dumps(message).encode())
+        messages.judge_and_store(json.dumps(message).encode())
     assert held.value.job_id == "job-1"
     book.away = False
     held.value.store()
@@ -58,6 +60,8 @@ def test_what_the_ledger_does_not_take_now_is_stored_when_it_is_back(
 def test_a_refusal_is_stored_before_its_message_is_done_with() -> None:
     book = Book()
     book.away = False
-    desk = Desk(partial(judge, accepted_types=("retrieve",), longest=1000), book.accept, book.refuse)
-    assert isinstance(desk.judge_and_store(json.dumps(BAD).encode()), Refused)
+    messages = MessageJudge(
+        partial(judge, accepted_types=("retrieve",), longest=1000), book.accept, book.refuse
+    )
+    assert isinstance(messages.judge_and_store(json.dumps(BAD).encode()), Refused)
     assert book.stored == ["refused job-1: The job names no dataset"]
