@@ -37,6 +37,7 @@ from scicat_retriever.pipeline.transfer import copy as transfer
 from scicat_retriever.pipeline.transfer import publish
 from scicat_retriever.ports.ledger import Ledger
 from stand_ins.scicat.server import serve_in_thread
+from tests.examples import examples
 from tests.unit.pipeline.rig import CACHE, LIFETIME, RETENTION, HandClock, Rig
 
 TOKEN = "token-of-the-tests-1"
@@ -55,7 +56,7 @@ CHECKS = [
 Case = schemathesis.Case[Any]
 Operation = APIOperation[Any, Any, Any, Any]
 bounded = settings(
-    max_examples=60,
+    max_examples=examples(60),
     derandomize=True,
     deadline=None,
     phases=[Phase.explicit, Phase.generate],

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scicat_retriever.pipeline.tools.archive_policy import ArchivePolicy
+from tests.examples import examples
 from tests.fuzz.odd_tars import TARS
 from tests.fuzz.unpackers import MISSING, unpacked_by_all
 from tests.fuzz.unpacking_target import check_tar
@@ -20,7 +21,11 @@ GNU = b"ustar  \0"
 
 @needs_all
 @settings(
-    max_examples=400, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+    max_examples=examples(400),
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
 )
 @given(TARS, st.booleans())
 def test_what_is_verified_is_what_all_programs_leave(tar: bytes, last: bool) -> None:

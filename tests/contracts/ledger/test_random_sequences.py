@@ -46,6 +46,7 @@ from tests.contracts.ledger.samples import (
     part_of,
     staged,
 )
+from tests.examples import examples
 from tests.fakes.ledger import InMemoryLedger
 
 PART = part_of()
@@ -386,7 +387,7 @@ def test_random_sequences_give_the_same_answers_in_memory_and_in_a_file(sqlite_t
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=25,
+            max_examples=examples(25),
             stateful_step_count=25,
             deadline=None,
             suppress_health_check=list(HealthCheck),

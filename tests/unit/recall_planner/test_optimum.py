@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stand_ins.tape.optimum import Read, fewest_mounts
+from tests.examples import examples
 
 Group = tuple[Read, ...]
 
@@ -42,7 +43,7 @@ def can_be_one(group: Group, within: int, mount: int, linger: int) -> bool:
     st.integers(0, 3),
     st.integers(0, 2),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_no_parting_into_mounts_needs_fewer(
     archives: list[tuple[int, int]], within: int, mount: int, linger: int
 ) -> None:

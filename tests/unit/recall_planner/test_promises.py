@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scicat_retriever.domain.states import RecallPhase
 from scicat_retriever.recall_planner.planner import Decision
 from scicat_retriever.recall_planner.requests import RecallPolicy, RecallRequest
+from tests.examples import examples
 from tests.unit.pipeline.recalls.recall_rig import START, STEP, SteppedStore
 
 ENOUGH = 3000
@@ -55,14 +56,14 @@ def after(open_: list[RecallRequest], decision: Decision) -> list[RecallRequest]
 
 
 @given(stores())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_all_is_asked_for_and_nothing_twice(store: SteppedStore) -> None:
     store.run(ENOUGH)
     assert sorted(each.archive for _, each in store.asked) == sorted(each.archive for each in store.arrivals)
 
 
 @given(stores())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_no_more_is_in_flight_than_allowed_but_for_one_archive_alone(store: SteppedStore) -> None:
     store.run(ENOUGH)
     for _, open_, decision in store.decisions:
@@ -72,7 +73,7 @@ def test_no_more_is_in_flight_than_allowed_but_for_one_archive_alone(store: Step
 
 
 @given(stores())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_no_more_tapes_are_read_than_there_are_drives(store: SteppedStore) -> None:
     store.run(ENOUGH)
     for _, open_, decision in store.decisions:
@@ -82,7 +83,7 @@ def test_no_more_tapes_are_read_than_there_are_drives(store: SteppedStore) -> No
 
 
 @given(stores())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_archives_are_asked_for_at_the_rate(store: SteppedStore) -> None:
     store.run(ENOUGH)
     rate = store.policy.requests_per_second
@@ -92,7 +93,7 @@ def test_archives_are_asked_for_at_the_rate(store: SteppedStore) -> None:
 
 
 @given(stores(rate=False))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_nobody_waits_beyond_the_bound_for_longer_than_what_is_older_takes(store: SteppedStore) -> None:
     store.run(ENOUGH)
     step_each = 3 * STEP  # to be read, to be copied, and to be noticed
@@ -104,7 +105,7 @@ def test_nobody_waits_beyond_the_bound_for_longer_than_what_is_older_takes(store
 
 
 @given(stores())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_what_is_asked_together_of_a_tape_is_in_its_order(store: SteppedStore) -> None:
     store.run(ENOUGH)
     positions: defaultdict[tuple[float, str], list[int]] = defaultdict(list)
@@ -115,7 +116,7 @@ def test_what_is_asked_together_of_a_tape_is_in_its_order(store: SteppedStore) -
 
 
 @given(stores())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_every_open_archive_has_an_outlook(store: SteppedStore) -> None:
     store.run(ENOUGH)
     for now, open_, decision in store.decisions:
@@ -124,7 +125,7 @@ def test_every_open_archive_has_an_outlook(store: SteppedStore) -> None:
 
 
 @given(stores())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 def test_the_same_requests_lead_to_the_same_decisions(store: SteppedStore) -> None:
     other = SteppedStore(store.policy, list(reversed(store.arrivals)))
     store.run(ENOUGH)
@@ -135,7 +136,7 @@ def test_the_same_requests_lead_to_the_same_decisions(store: SteppedStore) -> No
 
 
 @given(st.integers(2, 6), st.integers(5, 20))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 def test_groups_that_want_much_get_as_much_as_one_another(groups: int, each: int) -> None:
     """One tape of equal work for each request, all wanted at once by groups that come one after the other."""
     requests = [

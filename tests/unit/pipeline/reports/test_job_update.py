@@ -12,6 +12,7 @@ from scicat_retriever.domain.states import DatablockState, DatasetState, JobStat
 from scicat_retriever.pipeline.jobs import intake
 from scicat_retriever.pipeline.reports import report
 from scicat_retriever.ports.catalogue import JobUpdate
+from tests.examples import examples
 from tests.unit.pipeline.rig import JOB, LIFETIME, PID, RETENTION, START, Rig
 
 Q = DatasetPid("20.500.12345/q")
@@ -137,7 +138,7 @@ def entries_of(count: int, blocks: int) -> list[dict[str, Any]]:
     ]
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(st.integers(0, 30), st.integers(1, 4))
 def test_a_shortened_result_has_the_sums_of_each_dataset_and_no_links(datasets: int, blocks: int) -> None:
     whole = entries_of(datasets, blocks)

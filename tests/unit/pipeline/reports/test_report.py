@@ -16,6 +16,7 @@ from scicat_retriever.domain.states import DatablockState, DatasetState, JobStat
 from scicat_retriever.pipeline.reports import report
 from scicat_retriever.pipeline.tools.checksum_policy import ChecksumPolicy
 from scicat_retriever.pipeline.transfer.publish import Published
+from tests.examples import examples
 from tests.fakes.catalogue import HeldDataset, HeldJob
 from tests.unit.pipeline.rig import (
     BASE_URL,
@@ -251,7 +252,7 @@ def test_a_job_whose_files_were_released_in_the_meantime_is_not_successful() -> 
     assert held.message.startswith("0 of 1 datasets are ready for download; ")
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(st.lists(st.sampled_from(DatasetState), min_size=1, max_size=4), st.booleans())
 def test_a_job_is_successful_only_if_every_dataset_was_retrieved(
     states: list[DatasetState], failed: bool
@@ -301,7 +302,7 @@ def test_a_belated_start_of_a_job_that_has_ended_tells_nothing() -> None:
     assert rig.ledger.reports() == []
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(st.integers(0, 2000), st.integers(1, 12), st.booleans())
 def test_no_message_is_longer_than_the_limit(length: int, failures: int, whole: bool) -> None:
     rig = Rig()

@@ -1,0 +1,16 @@
+"""How many examples of a property are tried: more of them with ``HYPOTHESIS_PROFILE=deep`` (`make deep`)."""
+
+from __future__ import annotations
+
+import os
+
+PROFILE = "HYPOTHESIS_PROFILE"
+"""The variable of the environment that names a profile."""
+
+DEEP, DEEPER = "deep", 10
+"""The profile for long runs, and how many times as many examples it has."""
+
+
+def examples(number: int) -> int:
+    """Give how many examples are tried where an ordinary run tries this number."""
+    return number * DEEPER if os.environ.get(PROFILE) == DEEP else number
