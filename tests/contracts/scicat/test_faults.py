@@ -10,6 +10,7 @@ import httpx2
 import pytest
 
 from stand_ins.scicat import RELEASES, Fault, Faults, ScicatStandIn, log_in
+from stand_ins.scicat.user_actions import authorities
 
 PID = "20.500.12345/abc"
 LIFECYCLE = "/api/v4/datasets/20.500.12345%2Fabc/datasetlifecycle"
@@ -37,7 +38,10 @@ def running() -> Iterator[Running]:
     """A stand-in with one dataset."""
     stand_in = ScicatStandIn()
     stand_in.add_dataset(PID)
-    with stand_in.serve() as url, httpx2.Client(base_url=url, trust_env=False) as client:
+    with (
+        stand_in.serve() as url,
+        httpx2.Client(base_url=url, trust_env=False, verify=authorities()) as client,
+    ):
         client.headers["Authorization"] = f"Bearer {log_in(url, 'archiveManager')}"
         yield Running(stand_in, url, client)
 
