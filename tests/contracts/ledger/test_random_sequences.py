@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -93,6 +95,8 @@ class TwoLedgers(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp())
         shutil.copy(self.template, self.folder / "ledger.db")
         self.fake = InMemoryLedger(self.clock)
+        self.file = sqlite3.connect(self.folder / "ledger.db", check_same_thread=False)
+        self.compared: object = None
         self.sql = SqlLedger(f"sqlite:///{self.folder / 'ledger.db'}", self.clock)
         self.both(lambda ledger: ledger.add_job(job(JOB, P, Q), FLOW))
         self.both(lambda ledger: ledger.add_job(job(ANOTHER, P), FLOW))
@@ -101,6 +105,7 @@ class TwoLedgers(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.sql.close()
+        self.file.close()
         shutil.rmtree(self.folder)
 
     def both(self, ask: Callable[[Ledger], Any]) -> None:
@@ -328,8 +333,17 @@ class TwoLedgers(RuleBasedStateMachine):
     def advance(self, by: int) -> None:
         self.clock.advance(by * HOUR)
 
+    def all_that_answers_come_from(self) -> object:
+        """Differs as soon as the file was written to, the fake holds something else or time has passed."""
+        (version,) = self.file.execute("PRAGMA data_version").fetchone()
+        held = {name: each for name, each in vars(self.fake).items() if name not in ("_lock", "_clock")}
+        return version, pickle.dumps(held), self.clock()
+
     @invariant()
     def all_that_can_be_seen_is_the_same(self) -> None:
+        # Two of three steps are refused and change nothing, of which the answers are those compared before.
+        if (now := self.all_that_answers_come_from()) == self.compared:
+            return
         for ask in (
             lambda ledger: [ledger.job(JOB), ledger.job_datasets(JOB), ledger.progress_of(JOB)],
             lambda ledger: [ledger.job(ANOTHER), ledger.job_datasets(ANOTHER), ledger.job(REFUSED)],
@@ -361,8 +375,9 @@ class TwoLedgers(RuleBasedStateMachine):
         # The changes of one step come in any order; those of one datablock in theirs.
         books = [sorted(book, key=lambda t: t.subject) for book in (self.fake.transitions, book_of(self.sql))]
         assert books[0] == books[1]
+        self.the_sums_are_those_of_the_parts()
+        self.compared = now
 
-    @invariant()
     def the_sums_are_those_of_the_parts(self) -> None:
         records = [record for block in BLOCKS if (record := self.sql.datablock(block)) is not None]
         pinned = {pin.pid for _, pin in self.sql.pins()}
