@@ -10,8 +10,13 @@ from scicat_retriever.domain.errors import DatasetNotOfJob, JobEnded, JobNotEnde
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState as State
 from scicat_retriever.domain.states import DatasetState, JobState
-from scicat_retriever.ports.ledger import Finding, FlowName, JobDatasetRecord, JobRecord
+from scicat_retriever.ports.ledger import Finding, FlowName, JobDatasetRecord, JobFlow, JobRecord
 from tests.fakes.space import InMemorySpace
+
+
+def flow_of(record: JobRecord) -> JobFlow:
+    """Give what the ledger tells the engine of a job."""
+    return JobFlow(record.job.id, record.flow, record.attempt, record.cancelled_by)
 
 
 class InMemoryJobControl(InMemorySpace):
@@ -22,11 +27,11 @@ class InMemoryJobControl(InMemorySpace):
         self._findings: dict[str, Finding] = {}
         self._cancel_told: set[JobId] = set()
 
-    def started_jobs(self, after: int, limit: int) -> Sequence[tuple[int, JobRecord]]:
+    def started_jobs(self, after: int, limit: int) -> Sequence[tuple[int, JobFlow]]:
         with self._lock:
             numbered = enumerate(self._jobs.values(), 1)
             under_way = [
-                (number, record)
+                (number, flow_of(record))
                 for number, record in numbered
                 if number > after and record.job.id in self._started and not record.state.finished
             ]
@@ -89,10 +94,10 @@ class InMemoryJobControl(InMemorySpace):
                 self._cancel_told.discard(job_id)
             self._jobs[job_id] = replace(record, cancelled_by=record.cancelled_by or by)
 
-    def jobs_to_cancel(self, limit: int) -> Sequence[JobRecord]:
+    def jobs_to_cancel(self, limit: int) -> Sequence[JobFlow]:
         with self._lock:
-            wanted = [record for _, record in self.started_jobs(0, len(self._jobs)) if record.cancelled_by]
-            return [record for record in wanted if record.job.id not in self._cancel_told][:limit]
+            wanted = [flow for _, flow in self.started_jobs(0, len(self._jobs)) if flow.cancelled_by]
+            return [flow for flow in wanted if flow.job_id not in self._cancel_told][:limit]
 
     def mark_cancel_told(self, job_id: JobId, attempt: int) -> None:
         with self._lock:

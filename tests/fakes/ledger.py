@@ -12,11 +12,11 @@ from scicat_retriever.domain.dataset import RetrieveJob, Selection, united
 from scicat_retriever.domain.errors import Failure, TransitionIllegal
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState, JobState
-from scicat_retriever.ports.ledger import FlowName, JobDatasetRecord, JobRecord
+from scicat_retriever.ports.ledger import FlowName, JobDatasetRecord, JobFlow, JobRecord
 from scicat_retriever.ports.outbox import Subject
 from tests.fakes.datablocks import InMemoryDatablocks
 from tests.fakes.inventory import InMemoryInventory
-from tests.fakes.job_control import InMemoryJobControl
+from tests.fakes.job_control import InMemoryJobControl, flow_of
 from tests.fakes.recalls import InMemoryRecalls
 from tests.fakes.records import Transition, page, require_legal
 
@@ -58,19 +58,14 @@ class InMemoryLedger(InMemoryJobControl, InMemoryDatablocks, InMemoryRecalls, In
             record = self._jobs.get(job_id)
             return None if record is None else record.flow
 
-    def jobs_to_start(self, limit: int) -> Sequence[JobRecord]:
+    def jobs_to_start(self, limit: int) -> Sequence[JobFlow]:
         with self._lock:
             waiting = [
-                record
+                flow_of(record)
                 for job_id, record in self._jobs.items()
                 if job_id not in self._started and not record.state.finished
             ]
             return waiting[:limit]
-
-    def mark_flow_started(self, job_id: JobId) -> None:
-        with self._lock:
-            self._known_job(job_id)
-            self._started.add(job_id)
 
     def mark_flows_started(self, job_ids: Sequence[JobId]) -> None:
         with self._lock:

@@ -139,7 +139,7 @@ class QueueRig:
 
     def stored_jobs(self) -> list[str]:
         """Give the ids of all jobs that the ledger has, in their order."""
-        return sorted(record.job.id for record in self.ledger.jobs_to_start(10_000))
+        return sorted(each.job_id for each in self.ledger.jobs_to_start(10_000))
 
     def accept(self, job: RetrieveJob) -> object:
         """Store a job as the service does."""

@@ -68,6 +68,23 @@ class JobRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class JobFlow:
+    """A job's present flow: all that the engine is told of the job, whose dataset list may be long.
+
+    Attributes:
+        job_id: The job.
+        flow: The flow that carries it out.
+        attempt: Counts its flows, as in `JobRecord`.
+        cancelled_by: Who asked that the job be cancelled, as in `JobRecord`.
+    """
+
+    job_id: JobId
+    flow: FlowName
+    attempt: int = 1
+    cancelled_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class JobDatasetRecord:
     """One dataset of one job.
 
@@ -184,19 +201,15 @@ class Ledger(Outbox, SpaceLedger, RecallLedger, ChosenFilesLedger, OwnershipLedg
         """Name the flow that carries a job out now, without reading the job's dataset list."""
         ...
 
-    def jobs_to_start(self, limit: int) -> Sequence[JobRecord]:
+    def jobs_to_start(self, limit: int) -> Sequence[JobFlow]:
         """Jobs that have not ended and whose flow was never handed to the engine, oldest first."""
         ...
 
-    def mark_flow_started(self, job_id: JobId) -> None:
-        """Note that the engine has the job's flow."""
-        ...
-
     def mark_flows_started(self, job_ids: Sequence[JobId]) -> None:
-        """As `mark_flow_started` of each, in one transaction; there must be no unknown one among them."""
+        """Note that the engine has the flows of these jobs, in one transaction; there must be no unknown one among them."""
         ...
 
-    def started_jobs(self, after: int, limit: int) -> Sequence[tuple[int, JobRecord]]:
+    def started_jobs(self, after: int, limit: int) -> Sequence[tuple[int, JobFlow]]:
         """Jobs that have not ended and whose flow the engine has, with their numbers, above `after`, in order."""
         ...
 
@@ -239,7 +252,7 @@ class Ledger(Outbox, SpaceLedger, RecallLedger, ChosenFilesLedger, OwnershipLedg
         """
         ...
 
-    def jobs_to_cancel(self, limit: int) -> Sequence[JobRecord]:
+    def jobs_to_cancel(self, limit: int) -> Sequence[JobFlow]:
         """Jobs that have not ended, are to be cancelled, have a flow, and whose flow was not told yet."""
         ...
 

@@ -15,7 +15,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from scicat_retriever.domain.errors import InternalError, LedgerUnavailable
 from scicat_retriever.domain.states import JobState
-from scicat_retriever.ports.ledger import JobRecord, Ledger
+from scicat_retriever.ports.ledger import JobFlow, Ledger
 from scicat_retriever.workflow.flows.calls import FLOW_TIMEOUT
 from scicat_retriever.workflow.flows.retrieve_job import RetrieveJobFlow
 from scicat_retriever.workflow.flows.tasks import FlowLimits, JobTask
@@ -81,14 +81,14 @@ class FlowStarter:
             count += len(jobs)
         return count
 
-    async def _start_all(self, jobs: Sequence[JobRecord]) -> None:
+    async def _start_all(self, jobs: Sequence[JobFlow]) -> None:
         """Start flows side by side and note them all with one flush to disk, which leaves the ledger to new jobs.
 
         Raises:
             RPCError: The engine did not take one of them; the others are noted.
         """
         outcomes = await asyncio.gather(*map(self._start, jobs), return_exceptions=True)
-        started = [job.job.id for job, error in zip(jobs, outcomes, strict=True) if error is None]
+        started = [job.job_id for job, error in zip(jobs, outcomes, strict=True) if error is None]
         await asyncio.to_thread(self._ledger.mark_flows_started, started)
         for job, error in zip(jobs, outcomes, strict=True):
             if isinstance(error, RPCError) and error.status is RPCStatusCode.INVALID_ARGUMENT:
@@ -107,28 +107,28 @@ class FlowStarter:
                 except RPCError as error:
                     if error.status is not RPCStatusCode.NOT_FOUND:
                         raise
-                    log.warning("a job to be cancelled has lost its flow", job_id=job.job.id)
-                await asyncio.to_thread(self._ledger.mark_cancel_told, job.job.id, job.attempt)
+                    log.warning("a job to be cancelled has lost its flow", job_id=job.job_id)
+                await asyncio.to_thread(self._ledger.mark_cancel_told, job.job_id, job.attempt)
             count += len(jobs)
         return count
 
-    def _refuse(self, record: JobRecord, why: str) -> None:
+    def _refuse(self, job: JobFlow, why: str) -> None:
         failure = InternalError(f"the workflow engine refuses the job's flow: {why}").failure()
-        log.error("a job cannot be started", job_id=record.job.id, why=why)
-        self._ledger.move_job(record.job.id, JobState.UNSUCCESSFUL, failure.message, failure)
+        log.error("a job cannot be started", job_id=job.job_id, why=why)
+        self._ledger.move_job(job.job_id, JobState.UNSUCCESSFUL, failure.message, failure)
 
-    async def _start(self, record: JobRecord) -> None:
+    async def _start(self, job: JobFlow) -> None:
         try:
             await self._client.start_workflow(
                 RetrieveJobFlow.run,
-                JobTask(record.job.id, self._limits),
-                id=record.flow.name,
+                JobTask(job.job_id, self._limits),
+                id=job.flow.name,
                 task_queue=self._limits.queue,
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                memo={"uuid": record.flow.uuid},
+                memo={"uuid": job.flow.uuid},
                 task_timeout=FLOW_TIMEOUT,
                 rpc_timeout=RPC_TIMEOUT,
             )
         except WorkflowAlreadyStartedError:
-            log.info("the job's flow has run already", job_id=record.job.id)
+            log.info("the job's flow has run already", job_id=job.job_id)

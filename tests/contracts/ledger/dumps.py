@@ -14,7 +14,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, MetaData, Table, create_engine, func, select, text
 
-import scicat_retriever.ledger
+import scicat_retriever.ledger.database
 from scicat_retriever.ledger.database.connection import Database, ledger_url
 
 DUMPS = sorted(Path(__file__).with_name("released").glob("*.sql"))
@@ -80,7 +80,9 @@ def schema_of(url: str) -> list[str]:
 
 def _migrations() -> Config:
     config = Config()
-    config.set_main_option("script_location", str(Path(scicat_retriever.ledger.__path__[0]) / "migrations"))
+    config.set_main_option(
+        "script_location", str(Path(scicat_retriever.ledger.database.__path__[0]) / "migrations")
+    )
     return config
 
 

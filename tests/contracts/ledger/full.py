@@ -57,7 +57,7 @@ def fill(ledger: Ledger, clock: HandClock) -> None:
     ledger.add_job(job(SHORT), FlowName("0", "never started"))
     for name in (JOB, FAILED, CANCELLED):
         ledger.add_job(job(name, P, Q), FLOW)
-        ledger.mark_flow_started(name)
+        ledger.mark_flows_started([name])
         clock.advance(HOUR)
     ledger.move_job(JOB, JobState.IN_PROGRESS, ODD)
     ledger.move_job_dataset(JOB, P, DatasetState.STARTED)
@@ -93,7 +93,7 @@ def _kept(ledger: Ledger) -> None:
     """A job that has ended, and whose dataset is kept for a century; somebody else pins it, too."""
     ledger.plan(R, entries(2, R), "run-1")
     ledger.add_job(job(KEPT, P, R), FLOW)
-    ledger.mark_flow_started(KEPT)
+    ledger.mark_flows_started([KEPT])
     ledger.claim_job(KEPT, ROOM, silence=HOUR)
     ledger.move_job(KEPT, JobState.IN_PROGRESS)
     bring_to(ledger, key(0, R), DatablockState.STAGED)
@@ -121,7 +121,7 @@ def _chosen(ledger: Ledger) -> None:
     """A job that chose two files of a dataset, which has one of them, in an extract."""
     selection = Selection(S, ("run/frame_0.h5", ODD))
     ledger.add_job(RetrieveJob(CHOSEN, "retrieve", (selection,), "ada", "p17"), FLOW)
-    ledger.mark_flow_started(CHOSEN)
+    ledger.mark_flows_started([CHOSEN])
     part = part_of(0, S)
     ledger.note_choice(CHOSEN, S, [part.datablock.id], 70, FAILURE, [part])
 

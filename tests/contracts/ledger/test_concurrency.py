@@ -50,7 +50,7 @@ ROOM = Room(100_000, None)
 def test_one_job_added_by_twenty_threads_is_one_row_and_one_answer(rig: Rig) -> None:
     answers = in_threads(20, lambda thread: rig.ledger.add_job(job(JOB, P), FlowName(str(thread), "flow")))
     assert answers == [answers[0]] * 20
-    assert [record.job.id for record in rig.ledger.jobs_to_start(99)] == [JOB]
+    assert [each.job_id for each in rig.ledger.jobs_to_start(99)] == [JOB]
     assert [t.new for t in rig.transitions()] == ["jobSubmitted", "submitted"]
 
 

@@ -9,7 +9,7 @@ import pytest
 from scicat_retriever.domain.errors import DatasetNotOfJob, JobEnded, JobNotEnded, JobNotFound, NothingToRetry
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState
-from scicat_retriever.ports.ledger import FlowName, JobDatasetRecord, JobRecord, Ledger
+from scicat_retriever.ports.ledger import FlowName, JobDatasetRecord, JobFlow, JobRecord, Ledger
 from tests.contracts.ledger.rig import Rig
 from tests.contracts.ledger.samples import (
     FAILURE,
@@ -40,21 +40,21 @@ def record_of(ledger: Ledger, job_id: JobId = JOB) -> JobRecord:
     return found
 
 
-def ids(records: list[JobRecord]) -> list[str]:
-    return [record.job.id for record in records]
+def ids(flows: list[JobFlow]) -> list[str]:
+    return [flow.job_id for flow in flows]
 
 
 def started(ledger: Ledger, *names: str) -> None:
     """Jobs whose flows the engine has."""
     for name in names:
         ledger.add_job(job(name, P), FLOW)
-        ledger.mark_flow_started(JobId(name))
+        ledger.mark_flows_started([JobId(name)])
 
 
 def ended(ledger: Ledger, state: JobState = JobState.WITH_DATASET_ERRORS) -> None:
     """A job whose first dataset is there and whose second failed, told to SciCat."""
     ledger.add_job(job(JOB, P, Q), FLOW)
-    ledger.mark_flow_started(JOB)
+    ledger.mark_flows_started([JOB])
     ledger.plan(P, entries(1), "run-1")
     bring_to(ledger, key(), DatablockState.STAGED)
     ledger.move_job_dataset(JOB, P, RETRIEVED)
@@ -70,7 +70,7 @@ def test_jobs_under_way_are_those_whose_flow_was_started_and_that_have_not_ended
     started(ledger, "a", "b", "c")
     ledger.add_job(job("d", P), FLOW)
     ledger.move_job(JobId("b"), JobState.UNSUCCESSFUL)
-    assert ids([record for _, record in ledger.started_jobs(0, 9)]) == ["a", "c"]
+    assert ids([flow for _, flow in ledger.started_jobs(0, 9)]) == ["a", "c"]
 
 
 def test_jobs_under_way_are_paged_by_number(ledger: Ledger) -> None:
@@ -78,7 +78,7 @@ def test_jobs_under_way_are_paged_by_number(ledger: Ledger) -> None:
     first = ledger.started_jobs(0, 2)
     second = ledger.started_jobs(first[-1][0], 2)
     third = ledger.started_jobs(second[-1][0], 2)
-    assert [ids([record for _, record in page]) for page in (first, second, third)] == [
+    assert [ids([flow for _, flow in page]) for page in (first, second, third)] == [
         ["a", "b"],
         ["c", "d"],
         ["e"],
@@ -90,7 +90,8 @@ def test_a_restarted_job_has_a_new_flow_that_is_to_be_started(ledger: Ledger) ->
     started(ledger, JOB)
     before = record_of(ledger)
     assert ledger.restart_job(JOB, NEXT, 1)
-    assert ledger.jobs_to_start(9) == [replace(before, flow=NEXT, attempt=2)]
+    assert record_of(ledger) == replace(before, flow=NEXT, attempt=2)
+    assert ledger.jobs_to_start(9) == [JobFlow(JOB, NEXT, 2)]
     assert ledger.started_jobs(0, 9) == []
 
 
@@ -121,7 +122,8 @@ def test_a_retried_job_is_submitted_with_a_new_flow(rig: Rig) -> None:
     now = rig.clock.advance(HOUR)
     assert rig.ledger.retry_job(JOB, NEXT) == 1
     expected = JobRecord(job(JOB, P, Q), NEXT, JobState.SUBMITTED, AGAIN, START, now, attempt=2)
-    assert rig.ledger.jobs_to_start(9) == [expected]
+    assert record_of(rig.ledger) == expected
+    assert rig.ledger.jobs_to_start(9) == [JobFlow(JOB, NEXT, 2)]
 
 
 def test_what_is_there_is_not_retrieved_again(ledger: Ledger) -> None:
@@ -243,7 +245,7 @@ def test_a_retry_forgets_who_cancelled(ledger: Ledger) -> None:
     ledger.cancel_job(JOB, "ada")
     ledger.move_job(JOB, JobState.UNSUCCESSFUL)
     ledger.retry_job(JOB, NEXT)
-    ledger.mark_flow_started(JOB)
+    ledger.mark_flows_started([JOB])
     assert record_of(ledger).cancelled_by == ""
     assert ledger.jobs_to_cancel(9) == []
 
@@ -297,7 +299,7 @@ def test_a_new_flow_of_a_cancelled_job_is_told_again(ledger: Ledger) -> None:
     ledger.mark_cancel_told(JOB, 1)
     ledger.restart_job(JOB, NEXT, 1)
     assert ledger.jobs_to_cancel(9) == []
-    ledger.mark_flow_started(JOB)
+    ledger.mark_flows_started([JOB])
     assert ids(list(ledger.jobs_to_cancel(9))) == [JOB]
 
 
@@ -313,7 +315,7 @@ def test_a_late_word_on_a_flow_before_does_not_silence_the_next(ledger: Ledger) 
     started(ledger, JOB)
     ledger.cancel_job(JOB, "ada")
     ledger.restart_job(JOB, NEXT, 1)
-    ledger.mark_flow_started(JOB)
+    ledger.mark_flows_started([JOB])
     ledger.mark_cancel_told(JOB, 1)
     assert ids(list(ledger.jobs_to_cancel(9))) == [JOB]
 
@@ -339,7 +341,7 @@ def test_a_job_without_a_flow_is_told_when_it_has_one(ledger: Ledger) -> None:
     ledger.add_job(job(JOB, P), FLOW)
     ledger.cancel_job(JOB, "ada")
     assert ledger.jobs_to_cancel(9) == []
-    ledger.mark_flow_started(JOB)
+    ledger.mark_flows_started([JOB])
     assert ids(list(ledger.jobs_to_cancel(9))) == [JOB]
 
 

@@ -10,7 +10,7 @@ from scicat_retriever.domain.dataset import RetrieveJob, Selection
 from scicat_retriever.domain.errors import JobNotFound, TransitionIllegal
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState, JobState
-from scicat_retriever.ports.ledger import FlowName, JobDatasetRecord, JobRecord, Ledger
+from scicat_retriever.ports.ledger import FlowName, JobDatasetRecord, JobFlow, JobRecord, Ledger
 from scicat_retriever.ports.outbox import Subject
 from tests.contracts.ledger.rig import Rig
 from tests.contracts.ledger.samples import FAILURE, FLOW, HOUR, JOB, ODD, START, P, Q, job
@@ -70,7 +70,9 @@ def test_a_job_that_was_taken_is_not_refused_any_more(ledger: Ledger) -> None:
 def test_a_refused_job_can_be_retried(ledger: Ledger) -> None:
     ledger.refuse_job(job(JOB), FLOW, FAILURE)
     assert ledger.retry_job(JOB, FlowName("again", "again")) == 0
-    (again,) = ledger.jobs_to_start(9)
+    assert [each.attempt for each in ledger.jobs_to_start(9)] == [2]
+    again = ledger.job(JOB)
+    assert again is not None
     assert (again.state, again.failure, again.attempt) == (JobState.SUBMITTED, None, 2)
 
 
@@ -87,7 +89,7 @@ def test_jobs_stored_at_once_are_as_if_stored_one_after_the_other(rig: Rig) -> N
     assert (records[1], records[3]) == (known, records[0])
     assert [record.flow.uuid for record in records[::2]] == ["uuid-b", "uuid-a"]
     assert [rig.ledger.job(record.job.id) for record in records] == records
-    assert [record.job.id for record in rig.ledger.jobs_to_start(9)] == ["known", "b", "a"]
+    assert [each.job_id for each in rig.ledger.jobs_to_start(9)] == ["known", "b", "a"]
     assert [each.pid for each in rig.ledger.job_datasets(JobId("b"))] == [P, Q]
     book = [(each.subject, each.old, each.new) for each in rig.transitions()]
     assert sorted(book[2:]) == sorted(
@@ -124,22 +126,22 @@ def test_jobs_to_start_are_given_in_the_order_of_arrival_whatever_the_clock_said
     for number in range(3):
         rig.ledger.add_job(job(f"job {number}", P), FLOW)
         rig.clock.advance(-HOUR)
-    assert [record.job.id for record in rig.ledger.jobs_to_start(2)] == ["job 0", "job 1"]
+    assert [each.job_id for each in rig.ledger.jobs_to_start(2)] == ["job 0", "job 1"]
 
 
 def test_a_job_whose_flow_was_started_is_not_to_be_started(ledger: Ledger) -> None:
     ledger.add_job(job("a", P), FLOW)
     ledger.add_job(job("b", P), FLOW)
-    ledger.mark_flow_started(JobId("a"))
-    ledger.mark_flow_started(JobId("a"))
-    assert [record.job for record in ledger.jobs_to_start(9)] == [job("b", P)]
+    ledger.mark_flows_started([JobId("a")])
+    ledger.mark_flows_started([JobId("a")])
+    assert ledger.jobs_to_start(9) == [JobFlow(JobId("b"), FLOW)]
 
 
 def test_jobs_whose_flows_were_started_are_marked_at_once(ledger: Ledger) -> None:
     ids = [JobId(name) for name in ("a", "b", "c")]
     ledger.add_jobs([(job(job_id), FlowName(f"uuid-{job_id}", job_id)) for job_id in ids])
     ledger.mark_flows_started([ids[2], ids[0]])
-    assert [record.job.id for record in ledger.jobs_to_start(9)] == ["b"]
+    assert [each.job_id for each in ledger.jobs_to_start(9)] == ["b"]
     ledger.mark_flows_started([])
     ledger.mark_flows_started(ids)
     assert ledger.jobs_to_start(9) == []
@@ -149,7 +151,7 @@ def test_of_jobs_among_which_one_is_unknown_none_is_marked(ledger: Ledger) -> No
     ledger.add_job(job("a"), FLOW)
     with pytest.raises(JobNotFound):
         ledger.mark_flows_started([JobId("a"), JobId("nobody")])
-    assert [record.job.id for record in ledger.jobs_to_start(9)] == ["a"]
+    assert [each.job_id for each in ledger.jobs_to_start(9)] == ["a"]
 
 
 def test_a_job_that_has_ended_is_not_to_be_started(ledger: Ledger) -> None:
@@ -271,7 +273,7 @@ def test_an_unknown_job_cannot_be_changed(ledger: Ledger) -> None:
     with pytest.raises(JobNotFound):
         ledger.move_job_dataset(nobody, P, DatasetState.STARTED)
     with pytest.raises(JobNotFound):
-        ledger.mark_flow_started(nobody)
+        ledger.mark_flows_started([nobody])
     with pytest.raises(JobNotFound):
         ledger.set_datasets(nobody, [Selection(P)])
 

@@ -259,7 +259,7 @@ class TwoLedgers(RuleBasedStateMachine):
 
     @rule(which=jobs)
     def mark_flow_started(self, which: JobId) -> None:
-        self.both(lambda ledger: ledger.mark_flow_started(which))
+        self.both(lambda ledger: ledger.mark_flows_started([which]))
 
     @rule(which=jobs, attempt=st.integers(1, 4))
     def restart_job(self, which: JobId, attempt: int) -> None:

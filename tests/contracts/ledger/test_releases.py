@@ -132,7 +132,7 @@ def test_an_upgraded_ledger_can_be_worked_with(release: Path, make: Make) -> Non
     ledger = open_ledger(make(release), clock)
     ledger.move_job(JOB, JobState.UNSUCCESSFUL, "too late")
     assert ledger.retry_job(JOB, FlowName("2", "again"), [Q]) == 1
-    assert [record.job.id for record in ledger.jobs_to_start(9)] == [SHORT, JOB]
+    assert [each.job_id for each in ledger.jobs_to_start(9)] == [SHORT, JOB]
     ledger.cancel_job(CANCELLED, "ada")
     ledger.unpark()
     ledger.add_job(job("new", P), FLOW)

@@ -18,7 +18,7 @@ RETRY = f"{PATH}/retry"
 def under_way(api: ApiRig) -> None:
     """A job for two datasets in progress."""
     api.job(PID, Q)
-    api.ledger.mark_flow_started(JOB)
+    api.ledger.mark_flows_started([JOB])
 
 
 def ended(api: ApiRig, *retrieved: DatasetPid) -> None:
@@ -101,7 +101,7 @@ def test_a_retried_job_is_answered_with_its_status(client: TestClient, api: ApiR
 def test_a_retried_job_is_to_be_started_at_once(client: TestClient, api: ApiRig) -> None:
     ended(api)
     client.post(RETRY, headers=AUTHORIZED)
-    assert [record.job.id for record in api.ledger.jobs_to_start(9)] == [JOB]
+    assert [each.job_id for each in api.ledger.jobs_to_start(9)] == [JOB]
     assert api.woken == 1
 
 

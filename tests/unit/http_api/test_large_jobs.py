@@ -43,7 +43,9 @@ def test_a_job_of_16_mb_is_stored_as_it_came(client: TestClient, ledger: SqlLedg
     content = json.dumps(body).ljust(MAX_BODY)
     assert len(content) == MAX_BODY
     assert client.post(JOBS, content=content, headers=AUTHORIZED).status_code == 201
-    [record] = ledger.jobs_to_start(10)
+    [stored] = ledger.jobs_to_start(10)
+    record = ledger.job(stored.job_id)
+    assert record is not None
     assert record.job.datasets[0].files == tuple(files)
 
 

@@ -15,9 +15,9 @@ from scicat_retriever.ledger.database.schema import chosen_datablocks, datablock
 from scicat_retriever.ledger.jobs.jobs import JobsPart
 from scicat_retriever.ledger.rows.claims import asks_for
 from scicat_retriever.ledger.rows.datablocks import ON_THEIR_WAY
-from scicat_retriever.ledger.rows.jobs import FINISHED, job_record, lock_job, with_selections
+from scicat_retriever.ledger.rows.jobs import FINISHED, OF_FLOW, job_flow, lock_job
 from scicat_retriever.ledger.rows.needs import is_brought
-from scicat_retriever.ports.ledger import FlowName, JobRecord
+from scicat_retriever.ports.ledger import FlowName, JobFlow
 
 _RETRIED = "to be retrieved again"
 
@@ -25,16 +25,16 @@ _RETRIED = "to be retrieved again"
 class JobControlPart(JobsPart):
     """Cancelled, retried and restarted jobs, as `ports.ledger.Ledger` promises."""
 
-    def started_jobs(self, after: int, limit: int) -> Sequence[tuple[int, JobRecord]]:
+    def started_jobs(self, after: int, limit: int) -> Sequence[tuple[int, JobFlow]]:
         """Jobs under way whose flow the engine should have."""
         under_way = (
-            with_selections()
+            select(jobs.c.number, *OF_FLOW)
             .where(jobs.c.state.not_in(FINISHED), jobs.c.flow_started_at.is_not(None), jobs.c.number > after)
             .order_by(jobs.c.number)
             .limit(limit)
         )
         with self._database.reading() as connection:
-            return [(row.number, job_record(row)) for row in connection.execute(under_way)]
+            return [(row.number, job_flow(row)) for row in connection.execute(under_way)]
 
     def abandoned(self, limit: int) -> Sequence[tuple[DatasetPid, str]]:
         """Datasets that no job asks for and that have datablocks on their way into staging."""
@@ -102,10 +102,10 @@ class JobControlPart(JobsPart):
                 wanted = {"cancelled_by": by, "cancel_told_at": None}
                 connection.execute(update(jobs).where(jobs.c.id == job_id).values(wanted))
 
-    def jobs_to_cancel(self, limit: int) -> Sequence[JobRecord]:
+    def jobs_to_cancel(self, limit: int) -> Sequence[JobFlow]:
         """Jobs whose flow has to be told that they are cancelled."""
         wanted = (
-            with_selections()
+            select(*OF_FLOW)
             .where(
                 jobs.c.state.not_in(FINISHED),
                 jobs.c.flow_started_at.is_not(None),
@@ -116,7 +116,7 @@ class JobControlPart(JobsPart):
             .limit(limit)
         )
         with self._database.reading() as connection:
-            return [job_record(row) for row in connection.execute(wanted)]
+            return [job_flow(row) for row in connection.execute(wanted)]
 
     def mark_cancel_told(self, job_id: JobId, attempt: int) -> None:
         """Note that the flow of this attempt knows that the job is cancelled."""

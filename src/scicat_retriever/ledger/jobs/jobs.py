@@ -18,7 +18,9 @@ from scicat_retriever.ledger.database.part import TransitionSubject
 from scicat_retriever.ledger.database.schema import job_datasets, job_selections, jobs
 from scicat_retriever.ledger.rows.jobs import (
     FINISHED,
+    OF_FLOW,
     job_dataset_record,
+    job_flow,
     job_of,
     job_record,
     lock_job,
@@ -26,7 +28,7 @@ from scicat_retriever.ledger.rows.jobs import (
 )
 from scicat_retriever.ledger.rows.line import leave_line
 from scicat_retriever.ledger.rows.reports import ReportRows
-from scicat_retriever.ports.ledger import FlowName, JobDatasetRecord, JobRecord
+from scicat_retriever.ports.ledger import FlowName, JobDatasetRecord, JobFlow, JobRecord
 from scicat_retriever.ports.outbox import Subject
 
 
@@ -78,20 +80,16 @@ class JobsPart(ReportRows):
             row = connection.execute(its_flow).first()
         return None if row is None else FlowName(row.flow_uuid, row.flow_name)
 
-    def jobs_to_start(self, limit: int) -> Sequence[JobRecord]:
+    def jobs_to_start(self, limit: int) -> Sequence[JobFlow]:
         """Jobs whose flow the engine does not have, oldest first."""
         waiting = (
-            with_selections()
+            select(*OF_FLOW)
             .where(jobs.c.flow_started_at.is_(None), jobs.c.state.not_in(FINISHED))
             .order_by(jobs.c.number)
             .limit(limit)
         )
         with self._database.reading() as connection:
-            return [job_record(row) for row in connection.execute(waiting)]
-
-    def mark_flow_started(self, job_id: JobId) -> None:
-        """Note that the engine has the job's flow."""
-        self.mark_flows_started([job_id])
+            return [job_flow(row) for row in connection.execute(waiting)]
 
     def mark_flows_started(self, job_ids: Sequence[JobId]) -> None:
         """Note that the engine has the flows of several jobs."""

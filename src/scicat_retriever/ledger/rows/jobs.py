@@ -12,10 +12,12 @@ from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState, JobState
 from scicat_retriever.ledger.database.packing import unpack_selections
 from scicat_retriever.ledger.database.schema import job_selections, jobs
-from scicat_retriever.ports.ledger import FlowName, JobDatasetRecord, JobRecord
+from scicat_retriever.ports.ledger import FlowName, JobDatasetRecord, JobFlow, JobRecord
 
 FINISHED = tuple(state for state in JobState if state.finished)
 """The states that a job ends in."""
+OF_FLOW = (jobs.c.id, jobs.c.flow_uuid, jobs.c.flow_name, jobs.c.attempt, jobs.c.cancelled_by)
+"""The columns of `jobs` that `job_flow` reads."""
 _LOCKED = select(jobs).where(jobs.c.id == bindparam("job")).with_for_update()
 
 
@@ -52,6 +54,11 @@ def lock_job(connection: Connection, job_id: JobId) -> Any:  # noqa: ANN401
     if row is None:
         raise JobNotFound(f"The service has no job {job_id}.")
     return row
+
+
+def job_flow(row: Any) -> JobFlow:  # noqa: ANN401
+    """Give a row of `OF_FLOW` as a job's flow."""
+    return JobFlow(JobId(row.id), FlowName(row.flow_uuid, row.flow_name), row.attempt, row.cancelled_by)
 
 
 def job_record(row: Any) -> JobRecord:  # noqa: ANN401

@@ -41,14 +41,13 @@ _FEW_RECORDS = 64
 
 @dataclass(slots=True)
 class MemberCounts:
-    """How many members of each kind a tar has, and how many bytes its files hold."""
+    """How many members of each kind a tar has."""
 
     files: int = 0
     directories: int = 0
     symlinks: int = 0
     hardlinks: int = 0
     others: int = 0
-    file_bytes: int = 0
 
     @property
     def members(self) -> int:
@@ -227,7 +226,6 @@ class TarWalker:
         size = header.size
         name = tidy_name(header.name.decode("utf-8", "surrogateescape"))
         self._counts.files += 1
-        self._counts.file_bytes += size
         self._on_member(_new(Member, (name, _FILE, size, offset, digester.hexdigest(), "", is_unsafe(name))))
 
     def _begin_other(self, header: Header, offset: int, after: int, end: int) -> int:

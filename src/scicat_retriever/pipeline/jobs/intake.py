@@ -19,7 +19,7 @@ from scicat_retriever.domain.errors import (
 )
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.pipeline.tools.toolbox import Toolbox
-from scicat_retriever.ports.ledger import FlowName, JobRecord, Ledger
+from scicat_retriever.ports.ledger import FlowName, JobFlow, JobRecord, Ledger
 
 log = structlog.get_logger(__name__)
 _FLOWS = uuid.UUID("5a1c7e9c-33f5-4c35-9d4f-2f8f8d9f2f60")
@@ -98,10 +98,10 @@ def retry(job_id: JobId, ledger: Ledger, pids: Collection[DatasetPid] | None = N
     return _known(job_id, ledger)
 
 
-def restart(record: JobRecord, ledger: Ledger) -> bool:
+def restart(lost: JobFlow, ledger: Ledger) -> bool:
     """Have a job carried out by a new flow, since the engine lost the one it had; False where that is not so."""
-    flow = job_flow(record.job.id, record.attempt + 1)
-    return ledger.restart_job(record.job.id, flow, record.attempt)
+    flow = job_flow(lost.job_id, lost.attempt + 1)
+    return ledger.restart_job(lost.job_id, flow, lost.attempt)
 
 
 def _next_flow(job_id: JobId, ledger: Ledger) -> FlowName:

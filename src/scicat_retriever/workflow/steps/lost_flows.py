@@ -21,7 +21,7 @@ from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.domain.states import DatasetState
 from scicat_retriever.pipeline.jobs import intake
 from scicat_retriever.pipeline.jobs.intake import dataset_flow
-from scicat_retriever.ports.ledger import JobRecord, Ledger
+from scicat_retriever.ports.ledger import JobFlow, Ledger
 from scicat_retriever.workflow.flows.schedules import require_ours
 from scicat_retriever.workflow.flows.subscriptions import RPC_TIMEOUT, Subscriptions
 from scicat_retriever.workflow.flows.tasks import DatasetTask, FlowLimits
@@ -88,12 +88,12 @@ class LostFlows:
         self._stuck.clear()
         ended: set[tuple[str, DatasetPid]] = set()
         while jobs := self._ledger.started_jobs(after, _BATCH):
-            for number, record in jobs:
+            for number, job in jobs:
                 after = number
-                if self._runs(record.flow.name, _JOB):
-                    ended |= self._without_flow(record)
-                elif intake.restart(record, self._ledger):
-                    log.warning("a job's flow was lost and is started again", job_id=record.job.id)
+                if self._runs(job.flow.name, _JOB):
+                    ended |= self._without_flow(job)
+                elif intake.restart(job, self._ledger):
+                    log.warning("a job's flow was lost and is started again", job_id=job.job_id)
                     restarted += 1
         # A flow that just ended has told the job, which is about to take note: twice in a row it is lost.
         for job_flow, pid in ended & self._suspects:
@@ -121,9 +121,9 @@ class LostFlows:
     def _is_lost(self, run: tuple[DatasetPid, str]) -> bool:
         return not self._runs(dataset_flow(run[0]), _DATASET)
 
-    def _without_flow(self, record: JobRecord) -> set[tuple[str, DatasetPid]]:
-        waiting = [d.pid for d in self._ledger.job_datasets(record.job.id) if d.state is DatasetState.STARTED]
-        return {(record.flow.name, pid) for pid in waiting if not self._runs(dataset_flow(pid), _DATASET)}
+    def _without_flow(self, job: JobFlow) -> set[tuple[str, DatasetPid]]:
+        waiting = [d.pid for d in self._ledger.job_datasets(job.job_id) if d.state is DatasetState.STARTED]
+        return {(job.flow.name, pid) for pid in waiting if not self._runs(dataset_flow(pid), _DATASET)}
 
     def _runs(self, flow: str, kind: str) -> bool:
         handle = self._client.get_workflow_handle(flow)

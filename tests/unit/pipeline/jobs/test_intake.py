@@ -15,6 +15,7 @@ from scicat_retriever.domain.errors import (
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState, JobState
 from scicat_retriever.pipeline.jobs import intake
+from scicat_retriever.ports.ledger import JobFlow
 from tests.unit.pipeline.rig import JOB, PID, Rig
 
 SHORT = RetrieveJob(JOB, "retrieve")
@@ -83,7 +84,7 @@ def ended(*retrieved: DatasetPid) -> Rig:
     """A job that ended, some of its datasets there and the others failed."""
     rig = Rig()
     intake.accept(WHOLE, rig.ledger)
-    rig.ledger.mark_flow_started(JOB)
+    rig.ledger.mark_flows_started([JOB])
     for pid in (PID, Q):
         if pid in retrieved:
             (record,) = rig.staged_dataset(pid=pid)
@@ -105,7 +106,8 @@ def test_a_retried_job_is_to_be_started_with_a_flow_of_its_own() -> None:
     rig = ended()
     record = intake.retry(JOB, rig.ledger)
     assert (record.state, record.attempt, record.flow) == (JobState.SUBMITTED, 2, intake.job_flow(JOB, 2))
-    assert rig.ledger.jobs_to_start(9) == [record]
+    assert rig.ledger.job(JOB) == record
+    assert rig.ledger.jobs_to_start(9) == [JobFlow(JOB, record.flow, 2)]
 
 
 def test_a_retry_retrieves_what_is_not_there() -> None:
@@ -140,22 +142,21 @@ def test_an_unknown_job_is_not_retried() -> None:
 
 def test_a_job_that_lost_its_flow_gets_the_next_one() -> None:
     rig = Rig()
-    record = intake.accept(WHOLE, rig.ledger)
-    rig.ledger.mark_flow_started(JOB)
-    assert intake.restart(record, rig.ledger)
+    lost = JobFlow(JOB, intake.accept(WHOLE, rig.ledger).flow)
+    rig.ledger.mark_flows_started([JOB])
+    assert intake.restart(lost, rig.ledger)
     assert [each.flow for each in rig.ledger.jobs_to_start(9)] == [intake.job_flow(JOB, 2)]
 
 
 def test_a_lost_flow_is_replaced_once() -> None:
     rig = Rig()
-    record = intake.accept(WHOLE, rig.ledger)
-    intake.restart(record, rig.ledger)
-    assert not intake.restart(record, rig.ledger)
+    lost = JobFlow(JOB, intake.accept(WHOLE, rig.ledger).flow)
+    intake.restart(lost, rig.ledger)
+    assert not intake.restart(lost, rig.ledger)
     assert [each.attempt for each in rig.ledger.jobs_to_start(9)] == [2]
 
 
 def test_a_job_that_has_ended_gets_no_new_flow() -> None:
     rig = ended()
-    record = rig.ledger.job(JOB)
-    assert record is not None
-    assert not intake.restart(record, rig.ledger)
+    lost = JobFlow(JOB, intake.job_flow(JOB, 1))
+    assert not intake.restart(lost, rig.ledger)

@@ -13,9 +13,6 @@ from scicat_retriever.storage.lts.hanging_calls.asking import ask_of_each, split
 from scicat_retriever.storage.lts.hanging_calls.daemon_pool import CallHung, DaemonPool
 from scicat_retriever.storage.lts.programs.archive_command import ArchiveCommand, NamedArchive
 
-PLACE_FIELDS = frozenset({"archive_id", "path", "list_file", "paths_file"})
-"""What may stand in braces in a command that says tape positions."""
-
 TAPE_LIMIT = 64
 """Longest label of a tape, in characters; what is longer is none."""
 
