@@ -106,9 +106,9 @@ def test_a_scicat_that_takes_too_long_is_said_apart_from_one_that_is_away(scicat
     scicat.add_dataset(PID)
     with scicat.stand_in.serve() as url:
         token = scicat.stand_in.issue_token("archiveManager")
-        hurried = ScicatRig(scicat.stand_in, url, token=token, request_timeout=1)
+        hurried = ScicatRig(scicat.stand_in, url, token=token, request_timeout=3)
         hurried.catalogue.dataset(PID)
-        scicat.stand_in.faults.delay(5, path_contains="/datasets/", times=1)
+        scicat.stand_in.faults.delay(20, path_contains="/datasets/", times=1)
         with pytest.raises(CatalogueTimedOut, match="in time"):
             hurried.catalogue.dataset(PID)
 

@@ -21,6 +21,7 @@ from scicat_retriever.pipeline.reports import report
 from scicat_retriever.pipeline.tools.checksum_policy import ChecksumPolicy
 from scicat_retriever.pipeline.transfer import publish
 from scicat_retriever.ports.datablock_record import DatablockRecord
+from tests.cpu_time import within_cpu_seconds
 from tests.unit.pipeline.rig import FILES, JOB, PID, Rig, entries, tar
 from tests.unit.pipeline.transfer.test_verify import (
     FAIL,
@@ -283,7 +284,7 @@ def test_a_spelling_of_all_names_changes_no_verdict(
         verify(wrong, listed, source_folder=SOURCE)
 
 
-@pytest.mark.timeout(60)
+@within_cpu_seconds(60)
 def test_many_names_spelled_otherwise_are_matched_in_little_time() -> None:
     count = 30_000
     members = [file(f"a/{NFD}{number}") for number in range(count)]
@@ -291,7 +292,7 @@ def test_many_names_spelled_otherwise_are_matched_in_little_time() -> None:
     assert verify(members, listed, source_folder=SOURCE).files == count
 
 
-@pytest.mark.timeout(30)
+@within_cpu_seconds(30)
 def test_a_deep_folder_takes_no_time() -> None:
     deep = "d/" * 80_000 + "f"
     assert verify([file(deep)], [folder("d"), entry(deep)]).files == 2

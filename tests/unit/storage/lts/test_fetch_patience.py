@@ -90,8 +90,9 @@ def test_what_a_fetch_into_a_file_prints_is_not_taken_for_its_beginning(tmp_path
 
 
 ARCHIVE = f"head -c {20 * 512} /dev/zero"
-SLOW = "for i in 1 2 3 4 5 6 7 8 9 10; do head -c 1024 /dev/zero; sleep 0.25; SAY; done"
-STALL = 1.5
+SLOW = "for i in 1 2 3 4 5 6 7 8 9 10; do head -c 1024 /dev/zero; sleep 0.4; SAY; done"
+STALL = 3.0
+"""So long that what is written or said twice a second is not late on a busy machine."""
 
 
 def copied(store: CommandStore, partial: Path) -> int:

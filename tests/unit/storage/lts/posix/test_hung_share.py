@@ -82,7 +82,7 @@ DEAD = ArchiveId("dead/x.tar")
 
 
 def test_a_file_that_hangs_takes_one_thread_and_keeps_no_other_from_an_answer(part_hung: Path) -> None:
-    store = PosixShare(PosixShareSettings(root=part_hung, answer_timeout=1, answer_threads=3))
+    store = PosixShare(PosixShareSettings(root=part_hung, answer_timeout=2, answer_threads=3))
     for _ in range(10):
         answers = store.recall_states([AskedArchive(DEAD), AskedArchive(A)])
         assert answers[A] == RecallState(Locality.ONLINE, 7)
@@ -93,7 +93,7 @@ def test_a_file_that_hangs_takes_one_thread_and_keeps_no_other_from_an_answer(pa
 
 
 def test_a_file_that_hangs_while_nothing_else_is_asked_about_is_the_share_s_trouble(part_hung: Path) -> None:
-    store = PosixShare(PosixShareSettings(root=part_hung, answer_timeout=1))
+    store = PosixShare(PosixShareSettings(root=part_hung, answer_timeout=2))
     with pytest.raises(StoreTimedOut, match="hangs"):
         store.recall_states([AskedArchive(DEAD)])
     assert recall_state(store, A).locality is Locality.ONLINE
@@ -101,7 +101,7 @@ def test_a_file_that_hangs_while_nothing_else_is_asked_about_is_the_share_s_trou
 
 
 def test_files_that_hang_on_all_threads_are_the_share_s_trouble(part_hung: Path) -> None:
-    store = PosixShare(PosixShareSettings(root=part_hung, answer_timeout=1, answer_threads=2))
+    store = PosixShare(PosixShareSettings(root=part_hung, answer_timeout=2, answer_threads=2))
     for name in (DEAD, ArchiveId("dead/y.tar")):
         assert isinstance(store.recall_states([AskedArchive(A), AskedArchive(name)])[name], StoreTimedOut)
     with pytest.raises(StoreTimedOut, match="hangs"):
