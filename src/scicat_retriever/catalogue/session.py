@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 
 import httpx2
 
+from scicat_retriever import __version__
 from scicat_retriever.catalogue.answer import Answer
 from scicat_retriever.catalogue.bounds import ENCODINGS, MAX_ANSWER, MAX_LIST, Bounds
 from scicat_retriever.catalogue.errors import foreign_errors_mapped, message_in
@@ -67,7 +67,7 @@ class Session:
             timeout=settings.request_timeout,
             follow_redirects=False,
             headers={
-                "User-Agent": f"scicat-retriever/{version('scicat-retriever')}",
+                "User-Agent": f"scicat-retriever/{__version__}",
                 "Accept": "application/json",
                 "Accept-Encoding": ENCODINGS,
             },

@@ -7,11 +7,11 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from urllib.parse import parse_qsl
 
 import httpx2
 
+from scicat_retriever import __version__
 from scicat_retriever.domain.errors import StoreRefusesAccount, StoreTimedOut, StoreUnavailable
 from scicat_retriever.storage.lts.wlcg.answers import printable, problem_in
 from scicat_retriever.storage.lts.wlcg.bearer_token import BearerToken, file_version
@@ -237,7 +237,7 @@ class TapeHttp:
             trust_env=False,
             follow_redirects=False,
             headers={
-                "User-Agent": f"scicat-retriever/{version('scicat-retriever')}",
+                "User-Agent": f"scicat-retriever/{__version__}",
                 "Accept-Encoding": "identity",
             },
         )
