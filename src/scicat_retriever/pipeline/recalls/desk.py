@@ -21,9 +21,8 @@ from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import ArchiveId, DatasetPid
 from scicat_retriever.domain.states import RecallPhase
 from scicat_retriever.pipeline.recalls.lead import LEASE, Lead, LeadLost
-from scicat_retriever.pipeline.recalls.recall import APPEARING
 from scicat_retriever.pipeline.recalls.release import Releases
-from scicat_retriever.pipeline.recalls.verdict import verdict
+from scicat_retriever.pipeline.recalls.verdict import refusal, verdict
 from scicat_retriever.pipeline.recalls.watch import TURN_SECONDS, DeskPace, WatchedArchive
 from scicat_retriever.pipeline.tools.toolbox import Toolbox
 from scicat_retriever.ports.long_term_store import AskedArchive, LongTermStore, RecallState, TapePosition
@@ -295,10 +294,10 @@ class RecallDesk:
         self, each: RecallRecord, given: str | RecallError, decision: Decision, now: float
     ) -> RecallChange:
         if isinstance(given, RecallError):
-            if isinstance(given, APPEARING) or given.retryable:
+            change = refusal(each, given)
+            if change.phase is not RecallPhase.ENDED:
                 self._watched[each.archive_id].try_later(now, self._pace)
-                return each.change(is_missing=isinstance(given, APPEARING), reason=str(given))
-            return each.change(RecallPhase.ENDED, reason=str(given))
+            return change
         self._watched[each.archive_id].asked(now, self._pace)
         outlook = decision.outlook.get(each.archive_id)
         seconds = None if outlook is None else outlook.seconds

@@ -8,33 +8,16 @@ from datetime import datetime, timedelta
 from itertools import groupby
 
 from scicat_retriever.domain.batches import in_batches
-from scicat_retriever.domain.errors import (
-    ArchiveIncomplete,
-    ArchiveLost,
-    DatablockMissing,
-    DatablockUnreadable,
-    NoSpaceYet,
-    NotYetOnline,
-    RecallError,
-    RecallRefused,
-    RecallTimedOut,
-    RetrieverError,
-    StoreUnavailable,
-)
+from scicat_retriever.domain.errors import NoSpaceYet, NotYetOnline, RecallError, RetrieverError
 from scicat_retriever.domain.evidence import DatablockKey, Recalled
 from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid
 from scicat_retriever.domain.states import DatablockState, RecallPhase
+from scicat_retriever.pipeline.recalls.verdict import WAITED_FOR, may_end_at, readable_size, why_given_up
 from scicat_retriever.pipeline.staging.space import claim_dataset
 from scicat_retriever.pipeline.tools.stopping import stop_if
 from scicat_retriever.pipeline.tools.toolbox import Toolbox
 from scicat_retriever.ports.datablock_record import DatablockRecord
-from scicat_retriever.ports.long_term_store import AskedArchive, Locality, LongTermStore, RecallState
-from scicat_retriever.ports.recalls import RecallRecord
-
-APPEARING = (DatablockMissing, DatablockUnreadable, ArchiveIncomplete)
-"""Errors of an archive that may still be on its way into the store."""
-WAITED_FOR = (NotYetOnline, StoreUnavailable, *APPEARING)
-"""Errors after which an archive is wanted, and waited for."""
+from scicat_retriever.ports.long_term_store import AskedArchive, LongTermStore, RecallState
 
 
 def recall(
@@ -77,50 +60,6 @@ def recall(
     if size != record.datablock.packed_size or (extract is not None and not extract.ranges):
         _claim_more(record, size, tools)
     return Recalled(record.key, archive_id, size)
-
-
-def readable_size(record: DatablockRecord, state: RecallState | RecallError | None, tools: Toolbox) -> int:
-    """Give the bytes of an archive that can be read, as far as its store's word goes; of an extract, its own.
-
-    Args:
-        record: Its datablock.
-        state: What the store said; None where it said nothing.
-        tools: The policies.
-
-    Raises:
-        NotYetOnline, DatablockMissing, DatablockUnreadable, ArchiveIncomplete, ArchiveLost: It cannot, see `recall`.
-        RecallError: As the store said.
-    """
-    archive_id = record.datablock.archive_id
-    if isinstance(state, RecallError):
-        raise state
-    if state is None:
-        raise NotYetOnline(f"the long-term store says nothing of {archive_id}")
-    match state.locality:
-        case Locality.ONLINE:
-            if record.datablock.ranges:
-                size = record.datablock.packed_size
-                _refuse_other_size(record, state.size, tools)
-            else:
-                size = record.bytes_total if state.size is None else state.size
-                _refuse_other_size(record, size, tools)
-            return size
-        case Locality.MISSING:
-            raise DatablockMissing(missing(archive_id, state))
-        case Locality.LOST:
-            raise ArchiveLost(f"the long-term store lost {archive_id}: {state.reason or 'it says no more'}")
-        case Locality.OFFLINE | Locality.RECALLING:
-            raise NotYetOnline(state.reason or _on_tape(archive_id))
-
-
-def _on_tape(archive_id: ArchiveId) -> str:
-    return f"waiting for {archive_id} to come back from tape"
-
-
-def missing(archive_id: ArchiveId, state: RecallState) -> str:
-    """Say that the store has no such archive, with the store's own words."""
-    said = f": {state.reason}" if state.reason else ""
-    return f"the long-term store has no {archive_id}{said}"
 
 
 def prepare(
@@ -215,7 +154,7 @@ def news(
         open_recall = opened.get(datablock)
         is_open = open_recall is not None and open_recall.phase is not RecallPhase.ONLINE
         if open_recall is not None and is_open and open_recall.phase is not RecallPhase.ENDED:
-            end = _end_of(open_recall, appear, recalled)
+            end = may_end_at(open_recall, appear, recalled)
             if end > now:
                 ends.append(end)
                 continue
@@ -227,7 +166,7 @@ def news(
     # Before a recall is given up, its store is asked a last time.
     for record, error in _unreadable(ended, tools):
         open_recall = opened[record.key.id]
-        final = None if error is None else _why_given_up(open_recall, error, now, recalled)
+        final = None if error is None else why_given_up(open_recall, error, now, recalled)
         if final is not None:
             failed.append((record, final))
         elif isinstance(error, WAITED_FOR):
@@ -242,43 +181,6 @@ def news(
     return News(ready, failed, min(ends) - now if ends else None)
 
 
-def _why_given_up(
-    open_recall: RecallRecord, error: RetrieverError, now: datetime, recalled: timedelta
-) -> RetrieverError | None:
-    """Say why a recall is given up of whose archive the store says `error` at the end; None where it is not."""
-    if not isinstance(error, WAITED_FOR):
-        return None if error.retryable else error
-    if isinstance(error, APPEARING) and open_recall.missing_since is not None:
-        return error
-    if open_recall.phase is RecallPhase.ENDED:
-        return RecallRefused(open_recall.reason or f"the store refuses to recall {open_recall.archive_id}")
-    if _time_limit(open_recall, recalled) > now:
-        return None
-    # What waits for its turn waits on; not for a store that is away at this look and was at the one before.
-    waits_for_turn = isinstance(error, NotYetOnline) or open_recall.missing_since is None
-    if open_recall.first_asked_at is None and waits_for_turn:
-        return None
-    return RecallTimedOut(f"gave up: {_last_words(open_recall, error)}")
-
-
-def _last_words(open_recall: RecallRecord, error: RetrieverError) -> str:
-    """Say what was noted of a recall, and what its store says now, where that is more than that it is on tape."""
-    noted, said = open_recall.reason, str(error)
-    if noted and (said == _on_tape(open_recall.archive_id) or noted in said):
-        return noted
-    return f"{noted}; its store says: {said}" if noted else said
-
-
-def _end_of(open_recall: RecallRecord, appear: timedelta, recalled: timedelta) -> datetime:
-    """Say when a recall may be to be given up."""
-    limit = _time_limit(open_recall, recalled)
-    return limit if open_recall.missing_since is None else min(limit, open_recall.missing_since + appear)
-
-
-def _time_limit(open_recall: RecallRecord, recalled: timedelta) -> datetime:
-    return (open_recall.first_asked_at or open_recall.wanted_at) + recalled
-
-
 def _claim_more(record: DatablockRecord, size: int, tools: Toolbox) -> None:
     """Have room for as much as the store holds, where that is not what was catalogued."""
     tools.ledger.note_progress(record.key, 0, size)
@@ -287,12 +189,3 @@ def _claim_more(record: DatablockRecord, size: int, tools: Toolbox) -> None:
     except NoSpaceYet as error:
         tools.ledger.move_datablock(record.key, DatablockState.WAITING_FOR_SPACE, str(error))
         raise
-
-
-def _refuse_other_size(record: DatablockRecord, size: int | None, tools: Toolbox) -> None:
-    extract = record.datablock.extract
-    catalogued = record.datablock.packed_size if extract is None else extract.archive_size
-    if tools.check_packed_size and catalogued > 0 and size not in {None, catalogued}:
-        raise ArchiveIncomplete(
-            f"{record.datablock.archive_id} has {size} bytes in the long-term store, {catalogued} in the catalogue"
-        )

@@ -21,6 +21,7 @@ from scicat_retriever.pipeline.jobs import intake, plan
 from scicat_retriever.pipeline.jobs.outcome import gave_back, note_outcome
 from scicat_retriever.pipeline.recalls import recall
 from scicat_retriever.pipeline.recalls.other_copy import turn_to_other_copy
+from scicat_retriever.pipeline.recalls.verdict import WAITED_FOR
 from scicat_retriever.pipeline.reports import report
 from scicat_retriever.pipeline.reports.teller import Teller
 from scicat_retriever.pipeline.staging import space
@@ -264,7 +265,7 @@ class Activities(Steps):
                 continue
             try:
                 self._copy(record, failures if block.id == failing else 0, attempts)
-            except recall.WAITED_FOR:
+            except WAITED_FOR:
                 back_on_tape.append(block)
         if back_on_tape:
             self._desks.ring()
@@ -282,11 +283,11 @@ class Activities(Steps):
 
             try:
                 transfer.copy(recalled, record, self._tools, progress=progress, cancelled=is_stopped)
-            except recall.WAITED_FOR:
+            except WAITED_FOR:
                 # It was online when it was looked at, and could not be opened.
                 self._tools.ledger.want_recalls([record.key])
                 raise
-        except (errors.JobCancelled, *recall.WAITED_FOR):
+        except (errors.JobCancelled, *WAITED_FOR):
             raise  # the flow waits for the latter again, with the time that a recall, or its appearing, may take
         except RetrieverError as error:
             if not isinstance(error, _NOT_COUNTED):
