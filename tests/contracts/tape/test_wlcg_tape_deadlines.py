@@ -20,9 +20,11 @@ from scicat_retriever.domain.errors import StoreTimedOut
 from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.ports.long_term_store import AskedArchive, Locality, RecallState
 from scicat_retriever.storage.lts.wlcg.addresses import TapeAddresses
-from scicat_retriever.storage.lts.wlcg.connections import Deadline, TapeTransport, tls_context
+from scicat_retriever.storage.lts.wlcg.clock import RequestClock
+from scicat_retriever.storage.lts.wlcg.connections import tls_context
 from scicat_retriever.storage.lts.wlcg.settings import WlcgTapeSettings
 from scicat_retriever.storage.lts.wlcg.store import WlcgTape
+from scicat_retriever.storage.lts.wlcg.transport import CLOCK, TapeTransport
 from tests.contracts.test_long_term_store import wait_for
 
 A = ArchiveId("a.tar")
@@ -226,12 +228,12 @@ def test_a_name_that_leads_to_this_machine_is_sent_nothing(host: str) -> None:
 
 def _refuse_to_connect(server: Wire) -> None:
     addresses = TapeAddresses(["https://door.example.org"])
-    transport = TapeTransport(tls_context(settings(server.url)), 1, Deadline(), addresses)
+    transport = TapeTransport(tls_context(settings(server.url)), 1, addresses)
     with (
         httpx2.Client(transport=transport) as client,
         pytest.raises(httpx2.ConnectError, match="this machine"),
     ):
-        client.get(server.url)
+        client.get(server.url, extensions={CLOCK: RequestClock(time.monotonic() + LONG, LONG, LONG)})
 
 
 def test_a_request_whose_progress_is_not_told_is_released_in_the_time_that_is_left(
@@ -254,6 +256,7 @@ PROCESS = """
 import sys, threading
 from scicat_retriever.ports.long_term_store import AskedArchive
 from scicat_retriever.storage.lts.wlcg.store import WlcgTape
+from scicat_retriever.storage.lts.wlcg.transport import CLOCK, TapeTransport
 from scicat_retriever.storage.lts.wlcg.settings import WlcgTapeSettings
 store = WlcgTape(WlcgTapeSettings.model_validate_json(sys.argv[1]))
 wanted = [AskedArchive(f"{number}.tar", f"r{number}") for number in range(8)]

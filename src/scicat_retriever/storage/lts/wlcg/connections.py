@@ -1,132 +1,121 @@
-"""Connections to a tape system: TLS, deadlines, and where they may lead."""
+"""Connections to a tape system: names, TLS, where they may lead, and the one clock of each request."""
 
 from __future__ import annotations
 
-import math
+import socket
 import ssl
-import threading
-import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import httpcore2
-import httpx2
 
 from scicat_retriever.domain.errors import StoreRefusesAccount, StoreUnavailable
+from scicat_retriever.storage.lts.hanging_calls.daemon_pool import CallHung, DaemonPool
 from scicat_retriever.storage.lts.wlcg.addresses import TapeAddresses
+from scicat_retriever.storage.lts.wlcg.clock import RunningClock
 from scicat_retriever.storage.lts.wlcg.settings import WlcgTapeSettings
 
-_WRITTEN_AT_ONCE = 64 * 1024
 
-
-class Deadline:
-    """The end of the request that a thread has under way; each thread has its own.
-
-    The time limits of httpx2 are those of one system call: a server that sends a byte now and then meets them for ever.
-    """
-
-    def __init__(self) -> None:
-        self._thread = threading.local()
-
-    @contextmanager
-    def until(self, moment: float) -> Iterator[None]:
-        """End what this thread sends and receives inside the block at `moment`, of `time.monotonic`."""
-        before = self._moment()
-        self._thread.moment = min(before, moment)
-        try:
-            yield
-        finally:
-            self._thread.moment = before
-
-    def shorten(self, timeout: float | None) -> float | None:
-        """Give the seconds that are left, `timeout` at most; 0 or less where there are none."""
-        left = self._moment() - time.monotonic()
-        return min(left, math.inf if timeout is None else timeout) if math.isfinite(left) else timeout
-
-    def _moment(self) -> float:
-        moment: float = getattr(self._thread, "moment", math.inf)
-        return moment
-
-
-class TapeTransport(httpx2.HTTPTransport):
-    """Carries requests over connections that keep a `Deadline`, and lead nowhere inside that no setting names.
+class TapeNetwork(httpcore2.NetworkBackend):
+    """Connects by the clock of the request, and leads nowhere inside that no setting names.
 
     Args:
-        tls: Whom to trust, and the certificate to log in with.
-        keepalive: Most idle connections that are kept.
-        deadline: Ends requests.
+        running: The clock of the request that a thread has under way.
         addresses: Say what is inside.
+        lookups: The most names that are looked up at the same time. Each is on a thread of its own: the system's name service
+            may not answer for minutes, and cannot be told to end.
+        resolve: The name service, as `socket.getaddrinfo`.
     """
 
     def __init__(
-        self, tls: ssl.SSLContext, keepalive: int, deadline: Deadline, addresses: TapeAddresses
+        self,
+        running: RunningClock,
+        addresses: TapeAddresses,
+        lookups: int,
+        resolve: Callable[..., Sequence[Any]] = socket.getaddrinfo,
     ) -> None:
-        super().__init__(verify=tls, trust_env=False)
-        # httpx2 has no argument for the network back end of its pool.
-        self._pool = httpcore2.ConnectionPool(
-            ssl_context=tls,
-            max_connections=None,
-            max_keepalive_connections=keepalive,
-            keepalive_expiry=httpx2.Limits().keepalive_expiry,
-            network_backend=_Network(deadline, addresses),
-        )
-
-
-class _Network(httpcore2.NetworkBackend):
-    def __init__(self, deadline: Deadline, addresses: TapeAddresses) -> None:
         self._sockets = httpcore2.SyncBackend()
-        self._deadline = deadline
+        self._running = running
         self._addresses = addresses
+        self._threads = DaemonPool("wlcg-names", lookups)
+        self._resolve = resolve
 
     def connect_tcp(
         self,
         host: str,
         port: int,
-        timeout: float | None = None,
+        timeout: float | None = None,  # noqa: ARG002 - the clock tells
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore2.NetworkStream:
-        limit = self._deadline.shorten(timeout)
-        if limit is not None and limit <= 0:
-            raise httpcore2.ConnectTimeout("the deadline is over")
-        stream = self._sockets.connect_tcp(host, port, limit, local_address, socket_options or ())
-        # What a name stands for is known for sure only now; nothing has been sent yet.
-        source, address = (stream.get_extra_info(each)[0] for each in ("client_addr", "server_addr"))
-        if self._addresses.leads_inside(host, address, source):
-            stream.close()
-            raise httpcore2.ConnectError("the name leads to this machine or its own link")
-        return _Stream(stream, self._deadline)
+        """Connect to the first address of a host that takes it.
+
+        Raises:
+            httpcore2.ConnectTimeout: The time of the request, or that of a connection, is over.
+            httpcore2.ConnectError: No address takes it, or it is inside.
+        """
+        error: Exception = httpcore2.ConnectError("the name has no address")
+        for address in self._addresses_of(host, port):
+            limit = self._running.connecting()
+            try:
+                stream = self._sockets.connect_tcp(address, port, limit, local_address, socket_options or ())
+            except (httpcore2.ConnectTimeout, httpcore2.ConnectError) as failed:
+                error = failed
+                continue
+            # What a name stands for is known for sure only now; nothing has been sent yet.
+            source, reached = (stream.get_extra_info(each)[0] for each in ("client_addr", "server_addr"))
+            if self._addresses.leads_inside(host, reached, source):
+                stream.close()
+                raise httpcore2.ConnectError("the name leads to this machine or its own link")
+            return _Stream(stream, self._running)
+        raise error
+
+    def _addresses_of(self, host: str, port: int) -> list[str]:
+        resolve = partial(self._resolve, host, port, type=socket.SOCK_STREAM)
+        found = self._threads.ask_each({host: resolve}, self._running.connecting(names=True))[host]
+        if isinstance(found, CallHung):
+            raise httpcore2.ConnectTimeout("the name service does not answer")
+        if isinstance(found, OSError):
+            raise httpcore2.ConnectError(found)
+        if isinstance(found, Exception):
+            raise found
+        return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
 class _Stream(httpcore2.NetworkStream):
-    def __init__(self, stream: httpcore2.NetworkStream, deadline: Deadline) -> None:
+    def __init__(self, stream: httpcore2.NetworkStream, running: RunningClock) -> None:
         self._stream = stream
-        self._deadline = deadline
+        self._running = running
 
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        limit = self._deadline.shorten(timeout)
-        if limit is not None and limit <= 0:
-            raise httpcore2.ReadTimeout("the deadline is over")
-        return self._stream.read(max_bytes, limit)
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002 - the clock tells
+        return self._stream.read(max_bytes, self._running.receiving())
 
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        for begin in range(0, len(buffer), _WRITTEN_AT_ONCE):
-            limit = self._deadline.shorten(timeout)
-            if limit is not None and limit <= 0:
-                raise httpcore2.WriteTimeout("the deadline is over")
-            self._stream.write(buffer[begin : begin + _WRITTEN_AT_ONCE], limit)
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002 - the clock tells
+        # Not by the stream, which gives each of many small sends all of the time.
+        connection, left = self._stream.get_extra_info("socket"), memoryview(buffer)
+        while left:
+            limit = self._running.sending()
+            try:
+                connection.settimeout(limit)
+                left = left[connection.send(left) :]
+            except TimeoutError as error:
+                raise httpcore2.WriteTimeout(error) from error
+            except OSError as error:
+                raise httpcore2.WriteError(error) from error
 
     def close(self) -> None:
         self._stream.close()
 
     def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ARG002 - the clock tells
     ) -> httpcore2.NetworkStream:
-        limit = self._deadline.shorten(timeout)
-        if limit is not None and limit <= 0:
-            raise httpcore2.ConnectTimeout("the deadline is over")
-        return _Stream(self._stream.start_tls(ssl_context, server_hostname, limit), self._deadline)
+        # The time limit of a socket is that of its whole handshake.
+        limit = self._running.connecting()
+        return _Stream(self._stream.start_tls(ssl_context, server_hostname, limit), self._running)
 
     def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - of httpcore2
         return self._stream.get_extra_info(info)

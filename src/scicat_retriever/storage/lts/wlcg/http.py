@@ -1,9 +1,8 @@
-"""Requests to a tape system and its WebDAV door: login, redirects, deadlines. Foreign errors end here."""
+"""Requests to a tape system and its WebDAV door: login, redirects. Foreign errors end here."""
 
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,8 +14,10 @@ from scicat_retriever import __version__
 from scicat_retriever.domain.errors import StoreRefusesAccount, StoreTimedOut, StoreUnavailable
 from scicat_retriever.storage.lts.wlcg.answers import printable, problem_in
 from scicat_retriever.storage.lts.wlcg.bearer_token import BearerToken, file_version
-from scicat_retriever.storage.lts.wlcg.connections import Deadline, TapeTransport, tls_context
+from scicat_retriever.storage.lts.wlcg.clock import RequestClock
+from scicat_retriever.storage.lts.wlcg.connections import tls_context
 from scicat_retriever.storage.lts.wlcg.settings import WlcgTapeSettings
+from scicat_retriever.storage.lts.wlcg.transport import CLOCK, TapeTransport
 
 LARGEST_ANSWER = 16 * 2**20
 """Bytes of an answer that are read; of 1000 files it has about one million."""
@@ -68,7 +69,6 @@ class TapeHttp:
         self._transport = transport
         self._token = BearerToken(settings.token, settings.token_file)
         self._addresses = settings.addresses
-        self._deadline = Deadline()
         self._lock = threading.Lock()
         self._client: httpx2.Client | None = None
         self._client_version: object = None
@@ -89,12 +89,23 @@ class TapeHttp:
         headers = {"Accept": "application/json"} | (
             {} if body is None else {"Content-Type": "application/json"}
         )
-        what, timeout = f"{method} {url}", self._settings.answer_timeout
-        with self.stream(method, url, headers, timeout=timeout, deadline=deadline, body=body) as response:
-            with errors_mapped(what), self._deadline.until(deadline):
-                content = self._token.blanked(_read(response, what, deadline))
+        what, clock = f"{method} {url}", self.clock(deadline)
+        with self.stream(method, url, headers, clock, body) as response:
+            with errors_mapped(what):
+                content = self._token.blanked(_read(response, what))
             self.refuse(response, what, content)
             return Answer(content, response.headers.get("Location", ""))
+
+    def clock(self, ends: float, silence: float | None = None, *, whole: bool = True) -> RequestClock:
+        """Give the clock of a request.
+
+        Args:
+            ends: When the answer must have begun, of `time.monotonic`.
+            silence: Seconds that the server may be silent; without it, those that the API may take to answer.
+            whole: Whether all of the answer must be there by then.
+        """
+        silence = self._settings.answer_timeout if silence is None else silence
+        return RequestClock(ends, silence, self._settings.connect_timeout, whole)
 
     @contextmanager
     def stream(
@@ -102,9 +113,7 @@ class TapeHttp:
         method: str,
         url: str,
         headers: Mapping[str, str],
-        *,
-        timeout: float,
-        deadline: float,
+        clock: RequestClock,
         body: bytes | None = None,
     ) -> Iterator[httpx2.Response]:
         """Send a request and give the answer before its body is read. GET and HEAD follow redirects.
@@ -115,8 +124,7 @@ class TapeHttp:
             method: The HTTP method.
             url: Absolute.
             headers: Beside those of the login; characters are bytes (ISO 8859-1).
-            timeout: Seconds that the server may be silent.
-            deadline: When the body must have begun, of `time.monotonic`.
+            clock: How long it may take, redirects included.
             body: What is sent.
 
         Raises:
@@ -124,13 +132,14 @@ class TapeHttp:
         """
         client = self._current_client()
         target, what = self._url(url), f"{method} {url}"
-        limits = httpx2.Timeout(timeout, connect=self._settings.connect_timeout)
         for _ in range(MOST_REDIRECTS + 1):
-            if time.monotonic() >= deadline:
+            if clock.left <= 0:
                 raise StoreTimedOut(f"the store did not answer {what} in time")
-            with errors_mapped(what), self._deadline.until(deadline):
+            with errors_mapped(what):
                 sent = httpx2.Headers({**headers, **self._login(target)}, encoding="iso-8859-1")
-                request = client.build_request(method, target, content=body, headers=sent, timeout=limits)
+                request = client.build_request(
+                    method, target, content=body, headers=sent, extensions={CLOCK: clock}
+                )
                 response = client.send(request, stream=True)
             if response.status_code not in _REDIRECTS:
                 break
@@ -231,10 +240,9 @@ class TapeHttp:
         settings = self._settings
         return httpx2.Client(
             transport=self._transport
-            or TapeTransport(
-                tls_context(settings), settings.parallel_requests, self._deadline, self._addresses
-            ),
+            or TapeTransport(tls_context(settings), settings.parallel_requests, self._addresses),
             trust_env=False,
+            timeout=None,  # the clock of the request tells
             follow_redirects=False,
             headers={
                 "User-Agent": f"scicat-retriever/{__version__}",
@@ -271,14 +279,12 @@ def errors_mapped(what: str) -> Iterator[None]:
         ) from None
 
 
-def _read(response: httpx2.Response, what: str, deadline: float) -> bytes:
+def _read(response: httpx2.Response, what: str) -> bytes:
     content = bytearray()
     for chunk in response.iter_raw():
         content += chunk
         if len(content) > LARGEST_ANSWER:
             raise StoreUnavailable(f"the store's answer to {what} has more than {LARGEST_ANSWER} bytes")
-        if time.monotonic() > deadline:
-            raise StoreTimedOut(f"the store did not end its answer to {what} in time")
     return bytes(content)
 
 

@@ -361,7 +361,7 @@ class WlcgTape:
         return time.monotonic() + self._settings.answer_timeout
 
     def _within(self, deadline: float, call: Callable[[], T]) -> T:
-        """Make a call on another thread, since even its end may hang, in the name service."""
+        """Make a call once one of the `parallel_requests` is free. It ends by itself, as its requests do, at the deadline."""
         try:
             return self._threads.ask(call, max(0.0, deadline - time.monotonic()))
         except CallHung:

@@ -110,8 +110,7 @@ class WebdavDoor:
             StoreUnavailable: No usable answer.
         """
         url = self._url(parts)
-        timeout = self._settings.answer_timeout
-        with self._http.stream("HEAD", url, {}, timeout=timeout, deadline=deadline) as response:
+        with self._http.stream("HEAD", url, {}, self._http.clock(deadline)) as response:
             if response.status_code in {405, 501}:
                 return None
             self._http.refuse(response, f"HEAD {url}", b"")
@@ -137,9 +136,9 @@ class WebdavDoor:
             yield EmptySource()
             return
         url, headers = self._url(parts), self._headers(parts, start, length)
-        timeout = self._settings.read_timeout
-        begins = time.monotonic() + timeout
-        with self._http.stream("GET", url, headers, timeout=timeout, deadline=begins) as response:
+        silence = self._settings.read_timeout
+        clock = self._http.clock(time.monotonic() + silence, silence, whole=False)
+        with self._http.stream("GET", url, headers, clock) as response:
             if response.status_code == _PAST_THE_END and start:
                 yield EmptySource()
                 return
