@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
@@ -22,6 +22,7 @@ from scicat_retriever.ports.long_term_store import AskedArchive, Locality, Recal
 from scicat_retriever.storage.lts.wlcg.addresses import TapeAddresses
 from scicat_retriever.storage.lts.wlcg.clock import RequestClock
 from scicat_retriever.storage.lts.wlcg.connections import tls_context
+from scicat_retriever.storage.lts.wlcg.http import TapeHttp
 from scicat_retriever.storage.lts.wlcg.settings import WlcgTapeSettings
 from scicat_retriever.storage.lts.wlcg.store import WlcgTape
 from scicat_retriever.storage.lts.wlcg.transport import CLOCK, TapeTransport
@@ -154,6 +155,82 @@ def test_an_answer_without_an_end_ends_at_the_deadline(
     assert time.monotonic() - begun < LONG
 
 
+def tls_drips(connection: socket.socket, wire: Wire) -> None:
+    """Begin a TLS record of the greatest length, and give a byte of it now and then."""
+    connection.recv(1 << 16)
+    connection.sendall(b"\x16\x03\x03\x40\x00")
+    while not wire.over.wait(0.05):
+        connection.sendall(b"\x02")
+
+
+def tls_silent(connection: socket.socket, wire: Wire) -> None:
+    connection.recv(1 << 16)
+    wire.over.wait()
+
+
+def takes_drops(connection: socket.socket, wire: Wire) -> None:
+    while not wire.over.wait(0.05):
+        connection.recv(1 << 10)
+
+
+@pytest.mark.parametrize("talk", [tls_drips, tls_silent])
+def test_a_handshake_without_an_end_ends_at_the_deadline(wire: Callable[[Talk], Wire], talk: Talk) -> None:
+    url, begun = wire(talk).url.replace("http:", "https:"), time.monotonic()
+    store = WlcgTape(settings(url, read_timeout=0.5))
+    with pytest.raises(StoreTimedOut):
+        store.recall_states([AskedArchive(A)])
+    with pytest.raises(StoreTimedOut), store.open(A):
+        pass
+    assert time.monotonic() - begun < LONG
+
+
+def test_a_request_that_is_taken_by_drops_ends_at_the_deadline(wire: Callable[[Talk], Wire]) -> None:
+    url, begun = wire(takes_drops).url, time.monotonic()
+    http = TapeHttp(settings(url, answer_timeout=60))
+    with pytest.raises(StoreTimedOut):
+        http.ask("POST", f"{url}/api", begun + 0.5, bytes(50_000_000))
+    assert time.monotonic() - begun < LONG
+
+
+@pytest.fixture
+def name_service() -> Iterator[Callable[..., Sequence[Any]]]:
+    """A name service that does not answer until the test is over."""
+    over = threading.Event()
+
+    def resolve(*_: object, **__: object) -> Sequence[Any]:
+        over.wait()
+        raise OSError
+
+    yield resolve
+    over.set()
+
+
+def test_a_name_service_that_does_not_answer_ends_at_the_deadline(
+    name_service: Callable[..., Sequence[Any]],
+) -> None:
+    keys, begun = settings("http://door.example.org", read_timeout=0.5), time.monotonic()
+    transport = TapeTransport(tls_context(keys), 2, keys.addresses, name_service)
+    for _ in range(3):
+        store = WlcgTape(keys, transport)
+        with pytest.raises(StoreTimedOut):
+            store.recall_states([AskedArchive(A)])
+        with pytest.raises(StoreTimedOut), store.open(A):
+            pass
+    assert time.monotonic() - begun < LONG
+
+
+def test_the_next_address_of_a_name_is_tried(wire: Callable[[Talk], Wire]) -> None:
+    server = wire(slow_door)
+    port = server.url.rpartition(":")[2]
+    keys = settings(f"http://localhost:{port}", answer_timeout=LONG)
+
+    def resolve(*_: object, **__: object) -> Sequence[Any]:
+        return [(0, 0, 0, "", (address, int(port))) for address in ("127.0.0.77", "127.0.0.1")]
+
+    store = WlcgTape(keys, TapeTransport(tls_context(keys), 2, keys.addresses, resolve))
+    assert store.recall_states([AskedArchive(A)])[A] == RecallState(Locality.ONLINE, 5)
+
+
 def test_reading_ends_where_the_headers_do_not(wire: Callable[[Talk], Wire]) -> None:
     store = WlcgTape(settings(wire(HEADERS).url, read_timeout=0.5))
     with pytest.raises(StoreTimedOut), store.open(A):
@@ -257,6 +334,7 @@ import sys, threading
 from scicat_retriever.ports.long_term_store import AskedArchive
 from scicat_retriever.storage.lts.wlcg.store import WlcgTape
 from scicat_retriever.storage.lts.wlcg.transport import CLOCK, TapeTransport
+from scicat_retriever.storage.lts.wlcg.http import TapeHttp
 from scicat_retriever.storage.lts.wlcg.settings import WlcgTapeSettings
 store = WlcgTape(WlcgTapeSettings.model_validate_json(sys.argv[1]))
 wanted = [AskedArchive(f"{number}.tar", f"r{number}") for number in range(8)]

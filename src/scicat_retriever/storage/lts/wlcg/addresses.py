@@ -60,13 +60,21 @@ class TapeAddresses:
     Args:
         urls: The addresses of its settings.
         token_hosts: Hosts that get the token beside them; see `named_place`.
+        redirect_hosts: Hosts that a server may lead to beside all these; None is any.
     """
 
-    def __init__(self, urls: Iterable[str], token_hosts: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        urls: Iterable[str],
+        token_hosts: Iterable[str] = (),
+        redirect_hosts: Iterable[str] | None = None,
+    ) -> None:
         self._trusted = frozenset(
             [place_of(httpx2.URL(url)) for url in urls] + [named_place(host) for host in token_hosts]
         )
-        self._hosts = frozenset(host for host, _ in self._trusted)
+        named = self._trusted.union(named_place(host) for host in redirect_hosts or ())
+        self._led_to = None if redirect_hosts is None else named
+        self._hosts = frozenset(host for host, _ in named)
         self._inside = frozenset(_inside(host) for host in self._hosts)
 
     def takes_token(self, url: httpx2.URL) -> bool:
@@ -74,6 +82,11 @@ class TapeAddresses:
         host, port = place_of(url)
         secret = url.scheme == "https" or is_loopback(host)
         return secret and not self._trusted.isdisjoint({(host, port), (host, None)})
+
+    def may_lead_to(self, url: httpx2.URL) -> bool:
+        """Say whether a server may lead the service there: the settings name host and port, or allow any."""
+        host, port = place_of(url)
+        return self._led_to is None or not self._led_to.isdisjoint({(host, port), (host, None)})
 
     def leads_inside(self, host: str, address: str = "", source: str = "") -> bool:
         """Say whether this is a way into the machine or its link, such as a cloud's metadata, that no setting names.

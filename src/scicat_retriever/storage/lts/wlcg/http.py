@@ -27,6 +27,7 @@ MOST_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _LATER = frozenset({408, 425, 429})
 _SHORTEST_SECRET = 8
+_NOT_NAMED = "name its host in `redirect_hosts` if the service may go there"
 
 
 class Refused(Exception):
@@ -118,7 +119,8 @@ class TapeHttp:
     ) -> Iterator[httpx2.Response]:
         """Send a request and give the answer before its body is read. GET and HEAD follow redirects.
 
-        The token goes to the addresses of the settings alone; a redirect from https leads to https alone.
+        The token goes to the addresses of the settings alone; a redirect from https leads to https alone, and to the hosts of
+        `redirect_hosts` alone where that is set.
 
         Args:
             method: The HTTP method.
@@ -156,7 +158,8 @@ class TapeHttp:
         """Check an address that a server names for the API.
 
         Raises:
-            StoreUnavailable: It is none, or leads inside this machine or its link, which no setting names.
+            StoreUnavailable: It is none, or leads inside this machine or its link, which no setting names, or to a host that
+                `redirect_hosts` does not name.
         """
         with errors_mapped(printable(url)):
             target = httpx2.URL(url)
@@ -165,6 +168,8 @@ class TapeHttp:
             )
             if not bare or self._addresses.leads_inside(target.raw_host.decode()):
                 raise StoreUnavailable(f"the store names {_shown(target)} as its API, which is not believed")
+            if not self._addresses.may_lead_to(target):
+                raise StoreUnavailable(f"the store names {_shown(target)} as its API; {_NOT_NAMED}")
 
     def refuse(self, response: httpx2.Response, what: str, content: bytes) -> None:
         """Raise what an answer other than 2xx stands for.
@@ -214,10 +219,13 @@ class TapeHttp:
         with errors_mapped(f"the redirect of {what}"):
             target = source.join(self._url(location))
             inside = self._addresses.leads_inside(target.raw_host.decode())
+            named = self._addresses.may_lead_to(target)
         if target.scheme != source.scheme and target.scheme != "https":
             raise StoreUnavailable(f"the store redirects {what} to {target.scheme}, which is not followed")
         if inside:
             raise StoreUnavailable(f"the store redirects {what} to {_shown(target)}, which is not followed")
+        if not named:
+            raise StoreUnavailable(f"the store redirects {what} to {_shown(target)}; {_NOT_NAMED}")
         return target
 
     def _current_client(self) -> httpx2.Client:

@@ -94,6 +94,12 @@ class WlcgTapeSettings(BaseModel):
         description="Hosts that get the token beside the addresses of `url`, `api_url` and `read_url`: an API or a disk "
         "server that these send the service to. `host:port`, or `host` alone for any port of it; over https only.",
     )
+    redirect_hosts: tuple[str, ...] | None = Field(
+        None,
+        description="Hosts that the storage may send the service to beside those of `url`, `api_url`, `read_url` and "
+        "`token_hosts`: the disk servers of redirected downloads, and an API that it names. Written as `token_hosts`. Without "
+        "it, any host that is not the service's own machine or link; with an empty list, no other.",
+    )
     certificate: Path | None = Field(
         None,
         description="A file with an X.509 certificate or proxy to log in with; read anew when it changes.",
@@ -122,10 +128,10 @@ class WlcgTapeSettings(BaseModel):
         300.0, description="How long the storage may be silent while an archive is read."
     )
 
-    @field_validator("token_hosts")
+    @field_validator("token_hosts", "redirect_hosts")
     @classmethod
-    def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for host in value:
+    def _hosts(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for host in value or ():
             named_place(host)
         return value
 
@@ -159,4 +165,4 @@ class WlcgTapeSettings(BaseModel):
     def addresses(self) -> TapeAddresses:
         """Where the token may be sent, and where a server may lead the service."""
         named = [str(url) for url in (self.url, self.api_url, self.read_url) if url is not None]
-        return TapeAddresses(named, self.token_hosts)
+        return TapeAddresses(named, self.token_hosts, self.redirect_hosts)

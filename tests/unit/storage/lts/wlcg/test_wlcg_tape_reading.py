@@ -10,7 +10,7 @@ from scicat_retriever.domain.errors import (
     StoreRefusesAccount,
     StoreUnavailable,
 )
-from scicat_retriever.ports.long_term_store import AskedArchive
+from scicat_retriever.ports.long_term_store import AskedArchive, Locality
 from scicat_retriever.storage.lts.wlcg.store import WlcgTape
 from tests.unit.storage.lts.wlcg.tape_rest_backend import API, TOKEN, A, B, Server, archiveinfo, state, word
 
@@ -49,6 +49,55 @@ def test_a_redirect_away_from_https_is_not_followed(location: str) -> None:
     with pytest.raises(StoreUnavailable, match="redirects"), server.store().open(A):
         pass
     assert {request.url.host for request in server.asked if request.method == "GET"} == {"door.example.org"}
+
+
+def redirected_to(location: str) -> Server:
+    def redirect(request: httpx2.Request) -> httpx2.Response:
+        if request.url.path == "/raw/a.tar":
+            return httpx2.Response(307, headers={"Location": location})
+        return httpx2.Response(200, content=b"archive")
+
+    return Server(GET_file=redirect)
+
+
+@pytest.mark.parametrize(
+    "location",
+    ["https://pool1.example.org/x", "https://pool2.example.org:8443/x", "https://door.example.org/x"],
+)
+def test_a_redirect_to_a_host_that_the_operator_named_is_followed(location: str) -> None:
+    server = redirected_to(location)
+    with server.store(redirect_hosts=["pool1.example.org", "pool2.example.org:8443"]).open(A) as source:
+        assert source.readinto(memoryview(bytearray(100))) == 7
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "https://pool3.example.org/x",
+        "https://pool2.example.org/x",
+        "https://pool1.example.org.evil.example/x",
+        "https://door.example.org:8443/x",
+        "https://192.0.2.7/x",
+    ],
+)
+def test_a_redirect_to_another_host_is_not_followed_where_the_operator_named_some(location: str) -> None:
+    server = redirected_to(location)
+    store = server.store(redirect_hosts=["pool1.example.org", "pool2.example.org:8443"])
+    with pytest.raises(StoreUnavailable, match="redirect_hosts"), store.open(A):
+        pass
+    assert {request.url.host for request in server.asked if request.method == "GET"} == {"door.example.org"}
+
+
+def test_an_api_is_asked_at_a_host_that_the_operator_named_and_at_no_other() -> None:
+    endpoints = {"endpoints": [{"uri": API, "version": "v1"}]}
+    server = Server(
+        GET_file=httpx2.Response(200, json=endpoints),
+        POST_archiveinfo=archiveinfo(a="TAPE"),
+    )
+    with pytest.raises(StoreUnavailable, match=r"tape\.example\.org.*redirect_hosts"):
+        word(server.store(api_url=None, redirect_hosts=[]))
+    assert [request.url.host for request in server.asked] == ["door.example.org"]
+    assert state(server.store(api_url=None, redirect_hosts=["tape.example.org"])).locality is Locality.OFFLINE
 
 
 def test_redirects_in_a_circle_end() -> None:
