@@ -245,3 +245,10 @@ def test_a_source_file_named_on_a_page_exists() -> None:
         (place, code) for place, code in named if not ((SOURCE / code).exists() or (ROOT / code).exists())
     ]
     assert missing == []
+
+
+def test_a_test_named_on_a_page_exists() -> None:
+    named = [(place, code) for place, code in code_words() if re.fullmatch(r"test_\w+", code)]
+    assert named
+    written = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [(place, code) for place, code in named if f"def {code}(" not in written] == []

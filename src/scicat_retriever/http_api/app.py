@@ -13,7 +13,7 @@ from scicat_retriever import __version__
 from scicat_retriever.http_api import jobs, problems, readiness
 from scicat_retriever.http_api.connections.limits import DOWNLOAD_WAIT, DOWNLOADS
 from scicat_retriever.http_api.downloads import downloads
-from scicat_retriever.http_api.downloads.places import DownloadPlaces
+from scicat_retriever.http_api.downloads.slots import DownloadSlots
 from scicat_retriever.http_api.downloads.uses import Uses
 from scicat_retriever.http_api.framing import OneFraming
 from scicat_retriever.http_api.intake_queue import IntakeQueue
@@ -62,7 +62,7 @@ def create_app(
         redirect_slashes=False,
     )
     app.state.service = service
-    app.state.places = DownloadPlaces(most_downloads, download_wait)
+    app.state.slots = DownloadSlots(most_downloads, download_wait)
     app.state.uses = Uses()
     app.state.intake = None if service is None else IntakeQueue(service.ledger)
     app.add_middleware(WithoutLastSlash)

@@ -27,7 +27,7 @@ from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatablockId, DatasetPid
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.http_api.downloads.byte_range import wanted_range
-from scicat_retriever.http_api.downloads.places import places_of
+from scicat_retriever.http_api.downloads.slots import slots_of
 from scicat_retriever.http_api.downloads.uses import uses_of
 from scicat_retriever.http_api.problems import documented, problem
 from scicat_retriever.http_api.service import Service, service_of
@@ -120,17 +120,17 @@ async def download(
         range_header,
         if_range,
     )
-    places = places_of(request)
-    await places.take()
+    slots = slots_of(request)
+    await slots.take()
     try:
-        answer = await to_thread.run_sync(_answer, request, asked, limiter=places.openers)
+        answer = await to_thread.run_sync(_answer, request, asked, limiter=slots.openers)
     except BaseException:
-        places.release()
+        slots.release()
         raise
     if isinstance(answer, _FileResponse):
-        answer.then(places.release)
+        answer.then(slots.release)
     else:
-        places.release()
+        slots.release()
     return answer
 
 
@@ -240,7 +240,7 @@ def _respond(
     if request.method == "HEAD":
         stack.close()
         return Response(None, status, headers, media_type="application/octet-stream")
-    pieces = _pieces(_bytes(file, wanted, use), places_of(request).readers)
+    pieces = _pieces(_bytes(file, wanted, use), slots_of(request).readers)
     return _FileResponse(pieces, stack, status, headers)
 
 

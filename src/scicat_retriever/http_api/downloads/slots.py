@@ -14,8 +14,8 @@ OPENERS, READERS = 4, 16
 waiting who asks for a job's state; with few, these leave the interpreter to the thread that answers everybody."""
 
 
-class DownloadPlaces:
-    """Places for downloads. For one event loop.
+class DownloadSlots:
+    """Slots for downloads. For one event loop.
 
     Args:
         most: Downloads at once; as many more may wait.
@@ -29,7 +29,7 @@ class DownloadPlaces:
         self.openers, self.readers = CapacityLimiter(OPENERS), CapacityLimiter(READERS)
 
     async def take(self) -> None:
-        """Take a place, to be given back by `release`.
+        """Take a slot, to be given back by `release`.
 
         Raises:
             DownloadsBusy: There is none for too long, or too many wait already.
@@ -46,12 +46,12 @@ class DownloadPlaces:
             self._waiting -= 1
 
     def release(self) -> None:
-        """Give a place back."""
+        """Give a slot back."""
         self._free.release()
 
 
-def places_of(connection: HTTPConnection) -> DownloadPlaces:
-    """Give the places that the application was made with."""
-    places = connection.app.state.places
-    assert isinstance(places, DownloadPlaces)  # noqa: S101 - tells the type checker what `create_app` put there
-    return places
+def slots_of(connection: HTTPConnection) -> DownloadSlots:
+    """Give the slots that the application was made with."""
+    slots = connection.app.state.slots
+    assert isinstance(slots, DownloadSlots)  # noqa: S101 - tells the type checker what `create_app` put there
+    return slots
