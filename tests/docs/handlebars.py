@@ -1,7 +1,8 @@
 """The part of Handlebars that the pages' templates use: paths, `if`, `unless`, `each`, `else`, `../`, `jsonify`.
 
-As SciCat's backend renders them (handlebarsjs.com/guide): two braces escape, three do not; what is missing is an empty
-text; false, null, 0, "" and an empty list are false. An expression that is none of these fails the test.
+As SciCat's backend renders them (handlebarsjs.com/guide): two braces escape, three do not; what is missing is
+an empty text; false, null, 0, "" and an empty list are false. An expression that is none of these fails the
+test.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
     Recalled -> Copied -> Verified -> Staged
 
-A state is claimed only by code that holds the evidence of it. Only `pipeline.verify` may make a `Verified`
+A state is claimed only by code that holds the evidence of it. Only `pipeline.transfer.verify` may make a `Verified`
 (a test holds that), and the catalogue is told `datasetRetrieved` only from `Staged`.
 """
 

@@ -34,8 +34,8 @@ class LifecycleUpdate:
 
     Attributes:
         status: `retrieveStatusMessage`; None where only the `return_message` is told.
-        return_message: The whole `retrieveReturnMessage`; keys of an older one that are not in it are removed,
-            so that an old error does not outlive the next success.
+        return_message: The whole `retrieveReturnMessage`; keys of an older one that are not in it are
+            removed, so that an old error does not outlive the next success.
         retrievable: `retrievable`.
         integrity_check: `retrieveIntegrityCheck`: whether the bytes were compared with catalogued checksums.
     """
@@ -51,11 +51,11 @@ class ListedJob:
     """A job as SciCat lists it.
 
     Attributes:
-        id: The job's id; where it is of no use, as much of it as can be shown, which may be nothing.
+        id: The job's id. Of an id that cannot be worked with, the part that can be shown, perhaps nothing.
         status: Its `statusCode`, one of `OPEN`.
         updated_by: Who updated it last; None where SciCat does not say.
-        job: The job in the short form, without its datasets, which `Catalogue.job` reads when it is carried out;
-            None where it cannot be worked with.
+        job: The job in the short form, without its datasets, which `Catalogue.job` reads when it is carried
+            out; None where it cannot be worked with.
         fault: Why it cannot be worked with, else None.
     """
 
@@ -98,9 +98,9 @@ class Catalogue(Protocol):
         ...
 
     def open_jobs(self, types: Collection[str]) -> Iterator[ListedJob]:
-        """Give ALL open jobs (`OPEN`) of these types once, oldest first, in memory for one of them.
+        """Give ALL open jobs (`OPEN`) of these types once, oldest first; only one is in memory.
 
-        A job that cannot be worked with is given with its fault, and does not stop the others. That there are none
+        A job that cannot be worked with is given with its fault, and does not stop the others. An empty list
         does not prove that there is no work: see `visibility`.
 
         Raises:
@@ -113,16 +113,17 @@ class Catalogue(Protocol):
         """Say whether an empty list of jobs can be believed.
 
         Args:
-            witness: Some job that SciCat is known to have had, in any state; there is no way to tell without one.
+            witness: Some job that SciCat is known to have had, in any state; there is no way to tell without
+                one.
 
         Returns:
-            UNKNOWN without a witness, where SciCat has the witness no more, or where the account may see it for
-            being its owner or in its group.
+            UNKNOWN without a witness; where SciCat does not have the witness any more; or where the account
+            sees the witness only as its owner or as a member of its group.
         """
         ...
 
     def account(self) -> str | None:
-        """Give the name that SciCat records for our updates (`updatedBy`); None where it is not known (yet)."""
+        """Give the name that SciCat records for our updates (`updatedBy`); None while it is not known."""
         ...
 
     def dataset(self, pid: DatasetPid) -> Dataset:
@@ -135,10 +136,10 @@ class Catalogue(Protocol):
         ...
 
     def datablocks(self, pid: DatasetPid) -> Iterator[CataloguedDatablock]:
-        """Give ALL datablocks of a dataset, one at a time, however many there are, in memory for one of them.
+        """Give ALL datablocks of a dataset, one at a time; only one is in memory.
 
-        They are all for good reason: what the dataset declares agrees, or another way to see them. An error at the end,
-        as any other, means that what was given is not to be used.
+        That they are all is proved: the sums that the dataset declares agree, or another route of SciCat
+        shows the same. An error, also after the last datablock, means that none of them is to be used.
 
         Raises:
             DatablocksMissing: There are none, or fewer than the catalogue itself counts.
@@ -148,9 +149,9 @@ class Catalogue(Protocol):
         ...
 
     def original_files(self, pid: DatasetPid) -> Iterator[OriginalFile]:
-        """Give the files of a dataset as they were before it was archived, as far as they are shown; none prove nothing.
+        """Give the files of a dataset as they were before it was archived, as far as SciCat shows them.
 
-        They are what SciCat checks a new job's `files` against.
+        SciCat checks the `files` of a new job against them. That it shows none proves nothing.
         """
         ...
 
@@ -166,7 +167,8 @@ class Catalogue(Protocol):
     def update_lifecycle(self, pid: DatasetPid, update: LifecycleUpdate) -> None:
         """Tell SciCat a dataset's state. Safe to repeat. Returns only when it was read back from SciCat.
 
-        The caller sees to it that one dataset has one writer at a time: SciCat loses one of two concurrent updates.
+        The caller sees to it that one dataset has one writer at a time: SciCat loses one of two concurrent
+        updates.
 
         Raises:
             DatasetUnknown: SciCat has no such dataset.

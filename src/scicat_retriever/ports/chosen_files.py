@@ -1,10 +1,12 @@
-"""What the ledger keeps of jobs that choose files: which datablocks hold them, and what a dataset's run retrieves for that.
+"""What the ledger keeps of chosen files: which datablocks hold them, and which are wanted for that.
 
-A job needs of a dataset all listed datablocks or, where it chose files of it, those that were noted to hold them. Several jobs
-share one run of a dataset: it retrieves what one of them needs, which is what `DatablockRecord.wanted` says.
+A job needs of a dataset all listed datablocks or, where it chose files of it, those that were noted to hold
+them. Several jobs share one run of a dataset: it retrieves what one of them needs, which is what
+`DatablockRecord.wanted` says.
 
-In place of a datablock, a job may need an extract of it (`domain.dataset.Extract`): that is a datablock to all that recall,
-copy, verify, stage and evict, and none to those who ask whether all is there that SciCat lists.
+In place of a datablock, a job may need an extract of it (`domain.dataset.Extract`): that is a datablock to
+all that recall, copy, verify, stage and evict, and none to those who ask whether all is there that SciCat
+lists.
 """
 
 from __future__ import annotations
@@ -34,9 +36,10 @@ class ChosenFilesLedger(Protocol):
         extracts: Sequence[CataloguedDatablock] = (),
         respelled: Mapping[DatablockId, Mapping[str, str]] = MappingProxyType({}),
     ) -> None:
-        """Note which datablocks, or extracts of them, hold the files that a job chose of a dataset, in place of what was noted before.
+        """Note the datablocks, or extracts of them, that hold the files which a job chose of a dataset.
 
-        Where none does and `unknown` is given, the dataset fails for the job by it, unless it has ended for it already.
+        They replace those that were noted before. If there are none and `unknown` is given, the dataset fails
+        for the job by that error, unless it has ended for the job already.
 
         Args:
             job_id: The job.
@@ -44,10 +47,10 @@ class ChosenFilesLedger(Protocol):
             datablocks: Those that hold at least one of the files, extracts included.
             size: Bytes that they take, as the catalogue declares it; see `SpaceLedger.note_sizes`.
             unknown: Says which files the dataset does not have, where that is so.
-            extracts: Those that the ledger may not know yet, each with the files that it holds. A run retrieves such a one
-                once it was planned for it.
-            respelled: Of datablocks that hold files whose names are spelled otherwise in the job: each chosen name, and the
-                catalogued path of the file.
+            extracts: Those that the ledger may not know yet, each with the files that it holds. A run
+                retrieves such a one once it was planned for it.
+            respelled: Of datablocks that hold files whose names are spelled otherwise in the job: each chosen
+                name, and the catalogued path of the file.
 
         Raises:
             TransitionIllegal: The job did not choose files of that dataset.
@@ -55,25 +58,26 @@ class ChosenFilesLedger(Protocol):
         ...
 
     def known_manifest(self, key: DatablockKey) -> SealedManifest | None:
-        """The manifest, and its seal, of the last copy of a datablock, verified or not and staged still or not.
+        """The manifest of a datablock's last copy, with its seal; the copy may be unverified, or gone by now.
 
-        It is of an archive of the catalogue entry that was planned last; None where none such was copied.
+        None where no archive was copied for the catalogue entry that was planned last.
         """
         ...
 
     def read_whole(self, key: DatablockKey, reason: str) -> None:
-        """Have all of the archive be read in place of an extract of it, which was not right: planned again, for the same run.
+        """Have a wrong extract be read as its whole archive: it is planned again, for the same run.
 
-        It has the sizes and the file list of the whole datablock then. The manifest by which the pieces were chosen is
-        forgotten, unless there is a copy that it belongs to. Of one that is whole already, nothing changes.
+        The extract gets the sizes and the file list of the whole datablock. The manifest by which its ranges
+        were chosen is forgotten, unless it belongs to a copy that is there. An extract that is read whole
+        already stays as it is.
 
         Raises:
-            TransitionIllegal: It is not known, no extract, staged, or released.
+            TransitionIllegal: The datablock is not known, no extract, staged, or released.
         """
         ...
 
     def respelled(self, job_id: JobId, pid: DatasetPid) -> Mapping[str, str]:
-        """The chosen names that are spelled otherwise in the catalogue, as last noted, each with its catalogued path."""
+        """The chosen names that the catalogue spells otherwise, as last noted, with catalogued paths."""
         ...
 
     def job_datablocks(self, job_id: JobId, pid: DatasetPid) -> Sequence[DatablockRecord]:
@@ -81,5 +85,9 @@ class ChosenFilesLedger(Protocol):
         ...
 
     def is_brought(self, job_id: JobId, pid: DatasetPid) -> bool:
-        """Say whether there are datablocks that a job needs of a dataset, all of them are staged, and none was unlisted."""
+        """Say whether a dataset is brought for a job.
+
+        That is so if the job needs at least one datablock of it, all that it needs are staged, and SciCat
+        still lists each of them.
+        """
         ...

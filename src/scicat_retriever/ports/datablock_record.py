@@ -23,17 +23,19 @@ class DatablockRecord:
         bytes_total: Bytes to copy: the store's word where known, else the catalogue's `packedSize`.
         reason: What it waits for, in words, where it waits.
         integrity: What was compared, once staged.
-        matched_by: Which of its files are spelled otherwise in the archive than in the catalogue, once staged.
+        matched_by: Which of its files are spelled otherwise in the archive than in the catalogue, once
+            staged.
         oddities: What of its archive was taken by an operator's word, once staged.
         archive_checksum: `xxh3-128:<hex>` of the archive, once copied.
-        partial: Token of its file in the staging area, once copied, while staged, and once released as long as its files
-            may be there; else empty.
+        partial: Token of its file in the staging area, once copied, while staged, and once released as long
+            as its files may be there; else empty.
         run: The flow run that is working, or last worked, on it.
         staged_at: When it was staged (UTC), while it is.
         used_at: When it was staged, asked for or downloaded last (UTC), while staged.
         checked_at: When its bytes were read and compared last (UTC), while staged.
         pinned: Whether it is staged and somebody pins its dataset.
-        wanted: Whether its dataset's run retrieves it: a job that asks for the dataset needs it, or none asks.
+        wanted: Whether its dataset's run retrieves it: a job that asks for the dataset needs it, or none
+            asks.
         store: Name of the long-term store that it is read from now, or was read from last.
     """
 

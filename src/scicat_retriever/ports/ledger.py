@@ -94,7 +94,8 @@ class JobDatasetRecord:
         failures: Why it failed, one for each datablock that did, or one for the dataset.
         reason: What it waits for, in words, where that is not one of its datablocks' affairs.
         chosen: Whether the job chose files of it.
-        unknown: Says which of them it does not have, once that is known; what it has is retrieved all the same.
+        unknown: Says which of them it does not have, once that is known; what it has is retrieved all the
+            same.
     """
 
     pid: DatasetPid
@@ -130,7 +131,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class DatasetProgress:
-    """Sums over the datablocks that a job needs of a dataset: `staged` and `datablocks` count them, the rest is bytes."""
+    """Sums over the datablocks that a job needs of a dataset: counts (`datablocks`, `staged`), and bytes."""
 
     pid: DatasetPid
     datablocks: int
@@ -141,7 +142,7 @@ class DatasetProgress:
 
 @dataclass(frozen=True, slots=True)
 class DatasetWait:
-    """What the first of a dataset's datablocks waits for that a job needs and that are recalled, and how many of them wait."""
+    """What a dataset waits for: the reason of its first recalled datablock, and how many are recalled."""
 
     reason: str
     datablocks: int
@@ -158,12 +159,12 @@ class Finding:
 class Ledger(Outbox, SpaceLedger, RecallLedger, ChosenFilesLedger, OwnershipLedger, Protocol):
     """The ledger.
 
-    Each method is one transaction, durable when it returns, and may be called from any thread and from several
-    machines at once. Raises `LedgerUnavailable` when the database does not answer or refuses,
-    `TransitionIllegal` when a state would follow one that it must not follow (see `domain.states`) or when the
-    datablock or the job's dataset to be moved is not known, and `JobNotFound` when an unknown job is to be changed.
-    Every change of state, the first included, is also kept as a row of the transitions table, with its time (UTC);
-    repeating a state is no change.
+    Each method is one transaction, durable when it returns, and may be called from any thread and from
+    several machines at once. Raises `LedgerUnavailable` when the database does not answer or refuses,
+    `TransitionIllegal` when a state would follow one that it must not follow (see `domain.states`) or when
+    the datablock or the job's dataset to be moved is not known, and `JobNotFound` when an unknown job is to
+    be changed. Every change of state, the first included, is also kept as a row of the transitions table,
+    with its time (UTC); repeating a state is no change.
     """
 
     def add_job(self, job: RetrieveJob, flow: FlowName) -> JobRecord:
@@ -206,33 +207,36 @@ class Ledger(Outbox, SpaceLedger, RecallLedger, ChosenFilesLedger, OwnershipLedg
         ...
 
     def mark_flows_started(self, job_ids: Sequence[JobId]) -> None:
-        """Note that the engine has the flows of these jobs, in one transaction; there must be no unknown one among them."""
+        """Note that the engine has the flows of these jobs, in one transaction; all of them must be known."""
         ...
 
     def started_jobs(self, after: int, limit: int) -> Sequence[tuple[int, JobFlow]]:
-        """Jobs that have not ended and whose flow the engine has, with their numbers, above `after`, in order."""
+        """Jobs under way whose flow the engine has, with their numbers above `after`, in order."""
         ...
 
     def abandoned(self, limit: int) -> Sequence[tuple[DatasetPid, str]]:
-        """Datasets that no job asks for and that have datablocks on their way into staging, with the runs that left them.
+        """Datasets that no job asks for, with datablocks on their way, and the runs that left them.
 
-        At most `limit` of them, in order. If a dataset's flow runs, it is about to clean up; if not, it was lost.
+        At most `limit` of them, in order. If a dataset's flow runs, it is about to clean up; if not, it was
+        lost.
         """
         ...
 
     def restart_job(self, job_id: JobId, flow: FlowName, lost_attempt: int) -> bool:
-        """Have a job carried out by a new flow, since the engine lost the one it had, and count that flow. It keeps its space.
+        """Have a job carried out by a new flow, since the engine lost the former one.
 
-        False, and nothing changes, where the job has ended or is not at attempt `lost_attempt` any more.
+        The job keeps its space. False, and nothing changes, where the job has ended or is not at attempt
+        `lost_attempt` any more.
         """
         ...
 
     def retry_job(self, job_id: JobId, flow: FlowName, pids: Collection[DatasetPid] | None = None) -> int:
         """Have an ended job carried out again by a new flow: those of its datasets that are not there.
 
-        A dataset is there when it was retrieved for the job, without unknown files, and `is_brought` still. The job becomes
-        submitted, as do those datasets; a wish to cancel is forgotten. Where the job chose files of them, it is not known any
-        more which datablocks hold them, nor their size. Datasets beside `pids` stay as they are.
+        A dataset is there when it was retrieved for the job, without unknown files, and `is_brought` still.
+        The job and the datasets that are not there become submitted. A wish to cancel is forgotten. Which
+        datablocks hold the chosen files of these datasets is forgotten, and their size. Datasets that are not
+        in `pids` stay as they are.
 
         Returns:
             How many datasets are retrieved again.
@@ -257,7 +261,7 @@ class Ledger(Outbox, SpaceLedger, RecallLedger, ChosenFilesLedger, OwnershipLedg
         ...
 
     def mark_cancel_told(self, job_id: JobId, attempt: int) -> None:
-        """Note that the flow of this attempt knows that the job is cancelled; of another attempt, nothing changes."""
+        """Note that the flow of this attempt was told that the job is cancelled; ignored for another one."""
         ...
 
     def recent_job(self) -> JobId | None:
@@ -267,7 +271,7 @@ class Ledger(Outbox, SpaceLedger, RecallLedger, ChosenFilesLedger, OwnershipLedg
     def set_datasets(
         self, job_id: JobId, datasets: Sequence[Selection], owner_group: str | None = None
     ) -> None:
-        """Complete a short-form job's dataset list, and its owner group. A list or group that is there stays as it is."""
+        """Complete a short-form job's dataset list and owner group; one that is there stays as it is."""
         ...
 
     def job_datasets(
@@ -281,8 +285,8 @@ class Ledger(Outbox, SpaceLedger, RecallLedger, ChosenFilesLedger, OwnershipLedg
     ) -> None:
         """Note a job's state, what is said of it now, and why it failed as a whole.
 
-        A change of state has a report written in the same transaction. The end of a job that failed as a whole is that
-        of its datasets, too, that have not ended: they fail for the same reason.
+        A change of state has a report written in the same transaction. The end of a job that failed as a
+        whole is that of its datasets, too, that have not ended: they fail for the same reason.
         """
         ...
 
@@ -291,7 +295,7 @@ class Ledger(Outbox, SpaceLedger, RecallLedger, ChosenFilesLedger, OwnershipLedg
         ...
 
     def note_remark(self, pid: DatasetPid, remark: str) -> None:
-        """Note what those who get a dataset should know of it, in place of what was noted before; empty for nothing."""
+        """Note the remark on a dataset, in place of the former one; empty for none."""
         ...
 
     def remarks_of(self, job_id: JobId) -> Mapping[DatasetPid, str]:
@@ -309,15 +313,19 @@ class Ledger(Outbox, SpaceLedger, RecallLedger, ChosenFilesLedger, OwnershipLedg
     ) -> Plan:
         """Take down a dataset's datablocks and their file lists, streaming, in one transaction.
 
-        `datablocks` is read to its end before the transaction begins; an error that it raises changes nothing.
-        A datablock that is staged and whose catalogue entry (archiveId, sizes, algorithm, files) has not changed
-        stays staged, under its old run. An unchanged one of the same run keeps its
-        state and its store, so that a repeated step changes nothing. Every other one becomes planned, with 0 bytes
-        done, for `run`, to be read from `store`. Datablocks that the catalogue no longer lists are no longer the
-        dataset's: they become released when staged nowhere, and stay to be swept otherwise, but do not count and are
-        not given by `datablocks`. Extracts stay the dataset's while they are staged or a job that has not ended chose them, and
-        the entry of the datablock that they are of is unchanged; then all this goes for them, too. What the jobs that ask for the dataset need (see `ports.chosen_files`) is wanted; where
-        none asks, all is.
+        `datablocks` is read to its end before the transaction begins; an error that it raises changes
+        nothing. A staged datablock whose catalogue entry (archiveId, sizes, algorithm, files) has not changed
+        stays staged, under its old run. An unchanged datablock of the same run keeps its state and its store,
+        so that a repeated step changes nothing. Every other datablock becomes planned, with 0 bytes done, for
+        `run`, to be read from `store`. A datablock that the catalogue no longer lists is no longer the
+        dataset's: `datablocks` does not give it, and sums leave it out. It becomes released, unless it is
+        staged: then it stays until it is swept.
+
+        An extract stays the dataset's as long as the entry of its datablock is unchanged, and it is staged or
+        was chosen by a job that has not ended. Then the rules above apply to it, too.
+
+        Wanted are the datablocks that the jobs need which ask for the dataset (see `ports.chosen_files`); all
+        datablocks, where no job asks.
 
         Raises:
             CatalogueEntryInvalid: A datablock is of another dataset, listed twice, or has an impossible size.
@@ -327,7 +335,7 @@ class Ledger(Outbox, SpaceLedger, RecallLedger, ChosenFilesLedger, OwnershipLedg
     def datablocks(
         self, pid: DatasetPid, after: int = 0, limit: int | None = None
     ) -> Sequence[DatablockRecord]:
-        """A dataset's datablocks as last planned, in their order, from position `after`; then its extracts."""
+        """A dataset's datablocks as last planned, from position `after`, then its extracts."""
         ...
 
     def datablock(self, key: DatablockKey) -> DatablockRecord | None:
@@ -335,11 +343,11 @@ class Ledger(Outbox, SpaceLedger, RecallLedger, ChosenFilesLedger, OwnershipLedg
         ...
 
     def progress_of(self, job_id: JobId) -> Sequence[DatasetProgress]:
-        """Sums for each dataset of a job that was planned, over the datablocks that it needs, in the order asked for."""
+        """Sums over the datablocks that a job needs, for each planned dataset, in the order asked for."""
         ...
 
     def waits_of(self, job_id: JobId) -> Mapping[DatasetPid, DatasetWait]:
-        """What those datasets of a job wait for that are started and whose datablocks are recalled, or wait for space for it."""
+        """What each started dataset of a job waits for whose datablocks are recalled or wait for space."""
         ...
 
     def files(self, key: DatablockKey) -> Iterator[FileEntry]:
@@ -349,8 +357,8 @@ class Ledger(Outbox, SpaceLedger, RecallLedger, ChosenFilesLedger, OwnershipLedg
     def move_datablock(self, key: DatablockKey, state: DatablockState, reason: str = "") -> None:
         """Note a datablock's state and what it waits for.
 
-        It becomes copied by `save_copy` and staged by `save_staged` alone: those bring the evidence. When it goes
-        to a state before copied, its bytes count from 0 again.
+        It becomes copied by `save_copy` and staged by `save_staged` alone: those bring the evidence. When it
+        goes to a state before copied, its bytes count from 0 again.
         """
         ...
 
@@ -362,7 +370,7 @@ class Ledger(Outbox, SpaceLedger, RecallLedger, ChosenFilesLedger, OwnershipLedg
         ...
 
     def save_copy(self, copied: Copied, manifest: bytes) -> None:
-        """Note a finished copy with its file's token and the manifest of its members: the datablock becomes copied."""
+        """Note a finished copy, with the manifest of its members: the datablock becomes copied."""
         ...
 
     def copied(self, key: DatablockKey) -> Copied | None:
@@ -377,7 +385,8 @@ class Ledger(Outbox, SpaceLedger, RecallLedger, ChosenFilesLedger, OwnershipLedg
         """Note verified bytes in staging: the datablock becomes staged, its part of its dataset's claim ends.
 
         Raises:
-            TransitionIllegal: Also where the copy that was verified is not the one that `save_copy` noted last.
+            TransitionIllegal: Also where the copy that was verified is not the one that `save_copy` noted
+                last.
         """
         ...
 

@@ -20,7 +20,7 @@ class Locality(StrEnum):
     RECALLING = "recalling"
     """It is on tape, and on its way."""
     OFFLINE = "offline"
-    """It is on tape, and nobody asked for it, or its recall failed: the reason tells."""
+    """It is on tape, and no recall is under way: none was asked for, or it failed. The reason says so."""
     MISSING = "missing"
     """The store has no such archive; it may still be on its way into it."""
     LOST = "lost"
@@ -32,7 +32,7 @@ class RecallState:
     """The store's word on one archive.
 
     Attributes:
-        locality: Where it is.
+        locality: Where the archive is.
         size: Bytes, where the store says so.
         reason: The store's own words, for the person who waits.
     """
@@ -61,8 +61,8 @@ class AskedArchive:
 
     Attributes:
         archive_id: The archive.
-        request: How the store calls the request by which its recall was asked for: what `request_recalls` gave, empty where
-            it was not asked for, or nobody remembers.
+        request: The store's name for the request of its recall, as `request_recalls` gave it; empty where no
+            recall was asked for, or the name is not known any more.
     """
 
     archive_id: ArchiveId
@@ -76,7 +76,8 @@ class Capabilities:
     Attributes:
         ranges: Whether `open` may begin in the middle without reading what is before.
         tape_positions: Whether `tape_positions` may know tapes.
-        batch: The most archives that `request_recalls`, `recall_states`, `let_go` and `tape_positions` are given in one call.
+        batch: The most archives that `request_recalls`, `recall_states`, `let_go` and `tape_positions` are
+            given in one call.
     """
 
     ranges: bool = False
@@ -91,8 +92,8 @@ class ArchiveSource(Protocol):
         """Fill the start of `buffer`; gives the number of bytes, 0 at the end. May block for hours.
 
         Raises:
-            BlockingIOError: It waited for a while, and knows that bytes are on their way: read again. Who reads may have
-                less patience with a read that says nothing.
+            BlockingIOError: The source waited for a while, and knows that bytes are on their way: read again.
+                A reader may have less patience with a read that stays silent.
         """
         ...
 
@@ -100,8 +101,9 @@ class ArchiveSource(Protocol):
 class LongTermStore(Protocol):
     """A long-term store. Methods may be called from any thread, and by several processes.
 
-    Those that are given several archives answer for each by itself: an error of one is the value given for it, and does not
-    keep the others from an answer. `ArchiveIdUnsafe` is the error of an archiveId that leads outside the store.
+    A method that is given several archives answers for each by itself: the error of one archive is the value
+    given for it, and the others have their answers. `ArchiveIdUnsafe` is the error of an archiveId that leads
+    outside the store.
     """
 
     @property
@@ -110,12 +112,15 @@ class LongTermStore(Protocol):
         ...
 
     def request_recalls(self, archive_ids: Sequence[ArchiveId]) -> Mapping[ArchiveId, str | RecallError]:
-        """Ask that archives be brought online, best in this order. Idempotent; returns soon, whatever the tape does.
+        """Ask that archives be brought online, best in this order.
 
-        What is online already, or missing, is no error; `recall_states` tells.
+        Idempotent; returns soon, whatever the tape does.
+
+        An archive that is online already, or missing, is no error here; `recall_states` says so.
 
         Returns:
-            For each, how the store calls the request (see `AskedArchive`; empty where it has no name for it), or why it refuses.
+            For each archive the store's name for the request (see `AskedArchive`; empty where it has none),
+            or the error by which it refuses.
 
         Raises:
             StoreUnavailable: The store does not answer in time; none, some or all may have been asked for.
@@ -128,7 +133,8 @@ class LongTermStore(Protocol):
         """Say where archives are, within seconds.
 
         Returns:
-            For each its state, or why it cannot be had: `DatablockUnreadable` where it is there and may not be read.
+            For each its state, or why it cannot be had: `DatablockUnreadable` where it is there and may not
+                be read.
 
         Raises:
             StoreUnavailable: The store does not answer in time.
@@ -146,7 +152,9 @@ class LongTermStore(Protocol):
     def open(
         self, archive_id: ArchiveId, start: int = 0, length: int | None = None
     ) -> AbstractContextManager[ArchiveSource]:
-        """Open the archive for one sequential read; closed with the context. Reading may block as long as a recall.
+        """Open the archive for one sequential read; closed with the context.
+
+        Reading may block as long as a recall.
 
         Args:
             archive_id: The archive.

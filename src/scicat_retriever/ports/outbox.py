@@ -64,8 +64,8 @@ class Report:
     Attributes:
         number: Its place in the order of all reports.
         subject: Whom it is about.
-        content: What SciCat has to hear: a job's state, whose result is composed, with fresh links, when the report is
-            delivered; or a dataset's lifecycle.
+        content: What SciCat has to hear: a job's state, whose result is composed, with fresh links, when the
+            report is delivered; or a dataset's lifecycle.
         created_at: When it was written (UTC).
         attempts: How often it was tried in vain.
         due_at: When it is tried next; of one that is parked or dropped, when that was (UTC).
@@ -102,8 +102,9 @@ def is_undeliverable(failure: Failure | None) -> bool:
 class Outbox(Protocol):
     """The part of the ledger that holds reports. Promises and errors as of `ports.ledger.Ledger`.
 
-    A subject's reports are told in their order, by one teller at a time: a teller claims a report for a short while,
-    renews the claim while it works, and loses it by dying. Reports of jobs are written by `Ledger.move_job`.
+    A subject's reports are told in their order, by one teller at a time: a teller claims a report for a short
+    while, renews the claim while it works, and loses it by dying. Reports of jobs are written by
+    `Ledger.move_job`.
     """
 
     def tell_dataset(self, pid: DatasetPid, update: LifecycleUpdate) -> None:
@@ -115,15 +116,18 @@ class Outbox(Protocol):
         ...
 
     def tell_job_again(self, job_id: JobId) -> bool:
-        """Have SciCat told a job's state once more; False where that waits to be told anyway, is parked, or was dropped."""
+        """Write a report of a job's state once more.
+
+        False, and none is written, where one waits, is parked, or was dropped.
+        """
         ...
 
     def claim_report(self, teller: str, claim: timedelta, subject: Subject | None = None) -> Report | None:
         """Claim the first report that is due and nobody else's; None where there is none.
 
-        Of each subject only the first report that is not parked can be claimed. The end of a job is not due before
-        what was written earlier of its datasets was told, so that SciCat hears of them first; it does not wait for a
-        dataset of which SciCat was tried to be told in vain.
+        Of each subject only the first report that is not parked can be claimed. The end of a job is not due
+        before what was written earlier of its datasets was told, so that SciCat hears of them first; it does
+        not wait for a dataset of which SciCat was tried to be told in vain.
 
         Args:
             teller: Who claims.
@@ -137,7 +141,7 @@ class Outbox(Protocol):
         ...
 
     def delivered(self, number: int) -> None:
-        """Note that SciCat holds a report: the report, and older parked ones of its subject, are forgotten."""
+        """Note that SciCat holds a report: it is forgotten, and older parked ones of its subject."""
         ...
 
     def postpone(self, number: int, failure: Failure, due_at: datetime) -> None:
@@ -145,7 +149,7 @@ class Outbox(Protocol):
         ...
 
     def park(self, number: int, failure: Failure) -> None:
-        """Note that SciCat cannot be told, and why; it is not tried again until `unpark`."""
+        """Park a report that SciCat cannot be told, with the reason: it is not tried again until `unpark`."""
         ...
 
     def unpark(self, subject: Subject | None = None) -> int:
@@ -156,7 +160,9 @@ class Outbox(Protocol):
         ...
 
     def drop_reports(self, numbers: Collection[int], why: str) -> Sequence[Report]:
-        """Give parked reports up: they are kept as dropped, for the reason `why`, until a later one of their subject is told.
+        """Give parked reports up, for the reason `why`.
+
+        They are kept as dropped until a later report of their subject is delivered.
 
         Each is also a row of the transitions table, of kind `report`.
 
@@ -169,7 +175,7 @@ class Outbox(Protocol):
         ...
 
     def drop_undeliverable(self, parked_before: datetime, why: str) -> Sequence[Report]:
-        """As `drop_reports` of those that SciCat can never take and that were parked before that moment (UTC)."""
+        """As `drop_reports`, of all undeliverable ones that were parked before that moment (UTC)."""
         ...
 
     def reports(

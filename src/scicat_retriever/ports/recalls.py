@@ -1,4 +1,4 @@
-"""The recalls that are open: what all jobs want from tape, shared by the flows that wait and the planner that asks for it."""
+"""The open recalls: what all jobs want from tape, shared by flows that wait and desks that ask."""
 
 from __future__ import annotations
 
@@ -24,21 +24,25 @@ class RecallRecord:
         position: As of its `DatablockRecord`: the order in which the datablocks of a dataset were archived.
         bytes: What it takes, as was known when it was wanted.
         run: The flow run that wants it.
-        group: Owner group of the oldest job that waited for its dataset when it was wanted; empty where SciCat does not say.
-        priority: The highest of those of the jobs that waited for its dataset then, or when `set_priority` was last called
-            for one of them; 0 is ordinary.
+        group: Owner group of the oldest job that waited for its dataset when it was wanted; empty where
+            SciCat does not say.
+        priority: The highest of those of the jobs that waited for its dataset then, or when `set_priority`
+            was last called for one of them; 0 is ordinary.
         wanted_at: Since when it is wanted (UTC).
         phase: How far it is.
-        tape: Where the store says that it lies; None where it was not asked yet, an empty tape where it does not know.
+        tape: Where the store says that it lies; None where it was not asked yet, an empty tape where it does
+            not know.
         request: How the store calls the request for its recall; see `ports.long_term_store.AskedArchive`.
         asked_at: When the store was asked (UTC); None while it waits.
-        first_asked_at: When the store was asked first for this run (UTC), however often the recall failed since.
+        first_asked_at: When the store was asked first for this run (UTC), however often the recall failed
+            since.
         online_at: When it was first seen online (UTC).
         expected_at: When it was first expected online, once asked for (UTC).
-        missing_since: Since when the store says that it has no such archive, or was away when that was to be told; None while
-            it says otherwise.
-        reason: What it waits for, in words.
-        is_wanted: Whether a run still wants it. If not, the store is to be told, and it is to be forgotten.
+        missing_since: Since when the store says that it has no such archive, or is away and cannot say so;
+            None while it says otherwise.
+        reason: What the recall waits for, in words.
+        is_wanted: Whether a run still waits for the archive. If not, the store is told to let it go, and then
+            the recall is forgotten.
     """
 
     key: DatablockKey
@@ -83,17 +87,18 @@ class RecallChange:
 
     Attributes:
         key: The datablock.
-        phase: How far it is now. Being `asked` or `online` notes the time where it was not noted yet; being `waiting`
-            forgets the request, and when it was asked for last, seen online, and expected. The other values are noted after that.
-            To be `asked` is a late word, of which nothing changes, where it is online or has ended.
+        phase: The new phase. Setting `WAITING` clears `request`, `asked_at`, `online_at` and `expected_at`;
+            the other fields of the change are applied after that. Setting `ASKED` or `ONLINE` notes the time,
+            if none is noted yet. A change to `ASKED` is ignored when the recall is `ONLINE` or `ENDED`
+            already: the message was late.
         request: How the store calls the request.
         tape: Where it lies; with an empty tape, the store does not know.
         expected_at: When it is expected online; noted once, the first expectation stays.
         is_missing: Whether the store says that it has no such archive; the time since when is kept.
-        reason: What it waits for, in words; also noted for the datablock, while that is recalling or waits for space and
-            the recall is wanted.
-        run: The flow run, and the store, of the recall that is meant: of another one nothing changes. None means whichever.
-        store: See `run`.
+        reason: What it waits for, in words; also noted for the datablock, while that is recalling or waits
+            for space and the recall is wanted.
+        run: The run of the recall that is meant; a recall of another run stays as it is. None means any run.
+        store: The store of the recall that is meant, likewise.
     """
 
     key: DatablockKey
@@ -111,26 +116,27 @@ class RecallLedger(Protocol):
     """The part of the ledger that holds open recalls. Promises and errors as of `ports.ledger.Ledger`."""
 
     def want_recalls(self, keys: Sequence[DatablockKey]) -> None:
-        """Have archives of datablocks recalled, from the store that each is read from now.
+        """Open a recall for each datablock, from the store that it is read from now; all of them, or none.
 
-        One whose recall is open for the same run, store and archive keeps it; one that was seen online, or ended, goes back to
-        `waiting`, since whoever asks again did not find it so. One that was open for an earlier run becomes this run's: it is
-        wanted since now, and what the store was asked for stays asked for. A recall from another store, or of another
-        archive, begins anew. Group and priority are those of the jobs that wait for the dataset now: that are
-        not ended, and that it was started for.
+        A recall that is open already for the same run, store and archive is kept. If it is `ONLINE` or
+        `ENDED`, it becomes `WAITING`: whoever asks again did not find it so. A recall of an earlier run
+        becomes this run's: it is wanted since now, and what the store was asked for stays asked for. A recall
+        from another store, or of another archive, begins anew. Group and priority are those of the jobs that
+        have not ended and for which the dataset was started.
 
-        A datablock that is not recalling yet becomes so, and waits for what its recall waits for; of one that is, nothing
-        changes. All in one transaction: where one of them cannot be recalled, none is.
+        A datablock that is not recalling becomes so, with the reason of its recall. One that is recalling
+        already stays as it is.
 
         Raises:
-            TransitionIllegal: One is not known, or cannot become recalling.
+            TransitionIllegal: A datablock is not known, or cannot become recalling.
         """
         ...
 
     def recalls(self, store: str, limit: int | None = None) -> Sequence[RecallRecord]:
-        """The open recalls of a store, all or so many.
+        """The open recalls of a store, `limit` of them at most, by the time since when they are wanted.
 
-        Those wanted first come first, those wanted at once in the order of their datasets. One is wanted as long as its datablock is recalling, waits for space, or is being copied, for the same run, from the
+        Recalls of the same moment come in the order of their datasets and datablocks. A recall is wanted as
+        long as its datablock is recalling, waits for space, or is being copied, for the same run, from the
         same store and of the same archive.
         """
         ...
@@ -140,21 +146,21 @@ class RecallLedger(Protocol):
         ...
 
     def change_recalls(self, changes: Sequence[RecallChange]) -> None:
-        """Note what is new, all in one transaction; of recalls that are not open any more, nothing changes."""
+        """Note what is new of recalls, all in one transaction; changes of closed recalls are ignored."""
         ...
 
     def forget_recalls(self, records: Sequence[RecallRecord]) -> None:
-        """Forget recalls that are not wanted any more and that the store was told of.
+        """Forget recalls that nobody wants and that the store has let go of.
 
-        One that is wanted again stays, as does one that has another run, store or request by now.
+        A recall that is wanted again stays, and so does one that has another run, store or request by now.
         """
         ...
 
     def lead_recalls(self, store: str, holder: str, lease: timedelta) -> bool:
-        """Have one planner at a time for a store: say whether `holder` is it, from now on for `lease`.
+        """Have one desk at a time lead for a store: say whether `holder` leads, from now on for `lease`.
 
-        It is if nobody is, if it was already, or if the time of who was it is over. A time that ends minutes later than
-        a lease given now could is over, too: it was noted by a clock that was wrong.
+        It leads if nobody does, if it led already, or if the lease of the other holder is over. A lease that
+        ends minutes later than one given now is taken for over: the clock that noted it was wrong.
         """
         ...
 
@@ -163,17 +169,22 @@ class RecallLedger(Protocol):
         ...
 
     def read_from(self, key: DatablockKey, store: str, reason: str) -> None:
-        """Have a datablock be read from another store: it becomes planned again, for the same run, and its copy counts no more.
+        """Have a datablock be read from another store: it is planned again, for the same run.
 
-        Of one that is read from that store already, nothing changes: a step that comes again must not undo what was begun.
+        What was copied of it before counts no more.
+
+        A datablock that is read from that store already stays as it is: a repeated step must not undo what
+        was begun.
 
         Raises:
-            TransitionIllegal: It is not known, staged, or released.
+            TransitionIllegal: The datablock is not known, staged, or released.
         """
         ...
 
     def set_priority(self, job_id: JobId, priority: int) -> None:
-        """Have a job be of a priority, and each open recall of its datasets of the highest of the jobs that wait for its dataset.
+        """Set the priority of a job.
+
+        Each open recall of its datasets gets the highest of the jobs that wait for it.
 
         Raises:
             JobNotFound: It is not known.
@@ -182,5 +193,8 @@ class RecallLedger(Protocol):
         ...
 
     def open_recalls(self) -> Mapping[str, Mapping[RecallPhase, int]]:
-        """How many recalls are open, wanted or not, by store and phase; those that there are none of are left out."""
+        """How many recalls are open, wanted or not, by store and phase.
+
+        Stores and phases without any are left out.
+        """
         ...

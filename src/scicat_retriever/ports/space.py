@@ -1,6 +1,6 @@
 """Staging space, as the ledger shares it out: what is claimed, what is there, who pins it, what may go.
 
-claim    space that a dataset on its way will take; made for all datasets of a job at once, or for none of them
+claim    space that a dataset on its way will take; made for all datasets of a job at once, or for none
 pin      somebody's wish that a dataset stays in staging, until a time or as long as a job runs
 staged   a datablock that nobody pins is a cached one: it stays until its space is needed
 """
@@ -32,7 +32,8 @@ class PlaceInLine:
     """The place of a job in the line for staging space, as of its last wish.
 
     Attributes:
-        missing: Bytes that would have to become free for the job, whoever is before it; 0 where it has its space.
+        missing: Bytes that would have to become free for the job, whoever is before it; 0 where it has its
+            space.
         place: 1 for the job that is next; 0 where it has its space.
         needed: Bytes that the job needs beside what is staged or claimed already.
     """
@@ -53,7 +54,8 @@ class Growth:
 
     Attributes:
         missing: Bytes that would have to become free for it; 0 where it has all that it needs.
-        gives_back: Whether it must not wait for them: the jobs that ask for it have to give back what they hold.
+        gives_back: Whether it must not wait for them: the jobs that ask for it have to give back what they
+            hold.
     """
 
     missing: int
@@ -88,7 +90,8 @@ class Usage:
     Attributes:
         staged: Held by staged datablocks, and by released ones whose files are not known to be gone.
         claimed: Set aside for datasets on their way.
-        written: How much of `claimed` is written already; what a dataset wrote beyond its claim is not counted.
+        written: How much of `claimed` is written already; what a dataset wrote beyond its claim is not
+            counted.
         pinned: Of `staged`, what is pinned.
         cached: Of `staged`, what datablocks hold that nobody pins; files of released ones are neither.
         datablocks: How many are staged.
@@ -109,9 +112,9 @@ class Usage:
 class SpaceLedger(Protocol):
     """The part of the ledger that shares staging space out. Promises and errors as of `ports.ledger.Ledger`.
 
-    Free are the bytes `min(room.total - staged - claimed, room.free - unwritten)`, the second only where `room.free` is
-    known; see `Usage` for the terms. `unwritten` is `claimed - written`, or `room.unwritten` where that is more: what was
-    written after the room was measured is not free in it any more.
+    Free are the bytes `min(room.total - staged - claimed, room.free - unwritten)`, the second only where
+    `room.free` is known; see `Usage` for the terms. `unwritten` is `claimed - written`, or `room.unwritten`
+    where that is more: what was written after the room was measured is not free in it any more.
     """
 
     def datasets_without_size(self, job_id: JobId, limit: int) -> Sequence[DatasetPid]:
@@ -123,7 +126,7 @@ class SpaceLedger(Protocol):
         ...
 
     def job_size(self, job_id: JobId) -> int:
-        """Bytes of all that a job needs: of each dataset what was noted or, where that is more, what was planned."""
+        """Bytes of all that a job needs: of each dataset the noted or the planned size, whichever is more."""
         ...
 
     def claim_job(
@@ -131,44 +134,51 @@ class SpaceLedger(Protocol):
     ) -> PlaceInLine:
         """Claim the space of all datasets of a job that have not ended for it, and pin them, or do neither.
 
-        A dataset needs its size (see `job_size`) less what of it is staged, and less what is claimed for it already: such a
-        claim grows in this transaction. Where the job chose files that nobody brings who asks for the dataset, what is
-        claimed for others counts for nothing. A job that has its space keeps it: claims and pins that are not there are
-        made again, whatever the room. Else it stands in line with all jobs that have not ended and asked before in vain, in the order in which they first did. It gets
-        its space when it needs none, or when enough is free and it leaves room for each job before it: what went ahead
-        of that one so far, and what this one needs, must not be more than `room.total` less what that one needs. So
-        whoever waits has its space once what was there before it is gone, however many go ahead. Jobs that have not
-        asked for longer than `silence` are passed over, and keep their place. Claims that wait to grow (`claim_dataset`)
-        are before all jobs in the line: to each of them, room is left for what they need and what their jobs hold.
+        `needed` is the sum over these datasets: the size of each (see `job_size`), less what of it is staged,
+        less what is claimed for it already; such a claim grows in this transaction. Where the job chose files
+        that no other job brings, claims for other jobs are not subtracted.
 
-        A job that has ended gets nothing, and its place is `PlaceInLine(0, 0, 0)`. A retried job (`retry_job`) has to claim anew,
-        at the end of the line, and one that gave its space back (`give_space_back`), at its place; a restarted one
-        (`restart_job`) keeps its space. What is retrieved for the job already is pinned again if all of it is staged.
+        A job that has its space keeps it, whatever the room: claims and pins that are missing are made again.
+        Any other job is in the line, in the order in which jobs first asked in vain. It is granted its space
+        if `needed == 0`, or if `free >= needed` and for every job J before it in the line
+        `J.overtaken + needed <= room.total - J.needed`; `J.overtaken` are the bytes that went ahead of J so
+        far. So nobody is overtaken for ever. A job that has not asked for longer than `silence` keeps its
+        place and is left out of this comparison. Claims that wait to grow (`claim_dataset`) count as jobs
+        before the whole line, with what they need and what their jobs hold as `J.needed`.
+
+        A job that has ended gets nothing, and its place is `PlaceInLine(0, 0, 0)`. A retried job
+        (`retry_job`) has to claim anew, at the end of the line, and one that gave its space back
+        (`give_space_back`), at its place; a restarted one (`restart_job`) keeps its space. What is retrieved
+        for the job already is pinned again if all of it is staged.
 
         Args:
             job_id: The job.
             room: What the staging area offers.
             silence: After which time a job in line that does not ask is passed over.
-            quota: Bytes that the datasets pinned by jobs of its owner group may have in all; None for any number. The
-                datasets of this job count whether they are staged or not, those that several jobs pin once.
+            quota: Bytes that the datasets pinned by jobs of its owner group may have in all; None for any
+                number. The datasets of this job count whether they are staged or not, those that several jobs
+                pin once.
 
         Raises:
             JobNotFound: The job is not known.
-            QuotaExceeded: Its datasets, and those that its group has pinned, are more than that; nothing is claimed.
+            QuotaExceeded: Its datasets, and those that its group has pinned, are more than that; nothing is
+                claimed.
         """
         ...
 
     def claim_dataset(self, pid: DatasetPid, room: Room, *, silence: timedelta) -> Growth:
-        """Have a planned dataset's claim hold exactly what is wanted of it and not staged, by the sizes its datablocks have now.
+        """Make the claim of a planned dataset exact: the bytes of its wanted datablocks that are not staged.
 
-        Wanted is what its run brings, and what those need that asked for it since. A claim that shrinks, or is there in
-        this size, needs no room. One that is missing or has to grow needs the difference to be free. Where it is not, the
-        claim waits: before all jobs in the line, and its jobs hold what they have meanwhile. Among claims that wait, that of
-        the job that came first is the first.
+        Sizes are those that the datablocks have now. Wanted are the datablocks that the dataset's run brings,
+        and those that jobs need which asked for the dataset since. A claim that shrinks or stays needs no
+        room. A claim that grows needs the difference to be free. If it is not free, the claim waits: before
+        all jobs in the line, while the jobs of the dataset hold what they have. Among waiting claims, the
+        order is that in which their jobs came.
 
-        It must not wait, and all jobs that ask for the dataset have to give their space back (`give_space_back`), where
-        that would not end: where staging is too small for what those jobs hold and the rest together; or where all that
-        is held by jobs whose claims wait leaves too little for the first of these, which is another one.
+        A claim does not wait if that could last for ever; then all jobs that ask for the dataset have to give
+        their space back (`give_space_back`). That is so where staging is too small for what these jobs hold
+        and the missing bytes together; or where another claim is the first among those that wait, and what
+        the jobs of all waiting claims hold leaves it too little.
 
         Args:
             pid: The dataset.
@@ -181,17 +191,18 @@ class SpaceLedger(Protocol):
         ...
 
     def give_space_back(self, job_id: JobId, pid: DatasetPid, *, if_waiting: bool = False) -> bool:
-        """Have a job wait in the line again for all that it needs, and hold nothing meanwhile, since a dataset grew too large.
+        """Have a job give back its space, since a dataset grew too large, and wait in the line again.
 
-        Its pins end, and what was retrieved for it is submitted again, so that it is brought again should it go meanwhile;
-        so is that dataset, if it was started. Other datasets that were started go on with what they have. It is in the line
-        since it had its space. A job that has ended stays as it is. Claims that nobody asks for any more: see
-        `end_idle_claims`.
+        The job's pins end. The dataset `pid`, if it was started, and datasets that were retrieved for the job
+        are submitted again: they may be evicted while the job waits. Other started datasets go on with the
+        space that they have. The job's place in the line is that of the moment when it got its space. A job
+        that has ended stays as it is. Claims that are left without a job are ended by `end_idle_claims`.
 
         Args:
             job_id: The job.
             pid: The dataset.
-            if_waiting: Whether a job that has its space keeps it: it may have got it just now, and would not ask again.
+            if_waiting: Whether a job that has its space keeps it: it may have got it just now, and would not
+                ask again.
 
         Returns:
             Whether it was done; False where the job has its space and keeps it.
@@ -199,14 +210,15 @@ class SpaceLedger(Protocol):
         ...
 
     def is_in_line(self, job_id: JobId) -> bool:
-        """Say whether a job waits in the line: it asked in vain, or gave its space back, and has not ended."""
+        """Say whether a job is in the line: it asked in vain or gave its space back, and has not ended."""
         ...
 
     def end_claim(self, pid: DatasetPid) -> None:
-        """Give a dataset's claim back, or what of it is more than the dataset lacks where it is still asked for.
+        """End the claim of a dataset that no job asks for; shrink one that is larger than needed.
 
-        It is asked for by a job that has not ended and that it was started for, or that has its space and still wants it
-        started. While a datablock of it is copied or being copied, its claim stays. It never grows.
+        A job asks for a dataset if the job has not ended, and the dataset was started for it or is submitted
+        and the job has its space. While a datablock of the dataset is copied or being copied, the claim
+        stays. A claim never grows here.
         """
         ...
 
@@ -218,7 +230,7 @@ class SpaceLedger(Protocol):
         ...
 
     def waiting_jobs(self) -> Sequence[tuple[JobId, int]]:
-        """Jobs that wait for space, in the order of the line, and the bytes that each needed when it last asked."""
+        """Jobs in the line, in their order, and the bytes that each needed when it last asked."""
         ...
 
     def pin(self, pid: DatasetPid, owner: str, until: datetime) -> int:
@@ -230,9 +242,10 @@ class SpaceLedger(Protocol):
         ...
 
     def keep_for_job(self, job_id: JobId, until: datetime) -> Mapping[DatasetPid, datetime]:
-        """Have the pins of a job last until then at least, and end those of its datasets that are not retrieved for it.
+        """Give the pins of a job an end, `until` at the earliest; unpin what was not retrieved for it.
 
-        A pin that had no end gets this one; a later one stays. Pins that have ended are not made again.
+        A pin that had no end gets this one. A pin with a later end keeps it. Pins that have ended are not
+        made again.
 
         Returns:
             Until when each dataset is pinned now, for this job.
@@ -249,9 +262,10 @@ class SpaceLedger(Protocol):
     def lapse_pins(self, now: datetime, limit: int) -> int:
         """End pins whose time is over. Gives their number.
 
-        Pins of jobs that have not ended, or whose end SciCat waits to be told (parked reports do not count), stay:
-        nobody has had the links yet. A pin without an end, of a job that has ended and is told, is over. So is one whose time
-        is over, of a retried job that has not its space: else it could wait for what it holds itself.
+        Pins of a job stay while the job has not ended, and while SciCat is not told of its end: nobody has
+        had the links yet. Parked reports do not count. A pin without an end is over when its job has ended
+        and SciCat is told. The pins of a retried job that does not have its space yet end by their time: else
+        the job could wait for space that it holds itself.
         """
         ...
 
@@ -270,7 +284,7 @@ class SpaceLedger(Protocol):
         ...
 
     def cached(self, order: EvictionOrder, unused_since: datetime, limit: int) -> Sequence[DatablockRecord]:
-        """Staged datablocks that nobody pins and that were last used then (UTC) or before, in the order of eviction.
+        """Cached datablocks that were last used at `unused_since` (UTC) or before, in order of eviction.
 
         Of the same size, the least recently used goes first.
         """
@@ -285,36 +299,40 @@ class SpaceLedger(Protocol):
     ) -> bool:
         """Make a datablock released if it is still one that `cached` would give; say whether it was.
 
-        Where all of its dataset was staged until now, SciCat is to be told `tell`, if that is given, of the dataset.
+        Where all of its dataset was staged until now, SciCat is to be told `tell`, if that is given, of the
+        dataset.
         """
         ...
 
     def withdraw(self, key: DatablockKey, reason: str) -> None:
-        """Make a staged datablock released although it may be pinned, since its bytes are not right any more."""
+        """Release a staged datablock although it may be pinned, since its bytes are wrong or gone."""
         ...
 
     def is_promised(self, key: DatablockKey) -> bool:
-        """Say whether somebody was told that a datablock is there, and keeps it.
+        """Say whether a datablock is pinned by somebody who was told that it is there.
 
-        That is a job that pins its dataset, for which it was retrieved, and that needs the datablock; or whoever pins it
-        without a job.
+        That is a job for which the dataset was retrieved, that needs this datablock and pins the dataset; or
+        a pin of somebody who is no job.
         """
         ...
 
     def jobs_to_mend(self, limit: int) -> Sequence[JobId]:
-        """Jobs that have ended and have links to what is not there, the oldest first.
+        """Jobs that have ended and have links to files that are gone, the oldest first.
 
-        They pin a dataset that is retrieved for them, of which a datablock that they need is not staged, and that has no claim:
-        nobody is bringing it back.
+        Such a job pins a dataset that was retrieved for it; a datablock that the job needs is not staged; and
+        the dataset has no claim, so no run is bringing the datablock back.
         """
         ...
 
     def left_behind(self, limit: int, after: DatablockKey | None = None) -> Sequence[DatablockKey]:
-        """Released datablocks, whatever released them, whose files may still be in the staging area, by their names."""
+        """Released datablocks whose files may still be in the staging area, by their names."""
         ...
 
     def forget_files(self, key: DatablockKey) -> None:
-        """Note that the files of a datablock are gone. Of one that is no longer released, nothing changes."""
+        """Note that the files of a released datablock are gone.
+
+        A datablock in any other state stays as it is.
+        """
         ...
 
     def staged_after(self, after: DatablockKey | None, limit: int) -> Sequence[DatablockRecord]:
@@ -330,7 +348,10 @@ class SpaceLedger(Protocol):
         ...
 
     def next_to_check(self, before: datetime, but: Collection[DatablockKey] = ()) -> DatablockRecord | None:
-        """The staged datablock that was read and compared longest ago, if that was before then (UTC), beside `but`."""
+        """The staged datablock that was checked longest ago, if that was before `before` (UTC).
+
+        Datablocks in `but` are left out.
+        """
         ...
 
     def note_checked(self, key: DatablockKey) -> None:
@@ -348,10 +369,11 @@ class SpaceLedger(Protocol):
     def pinned_by_group(self) -> Mapping[str, int]:
         """Bytes of the datasets that jobs of each owner group pin, each dataset once.
 
-        A dataset counts with its size (see `job_size`) when it was pinned, or when its claim was last made exact.
+        A dataset counts with its size (see `job_size`) when it was pinned, or when its claim was last made
+        exact.
         """
         ...
 
     def recount(self) -> int:
-        """Make the sums of what is staged and claimed right, if they are not; gives by how many bytes they were wrong."""
+        """Correct the sums of what is staged and claimed; give by how many bytes they were wrong."""
         ...

@@ -19,8 +19,8 @@ class Room:
     Attributes:
         total: Bytes that it may hold in all, what it holds already included.
         free: Bytes that may be written now, as the storage itself says; None where it cannot say.
-        unwritten: Bytes of claims that were still to be written just before `free` was measured, where somebody asked the
-            ledger for them (`SpaceLedger.unwritten`); an area itself knows nothing of them.
+        unwritten: Bytes of claims that were still to be written just before `free` was measured, as the
+            ledger says. An area itself leaves it at 0: it knows nothing of claims.
     """
 
     total: int
@@ -41,10 +41,10 @@ class Partial(Sink, Protocol):
 
     @property
     def receipt(self) -> str:
-        """What the storage holds, in its own words, known once `seal` returned; `commit` wants to have it back.
+        """What the storage says it holds, once `seal` returned; it is handed to `commit`.
 
-        Its form is the area's own. Where the storage can, it has a checksum that was computed here from the bytes that
-        were written and compared with what the storage itself computed.
+        Its form is the area's own. Where the storage can, it has a checksum that was computed here from the
+        bytes that were written and compared with what the storage itself computed.
         """
         ...
 
@@ -71,13 +71,14 @@ class Holding:
 class StagingArea(Protocol):
     """A place for partial and staged archives.
 
-    Each attempt to copy a datablock has a file of its own, told apart by a token which it keeps from its beginning to
-    its removal. So what was proved of the bytes that one attempt wrote is never taken for proved of another's, however
-    many attempts there are and however late one of them ends. A file is staged only when complete: `commit` is atomic.
-    A failed or killed copy leaves at most a partial file, which `discard_partial` or the next `open_partial` removes.
-    Methods may be called from any thread and raise a `StagingError`.
+    Each attempt to copy a datablock has a file of its own, told apart by a token which it keeps from its
+    beginning to its removal. So what was proved of the bytes that one attempt wrote is never taken for proved
+    of another's, however many attempts there are and however late one of them ends. A file is staged only
+    when complete: `commit` is atomic. A failed or killed copy leaves at most a partial file, which
+    `discard_partial` or the next `open_partial` removes. Methods may be called from any thread and raise a
+    `StagingError`.
 
-    An area belongs to one ledger, which its marker names: see `pipeline.ownership`.
+    An area belongs to one ledger, which its marker names: see `pipeline.staging.ownership`.
     """
 
     @property
@@ -86,7 +87,7 @@ class StagingArea(Protocol):
         ...
 
     def prepare(self) -> None:
-        """Make what the area needs and does not have; what is there is left as it is. Before it, there may be no area."""
+        """Make what the area needs and does not have yet. What is there is left as it is."""
         ...
 
     def owner(self) -> str | None:
@@ -105,7 +106,7 @@ class StagingArea(Protocol):
         ...
 
     def open_partial(self, key: DatablockKey, size: int) -> AbstractContextManager[Partial]:
-        """Make a new partial file, with room for `size` bytes set aside where possible, and remove all older ones.
+        """Make a new partial file, with room for `size` bytes where possible, and remove older ones.
 
         An error of the body passes through. What was not sealed by then may be gone.
 
@@ -118,12 +119,12 @@ class StagingArea(Protocol):
     def partial_size(self, key: DatablockKey, token: str) -> int | None:
         """Bytes of this partial file, or None where it is not there.
 
-        While it is written, an area may tell those alone that it was sent already.
+        While the file is written, an area may count the bytes alone that it was sent already.
         """
         ...
 
     def commit(self, key: DatablockKey, token: str, receipt: str) -> None:
-        """Make this partial file the staged one, durably and atomically, and remove the datablock's older staged ones.
+        """Make this partial file the staged one, durably and atomically; remove older staged ones.
 
         Done already: nothing happens.
 
@@ -140,7 +141,8 @@ class StagingArea(Protocol):
     def open_staged(self, key: DatablockKey, token: str) -> AbstractContextManager[BinaryIO]:
         """Open this staged file for reading and seeking.
 
-        On file systems it stays readable while open, even if it is deleted; nobody should count on it elsewhere.
+        On file systems it stays readable while open, even if it is deleted; nobody should count on it
+        elsewhere.
 
         Raises:
             StagedFileMissing: It is not there.
@@ -150,7 +152,7 @@ class StagingArea(Protocol):
     def download_url(self, key: DatablockKey, token: str, name: str, longest: timedelta) -> str | None:
         """Give a URL under which the storage itself hands this staged file out, for a while.
 
-        It is not looked whether the file is there.
+        Whether the file is there is not checked.
 
         Args:
             key: The datablock.
@@ -185,7 +187,7 @@ class StagingArea(Protocol):
     def remove(self, holding: Holding) -> None:
         """Remove a file that was found; one that is gone is no error.
 
-        A partial that somebody is writing is left where the storage knows that (a directory's locks). An S3 does not: whoever
-        asks sees to it that nobody is.
+        A partial that is being written is left where the storage knows that (a directory's locks). An S3 does
+        not know: there, the caller makes sure that nobody writes it.
         """
         ...

@@ -47,15 +47,15 @@ def accept(job: RetrieveJob, ledger: Ledger) -> JobRecord:
 def accept_all(jobs: Sequence[RetrieveJob], ledger: Ledger) -> Sequence[JobRecord]:
     """Store several jobs, all or none, with one flush to disk; gives their records in the same order.
 
-    A job of which a copy was refused that cannot be read, and which now comes with datasets, is read from SciCat, which has
-    the last word: once, since a sender may garble what SciCat has right, and another one not.
+    A job may come twice: first garbled, so that it was refused as malformed, and then with its datasets. Then
+    it is retried, once, and read from SciCat, which has the last word.
     """
     records = ledger.add_jobs([(job, job_flow(job.id)) for job in jobs])
     return [_judged_anew(job, record, ledger) for job, record in zip(jobs, records, strict=True)]
 
 
 def _judged_anew(job: RetrieveJob, record: JobRecord, ledger: Ledger) -> JobRecord:
-    """Have SciCat's own job judged in place of a copy that was refused, where another copy of it is better."""
+    """Have SciCat's own job judged in place of a garbled copy that was refused."""
     if not job.datasets or record.attempt > 1 or not isinstance(refusal_of(record), JobMalformed):
         return record
     log.info("a copy of a job was refused, and another one is better: SciCat's own is read", job_id=job.id)
@@ -72,7 +72,8 @@ def refuse(refused: JobRefused, ledger: Ledger) -> JobRecord | None:
         The job's record; None where nobody knows which job it is, so that nobody can be told.
 
     Raises:
-        LedgerUnavailable: It cannot be noted now. The job stays open in SciCat, where it is found and judged again.
+        LedgerUnavailable: It cannot be noted now. The job stays open in SciCat, where it is found and judged
+            again.
     """
     job = refused.job
     return None if job is None else ledger.refuse_job(job, job_flow(job.id), refused.failure())
@@ -86,7 +87,9 @@ def refusal_of(record: JobRecord) -> JobRefused | None:
 
 
 def retry(job_id: JobId, ledger: Ledger, pids: Collection[DatasetPid] | None = None) -> JobRecord:
-    """Have an ended job carried out again: the datasets of it that are not there, or those of them in `pids`.
+    """Have an ended job carried out again: its datasets that are not there.
+
+    With `pids`, only those of them in `pids`.
 
     Raises:
         JobNotFound: There is no such job.
@@ -99,7 +102,10 @@ def retry(job_id: JobId, ledger: Ledger, pids: Collection[DatasetPid] | None = N
 
 
 def restart(lost: JobFlow, ledger: Ledger) -> bool:
-    """Have a job carried out by a new flow, since the engine lost the one it had; False where that is not so."""
+    """Have a job carried out by a new flow, since the engine lost the former one.
+
+    False, and nothing changes, where the job has ended or has a newer flow.
+    """
     flow = job_flow(lost.job_id, lost.attempt + 1)
     return ledger.restart_job(lost.job_id, flow, lost.attempt)
 
@@ -134,7 +140,7 @@ def open_job(job_id: JobId, tools: Toolbox) -> int:
 
 
 def _learn_group(job_id: JobId, tools: Toolbox) -> None:
-    """Have the ledger know whose quota the job counts in, where it came without its group and there are quotas."""
+    """Note the owner group of a job that came without it, where there are quotas."""
     record = _known(job_id, tools.ledger)
     if not tools.cache.has_quotas or record.job.owner_group is not None or not record.job.datasets:
         return

@@ -1,4 +1,7 @@
-"""Outcome: what a dataset's run means to each job that waited for it. A job is believed to have only what is there for it."""
+"""Outcome: what a dataset's run means to each job that waited for it.
+
+A job is believed to have only what is there for it.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +23,10 @@ def note_outcome(job_id: JobId, pid: DatasetPid, failures: Sequence[Failure], to
         tools: The ports.
 
     Returns:
-        Whether it has ended for the job. False where the job has to ask for the dataset again: the run went well and did
-        not bring all that the job needs, since that joined it too late; or the job gave its space back, or does so now,
-        since the run says that it must: then it asks for everything again, once it has its space.
+        Whether the dataset has ended for the job. False where the job has to ask for it again: the run went
+        well, but the job joined it late and needs more than the run brought; or the job gave its space back,
+        or does so now because the run ended with `SpaceGivenBack`. Then it asks for all its datasets again,
+        once it has its space.
     """
     if _stands_in_line_again(job_id, pid, failures, tools):
         return False
@@ -43,7 +47,7 @@ def note_outcome(job_id: JobId, pid: DatasetPid, failures: Sequence[Failure], to
 
 
 def gave_back(failures: Sequence[Failure]) -> bool:
-    """Say whether a dataset's run ended since the jobs that wait for it have to give their space back."""
+    """Say whether a run ended because the jobs that wait for its dataset give their space back."""
     return any(failure.code == SpaceGivenBack.code for failure in failures)
 
 

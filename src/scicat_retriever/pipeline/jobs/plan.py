@@ -19,7 +19,8 @@ def plan_dataset(pid: DatasetPid, run: str, tools: Toolbox) -> Plan:
         tools: The ports.
 
     Raises:
-        DatablocksMissing: There are none, or they hold less than the dataset declares and the settings ask for that.
+        DatablocksMissing: There are none, or they hold less than the dataset declares and the settings ask
+            for that.
         StoreNotConfigured: No long-term store has the datasets of its storage location.
     """
     dataset = tools.catalogue.dataset(pid)
@@ -46,8 +47,8 @@ def _forget_lost_files(pid: DatasetPid, tools: Toolbox) -> None:
 def refuse_less_than_declared(dataset: Dataset, plan: Plan, tools: Toolbox) -> None:
     """See that the datablocks hold all that the dataset declares, where the settings ask for that.
 
-    The catalogue has vouched for it that these are all (`Catalogue.datablocks`), so it is the sums that are wrong: what
-    removes or changes datablocks in SciCat leaves them as they are.
+    That these are all datablocks is proved (`Catalogue.datablocks`), so the declared sums are wrong: SciCat
+    does not correct them when datablocks are removed or changed.
 
     Raises:
         DatablocksMissing: They hold fewer files or bytes.
@@ -58,7 +59,10 @@ def refuse_less_than_declared(dataset: Dataset, plan: Plan, tools: Toolbox) -> N
 
 
 def sums_that_differ(dataset: Dataset, plan: Plan) -> str:
-    """Say where a dataset declares other sums than its datablocks have; empty where it does not. 0 declares nothing."""
+    """Say where the sums that a dataset declares differ from those of its datablocks; else empty.
+
+    A sum of 0 declares nothing.
+    """
     differ = [
         f"declares {declared} archived {what}, its {plan.datablocks} datablocks hold {found}"
         for what, declared, found in _sums(dataset, plan)

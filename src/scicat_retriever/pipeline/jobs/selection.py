@@ -1,7 +1,8 @@
 """Selection: which datablocks, or extracts of them, hold the files that a job chose of a dataset.
 
-A chosen name is a path as the catalogue lists it. Some catalogues, and those who copy from them, begin paths with `./` or `/`;
-that makes no difference here, on either side. Names that are spelled otherwise are looked for by `pipeline.respelled`.
+A chosen name is a path as the catalogue lists it. Some catalogues, and those who copy from them, begin paths
+with `./` or `/`; that makes no difference here, on either side. Names that are spelled otherwise are looked
+for by `pipeline.transfer.respelled`.
 """
 
 from __future__ import annotations
@@ -84,12 +85,16 @@ class _Search:
 
 
 def resolve(job_id: JobId, selection: Selection, tools: Toolbox) -> None:
-    """Note which datablocks of a dataset hold the files that a job chose, how large they are, and which files there are not.
+    """Note which datablocks of a dataset hold the files that a job chose, and their size.
 
-    Where an extract of a datablock can be read in its place, that is noted. Of a file that several datablocks list, all of them are taken. Where no file is found, the dataset fails for the job.
+    Chosen files that no datablock has are noted as unknown.
+
+    Where an extract can be read in place of a datablock, the extract is noted. A file that several datablocks
+    list is taken from all of them. Where no chosen file is found, the dataset fails for the job.
 
     Raises:
-        CatalogueError: SciCat does not answer, or does not show all datablocks: no file can be called unknown then.
+        CatalogueError: SciCat does not answer, or does not show all datablocks: no file can be called unknown
+            then.
     """
     pid = selection.pid
     names = {bare(name): name for name in selection.files}
@@ -97,7 +102,8 @@ def resolve(job_id: JobId, selection: Selection, tools: Toolbox) -> None:
     unknown = None
     if search.missing:
         dataset = tools.catalogue.dataset(pid)
-        # Where the sums count, a dataset that lost datablocks would lack files, too: that is not the user's error.
+        # Where the sums count, a dataset that lost datablocks would lack files, too: that is not the user's
+        # error.
         refuse_less_than_declared(dataset, search.seen, tools)
         spelled = [name for path, name in names.items() if path in search.missing]
         again = look_again(pid, spelled, dataset.source_folder, tools)
@@ -148,8 +154,8 @@ def chosen_of(job_id: JobId, tools: Toolbox) -> Mapping[DatasetPid, Selection]:
 class ChosenNames:
     """Says which of the files that a job chose its datablocks hold, as long as that costs little.
 
-    File lists are read from the ledger again, `FILES_READ` entries in all, and `NAMES_GIVEN` characters of names are given;
-    datablocks that come after that are not looked into.
+    File lists are read from the ledger again, `FILES_READ` entries in all, and `NAMES_GIVEN` characters of
+    names are given; datablocks that come after that are not looked into.
 
     Args:
         job_id: The job.
@@ -167,7 +173,7 @@ class ChosenNames:
         self._room = NAMES_GIVEN
 
     def held_by(self, record: DatablockRecord) -> dict[str, str] | None:
-        """Give their catalogued paths, each with the name that it was chosen by where that is spelled otherwise, else the path.
+        """Give the catalogued paths of the chosen files, each with the name that it was chosen by.
 
         None where the job wants the whole dataset, or it was not looked into.
         """

@@ -1,7 +1,7 @@
-"""The recall desk: where all that flows want from one store is put together, asked for in good order, and watched.
+"""The recall desk: asks one store for all recalls that flows want, in good order, and watches them.
 
-The ledger holds what is wanted and how far it is, so a desk that dies loses nothing: another one, of this process or of another
-machine, goes on from there. One desk at a time leads for a store.
+The ledger holds what is wanted and how far it is, so a desk that dies loses nothing: another one, of this
+process or of another machine, goes on from there. One desk at a time leads for a store.
 """
 
 from __future__ import annotations
@@ -34,7 +34,10 @@ log = structlog.get_logger(__name__)
 IDLE_SECONDS = 5.0
 """How often a desk that nobody rang looks for what is wanted, while nothing is."""
 SHARE, LONGEST_PAUSE = 0.1, 15.0
-"""The part of its time that a desk is at work, at most: it pauses longer after long turns, but not longer than this."""
+"""The largest part of its time that a desk works, and its longest pause.
+
+After a long turn a desk pauses longer, up to that.
+"""
 AT_ONCE = 2000
 """Changes that are written down together."""
 FARTHEST = 365 * 86400.0
@@ -46,7 +49,10 @@ WORDS_SECONDS = 20.0
 REMIND_SECONDS = 60.0
 """After which a flow is told once more that there is news, should it not have heard."""
 LOOKUPS = 3
-"""How often it is asked on which tape an archive is; then it is taken for unknown. Where it is, is advice alone."""
+"""How often it is asked on which tape an archive is; then it is taken for unknown.
+
+Where it is, is advice alone.
+"""
 _NEWS = frozenset({RecallPhase.ONLINE, RecallPhase.ENDED})
 
 
@@ -58,7 +64,8 @@ class RecallDesk:
         holder: Names this desk among those of all processes.
         planner: Decides what is asked for when.
         tools: The ports.
-        tell: Called with a dataset when there is news of its recalls, so that its flow looks. May raise a `RetrieverError`.
+        tell: Called with a dataset when there is news of its recalls, so that its flow looks. May raise a
+            `RetrieverError`.
         pace: How often the store is asked.
     """
 
@@ -172,7 +179,7 @@ class RecallDesk:
             self._tools.ledger.note_finding(f"recalls from {self._name}", found)
 
     def _note_trouble(self, error: RecallError, wanted: Sequence[RecallRecord]) -> None:
-        """The store as a whole does not answer: have all that waits say so, and leave it alone for a while."""
+        """Have all that waits say that the store does not answer, and leave it alone for a while."""
         self._quiet_until = self._now() + self._pace.pause_after(self._troubles)
         self._troubles += 1
         log.warning("a long-term store does not answer", store=self._name, why=str(error))
@@ -285,7 +292,10 @@ class RecallDesk:
         self._write_words(concerned, decision, now)
 
     def _takes_part(self, each: RecallRecord, now: float) -> bool:
-        """Say whether a recall is the planner's business: its tape was asked for, and it is not missing, and did not fail just now."""
+        """Say whether the planner may ask for a recall.
+
+        Its tape position was asked for, it is not missing, and it did not fail just now.
+        """
         if each.tape is None or each.phase is RecallPhase.ENDED or each.missing_since is not None:
             return False
         return each.phase is not RecallPhase.WAITING or self._watched[each.archive_id].not_before <= now
@@ -354,7 +364,10 @@ class RecallDesk:
 
 
 def _is_news(change: RecallChange) -> bool:
-    """Say whether the flow has to look: at what can be copied, has ended, or is to be given up at another time."""
+    """Say whether the flow has to look at a recall.
+
+    It can be copied, has ended, or is to be given up at another time than before.
+    """
     return change.phase in _NEWS or bool(change.is_missing)
 
 

@@ -1,6 +1,6 @@
-"""Another copy: where an archive cannot be had from its store, or is not right there, it is read from the next one.
+"""Other copy: an archive that its store cannot give, or gives wrong, is read from the next store.
 
-Before that, all of it is read where only a part of it was.
+An extract that was wrong is first read as its whole archive.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ WHOLE_MAY_HELP = frozenset(
 def turn_to_other_copy(
     record: DatablockRecord, failed: str, code: str, why: str, tools: Toolbox, *, part: bool = False
 ) -> bool:
-    """Have a datablock be read from the store that has another copy of it, or all of an archive where a part was no good.
+    """Have a datablock be read from the store with its other copy.
+
+    An extract that was not right is first read as its whole archive.
 
     May be repeated.
 

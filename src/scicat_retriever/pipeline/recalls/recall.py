@@ -1,4 +1,7 @@
-"""Recall: which archives can be read now, and which have to be asked for. Their room in staging is claimed before."""
+"""Recall: which archives can be read now, and which have to be asked for.
+
+Their room in staging is claimed before.
+"""
 
 from __future__ import annotations
 
@@ -23,13 +26,13 @@ from scicat_retriever.ports.long_term_store import AskedArchive, LongTermStore, 
 def recall(
     record: DatablockRecord, tools: Toolbox, cancelled: Callable[[], bool] = lambda: False
 ) -> Recalled:
-    """Say that an archive can be read; one that cannot is asked for.
+    """Give the evidence that an archive can be read; open a recall for an archive that cannot.
 
     Args:
         record: Its datablock.
         tools: The ports.
-        cancelled: Asked once the store has said where it is: another attempt may have copied it meanwhile, which this one
-            must not take back.
+        cancelled: Asked once the store has answered: another attempt may have copied the archive meanwhile,
+            and this one must not undo that.
 
     Raises:
         JobCancelled: `cancelled` said so; nothing was done.
@@ -65,7 +68,9 @@ def recall(
 def prepare(
     records: Sequence[DatablockRecord], tools: Toolbox, cancelled: Callable[[], bool] = lambda: False
 ) -> list[DatablockRecord]:
-    """Give those datablocks whose archives can be copied now, or whose copy knows what is wrong; ask for the others.
+    """Give the datablocks that can be copied now, and open recalls for the others.
+
+    A datablock is also given where its copy will say what is wrong.
 
     A store that does not answer is waited for like a tape.
 
@@ -90,7 +95,7 @@ def prepare(
 def _unreadable(
     records: Sequence[DatablockRecord], tools: Toolbox
 ) -> Iterator[tuple[DatablockRecord, RetrieverError | None]]:
-    """Ask the stores where archives are, in as few calls as they take; gives why each cannot be read, None where it can."""
+    """Ask the stores where archives are; give why each cannot be read, None where it can."""
     for name, its in groupby(sorted(records, key=lambda each: each.store), key=lambda each: each.store):
         batch = list(its)
         try:
@@ -139,10 +144,10 @@ def news(
 
     Args:
         pid: The dataset.
-        awaited: Which of its datablocks are meant.
-        appear: How long an archive may be missing that is looked for.
-        recalled: How long a recall may take, from the moment when the store was asked for it first; and how long a store may
-            be away before that.
+        awaited: The datablocks of it that are waited for.
+        appear: How long an archive may be missing before it is given up.
+        recalled: How long a recall may take, from the moment when the store was asked first; and how long a
+            store may be away before it was asked.
         tools: The ports.
     """
     now = tools.clock()
@@ -170,7 +175,8 @@ def news(
         if final is not None:
             failed.append((record, final))
         elif isinstance(error, WAITED_FOR):
-            # It waits for its turn; or it was missing, and is there by now, or nobody can tell since the store is away.
+            # It waits for its turn; or it was missing, and is there by now, or nobody can tell since the
+            # store is away.
             ends.append(now + appear)
             is_missing = not isinstance(error, NotYetOnline)
             if is_missing is (open_recall.missing_since is None):

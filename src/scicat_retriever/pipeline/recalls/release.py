@@ -1,4 +1,4 @@
-"""Telling a long-term store what nobody wants any more, so that it can have its disk for others."""
+"""Letting go: a store is told which archives nobody wants any more, and has its disk for others."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from scicat_retriever.ports.recalls import RecallRecord
 
 log = structlog.get_logger(__name__)
 RELEASES = 20
-"""How often the store is told that nobody wants an archive any more; then it is forgotten here, and the store keeps it until its
-own time is over."""
+"""How often a store is asked to let an archive go; then the recall is forgotten here.
+
+The store keeps the archive on its disk until the lifetime of the request ends."""
 
 
 class Releases:

@@ -1,7 +1,7 @@
 """The judge of recalls: what a store's word on an archive means, for who wants to read it and for its open recall.
 
-A word that an archive cannot be read becomes one of `domain.errors` here, and stays it: what is noted, waited for and given up
-is decided by the kind of that error, and a job's failure tells it.
+A word that an archive cannot be read becomes one of `domain.errors` here, and stays it: what is noted, waited
+for and given up is decided by the kind of that error, and a job's failure tells it.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def _on_tape(archive_id: ArchiveId) -> str:
 
 
 def readable_size(record: DatablockRecord, state: RecallState | RecallError | None, tools: Toolbox) -> int:
-    """Give the bytes of an archive that can be read, as far as its store's word goes; of an extract, its own.
+    """Give the size of an archive that can be read, by its store's word; of an extract, its own size.
 
     Args:
         record: Its datablock.
@@ -102,7 +102,8 @@ def verdict(
         open_recall: The recall, waiting or asked for.
         state: The word; None where there was none.
         tools: The ledger and the policies.
-        patient: Whether an archive that was asked for may still be called offline: the store was asked a moment ago.
+        patient: Whether an archive that was asked for may still be called offline: the store was asked a
+            moment ago.
     """
     match state:
         case None:
@@ -179,7 +180,7 @@ def why_given_up(
 
 
 def _last_words(open_recall: RecallRecord, error: RetrieverError) -> str:
-    """Say what was noted of a recall, and what its store says now, where that is more than that it is on tape."""
+    """Say what was noted of a recall, and what its store says now beside that it is on tape."""
     noted, said = open_recall.reason, str(error)
     if noted and (said == _on_tape(open_recall.archive_id) or noted in said):
         return noted

@@ -27,7 +27,7 @@ class DeskPace:
     look_waiting: float = 600.0
 
     def pause_after(self, troubles: int) -> float:
-        """Say how long, in seconds, a store is left alone that failed just now, after so many failures in a row before."""
+        """Give the seconds for which a store is left alone that failed just now."""
         return min(self.look_maximum, self.look_initial * 2.0 ** min(troubles, 20))
 
 
@@ -52,7 +52,7 @@ class WatchedArchive:
     lookups: int = 0
 
     def looked(self, now: float, pace: DeskPace, *, patient: bool) -> None:
-        """Note a look: the next one is later with each, and soon about the moment when the archive is expected.
+        """Note a look: each next one is later, but close to the moment when the archive is expected.
 
         Args:
             now: When it was.

@@ -1,7 +1,7 @@
 """Names of downloaded files: `<dataset>__<archive>`, no two alike within a job, usable on every file system.
 
-People put the files of a job into one folder. Archives of several datasets are often called alike (`1.tar`), and some
-file systems take `A.tar` and `a.tar`, or two spellings of an accent, for the same file.
+People put the files of a job into one folder. Archives of several datasets are often called alike (`1.tar`),
+and some file systems take `A.tar` and `a.tar`, or two spellings of an accent, for the same file.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _FORBIDDEN = frozenset('/\\:*?"<>|')
 
 
 def download_name(pid: DatasetPid, archive_id: ArchiveId) -> str:
-    """Name the file of an archive by its dataset and the last part of the archiveId, with `.tar` where it has no such ending."""
+    """Name the file of an archive by its dataset and the last part of the archiveId, ending in `.tar`."""
     archive = PurePosixPath(archive_id).name or "datablock"
     stem, ending = _split(_tame(archive))
     room = LONGEST_NAME - _LONGEST_ENDING - len(ending.encode())
@@ -37,7 +37,10 @@ def download_name(pid: DatasetPid, archive_id: ArchiveId) -> str:
 
 
 def download_names(archives: Iterable[tuple[DatablockKey, ArchiveId]]) -> Mapping[DatablockKey, str]:
-    """Name the files of a job. Where names would be alike, each of them gets some digits that only its datablock has."""
+    """Name the files of a job.
+
+    Where names would be alike, each of them gets some digits that only its datablock has.
+    """
     plain = {key: download_name(key.pid, archive_id) for key, archive_id in archives}
     counts = Counter(spelling for name in plain.values() for spelling in _spellings(name))
     return {
@@ -83,6 +86,6 @@ def _in_ascii(name: str) -> str:
 
 
 def _spellings(name: str) -> set[str]:
-    """Give what all names have in common that a file system, or a client that knows ASCII alone, takes for this one."""
+    """Give a key that is the same for all names that a file system or an ASCII client takes for one."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
     return {f"folded {folded}", f"ascii {_in_ascii(name).casefold()}"}

@@ -1,4 +1,4 @@
-"""Result remarks: what a job's result says of a datablock beside what it is, where there is something to say."""
+"""Remarks: what a job's result says of a dataset or a datablock beside its link."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def remarks_on(record: DatablockRecord, held: Mapping[str, str] | None) -> dict[
 
     Args:
         record: The datablock.
-        held: The chosen files that it holds, by their catalogued paths, and the names by which they were chosen; None where the
-            job chose none.
+        held: The chosen files that it holds, by their catalogued paths, and the names by which they were
+            chosen; None where the job chose none.
     """
     return _matched_by(record) | _oddities(record) | _chosen(held)
 

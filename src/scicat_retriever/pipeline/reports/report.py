@@ -7,14 +7,15 @@ Job: `statusCode`, `statusMessage` and `jobResultObject`
      "errors": [{"datasetId", "archiveId"?, "code", "who", "message"}],
      "remarks"?: [{"datasetId", "code", "message"}]}
 
-with one entry of `result` for each datablock that the job needs. `url` is null, and `expires` over, for what is not kept any
-more. A remark is on a dataset that is there all the same: `sums_differ` says that SciCat declares other sums of it than its
-datablocks have. Dataset: the lifecycle's `retrieveStatusMessage`, `retrievable`, `retrieveIntegrityCheck`, and `retrieveReturnMessage`:
+with one entry of `result` for each datablock that the job needs. `url` is null, and `expires` over, for what
+is not kept any more. A remark is on a dataset that is there all the same: `sums_differ` says that SciCat
+declares other sums of it than its datablocks have. Dataset: the lifecycle's `retrieveStatusMessage`,
+`retrievable`, `retrieveIntegrityCheck`, and `retrieveReturnMessage`:
 
     {"status": "retrievalFailed", "code", "message"}    where it failed
     {"status": "filesRetrieved", "message"}             where a part of it is there, for jobs that chose files
 
-and what a dataset is told in place of a job that cannot be closed, see `pipeline.unclosable`.
+and what a dataset is told in place of a job that cannot be closed, see `pipeline.reports.unclosable`.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ STARTED = "The datasets are being retrieved."
 
 
 def job_started(job_id: JobId, tools: Toolbox) -> None:
-    """Have SciCat told that the job is being worked on; of one that has ended, a belated repetition tells nothing."""
+    """Have SciCat told that the job is in progress; nothing of a job that has ended."""
     record = tools.ledger.job(job_id)
     if record is not None and not record.state.finished:
         tools.ledger.move_job(job_id, JobState.IN_PROGRESS, STARTED)
@@ -73,9 +74,10 @@ def dataset_started(pid: DatasetPid, tools: Toolbox) -> None:
 
 
 def dataset_retrieved(pid: DatasetPid, published: Published, tools: Toolbox) -> None:
-    """Have SciCat told that the dataset is there, and whether its bytes were compared with catalogued checksums.
+    """Have SciCat told that the dataset is there, and whether checksums were compared.
 
-    Where only a part of it is there, for jobs that chose files, it is told that, and not that the dataset is retrieved.
+    Where only a part of it is there, for jobs that chose files, it is told that, and not that the dataset is
+    retrieved.
     """
     if published.whole:
         verified = published.integrity is Integrity.VERIFIED
@@ -107,7 +109,7 @@ def dataset_failed(pid: DatasetPid, failures: Sequence[Failure], tools: Toolbox)
 
 
 def lifecycle_update(pid: DatasetPid, update: LifecycleUpdate, tools: Toolbox) -> LifecycleUpdate:
-    """Give what SciCat is told of a dataset: what was noted, unless files were lost, or others came, since."""
+    """Give what SciCat is told of a dataset: what was noted, but for files that came or were lost since."""
     if update.status is LifecycleWord.RETRIEVED:
         try:
             records = tools.ledger.datablocks(pid)
@@ -174,7 +176,8 @@ def close_job(job_id: JobId, failure: Failure | None, tools: Toolbox) -> JobStat
 def job_update(job_id: JobId, state: JobState, tools: Toolbox) -> JobUpdate:
     """Compose what SciCat is told of a job: of one that has ended, the result with links that are fresh now.
 
-    A dataset whose files are gone by now is withdrawn first: whoever hears of the job's end wants to fetch them.
+    A dataset whose files are gone by now is withdrawn first: whoever hears of the job's end wants to fetch
+    them.
 
     Args:
         job_id: The job.
@@ -223,8 +226,8 @@ def job_result(
     Args:
         job_id: The job.
         failure: Why it failed as a whole, where it did.
-        kept: Until when each of its datasets is pinned for it. One that is not has no links: it was given back, or its
-            time was over before SciCat could be told.
+        kept: Until when each of its datasets is pinned for it. One that is not has no links: it was given
+            back, or its time was over before SciCat could be told.
         tools: The ports.
     """
     datasets = tools.ledger.job_datasets(job_id)
@@ -233,7 +236,8 @@ def job_result(
     errors = []
     chosen = ChosenNames(job_id, tools)
     records = {dataset.pid: tools.ledger.job_datablocks(job_id, dataset.pid) for dataset in datasets}
-    # Of all its datasets, also those that are not there: a file's name shall not change when one more is retrieved.
+    # Of all its datasets, also those that are not there: a file's name shall not change when one more is
+    # retrieved.
     names = download_names(
         (each.key, each.datablock.file_name) for blocks in records.values() for each in blocks
     )
@@ -284,7 +288,7 @@ def _errors(dataset: JobDatasetRecord, failure: Failure | None) -> list[dict[str
 
 
 def without_examples(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Give a result without the examples of names that are spelled otherwise: the links need the room more."""
+    """Give a result without its examples of spellings: the links need the room more."""
     entries = [
         entry
         if "matched_by" not in entry
@@ -357,7 +361,7 @@ def result_entries(
 
 
 def _unfinished(dataset: JobDatasetRecord, failure: Failure | None) -> tuple[Failure, ...]:
-    """Say of a dataset that ended neither way in a job that did not fail as a whole, that this is our own fault."""
+    """Give the fault of our own where a dataset has no end in a job that did not fail as a whole."""
     if failure is not None or dataset.state is DatasetState.RETRIEVED:
         return ()
     return (InternalError("the service did not finish this dataset").failure(),)

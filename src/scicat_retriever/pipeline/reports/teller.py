@@ -1,7 +1,7 @@
 """The outbox: what SciCat has to hear is told in order, at least once, by whoever is there to tell it.
 
-A report is written in the transaction that caused it, so a crash cannot part them. Any worker then tells it; one that
-dies loses its claim after seconds, and another goes on.
+A report is written in the transaction that caused it, so a crash cannot part them. Any worker then tells it;
+one that dies loses its claim after seconds, and another goes on.
 """
 
 from __future__ import annotations
@@ -65,10 +65,10 @@ class Teller:
         self._tools = tools
         self._patience = patience
         self._in_hand: set[int] = set()
-        """Numbers of the reports that are being told now; no other claims are held, lest a lost one stay for ever."""
+        """Numbers of the reports that are told now; no other claims are renewed, so that a lost one ends."""
 
     def run(self, stop: threading.Event) -> None:
-        """Tell what is due until `stop` is set, several reports at once; returns when the last one is done with."""
+        """Tell due reports until `stop` is set, several at once; returns when the last one is done with."""
         done = threading.Event()
         with ThreadPoolExecutor(1, thread_name_prefix="outbox-claims") as holder:
             holder.submit(self._hold_claims, done)
@@ -83,7 +83,8 @@ class Teller:
         """Tell all that waits of a subject, due or not; returns only when SciCat holds it.
 
         Raises:
-            CatalogueUnavailable: SciCat does not answer, or does not answer another teller who is telling it now.
+            CatalogueUnavailable: SciCat does not answer, or does not answer another teller who is telling it
+                now.
             RetrieverError: It was not told, this time or for ever.
         """
         ledger, pause = self._tools.ledger, threading.Event()

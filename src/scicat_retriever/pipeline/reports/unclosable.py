@@ -1,8 +1,8 @@
-"""Jobs that SciCat can never close, since a dataset of theirs was deleted there: what can be told all the same, is.
+"""Jobs that SciCat can never close, since it deleted a dataset of theirs; the rest of them is told.
 
-SciCat refuses every update of such a job (404), and names all of its datasets, not the deleted ones. So those are looked
-for, for people to read; and the datasets that were retrieved are told where they can be downloaded, in their own
-`retrieveReturnMessage`, which who may read the dataset can read:
+SciCat refuses every update of such a job (404), and names all of its datasets, not the deleted ones. So those
+are looked for, for people to read; and the datasets that were retrieved are told where they can be
+downloaded, in their own `retrieveReturnMessage`, which who may read the dataset can read:
 
     {"status": "jobUnclosable", "jobId", "message", "result": [as in the job's `jobResultObject`]}
 """
@@ -90,7 +90,7 @@ def _deleted(job_id: JobId, tools: Toolbox) -> Sequence[DatasetPid]:
 
 
 def with_links(pid: DatasetPid, update: LifecycleUpdate, tools: Toolbox) -> LifecycleUpdate:
-    """Compose what a dataset is told in place of its job: links that are fresh now, to what is kept for the job."""
+    """Compose the report of a dataset in place of its job: fresh links to what is kept for the job."""
     job_id = JobId(update.return_message["jobId"])
     entries = _entries(pid, job_id, tools)
     result = fitting(entries)

@@ -1,7 +1,7 @@
 """Eviction: what nobody pins stays in staging until its space is needed, and then goes.
 
-The ledger is told first, so that no link is made to what goes, and it remembers the files until they are gone, whatever
-happens in between. What was used a moment ago stays, so that no download is cut.
+The ledger is told first, so that no link is made to what goes, and it remembers the files until they are
+gone, whatever happens in between. What was used a moment ago stays, so that no download is cut.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Swept:
 
 
 def make_room(wanted: int, tools: StagingTools, reason: str = "its space was needed") -> int:
-    """Evict what nobody pins until so many bytes are free, or nothing is left that may go; gives the bytes freed."""
+    """Evict cached datablocks until `wanted` bytes are free or none is left; give the bytes freed."""
     return _evict_until(wanted, tools.cache.order, tools.clock() - tools.cache.spared, reason, tools)[0]
 
 
@@ -52,7 +52,8 @@ def sweep(tools: StagingTools) -> Swept:
     """End what is over, and evict down to the lower mark where staging is fuller than the upper one.
 
     Raises:
-        StagingError: Of the first datablock whose files could not be removed, after all others were looked after.
+        StagingError: Of the first datablock whose files could not be removed, after all others were looked
+            after.
     """
     pins = 0
     while lapsed := tools.ledger.lapse_pins(tools.clock(), BATCH):
@@ -72,7 +73,7 @@ def evict_dataset(pid: DatasetPid, tools: StagingTools) -> int:
 
 
 def remove_left_behind(tools: StagingTools) -> int:
-    """Remove the files of released datablocks, whatever released them; gives how many datablocks' files are gone.
+    """Delete the files of released datablocks; give of how many the files are gone.
 
     Raises:
         StagingError: Of the first one whose files could not be removed, after all others were looked after.
@@ -98,7 +99,7 @@ def remove_left_behind(tools: StagingTools) -> int:
 
 
 def capacity(room: Room, usage: Usage) -> int:
-    """Give the bytes that staging can hold in all, others who fill the same file system taken into account."""
+    """Give the bytes that staging can hold in all, less what others keep on the same file system."""
     if room.free is None:
         return room.total
     return min(room.total, usage.staged + usage.written + room.free)
@@ -126,7 +127,7 @@ def _evict_to_mark(tools: StagingTools) -> int:
 def _evict_until(
     wanted: int | None, order: EvictionOrder, unused_since: datetime, reason: str, tools: StagingTools
 ) -> tuple[int, int]:
-    """Evict until so many bytes are free, or all that may go are gone; gives the bytes freed, and how many went."""
+    """Evict until `wanted` bytes are free or nothing is left; give the bytes freed, and how many went."""
     freed = gone = 0
     while wanted is None or freed < wanted:
         batch = tools.ledger.cached(order, unused_since, BATCH)
@@ -142,7 +143,10 @@ def _evict_until(
 
 
 def _evict(record: DatablockRecord, unused_since: datetime, reason: str, tools: StagingTools) -> int:
-    """Evict one datablock; gives the bytes freed: none where it was pinned or used meanwhile, or its files stay."""
+    """Evict one datablock; give the bytes freed.
+
+    None where it was pinned or used meanwhile, or its files stay.
+    """
     # Told in the same transaction: later it might come after the word of a new retrieval.
     tell = LifecycleUpdate(LifecycleWord.NOTHING, integrity_check=False) if tools.cache.tell_scicat else None
     if not tools.ledger.evict(record.key, unused_since, reason, tell):
@@ -159,7 +163,8 @@ def _evict(record: DatablockRecord, unused_since: datetime, reason: str, tools: 
 def _remove_files(record: DatablockRecord, tools: StagingTools) -> None:
     """Remove the file of a released datablock by its token: one that a later run makes meanwhile has another.
 
-    Of a copy that was not whole nobody knows the token: then all go. A copy that is cut by that is made again.
+    Of a copy that was not whole nobody knows the token: then all go. A copy that is cut by that is made
+    again.
     """
     token = record.partial or None
     tools.staging.discard_partial(record.key, token)

@@ -1,4 +1,4 @@
-"""Fixity: staged datablocks are read again in the background, slowly, and compared with what was verified once."""
+"""Fixity: staged datablocks are read again, slowly, and compared with the bytes that were verified."""
 
 from __future__ import annotations
 
@@ -41,7 +41,8 @@ class Fixity:
 
     Attributes:
         right: Read, and as they were verified.
-        wrong: Read twice and different, and withdrawn: they are retrieved again for whoever has links to them.
+        wrong: Read twice and different, and withdrawn: they are retrieved again for whoever has links to
+            them.
         unreadable: Could not be read, and left as they are.
         advice: What an operator should look after; empty where all is mended.
     """
@@ -76,7 +77,9 @@ class FixityLook:
     _unreadable: set[DatablockKey] = field(default_factory=set)
 
     def run(self, told: Callable[[Fixity], None] = lambda _: None) -> Fixity:
-        """Read them one after the other. Ends with an advice where too many are wrong: a disk or a mount is, then.
+        """Read them one after the other.
+
+        Ends with an advice where too many are wrong: a disk or a mount is, then.
 
         Args:
             told: Gets what was found so far after each datablock.

@@ -1,8 +1,8 @@
 """Inventory: the ledger against what the staging area really holds, in both directions.
 
-What is missing or has another size is withdrawn and retrieved again; files that nobody knows are removed. Where too much
-differs at once, something else is wrong (another file system is mounted, two services share a folder): then nothing is
-touched, and an operator has to look.
+What is missing or has another size is withdrawn and retrieved again; files that nobody knows are removed.
+Where too much differs at once, something else is wrong (another file system is mounted, two services share a
+folder): then nothing is touched, and an operator has to look.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def withdraw(record: DatablockRecord, reason: str, tools: Toolbox) -> bool:
 
 
 def mend(tools: Toolbox) -> int:
-    """Have jobs retried that have ended and have links to what is not there any more, whyever; gives their number."""
+    """Retry ended jobs that have links to files that are gone; give their number."""
     mended = 0
     while jobs := tools.ledger.jobs_to_mend(BATCH):
         for job_id in jobs:
@@ -115,7 +115,7 @@ def _brought(job_id: JobId, tools: Toolbox) -> set[DatasetPid]:
 
 
 def _look_for_files(found: Inventory, tools: Toolbox) -> None:
-    """Look for the file of each staged datablock; withdraw those that are not right once all are known to be few."""
+    """Look for the file of each staged datablock; withdraw those that are wrong, if they are few."""
     wrong: list[tuple[DatablockRecord, str]] = []
     for record in _staged(tools):
         found.staged += 1
@@ -172,8 +172,8 @@ def _without_owner(batch: list[Holding], tools: Toolbox) -> list[Holding]:
     strange = [each for each in batch if each.token not in known and each.changed_at < old]
     if not strange:
         return []
-    # A file has its owner in the ledger only when it is whole: ask who is writing after the files were seen, and then once
-    # more for the owners, since a copy may have become whole meanwhile.
+    # A file has its owner in the ledger only when it is whole: ask who is writing after the files were seen,
+    # and then once more for the owners, since a copy may have become whole meanwhile.
     copying = {tools.staging.name_of(key) for key in tools.ledger.being_copied()}
     known = tools.ledger.known_tokens({each.token for each in strange})
     return [each for each in strange if each.token not in known and (each.staged or each.name not in copying)]

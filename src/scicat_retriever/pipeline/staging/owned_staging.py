@@ -15,10 +15,12 @@ from scicat_retriever.ports.staging_area import Holding, Partial, Room, StagingA
 
 
 class OwnedStaging:
-    """A `StagingArea` of one ledger: without the ledger's marker it changes nothing, and calls nothing missing.
+    """A `StagingArea` of one ledger: without that ledger's marker it changes nothing.
 
-    Each method raises `StagingNotOurs` where the marker is gone or another's: the area is not mounted any more, or
-    somebody else took it.
+    Nor does it say then that a file is missing.
+
+    Each method raises `StagingNotOurs` where the marker is gone or another's: the area is not mounted any
+    more, or somebody else took it.
 
     Args:
         area: The area.
@@ -140,7 +142,7 @@ class OwnedStaging:
 
     @contextmanager
     def _failing_only_if_ours(self) -> Iterator[None]:
-        """Let an error of the area pass where the area is ours: it says more than what is wrong in a place that is not."""
+        """Let an error of the area pass if the area is ours; else raise that it is not, which says more."""
         try:
             yield
         except StagingError:

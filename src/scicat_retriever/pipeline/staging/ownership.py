@@ -1,7 +1,7 @@
 """Ownership: a staging area belongs to one ledger, or two services would remove each other's files.
 
-Its marker names the ledger's identity. An area that was marked and has no marker is not mounted; one with another
-marker is another service's. Either way nothing in it is touched, and nothing is taken for lost.
+Its marker names the ledger's identity. An area that was marked and has no marker is not mounted; one with
+another marker is another service's. Either way nothing in it is touched, and nothing is taken for lost.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ ADOPT = "`retriever adopt-staging` with the service's own --config and --data"
 def take(area: StagingArea, ledger: Ledger) -> None:
     """See that the area is the ledger's own; one that is nobody's becomes its own.
 
-    An area without a marker is nobody's where the ledger knows files of it, which were staged by a version that wrote no
-    markers; or where it is empty and the ledger has nothing staged.
+    An area without a marker is nobody's where the ledger knows files of it, which were staged by a version
+    that wrote no markers; or where it is empty and the ledger has nothing staged.
 
     Raises:
-        StagingNotOurs: It is another's, or not mounted, or has files that nobody knows; the message says what to do.
+        StagingNotOurs: It is another's, or not mounted, or has files that nobody knows; the message says what
+            to do.
         StagingError: It cannot be looked at or marked.
     """
     identity, owner = ledger.identity(), area.owner()

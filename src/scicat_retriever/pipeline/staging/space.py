@@ -1,4 +1,4 @@
-"""Space: staging space is claimed for all datasets of a job before any of them is recalled, and waited for in a line."""
+"""Space: a job claims staging space for all its datasets before one is recalled, or waits in line."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from scicat_retriever.ports.staging_area import Room
 
 _MEASURED_TOGETHER = 20
 _LOOKS = 3
-"""How often the chosen files of a dataset are looked for, while SciCat answers for others, before it fails."""
+"""How often chosen files are looked for, while SciCat answers for other datasets, before they fail."""
 _WITNESSES = 4
 """Other datasets of the job that are asked for, to tell one dataset's trouble from SciCat's own."""
 log = structlog.get_logger(__name__)
@@ -38,16 +38,16 @@ def measure_job(
 ) -> None:
     """Note how large the job's datasets are, as the catalogue declares it; a repetition goes on where it was.
 
-    Where the job chose files of a dataset, the datablocks that hold them are what counts: they are looked for now.
-    A dataset that cannot be read, or that is larger than the whole staging area, is taken for an empty one: its own
-    retrieval will say what is wrong with it, and the others go on.
+    Where the job chose files of a dataset, the datablocks that hold them are what counts: they are looked for
+    now. A dataset that cannot be read, or that is larger than the whole staging area, is taken for an empty
+    one: its own retrieval will say what is wrong with it, and the others go on.
 
     Args:
         job_id: The job.
         tools: The ports.
         forbidden_is_final: Whether to believe SciCat that the service may not read a dataset.
-        odd_fail_alone: Whether to go on without a dataset that SciCat gives no usable answer for while it answers for
-            others: it waits, or fails, by itself.
+        odd_fail_alone: Whether to go on without a dataset that SciCat gives no usable answer for while it
+            answers for others: it waits, or fails, by itself.
 
     Raises:
         CatalogueError: SciCat does not answer; asking again may help.
@@ -83,11 +83,12 @@ def measure_job(
 
 
 def _resolve_or_fail(job_id: JobId, selection: Selection, witness: DatasetPid, tools: Toolbox) -> None:
-    """Look for the chosen files of a dataset some more times, and have it fail for the job if that is in vain.
+    """Look for the chosen files of a dataset some more times; if in vain, it fails for the job.
 
-    Which of its datablocks the job needs is looked for before the dataset's own retrieval alone, so it cannot be left to
-    that. It fails where SciCat answers for the witness whenever it is asked between the looks, and never for the dataset.
-    A backend that answers now and then, as with one dead replica of two, fails for the witness, too: that is waited for.
+    Which of its datablocks the job needs is looked for before the dataset's own retrieval alone, so it cannot
+    be left to that. It fails where SciCat answers for the witness whenever it is asked between the looks, and
+    never for the dataset. A backend that answers now and then, as with one dead replica of two, fails for the
+    witness, too: that is waited for.
 
     Args:
         job_id: The job.
@@ -103,7 +104,8 @@ def _resolve_or_fail(job_id: JobId, selection: Selection, witness: DatasetPid, t
             resolve(job_id, selection, tools)
         except CatalogueError as error:
             if error.retryable and look < _LOOKS:
-                # Once more each time: a proxy that takes replicas in turn could have each look meet the one that is dead.
+                # Once more each time: a proxy that takes replicas in turn could have each look meet the one
+                # that is dead.
                 if all(_answers_for(witness, tools) for _ in range(look + 1)):
                     continue
                 raise
@@ -125,7 +127,7 @@ def _size_of(job_id: JobId, pid: DatasetPid, tools: Toolbox) -> int:
 
 
 def _witness(job_id: JobId, odd: DatasetPid, tools: Toolbox) -> DatasetPid | None:
-    """Name another dataset of the job that SciCat has a usable answer for, be it that there is none such; None: there is none."""
+    """Name another dataset of the job that SciCat answers for, perhaps that it is unknown; else None."""
     for other in tools.ledger.job_datasets(job_id, 0, _WITNESSES + 1):
         if other.pid != odd and _answers_for(other.pid, tools):
             return other.pid
@@ -141,7 +143,7 @@ def _answers_for(pid: DatasetPid, tools: Toolbox) -> bool:
 
 
 def claim_job(job_id: JobId, tools: Toolbox) -> None:
-    """Claim the space that the job's datasets need, all of it or nothing, and pin what is staged of them already.
+    """Claim the space of all datasets of a job, or nothing, and pin what is staged of them already.
 
     Raises:
         JobLargerThanStaging: Never, as the staging area is.
@@ -156,7 +158,8 @@ def claim_job(job_id: JobId, tools: Toolbox) -> None:
             "ask for fewer datasets at once"
         )
     line = _stand_in_line(job_id, tools)
-    # Only the first in line may have others' copies removed, and only where that helps it now: they may be asked for.
+    # Only the first in line may have others' copies removed, and only where that helps it now: they may be
+    # asked for.
     if line.place == 1 and _can_be_freed(line.missing, tools) and make_room(line.missing, tools):
         line = _stand_in_line(job_id, tools)
     if not line.granted:
@@ -183,7 +186,8 @@ def claim_dataset(pid: DatasetPid, tools: Toolbox) -> None:
 
     Raises:
         LargerThanStaging: It would not fit even if the staging area were empty.
-        SpaceGivenBack: It needs more than was claimed for it, and must not wait for that: its jobs give back what they have.
+        SpaceGivenBack: It needs more than was claimed for it, and must not wait for that: its jobs give back
+            what they have.
         NoSpaceYet: It needs more than was claimed for it, and that is not free now.
     """
     growth = _grow(pid, tools)
@@ -214,6 +218,6 @@ def _grow(pid: DatasetPid, tools: Toolbox) -> Growth:
 
 
 def _measured_room(tools: Toolbox) -> Room:
-    """Measure the room, after the ledger said what is still to be written: copies go on writing until the claim is made."""
+    """Measure the room, after the ledger said what is still to be written: copies go on meanwhile."""
     unwritten = tools.ledger.unwritten()
     return replace(tools.staging.room(), unwritten=unwritten)

@@ -20,10 +20,11 @@ class ArchivePolicy:
 
     Attributes:
         rules: How tars are read.
-        duplicates: What to do with a file that an archive holds twice: `refuse`, or `last`, which is what unpacking leaves.
-        pass_over: Patterns of members that need not be catalogued: `*`, `?` and `[...]` as in a shell. One without a `/` is of
-            the last part of a path; one with a `/` is of the whole path, and `*` stands for `/` too. One that begins with a
-            `/` is of members whose name does, too.
+        duplicates: What to do with a file that an archive holds twice: `refuse`, or `last`, which is what
+            unpacking leaves.
+        pass_over: Patterns of members that need not be catalogued: `*`, `?` and `[...]` as in a shell. One
+            without a `/` is of the last part of a path; one with a `/` is of the whole path, and `*` stands
+            for `/` too. One that begins with a `/` is of members whose name does, too.
     """
 
     rules: TarRules = field(default_factory=TarRules)
@@ -31,7 +32,7 @@ class ArchivePolicy:
     pass_over: tuple[str, ...] = ()
 
     def passes_over(self, name: str) -> bool:
-        """Say whether a member of this name, as `onepass.member.tidy_name` gives it, may be there uncatalogued."""
+        """Say whether a member of this name (as of `onepass.member.tidy_name`) need not be catalogued."""
         if not self.pass_over:
             return False
         of_parts, of_paths, of_roots = self._patterns

@@ -18,7 +18,8 @@ class CachePolicy:
         evict_above: Share of staging that is used, above which datablocks are evicted.
         evict_to: Share down to which they are.
         spared: How long a datablock that was used is left alone.
-        keep_unpinned: How long a datablock that nobody pins is kept at the most; None: until its space is needed.
+        keep_unpinned: How long a datablock that nobody pins is kept at the most; None: until its space is
+            needed.
         silence: After which time a job that waits for space and does not ask is passed over.
         quotas: Bytes that jobs of an owner group may pin in all.
         default_quota: The same for groups that `quotas` does not name; None for any number.
@@ -41,5 +42,5 @@ class CachePolicy:
         return bool(self.quotas) or self.default_quota is not None
 
     def quota(self, owner_group: str | None) -> int | None:
-        """Give the bytes that jobs of a group may pin in all; None for any number, as for jobs of no group."""
+        """Give the bytes that jobs of a group may pin in all; None for any number, also without a group."""
         return None if owner_group is None else self.quotas.get(owner_group, self.default_quota)

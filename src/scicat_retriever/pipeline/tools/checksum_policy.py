@@ -1,4 +1,4 @@
-"""Checksum policy: which algorithms the catalogued checksums of a datablock are of, and what to do where there are none."""
+"""Checksum policy: by which algorithms a datablock is compared, and what is done without checksums."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scicat_retriever.onepass.errors import UnknownChecksumAlgorithm
 from scicat_retriever.onepass.member import shown
 
 FALLBACK_ALGORITHM = ChecksumAlgorithm.SHA256
-"""Members are hashed with it where nothing is catalogued to compare with, so that the manifest is complete."""
+"""Members without catalogued checksums are hashed with it, so that the manifest is complete."""
 MOST_ALGORITHMS = 4
 """Algorithms that the checksums of one datablock may be of: each member is hashed with all of them."""
 _DIGEST_SHOWN = 200
@@ -25,7 +25,8 @@ class ChecksumPolicy:
     """What to do where the catalogue is silent.
 
     Attributes:
-        missing: `fail`, or `size_only`: compare sizes alone and say so. A file without bytes needs no checksum.
+        missing: `fail`, or `size_only`: compare sizes alone and say so. A file without bytes needs no
+            checksum.
         unnamed_algorithm: The algorithm of checksums whose datablock names none, or None to fail.
     """
 
@@ -49,7 +50,7 @@ class ChecksumPolicy:
             ) from None
 
     def hashing(self, spelled: str | None, archive_id: str, files: Iterable[FileEntry]) -> Hashing:
-        """Say what a datablock's members have to be hashed with, so that each catalogued checksum can be compared.
+        """Say by which algorithms members have to be hashed to compare each catalogued checksum.
 
         Args:
             spelled: The datablock's `chkAlg`.
@@ -57,7 +58,8 @@ class ChecksumPolicy:
             files: What the catalogue lists in it.
 
         Raises:
-            ChecksumUnknown: The algorithm is not known, or a checksum is none of it, or they are of too many algorithms.
+            ChecksumUnknown: The algorithm is not known, or a checksum is none of it, or they are of too many
+                algorithms.
         """
         named = self.named(spelled, archive_id)
         needed: set[ChecksumAlgorithm] = set()

@@ -2,9 +2,10 @@
 
     <base>/api/v1/downloads/<filename>?dataset=..&datablock=..&expires=<Unix seconds>&signature=<key id>.<hex>
 
-The signature is HMAC-SHA256 (RFC 2104) over datablock, expiry and filename, so a link cannot be turned into one for another
-file or a later time. The key id says which key made it, so that keys can be changed while links are out; links of former
-versions have none. Whoever has the link may download until it expires: nothing else is asked.
+The signature is HMAC-SHA256 (RFC 2104) over datablock, expiry and filename, so a link cannot be turned into
+one for another file or a later time. The key id says which key made it, so that keys can be changed while
+links are out; links of former versions have none. Whoever has the link may download until it expires: nothing
+else is asked.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ class LinkSigner:
     """Makes links and checks them.
 
     Args:
-        keys: At least 32 bytes each, the same for all that make or check links. The first signs, all are believed.
+        keys: At least 32 bytes each, the same for all that make or check links. The first signs, all are
+            believed.
         base_url: What links begin with, without a slash at the end.
     """
 

@@ -18,7 +18,8 @@ class Stores:
 
     Attributes:
         stores: By name; `lts` is there.
-        locations: Which store has the datasets of a `storageLocation`, as SciCat's dataset lifecycle names it.
+        locations: Which store has the datasets of a `storageLocation`, as SciCat's dataset lifecycle names
+            it.
         copies: Which store, if any, has another copy of the archives of a store.
         only_named: Whether `lts` has the datasets of its own locations alone, not those of unknown ones, too.
     """

@@ -1,4 +1,4 @@
-"""Transfer: the archive is read once; on the way every member is hashed and every byte written to a partial file."""
+"""Transfer: the archive is read once, every member hashed and every byte written to a partial file."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ BATCH_DATABLOCKS, BATCH_BYTES = 25, 64 * 2**20
 
 
 def batches(records: Iterable[DatablockRecord]) -> Iterator[list[DatablockRecord]]:
-    """Put small datablocks together, in their order: what a step costs beside the copy is then spent once for all.
+    """Put small datablocks together, in their order: a step costs something beside the copy.
 
-    One whose size nobody knows yet is taken for a large one. Several of one archive are put apart: what fails in a batch is
-    known by its archive.
+    A datablock of unknown size is taken for a large one. Two datablocks of one archive are never in one
+    batch: what fails in a batch is named by its archive.
     """
     batch: list[DatablockRecord] = []
     room = 0
@@ -50,7 +50,7 @@ def batches(records: Iterable[DatablockRecord]) -> Iterator[list[DatablockRecord
 
 
 def is_copied(record: DatablockRecord, tools: Toolbox) -> bool:
-    """Say whether there is nothing to copy: it is staged, or its copy waits in whole for its verification."""
+    """Say whether a datablock needs no copying: it is staged, or its whole copy waits to be verified."""
     if record.state is not DatablockState.COPIED:
         return record.state is DatablockState.STAGED
     return size_of_copy(record.key, record.partial, record.bytes_done, tools) == record.bytes_done
@@ -59,8 +59,8 @@ def is_copied(record: DatablockRecord, tools: Toolbox) -> bool:
 def size_of_copy(key: DatablockKey, token: str, expected: int, tools: Toolbox) -> int | None:
     """Give the bytes of a copy's file, or None where it is gone.
 
-    A crash may have left it renamed to its staged name without a word to the ledger; and while another attempt commits it, an
-    S3 may remove the parts of its upload one by one.
+    A crash may have left it renamed to its staged name without a word to the ledger; and while another
+    attempt commits it, an S3 may remove the parts of its upload one by one.
     """
     size = tools.staging.partial_size(key, token)
     if size == expected:
@@ -84,14 +84,17 @@ def copy(
         record: The datablock.
         tools: The ports.
         progress: Told the bytes done, about once a second.
-        cancelled: Asked a few times a second, and before the ledger is told; the copy stops when it says True.
+        cancelled: Asked a few times a second, and before the ledger is told; the copy stops when it says
+            True.
 
     Raises:
         JobCancelled: `cancelled` said so.
         TransferError: It could not be read to its end.
-        StagingError: It could not be written, or its file was removed, since another attempt was begun meanwhile.
+        StagingError: It could not be written, or its file was removed, since another attempt was begun
+            meanwhile.
         NoSpaceYet: Others took the space that was claimed for it.
-        ChecksumUnknown: The catalogue names an algorithm that is not known, or has a checksum that is none of it.
+        ChecksumUnknown: The catalogue names an algorithm that is not known, or has a checksum that is none of
+            it.
     """
     datablock = record.datablock
     files = tools.ledger.files(record.key)
@@ -135,7 +138,7 @@ def copy(
 
 
 def _catalogued_bytes(datablock: Datablock) -> int | None:
-    """Give the bytes that the archive had when it was catalogued, where that is known; an extract has its own."""
+    """Give the catalogued size of the archive, where that is known; of an extract, its own size."""
     extract = datablock.extract
     whole = datablock.packed_size if extract is None else extract.archive_size
     return None if datablock.ranges else whole or None
@@ -178,7 +181,7 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 def error_for(fault: faults.TransferFault) -> type[RetrieverError]:
-    """Say which error of the service stands for a fault of the copy: that of the nearest class in the table."""
+    """Give the error of the service for a fault of the copy: that of the nearest class in the table."""
     return next((_ERRORS[kind] for kind in type(fault).__mro__ if kind in _ERRORS), errors.InternalError)
 
 

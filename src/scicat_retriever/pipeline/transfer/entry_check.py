@@ -38,8 +38,8 @@ class EntryCheck:
         Args:
             entry: The entry.
             member: The member; of a hard link, the one that it leads to.
-            linked: Whether a hard link led there. Lists made from a tar's headers give hard links no bytes: then the checksum
-                alone is compared.
+            linked: Whether a hard link led there. Lists made from a tar's headers give hard links no bytes:
+                then the checksum alone is compared.
 
         Raises:
             IntegrityError: They differ, or it cannot be told; the message names the file.
@@ -63,8 +63,8 @@ class EntryCheck:
     def agrees(self, entry: FileEntry, member: Member, *, linked: bool = False) -> bool:
         """Say whether size and checksum prove that a member is an entry whose name is spelled otherwise.
 
-        A file without bytes needs no checksum; a folder has to be catalogued as one, a symbolic link as one or with the
-        length of its target's name.
+        A file without bytes needs no checksum; a folder has to be catalogued as one, a symbolic link as one
+        or with the length of its target's name.
 
         Args:
             entry: The entry.
@@ -132,10 +132,11 @@ def _same_size(entry: FileEntry, member: Member, *, linked: bool) -> bool:
 
 
 def _cannot_be_data(entry: FileEntry, member: Member) -> bool:
-    """Say whether an entry is that of the archived directory or link, going by its permissions, size and spelling.
+    """Say whether an entry is the archived directory or link, by permissions, size and spelling.
 
-    Catalogues give a directory no bytes, or give it what its file system says (4096) and tell it by its permissions or a `/` at
-    its end. They give a symbolic link no bytes, or those of its target's name, as lstat(2) does.
+    Catalogues give a directory no bytes, or give it what its file system says (4096) and tell it by its
+    permissions or a `/` at its end. They give a symbolic link no bytes, or those of its target's name, as
+    lstat(2) does.
     """
     if member.kind is MemberKind.DIRECTORY:
         return entry.kind is not EntryKind.LINK and (entry.size == 0 or entry.is_folder)

@@ -1,7 +1,7 @@
-"""Extracts: where an archive was copied once, it is known where its files lie, and only the chosen ones need be read.
+"""Extracts: the manifest of an earlier copy says where files lie, so only the chosen ones are read.
 
-What is known only says which bytes to read. What they are is proved as that of any copy: each file against its catalogued
-checksum. Where the pieces turn out wrong, the whole archive is read (`pipeline.other_copy`).
+The manifest only says which bytes to read. The bytes are verified as those of any copy: each file against its
+catalogued checksum. If they are wrong, the whole archive is read (`pipeline.recalls.other_copy`).
 """
 
 from __future__ import annotations
@@ -48,10 +48,11 @@ class Extracts:
         self._tools = tools
 
     def of(self, entry: CataloguedDatablock, chosen: Sequence[FileEntry]) -> CataloguedDatablock | None:
-        """Give the extract that holds the chosen files of a datablock; None where all of its archive has to be read.
+        """Give the extract with the chosen files of a datablock; None where the whole archive is read.
 
-        That is where it is there or on its way already, or its store cannot read ranges; where it was never copied as the
-        catalogue has it now; and where the files are no plain ones of a plain tar, too many, or too large a part of it.
+        That is so where the datablock is staged or on its way; where its store cannot read ranges; where it
+        was never copied as the catalogue has it now; and where the chosen files are not plain files of a
+        plain tar, lie in too many pieces, or are too large a part of it.
 
         Raises:
             CatalogueError: SciCat does not say where the dataset is.
@@ -78,7 +79,7 @@ class Extracts:
     def _ranges(
         self, entry: CataloguedDatablock, names: Sequence[str], sealed: SealedManifest
     ) -> list[tuple[int, int]] | None:
-        """Give the pieces of an archive that hold these files, or None where they cannot, or need not, be read alone."""
+        """Give the pieces of an archive that hold these files; None where the whole archive is read."""
         try:
             manifest = read_manifest(sealed.blob, sealed.seal)
             archived = self._archived(entry, names, manifest)
@@ -114,7 +115,8 @@ def _ranges(
     if found is None or found.files != len(names) or len(found.ranges) > MOST_RANGES:
         return None
     packed = entry.datablock.packed_size or found.end
-    # A compressed archive, of which older manifests do not tell, is of any length, and mostly shorter than its tar.
+    # A compressed archive, of which older manifests do not tell, is of any length, and mostly shorter than
+    # its tar.
     is_plain = packed % BLOCK == 0 and packed >= found.end
     is_small = WORTH_IT * _size(found.ranges) < packed
     return found.ranges if is_plain and is_small else None
@@ -124,7 +126,8 @@ class Pieces:
     """Where files lie in a tar.
 
     Attributes:
-        ranges: First byte and length of each piece that holds some of them with their headers, in the order of the tar.
+        ranges: First byte and length of each piece that holds some of them with their headers, in the order
+            of the tar.
         files: How many they are.
         end: Bytes that the tar has at least, without the zeros at its end, which some lack.
     """
@@ -145,13 +148,15 @@ class Pieces:
 
 
 def pieces(members: Iterable[Member], names: Collection[str], *, is_last: bool = False) -> Pieces | None:
-    """Find where the members of these names lie in a tar; None where one is no plain file, or its headers' start is unknown.
+    """Find where the members of these names lie in a tar.
+
+    None where one is no plain file, or the start of its headers is unknown.
 
     Args:
         members: All members, in the order of the tar.
-        names: As `pipeline.verify.entry_name` gives them.
-        is_last: Whether of several files of one path the last is meant, which is what unpacking leaves. Else such a path has
-            no place.
+        names: As `pipeline.transfer.verify.entry_name` gives them.
+        is_last: Whether of several files of one path the last is meant, which is what unpacking leaves. Else
+            such a path has no place.
     """
     places: dict[str, tuple[int, int]] = {}
     end, is_known = 0, True
@@ -168,7 +173,7 @@ def pieces(members: Iterable[Member], names: Collection[str], *, is_last: bool =
 
 
 def _is_link_to_itself(member: Member) -> bool:
-    """Say whether a member changes nothing: GNU tar writes a file that it is given twice as a link to itself."""
+    """Say whether a member changes nothing: GNU tar writes a file that is named twice as such a link."""
     return member.kind is MemberKind.HARDLINK and member.link == member.name
 
 

@@ -21,23 +21,27 @@ class _Seen(NamedTuple):
 class Overwriting:
     """Finds what takes the place of what.
 
-    What changes nothing is always taken: a folder that comes again, a hard link to itself or to what it is a link to already
-    (GNU tar writes those where a file is named twice), a symbolic link with the same target. Where a file takes the place of one
-    that has hard links, Python's tarfile writes through the link, and others do not: it is refused.
+    What changes nothing is always taken: a folder that comes again, a hard link to itself or to what it is a
+    link to already (GNU tar writes those where a file is named twice), a symbolic link with the same target.
+    Where a file takes the place of one that has hard links, Python's tarfile writes through the link, and
+    others do not: it is refused.
 
     Holds a number for each member in memory, and the names of those alone that come more than once.
 
     Args:
         members: Gives all members in the order of the archive, anew each time.
-        is_last: Whether the last member of a path is taken where it takes the place of others. Else that is refused.
+        is_last: Whether the last member of a path is taken where it takes the place of others. Else that is
+            refused.
 
     Attributes:
         dropped: Which members unpacking leaves nothing of, by their place in the archive.
         replaced: How many of them another one took the place of.
 
     Raises:
-        MemberDuplicated: The archive holds a path twice, and that is refused, or programs do not agree on what is left.
-        MemberUnexpected: A hard link leads to what only comes after it, or to itself before there is anything.
+        MemberDuplicated: The archive holds a path twice, and that is refused, or programs do not agree on
+            what is left.
+        MemberUnexpected: A hard link leads to what only comes after it, or to itself before there is
+            anything.
     """
 
     def __init__(self, members: Callable[[], Iterable[Member]], *, is_last: bool) -> None:

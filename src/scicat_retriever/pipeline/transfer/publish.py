@@ -25,7 +25,9 @@ from scicat_retriever.ports.datablock_record import DatablockRecord
 
 
 def verify_and_stage(record: DatablockRecord, tools: Toolbox) -> None:
-    """Compare a copied datablock with the catalogue and give it its final name. Staged already: nothing happens.
+    """Compare a copied datablock with the catalogue and give it its final name.
+
+    Staged already: nothing happens.
 
     Raises:
         IntegrityError: The copy is not what was catalogued.
@@ -65,7 +67,7 @@ def _verified(record: DatablockRecord, tools: Toolbox) -> Verified:
 
 
 def source_folder(pid: DatasetPid, tools: Toolbox) -> str | None:
-    """Give the folder that a dataset's files lay in before they were archived; None where SciCat does not say.
+    """Give the folder of a dataset's files before they were archived; None where SciCat does not say.
 
     Raises:
         CatalogueError: SciCat does not answer, and may later.
@@ -106,7 +108,7 @@ class Published:
 
 
 def publish(pid: DatasetPid, tools: Toolbox) -> Published:
-    """Say that all that is wanted of a dataset is staged; it needs no more space than it has.
+    """Say that all wanted datablocks of a dataset are staged, and end what is left of its claim.
 
     Raises:
         StagedFileMissing: Nothing is wanted, or a wanted datablock is not staged, or its file is not there.
@@ -150,16 +152,17 @@ def is_there(record: DatablockRecord, tools: Toolbox) -> bool:
 def discard(pid: DatasetPid, run: str, reason: str, tools: Toolbox, *, keep_verified: bool) -> None:
     """Remove the files that a failed run left, give their space back, and touch nothing else.
 
-    What was never wanted stays as it is. What another run staged stays, since others may hold links to it; so does what of
-    this run was promised to somebody, and what a later run works on, should a lost repetition of this step come late.
+    Datablocks that were never wanted stay as they are. So do those that another run staged, since others may
+    hold links to them; those of this run that were promised to somebody; and those that a later run works on,
+    should a lost repetition of this step come late.
 
     Args:
         pid: The dataset.
         run: The run that failed.
         reason: Why, for the ledger.
         tools: The ports.
-        keep_verified: Whether to keep, until their space is needed, the run's datablocks that are right, so that a retry
-            goes on from there. Copies that were not verified yet are verified now.
+        keep_verified: Whether to keep, until their space is needed, the run's datablocks that are right, so
+            that a retry goes on from there. Copies that were not verified yet are verified now.
     """
     for record in tools.ledger.datablocks(pid):
         began = record.wanted or record.state is not DatablockState.PLANNED
@@ -172,7 +175,8 @@ def discard(pid: DatasetPid, run: str, reason: str, tools: Toolbox, *, keep_veri
 def _is_kept(record: DatablockRecord, tools: Toolbox, *, keep_verified: bool) -> bool:
     if keep_verified:
         return _is_right(record, tools)
-    # Whatever a run is said to have ended as after it had ended well: what somebody has links to is not taken away.
+    # Whatever a run is said to have ended as after it had ended well: what somebody has links to is not taken
+    # away.
     return record.state is DatablockState.STAGED and tools.ledger.is_promised(record.key)
 
 
@@ -187,7 +191,8 @@ def _is_right(record: DatablockRecord, tools: Toolbox) -> bool:
 
 
 def _discard(key: DatablockKey, run: str, reason: str, tools: Toolbox) -> None:
-    # A later run may work on it by the time that a staging area which stood still has answered: it is asked about anew.
+    # A later run may work on it by the time that a staging area which stood still has answered: it is asked
+    # about anew.
     if _of_run(key, run, tools) is None:
         return
     tools.staging.discard_partial(key)

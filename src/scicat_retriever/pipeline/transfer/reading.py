@@ -16,8 +16,8 @@ from scicat_retriever.ports.long_term_store import ArchiveSource, LongTermStore
 class Opening:
     """An archive that is opened by its first read.
 
-    Opening may hang as long as reading may (a share that went away, a tape), so it happens in the reading thread,
-    under the same watchdog. An opening that ends after the copy was given up is closed at once.
+    Opening may hang as long as reading may (a share that went away, a tape), so it happens in the reading
+    thread, under the same watchdog. An opening that ends after the copy was given up is closed at once.
     """
 
     def __init__(self, opening: Callable[[], AbstractContextManager[ArchiveSource]]) -> None:
@@ -82,7 +82,7 @@ class JoinedPieces:
 
 
 def opened(datablock: Datablock, store: LongTermStore) -> Opening | JoinedPieces:
-    """Give what reads all of a datablock's archive, or what it is an extract of; the store is asked by the first read.
+    """Give what reads a datablock's archive, or the pieces of an extract; the first read opens it.
 
     Raises:
         ArchiveUnsupported: It is an extract, and its store cannot read ranges.

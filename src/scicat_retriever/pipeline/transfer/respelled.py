@@ -1,9 +1,9 @@
-"""Respelled: chosen names that SciCat took as its lists of original files spell them, and the datablocks spell otherwise.
+"""Respelled: chosen names that SciCat's original lists spell otherwise than its datablocks.
 
-SciCat checks a new job's `files` against the files that a dataset had before it was archived; what can be retrieved is what its
-datablocks list. A name is taken for a datablock's file by the rule of `domain.likeness`, where exactly one of each can be meant, the
-sizes agree, and the checksums do where both lists have one of the same algorithm. What is delivered is compared with the
-datablock's checksum, as ever.
+SciCat checks a new job's `files` against the files that a dataset had before it was archived; what can be
+retrieved is what its datablocks list. A name is taken for a datablock's file by the rule of
+`domain.likeness`, where exactly one of each can be meant, the sizes agree, and the checksums do where both
+lists have one of the same algorithm. What is delivered is compared with the datablock's checksum, as ever.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Respelled:
 
 
 def look_again(pid: DatasetPid, names: Sequence[str], source_folder: str | None, tools: Toolbox) -> Respelled:
-    """Look for names in a dataset that no datablock lists letter for letter; reads all of its lists once more.
+    """Look again for chosen names that no datablock lists letter for letter; reads all lists once more.
 
     Args:
         pid: The dataset.
@@ -79,7 +79,7 @@ def look_again(pid: DatasetPid, names: Sequence[str], source_folder: str | None,
 def _originals(
     pid: DatasetPid, names: Sequence[str], tools: Toolbox
 ) -> tuple[Mapping[str, OriginalFile], bool]:
-    """Give what SciCat lists under these names before archiving, and whether it shows any such list at all."""
+    """Give the original files of these names, and whether SciCat shows any original files at all."""
     wanted, found, shown = set(names), dict[str, OriginalFile](), False
     for original in tools.catalogue.original_files(pid):
         shown = True

@@ -1,7 +1,8 @@
 """What unpacking an archive leaves: of its members, those that verification has to compare.
 
-A tar may hold a path twice, a link to itself, the name of a tape. GNU tar, bsdtar and Python's tarfile agree on what some of
-that leaves: it is taken, or an operator may have it taken. On the rest they do not, and it is refused.
+A tar may hold a path twice, a link to itself, the name of a tape. GNU tar, bsdtar and Python's tarfile agree
+on what some of that leaves: it is taken, or an operator may have it taken. On the rest they do not, and it is
+refused.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Unpacking:
         """Give the members that verification compares, in the order of the archive.
 
         Raises:
-            IntegrityError: As `pipeline.overwriting.Overwriting`.
+            IntegrityError: As `pipeline.transfer.overwriting.Overwriting`.
         """
         over = Overwriting(self._members, is_last=self._policy.duplicates == "last")
         self.replaced = over.replaced
@@ -69,7 +70,7 @@ class Unpacking:
 
     @cached_property
     def _last_parts(self) -> set[str]:
-        """The names of catalogued files without their folders: one of these may be meant, in another spelling of the path."""
+        """The names of catalogued files without their folders: one may be meant by another spelling."""
         return {_last_part(entry.path) for entry in self._catalogued()}
 
 
@@ -78,6 +79,9 @@ def _last_part(path: str) -> str:
 
 
 def _without_data(member: Member) -> Member:
-    """Show a member that is passed over as a mere name: it need not be catalogued. A hard link still has to lead somewhere."""
+    """Show a member that is passed over as a mere name: it need not be catalogued.
+
+    A hard link still has to lead somewhere.
+    """
     link = member.link if member.kind is MemberKind.HARDLINK else ""
     return Member(entry_name(member.name), MemberKind.LABEL, 0, member.offset, "", link, unsafe=False)

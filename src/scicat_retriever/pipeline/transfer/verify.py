@@ -24,7 +24,7 @@ from scicat_retriever.onepass.tar.walker import members_allowance
 from scicat_retriever.pipeline.transfer.entry_check import EntryCheck
 
 _LONGEST_PART = 255
-"""Characters of a path's part that are looked at for likeness; no common file system has room for longer ones."""
+"""Characters of a path's part that are looked at for likeness; file systems have no longer ones."""
 _DEEP = 100
 """Folders above a folder; where it has more, those above it are not looked for in another spelling."""
 _SHORT_NAME = 256
@@ -105,7 +105,7 @@ class _Comparison:
         del self.expected[entry_name(entry.path)]
 
     def _put_aside(self, name: str, member: Member) -> None:
-        """Keep a member that is not catalogued under its own name: perhaps it is under a name that is spelled otherwise."""
+        """Keep a member that is not catalogued by its own name: it may be by another spelling."""
         if member.kind in {MemberKind.DIRECTORY, MemberKind.SYMLINK} and name not in self.hardlinks:
             # They hold no bytes of the dataset, so they need not be catalogued; everything else must be.
             if self._keeps_loose:
@@ -166,8 +166,9 @@ class _Comparison:
     def _keep_implied_folders(self) -> bool:
         """Keep folders that members lie in with those whose names may be spelled otherwise.
 
-        Says whether names can be matched at all. An archive made for it implies a hundred folders with each member: where they
-        are more than an honest one may have members, they are not kept, and no name is matched without seeing them all.
+        Says whether names can be matched at all. An archive made for it implies a hundred folders with each
+        member: where they are more than an honest one may have members, they are not kept, and no name is
+        matched without seeing them all.
         """
         if not self._keeps_loose:
             return True
@@ -184,7 +185,7 @@ class _Comparison:
             raise MemberMissing(f"{shown(entry.path)} is catalogued and not in the archive")
 
     def _refuse_nesting(self) -> None:
-        """Refuse `a/b` beside an `a` that is no folder: it cannot be unpacked, or is written where a link leads."""
+        """Refuse `a/b` beside an `a` that is no folder: it cannot be unpacked, or goes where a link leads."""
         files = (name for name, member in self.met.items() if member.kind is not MemberKind.DIRECTORY)
         if (name := _first_above(chain(files, self.passed_over), self.folders)) is not None:
             raise MemberUnsafe(f"the archive's member {shown(name)} is no folder, and others lie below it")
@@ -209,13 +210,13 @@ class _Comparison:
 
 
 def _first_above(names: Iterable[str], folders: Iterable[str]) -> str | None:
-    """Give a name that is also one of the folders, or an ancestor of one; each costs a look-up, however deep it is."""
+    """Give a name that is also a folder, or an ancestor of one; each costs one look-up."""
     ordered = sorted(f"{folder}/" for folder in folders)
     return next((name for name in names if _has_below(name, ordered)), None)
 
 
 def _ancestors(folders: Iterable[str], most: int) -> set[str] | None:
-    """Give folders and those above them, but for very deep ones; None where they are more than that, long names counted more."""
+    """Give folders and those above them; None where they are too many, long names counted more."""
     found: set[str] = set()
     counted = 0
     for folder in folders:
@@ -267,8 +268,8 @@ def against_catalogue(
 ) -> Verified:
     """Compare every member of the copy with the catalogue, and the catalogue with the copy.
 
-    A member and an entry whose names are spelled differently are matched by the rule of `domain.likeness`, where size and
-    checksum agree.
+    A member and an entry whose names are spelled differently are matched by the rule of `domain.likeness`,
+    where size and checksum agree.
 
     Holds the catalogue's list in memory (about 300 bytes a file); streams the members.
 
@@ -281,8 +282,8 @@ def against_catalogue(
         source_folder: Asked for the dataset's folder, as catalogued, where names are spelled differently.
 
     Raises:
-        IntegrityError: A subclass for each way in which the two can differ; the message names the file. Where bytes
-            are declared and none could be compared, that is `ChecksumMissing`, whatever the policy.
+        IntegrityError: A subclass for each way in which the two can differ; the message names the file. Where
+            bytes are declared and none could be compared, that is `ChecksumMissing`, whatever the policy.
     """
     expected = _unique(catalogued)
     files = len(expected)

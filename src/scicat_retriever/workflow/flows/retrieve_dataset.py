@@ -75,7 +75,7 @@ class RetrieveDatasetFlow:
         outcome = await work
         if outcome is None:
             workflow.continue_as_new(dataclasses.replace(self._task, subscribers=tuple(self._subscribers)))
-        # Those that come from now on want it as it is then: the outcome says nothing of what they need.
+        # Jobs that subscribe after this line need a new run; this outcome is not theirs.
         concerned = [] if self._dropped and outcome.failures else list(self._subscribers)
         await self._wait_until_clean(outcome, concerned)
         await self._tell(outcome, concerned)
