@@ -117,8 +117,8 @@ def outlooks(
     return told
 
 
-def in_line(
-    line: Sequence[RecallRequest],
+def by_queue(
+    queue: Sequence[RecallRequest],
     asked: Sequence[RecallRequest],
     policy: RecallPolicy,
     rates: ObservedRates,
@@ -133,7 +133,7 @@ def in_line(
         told[request.archive] = Outlook(_timed("asked of the store", left), left)
         ahead += request.bytes
     known: dict[tuple[int, int], Outlook] = {}
-    for number, request in enumerate(line, 1):
+    for number, request in enumerate(queue, 1):
         ahead += request.bytes
         turns = 1 + ahead // policy.bytes_in_flight
         key = (_coarse(number), turns)
@@ -226,8 +226,8 @@ def _tell_unknown(
 ) -> None:
     """Tell archives whose tape is not known."""
     bundles = [bundle for bundle in (*prospect.queue, *prospect.collecting) if not bundle.tape]
-    line = [request for bundle in bundles for request in bundle.waiting]
-    told.update(in_line(line, prospect.asked_blindly, policy, rates, now))
+    queue = [request for bundle in bundles for request in bundle.waiting]
+    told.update(by_queue(queue, prospect.asked_blindly, policy, rates, now))
 
 
 def _timed(head: str, seconds: float | None) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from scicat_retriever.domain.states import RecallPhase
 from scicat_retriever.recall_planner.bundles import Allowance, Bundle, bundled, joined
-from scicat_retriever.recall_planner.outlook import Outlook, in_line, outlooks, tell_online
+from scicat_retriever.recall_planner.outlook import Outlook, by_queue, outlooks, tell_online
 from scicat_retriever.recall_planner.rates import EtaError, Forecasts, ObservedRates, Shares
 from scicat_retriever.recall_planner.requests import RecallPolicy, RecallRequest
 from scicat_retriever.recall_planner.round import Round
@@ -110,17 +110,19 @@ class RecallPlanner:
         flying = [each for each in requests if each.phase is not RecallPhase.WAITING]
         allowance = self._allowance([each.bytes for each in flying if not self._is_given_up(each, now)])
         waiting = [each for each in requests if each.phase is RecallPhase.WAITING]
-        line = in_turn(waiting, self._shares, self._rates, now - self.policy.longest_wait, allowance.requests)
+        queue = in_turn(
+            waiting, self._shares, self._rates, now - self.policy.longest_wait, allowance.requests
+        )
         count = 0
-        for request in line:
+        for request in queue:
             if not allowance.fits(request.bytes):
                 break
             allowance.take(request.bytes)
             count += 1
-        asked, left = line[:count], line[count:]
+        asked, left = queue[:count], queue[count:]
         charge(self._shares, asked, self._rates)
         out = [*(each for each in requests if each.phase is RecallPhase.ASKED), *asked]
-        return asked, in_line(left, out, self.policy, self._rates, now), math.inf
+        return asked, by_queue(left, out, self.policy, self._rates, now), math.inf
 
     def _in_flight(self, bundle: Bundle, now: float) -> list[int]:
         """Give the bytes of each archive of a bundle that counts as in flight."""

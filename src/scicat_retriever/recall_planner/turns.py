@@ -103,7 +103,7 @@ def charge(
 def in_turn(
     requests: Iterable[RecallRequest], shares: Shares, rates: ObservedRates, overdue: float, count: int
 ) -> list[RecallRequest]:
-    """Put archives in line that are asked for one by one.
+    """Order archives that are asked for one by one.
 
     Args:
         requests: They.

@@ -21,7 +21,7 @@ from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import ArchiveId, DatasetPid
 from scicat_retriever.domain.states import RecallPhase
 from scicat_retriever.pipeline.recalls.lead import LEASE, Lead, LeadLost
-from scicat_retriever.pipeline.recalls.release import Releases
+from scicat_retriever.pipeline.recalls.let_go import LettingGo
 from scicat_retriever.pipeline.recalls.verdict import refusal, verdict
 from scicat_retriever.pipeline.recalls.watch import TURN_SECONDS, DeskPace, WatchedArchive
 from scicat_retriever.pipeline.tools.toolbox import Toolbox
@@ -87,7 +87,7 @@ class RecallDesk:
         self._watched: dict[ArchiveId, WatchedArchive] = defaultdict(WatchedArchive)
         self._told: dict[DatablockKey, float] = {}
         self._words_at = self._quiet_until = self._noted_at = 0.0
-        self._releases = Releases(store, self._lead, tools, pace)
+        self._letting_go = LettingGo(store, self._lead, tools, pace)
         self._troubles = 0
         self._turned_at = 0.0
         self._bell = threading.Event()
@@ -148,7 +148,7 @@ class RecallDesk:
             self._watched.clear()
             self._told.clear()
             self._words_at = self._quiet_until = self._noted_at = 0.0
-            self._releases.forget_pauses()
+            self._letting_go.forget_pauses()
         self._turned_at = now
 
     def _serve(self, records: Sequence[RecallRecord]) -> None:
@@ -156,7 +156,7 @@ class RecallDesk:
         try:
             store = self._tools.stores.named(self._name)
             if self._now() >= self._quiet_until:
-                self._releases.let_go(records, store)
+                self._letting_go.let_go(records, store)
                 if self._look(wanted, store) + self._locate(wanted, store):
                     wanted = [each for each in self._tools.ledger.recalls(self._name) if each.is_wanted]
                 self._ask(wanted, store)

@@ -1,4 +1,4 @@
-"""The judge of recalls: what a store's word on an archive means, for who wants to read it and for its open recall.
+"""The judge of recalls: what a store's word on an archive means to its reader and to its open recall.
 
 A word that an archive cannot be read becomes one of `domain.errors` here, and stays it: what is noted, waited
 for and given up is decided by the kind of that error, and a job's failure tells it.

@@ -12,7 +12,7 @@ from scicat_retriever.pipeline.recalls.desk import (
     RecallDesk,
 )
 from scicat_retriever.pipeline.recalls.lead import LEASE
-from scicat_retriever.pipeline.recalls.release import RELEASES
+from scicat_retriever.pipeline.recalls.let_go import LET_GO_ATTEMPTS
 from scicat_retriever.pipeline.recalls.watch import DeskPace
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.long_term_store import AskedArchive, TapePosition
@@ -301,7 +301,7 @@ def test_a_release_that_fails_for_ever_is_given_up() -> None:
     rig.turns()
     store.mute_releases = True
     rig.ledger.move_datablock(record.key, DatablockState.FAILED)
-    rig.turns(RELEASES, every=PACE.look_maximum)
+    rig.turns(LET_GO_ATTEMPTS, every=PACE.look_maximum)
     assert rig.open_recalls() == []
 
 

@@ -17,13 +17,13 @@ from scicat_retriever.ports.long_term_store import AskedArchive, LongTermStore
 from scicat_retriever.ports.recalls import RecallRecord
 
 log = structlog.get_logger(__name__)
-RELEASES = 20
+LET_GO_ATTEMPTS = 20
 """How often a store is asked to let an archive go; then the recall is forgotten here.
 
 The store keeps the archive on its disk until the lifetime of the request ends."""
 
 
-class Releases:
+class LettingGo:
     """What one store is still to be told.
 
     Args:
@@ -83,7 +83,7 @@ class Releases:
         self._next_at = self._now() + self._pace.pause_after(self._troubles)
         self._troubles += 1
         self._attempts.update({each.archive_id for each in batch})
-        return [each for each in batch if self._attempts[each.archive_id] >= RELEASES]
+        return [each for each in batch if self._attempts[each.archive_id] >= LET_GO_ATTEMPTS]
 
     def _now(self) -> float:
         return self._tools.clock().timestamp()
