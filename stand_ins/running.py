@@ -138,6 +138,11 @@ class RunningService:
             raise RuntimeError("the service was not started")
         return self._process
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process is not None and self._process.poll() is None
+
     def start(self) -> None:
         """Start it and wait until its API answers.
 

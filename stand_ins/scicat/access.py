@@ -53,7 +53,7 @@ PROFILES = MappingProxyType(
 """The observed configurations by name. ``job_privileged`` is what a retrieval service needs to list jobs."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Access:
     """Decides about rights; ``None`` as the account means an anonymous caller.
 

@@ -86,7 +86,7 @@ class ScicatStandIn:
         self.faults = Faults()
         self.store = Store()
         self.release = release
-        access = Access(groups, release)
+        access = self._access = Access(groups, release)
         self._accounts = Accounts(
             default_accounts() if accounts is None else accounts, token_lifetime_seconds
         )
@@ -193,6 +193,10 @@ class ScicatStandIn:
     def offer_jobs_in_v4(self, *, offered: bool) -> None:
         """Switch the v4 routes of jobs off (404, as an older backend) or on."""
         self._jobs.offered_in_v4 = offered
+
+    def set_groups(self, groups: AccessGroups) -> None:
+        """Replace the backend's group settings."""
+        self._access.groups = groups
 
     def set_job_type(self, job_type: JobType) -> None:
         """Add or replace an entry of the job configuration."""

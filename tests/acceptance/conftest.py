@@ -1,4 +1,8 @@
-"""A whole service, as an operator runs it, with a stand-in SciCat and real tars."""
+"""A whole service, as an operator runs it, with a stand-in SciCat and real tars.
+
+A service takes seconds to start. Two of them stay up for all tests that can live with their settings: tests tell themselves
+apart by their pids and jobs. What needs settings of its own makes its facility, once a module where it can.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from stand_ins.running import RunningService
-from tests.acceptance.facility import QUICK, Facility
+from stand_ins.running import free_port
+from tests.acceptance.facility import IMPATIENT, PATIENT, Facility
 
 MakeFacility = Callable[..., Facility]
 
@@ -26,15 +30,33 @@ def make_facility(tmp_path: pathlib.Path) -> Iterator[MakeFacility]:
         yield make
 
 
-@pytest.fixture(scope="module")
-def facility(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Facility]:
-    """One facility for the tests of a module, its service running; tests tell themselves apart by their pids."""
+@pytest.fixture(scope="session")
+def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Facility]:
+    """One facility for the session, whose service gives up soon what is not there."""
     odd = (
         tmp_path_factory.mktemp("facility") / "100%25 of %20 #1? à"
     )  # none of it may be read as a part of a URL
-    with (
-        Facility.open(odd, QUICK) as opened,
-        RunningService(opened.folder) as service,
-    ):
-        opened.service = service
-        yield opened
+    with Facility.standing(odd, IMPATIENT) as standing:
+        yield standing
+
+
+@pytest.fixture
+def facility(impatient: Facility) -> Facility:
+    """The facility whose service gives up soon what is not there; the service is up, and SciCat without faults."""
+    impatient.put_right()
+    return impatient
+
+
+@pytest.fixture(scope="session")
+def standing_patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Facility]:
+    """One facility for the session, whose service waits long for what is not there."""
+    settings: dict[str, dict[str, object]] = {**PATIENT, "engine": {"port": free_port()}}
+    with Facility.standing(tmp_path_factory.mktemp("patient"), settings) as standing:
+        yield standing
+
+
+@pytest.fixture
+def patient(standing_patient: Facility) -> Facility:
+    """The facility whose service waits long for what is not there; the service is up, and SciCat without faults."""
+    standing_patient.put_right()
+    return standing_patient

@@ -11,7 +11,7 @@ import sys
 import tarfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,19 @@ QUICK: dict[str, dict[str, object]] = {
     "lts": {"recalls": {"mount_age": 0.0, "collect_time": 0.0}},
 }
 """Settings that make failures and waits quick enough for a test."""
+
+
+def quick(**sections: dict[str, object]) -> dict[str, dict[str, object]]:
+    """Give the quick settings with some keys changed."""
+    return {**QUICK, **{name: {**QUICK.get(name, {}), **keys} for name, keys in sections.items()}}
+
+
+IMPATIENT = quick(flow={"appear_timeout": 8.0, "recall_timeout": 8.0})
+"""Of the service that gives up soon what is not there, or not back from tape."""
+PATIENT = quick(flow={"appear_timeout": 600.0}, lts={"offline_by_blocks": False})
+"""Of the service that waits for what is not there until the test brings it. Archives with holes are no stubs for it."""
+READY_SECONDS = 60.0
+"""How long a service that stays up may take to be ready again after what a test did to it, before it is started anew."""
 
 
 @dataclass
@@ -75,8 +88,55 @@ class Facility:
         stand_in = ScicatStandIn(**{"release": release, **scicat})
         with stand_in.serve() as url:
             folder = ServiceFolder(root, url, settings=settings)
-            stand_in.set_job_type(JobType(create_action=archival_service(f"{folder.url}/api/v1/jobs", TOKEN)))
-            yield cls(stand_in, url, folder)
+            made = cls(stand_in, url, folder)
+            made.push_jobs()
+            yield made
+
+    @classmethod
+    @contextmanager
+    def standing(
+        cls, root: Path, settings: Mapping[str, Mapping[str, object]], **scicat: Any
+    ) -> Iterator[Facility]:
+        """Make one for many tests: `put_right` before each has its service run, which is stopped in the end."""
+        with cls.open(root, settings, **scicat) as made:
+            service = made.service = RunningService(made.folder)
+            try:
+                yield made
+            finally:
+                if service.is_running:
+                    service.stop()
+
+    @property
+    def engine_port(self) -> int:
+        """Where the service's engine listens, if the settings say."""
+        return int(str(self.folder.settings["engine"]["port"]))
+
+    def push_jobs(self) -> None:
+        """Have SciCat tell the service of each job, as a facility sets it up."""
+        self.scicat.set_job_type(
+            JobType(create_action=archival_service(f"{self.folder.url}/api/v1/jobs", TOKEN))
+        )
+
+    def put_right(self) -> None:
+        """Undo what the test before did: SciCat has no faults, and the service runs, started again if it has to be."""
+        service = self.service
+        assert service is not None
+        self.scicat.faults.clear()
+        self.push_jobs()
+        if service.is_running:
+            with suppress(TimeoutError):
+                wait_until(self.is_ready, READY_SECONDS)
+                return
+            service.kill()
+        service.start()
+
+    def is_ready(self) -> bool:
+        """Say whether the service has all that it needs to carry out jobs."""
+        try:
+            url = f"{self.folder.url}/api/v1/ready"
+            return httpx2.get(url, trust_env=False, timeout=30).is_success
+        except httpx2.TransportError:
+            return False
 
     def new_pid(self) -> str:
         """Give a pid that no other test uses."""
@@ -231,9 +291,10 @@ def download(url: str) -> bytes:
     return answer.content
 
 
-def quick(**sections: dict[str, object]) -> dict[str, dict[str, object]]:
-    """Give the quick settings with some keys changed."""
-    return {**QUICK, **{name: {**QUICK.get(name, {}), **keys} for name, keys in sections.items()}}
+def running(facility: Facility) -> RunningService:
+    """Give the service of a facility."""
+    assert facility.service is not None
+    return facility.service
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 90.0) -> None:
@@ -265,6 +326,30 @@ def adopt_staging(folder: ServiceFolder) -> str:
         str(folder.root / "retriever.toml"),
     ]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+
+
+def ask_staging(facility: Facility, method: str, path: str, body: object = None) -> Any:
+    """Ask the operators' API about staging; gives what it answers."""
+    answer = _asked_about_staging(facility, method, path, body)
+    assert answer.is_success, answer.text
+    return answer.json()
+
+
+def give_back_all(facility: Facility) -> None:
+    """Give the space of all jobs back, where they have any."""
+    for job in facility.scicat.jobs():
+        _asked_about_staging(facility, "POST", "/release", {"job": job["id"]})
+
+
+def _asked_about_staging(facility: Facility, method: str, path: str, body: object) -> httpx2.Response:
+    return httpx2.request(
+        method,
+        f"{facility.folder.url}/api/v1/staging{path}",
+        json=body,
+        headers={"Authorization": f"Bearer {TOKEN}"},
+        timeout=60,
+        trust_env=False,
+    )
 
 
 def ask_for_files(facility: Facility, files: Mapping[str, list[str]]) -> str:

@@ -10,9 +10,17 @@ from typing import Any
 
 import httpx2
 
-from stand_ins.running import TOKEN, RunningService
+from stand_ins.running import TOKEN
 from tests.acceptance.conftest import MakeFacility
-from tests.acceptance.facility import Facility, block_states, download, quick, some_datablocks, wait_until
+from tests.acceptance.facility import (
+    Facility,
+    block_states,
+    download,
+    quick,
+    running,
+    some_datablocks,
+    wait_until,
+)
 
 LARGE = 3 * 2**30
 """Bytes of an archive whose copy takes some seconds: zeros, so it takes no disk."""
@@ -45,18 +53,16 @@ def _codes(job: dict[str, Any]) -> set[str]:
     return {error["code"] for error in job["jobResultObject"]["errors"]}
 
 
-def test_cancelling_stops_a_transfer_within_seconds_and_leaves_nothing(make_facility: MakeFacility) -> None:
-    facility = make_facility(**quick(lts={"offline_by_blocks": False}))
-    pid = facility.large_dataset(LARGE)
-    with RunningService(facility.folder) as service:
-        facility.service = service
-        job_id = facility.ask_for(pid)
-        wait_until(lambda: block_states(service, job_id) == ["copying"])
-        begun = time.monotonic()
-        answer = _ask(facility, "DELETE", job_id, by="Ada Lovelace")
-        job = facility.wait_for(job_id)
-        took = time.monotonic() - begun
-        wait_until(lambda: facility.files_in_staging(pid) == [])
+def test_cancelling_stops_a_transfer_within_seconds_and_leaves_nothing(patient: Facility) -> None:
+    pid = patient.large_dataset(LARGE)
+    service = running(patient)
+    job_id = patient.ask_for(pid)
+    wait_until(lambda: block_states(service, job_id) == ["copying"])
+    begun = time.monotonic()
+    answer = _ask(patient, "DELETE", job_id, by="Ada Lovelace")
+    job = patient.wait_for(job_id)
+    took = time.monotonic() - begun
+    wait_until(lambda: patient.files_in_staging(pid) == [])
     assert answer.status_code == 202
     assert answer.json()["cancelledBy"] == "Ada Lovelace"
     assert job["statusCode"] == "finishedUnsuccessful"
@@ -65,43 +71,35 @@ def test_cancelling_stops_a_transfer_within_seconds_and_leaves_nothing(make_faci
     assert took < 20.0
 
 
-def test_cancelling_one_of_two_jobs_leaves_the_other(make_facility: MakeFacility) -> None:
-    facility = make_facility(**quick(flow={"appear_timeout": 60.0}))
-    pid = facility.new_pid()
-    (archive_id,) = facility.archive(pid, some_datablocks(pid, 1))
-    bring_back = facility.put_aside(archive_id)
-    with RunningService(facility.folder) as service:
-        facility.service = service
-        first, second = facility.ask_for(pid), facility.ask_for(pid)
-        wait_until(lambda: block_states(service, first) == ["recalling"] == block_states(service, second))
-        assert _ask(facility, "DELETE", first).status_code == 202
-        cancelled = facility.wait_for(first)
-        bring_back()
-        delivered = facility.wait_for(second)
+def test_cancelling_one_of_two_jobs_leaves_the_other(patient: Facility) -> None:
+    pid = patient.new_pid()
+    (archive_id,) = patient.archive(pid, some_datablocks(pid, 1))
+    bring_back = patient.put_aside(archive_id)
+    service = running(patient)
+    first, second = patient.ask_for(pid), patient.ask_for(pid)
+    wait_until(lambda: block_states(service, first) == ["recalling"] == block_states(service, second))
+    assert _ask(patient, "DELETE", first).status_code == 202
+    cancelled = patient.wait_for(first)
+    bring_back()
+    delivered = patient.wait_for(second)
     assert cancelled["statusCode"] == "finishedUnsuccessful"
     assert delivered["statusCode"] == "finishedSuccessful"
     (entry,) = delivered["jobResultObject"]["result"]
     assert entry["archiveId"] == archive_id
 
 
-def test_a_failure_is_told_to_both_jobs_that_wait(make_facility: MakeFacility) -> None:
-    facility = make_facility(**quick(flow={"appear_timeout": 8.0}))
+def test_a_failure_is_told_to_both_jobs_that_wait(facility: Facility) -> None:
     pid, _ = facility.late_dataset()
-    with RunningService(facility.folder) as service:
-        facility.service = service
-        jobs = [facility.wait_for(job_id) for job_id in (facility.ask_for(pid), facility.ask_for(pid))]
+    jobs = [facility.wait_for(job_id) for job_id in (facility.ask_for(pid), facility.ask_for(pid))]
     assert [_codes(job) for job in jobs] == [{"datablock_missing"}] * 2
 
 
-def test_an_ended_job_cannot_be_cancelled_and_a_whole_one_not_retried(make_facility: MakeFacility) -> None:
-    facility = make_facility(**quick())
-    pid = facility.new_pid()
-    facility.archive(pid, some_datablocks(pid, 1))
-    with RunningService(facility.folder) as service:
-        facility.service = service
-        job_id = facility.ask_for(pid)
-        facility.wait_for(job_id)
-        answers = [_ask(facility, "DELETE", job_id), _ask(facility, "POST", f"{job_id}/retry")]
+def test_an_ended_job_cannot_be_cancelled_and_a_whole_one_not_retried(patient: Facility) -> None:
+    pid = patient.new_pid()
+    patient.archive(pid, some_datablocks(pid, 1))
+    job_id = patient.ask_for(pid)
+    patient.wait_for(job_id)
+    answers = [_ask(patient, "DELETE", job_id), _ask(patient, "POST", f"{job_id}/retry")]
     assert [answer.status_code for answer in answers] == [409, 409]
     assert [answer.json()["type"].rpartition(":")[2] for answer in answers] == [
         "job_ended",
@@ -109,63 +107,54 @@ def test_an_ended_job_cannot_be_cancelled_and_a_whole_one_not_retried(make_facil
     ]
 
 
-def test_a_retry_goes_on_from_what_is_verified(make_facility: MakeFacility) -> None:
-    facility = make_facility(**quick())
+def test_a_retry_goes_on_from_what_is_verified(facility: Facility) -> None:
     pid = facility.new_pid()
     archives = facility.archive(pid, some_datablocks(pid, 4))
     bring_back = facility.put_aside(archives[2])
-    with RunningService(facility.folder) as service:
-        facility.service = service
-        job_id = facility.ask_for(pid)
-        assert facility.wait_for(job_id)["statusCode"] == "finishedWithDatasetErrors"
-        bring_back()
-        for number in (0, 1, 3):  # what is verified is not read again
-            (facility.folder.lts / archives[number]).unlink()
-        retried = _retriever(facility, "jobs", "retry", job_id)
-        wait_until(lambda: facility.scicat.job(job_id)["statusCode"] == "finishedSuccessful")
-        result = facility.scicat.job(job_id)["jobResultObject"]["result"]
-        contents = [download(entry["url"]) for entry in result]
+    job_id = facility.ask_for(pid)
+    assert facility.wait_for(job_id)["statusCode"] == "finishedWithDatasetErrors"
+    bring_back()
+    for number in (0, 1, 3):  # what is verified is not read again
+        (facility.folder.lts / archives[number]).unlink()
+    retried = _retriever(facility, "jobs", "retry", job_id)
+    wait_until(lambda: facility.scicat.job(job_id)["statusCode"] == "finishedSuccessful")
+    result = facility.scicat.job(job_id)["jobResultObject"]["result"]
+    contents = [download(entry["url"]) for entry in result]
     assert retried.returncode == 0, retried.stderr
     assert [entry["archiveId"] for entry in result] == archives
     assert all(contents)
     assert facility.lifecycle(pid)["retrieveStatusMessage"] == "datasetRetrieved"
 
 
-def test_a_job_cancelled_while_the_engine_is_down_is_cancelled_when_it_is_up(
-    make_facility: MakeFacility,
-) -> None:
-    facility = make_facility(**quick(flow={"appear_timeout": 60.0}))
-    pid, _ = facility.late_dataset()
-    with RunningService(facility.folder) as service:
-        facility.service = service
-        job_id = facility.ask_for(pid)
-        wait_until(lambda: block_states(service, job_id) == ["recalling"])
-        engine = facility.part("temporal")
-        engine.suspend()
-        cancelled = _retriever(facility, "jobs", "cancel", job_id, "--by", "Grace Hopper")
-        engine.kill()
-        job = facility.wait_for(job_id)
+def test_a_job_cancelled_while_the_engine_is_down_is_cancelled_when_it_is_up(patient: Facility) -> None:
+    pid, _ = patient.late_dataset()
+    service = running(patient)
+    job_id = patient.ask_for(pid)
+    wait_until(lambda: block_states(service, job_id) == ["recalling"])
+    engine = patient.part("temporal")
+    engine.suspend()
+    cancelled = _retriever(patient, "jobs", "cancel", job_id, "--by", "Grace Hopper")
+    engine.kill()
+    job = patient.wait_for(job_id)
     assert cancelled.returncode == 0, cancelled.stderr
     assert "cancelled by Grace Hopper" in job["statusMessage"]
 
 
-def test_a_report_that_could_not_be_told_is_told_when_asked_for(make_facility: MakeFacility) -> None:
-    facility = make_facility(**quick(flow={"appear_timeout": 60.0}))
-    kept, deleted = facility.new_pid(), facility.new_pid()
-    facility.archive(kept, some_datablocks(kept, 1))
-    (archive_id,) = facility.archive(deleted, some_datablocks(deleted, 1))
-    bring_back = facility.put_aside(archive_id)
-    with RunningService(facility.folder) as service:
-        facility.service = service
-        job_id = facility.ask_for(kept, deleted)
-        wait_until(lambda: "recalling" in block_states(service, job_id))
-        dataset = facility.scicat.store.datasets.pop(deleted)
-        bring_back()
-        status = service.wait_for_job(job_id)
-        listed = _retriever(facility, "reports", "list", "--json")
-        facility.scicat.store.datasets[deleted] = dataset
-        retried = _retriever(facility, "reports", "retry", "--job", job_id)
-        wait_until(lambda: str(facility.scicat.job(job_id)["statusCode"]).startswith("finished"))
+def test_a_report_that_could_not_be_told_is_told_when_asked_for(patient: Facility) -> None:
+    kept, deleted = patient.new_pid(), patient.new_pid()
+    patient.archive(kept, some_datablocks(kept, 1))
+    (archive_id,) = patient.archive(deleted, some_datablocks(deleted, 1))
+    bring_back = patient.put_aside(archive_id)
+    service = running(patient)
+    job_id = patient.ask_for(kept, deleted)
+    wait_until(lambda: "recalling" in block_states(service, job_id))
+    dataset = patient.scicat.store.datasets.pop(deleted)
+    bring_back()
+    status = service.wait_for_job(job_id)
+    listed = _retriever(patient, "reports", "list", "--json")
+    patient.scicat.store.datasets[deleted] = dataset
+    retried = _retriever(patient, "reports", "retry", "--job", job_id)
+    wait_until(lambda: str(patient.scicat.job(job_id)["statusCode"]).startswith("finished"))
     assert status["report"]["error"]["code"] == "catalogue_job_unclosable"
     reports = json.loads(listed.stdout)["reports"]
     assert job_id in {each["name"] for each in reports if each["state"] == "undeliverable"}
@@ -173,20 +162,17 @@ def test_a_report_that_could_not_be_told_is_told_when_asked_for(make_facility: M
 
 
 def test_a_second_job_for_a_staged_dataset_leaves_the_store_alone_and_extends_its_time(
-    make_facility: MakeFacility,
+    patient: Facility,
 ) -> None:
-    facility = make_facility(**quick())
-    pid = facility.new_pid()
-    archives = facility.archive(pid, some_datablocks(pid, 2))
-    with RunningService(facility.folder) as service:
-        facility.service = service
-        first = facility.wait_for(facility.ask_for(pid))
-        for archive_id in archives:
-            (facility.folder.lts / archive_id).unlink()
-        ended = time.time()
-        wait_until(lambda: time.time() > ended + 1.0)  # links expire on whole seconds
-        second = facility.wait_for(facility.ask_for(pid))
-        contents = [download(entry["url"]) for entry in second["jobResultObject"]["result"]]
+    pid = patient.new_pid()
+    archives = patient.archive(pid, some_datablocks(pid, 2))
+    first = patient.wait_for(patient.ask_for(pid))
+    for archive_id in archives:
+        (patient.folder.lts / archive_id).unlink()
+    ended = time.time()
+    wait_until(lambda: time.time() > ended + 1.0)  # links expire on whole seconds
+    second = patient.wait_for(patient.ask_for(pid))
+    contents = [download(entry["url"]) for entry in second["jobResultObject"]["result"]]
     assert second["statusCode"] == "finishedSuccessful"
     assert all(contents)
     expiries = [min(e["expires"] for e in job["jobResultObject"]["result"]) for job in (first, second)]

@@ -2,10 +2,8 @@
 
 from typing import Any
 
-from stand_ins.running import RunningService
 from stand_ins.scicat import log_in, submit_retrieve_job
-from tests.acceptance.conftest import MakeFacility
-from tests.acceptance.facility import Facility, download, quick, some_datablocks
+from tests.acceptance.facility import Facility, download, some_datablocks
 
 SOURCE = "/data/p1/run1"
 
@@ -22,20 +20,17 @@ def archive_absolute(facility: Facility) -> tuple[str, list[dict[str, bytes]]]:
     return pid, contents
 
 
-def test_a_dataset_catalogued_with_absolute_paths_comes_back(make_facility: MakeFacility) -> None:
-    facility = make_facility(**quick())
+def test_a_dataset_catalogued_with_absolute_paths_comes_back(facility: Facility) -> None:
     pid, contents = archive_absolute(facility)
     name, content = next(iter(contents[1].items()))
     original = {"path": name, "size": len(content), "time": "2026-01-02T03:04:05.000Z"}
     facility.scicat.add_origdatablock(pid, {"size": len(content), "dataFileList": [original]})
-    with RunningService(facility.folder) as service:
-        facility.service = service
-        whole = facility.wait_for(facility.ask_for(pid))
-        token = log_in(facility.scicat_url, "scientist")
-        asked = submit_retrieve_job(facility.scicat_url, [pid], token=token, files={pid: [name]})
-        chosen = facility.wait_for(str(asked.json()["id"]))
-        [link] = chosen["jobResultObject"]["result"]
-        assert content in download(link["url"])
+    whole = facility.wait_for(facility.ask_for(pid))
+    token = log_in(facility.scicat_url, "scientist")
+    asked = submit_retrieve_job(facility.scicat_url, [pid], token=token, files={pid: [name]})
+    chosen = facility.wait_for(str(asked.json()["id"]))
+    [link] = chosen["jobResultObject"]["result"]
+    assert content in download(link["url"])
     assert (whole["statusCode"], chosen["statusCode"]) == ("finishedSuccessful", "finishedSuccessful")
     for entry, files in zip(whole["jobResultObject"]["result"], contents, strict=True):
         assert entry["integrity"] == "verified"

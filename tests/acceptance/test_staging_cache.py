@@ -11,15 +11,15 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import httpx2
 import pytest
 
-from stand_ins.running import TOKEN, RunningService
+from stand_ins.running import RunningService
 from tests.acceptance.conftest import MakeFacility
 from tests.acceptance.facility import (
     Facility,
+    ask_staging,
     block_states,
     download,
     quick,
@@ -33,20 +33,6 @@ SHORT_LIVED = quick(
     cache={"sweep_interval": 1.0, "spared": 0.2},
 )
 """Settings under which pins are over soon, and datablocks may go soon after."""
-
-
-def staging(facility: Facility, method: str, path: str, body: object = None) -> Any:
-    """Ask the operators' API."""
-    answer = httpx2.request(
-        method,
-        f"{facility.folder.url}/api/v1/staging{path}",
-        json=body,
-        headers={"Authorization": f"Bearer {TOKEN}"},
-        timeout=30,
-        trust_env=False,
-    )
-    assert answer.is_success, answer.text
-    return answer.json()
 
 
 def dataset_of(facility: Facility, size: int) -> str:
@@ -113,14 +99,17 @@ def test_a_job_that_waits_for_space_says_so_and_goes_on_when_another_gives_its_s
     last = small.ask_for(third)
     wait_until(lambda: "2nd in line" in message(small, last))
     assert message(small, waiting).startswith("waiting for 82 kB of staging space, 1st in line; 44 kB more")
-    assert [each["job"] for each in staging(small, "GET", "/usage")["waiting"]["first"]] == [waiting, last]
+    assert [each["job"] for each in ask_staging(small, "GET", "/usage")["waiting"]["first"]] == [
+        waiting,
+        last,
+    ]
 
-    staging(small, "POST", "/release", {"job": before})
+    ask_staging(small, "POST", "/release", {"job": before})
     assert small.wait_for(waiting)["statusCode"] == "finishedSuccessful"
     answer = httpx2.get(entry["url"], trust_env=False)
     assert (answer.status_code, answer.json()["type"].rpartition(":")[2]) == (410, "link_released")
     wait_until(lambda: small.scicat.job(before)["jobResultObject"]["result"][0]["url"] is None)
-    staging(small, "POST", "/release", {"job": waiting})
+    ask_staging(small, "POST", "/release", {"job": waiting})
     assert small.wait_for(last)["statusCode"] == "finishedSuccessful"
 
 
@@ -129,7 +118,7 @@ def test_an_extended_job_is_told_to_scicat_with_links_that_live_longer(facility:
     facility.archive(pid, some_datablocks(pid, 1))
     job_id = facility.ask_for(pid)
     (before,) = facility.wait_for(job_id)["jobResultObject"]["result"]
-    staging(facility, "POST", "/pins", {"job": job_id, "seconds": 30 * 86400})
+    ask_staging(facility, "POST", "/pins", {"job": job_id, "seconds": 30 * 86400})
 
     def told() -> str:
         (entry,) = facility.scicat.job(job_id)["jobResultObject"]["result"]
@@ -201,7 +190,7 @@ def test_a_worker_killed_in_the_middle_of_evicting_leaves_nothing_behind(make_fa
             worker.wait(30)
             left, kills = files(facility), kills + 1
         wait_until(lambda: files(facility) == 0)
-        wait_until(lambda: staging(facility, "GET", "/usage")["staged"] == 0)
+        wait_until(lambda: ask_staging(facility, "GET", "/usage")["staged"] == 0)
         assert facility.wait_for(facility.ask_for(*pids))["statusCode"] == "finishedSuccessful"
 
 

@@ -7,17 +7,15 @@ import signal
 import socket
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import httpx2
 import psutil
 import pytest
 
-from scicat_retriever.processes.engine_database import ENGINE_DATABASE
-from stand_ins.running import RunningService, free_port
+from stand_ins.running import free_port
 from tests.acceptance.conftest import MakeFacility
-from tests.acceptance.facility import Facility, block_states, quick, some_datablocks, wait_until
+from tests.acceptance.facility import Facility, running, some_datablocks, wait_until
 
 PROGRAM = [sys.executable, "-m", "scicat_retriever"]
 SECRET = "a secret that all processes share, long enough"
@@ -99,64 +97,37 @@ def test_a_worker_says_within_seconds_which_engine_it_waits_for(make_facility: M
         worker.wait(30)
 
 
-def test_a_terminals_interrupt_reaches_the_supervisor_alone(make_facility: MakeFacility) -> None:
-    facility = make_facility(**quick())
-    with RunningService(facility.folder) as service:
-        parts = psutil.Process(service.process.pid).children()
-        assert len(parts) >= 3
-        groups = {os.getpgid(part.pid) for part in parts}
-        assert os.getpgid(service.process.pid) not in groups
-        assert len(groups) == len(parts)
-        service.process.send_signal(signal.SIGINT)
-        assert service.process.wait(60) == 0
-
-
-def _damage(file: Path) -> None:
-    with file.open("r+b") as opened:
-        opened.seek(4096)
-        opened.write(b"\xa5" * 8192)
-
-
-def test_a_damaged_engine_database_is_set_aside_and_jobs_go_on(make_facility: MakeFacility) -> None:
-    facility = make_facility(**quick(flow={"appear_timeout": 600.0, "reconcile_interval": 1.0}))
-    pid, bring_back = facility.late_dataset()
-    data = facility.folder.root / "data"
-    with RunningService(facility.folder) as service:
-        job_id = facility.ask_for(pid)
-        wait_until(lambda: block_states(service, job_id) == ["recalling"])
-    for beside in data.glob(f"{ENGINE_DATABASE}-*"):
-        beside.unlink()
-    _damage(data / ENGINE_DATABASE)
-    bring_back()
-    with RunningService(facility.folder) as service:
-        facility.service = service
-        assert facility.wait_for(job_id)["statusCode"] == "finishedSuccessful"
-    assert len(list(data.glob(f"{ENGINE_DATABASE}.damaged-*"))) == 1
-    assert "the engine's database was damaged" in facility.folder.log.read_text()
+def test_a_terminals_interrupt_reaches_the_supervisor_alone(patient: Facility) -> None:
+    service = running(patient)
+    parts = psutil.Process(service.process.pid).children()
+    assert len(parts) >= 3
+    groups = {os.getpgid(part.pid) for part in parts}
+    assert os.getpgid(service.process.pid) not in groups
+    assert len(groups) == len(parts)
+    service.process.send_signal(signal.SIGINT)
+    assert service.process.wait(60) == 0
 
 
 def test_while_the_engine_hangs_the_service_is_not_ready_and_jobs_say_what_they_wait_for(
-    make_facility: MakeFacility,
+    patient: Facility,
 ) -> None:
-    facility = make_facility(**quick())
-    pid = facility.new_pid()
-    facility.archive(pid, some_datablocks(pid, 1))
-    with RunningService(facility.folder) as service:
-        facility.service = service
-        wait_until(lambda: bool(_ready(facility)["ready"]))
-        engine = facility.part("temporal")
-        engine.suspend()
-        try:
-            wait_until(lambda: not _ready(facility)["engine"]["ready"])
-            assert _ready(facility)["engine"]["why"] == "the workflow engine does not answer"
-            assert _ready(facility)["ledger"] == {"ready": True, "why": None}
-            job_id = facility.ask_for(pid)
-            assert "does not answer" in service.job(job_id)["waitingFor"]
-        finally:
-            engine.resume()
-        assert facility.wait_for(job_id)["statusCode"] == "finishedSuccessful"
-        assert service.job(job_id)["waitingFor"] is None
-        wait_until(lambda: bool(_ready(facility)["ready"]))
+    pid = patient.new_pid()
+    patient.archive(pid, some_datablocks(pid, 1))
+    service = running(patient)
+    wait_until(lambda: bool(_ready(patient)["ready"]))
+    engine = patient.part("temporal")
+    engine.suspend()
+    try:
+        wait_until(lambda: not _ready(patient)["engine"]["ready"])
+        assert _ready(patient)["engine"]["why"] == "the workflow engine does not answer"
+        assert _ready(patient)["ledger"] == {"ready": True, "why": None}
+        job_id = patient.ask_for(pid)
+        assert "does not answer" in service.job(job_id)["waitingFor"]
+    finally:
+        engine.resume()
+    assert patient.wait_for(job_id)["statusCode"] == "finishedSuccessful"
+    assert service.job(job_id)["waitingFor"] is None
+    wait_until(lambda: bool(_ready(patient)["ready"]))
 
 
 def _ready(facility: Facility) -> dict[str, Any]:
