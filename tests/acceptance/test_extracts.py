@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import io
 import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
-import httpx2
+import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from stand_ins.running import TOKEN, RunningService
 from stand_ins.tape.library import TapeLibrary
 from stand_ins.tape.rest_server import TapeRestServer
 from stand_ins.tape.serving import served
 from stand_ins.tape.shape import LibraryShape, sped_up
-from tests.acceptance.conftest import MakeFacility
-from tests.acceptance.facility import Facility, ask_for_files, download, quick, tar_of, wait_until
+from tests.acceptance.facility import (
+    Facility,
+    ask_for_files,
+    ask_staging,
+    download,
+    quick,
+    tar_of,
+    wait_until,
+)
 
 TAPE_TOKEN = "a-token-for-the-tape-system"
 KB = 1000
-SHORT_LIVED = quick(
-    links={"lifetime": 5.0, "retention": 5.5},
-    cache={"sweep_interval": 1.0, "spared": 0.1},
-)
-"""Settings under which what was retrieved may be evicted soon after."""
+SETTINGS = quick(cache={"sweep_interval": 1.0, "spared": 0.1})
+"""Settings under which what was given back may be evicted soon after."""
 
 
 class Counting:
@@ -47,20 +52,20 @@ def content_of(pid: str, count: int = 10) -> dict[str, bytes]:
 
 
 def evict(facility: Facility, pid: str) -> None:
-    """Have nothing of a dataset in staging, once nobody pins it any more."""
+    """Have nothing of a dataset in staging, which nobody pins any more."""
 
     def evicted() -> bool:
-        url = f"{facility.folder.url}/api/v1/staging/evict"
-        headers = {"Authorization": f"Bearer {TOKEN}"}
-        httpx2.post(url, json={"dataset": pid}, headers=headers, timeout=30, trust_env=False)
+        ask_staging(facility, "POST", "/evict", {"dataset": pid})
         return not facility.files_in_staging(pid)
 
     wait_until(evicted)
 
 
 def retrieved_and_evicted(facility: Facility, pid: str) -> None:
-    job = facility.wait_for(facility.ask_for(pid))
+    job_id = facility.ask_for(pid)
+    job = facility.wait_for(job_id)
     assert job["statusCode"] == "finishedSuccessful", job["jobResultObject"]
+    ask_staging(facility, "POST", "/release", {"job": job_id})
     evict(facility, pid)
 
 
@@ -76,44 +81,71 @@ def unpacked(archive: bytes) -> dict[str, bytes]:
         return {each.name: (tar.extractfile(each) or io.BytesIO()).read() for each in tar}
 
 
-def test_of_an_archive_that_was_retrieved_before_little_more_than_the_chosen_file_is_read(
-    make_facility: MakeFacility,
-) -> None:
+@dataclass(frozen=True)
+class Standing:
+    """A facility whose datasets are on tape, but for those whose location is `share`, and what stands before the tapes."""
+
+    facility: Facility
+    library: TapeLibrary
+    counting: Counting
+
+
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standing]:
+    root = tmp_path_factory.mktemp("extracts")
     library = TapeLibrary(LibraryShape(), clock=sped_up(60.0))
-    store = Counting(TapeRestServer(library, tokens=(TAPE_TOKEN,)).app)
-    with served(store) as url:
+    counting = Counting(TapeRestServer(library, tokens=(TAPE_TOKEN,)).app)
+    with served(counting) as url:
         recalls = {"mount_age": 0.0, "collect_time": 0.0}
-        lts = {"kind": "wlcg_tape", "root_path": "/", "url": url, "token": TAPE_TOKEN, "recalls": recalls}
-        facility = make_facility(**{**SHORT_LIVED, "lts": lts})
-        pid = facility.new_pid()
-        content = content_of(pid)
-        (archive_id,) = facility.archive(pid, [content])
-        file = facility.folder.lts / archive_id
-        library.store(archive_id, file.read_bytes(), tape="VB1234")
-        with RunningService(facility.folder) as service:
-            facility.service = service
-            retrieved_and_evicted(facility, pid)
-            whole, store.bytes = store.bytes, 0
-            name = sorted(content)[6]
-            entry = only_entry(facility.wait_for(ask_for_files(facility, {pid: [name]})))
-            archive = download(entry["url"])
+        settings: dict[str, dict[str, object]] = {
+            **SETTINGS,
+            "lts": {
+                "kind": "wlcg_tape",
+                "root_path": "/",
+                "url": url,
+                "token": TAPE_TOKEN,
+                "recalls": recalls,
+            },
+            "stores.share": {"root": str(root / "lts"), "locations": ["share"], "recalls": recalls},
+        }
+        with Facility.standing(root, settings) as facility:
+            yield Standing(facility, library, counting)
+
+
+@pytest.fixture
+def facility(standing: Standing) -> Facility:
+    """The facility, its service running."""
+    standing.facility.put_right()
+    return standing.facility
+
+
+def test_of_an_archive_that_was_retrieved_before_little_more_than_the_chosen_file_is_read(
+    facility: Facility, standing: Standing
+) -> None:
+    store, pid = standing.counting, facility.new_pid()
+    content = content_of(pid)
+    (archive_id,) = facility.archive(pid, [content])
+    standing.library.store(archive_id, (facility.folder.lts / archive_id).read_bytes(), tape="VB1234")
+    store.bytes = 0
+    retrieved_and_evicted(facility, pid)
+    whole, store.bytes = store.bytes, 0
+    name = sorted(content)[6]
+    entry = only_entry(facility.wait_for(ask_for_files(facility, {pid: [name]})))
+    archive = download(entry["url"])
     assert unpacked(archive) == {name: content[name]}
     assert store.bytes == 512 + len(content[name]) + -len(content[name]) % 512 < whole / 9
     assert (entry["archiveId"], entry["chosen"], entry["size"]) == (archive_id, [name], len(archive))
     assert facility.lifecycle(pid)["retrieveStatusMessage"] == ""
 
 
-def test_an_archive_whose_files_lie_elsewhere_by_now_is_read_whole(make_facility: MakeFacility) -> None:
-    facility = make_facility(**SHORT_LIVED)
+def test_an_archive_whose_files_lie_elsewhere_by_now_is_read_whole(facility: Facility) -> None:
     pid = facility.new_pid()
     content = content_of(pid)
-    (archive_id,) = facility.archive(pid, [content])
+    (archive_id,) = facility.archive(pid, [content], lifecycle={"storageLocation": "share"})
     repacked = tar_of(dict(reversed(content.items())))
-    with RunningService(facility.folder) as service:
-        facility.service = service
-        retrieved_and_evicted(facility, pid)
-        (facility.folder.lts / archive_id).write_bytes(repacked)
-        name = sorted(content)[1]
-        entry = only_entry(facility.wait_for(ask_for_files(facility, {pid: [name]})))
-        assert download(entry["url"]) == repacked
+    retrieved_and_evicted(facility, pid)
+    (facility.folder.lts / archive_id).write_bytes(repacked)
+    name = sorted(content)[1]
+    entry = only_entry(facility.wait_for(ask_for_files(facility, {pid: [name]})))
+    assert download(entry["url"]) == repacked
     assert (entry["name"], entry["chosen"]) == (archive_id, [name])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.acceptance.facility import Facility, some_datablocks
+from tests.acceptance.facility import Facility, some_datablocks, wait_until
 
 
 def test_updates_arrive_although_scicat_answers_503_for_a_while(patient: Facility) -> None:
@@ -74,20 +74,21 @@ def test_a_dataset_deleted_in_mid_flow_ends_the_job_with_a_reason_and_without_a_
 ) -> None:
     pid = patient.new_pid()
     (archive_id,) = patient.archive(pid, some_datablocks(pid, 1))
-    path = patient.folder.lts / archive_id
-    aside = path.with_suffix(".aside")
-    path.rename(aside)
+    bring_back = patient.put_aside(archive_id)
+    # Its flow has begun, and has not read yet what there is to copy.
+    patient.scicat.faults.fail(503, times=None, path_contains=f"/datasets/{pid}")
     job_id = patient.ask_for(pid)
-    patient.scicat.log.wait_for(1, method="PATCH", path_contains=f"{pid}/datasetlifecycle")
+    patient.scicat.log.wait_for(1, status=503, path_contains=f"/datasets/{pid}")
     patient.scicat.log.wait_for(1, method="PATCH", path_contains=job_id)
     assert patient.service is not None
 
     del patient.scicat.store.datasets[pid]
-    aside.rename(path)
+    patient.scicat.faults.clear()
+    bring_back()
     status = patient.service.wait_for_job(job_id)
 
     assert status["report"]["state"] == "undeliverable"
     assert status["report"]["error"]["code"] == "catalogue_job_unclosable"
     assert status["report"]["error"]["who"] == "operator"
     assert len(patient.scicat.log.requests(method="PATCH", path_contains=job_id)) < 10
-    assert patient.files_in_staging(pid) == []
+    wait_until(lambda: patient.files_in_staging(pid) == [])
