@@ -65,7 +65,9 @@ class _Answer:
 
     def read(self, most: int) -> bytes:
         """Give bytes that have arrived, or wait for the next; none at the end."""
-        # Less than an eighth of what has arrived is TLS's own. In one read, since one for each record takes long.
+        # Less than an eighth of what has arrived is TLS's own. In one read, since one for each record takes half as much again:
+        # 1.04 s of the processor for 512 MiB, against 0.70. Without TLS the question costs more than it saves, 0.31 against
+        # 0.22 s, which is little beside the hashing of as much.
         sure = self._arrived() * 7 // 8 - _RECORD
         try:
             if sure > _RECORD:
