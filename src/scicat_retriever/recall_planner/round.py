@@ -10,7 +10,7 @@ from scicat_retriever.recall_planner.bundles import Allowance, Bundle
 from scicat_retriever.recall_planner.outlook import Prospect, Reading
 from scicat_retriever.recall_planner.rates import ObservedRates, Shares
 from scicat_retriever.recall_planner.requests import RecallPolicy, RecallRequest
-from scicat_retriever.recall_planner.sessions import Session, Sessions
+from scicat_retriever.recall_planner.sessions import Sessions, TapeSession
 from scicat_retriever.recall_planner.turns import FORESEEN, charge, turns_of_bundles
 
 BITE = 0.5
@@ -119,7 +119,7 @@ class Round:
             left.append(rest if bundle.asked else bundle.with_all(rest))
         return left
 
-    def _served_until(self, session: Session, *, contended: bool, overdue: bool) -> float:
+    def _served_until(self, session: TapeSession, *, contended: bool, overdue: bool) -> float:
         """Say since when at the latest a request must wait to be read while a tape is open.
 
         Args:

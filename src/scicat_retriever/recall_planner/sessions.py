@@ -11,7 +11,7 @@ from scicat_retriever.recall_planner.requests import RecallRequest
 
 
 @dataclass(slots=True)
-class Session:
+class TapeSession:
     """A tape that is read, or was a moment ago.
 
     Attributes:
@@ -38,9 +38,9 @@ class Sessions:
     def __init__(self, linger: float, stall_time: float) -> None:
         self._linger = linger
         self._stall_time = stall_time
-        self._open: dict[str, Session] = {}
+        self._open: dict[str, TapeSession] = {}
 
-    def get(self, tape: str) -> Session | None:
+    def get(self, tape: str) -> TapeSession | None:
         """Give that of a tape; None where it is not open."""
         return self._open.get(tape)
 
@@ -51,7 +51,7 @@ class Sessions:
 
     def open(self, tape: str, now: float) -> None:
         """Note that a tape is asked for."""
-        self._open[tape] = Session(now, now, now)
+        self._open[tape] = TapeSession(now, now, now)
 
     def close(self, tape: str) -> None:
         """Note that a tape is not kept in its drive."""
@@ -63,7 +63,7 @@ class Sessions:
             session = self._open.get(tape)
             if session is None:
                 began = min(request.asked_at or now for request in bundle.asked)
-                self._open[tape] = Session(began, now, now)
+                self._open[tape] = TapeSession(began, now, now)
             else:
                 session.busy_at = now
         self._open = {

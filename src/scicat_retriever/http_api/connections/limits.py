@@ -47,7 +47,7 @@ class LimitSettings(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Shares:
+class DescriptorShares:
     """What the process's descriptors are given to.
 
     Attributes:
@@ -59,7 +59,7 @@ class Shares:
     downloads: int
 
 
-def shares(limits: LimitSettings, descriptors: int) -> Shares:
+def shares(limits: LimitSettings, descriptors: int) -> DescriptorShares:
     """Divide the descriptors that the process may have: what is kept back, files of downloads, connections.
 
     Downloads that are sent, and those that wait, never are more than half of all connections: the rest is for SciCat.
@@ -70,4 +70,4 @@ def shares(limits: LimitSettings, descriptors: int) -> Shares:
     """
     free = descriptors - min(KEPT_BACK, descriptors // 2)
     downloads = max(1, min(limits.downloads, free // 5, limits.connections // 4))
-    return Shares(max(1, min(limits.connections, free - downloads)), downloads)
+    return DescriptorShares(max(1, min(limits.connections, free - downloads)), downloads)

@@ -12,7 +12,7 @@ from scicat_retriever.onepass.checksums import ChecksumAlgorithm
 from scicat_retriever.onepass.copying import copy_and_hash
 from scicat_retriever.onepass.errors import SourceReadFailed, SourceStalled
 from scicat_retriever.pipeline.transfer.reading import Opening
-from scicat_retriever.storage.lts.command.fetched_archive import Patience
+from scicat_retriever.storage.lts.command.fetched_archive import FetchPatience
 from scicat_retriever.storage.lts.command.settings import CommandStoreSettings
 from scicat_retriever.storage.lts.command.store import CommandStore
 
@@ -39,7 +39,7 @@ def fetching(tmp_path: Path, script: str, target: str, **settings: object) -> Co
 
 def test_a_fetch_that_writes_its_file_says_so_to_who_waits_for_it(tmp_path: Path) -> None:
     clock = [0.0]
-    patience = Patience(None, tmp_path, lambda: clock[0])
+    patience = FetchPatience(None, tmp_path, lambda: clock[0])
     for size in (5, 1, 9):
         with (tmp_path / "archive").open("ab") as file:
             file.write(bytes(size))
@@ -56,7 +56,7 @@ def test_a_fetch_may_wait_for_its_tape_as_long_as_the_settings_say_and_no_longer
     tmp_path: Path, folder: bool
 ) -> None:
     clock = [0.0]
-    patience = Patience(3600, tmp_path if folder else None, lambda: clock[0])
+    patience = FetchPatience(3600, tmp_path if folder else None, lambda: clock[0])
     (tmp_path / "archive").touch()  # as some do before they wait
     for clock[0] in (1, 2000, 3600):
         with pytest.raises(BlockingIOError):
@@ -69,7 +69,7 @@ def test_a_fetch_may_wait_for_its_tape_as_long_as_the_settings_say_and_no_longer
 @pytest.mark.parametrize("folder", [True, False])
 def test_a_fetch_that_has_begun_is_not_waited_for_as_for_a_tape(tmp_path: Path, folder: bool) -> None:
     clock = [0.0]
-    patience = Patience(3600, tmp_path if folder else None, lambda: clock[0])
+    patience = FetchPatience(3600, tmp_path if folder else None, lambda: clock[0])
     patience.note_output()
     (tmp_path / "archive").write_bytes(b"first")
     clock[0] = 1
@@ -82,7 +82,7 @@ def test_a_fetch_that_has_begun_is_not_waited_for_as_for_a_tape(tmp_path: Path, 
 
 def test_what_a_fetch_into_a_file_prints_is_not_taken_for_its_beginning(tmp_path: Path) -> None:
     clock = [0.0]
-    patience = Patience(3600, tmp_path, lambda: clock[0])
+    patience = FetchPatience(3600, tmp_path, lambda: clock[0])
     patience.note_output()
     clock[0] = 2
     with pytest.raises(BlockingIOError):

@@ -28,7 +28,7 @@ _AFTER_THE_END_SECONDS = 5.0
 """How long what a command left running may still hold the output open without writing to it."""
 
 
-class Patience:
+class FetchPatience:
     """How long a command may be silent that may wait for a tape: it is asked about after each moment of waiting.
 
     Args:
@@ -103,7 +103,7 @@ class FetchedArchive:
     """
 
     def __init__(
-        self, child: Child, data: int | None, patience: Patience, accepted: Collection[int] = ()
+        self, child: Child, data: int | None, patience: FetchPatience, accepted: Collection[int] = ()
     ) -> None:
         self._child = child
         self._accepted = accepted
@@ -200,7 +200,7 @@ class FetchedFile:
         patience: As of `writing`.
     """
 
-    def __init__(self, writing: FetchedArchive, path: Path, patience: Patience) -> None:
+    def __init__(self, writing: FetchedArchive, path: Path, patience: FetchPatience) -> None:
         self._writing = writing
         self._patience = patience
         self._path = path
@@ -262,14 +262,14 @@ def fetched(
     """
     with ExitStack() as stack:
         if target == "stdout":
-            waits = Patience(patience, None)
+            waits = FetchPatience(patience, None)
             writing = FetchedArchive(_started(arguments(None), environment), None, waits, accepted)
             stack.callback(writing.close)
             yield writing
             return
         path = stack.enter_context(spool.room()) / "archive"
         pipe = _made_fifo(path, stack) if target == "fifo" else None
-        waits = Patience(patience, path.parent if target == "file" else None)
+        waits = FetchPatience(patience, path.parent if target == "file" else None)
         writing = FetchedArchive(_started(arguments(path), environment), pipe, waits, accepted)
         source = writing if target == "fifo" else FetchedFile(writing, path, waits)
         stack.callback(source.close)

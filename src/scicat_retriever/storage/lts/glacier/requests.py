@@ -31,7 +31,7 @@ from scicat_retriever.storage.lts.glacier.settings import S3GlacierSettings, Tie
 from scicat_retriever.storage.lts.glacier.state import (
     DEEP,
     TIERING,
-    Seen,
+    SeenObject,
     is_archived,
     is_restored_for_ever,
     seen_in_head,
@@ -69,7 +69,7 @@ class GlacierRequests:
             settings.use_restore_status == "auto" and settings.endpoint_url is None
         )
 
-    def head(self, key: str) -> Seen:
+    def head(self, key: str) -> SeenObject:
         """Ask for one object; where it is said to be restored and no expiry is said, ask for a byte of it, too.
 
         Raises:
@@ -85,7 +85,7 @@ class GlacierRequests:
                 return replace(seen, refused=True)
         return seen
 
-    def _seen(self, key: str) -> Seen:
+    def _seen(self, key: str) -> SeenObject:
         with self._explained(key, "be looked at"):
             try:
                 return seen_in_head(self._client().head_object(Bucket=self._bucket, Key=key))
@@ -110,7 +110,7 @@ class GlacierRequests:
                 if code_of(error) not in FORBIDDEN:  # what may not be looked at is there
                     raise
 
-    def list_page(self, keys: tuple[str, ...]) -> dict[str, Seen]:
+    def list_page(self, keys: tuple[str, ...]) -> dict[str, SeenObject]:
         """Ask for many objects whose keys begin alike, by one listing.
 
         Returns:
@@ -141,7 +141,7 @@ class GlacierRequests:
             self._tells_restores = True
         return {entry["Key"]: seen_in_listing(entry) for entry in entries if self._says_all(entry)}
 
-    def restore(self, key: str, seen: Seen) -> RecallError | None:
+    def restore(self, key: str, seen: SeenObject) -> RecallError | None:
         """Ask that an object be restored, or that its restored copy be kept for longer.
 
         Returns:
@@ -171,7 +171,7 @@ class GlacierRequests:
                     raise
         return None
 
-    def reader(self, key: str, seen: Seen, end: int) -> ObjectReader:
+    def reader(self, key: str, seen: SeenObject, end: int) -> ObjectReader:
         """Read an object as it was seen; if it is replaced meanwhile, reading fails."""
         return ObjectReader(
             self._client(),
@@ -181,7 +181,7 @@ class GlacierRequests:
         )
 
     @contextmanager
-    def _explained_of(self, key: str, seen: Seen) -> Iterator[None]:
+    def _explained_of(self, key: str, seen: SeenObject) -> Iterator[None]:
         """Turn errors of reading into those of the port; what is not restored and of a class that need not be is a mistake."""
         try:
             with self._explained(key, "be read"):
@@ -197,7 +197,7 @@ class GlacierRequests:
         with self._explained(key, "be read"):
             self._client().get_object(Bucket=self._bucket, Key=key, Range="bytes=0-0")["Body"].close()
 
-    def _restore_by(self, tier: Tier, key: str, seen: Seen) -> None:
+    def _restore_by(self, tier: Tier, key: str, seen: SeenObject) -> None:
         request: RestoreRequestTypeDef = {"GlacierJobParameters": {"Tier": tier}}
         if seen.storage_class != TIERING:  # it is restored for good, and Days is an error
             request["Days"] = self._settings.days

@@ -25,7 +25,7 @@ _EXPIRES = re.compile(r'expiry-date\s*=\s*"([^"]{1,100})"', re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SeenObject:
     """What the S3 said of an object.
 
     Attributes:
@@ -47,7 +47,7 @@ class Seen:
     refused: bool = False
 
 
-def seen_in_head(answer: Mapping[str, Any]) -> Seen:
+def seen_in_head(answer: Mapping[str, Any]) -> SeenObject:
     """Read the answer to HeadObject. What cannot be read in `x-amz-restore` counts as not said.
 
     Raises:
@@ -58,7 +58,7 @@ def seen_in_head(answer: Mapping[str, Any]) -> Seen:
     restore = str(answer.get("Restore", ""))
     ongoing = _ONGOING.search(restore)
     expires = _EXPIRES.search(restore)
-    return Seen(
+    return SeenObject(
         size=int(answer["ContentLength"]),
         etag=str(answer.get("ETag", "")),
         storage_class=str(answer.get("StorageClass") or "STANDARD"),
@@ -68,12 +68,12 @@ def seen_in_head(answer: Mapping[str, Any]) -> Seen:
     )
 
 
-def seen_in_listing(entry: Mapping[str, Any]) -> Seen:
+def seen_in_listing(entry: Mapping[str, Any]) -> SeenObject:
     """Read an entry of ListObjectsV2 that has a size. A date that is none of UTC (year 10000) counts as not said."""
     status: Mapping[str, Any] = entry.get("RestoreStatus") or {}
     expires: datetime | None = status.get("RestoreExpiryDate")
     ongoing: bool | None = status.get("IsRestoreInProgress")
-    return Seen(
+    return SeenObject(
         size=int(entry["Size"]),
         etag=str(entry.get("ETag", "")),
         storage_class=str(entry.get("StorageClass") or "STANDARD"),
@@ -82,17 +82,17 @@ def seen_in_listing(entry: Mapping[str, Any]) -> Seen:
     )
 
 
-def is_archived(seen: Seen, archive_classes: Collection[str]) -> bool:
+def is_archived(seen: SeenObject, archive_classes: Collection[str]) -> bool:
     """Say whether the object itself cannot be read, only a restored copy of it."""
     return seen.storage_class in archive_classes or bool(seen.archive_status)
 
 
-def is_restored_for_ever(seen: Seen, archive_classes: Collection[str]) -> bool:
+def is_restored_for_ever(seen: SeenObject, archive_classes: Collection[str]) -> bool:
     """Say whether the S3 claims a restored copy and no end of it. Not every S3 that says so has one."""
     return is_archived(seen, archive_classes) and seen.ongoing is False and seen.expires is None
 
 
-def is_readable(seen: Seen, archive_classes: Collection[str], now: datetime) -> bool:
+def is_readable(seen: SeenObject, archive_classes: Collection[str], now: datetime) -> bool:
     """Say whether the S3 gives the object's bytes at this moment."""
     if seen.refused:
         return False
@@ -102,7 +102,7 @@ def is_readable(seen: Seen, archive_classes: Collection[str], now: datetime) -> 
 
 
 def state_of(
-    seen: Seen, archive_classes: Collection[str], now: datetime, extend_before: float
+    seen: SeenObject, archive_classes: Collection[str], now: datetime, extend_before: float
 ) -> RecallState:
     """Say where an archive is.
 

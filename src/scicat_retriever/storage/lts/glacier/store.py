@@ -36,7 +36,7 @@ from scicat_retriever.storage.lts.glacier.errors import Explainer
 from scicat_retriever.storage.lts.glacier.key import key_of
 from scicat_retriever.storage.lts.glacier.requests import GlacierRequests
 from scicat_retriever.storage.lts.glacier.settings import S3GlacierSettings
-from scicat_retriever.storage.lts.glacier.state import Seen, is_readable, state_of
+from scicat_retriever.storage.lts.glacier.state import SeenObject, is_readable, state_of
 from scicat_retriever.storage.lts.hanging_calls.asking import StoreAway, refuse_silence
 from scicat_retriever.storage.lts.hanging_calls.daemon_pool import CallHung, DaemonPool
 from scicat_retriever.storage.lts.paths.archive_path import PathTemplate
@@ -120,7 +120,7 @@ class S3Glacier:
         archived = {
             key: seen
             for key, seen in looked.items()
-            if isinstance(seen, Seen) and self._state(seen).locality is Locality.OFFLINE
+            if isinstance(seen, SeenObject) and self._state(seen).locality is Locality.OFFLINE
         }
         left = self._settings.answer_timeout - (time.monotonic() - begun)
         restored = self._each(
@@ -189,11 +189,11 @@ class S3Glacier:
                 refused[archive_id] = unsafe
         return keys, refused
 
-    def _look(self, keys: Iterable[str], seconds: float) -> dict[str, Seen | RecallError]:
+    def _look(self, keys: Iterable[str], seconds: float) -> dict[str, SeenObject | RecallError]:
         """Ask for objects: by listings as far as those say enough, the others one by one."""
         begun = time.monotonic()
         wanted = list(dict.fromkeys(keys))
-        seen: dict[str, Seen | RecallError] = {}
+        seen: dict[str, SeenObject | RecallError] = {}
         pages = self._each("list", self._requests.list_page, self._alike(wanted), seconds / 2)
         for page, found in pages.items():
             if not isinstance(found, RecallError):
@@ -215,12 +215,12 @@ class S3Glacier:
             folders[key.rpartition("/")[0]].append(key)
         return [tuple(each) for each in folders.values() if len(each) >= _WORTH_LISTING]
 
-    def _answer(self, seen: Seen | RecallError) -> RecallState | RecallError:
+    def _answer(self, seen: SeenObject | RecallError) -> RecallState | RecallError:
         if isinstance(seen, DatablockMissing):
             return RecallState(Locality.MISSING, reason=f"{self._settings.place} has no such object")
-        return self._state(seen) if isinstance(seen, Seen) else seen
+        return self._state(seen) if isinstance(seen, SeenObject) else seen
 
-    def _state(self, seen: Seen) -> RecallState:
+    def _state(self, seen: SeenObject) -> RecallState:
         return state_of(seen, self._settings.archive_classes, self._now(), self._settings.extend_before)
 
     def _each(
@@ -277,7 +277,7 @@ class S3Glacier:
         )
 
 
-def _answered(seen: Seen | RecallError, restored: RecallError | None) -> str | RecallError:
+def _answered(seen: SeenObject | RecallError, restored: RecallError | None) -> str | RecallError:
     if isinstance(seen, RecallError) and not isinstance(seen, DatablockMissing):
         return seen
     return restored or ""

@@ -21,7 +21,7 @@ Name = Literal["crc64nvme", "crc32c", "sha256", "md5"]
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class UploadPart:
     """A part of an upload.
 
     Attributes:
@@ -53,7 +53,7 @@ class Checksum:
     field: str | None
     kind: Literal["FULL_OBJECT", "COMPOSITE"]
     of: Callable[[bytes | bytearray], bytes]
-    whole: Callable[[Sequence[Part]], str]
+    whole: Callable[[Sequence[UploadPart]], str]
 
     @property
     def needs_listing(self) -> bool:
@@ -110,7 +110,7 @@ class Receipt:
         return f"{self.checksum.name}:{self.whole};bytes:{self.size}"
 
     @classmethod
-    def of(cls, checksum: Checksum, parts: Sequence[Part]) -> Self:
+    def of(cls, checksum: Checksum, parts: Sequence[UploadPart]) -> Self:
         """Say what the object of these parts, in their order, is."""
         return cls(checksum, checksum.whole(parts), sum(part.size for part in parts))
 
@@ -144,10 +144,10 @@ def _crc64nvme(data: bytes | bytearray) -> bytes:
     return int(crt.crc64nvme(data)).to_bytes(8, "big")
 
 
-def _combined(combine: Callable[[int, int, int], int], width: int) -> Callable[[Sequence[Part]], str]:
+def _combined(combine: Callable[[int, int, int], int], width: int) -> Callable[[Sequence[UploadPart]], str]:
     """Give what computes the CRC of the whole, of so many bytes, from those of the parts and their sizes."""
 
-    def whole(parts: Sequence[Part]) -> str:
+    def whole(parts: Sequence[UploadPart]) -> str:
         crc = 0
         for part in parts:
             crc = combine(crc, int.from_bytes(part.digest, "big"), part.size)
@@ -156,15 +156,15 @@ def _combined(combine: Callable[[int, int, int], int], width: int) -> Callable[[
     return whole
 
 
-def _composite_sha256(parts: Sequence[Part]) -> str:
+def _composite_sha256(parts: Sequence[UploadPart]) -> str:
     return f"{base64.b64encode(_sha256(_joined(parts))).decode()}-{len(parts)}"
 
 
-def _etag(parts: Sequence[Part]) -> str:
+def _etag(parts: Sequence[UploadPart]) -> str:
     return f"{_md5(_joined(parts)).hex()}-{len(parts)}"
 
 
-def _joined(parts: Sequence[Part]) -> bytes:
+def _joined(parts: Sequence[UploadPart]) -> bytes:
     return b"".join(part.digest for part in parts)
 
 

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from scicat_retriever.domain.errors import StagedFileMissing, StagingWriteFailed
 from scicat_retriever.pipeline.reports.download_names import attachment
 from scicat_retriever.storage.s3.connection import code_of
-from scicat_retriever.storage.staging.s3.checksums import Checksum, Part, Receipt
+from scicat_retriever.storage.staging.s3.checksums import Checksum, Receipt, UploadPart
 from scicat_retriever.storage.staging.s3.connection import connected, explained
 from scicat_retriever.storage.staging.s3.settings import S3StagingSettings
 
@@ -106,7 +106,7 @@ class S3Requests:
         """Give the ids of the uploads of this key, which are one at the most."""
         return [upload.id for upload in self.uploads(key) if upload.key == key]
 
-    def parts(self, key: str, upload_id: str, checksum: Checksum) -> Iterator[Part]:
+    def parts(self, key: str, upload_id: str, checksum: Checksum) -> Iterator[UploadPart]:
         """Give the parts that the S3 has of an upload, by their numbers. Not every S3 tells their checksums.
 
         Raises:
@@ -118,7 +118,7 @@ class S3Requests:
         with explained("be looked at", self._settings):
             for page in pages:
                 for found in page.get("Parts", ()):
-                    yield Part(
+                    yield UploadPart(
                         found["PartNumber"],
                         found["Size"],
                         found["ETag"].strip('"'),
@@ -130,7 +130,7 @@ class S3Requests:
         with suppress(StagedFileMissing), explained("be cleared", self._settings):
             self.client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload_id)
 
-    def complete(self, key: str, upload_id: str, parts: Sequence[Part], receipt: Receipt) -> None:
+    def complete(self, key: str, upload_id: str, parts: Sequence[UploadPart], receipt: Receipt) -> None:
         """Make an upload the object; if there is one of this key already, nothing happens.
 
         Raises:
@@ -147,7 +147,12 @@ class S3Requests:
                 self._complete(key, upload_id, parts, receipt, {})
 
     def _complete(
-        self, key: str, upload_id: str, parts: Sequence[Part], receipt: Receipt, conditions: dict[str, Any]
+        self,
+        key: str,
+        upload_id: str,
+        parts: Sequence[UploadPart],
+        receipt: Receipt,
+        conditions: dict[str, Any],
     ) -> None:
         self.client.complete_multipart_upload(
             Bucket=self._bucket,
@@ -227,7 +232,7 @@ class S3Requests:
             )
 
 
-def _listed(part: Part, checksum: Checksum) -> CompletedPartTypeDef:
+def _listed(part: UploadPart, checksum: Checksum) -> CompletedPartTypeDef:
     told: dict[str, Any] = {"PartNumber": part.number, "ETag": part.etag}
     if part.digest and checksum.field is not None:
         told[checksum.field] = base64.b64encode(part.digest).decode()

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from scicat_retriever.domain.errors import StagedBytesDiffer, StagingError, StagingWriteFailed
 from scicat_retriever.storage.s3.connection import DAMAGED, code_of
-from scicat_retriever.storage.staging.s3.checksums import Checksum, Part, Receipt
+from scicat_retriever.storage.staging.s3.checksums import Checksum, Receipt, UploadPart
 from scicat_retriever.storage.staging.s3.connection import explained
 from scicat_retriever.storage.staging.s3.part_body import PartBody
 from scicat_retriever.storage.staging.s3.settings import MIB, S3StagingSettings
@@ -57,7 +57,7 @@ class S3Partial:
         key: str,
         upload_id: str,
         size: int,
-        listed: Callable[[], Sequence[Part]],
+        listed: Callable[[], Sequence[UploadPart]],
     ) -> None:
         self._client = client
         self._settings = settings
@@ -71,7 +71,7 @@ class S3Partial:
             self._free.put(None)  # a buffer that is made when it is needed
         self._filling: bytearray | None = None
         self._filled = 0
-        self._parts: dict[int, Part] = {}
+        self._parts: dict[int, UploadPart] = {}
         self._sending: list[Future[None]] = []
         self._failure: BaseException | None = None
         self._given_up = threading.Event()
@@ -146,14 +146,14 @@ class S3Partial:
         finally:
             self._free.put(buffer)
 
-    def _sent_part(self, number: int, buffer: bytearray) -> Part:
+    def _sent_part(self, number: int, buffer: bytearray) -> UploadPart:
         digest = self._checksum.of(buffer)
         with explained("be written", self._settings):
             answer = self._upload(number, buffer, digest)
         told = self._checksum.digest_in(answer)
         if told != digest:
             raise other_checksum(self._settings, self._checksum, known=bool(told))
-        return Part(number, len(buffer), answer["ETag"].strip('"'), digest)
+        return UploadPart(number, len(buffer), answer["ETag"].strip('"'), digest)
 
     def _upload(self, number: int, buffer: bytearray, digest: bytes) -> UploadPartOutputTypeDef:
         tries_left = self._settings.attempts
@@ -174,7 +174,7 @@ class S3Partial:
                 if code_of(error) not in DAMAGED or not tries_left:
                     raise
 
-    def _compare(self, ours: Sequence[Part], theirs: Sequence[Part]) -> None:
+    def _compare(self, ours: Sequence[UploadPart], theirs: Sequence[UploadPart]) -> None:
         told = [(part.number, part.size, part.etag) for part in theirs]
         differing = [part.number for part in theirs if part.digest and part.digest != self._digest_of(part)]
         if differing or told != [(part.number, part.size, part.etag) for part in ours]:
@@ -185,7 +185,7 @@ class S3Partial:
         if self._checksum.needs_listing and not all(part.digest for part in theirs):
             raise other_checksum(self._settings, self._checksum, known=False)
 
-    def _digest_of(self, part: Part) -> bytes | None:
+    def _digest_of(self, part: UploadPart) -> bytes | None:
         sent = self._parts.get(part.number)
         return None if sent is None else sent.digest
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from scicat_retriever.ports.long_term_store import Locality
 from scicat_retriever.storage.lts.glacier.state import (
-    Seen,
+    SeenObject,
     is_readable,
     seen_in_head,
     seen_in_listing,
@@ -21,7 +21,7 @@ from scicat_retriever.storage.lts.glacier.state import (
 CLASSES = ("GLACIER", "DEEP_ARCHIVE")
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 SEEN = st.builds(
-    Seen,
+    SeenObject,
     size=st.integers(0, 2**45),
     storage_class=st.sampled_from(["STANDARD", "GLACIER", "DEEP_ARCHIVE", "INTELLIGENT_TIERING"]),
     archive_status=st.sampled_from(["", "ARCHIVE_ACCESS"]),
@@ -30,7 +30,7 @@ SEEN = st.builds(
 )
 
 
-def head(restore: str) -> Seen:
+def head(restore: str) -> SeenObject:
     return seen_in_head({"ContentLength": 5, "StorageClass": "GLACIER", "Restore": restore})
 
 
@@ -96,19 +96,21 @@ def test_a_listing_s_date_beyond_all_dates_is_none() -> None:
 
 
 @given(SEEN, st.floats(0, 10**6))
-def test_what_is_said_to_be_online_can_be_read(seen: Seen, extend_before: float) -> None:
+def test_what_is_said_to_be_online_can_be_read(seen: SeenObject, extend_before: float) -> None:
     if state_of(seen, CLASSES, NOW, extend_before).locality is Locality.ONLINE:
         assert is_readable(seen, CLASSES, NOW)
 
 
 @given(SEEN, st.floats(0, 10**6))
-def test_what_is_not_online_says_why(seen: Seen, extend_before: float) -> None:
+def test_what_is_not_online_says_why(seen: SeenObject, extend_before: float) -> None:
     state = state_of(seen, CLASSES, NOW, extend_before)
     assert state.locality is Locality.ONLINE or state.reason
 
 
 @given(SEEN, st.floats(0, 10**6))
-def test_an_online_copy_lasts_for_longer_than_reading_may_take(seen: Seen, extend_before: float) -> None:
+def test_an_online_copy_lasts_for_longer_than_reading_may_take(
+    seen: SeenObject, extend_before: float
+) -> None:
     archived = seen.storage_class in CLASSES or seen.archive_status
     online = state_of(seen, CLASSES, NOW, extend_before).locality is Locality.ONLINE
     if online and archived and seen.expires is not None:
@@ -116,7 +118,7 @@ def test_an_online_copy_lasts_for_longer_than_reading_may_take(seen: Seen, exten
 
 
 def test_a_copy_that_expires_too_soon_says_until_when_it_is_there() -> None:
-    seen = Seen(5, storage_class="GLACIER", ongoing=False, expires=NOW + timedelta(hours=2))
+    seen = SeenObject(5, storage_class="GLACIER", ongoing=False, expires=NOW + timedelta(hours=2))
     assert (
         state_of(seen, CLASSES, NOW, 10_000).reason == "it is restored, but only until 2026-06-01 14:00 UTC"
     )

@@ -8,14 +8,15 @@ from awscrt import checksums as crt
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scicat_retriever.storage.staging.s3.checksums import Checksum, Name, Part, Receipt, checksum_named
+from scicat_retriever.storage.staging.s3.checksums import Checksum, Name, Receipt, UploadPart, checksum_named
 
 PIECES = st.lists(st.binary(max_size=300), min_size=1, max_size=8)
 
 
-def parts_of(pieces: list[bytes], checksum: Checksum) -> list[Part]:
+def parts_of(pieces: list[bytes], checksum: Checksum) -> list[UploadPart]:
     return [
-        Part(number, len(piece), "etag", checksum.of(piece)) for number, piece in enumerate(pieces, start=1)
+        UploadPart(number, len(piece), "etag", checksum.of(piece))
+        for number, piece in enumerate(pieces, start=1)
     ]
 
 

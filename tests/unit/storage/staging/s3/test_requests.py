@@ -9,7 +9,7 @@ import pytest
 from botocore.stub import Stubber
 
 from scicat_retriever.domain.errors import StagedFileMissing, StagingWriteFailed
-from scicat_retriever.storage.staging.s3.checksums import Name, Part, Receipt, checksum_named
+from scicat_retriever.storage.staging.s3.checksums import Name, Receipt, UploadPart, checksum_named
 from scicat_retriever.storage.staging.s3.requests import S3Requests
 from scicat_retriever.storage.staging.s3.settings import S3StagingSettings
 
@@ -33,8 +33,8 @@ def requests() -> S3Requests:
     )
 
 
-def parts(name: Name) -> list[Part]:
-    return [Part(number, 3, f"etag{number}", checksum_named(name).of(b"abc")) for number in (1, 2)]
+def parts(name: Name) -> list[UploadPart]:
+    return [UploadPart(number, 3, f"etag{number}", checksum_named(name).of(b"abc")) for number in (1, 2)]
 
 
 def complete(requests: S3Requests, name: Name) -> None:
