@@ -32,7 +32,7 @@ class AnswerUnreadable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FileInfo:
     """What `archiveinfo` says of a file.
 
     Attributes:
@@ -131,7 +131,7 @@ def progress_in(content: bytes) -> Mapping[str, Progress]:
     return {path: _progress(entry, created_at) for path, entry in _by_path(files)}
 
 
-def localities_in(content: bytes) -> Mapping[str, Found]:
+def localities_in(content: bytes) -> Mapping[str, FileInfo]:
     """Give the files of the answer of `POST /archiveinfo`, by path.
 
     Raises:
@@ -141,7 +141,7 @@ def localities_in(content: bytes) -> Mapping[str, Found]:
     if not isinstance(body, list):
         raise AnswerUnreadable("it is no list")
     return {
-        path: Found(_text(entry, "locality", 40), _text(entry, "error")) for path, entry in _by_path(body)
+        path: FileInfo(_text(entry, "locality", 40), _text(entry, "error")) for path, entry in _by_path(body)
     }
 
 

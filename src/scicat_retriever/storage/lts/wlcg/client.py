@@ -12,14 +12,14 @@ from urllib.parse import quote
 from scicat_retriever.domain.errors import StoreRefusesAccount, StoreTimedOut, StoreUnavailable
 from scicat_retriever.storage.lts.wlcg.answers import (
     AnswerUnreadable,
-    Found,
+    FileInfo,
     Progress,
     api_uri,
     localities_in,
     progress_in,
     request_id,
 )
-from scicat_retriever.storage.lts.wlcg.http import Answer, Refused, TapeHttp
+from scicat_retriever.storage.lts.wlcg.http import ReadAnswer, Rejected, TapeHttp
 from scicat_retriever.storage.lts.wlcg.settings import WlcgTapeSettings
 
 WELL_KNOWN = "/.well-known/wlcg-tape-rest-api"
@@ -35,7 +35,7 @@ class TapeRestClient:
     """A server of the API. May be used from any thread.
 
     Each call raises `StoreUnavailable` where there is no usable answer at its deadline, which is of `time.monotonic`, and
-    `Refused` where the server refuses what it asks.
+    `Rejected` where the server refuses what it asks.
 
     Args:
         settings: Where it is.
@@ -66,7 +66,7 @@ class TapeRestClient:
         """Say how far the files of a request are, by path; None where the server does not know the request any longer."""
         try:
             answer = self._call("GET", f"/stage/{_segment(request)}", deadline)
-        except Refused as refused:
+        except Rejected as refused:
             if refused.status in {404, 410}:
                 return None
             if refused.status == 403:
@@ -83,13 +83,13 @@ class TapeRestClient:
         """Say that files of a request are not needed on disk any longer."""
         self._call("POST", f"/release/{_segment(request)}", deadline, {"paths": list(paths)})
 
-    def localities(self, paths: Sequence[str], deadline: float) -> Mapping[str, Found]:
+    def localities(self, paths: Sequence[str], deadline: float) -> Mapping[str, FileInfo]:
         """Say where files are, by path. A server may leave some out: dCache cuts what is asked at its limit, silently."""
         answer = self._call("POST", "/archiveinfo", deadline, {"paths": list(paths)})
         with _readable("POST /archiveinfo"):
             return localities_in(answer.content)
 
-    def _call(self, method: str, path: str, deadline: float, body: object = None) -> Answer:
+    def _call(self, method: str, path: str, deadline: float, body: object = None) -> ReadAnswer:
         # With escapes for all that is not ASCII, which every parser of JSON takes.
         content = None if body is None else json.dumps(body).encode()
         return self._http.ask(method, self._address(deadline) + path, deadline, content)
@@ -114,7 +114,7 @@ class TapeRestClient:
         url = str(self._settings.url).rstrip("/")
         try:
             answer = self._http.ask("GET", url + WELL_KNOWN, deadline)
-        except Refused as refused:
+        except Rejected as refused:
             raise StoreUnavailable(f"{refused}: correct `url`, or set `api_url`") from None
         except StoreTimedOut:
             self._silent_until = self._clock() + SILENT_SECONDS

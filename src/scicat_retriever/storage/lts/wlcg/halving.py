@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from scicat_retriever.domain.errors import StoreRefusesAccount, StoreUnavailable
-from scicat_retriever.storage.lts.wlcg.http import Refused
+from scicat_retriever.storage.lts.wlcg.http import Rejected
 
 T = TypeVar("T")
 
@@ -19,7 +19,7 @@ _NO_SUCH_ROUTE = frozenset({404, 405, 410})
 
 def by_halves(
     paths: Sequence[str], ask: Callable[[Sequence[str]], Mapping[str, T]]
-) -> dict[str, T | Refused | StoreUnavailable]:
+) -> dict[str, T | Rejected | StoreUnavailable]:
     """Ask about all files; where that is refused, about each half, down to the single ones that are to blame.
 
     After `ENOUGH_REFUSALS` of single files, and no answer, the others count as refused, too. Once the server does not answer,
@@ -29,7 +29,7 @@ def by_halves(
         paths: The files.
         ask: Asks about some of them; may leave some out of its answer.
     """
-    answers: dict[str, T | Refused | StoreUnavailable] = {}
+    answers: dict[str, T | Rejected | StoreUnavailable] = {}
     refusals = 0
     waiting = [paths] if paths else []
     while waiting:
@@ -38,7 +38,7 @@ def by_halves(
             answers |= ask(some)
         except StoreUnavailable as trouble:
             return answers | dict.fromkeys((path for part in (some, *waiting) for path in part), trouble)
-        except Refused as refused:
+        except Rejected as refused:
             if len(some) > 1:
                 waiting += [some[len(some) // 2 :], some[: len(some) // 2]]
                 continue
@@ -63,8 +63,8 @@ def refuse_if_all_are(answers: Mapping[str, object]) -> None:
         if all(isinstance(answer, StoreUnavailable) for answer in others):
             raise first
         return
-    if not isinstance(first, Refused) or not all(
-        isinstance(answer, Refused) and answer.status == first.status for answer in others
+    if not isinstance(first, Rejected) or not all(
+        isinstance(answer, Rejected) and answer.status == first.status for answer in others
     ):
         return
     if first.status in _NO_SUCH_ROUTE or (others and first.status != 403):

@@ -30,7 +30,7 @@ _SHORTEST_SECRET = 8
 _NOT_NAMED = "name its host in `redirect_hosts` if the service may go there"
 
 
-class Refused(Exception):
+class Rejected(Exception):
     """The server refuses one request for what it asks: a 4xx that is not about the account.
 
     Attributes:
@@ -45,7 +45,7 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ReadAnswer:
     """An answer that was read to its end.
 
     Attributes:
@@ -74,7 +74,7 @@ class TapeHttp:
         self._client: httpx2.Client | None = None
         self._client_version: object = None
 
-    def ask(self, method: str, url: str, deadline: float, body: bytes | None = None) -> Answer:
+    def ask(self, method: str, url: str, deadline: float, body: bytes | None = None) -> ReadAnswer:
         """Send a request and read the whole answer.
 
         Args:
@@ -84,7 +84,7 @@ class TapeHttp:
             body: JSON.
 
         Raises:
-            Refused: A 4xx that is not about the account, a 403 included.
+            Rejected: A 4xx that is not about the account, a 403 included.
             StoreUnavailable: No answer, a 5xx, or more of it than is read.
         """
         headers = {"Accept": "application/json"} | (
@@ -95,7 +95,7 @@ class TapeHttp:
             with errors_mapped(what):
                 content = self._token.blanked(_read(response, what))
             self.refuse(response, what, content)
-            return Answer(content, response.headers.get("Location", ""))
+            return ReadAnswer(content, response.headers.get("Location", ""))
 
     def clock(self, ends: float, silence: float | None = None, *, whole: bool = True) -> RequestClock:
         """Give the clock of a request.
@@ -180,7 +180,7 @@ class TapeHttp:
             content: Its body, as far as it was read; a token or signature that it quotes is not repeated.
 
         Raises:
-            Refused: A 4xx that is not about the account, a 403 included.
+            Rejected: A 4xx that is not about the account, a 403 included.
             StoreRefusesAccount: 401.
             StoreUnavailable: Anything else.
         """
@@ -193,10 +193,10 @@ class TapeHttp:
                 content = content.replace(secret, b"***")
         message = problem_in(content)
         if status == 401:
-            raise StoreRefusesAccount(f"{Refused(what, status, message)}; {self._about_login(response.url)}")
+            raise StoreRefusesAccount(f"{Rejected(what, status, message)}; {self._about_login(response.url)}")
         if 400 <= status < 500 and status not in _LATER:
-            raise Refused(what, status, message)
-        raise StoreUnavailable(str(Refused(what, status, message)))
+            raise Rejected(what, status, message)
+        raise StoreUnavailable(str(Rejected(what, status, message)))
 
     def _login(self, url: httpx2.URL) -> dict[str, str]:
         token = self._token.current() if self._addresses.takes_token(url) else None

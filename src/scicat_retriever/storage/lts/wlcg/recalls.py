@@ -13,7 +13,7 @@ from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.ports.long_term_store import Locality, RecallState
 from scicat_retriever.storage.lts.wlcg.answers import Progress
 from scicat_retriever.storage.lts.wlcg.halving import refuse_if_all_are
-from scicat_retriever.storage.lts.wlcg.http import Refused
+from scicat_retriever.storage.lts.wlcg.http import Rejected
 
 REMEMBERED = 10_000
 """Requests of which it is remembered when they were made."""
@@ -27,7 +27,7 @@ class Forbidden(NamedTuple):
         words: What the API said of the file before.
     """
 
-    refused: Refused
+    refused: Rejected
     words: str = ""
 
     @property

@@ -37,10 +37,10 @@ from scicat_retriever.ports.long_term_store import (
 )
 from scicat_retriever.storage.lts.hanging_calls.daemon_pool import CallHung, DaemonPool
 from scicat_retriever.storage.lts.paths.archive_path import PathTemplate, path_below_root
-from scicat_retriever.storage.lts.wlcg.answers import Found, Progress, printable
+from scicat_retriever.storage.lts.wlcg.answers import FileInfo, Progress, printable
 from scicat_retriever.storage.lts.wlcg.client import TapeRestClient
 from scicat_retriever.storage.lts.wlcg.halving import by_halves, refuse_if_all_are
-from scicat_retriever.storage.lts.wlcg.http import Refused, TapeHttp
+from scicat_retriever.storage.lts.wlcg.http import Rejected, TapeHttp
 from scicat_retriever.storage.lts.wlcg.recalls import (
     Forbidden,
     Said,
@@ -108,7 +108,7 @@ class WlcgTape:
         answers: dict[ArchiveId, str | RecallError] = {}
         for archive_id, path in paths.items():
             named = asked[path]
-            answers[archive_id] = DatablockUnreadable(str(named)) if isinstance(named, Refused) else named
+            answers[archive_id] = DatablockUnreadable(str(named)) if isinstance(named, Rejected) else named
         return answers | unsafe
 
     def recall_states(
@@ -161,7 +161,7 @@ class WlcgTape:
         with ExitStack() as stack:
             try:
                 source = stack.enter_context(self._door.open(parts, start, length))
-            except Refused as refused:
+            except Rejected as refused:
                 raise self._not_given(archive_id, refused) from None
             except StoreUnavailable as trouble:
                 # Some answer 503 for what is on tape alone.
@@ -209,7 +209,7 @@ class WlcgTape:
         """Tell it of all files; of each by itself where one of them does not belong to the request."""
         try:
             tell(paths)
-        except Refused as refused:
+        except Rejected as refused:
             if refused.status in _GONE:
                 return
             if len(paths) == 1 and refused.status == 403:
@@ -245,13 +245,13 @@ class WlcgTape:
 
     def _localities(
         self, paths: Sequence[str], deadline: float
-    ) -> dict[str, Found | Refused | StoreUnavailable]:
+    ) -> dict[str, FileInfo | Rejected | StoreUnavailable]:
         """Ask where files are; those that an answer leaves out are asked for again, fewer at once."""
 
-        def ask(some: Sequence[str]) -> Mapping[str, Found]:
+        def ask(some: Sequence[str]) -> Mapping[str, FileInfo]:
             return self._within(deadline, lambda: self._api.localities(some, deadline))
 
-        found: dict[str, Found | Refused | StoreUnavailable] = {}
+        found: dict[str, FileInfo | Rejected | StoreUnavailable] = {}
         waiting, at_once = list(paths), self._settings.batch
         while waiting:
             some, rest = waiting[:at_once], waiting[at_once:]
@@ -265,7 +265,7 @@ class WlcgTape:
                 break
             if len(some) == 1 and left_out:
                 # Where it answers nothing at all, asking on tells no more.
-                found |= dict.fromkeys(left_out if found else waiting, Found("", _NOT_ANSWERED))
+                found |= dict.fromkeys(left_out if found else waiting, FileInfo("", _NOT_ANSWERED))
                 waiting = [path for path in waiting if path not in found]
             elif left_out:
                 at_once = len(some) - len(left_out) or len(some) // 2
@@ -281,13 +281,13 @@ class WlcgTape:
     def _state(
         self,
         archive_id: ArchiveId,
-        found: Found | Refused | StoreUnavailable,
+        found: FileInfo | Rejected | StoreUnavailable,
         progress: Progress | RecallError | None,
         deadline: float,
     ) -> Said:
         if isinstance(found, StoreUnavailable):
             return found
-        if isinstance(found, Refused):
+        if isinstance(found, Rejected):
             return Forbidden(found)
         if isinstance(progress, RecallError):
             if found.locality in {"TAPE", "UNAVAILABLE"}:
@@ -295,7 +295,9 @@ class WlcgTape:
             progress = None
         return self._found(archive_id, found, progress, deadline)
 
-    def _found(self, archive_id: ArchiveId, found: Found, progress: Progress | None, deadline: float) -> Said:
+    def _found(
+        self, archive_id: ArchiveId, found: FileInfo, progress: Progress | None, deadline: float
+    ) -> Said:
         match found.locality:
             case "DISK" | "DISK_AND_TAPE":
                 return self._online(archive_id, deadline)
@@ -320,26 +322,26 @@ class WlcgTape:
             return RecallState(Locality.ONLINE, self._door.size(self._parts(archive_id), deadline))
         except StoreUnavailable as error:
             return error
-        except Refused as refused:
+        except Rejected as refused:
             if refused.status in _GONE:
                 return StoreUnavailable(
                     f"{refused}, though the API says that it is on disk: correct `read_url`"
                 )
             return Forbidden(refused)
 
-    def _without_locality(self, archive_id: ArchiveId, found: Found, deadline: float) -> Said:
+    def _without_locality(self, archive_id: ArchiveId, found: FileInfo, deadline: float) -> Said:
         words = found.error or f"it is {found.locality!r}"
         try:
             self._door.size(self._parts(archive_id), deadline)
         except StoreUnavailable as error:
             return error
-        except Refused as refused:
+        except Rejected as refused:
             if refused.status in _GONE:
                 return self._missing(archive_id, words)
             return Forbidden(refused, words)
         return StoreUnavailable(f"the store does not say where {archive_id!r} is: {words}")
 
-    def _not_given(self, archive_id: ArchiveId, refused: Refused) -> RecallError:
+    def _not_given(self, archive_id: ArchiveId, refused: Rejected) -> RecallError:
         if refused.status in _GONE:
             return DatablockMissing(str(refused))
         waits = self._on_tape(archive_id)
@@ -354,7 +356,7 @@ class WlcgTape:
             found = self._localities([path], self._deadline())[path]
         except StoreUnavailable:
             return None
-        on_tape = isinstance(found, Found) and found.locality == "TAPE"
+        on_tape = isinstance(found, FileInfo) and found.locality == "TAPE"
         return NotYetOnline(f"{archive_id!r} is on tape alone") if on_tape else None
 
     def _deadline(self) -> float:

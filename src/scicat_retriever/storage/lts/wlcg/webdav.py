@@ -106,7 +106,7 @@ class WebdavDoor:
             deadline: When the answer must be there, of `time.monotonic`.
 
         Raises:
-            Refused: The server does not give it: 403, 404.
+            Rejected: The server does not give it: 403, 404.
             StoreUnavailable: No usable answer.
         """
         url = self._url(parts)
@@ -128,7 +128,7 @@ class WebdavDoor:
             length: How many bytes from there; None reads to the end.
 
         Raises:
-            Refused: The server does not give it.
+            Rejected: The server does not give it.
             StoreUnavailable: No usable answer.
             OSError: It was replaced since its beginning was read.
         """

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scicat_retriever.storage.lts.wlcg.answers import (
     MESSAGE_LIMIT,
     AnswerUnreadable,
-    Found,
+    FileInfo,
     Progress,
     api_uri,
     localities_in,
@@ -117,7 +117,7 @@ def test_when_a_request_was_made_is_read_where_it_can_be(created_at: object, exp
 
 def test_localities_are_found_by_path_whatever_their_order_and_slashes() -> None:
     answer = [{"path": "//b//c", "error": "no such file"}, {"path": "/a", "locality": "TAPE", "x": 1}]
-    assert localities_in(encoded(answer)) == {"/a": Found("TAPE"), "/b/c": Found("", "no such file")}
+    assert localities_in(encoded(answer)) == {"/a": FileInfo("TAPE"), "/b/c": FileInfo("", "no such file")}
 
 
 def test_a_problem_s_title_and_detail_are_told() -> None:
