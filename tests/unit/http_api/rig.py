@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
+from fastapi import APIRouter
 from httpx2 import Response
 from starlette.testclient import TestClient
 
@@ -59,6 +61,7 @@ class ApiRig(Rig):
     def client(self, ledger: Ledger | None = None, max_body_bytes: int = MAX_BODY) -> TestClient:
         """A client of the application; `ledger` stands in for the rig's own."""
         app = create_app(self.service(ledger, max_body_bytes))
+        app.router = _routes()
         client = TestClient(app, base_url=BASE_URL, raise_server_exceptions=False)
         client.event_hooks = {"response": [_tells_no_secret]}
         return client
@@ -95,6 +98,12 @@ class ApiRig(Rig):
         if self.engine_away:
             raise EngineUnavailable("it does not answer")
         self.checks += 1
+
+
+@cache
+def _routes() -> APIRouter:
+    """All routes, put together once, which takes longer than most tests. What they work with is in each application."""
+    return create_app(None).router
 
 
 def _tells_no_secret(response: Response) -> None:
