@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.examples import examples
 from tests.fuzz.targets import CORPUS, TARGETS
 
 ROOT = Path(__file__).parents[2]
@@ -33,8 +34,8 @@ def test_the_fuzzer_finds_no_input_for_which_it_does_not_hold(target: str, tmp_p
     # The kernel counts the peak of the process that starts another one as that one's, too.
     most = MOST_MEGABYTES + resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     limits = [
-        f"-runs={RUNS[target]}",
-        f"-max_total_time={MOST_SECONDS}",
+        f"-runs={examples(RUNS[target])}",
+        f"-max_total_time={examples(MOST_SECONDS)}",
         "-timeout=10",
         f"-rss_limit_mb={most}",
     ]
@@ -46,7 +47,7 @@ def test_the_fuzzer_finds_no_input_for_which_it_does_not_hold(target: str, tmp_p
         capture_output=True,
         text=True,
         errors="replace",
-        timeout=4 * MOST_SECONDS,
+        timeout=4 * examples(MOST_SECONDS),
         check=False,
     )
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
