@@ -14,7 +14,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 ABORT = "scicat_stand_in.abort_connection"
 """Key of the ASGI scope under which an application finds the way to drop its connection."""
 
-_START_SECONDS = 20.0
+_START_SECONDS = 60.0
 
 
 class AbortableProtocol(H11Protocol):

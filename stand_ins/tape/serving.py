@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 
 from stand_ins.scicat.server import loopback_socket
 
-_START_SECONDS = 20.0
+_START_SECONDS = 60.0
 
 
 @dataclass(frozen=True)

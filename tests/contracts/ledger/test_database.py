@@ -113,7 +113,7 @@ def test_upgrading_waits_for_others_that_are_in_the_file(tmp_path: Path, clock: 
         done, _ = wait([upgrading], timeout=0.3)
         other.execute("COMMIT")
         assert not done
-        upgrading.result(timeout=20)
+        upgrading.result(timeout=60)
     other.close()
     ledger = SqlLedger(f"sqlite:///{file}", clock)
     assert ledger.job(JOB) is None

@@ -15,7 +15,7 @@ import pytest
 from scicat_retriever.ledger.database.turn import TurnNotGiven, WritersTurn
 
 SPAWN = multiprocessing.get_context("spawn")
-SECONDS = 30.0
+SECONDS = 60.0
 
 
 def hold(file: Path, held: Event, let_go: Event) -> None:

@@ -13,7 +13,7 @@ from tests.integration.glacier_server import GlacierServer
 from tests.integration.ministack import Ministack
 from tests.integration.tcp_proxy import TcpProxy
 
-_RESTORE_SECONDS = 20
+_RESTORE_SECONDS = 60
 
 
 class MinistackRig(StoreRig):

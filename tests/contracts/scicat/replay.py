@@ -125,7 +125,7 @@ class Replay:
 
     def _received(self, recorded: Entry) -> Iterator[str]:
         assert self._target.catcher is not None
-        live = self._target.catcher.received.get(timeout=10)
+        live = self._target.catcher.received.get(timeout=60)
         wanted = {**recorded, "headers": {name.lower(): value for name, value in recorded["headers"].items()}}
         seen = {
             **live,

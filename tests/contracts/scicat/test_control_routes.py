@@ -61,7 +61,7 @@ def test_the_url_action_is_set(url: str) -> None:
         action = {"url": catcher.url, "token": "secret", "template": "short"}
         httpx2.put(f"{url}/_control/url-action", json=action).raise_for_status()
         job = submit_retrieve_job(url, [PID], token=log_in(url, "scientist")).json()
-        sent = catcher.received.get(timeout=10)
+        sent = catcher.received.get(timeout=60)
     assert (sent["json"], sent["headers"]["authorization"]) == (
         {"id": job["id"], "type": "retrieve"},
         "Bearer secret",

@@ -68,7 +68,7 @@ def test_a_request_that_fails_after_its_work_has_stored_it(running: Running) -> 
 
 def test_fails_everything_for_a_while(running: Running) -> None:
     running.stand_in.faults.fail(503, for_seconds=1)
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     statuses = [running.write().status_code]
     while statuses[-1] != 200 and time.monotonic() < end:
         statuses.append(running.write().status_code)
@@ -137,7 +137,7 @@ def test_a_token_stops_working_when_its_lifetime_is_over() -> None:
         headers = {"Authorization": f"Bearer {log_in(url, 'scientist')}"}
         with httpx2.Client(base_url=url, headers=headers, trust_env=False, verify=authorities()) as client:
             assert client.get("/api/v3/auth/whoami").status_code == 200
-            wait_for(lambda: client.get("/api/v3/auth/whoami").status_code == 401, 20)
+            wait_for(lambda: client.get("/api/v3/auth/whoami").status_code == 401)
 
 
 def test_cleared_faults_concern_nobody(running: Running) -> None:

@@ -50,7 +50,7 @@ def test_sends_the_job_in_the_shape_that_the_operator_chose(template: Template, 
     with catching() as catcher:
         stand_in = stand_in_with(UrlAction(catcher.url, template=template))
         submit(stand_in)
-        sent = catcher.received.get(timeout=10)["json"]
+        sent = catcher.received.get(timeout=60)["json"]
     assert keys <= sent.keys()
     assert sent["id"] == stand_in.jobs()[0]["id"]
 
@@ -93,7 +93,7 @@ def test_a_job_may_be_changed_while_its_target_still_works_and_the_user_sees_it_
     class Slow(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             arrived.set()
-            go_on.wait(10)
+            go_on.wait(60)
             self.send_response(201)
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -107,7 +107,7 @@ def test_a_job_may_be_changed_while_its_target_still_works_and_the_user_sees_it_
     try:
         with stand_in.serve() as url, ThreadPoolExecutor(1) as pool:
             created = pool.submit(submit_retrieve_job, url, [PID], token=log_in(url, "scientist"))
-            assert arrived.wait(10)
+            assert arrived.wait(60)
             job_id = stand_in.jobs()[0]["id"]
             patched = change(url, job_id)
             go_on.set()

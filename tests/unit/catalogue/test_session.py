@@ -211,7 +211,7 @@ def test_many_threads_share_one_login() -> None:
     scicat = backend.client()
 
     def read(_: int) -> DatasetPid:
-        waiting.wait(timeout=10)
+        waiting.wait(timeout=60)
         return scicat.dataset(PID).pid
 
     with ThreadPoolExecutor(8) as threads:
@@ -224,7 +224,7 @@ def test_many_threads_whose_token_was_revoked_share_one_renewal() -> None:
 
     def answer(request: httpx2.Request) -> httpx2.Response:
         if request.headers["authorization"] == "Bearer token-1":
-            arrived.wait(timeout=10)
+            arrived.wait(timeout=60)
             return forbidden()
         return ok(DATASET)
 
@@ -242,18 +242,18 @@ def test_no_thread_is_left_waiting_by_a_login_that_fails() -> None:
 
     def hang(_: httpx2.Request) -> httpx2.Response:
         asked.set()
-        gone_in.wait(timeout=10)
+        gone_in.wait(timeout=60)
         return crash()
 
     backend = Backend().on(LOGIN, hang)
     scicat = backend.client()
     with ThreadPoolExecutor(2) as threads:
         leader = threads.submit(scicat.dataset, PID)
-        assert asked.wait(timeout=10)
+        assert asked.wait(timeout=60)
         follower = threads.submit(scicat.dataset, PID)
         gone_in.set()
-        assert isinstance(leader.exception(timeout=10), CatalogueUnavailable)
-        assert isinstance(follower.exception(timeout=10), CatalogueUnavailable)
+        assert isinstance(leader.exception(timeout=60), CatalogueUnavailable)
+        assert isinstance(follower.exception(timeout=60), CatalogueUnavailable)
 
 
 def test_redirects_are_not_followed() -> None:

@@ -16,7 +16,7 @@ from scicat_retriever.ports.ledger import FlowName, JobRecord
 from tests.fakes.ledger import InMemoryLedger
 from tests.unit.pipeline.rig import HandClock
 
-SECONDS = 20
+SECONDS = 60
 
 
 class SlowLedger(InMemoryLedger):

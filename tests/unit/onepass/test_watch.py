@@ -36,12 +36,12 @@ class HungDisk:
         self.let_go = threading.Event()
 
     def __call__(self, fd: int, buffers: Sequence[memoryview], offset: int, flags: int = 0, /) -> int:
-        assert self.let_go.wait(20)
+        assert self.let_go.wait(60)
         return os.pwritev(fd, buffers, offset)
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -56,7 +56,7 @@ def look(reader: Side, writer: Side) -> None:
         return False
 
     watch = CopyWatch(lambda _: None, cancelled, stall_timeout=10.0)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not looked:
         assert time.monotonic() < deadline
         watch.look(reader, writer)

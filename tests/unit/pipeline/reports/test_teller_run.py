@@ -18,7 +18,7 @@ from tests.fakes.catalogue import InMemoryCatalogue
 from tests.fakes.ledger import InMemoryLedger
 from tests.unit.pipeline.rig import PID, Rig
 
-SECONDS = 20
+SECONDS = 60
 """How long to wait for what must happen."""
 PIDS = [DatasetPid(f"20.500.12345/{number}") for number in range(TELLERS)]
 STARTED = LifecycleUpdate(LifecycleWord.STARTED)

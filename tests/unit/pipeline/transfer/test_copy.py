@@ -283,7 +283,7 @@ def test_an_archive_that_opens_after_the_copy_was_given_up_is_closed_at_once() -
     with pytest.raises(errors.ReadStalled):
         copy(rig, record)
     gate.set()
-    assert store.closed.wait(10)
+    assert store.closed.wait(60)
     assert store.now_open == 0
 
 

@@ -476,8 +476,8 @@ def test_a_reader_that_is_left_blocked_finds_the_archive_closed(make: Make, sett
 
         reader = threading.Thread(target=read)
         reader.start()
-        reading.wait(10)
-    reader.join(10)
+        reading.wait(60)
+    reader.join(60)
     assert len(found) == 1
 
 
@@ -547,7 +547,7 @@ def test_of_a_service_that_was_killed_no_fetch_goes_on_and_nothing_is_left(
         wait_for(lambda: any(each.stat().st_size for each in tmp_path.glob("*/archive")), 60)
     finally:
         service.send_signal(signal.SIGKILL)
-        service.wait(10)
+        service.wait(60)
     pid = int((tmp_path / "pid").read_text())
     wait_for(lambda: not Path(f"/proc/{pid}/exe").exists())
     assert list(tmp_path.glob("retriever-fetch-*"))

@@ -22,7 +22,7 @@ def gate() -> Iterator[threading.Event]:
 
 
 def test_an_answer_is_given() -> None:
-    assert DaemonPool("test", 1).ask(lambda: 42, timeout=10) == 42
+    assert DaemonPool("test", 1).ask(lambda: 42, timeout=60) == 42
 
 
 def test_an_error_of_the_call_is_raised_even_a_timeout_of_its_own() -> None:
@@ -30,7 +30,7 @@ def test_an_error_of_the_call_is_raised_even_a_timeout_of_its_own() -> None:
         raise TimeoutError("the server's own words")
 
     with pytest.raises(TimeoutError, match="the server's own words"):
-        DaemonPool("test", 1).ask(fail, timeout=10)
+        DaemonPool("test", 1).ask(fail, timeout=60)
 
 
 def test_a_call_that_hangs_is_given_up_after_the_timeout(gate: threading.Event) -> None:
@@ -44,7 +44,7 @@ def test_a_call_that_was_given_up_before_a_thread_was_free_is_never_made(gate: t
     with pytest.raises(CallHung):
         pool.ask(made.set, timeout=0.05)
     gate.set()
-    pool.ask(lambda: None, timeout=10)
+    pool.ask(lambda: None, timeout=60)
     assert not made.is_set()
 
 
@@ -62,8 +62,8 @@ def test_a_pool_works_again_when_its_threads_come_back(gate: threading.Event) ->
     with pytest.raises(CallHung):
         pool.ask(gate.wait, timeout=0.05)
     gate.set()
-    assert pool.submit(lambda: "back").result(10) == "back"
-    assert pool.ask(lambda: "again", timeout=10) == "again"
+    assert pool.submit(lambda: "back").result(60) == "back"
+    assert pool.ask(lambda: "again", timeout=60) == "again"
 
 
 def test_ten_thousand_waiting_calls_take_no_thread_each(gate: threading.Event) -> None:
@@ -75,9 +75,9 @@ def test_ten_thousand_waiting_calls_take_no_thread_each(gate: threading.Event) -
 
 
 def test_calls_run_at_the_same_time_up_to_the_number_of_threads() -> None:
-    meeting = threading.Barrier(3, timeout=10)
+    meeting = threading.Barrier(3, timeout=60)
     pool = DaemonPool("test", 3)
-    assert sorted(call.result(10) for call in [pool.submit(meeting.wait) for _ in range(3)]) == [0, 1, 2]
+    assert sorted(call.result(60) for call in [pool.submit(meeting.wait) for _ in range(3)]) == [0, 1, 2]
 
 
 def test_a_hung_call_does_not_keep_the_process_from_ending() -> None:
@@ -113,8 +113,8 @@ def test_a_thread_that_cannot_be_started_is_told_and_the_pool_works_when_it_can_
             with pytest.raises(CallHung, match="no thread can be started"):
                 pool.submit(lambda: None)
             with pytest.raises(CallHung, match="no thread can be started"):
-                pool.ask(lambda: None, timeout=10)
-    assert pool.ask(lambda: "again", timeout=10) == "again"
+                pool.ask(lambda: None, timeout=60)
+    assert pool.ask(lambda: "again", timeout=60) == "again"
     assert not pool._waiting
 
 
@@ -139,7 +139,7 @@ def test_a_call_that_hangs_takes_one_thread_however_often_it_is_made(gate: threa
         assert (type(outcomes["bad"]), outcomes["good"]) == (CallHung, "said")
     assert made == ["hang"]
     gate.set()
-    wait_for(lambda: pool.ask_each({"bad": hang}, timeout=10) == {"bad": "True"})
+    wait_for(lambda: pool.ask_each({"bad": hang}, timeout=60) == {"bad": "True"})
 
 
 def test_calls_that_are_left_behind_have_spare_threads_stand_in_for_theirs(gate: threading.Event) -> None:
@@ -155,7 +155,7 @@ def test_calls_that_are_left_behind_have_spare_threads_stand_in_for_theirs(gate:
         pool.leave(call)
     assert threads() == 3
     gate.set()
-    assert all(call.result(10) for call in calls)
+    assert all(call.result(60) for call in calls)
     wait_for(lambda: threads() <= 1)
 
 
