@@ -43,16 +43,23 @@ $(MINISTACK): tests/integration/ministack.lock
 	$(VENV)/ministack/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	touch $@
 
+# COVERAGE=1: tell afterwards which lines of the service no test has reached; the processes that tests start count, too.
+PYTEST = $(if $(COVERAGE),$(BIN)/coverage erase && )$(COUNTED)
+COUNTED = $(BIN)/$(if $(COVERAGE),coverage run,python) -m pytest
+REPORT = $(if $(COVERAGE),$(BIN)/coverage combine --quiet && $(BIN)/coverage report)
+
 # Meant to stay under 3 minutes (quick), 14 (test) and 25 (check) on two quiet cores.
 quick: lint unit
 
 unit: venv
-	$(BIN)/python -m pytest tests/unit -n 2 --dist worksteal
+	$(PYTEST) tests/unit -n 2 --dist worksteal
+	$(REPORT)
 
 # What starts whole services runs after the rest, and the attack on one alone: how soon it goes on is part of what is judged.
 test: venv $(MINISTACK)
-	$(BIN)/python -m pytest tests --ignore tests/acceptance --ignore tests/integration --ignore tests/chaos/test_chaos.py -n 2 --dist worksteal
-	$(BIN)/python -m pytest tests/acceptance tests/integration -n 2 --dist loadfile
+	$(PYTEST) tests --ignore tests/acceptance --ignore tests/integration --ignore tests/chaos/test_chaos.py -n 2 --dist worksteal
+	$(COUNTED) tests/acceptance tests/integration -n 2 --dist loadfile
+	$(REPORT)
 
 # Ten times as many examples of each property, and inputs of the fuzzer.
 deep: venv $(MINISTACK)
@@ -70,12 +77,9 @@ lint: venv
 
 check: lint test attack
 
-# Which lines of the service no test reaches, the attack left out; the processes that tests start count, too. See CONTRIBUTING.md.
-coverage: venv $(MINISTACK)
-	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest tests --ignore tests/chaos -n 2 --dist loadfile
-	$(BIN)/coverage combine --quiet
-	$(BIN)/coverage report
+# As COVERAGE=1 with all tests but the attack. See CONTRIBUTING.md.
+coverage: COVERAGE = 1
+coverage: test
 
 bench: venv
 	$(BIN)/python bench/transfer.py
