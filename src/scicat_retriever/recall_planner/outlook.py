@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import NamedTuple
 
+from scicat_retriever.domain.amounts import ordinal
 from scicat_retriever.recall_planner.bundles import Bundle
 from scicat_retriever.recall_planner.rates import ObservedRates
 from scicat_retriever.recall_planner.requests import HOUR, RecallPolicy, RecallRequest
@@ -87,8 +88,8 @@ def about(seconds: float) -> str:
 def place(number: int) -> str:
     """Say the place in a queue, from 1, the far ones coarsely."""
     if number <= EXACT_PLACES:
-        return _ordinal(number)
-    return f"about {_ordinal(_coarse(number))}"
+        return ordinal(number)
+    return f"about {ordinal(_coarse(number))}"
 
 
 def outlooks(
@@ -243,9 +244,3 @@ def _clock(moment: float, now: float) -> str:
 def _coarse(number: int) -> int:
     digits = 10 ** (len(str(number)) - 1)
     return round(number / digits) * digits if number > EXACT_PLACES else number
-
-
-def _ordinal(number: int) -> str:
-    if number % 100 in {11, 12, 13}:
-        return f"{number}th"
-    return f"{number}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th') }"

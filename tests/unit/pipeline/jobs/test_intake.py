@@ -1,4 +1,5 @@
 import uuid
+from dataclasses import replace
 
 import pytest
 from hypothesis import assume, given
@@ -6,7 +7,10 @@ from hypothesis import strategies as st
 
 from scicat_retriever.domain.dataset import RetrieveJob, Selection
 from scicat_retriever.domain.errors import (
+    CatalogueError,
+    CatalogueForbidden,
     CatalogueJobUnknown,
+    CatalogueUnavailable,
     DatasetListEmpty,
     JobNotEnded,
     JobNotFound,
@@ -55,6 +59,47 @@ def test_a_job_with_a_dataset_list_is_opened_without_asking_the_catalogue() -> N
     rig = Rig()
     intake.accept(WHOLE, rig.ledger)
     assert intake.open_job(JOB, rig.tools) == 2
+
+
+def with_quotas() -> Rig:
+    """Give a rig with quotas, and a job that came without the group whose quota it counts in."""
+    rig = Rig()
+    rig.tools = replace(rig.tools, cache=replace(rig.tools.cache, quotas={"p1": 10**9}))
+    intake.accept(WHOLE, rig.ledger)
+    rig.catalogue.add_job(replace(WHOLE, owner_group="p1"))
+    return rig
+
+
+def group(rig: Rig) -> str | None:
+    record = rig.ledger.job(JOB)
+    assert record is not None
+    return record.job.owner_group
+
+
+def test_whose_quota_a_job_counts_in_is_asked_again_where_the_catalogue_is_away() -> None:
+    rig = with_quotas()
+    rig.catalogue.fail(CatalogueUnavailable("it is being restarted"))
+    with pytest.raises(CatalogueUnavailable):
+        intake.open_job(JOB, rig.tools)
+    assert intake.open_job(JOB, rig.tools) == 2
+    assert group(rig) == "p1"
+
+
+@pytest.mark.parametrize("error", [CatalogueForbidden, CatalogueJobUnknown])
+def test_a_job_of_which_the_catalogue_does_not_tell_the_group_is_carried_out(
+    error: type[CatalogueError],
+) -> None:
+    rig = with_quotas()
+    rig.catalogue.fail(error("it does not tell"))
+    assert intake.open_job(JOB, rig.tools) == 2
+    assert group(rig) is None
+
+
+def test_a_job_that_the_catalogue_has_otherwise_by_now_is_carried_out_as_it_came() -> None:
+    rig = with_quotas()
+    rig.catalogue.add_job(SHORT)
+    assert intake.open_job(JOB, rig.tools) == 2
+    assert group(rig) is None
 
 
 def test_a_short_jobs_dataset_list_is_read_from_the_catalogue() -> None:

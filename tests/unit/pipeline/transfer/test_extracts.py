@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from scicat_retriever.domain import errors
-from scicat_retriever.domain.ids import JobId
+from scicat_retriever.domain.ids import ArchiveId, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState, LifecycleWord
 from scicat_retriever.onepass.tar.rules import TarRules
 from scicat_retriever.pipeline.jobs import intake
@@ -15,9 +15,11 @@ from scicat_retriever.pipeline.recalls.other_copy import turn_to_other_copy
 from scicat_retriever.pipeline.reports import report
 from scicat_retriever.pipeline.staging import space
 from scicat_retriever.pipeline.tools.archive_policy import ArchivePolicy
+from scicat_retriever.pipeline.tools.stores import Stores
 from scicat_retriever.pipeline.transfer import extracts, publish
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.long_term_store import Capabilities
+from tests.fakes.long_term_store import InMemoryLongTermStore
 from tests.unit.onepass.tars import END, file, header, padded
 from tests.unit.pipeline.rig import JOB, PID, Rig, entries, tar
 from tests.unit.pipeline.transfer.extract_rig import (
@@ -231,6 +233,21 @@ def test_an_extract_that_is_not_right_becomes_its_whole_archive() -> None:
     assert staged_content(rig, whole) == again
     publish.publish(PID, rig.tools)
     assert rig.ledger.is_brought(JOB, PID)
+
+
+def test_where_a_part_cannot_be_had_all_of_the_archive_is_read_from_the_other_copy() -> None:
+    rig, vault = Rig(), InMemoryLongTermStore()
+    known(rig)
+    vault.put(ArchiveId("p-0.tar"), tar(CONTENT))
+    stores = Stores({"lts": rig.store, "vault": vault}, copies={"lts": "vault"})
+    rig.tools = replace(rig.tools, stores=stores)
+    record = begun(rig, "run/one.dat")
+    lost = errors.ArchiveLost("it is on no tape any more")
+    assert turn_to_other_copy(record, "lts", lost.code, str(lost), rig.tools, part=True)
+    whole = rig.record(record.key)
+    assert (whole.store, whole.datablock.ranges) == ("vault", ())
+    rig.stage(whole)
+    assert staged_content(rig, whole) == tar(CONTENT)
 
 
 def test_the_whole_archive_claims_its_space_before_it_is_read_in_place_of_an_extract() -> None:
