@@ -12,6 +12,7 @@ import pytest
 from httpx2 import Response
 from starlette.testclient import TestClient
 
+from scicat_retriever.domain.errors import StagingNotOurs
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatablockId, DatasetPid
 from scicat_retriever.domain.states import DatablockState
@@ -265,6 +266,24 @@ def test_a_browser_gets_a_page_for_a_file_that_is_gone(client: TestClient, api: 
     record = staged(api)
     api.staging.delete(record.key)
     assert_page(client.get(api.link(record), headers=BROWSER), 410, "no longer kept", "ask for it again")
+
+
+class AwayStaging(InMemoryStagingArea):
+    """Cannot be read now."""
+
+    @contextmanager
+    def open_staged(self, key: DatablockKey, token: str) -> Iterator[BinaryIO]:
+        raise StagingNotOurs("it is not mounted")
+        yield  # type: ignore[unreachable] # which makes it a generator
+
+
+def test_a_browser_is_told_when_to_come_again_where_staging_cannot_be_read_now() -> None:
+    api = ApiRig(staging=AwayStaging())
+    link = api.link(staged(api))
+    with api.client() as client:
+        response = client.get(link, headers=BROWSER)
+    assert_page(response, 503)
+    assert int(response.headers["retry-after"]) > 0
 
 
 @pytest.mark.parametrize("cut", ["&signature", "?dataset", "&datablock"])
