@@ -24,26 +24,16 @@ from scicat_retriever.pipeline.tools.archive_policy import ArchivePolicy
 from scicat_retriever.pipeline.tools.cache_policy import CachePolicy
 from scicat_retriever.pipeline.tools.checksum_policy import ChecksumPolicy
 from scicat_retriever.pipeline.tools.links import LinkSigner
-from scicat_retriever.pipeline.tools.stores import DEFAULT_STORE, Stores
+from scicat_retriever.pipeline.tools.stores import Stores
 from scicat_retriever.pipeline.tools.toolbox import Toolbox
 from scicat_retriever.ports.ledger import Ledger
 from scicat_retriever.ports.long_term_store import LongTermStore
 from scicat_retriever.ports.staging_area import StagingArea
 from scicat_retriever.settings import Settings, SettingsInvalid
-from scicat_retriever.settings.stores import (
-    CommandedStore,
-    PosixStore,
-    S3GlacierStore,
-    StoreKeys,
-    WlcgTapeStore,
-    collects,
-)
-from scicat_retriever.storage.lts.command.store import CommandStore
-from scicat_retriever.storage.lts.posix.store import PosixShare
-from scicat_retriever.storage.lts.programs.tape_places import with_tape_places
-from scicat_retriever.storage.lts.wlcg.store import WlcgTape
-from scicat_retriever.storage.staging.directory.area import DirectoryStaging
-from scicat_retriever.storage.staging.directory.settings import DirectoryStagingSettings
+from scicat_retriever.settings.stores import section_of
+from scicat_retriever.storage.lts.kinds import open_store, recall_policy
+from scicat_retriever.storage.lts.store_kind import StoreKeys
+from scicat_retriever.storage.staging.kinds import staging_kind
 from scicat_retriever.workflow.engine.connection import EngineAccess
 from scicat_retriever.workflow.flows import schedules
 from scicat_retriever.workflow.flows.tasks import FlowLimits
@@ -51,8 +41,6 @@ from scicat_retriever.workflow.steps.step import Pace
 from scicat_retriever.workflow.worker import WorkerLimits
 
 _KEY_FILE, _ENGINE_KEY_FILE = "links.key", "engine.key"
-_TRUSTED_SECONDS = 10.0
-"""How long the marker of a bucket is believed: to look at it is a request."""
 _READ_BY_LIBRARIES = {
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
@@ -221,24 +209,13 @@ def build_staging(settings: Settings, ledger: Ledger) -> StagingArea:
             "staging.keep_free_bytes: what is to be kept free is all that the file system of staging.root has: make it less, or "
             "take another folder"
         )
-    on_disk = isinstance(settings.staging, DirectoryStagingSettings)
-    return OwnedStaging(area, ledger.identity(), 0.0 if on_disk else _TRUSTED_SECONDS)
+    return OwnedStaging(area, ledger.identity(), staging_kind(settings.staging).trusted_seconds)
 
 
 def staging_area(settings: Settings) -> StagingArea:
     """Give the staging area, whoever's it is."""
     with _named("staging"):
-        return _made_staging_area(settings)
-
-
-def _made_staging_area(settings: Settings) -> StagingArea:
-    staging = settings.staging
-    if isinstance(staging, DirectoryStagingSettings):
-        return DirectoryStaging(staging)
-    # Deferred: boto3 takes most of a second to import.
-    from scicat_retriever.storage.staging.s3.area import S3Staging
-
-    return S3Staging(staging)
+        return staging_kind(settings.staging).open(settings.staging)
 
 
 def build_stores(settings: Settings) -> Stores:
@@ -253,27 +230,9 @@ def build_stores(settings: Settings) -> Stores:
 
 
 def _named_store(name: str, store: StoreKeys) -> LongTermStore:
-    with _named(name if name == DEFAULT_STORE else f"stores.{name}"):
-        return _build_store(name, store)
-
-
-def _build_store(name: str, store: StoreKeys) -> LongTermStore:
-    built: LongTermStore
-    match store:
-        case PosixStore():
-            built = PosixShare(store)
-        case WlcgTapeStore():
-            built = WlcgTape(store)
-        case CommandedStore():
-            built = CommandStore(store)
-        case S3GlacierStore():
-            # Deferred: boto3 takes most of a second to import.
-            from scicat_retriever.storage.lts.glacier.store import S3Glacier
-
-            built = S3Glacier(store, section=name if name == DEFAULT_STORE else f"stores.{name}")
-        case _:
-            raise SettingsInvalid(f"there is no long-term store of the kind of {store!r}")
-    return with_tape_places(built, store.tape_places)
+    section = section_of(name)
+    with _named(section):
+        return open_store(store, section)
 
 
 def require_broker(settings: Settings) -> BrokerSettings:
@@ -382,8 +341,6 @@ def worker_limits(settings: Settings) -> WorkerLimits:
         patience=Patience(flow.backoff_initial, flow.backoff_maximum, flow.report_timeout),
         undeliverable_kept=timedelta(seconds=flow.undeliverable_kept),
         job_types=settings.job_types,
-        recall_policies={
-            name: store.recalls.policy(collect=collects(store)) for name, store in settings.all_stores.items()
-        },
+        recall_policies={name: recall_policy(store) for name, store in settings.all_stores.items()},
         desk_pace=DeskPace(look_initial=flow.poll_initial, look_maximum=flow.poll_maximum),
     )

@@ -12,7 +12,8 @@ import pytest
 from scicat_retriever.ports.long_term_store import LongTermStore
 from scicat_retriever.storage.lts.command.settings import CommandStoreSettings
 from scicat_retriever.storage.lts.command.store import CommandStore
-from scicat_retriever.storage.lts.posix.store import PosixShare, PosixShareSettings
+from scicat_retriever.storage.lts.posix.settings import PosixShareSettings
+from scicat_retriever.storage.lts.posix.store import PosixShare
 from scicat_retriever.storage.lts.programs.tape_places import TapeCommand, with_tape_places
 from tests.contracts import hsm_command
 from tests.contracts.test_long_term_store import (

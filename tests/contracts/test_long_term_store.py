@@ -32,7 +32,8 @@ from scicat_retriever.ports.long_term_store import (
     RecallState,
     TapePosition,
 )
-from scicat_retriever.storage.lts.posix.store import PosixShare, PosixShareSettings
+from scicat_retriever.storage.lts.posix.settings import PosixShareSettings
+from scicat_retriever.storage.lts.posix.store import PosixShare
 from tests.fakes.long_term_store import InMemoryLongTermStore
 
 UNSAFE = ["", "..", "../x.tar", "a/../../x.tar", "/etc/passwd", "a\0b"]

@@ -9,6 +9,7 @@ import pytest
 from scicat_retriever import bootstrap
 from scicat_retriever.settings import SettingsInvalid, load_settings
 from scicat_retriever.settings.page import effective
+from scicat_retriever.storage.lts.posix.settings import PosixShareSettings
 from scicat_retriever.storage.lts.posix.store import PosixShare
 
 LEAST = """
@@ -149,7 +150,9 @@ def test_a_store_may_be_set_in_the_environment(tmp_path: Path, monkeypatch: pyte
     file.write_text(LEAST + LTS)
     monkeypatch.setenv("RETRIEVER_STORES__VAULT__KIND", "posix")
     monkeypatch.setenv("RETRIEVER_STORES__VAULT__ROOT", "/vault")
-    assert str(load_settings(file).all_stores["vault"].root) == "/vault"  # type: ignore[union-attr]
+    vault = load_settings(file).all_stores["vault"]
+    assert isinstance(vault, PosixShareSettings)
+    assert str(vault.root) == "/vault"
 
 
 def test_a_key_of_a_store_that_is_none_is_refused_in_the_environment(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields
+from typing import Annotated
 
+from annotated_types import Gt
+
+from scicat_retriever.domain.policy import Positive, SecondsOrNone, choice
 from scicat_retriever.domain.states import RecallPhase
 
 HOUR = 3600.0
@@ -43,56 +46,43 @@ class RecallRequest:
     asked_at: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RecallPolicy:
-    """How one store is used.
+@dataclass(frozen=True)
+class RecallChoices:
+    """How one store is used, as its operator chooses. Durations are seconds, sizes are bytes.
 
     A tape is asked for when what waits for it is worth a mount: enough bytes, enough archives, or an archive that has waited
-    long enough.
-
-    Attributes:
-        drives: The most tapes that we have read at once.
-        mount_bytes: The volume that is worth a mount.
-        mount_count: The number of archives that is worth a mount.
-        mount_age: Seconds after which any archive is worth a mount.
-        longest_wait: Seconds after which an archive goes before all others that have waited less, whatever their priority
-            and their group's share.
-        longest_session: Seconds after which a tape that is read makes way for others that are worth a mount.
-        stall_time: Seconds after which a tape that gave nothing counts no longer, neither among the drives nor in flight: it
-            is broken, or its drive is, and others should not wait for it. An archive whose tape is not known counts no longer
-            in flight when it was asked for so long ago.
-        linger: Seconds for which the store leaves a tape in its drive when nothing is asked from it.
-        collect_time: As `mount_age`, for archives whose tape is not known.
-        bytes_in_flight: The most bytes that are asked for or online, and not copied yet. A larger archive goes alone.
-        requests_in_flight: The most archives that are.
-        requests_per_second: The most archives that are asked for per second, on average; None sets no limit.
-        burst: The most archives that are asked for at once where `requests_per_second` is set.
-        weights: The shares of owner groups: one with weight 2 gets twice the drive time of one with weight 1, which is what
-            groups have that are not named here.
-        usage_half_life: Seconds after which the drive time that a group had counts half.
-        collect: False for a store without tapes: nothing is collected, drives do not count, each archive goes by itself.
-        mount_seconds: What a mount is thought to take until the first are seen.
-        bytes_per_second: What a drive is thought to read until the first reads are seen.
+    long enough. An archive larger than `bytes_in_flight` goes alone. What is asked for counts no longer in flight, nor its
+    tape among the drives, when it gave nothing for `stall_time`: others should not wait for it.
     """
 
-    drives: int = 4
-    mount_bytes: int = 2 * TERA
-    mount_count: int = 1000
-    mount_age: float = HOUR
-    longest_wait: float = 24 * HOUR
-    longest_session: float = 6 * HOUR
-    stall_time: float = 4 * HOUR
-    linger: float = 120.0
-    collect_time: float = 60.0
-    bytes_in_flight: int = 10 * TERA
-    requests_in_flight: int = 10_000
-    requests_per_second: float | None = None
-    burst: int = 100
-    weights: Mapping[str, float] = field(default_factory=dict)
-    usage_half_life: float = 24 * HOUR
-    collect: bool = True
-    mount_seconds: float = 120.0
-    bytes_per_second: float = 300e6
+    collect: bool | None = choice(
+        None,
+        "Whether requests are collected until a tape is worth a mount. Without it: yes, but not for `s3_glacier`.",
+    )
+    drives: Positive = choice(4, "Tapes that the store is asked to read from at once.")
+    mount_bytes: Positive = choice(2 * TERA, "A tape is asked for once so much waits for it,")
+    mount_count: Positive = choice(1000, "or so many archives,")
+    mount_age: SecondsOrNone = choice(HOUR, "or one of them has waited so long. 0 collects nothing.")
+    collect_time: SecondsOrNone = choice(60.0, "As `mount_age`, for archives of which no tape is known.")
+    longest_wait: SecondsOrNone = choice(
+        24 * HOUR, "What has waited longer goes before all else, whatever the priorities and shares."
+    )
+    linger: SecondsOrNone = choice(
+        120.0, "How long the store leaves a tape in its drive when nothing is asked from it."
+    )
+    stall_time: SecondsOrNone = choice(
+        4 * HOUR,
+        "After which a tape that gave nothing does not count for `drives` any more: it may be broken.",
+    )
+    longest_session: SecondsOrNone = choice(6 * HOUR, "After which a tape that is read makes way for others.")
+    bytes_in_flight: Positive = choice(10 * TERA, "Most that is asked for, or online and not copied yet.")
+    requests_in_flight: Positive = choice(10_000, "The same in archives.")
+    requests_per_second: Annotated[float, Gt(0)] | None = choice(
+        None, "Most archives asked for per second, on average."
+    )
+    weights: dict[str, Annotated[float, Gt(0)]] = choice(
+        {}, "Shares of owner groups of the drives; 1 for those that are not named."
+    )
 
     def __post_init__(self) -> None:
         """Refuse what no store can be used by.
@@ -101,18 +91,61 @@ class RecallPolicy:
             ValueError: A limit is not above 0 (or below 0 where 0 has a meaning), or `longest_wait` is below `mount_age`
                 or `collect_time`.
         """
-        for name in (
-            "drives", "mount_bytes", "mount_count", "longest_wait", "longest_session", "stall_time", "bytes_in_flight",
-            "requests_in_flight", "burst", "usage_half_life", "bytes_per_second",
-        ):  # fmt: skip
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be above 0")
-        for name in ("mount_age", "linger", "collect_time", "mount_seconds"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"{name} must not be below 0")
+        _require_above_0(
+            self, "drives", "mount_bytes", "mount_count", "longest_wait", "longest_session", "stall_time", "bytes_in_flight",
+            "requests_in_flight",
+        )  # fmt: skip
+        _require_from_0(self, "mount_age", "linger", "collect_time")
         if self.requests_per_second is not None and not self.requests_per_second > 0:
             raise ValueError("requests_per_second must be above 0")
         if any(not weight > 0 for weight in self.weights.values()):
             raise ValueError("each weight must be above 0")
         if self.longest_wait < max(self.mount_age, self.collect_time):
             raise ValueError("longest_wait must not be below mount_age or collect_time")
+
+
+@dataclass(frozen=True)
+class RecallPolicy(RecallChoices):
+    """What the planner goes by: the operator's choices, and what is taken for granted until it is seen.
+
+    Attributes:
+        collect: False for a store without tapes: nothing is collected, drives do not count, each archive goes by itself.
+        burst: The most archives that are asked for at once where `requests_per_second` is set.
+        usage_half_life: Seconds after which the drive time that a group had counts half.
+        mount_seconds: What a mount is thought to take until the first are seen.
+        bytes_per_second: What a drive is thought to read until the first reads are seen.
+    """
+
+    collect: bool = True
+    burst: int = 100
+    usage_half_life: float = 24 * HOUR
+    mount_seconds: float = 120.0
+    bytes_per_second: float = 300e6
+
+    def __post_init__(self) -> None:
+        """Refuse what no store can be used by.
+
+        Raises:
+            ValueError: As for the choices, or one of these is not above 0.
+        """
+        super().__post_init__()
+        _require_above_0(self, "burst", "usage_half_life", "bytes_per_second")
+        _require_from_0(self, "mount_seconds")
+
+    @classmethod
+    def of(cls, choices: RecallChoices, *, has_tapes: bool) -> RecallPolicy:
+        """Take over an operator's choices for a store that has tapes, or not."""
+        chosen = {each.name: getattr(choices, each.name) for each in fields(RecallChoices)}
+        return cls(**{**chosen, "collect": has_tapes if choices.collect is None else choices.collect})
+
+
+def _require_above_0(policy: RecallChoices, *names: str) -> None:
+    for name in names:
+        if not getattr(policy, name) > 0:
+            raise ValueError(f"{name} must be above 0")
+
+
+def _require_from_0(policy: RecallChoices, *names: str) -> None:
+    for name in names:
+        if not 0 <= getattr(policy, name) < math.inf:
+            raise ValueError(f"{name} must not be below 0")

@@ -31,17 +31,11 @@ from scicat_retriever.settings.sections import (
     FlowSettings,
     LedgerSettings,
     LinkSettings,
-    StagingSettings,
 )
-from scicat_retriever.settings.stores import (
-    CommandedStore,
-    PosixStore,
-    S3GlacierStore,
-    StoreName,
-    StoreSettings,
-    WlcgTapeStore,
-)
+from scicat_retriever.settings.stores import StoreName, section_of
 from scicat_retriever.settings.structure import is_section, keys_of, named_sections_of, sections_of
+from scicat_retriever.storage.lts.kinds import StoreSettings
+from scicat_retriever.storage.staging.kinds import StagingSettings
 from scicat_retriever.storage.staging.s3.settings import S3StagingSettings
 
 __all__ = [
@@ -111,10 +105,10 @@ class Settings(BaseSettings):
             for location in dict.fromkeys(store.locations):
                 if location in named:
                     raise ValueError(
-                        f"{location!r} is among the locations of [{named[location]}] and [{_section(name)}]: "
+                        f"{location!r} is among the locations of [{named[location]}] and [{section_of(name)}]: "
                         "leave it in one"
                     )
-                named[location] = _section(name)
+                named[location] = section_of(name)
         return self
 
     @model_validator(mode="after")
@@ -123,7 +117,7 @@ class Settings(BaseSettings):
         for name, store in stores.items():
             way, copy = [name], store.other_copy
             while copy is not None and copy not in way[1:]:
-                key = f"`{_section(way[-1])}.other_copy`"
+                key = f"`{section_of(way[-1])}.other_copy`"
                 if copy not in stores:
                     raise ValueError(f"{key} names {copy!r}, which is no store (known: {', '.join(stores)})")
                 if copy == name:
@@ -133,7 +127,7 @@ class Settings(BaseSettings):
         return self
 
     @property
-    def all_stores(self) -> dict[str, PosixStore | S3GlacierStore | WlcgTapeStore | CommandedStore]:
+    def all_stores(self) -> dict[str, StoreSettings]:
         """All long-term stores by name: `lts`, and those of `[stores.NAME]`."""
         return {"lts": self.lts, **self.stores}
 
@@ -143,10 +137,6 @@ class Settings(BaseSettings):
         if self.ledger.url is not None:
             return self.ledger.url.get_secret_value()
         return f"sqlite:///{quote(os.fsencode(self.data.absolute() / 'ledger.sqlite'))}"
-
-
-def _section(store: str) -> str:
-    return store if store == "lts" else f"stores.{store}"
 
 
 def load_settings(path: Path | None = None, **overrides: object) -> Settings:

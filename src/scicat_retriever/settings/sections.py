@@ -6,14 +6,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Discriminator,
     Field,
     NonNegativeInt,
     PositiveInt,
     SecretStr,
-    Tag,
     field_validator,
     model_validator,
 )
@@ -22,8 +18,7 @@ from scicat_retriever.domain.secret_text import SHORTEST_KEY, is_placeholder
 from scicat_retriever.onepass.checksums import ChecksumAlgorithm
 from scicat_retriever.onepass.errors import UnknownChecksumAlgorithm
 from scicat_retriever.ports.space import EvictionOrder
-from scicat_retriever.storage.staging.directory.settings import DirectoryStagingSettings
-from scicat_retriever.storage.staging.s3.settings import S3StagingSettings
+from scicat_retriever.section import Section
 
 DAY = 86400.0
 Seconds = Annotated[float, Field(gt=0, le=3650 * DAY)]
@@ -41,24 +36,6 @@ def _no_placeholder(value: SecretStr) -> SecretStr:
 
 SigningKey = Annotated[SecretStr, Field(min_length=SHORTEST_KEY), AfterValidator(_no_placeholder)]
 """A key that signs or seals something."""
-
-
-def _staging_kind(section: object) -> object:
-    if isinstance(section, dict):
-        return section.get("kind", "directory")
-    return getattr(section, "kind", None)
-
-
-StagingSettings = Annotated[
-    Annotated[DirectoryStagingSettings, Tag("directory")] | Annotated[S3StagingSettings, Tag("s3")],
-    Discriminator(_staging_kind),
-]
-
-
-class Section(BaseModel):
-    """A part of the settings: unknown keys are refused, values never change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class EngineSettings(Section):

@@ -14,7 +14,8 @@ from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.ports.long_term_store import AskedArchive, Locality, LongTermStore
 from scicat_retriever.storage.lts.glacier.settings import S3GlacierSettings
 from scicat_retriever.storage.lts.glacier.store import S3Glacier
-from scicat_retriever.storage.lts.posix.store import PosixShare, PosixShareSettings
+from scicat_retriever.storage.lts.posix.settings import PosixShareSettings
+from scicat_retriever.storage.lts.posix.store import PosixShare
 from stand_ins.tape.glacier import GlacierServer
 from stand_ins.tape.library import TapeLibrary
 from stand_ins.tape.shape import LibraryShape

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from scicat_retriever.domain.errors import ArchiveIdUnsafe, RecallError
 from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.ports.long_term_store import Locality
-from scicat_retriever.storage.lts.posix.store import PosixShare, PosixShareSettings
+from scicat_retriever.storage.lts.posix.settings import PosixShareSettings
+from scicat_retriever.storage.lts.posix.store import PosixShare
 from tests.contracts.test_long_term_store import recall_state
 
 SECRET, ARCHIVE = b"the secret", b"an archive"

@@ -19,7 +19,8 @@ import pytest
 
 from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.ports.long_term_store import Locality
-from scicat_retriever.storage.lts.posix.store import PosixShare, PosixShareSettings
+from scicat_retriever.storage.lts.posix.settings import PosixShareSettings
+from scicat_retriever.storage.lts.posix.store import PosixShare
 from tests.contracts.test_long_term_store import read_all, recall_state, request_recall, wait_for
 
 A = ArchiveId("a.tar")

@@ -6,7 +6,6 @@ import re
 from typing import Literal, Self
 
 from pydantic import (
-    BaseModel,
     ConfigDict,
     Field,
     PositiveFloat,
@@ -20,6 +19,7 @@ from scicat_retriever.storage.lts.paths.settings import AbsoluteFolder, Absolute
 from scicat_retriever.storage.lts.programs.archive_command import ArchiveCommand
 from scicat_retriever.storage.lts.programs.template import CommandTemplate
 from scicat_retriever.storage.lts.programs.words import ExitCode, StoreWords
+from scicat_retriever.storage.lts.store_kind import StoreKeys
 
 ONE_OR_MANY = frozenset({"archive_id", "path", "list_file", "paths_file"})
 """What may stand in braces in `state`, `recall`, `release` and `place`."""
@@ -31,8 +31,8 @@ FETCH_FIELDS = frozenset({"archive_id", "path", "target"})
 """What may stand in braces in `fetch`."""
 
 
-class CommandStoreSettings(BaseModel):
-    """A store that is spoken to by commands: `dsmc`, `hsi`, own scripts. Durations are seconds.
+class CommandStoreSettings(StoreKeys):
+    """A store that is reached by commands: `dsmc`, `hsi`, scripts of your own.
 
     In a command `{archive_id}` is the archiveId and `{path}` the path made of it. Where it takes many, `{list_file}` is the
     path of a list with an archiveId on each line, `{paths_file}` one with a path. No shell is between.

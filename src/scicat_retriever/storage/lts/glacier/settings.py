@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from scicat_retriever.storage.lts.paths.settings import AbsolutePath, TemplateText
+from scicat_retriever.storage.lts.store_kind import StoreKeys
 from scicat_retriever.storage.s3.access import S3Access
 
 Tier = Literal["Expedited", "Standard", "Bulk"]
@@ -15,8 +16,8 @@ Tier = Literal["Expedited", "Standard", "Bulk"]
 _DAY_SECONDS = 86_400
 
 
-class S3GlacierSettings(S3Access):
-    """A bucket of an S3 whose objects are archived: in S3 Glacier, or on the tapes behind an S3. Durations are seconds."""
+class S3GlacierSettings(S3Access, StoreKeys):
+    """A bucket of an S3 whose objects are archived: in S3 Glacier, or on the tapes behind an S3."""
 
     kind: Literal["s3_glacier"] = Field(description="A bucket whose objects are archived and restored.")
     key_template: TemplateText = Field(

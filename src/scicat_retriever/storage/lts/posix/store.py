@@ -11,17 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import PurePosixPath
-from typing import Literal, NamedTuple
-
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    NonNegativeFloat,
-    PositiveFloat,
-    PositiveInt,
-    field_validator,
-)
+from typing import NamedTuple
 
 from scicat_retriever.domain.errors import DatablockMissing, RecallError, StoreTimedOut
 from scicat_retriever.domain.ids import ArchiveId
@@ -36,101 +26,18 @@ from scicat_retriever.storage.lts.hanging_calls.asking import ask_of_each, split
 from scicat_retriever.storage.lts.hanging_calls.daemon_pool import CallHung, DaemonPool
 from scicat_retriever.storage.lts.hanging_calls.recall_attempts import RecallAttempts
 from scicat_retriever.storage.lts.paths.archive_path import PathTemplate
-from scicat_retriever.storage.lts.paths.settings import (
-    AbsoluteFolder,
-    AbsolutePath,
-    PathBelowRoot,
-    TemplateText,
-)
 from scicat_retriever.storage.lts.posix.archive_file import ArchiveFile
 from scicat_retriever.storage.lts.posix.files import ShareFiles
-from scicat_retriever.storage.lts.posix.probe import Probe, share_probe
+from scicat_retriever.storage.lts.posix.probe import share_probe
+from scicat_retriever.storage.lts.posix.settings import RECALL_FIELDS, PosixShareSettings
 from scicat_retriever.storage.lts.programs.archive_command import ArchiveCommand, NamedArchive, failed
 from scicat_retriever.storage.lts.programs.child import small_environment
-from scicat_retriever.storage.lts.programs.words import ExitCode
 
 BLOCK = 512
 """The unit of `st_blocks`, whatever the file system's own block size (POSIX sys/stat.h, Linux stat(2))."""
 
 SMALL = 4096
 """Files below so many bytes may be kept inline, without blocks; they are taken as online."""
-
-RECALL_FIELDS = frozenset({"path", "paths_file"})
-"""What may stand in braces in `recall_command`."""
-
-
-class PosixShareSettings(BaseModel):
-    """A mounted folder that holds the archives. Durations are seconds."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    kind: Literal["posix"] = Field("posix", description="A mounted folder, with or without an HSM behind it.")
-    root: AbsoluteFolder = Field(description="The folder; absolute. No archiveId leads out of it.")
-    path_template: TemplateText = Field(
-        "{archive_id}",
-        description="Path of an archive below `root`, from its archiveId. Slices are allowed: "
-        "`{archive_id[0:2]}/{archive_id}.tar`. An absolute archiveId is taken as the path itself.",
-    )
-    catalogued_root: AbsolutePath | None = Field(
-        None,
-        description="What absolute archiveIds begin with in place of `root`, where the machine that archived saw the "
-        "folder under another name.",
-    )
-    must_exist: PathBelowRoot | None = Field(
-        None,
-        min_length=1,
-        description="A file or folder below `root` that is there whenever the share is mounted. Without it an "
-        "absent or empty `root` alone counts as not mounted.",
-    )
-    offline_by_blocks: bool = Field(
-        True,
-        description="Whether an archive with fewer blocks on disk than bytes is on tape. Set it to false on file "
-        "systems that compress or deduplicate, and where no HSM is behind.",
-    )
-    settle_seconds: NonNegativeFloat = Field(
-        0.0, description="How long an archive must have been left unchanged before it is read."
-    )
-    answer_timeout: PositiveFloat = Field(
-        30.0, description="How long the share may take to say where the files of a batch are."
-    )
-    answer_threads: PositiveInt = Field(8, description="Such questions asked at the same time.")
-    recall_requests: PositiveInt = Field(
-        4,
-        description="Reads, or recall commands, that may block at the same time so that the HSM recalls a file.",
-    )
-    probe: Probe | None = Field(
-        None,
-        discriminator="kind",
-        description="How the HSM itself is asked where a file is; its word then counts in place of the blocks. "
-        "See the how-to guide of this store.",
-    )
-    recall_command: tuple[str, ...] | None = Field(
-        None,
-        description="The command that asks the HSM for a file, `{path}` its absolute path; or for many, `{paths_file}` "
-        "the path of a list with a path on each line. Not set: a byte is read.",
-    )
-    accepted_exit_codes: tuple[ExitCode, ...] = Field(
-        (),
-        description="Exit codes beside 0 with which `recall_command` has done its work: those of a warning.",
-    )
-    recall_timeout: PositiveFloat = Field(
-        86400.0, description="After how long a recall command that has not ended is killed."
-    )
-    ask_again_after: PositiveFloat = Field(
-        21600.0,
-        description="How long after a recall was asked for the archive counts as on its way though nothing is to be seen.",
-    )
-    command_environment: tuple[str, ...] = Field(
-        (), description="Variables of the service's environment that commands see beside PATH and HOME."
-    )
-    batch: PositiveInt = Field(100, description="The most archives asked about in one call.")
-
-    @field_validator("recall_command")
-    @classmethod
-    def _runnable(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        if value is not None:
-            ArchiveCommand(value, RECALL_FIELDS)
-        return value
 
 
 class _Sight(NamedTuple):

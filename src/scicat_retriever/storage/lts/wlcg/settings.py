@@ -9,7 +9,6 @@ from urllib.parse import quote
 from pydantic import (
     AfterValidator,
     AnyHttpUrl,
-    BaseModel,
     ConfigDict,
     Field,
     PositiveFloat,
@@ -20,6 +19,7 @@ from pydantic import (
 
 from scicat_retriever.domain.foreign_text import is_bearer_token
 from scicat_retriever.storage.lts.paths.settings import TemplateText
+from scicat_retriever.storage.lts.store_kind import StoreKeys
 from scicat_retriever.storage.lts.wlcg.addresses import TapeAddresses, is_loopback, named_place
 
 
@@ -48,8 +48,8 @@ Url = Annotated[AnyHttpUrl, AfterValidator(_plain)]
 Seconds = Annotated[float, Field(gt=0, le=86400)]
 
 
-class WlcgTapeSettings(BaseModel):
-    """A tape system with the WLCG Tape REST API v1 (dCache, StoRM, EOS with CTA). Durations are seconds."""
+class WlcgTapeSettings(StoreKeys):
+    """A tape system with the WLCG Tape REST API v1 (dCache, StoRM, EOS with CTA)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 

@@ -15,7 +15,8 @@ import pytest
 from scicat_retriever.domain.errors import ArchiveIdUnsafe, StoreTimedOut
 from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.ports.long_term_store import AskedArchive, Locality, RecallState
-from scicat_retriever.storage.lts.posix.store import PosixShare, PosixShareSettings
+from scicat_retriever.storage.lts.posix.settings import PosixShareSettings
+from scicat_retriever.storage.lts.posix.store import PosixShare
 from tests.contracts.test_long_term_store import recall_state, request_recall
 
 A = ArchiveId("a.tar")

@@ -24,7 +24,8 @@ from scicat_retriever.domain.errors import (
 )
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid
-from scicat_retriever.storage.lts.posix.store import PosixShare, PosixShareSettings
+from scicat_retriever.storage.lts.posix.settings import PosixShareSettings
+from scicat_retriever.storage.lts.posix.store import PosixShare
 from scicat_retriever.storage.staging.directory.area import DirectoryStaging
 from scicat_retriever.storage.staging.directory.settings import DirectoryStagingSettings
 from tests.contracts.test_long_term_store import METHODS

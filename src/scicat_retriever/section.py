@@ -1,0 +1,48 @@
+"""What a section of the settings is, for the adapters that have some, and for the tree that holds them all."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Section(BaseModel):
+    """A part of the settings: unknown keys are refused, values never change, and no complaint repeats them.
+
+    A section takes over policies (`domain.policy`) by inheriting them: their choices are its keys, with the bounds, defaults and
+    meanings that they are declared with; and it is handed to whatever goes by such a policy. A policy's `__post_init__` checks
+    what is set here, too.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    def __init_subclass__(cls, **options: Any) -> None:  # noqa: ANN401 - pydantic's own
+        """Give pydantic the defaults and meanings of the choices; their types and bounds it finds by itself."""
+        super().__init_subclass__(**options)
+        for policy in _policies(cls):
+            for each in dataclasses.fields(policy):
+                if each.name not in cls.__annotations__:
+                    setattr(cls, each.name, Field(_default(each), **each.metadata))
+
+    @model_validator(mode="after")
+    def _policies_hold(self) -> Self:
+        for policy in _policies(type(self)):
+            if check := vars(policy).get("__post_init__"):
+                check(self)
+        return self
+
+
+def _policies(section: type[Section]) -> Iterator[type[Any]]:
+    """Give the policies that a section takes over."""
+    for each in section.__mro__:
+        if "__dataclass_fields__" in vars(each):
+            yield each
+
+
+def _default(choice: dataclasses.Field[Any]) -> Any:  # noqa: ANN401 - whatever its type is
+    if choice.default_factory is not dataclasses.MISSING:
+        return choice.default_factory()
+    return choice.default
