@@ -14,15 +14,9 @@ from scicat_retriever.domain.errors import RetrieverError
 from scicat_retriever.domain.secret_text import SHORTEST_KEY
 from scicat_retriever.key_files import keys_in, make_key
 from scicat_retriever.ledger.sql import SqlLedger, open_ledger
-from scicat_retriever.onepass.tar.rules import TarRules
 from scicat_retriever.pipeline.recalls.watch import DeskPace
-from scicat_retriever.pipeline.reports.teller import Patience
 from scicat_retriever.pipeline.staging import ownership
-from scicat_retriever.pipeline.staging.fixity import FixityPace
 from scicat_retriever.pipeline.staging.owned_staging import OwnedStaging
-from scicat_retriever.pipeline.tools.archive_policy import ArchivePolicy
-from scicat_retriever.pipeline.tools.cache_policy import CachePolicy
-from scicat_retriever.pipeline.tools.checksum_policy import ChecksumPolicy
 from scicat_retriever.pipeline.tools.links import LinkSigner
 from scicat_retriever.pipeline.tools.stores import Stores
 from scicat_retriever.pipeline.tools.toolbox import Toolbox
@@ -177,23 +171,6 @@ def link_margin(settings: Settings) -> timedelta:
     return timedelta(seconds=settings.links.retention - settings.links.lifetime)
 
 
-def cache_policy(settings: Settings) -> CachePolicy:
-    """Give how staging is used as a cache."""
-    cache = settings.cache
-    return CachePolicy(
-        order=cache.order,
-        evict_above=cache.evict_above,
-        evict_to=cache.evict_to,
-        spared=timedelta(seconds=cache.spared),
-        keep_unpinned=None if cache.keep_unpinned is None else timedelta(seconds=cache.keep_unpinned),
-        # Jobs that wait ask at least as often as that.
-        silence=timedelta(seconds=60 + 5 * settings.flow.poll_maximum),
-        quotas=cache.quotas,
-        default_quota=cache.default_quota,
-        tell_scicat=cache.tell_scicat,
-    )
-
-
 def build_staging(settings: Settings, ledger: Ledger) -> StagingArea:
     """Open the staging area, which must be the ledger's own, or nobody's: then it becomes its own.
 
@@ -279,57 +256,33 @@ def build_toolbox(settings: Settings) -> Toolbox:
         staging=build_staging(settings, ledger),
         ledger=ledger,
         links=build_links(settings),
-        checksums=ChecksumPolicy(settings.flow.missing_checksum, settings.flow.unnamed_algorithm),
-        check_packed_size=settings.flow.check_packed_size,
+        checksums=settings.flow,
+        archives=settings.flow,
         retention=timedelta(seconds=settings.links.retention),
         margin=link_margin(settings),
-        cache=cache_policy(settings),
+        cache=settings.cache,
+        # Jobs that wait ask at least as often as that.
+        silence=timedelta(seconds=60 + 5 * settings.flow.poll_maximum),
         stall_timeout=settings.flow.stall_timeout,
         clock=utc_now,
-        check_declared_sums=settings.flow.check_declared_sums,
-        archives=archive_policy(settings),
     )
-
-
-def archive_policy(settings: Settings) -> ArchivePolicy:
-    """Give what is taken of archives that are not as they should be."""
-    flow = settings.flow
-    rules = TarRules(joined=flow.joined_tars == "read", gnu_incremental=flow.gnu_incremental == "take")
-    return ArchivePolicy(rules, flow.duplicate_members, flow.pass_over)
 
 
 def flow_limits(settings: Settings) -> FlowLimits:
     """Give the limits that new flows go by."""
-    flow = settings.flow
-    return FlowLimits(
-        parallel_datasets=flow.parallel_datasets,
-        parallel_datablocks=flow.parallel_datablocks,
-        catalogue_timeout=flow.catalogue_timeout,
-        report_timeout=flow.report_timeout,
-        space_timeout=flow.space_timeout,
-        appear_timeout=flow.appear_timeout,
-        recall_timeout=flow.recall_timeout,
-        transfer_timeout=flow.transfer_timeout,
-        transfer_attempts=flow.transfer_attempts,
-        job_timeout=flow.job_timeout,
-        backoff_initial=flow.backoff_initial,
-        backoff_maximum=flow.backoff_maximum,
-        queue=settings.engine.task_queue,
-    )
+    return FlowLimits.of(settings.flow, settings.flow, settings.engine.task_queue)
 
 
 def pace(settings: Settings) -> Pace:
     """Give how repetitions are spaced."""
-    flow = settings.flow
-    return Pace(flow.backoff_initial, flow.backoff_maximum, flow.poll_initial, flow.poll_maximum)
+    return Pace(settings.flow, settings.flow)
 
 
 def worker_limits(settings: Settings) -> WorkerLimits:
     """Give how much a worker does at once."""
     flow, cache = settings.flow, settings.cache
     return WorkerLimits(
-        read_slots=flow.read_slots,
-        verification_slots=flow.verification_slots,
+        slots=flow,
         intervals={
             schedules.SWEEP: cache.sweep_interval,
             schedules.RECONCILE: flow.reconcile_interval,
@@ -337,10 +290,10 @@ def worker_limits(settings: Settings) -> WorkerLimits:
             # What is due is found soon; how often each datablock is due is another matter.
             schedules.FIXITY: cache.sweep_interval,
         },
-        fixity_pace=FixityPace(timedelta(seconds=cache.fixity_interval), cache.fixity_bytes_per_second),
-        patience=Patience(flow.backoff_initial, flow.backoff_maximum, flow.report_timeout),
+        fixity_pace=cache,
+        patience=flow,
         undeliverable_kept=timedelta(seconds=flow.undeliverable_kept),
         job_types=settings.job_types,
         recall_policies={name: recall_policy(store) for name, store in settings.all_stores.items()},
-        desk_pace=DeskPace(look_initial=flow.poll_initial, look_maximum=flow.poll_maximum),
+        desk_pace=DeskPace(flow),
     )

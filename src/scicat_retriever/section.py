@@ -1,4 +1,4 @@
-"""What a section of the settings is, for the adapters that have some, and for the tree that holds them all."""
+"""What a section of the settings is: for the adapters, and for the tree that holds all sections."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 class Section(BaseModel):
     """A part of the settings: unknown keys are refused, values never change, and no complaint repeats them.
 
-    A section takes over policies (`domain.policy`) by inheriting them: their choices are its keys, with the bounds, defaults and
-    meanings that they are declared with; and it is handed to whatever goes by such a policy. A policy's `__post_init__` checks
-    what is set here, too.
+    A section takes over policies (`domain.policy`) by inheriting them: their choices are its keys, with the
+    same bounds, defaults and meanings; and it is handed to whatever goes by such a policy. A policy's
+    `__post_init__` checks what is set here, too.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     def __init_subclass__(cls, **options: Any) -> None:  # noqa: ANN401 - pydantic's own
-        """Give pydantic the defaults and meanings of the choices; their types and bounds it finds by itself."""
+        """Give pydantic the defaults and meanings of the choices; types and bounds it finds by itself."""
         super().__init_subclass__(**options)
         for policy in _policies(cls):
             for each in dataclasses.fields(policy):

@@ -14,7 +14,7 @@ from tests.fuzz.unpacking_target import check_tar
 from tests.unit.onepass.tars import END, file, header, pax
 
 needs_all = pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")
-LAST = ArchivePolicy(duplicates="last")
+LAST = ArchivePolicy(duplicate_members="last")
 F = file(b"f", b"hello")
 GNU = b"ustar  \0"
 

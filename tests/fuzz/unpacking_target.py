@@ -36,7 +36,7 @@ _KEY = DatablockKey(DatasetPid("p"), DatablockId("b"))
 _COPIED = Copied(Recalled(_KEY, ArchiveId("a"), 0), 0, "", "", 0, "", "")
 _SHA256 = ChecksumAlgorithm.SHA256
 _HASHING = Hashing.of([_SHA256])
-_REFUSE, _LAST = ArchivePolicy(), ArchivePolicy(duplicates="last")
+_REFUSE, _LAST = ArchivePolicy(), ArchivePolicy(duplicate_members="last")
 
 
 def check_unpacking(data: bytes) -> None:

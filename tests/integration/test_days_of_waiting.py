@@ -17,6 +17,7 @@ from temporalio.client import WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
+from scicat_retriever.domain.backoff import Backoff, Polling
 from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.pipeline.jobs.intake import dataset_flow
@@ -114,7 +115,7 @@ async def waiting_for_tape(count: int = 3) -> AsyncIterator[Waiting]:
             "lts", "desk", RecallPlanner(policy), rig.tools, subscriptions.tell_of_recalls, DeskPace()
         )
         silent = RecallDesks("none", {}, rig.tools, subscriptions.tell_of_recalls, DeskPace())
-        steps = Activities(rig.tools, Pace(1.0, 300.0, 1.0, 120.0), subscriptions, rig.teller(), silent)
+        steps = Activities(rig.tools, Pace(Backoff(), Polling()), subscriptions, rig.teller(), silent)
         threads = stack.enter_context(ThreadPoolExecutor(16))
         short: list[Callable[..., Any]] = [
             steps.report_dataset_started,

@@ -23,6 +23,7 @@ from scicat_retriever.domain.states import DatablockState, DatasetState, JobStat
 from scicat_retriever.pipeline.jobs import outcome
 from scicat_retriever.pipeline.reports import report
 from scicat_retriever.pipeline.staging import eviction, space
+from scicat_retriever.pipeline.tools.archive_policy import ArchivePolicy
 from scicat_retriever.pipeline.tools.checksum_policy import ChecksumPolicy
 from scicat_retriever.pipeline.tools.links import LinkSigner
 from scicat_retriever.pipeline.tools.stores import DEFAULT_STORE, Stores
@@ -103,10 +104,11 @@ class World:
             ledger=ledger,
             links=LinkSigner([b"a key of the tests, 32 bytes long"], "https://retriever.example.org"),
             checksums=ChecksumPolicy(),
-            check_packed_size=False,
+            archives=ArchivePolicy(check_packed_size=False),
+            silence=3 * HOUR,
             retention=RETENTION,
             margin=timedelta(0),
-            cache=replace(CACHE, silence=3 * HOUR, default_quota=case.quota),
+            cache=replace(CACHE, default_quota=case.quota),
             stall_timeout=10.0,
             clock=clock,
         )

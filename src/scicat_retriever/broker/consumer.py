@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 import structlog
 
-from scicat_retriever.broker.backoff import Backoff
 from scicat_retriever.broker.consumption import Consumption, MessageJudge, NotStored
 from scicat_retriever.broker.decision import JudgeJob
 from scicat_retriever.broker.inbox import open_inbox
 from scicat_retriever.broker.settings import BrokerSettings
+from scicat_retriever.domain.backoff import GrowingPauses
 from scicat_retriever.domain.dataset import RetrieveJob
 from scicat_retriever.domain.errors import BrokerRefused, BrokerUnavailable, JobRefused, LedgerUnavailable
 
@@ -55,7 +55,7 @@ class JobConsumer:
                 "the password of RabbitMQ and the jobs travel in plain text: use amqps:// in broker.url",
                 broker=self._settings.address,
             )
-        backoff = Backoff(self._settings.backoff_initial, self._settings.backoff_maximum)
+        backoff = GrowingPauses(self._settings.backoff_initial, self._settings.backoff_maximum)
         while not stop.is_set():
             backoff.began()
             try:
@@ -100,7 +100,7 @@ class JobConsumer:
         So the messages wait in the broker for everybody to see, none is held for longer than the broker allows, and
         none is delivered again and again, which some kinds of queues count and limit.
         """
-        backoff = Backoff(self._settings.backoff_initial, self._settings.backoff_maximum)
+        backoff = GrowingPauses(self._settings.backoff_initial, self._settings.backoff_maximum)
         why = str(held)
         while True:
             pause = backoff.next()

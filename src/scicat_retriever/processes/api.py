@@ -110,7 +110,7 @@ def _service(
         max_body_bytes=settings.api.max_body_bytes,
         clock=bootstrap.utc_now,
         wake=wake,
-        cache=bootstrap.cache_policy(settings),
+        cache=settings.cache,
         margin=bootstrap.link_margin(settings),
         check_staging=check_staging,
         engine_trouble=engine_trouble,

@@ -19,13 +19,15 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from scicat_retriever.pipeline.recalls.watch import DeskPace
-from scicat_retriever.pipeline.reports.teller import Patience, Teller
-from scicat_retriever.pipeline.staging.fixity import FixityPace
+from scicat_retriever.pipeline.reports.patience import Patience
+from scicat_retriever.pipeline.reports.teller import Teller
+from scicat_retriever.pipeline.staging.fixity_pace import FixityPace
 from scicat_retriever.pipeline.tools.toolbox import Toolbox
 from scicat_retriever.recall_planner.requests import RecallPolicy
 from scicat_retriever.workflow.engine.heart import INTERVAL
 from scicat_retriever.workflow.flows import schedules
 from scicat_retriever.workflow.flows.calls import COPY_QUEUE, VERIFY_QUEUE
+from scicat_retriever.workflow.flows.choices import WorkerSlots
 from scicat_retriever.workflow.flows.retrieve_dataset import RetrieveDatasetFlow
 from scicat_retriever.workflow.flows.retrieve_job import RetrieveJobFlow
 from scicat_retriever.workflow.flows.subscriptions import Subscriptions
@@ -49,8 +51,7 @@ class WorkerLimits:
     """How much a worker does at once, and what it looks for how often.
 
     Attributes:
-        read_slots: Archives read from the long-term store at once.
-        verification_slots: Datasets verified at once.
+        slots: How much is read and verified at once.
         intervals: Seconds between two runs of each scheduled flow.
         fixity_pace: How staged datablocks are read again.
         patience: How SciCat is told again.
@@ -60,8 +61,7 @@ class WorkerLimits:
         desk_pace: How often a long-term store is asked.
     """
 
-    read_slots: int
-    verification_slots: int
+    slots: WorkerSlots
     intervals: Mapping[str, float]
     fixity_pace: FixityPace
     patience: Patience
@@ -102,8 +102,8 @@ async def run_worker(
     async with AsyncExitStack() as stack:
         for task_queue, activities, slots in (
             (queue, _short_steps(steps, looks), SHORT_STEPS),
-            (queue + COPY_QUEUE, [steps.copy_datablocks], limits.read_slots),
-            (queue + VERIFY_QUEUE, [steps.verify_datablocks], limits.verification_slots),
+            (queue + COPY_QUEUE, [steps.copy_datablocks], limits.slots.read_slots),
+            (queue + VERIFY_QUEUE, [steps.verify_datablocks], limits.slots.verification_slots),
         ):
             threads = stack.enter_context(ThreadPoolExecutor(slots, thread_name_prefix=task_queue))
             await stack.enter_async_context(

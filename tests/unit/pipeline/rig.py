@@ -23,7 +23,8 @@ from scicat_retriever.domain.states import DatablockState, DatasetState, JobStat
 from scicat_retriever.pipeline.jobs import intake, plan
 from scicat_retriever.pipeline.recalls import recall
 from scicat_retriever.pipeline.reports import report
-from scicat_retriever.pipeline.reports.teller import Patience, Teller
+from scicat_retriever.pipeline.reports.patience import Patience
+from scicat_retriever.pipeline.reports.teller import Teller
 from scicat_retriever.pipeline.staging import space
 from scicat_retriever.pipeline.tools.archive_policy import ArchivePolicy
 from scicat_retriever.pipeline.tools.cache_policy import CachePolicy
@@ -34,7 +35,6 @@ from scicat_retriever.pipeline.tools.toolbox import Toolbox
 from scicat_retriever.pipeline.transfer import copy as transfer
 from scicat_retriever.pipeline.transfer import publish
 from scicat_retriever.ports.datablock_record import DatablockRecord
-from scicat_retriever.ports.space import EvictionOrder
 from tests.fakes.catalogue import InMemoryCatalogue
 from tests.fakes.ledger import InMemoryLedger
 from tests.fakes.long_term_store import InMemoryLongTermStore
@@ -42,22 +42,13 @@ from tests.fakes.staging_area import InMemoryStagingArea
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 LIFETIME, RETENTION = timedelta(days=7), timedelta(days=8)
-PATIENCE = Patience(initial=10, maximum=40, total=3600)
+PATIENCE = Patience(backoff_initial=10, backoff_maximum=40, report_timeout=3600)
 SECRET = b"a key of the tests, 32 bytes long"
 BASE_URL = "https://retriever.example.org"
 PID = DatasetPid("20.500.12345/p")
 JOB = JobId("6f1c2a50-0000-4000-8000-000000000001")
-CACHE = CachePolicy(
-    order=EvictionOrder.LEAST_RECENTLY_USED,
-    evict_above=0.9,
-    evict_to=0.5,
-    spared=timedelta(hours=1),
-    keep_unpinned=None,
-    silence=timedelta(minutes=15),
-    quotas={},
-    default_quota=None,
-    tell_scicat=False,
-)
+CACHE = CachePolicy(evict_to=0.5, spared=3600.0)
+SILENCE = timedelta(minutes=15)
 FILES = {"run/a.dat": b"alpha" * 200, "run/b.dat": b"", "run/sub/c.dat": b"\0gamma"}
 
 
@@ -119,7 +110,7 @@ class Rig:
             ledger=self.ledger,
             links=self.links,
             checksums=self.policy,
-            check_packed_size=True,
+            silence=SILENCE,
             retention=RETENTION,
             margin=RETENTION - LIFETIME,
             cache=self.cache,

@@ -54,7 +54,7 @@ def refuse_less_than_declared(dataset: Dataset, plan: Plan, tools: Toolbox) -> N
         DatablocksMissing: They hold fewer files or bytes.
     """
     less = any(found < declared for _, declared, found in _sums(dataset, plan))
-    if less and tools.check_declared_sums:
+    if less and tools.archives.check_declared_sums:
         raise DatablocksMissing(f"dataset {dataset.pid}: {sums_that_differ(dataset, plan)}")
 
 

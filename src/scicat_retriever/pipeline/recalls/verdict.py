@@ -87,7 +87,7 @@ def readable_size(record: DatablockRecord, state: RecallState | RecallError | No
 def _refuse_other_size(record: DatablockRecord, size: int | None, tools: Toolbox) -> None:
     extract = record.datablock.extract
     catalogued = record.datablock.packed_size if extract is None else extract.archive_size
-    if tools.check_packed_size and catalogued > 0 and size not in {None, catalogued}:
+    if tools.archives.check_packed_size and catalogued > 0 and size not in {None, catalogued}:
         raise ArchiveIncomplete(
             f"{record.datablock.archive_id} has {size} bytes in the long-term store, {catalogued} in the catalogue"
         )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from scicat_retriever.domain.backoff import Polling, growing
 
 TURN_SECONDS = 20.0
 """After which each part of a desk's turn leaves what is still to be done to the next one."""
@@ -15,20 +17,28 @@ class DeskPace:
     """How often a store is asked, in seconds.
 
     Attributes:
+        polling: The pauses between looks at an archive that was asked for, or is missing.
         turn: Between two turns of the desk, while recalls are open.
-        look_initial: Before the first look at an archive that was asked for, or is missing.
-        look_maximum: The longest time between two such looks.
         look_waiting: Between two looks at an archive that is not asked for yet: others may have asked.
     """
 
+    polling: Polling = field(default_factory=Polling)
     turn: float = 1.0
-    look_initial: float = 1.0
-    look_maximum: float = 120.0
     look_waiting: float = 600.0
+
+    @property
+    def look_initial(self) -> float:
+        """The pause before the first look."""
+        return self.polling.poll_initial
+
+    @property
+    def look_maximum(self) -> float:
+        """The longest pause between two looks."""
+        return self.polling.poll_maximum
 
     def pause_after(self, troubles: int) -> float:
         """Give the seconds for which a store is left alone that failed just now."""
-        return min(self.look_maximum, self.look_initial * 2.0 ** min(troubles, 20))
+        return growing(troubles, self.look_initial, self.look_maximum)
 
 
 @dataclass(slots=True)
@@ -60,10 +70,10 @@ class WatchedArchive:
             patient: Whether it is only looked at in case others asked for it.
         """
         self.looks += 1
-        growing = pace.look_initial * 1.5 ** min(self.looks - 1, 40)
+        pause = growing(self.looks - 1, pace.look_initial, pace.look_maximum, factor=1.5)
         if self.expected is not None:
-            growing = min(growing, max(5 * pace.look_initial, 0.1 * abs(self.expected - now)))
-        self.next_look = now + (pace.look_waiting if patient else min(pace.look_maximum, growing))
+            pause = min(pause, max(5 * pace.look_initial, 0.1 * abs(self.expected - now)))
+        self.next_look = now + (pace.look_waiting if patient else pause)
 
     def asked(self, now: float, pace: DeskPace) -> None:
         """Note that it was asked for."""
@@ -72,4 +82,4 @@ class WatchedArchive:
     def try_later(self, now: float, pace: DeskPace) -> None:
         """Have it asked for again after a while, longer with each failure."""
         self.failures += 1
-        self.not_before = now + min(LONGEST_RETRY, pace.look_initial * 2.0 ** min(self.failures, 20))
+        self.not_before = now + growing(self.failures, pace.look_initial, LONGEST_RETRY)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
@@ -26,6 +25,7 @@ from scicat_retriever.domain.errors import (
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import JobState
 from scicat_retriever.pipeline.reports import unclosable
+from scicat_retriever.pipeline.reports.patience import Patience
 from scicat_retriever.pipeline.reports.report import job_update, lifecycle_update
 from scicat_retriever.pipeline.tools.toolbox import Toolbox
 from scicat_retriever.ports.outbox import Report, Subject
@@ -40,15 +40,6 @@ _SHORTLY = 0.05
 INTERNAL_ATTEMPTS = 5
 """How often a report is tried that fails by a fault of our own."""
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How a report is tried again, in seconds: after growing pauses, until it is too old."""
-
-    initial: float
-    maximum: float
-    total: float
 
 
 class Teller:
@@ -166,10 +157,12 @@ class Teller:
         failure: Failure = error.failure()
         now = self._tools.clock()
         words = {"kind": report.subject.kind, "name": report.subject.name, "code": failure.code}
-        if final or (now - report.created_at).total_seconds() > self._patience.total:
+        if final or (now - report.created_at).total_seconds() > self._patience.report_timeout:
             log.error("SciCat cannot be told; parked until asked for", **words, why=failure.message)
             self._tools.ledger.park(report.number, failure)
             return
         log.info("SciCat was not told", **words, why=failure.message, attempt=report.attempts + 1)
-        pause = pause_before(report.attempts + 1, self._patience.initial, self._patience.maximum)
+        pause = pause_before(
+            report.attempts + 1, self._patience.backoff_initial, self._patience.backoff_maximum
+        )
         self._tools.ledger.postpone(report.number, failure, now + pause)

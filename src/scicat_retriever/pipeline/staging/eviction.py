@@ -45,7 +45,7 @@ class Swept:
 
 def make_room(wanted: int, tools: StagingTools, reason: str = "its space was needed") -> int:
     """Evict cached datablocks until `wanted` bytes are free or none is left; give the bytes freed."""
-    return _evict_until(wanted, tools.cache.order, tools.clock() - tools.cache.spared, reason, tools)[0]
+    return _evict_until(wanted, tools.cache.order, tools.clock() - tools.cache.spared_time, reason, tools)[0]
 
 
 def sweep(tools: StagingTools) -> Swept:
@@ -106,9 +106,9 @@ def capacity(room: Room, usage: Usage) -> int:
 
 
 def _evict_idle(tools: StagingTools) -> int:
-    if tools.cache.keep_unpinned is None:
+    if tools.cache.longest_unpinned is None:
         return 0
-    unused_since = tools.clock() - max(tools.cache.keep_unpinned, tools.cache.spared)
+    unused_since = tools.clock() - max(tools.cache.longest_unpinned, tools.cache.spared_time)
     reason = "nobody has asked for it for long"
     return _evict_until(None, EvictionOrder.LEAST_RECENTLY_USED, unused_since, reason, tools)[1]
 
@@ -120,7 +120,7 @@ def _evict_to_mark(tools: StagingTools) -> int:
     if used <= tools.cache.evict_above * whole:
         return 0
     wanted = used - int(tools.cache.evict_to * whole)
-    unused_since = tools.clock() - tools.cache.spared
+    unused_since = tools.clock() - tools.cache.spared_time
     return _evict_until(wanted, tools.cache.order, unused_since, "staging is filling up", tools)[1]
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import timedelta
 
 import xxhash
 
 from scicat_retriever.domain.errors import StagingError
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.onepass.copying import archive_checksum_name
+from scicat_retriever.pipeline.staging.fixity_pace import FixityPace
 from scicat_retriever.pipeline.staging.inventory import FEW, mend, withdraw
 from scicat_retriever.pipeline.tools.toolbox import Toolbox
 from scicat_retriever.ports.datablock_record import DatablockRecord
@@ -20,19 +20,6 @@ FINDING = "fixity"
 """Under which name the ledger keeps what was found last."""
 CHUNK = 2**20
 """Bytes read at once, and fewer where that would take longer than a second."""
-
-
-@dataclass(frozen=True, slots=True)
-class FixityPace:
-    """How staged datablocks are read again.
-
-    Attributes:
-        every: Each is read again after this time.
-        bytes_per_second: How fast, at the most; 0 where they are never read again.
-    """
-
-    every: timedelta
-    bytes_per_second: int
 
 
 @dataclass(slots=True)
@@ -84,7 +71,7 @@ class FixityLook:
         Args:
             told: Gets what was found so far after each datablock.
         """
-        while self.pace.bytes_per_second and not self.cancelled():
+        while self.pace.fixity_bytes_per_second and not self.cancelled():
             due = self.tools.clock() - self.pace.every
             record = self.tools.ledger.next_to_check(due, self._unreadable)
             if record is None:
@@ -126,12 +113,12 @@ class FixityLook:
         begun, done = time.monotonic(), 0
         try:
             with self.tools.staging.open_staged(record.key, record.partial) as file:
-                while chunk := file.read(min(CHUNK, self.pace.bytes_per_second)):
+                while chunk := file.read(min(CHUNK, self.pace.fixity_bytes_per_second)):
                     if self.cancelled():
                         break
                     digest.update(chunk)
                     done += len(chunk)
-                    ahead = done / self.pace.bytes_per_second - (time.monotonic() - begun)
+                    ahead = done / self.pace.fixity_bytes_per_second - (time.monotonic() - begun)
                     if ahead > 0:
                         self.pause(ahead)
         except (OSError, StagingError):

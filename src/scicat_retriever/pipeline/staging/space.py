@@ -170,7 +170,7 @@ def claim_job(job_id: JobId, tools: Toolbox) -> None:
 
 
 def _can_be_freed(missing: int, tools: Toolbox) -> bool:
-    return missing <= tools.ledger.cached_bytes(tools.clock() - tools.cache.spared)
+    return missing <= tools.ledger.cached_bytes(tools.clock() - tools.cache.spared_time)
 
 
 def _stand_in_line(job_id: JobId, tools: Toolbox) -> PlaceInLine:
@@ -178,7 +178,7 @@ def _stand_in_line(job_id: JobId, tools: Toolbox) -> PlaceInLine:
     if record is None:
         raise JobNotFound(f"the ledger has no job {job_id}")
     quota = tools.cache.quota(record.job.owner_group)
-    return tools.ledger.claim_job(job_id, _measured_room(tools), silence=tools.cache.silence, quota=quota)
+    return tools.ledger.claim_job(job_id, _measured_room(tools), silence=tools.silence, quota=quota)
 
 
 def claim_dataset(pid: DatasetPid, tools: Toolbox) -> None:
@@ -214,7 +214,7 @@ def claim_dataset(pid: DatasetPid, tools: Toolbox) -> None:
 
 
 def _grow(pid: DatasetPid, tools: Toolbox) -> Growth:
-    return tools.ledger.claim_dataset(pid, _measured_room(tools), silence=tools.cache.silence)
+    return tools.ledger.claim_dataset(pid, _measured_room(tools), silence=tools.silence)
 
 
 def _measured_room(tools: Toolbox) -> Room:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+from scicat_retriever.domain.policy import choice
 from scicat_retriever.onepass.tar.rules import TarRules
 
 _NEVER = r"(?!)"
@@ -18,18 +19,47 @@ _NEVER = r"(?!)"
 class ArchivePolicy:
     """The operator's word on archives that are not as they should be.
 
-    Attributes:
-        rules: How tars are read.
-        duplicates: What to do with a file that an archive holds twice: `refuse`, or `last`, which is what
-            unpacking leaves.
-        pass_over: Patterns of members that need not be catalogued: `*`, `?` and `[...]` as in a shell. One
-            without a `/` is of the last part of a path; one with a `/` is of the whole path, and `*` stands
-            for `/` too. One that begins with a `/` is of members whose name does, too.
+    In a pattern of `pass_over` that has a `/`, `*` stands for `/`, too; one that begins with a `/` is of
+    members whose name does, too.
     """
 
-    rules: TarRules = field(default_factory=TarRules)
-    duplicates: Literal["refuse", "last"] = "refuse"
-    pass_over: tuple[str, ...] = ()
+    check_packed_size: bool = choice(
+        True,
+        "Whether an archive must have exactly the size that the catalogue says (`packedSize`). Its files "
+        "are compared in any case.",
+    )
+    check_declared_sums: bool = choice(
+        False,
+        "Whether a dataset fails that declares more files or bytes (`numberOfFilesArchived`, `packedSize`) than "
+        "its datablocks hold, although SciCat shows all of them. Else the job's result says that the sums differ.",
+    )
+    duplicate_members: Literal["refuse", "last"] = choice(
+        "refuse",
+        "What to do with an archive that holds a file twice, as `tar -r` makes them: refuse it, or take the last "
+        "one of a path, which is what unpacking leaves, and compare that with the catalogue.",
+    )
+    joined_tars: Literal["refuse", "read"] = choice(
+        "refuse",
+        "What to do with several tars one after the other in one archive, as `cat a.tar b.tar` makes them: refuse "
+        "it, or read them all. Whoever downloads it has to unpack it with `tar --ignore-zeros`: without that, the first one "
+        "alone is unpacked.",
+    )
+    gnu_incremental: Literal["refuse", "take"] = choice(
+        "refuse",
+        "What to do with archives of `tar --incremental` in GNU tar's own format: refuse them, since Python's "
+        "`tarfile` unpacks them in other places without a word, or take them, and have them unpacked with GNU tar or bsdtar.",
+    )
+    pass_over: tuple[str, ...] = choice(
+        (),
+        "Patterns of members that archives may hold although they are not catalogued, such as an archiver's own "
+        "list: `*`, `?`, `[...]` as in a shell. Without a `/`: of a name in any folder; with one: of the whole path; with one "
+        "at the beginning: of a path that begins so. How many were passed over, the result says.",
+    )
+
+    @property
+    def rules(self) -> TarRules:
+        """How tars are read."""
+        return TarRules(joined=self.joined_tars == "read", gnu_incremental=self.gnu_incremental == "take")
 
     def passes_over(self, name: str) -> bool:
         """Say whether a member of this name (as of `onepass.member.tidy_name`) need not be catalogued."""

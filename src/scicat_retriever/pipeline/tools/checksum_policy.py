@@ -8,6 +8,7 @@ from typing import Literal
 
 from scicat_retriever.domain.dataset import FileEntry
 from scicat_retriever.domain.errors import ChecksumUnknown
+from scicat_retriever.domain.policy import choice
 from scicat_retriever.onepass.checksums import ChecksumAlgorithm
 from scicat_retriever.onepass.digests import Digest, Hashing, algorithms_named
 from scicat_retriever.onepass.errors import UnknownChecksumAlgorithm
@@ -20,18 +21,18 @@ MOST_ALGORITHMS = 4
 _DIGEST_SHOWN = 200
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ChecksumPolicy:
-    """What to do where the catalogue is silent.
+    """What to do where the catalogue is silent. A file without bytes needs no checksum."""
 
-    Attributes:
-        missing: `fail`, or `size_only`: compare sizes alone and say so. A file without bytes needs no
-            checksum.
-        unnamed_algorithm: The algorithm of checksums whose datablock names none, or None to fail.
-    """
-
-    missing: Literal["fail", "size_only"] = "fail"
-    unnamed_algorithm: str | None = None
+    missing_checksum: Literal["fail", "size_only"] = choice(
+        "fail",
+        "What to do with files that the catalogue has no checksum of: fail, or compare sizes alone and "
+        "say so in the result.",
+    )
+    unnamed_algorithm: str | None = choice(
+        None, "Checksum algorithm of datablocks that have checksums and no `chkAlg`."
+    )
 
     def named(self, spelled: str | None, archive_id: str) -> tuple[ChecksumAlgorithm, ...]:
         """Give the algorithms that a datablock's `chkAlg` can mean; none where neither side names one.

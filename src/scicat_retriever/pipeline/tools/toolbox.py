@@ -54,13 +54,12 @@ class Toolbox:
         ledger: The ledger.
         links: Signs and checks download links.
         checksums: What to do where the catalogue has no checksum.
-        check_packed_size: Whether an archive must have exactly the catalogued `packedSize`.
         retention: How long a dataset stays pinned for a job that has ended.
         margin: How much earlier the links to it expire.
         cache: How staging is used as a cache.
+        silence: After which time a job that waits for space and does not ask is passed over.
         stall_timeout: Seconds after which a read that gives no byte is given up.
         clock: Gives the time, UTC and aware.
-        check_declared_sums: Whether a dataset must not declare more than its datablocks hold.
         archives: What is taken of archives that are not as they should be.
     """
 
@@ -70,11 +69,10 @@ class Toolbox:
     ledger: Ledger
     links: LinkSigner
     checksums: ChecksumPolicy
-    check_packed_size: bool
     retention: timedelta
     margin: timedelta
     cache: CachePolicy
+    silence: timedelta
     stall_timeout: float
     clock: Clock
-    check_declared_sums: bool = False
     archives: ArchivePolicy = field(default_factory=ArchivePolicy)

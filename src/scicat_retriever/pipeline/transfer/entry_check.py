@@ -107,20 +107,20 @@ class EntryCheck:
             archived = (
                 f"{shown(entry.path)} is catalogued with {entry.size} bytes and archived as {member.kind}"
             )
-            if self.policy.missing == "fail":
+            if self.policy.missing_checksum == "fail":
                 raise ChecksumMissing(f"{archived}; without a checksum nothing proves that it was no file")
             raise SizeMismatch(archived)
         if member.kind is MemberKind.SYMLINK:
             self.compared_bytes += entry.size
         # Where checksums may be missing, this may as well have been a file.
-        self.sizes_only |= self.policy.missing == "size_only"
+        self.sizes_only |= self.policy.missing_checksum == "size_only"
 
     def _without_checksum(self, entry: FileEntry) -> None:
         if entry.kind is EntryKind.FOLDER:
             raise ChecksumMismatch(f"{shown(entry.path)} is catalogued as a folder and archived as a file")
         if entry.size == 0:
             return  # no bytes, no more: that is all there is to an empty file
-        if self.policy.missing == "fail":
+        if self.policy.missing_checksum == "fail":
             raise ChecksumMissing(
                 f"{shown(entry.path)} has no checksum in the catalogue, and the policy is to fail"
             )

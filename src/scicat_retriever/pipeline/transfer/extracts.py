@@ -85,7 +85,7 @@ class Extracts:
             archived = self._archived(entry, names, manifest)
         except (ManifestDamaged, ChecksumUnknown, ManifestOfOther):
             return None
-        is_last = self._tools.archives.duplicates == "last"
+        is_last = self._tools.archives.duplicate_members == "last"
         return _ranges(entry, archived, manifest, is_last=is_last)
 
     def _archived(self, entry: CataloguedDatablock, names: Sequence[str], manifest: Manifest) -> list[str]:

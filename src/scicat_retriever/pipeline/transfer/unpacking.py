@@ -50,7 +50,7 @@ class Unpacking:
         Raises:
             IntegrityError: As `pipeline.transfer.overwriting.Overwriting`.
         """
-        over = Overwriting(self._members, is_last=self._policy.duplicates == "last")
+        over = Overwriting(self._members, is_last=self._policy.duplicate_members == "last")
         self.replaced = over.replaced
         self.passed_over = 0
         for number, member in enumerate(self._members()):

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from scicat_retriever.domain.errors import Failure
 from scicat_retriever.domain.ids import DatablockId, DatasetPid, JobId
+from scicat_retriever.pipeline.reports.patience import Patience
+from scicat_retriever.workflow.flows.choices import FlowChoices
 
 
 @dataclass(frozen=True)
-class FlowLimits:
-    """The settings that flows go by, fixed when a flow starts. All times are seconds; see `settings.FlowSettings`."""
+class FlowLimits(FlowChoices, Patience):
+    """What flows go by, fixed when a flow starts.
 
-    parallel_datasets: int
-    parallel_datablocks: int
-    catalogue_timeout: float
-    report_timeout: float
-    space_timeout: float
-    appear_timeout: float
-    recall_timeout: float
-    transfer_timeout: float
-    transfer_attempts: int
-    job_timeout: float
-    backoff_initial: float
-    backoff_maximum: float
-    queue: str
+    Attributes:
+        queue: Prefix of the task queues' names.
+    """
+
+    queue: str = field(kw_only=True)
+
+    @classmethod
+    def of(cls, choices: FlowChoices, patience: Patience, queue: str) -> FlowLimits:
+        """Take over what an operator chose."""
+        chosen = {
+            each.name: getattr(policy, each.name)
+            for policy, kind in ((choices, FlowChoices), (patience, Patience))
+            for each in fields(kind)
+        }
+        return cls(**chosen, queue=queue)
 
 
 @dataclass(frozen=True)

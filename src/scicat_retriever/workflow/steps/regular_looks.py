@@ -12,6 +12,7 @@ from scicat_retriever.domain import errors
 from scicat_retriever.pipeline.jobs import reconcile
 from scicat_retriever.pipeline.reports import report, unclosable
 from scicat_retriever.pipeline.staging import eviction, fixity, inventory
+from scicat_retriever.pipeline.staging.fixity_pace import FixityPace
 from scicat_retriever.pipeline.tools.stopping import stop_if
 from scicat_retriever.pipeline.tools.toolbox import Toolbox
 from scicat_retriever.pipeline.transfer import publish
@@ -41,7 +42,7 @@ class RegularLooks(Steps):
         pace: Pace,
         lost_flows: LostFlows,
         job_types: Collection[str],
-        fixity_pace: fixity.FixityPace,
+        fixity_pace: FixityPace,
         undeliverable_kept: timedelta,
     ) -> None:
         super().__init__(pace)

@@ -12,7 +12,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, CancelledError
 
 from scicat_retriever.domain import errors
-from scicat_retriever.domain.backoff import pause_before
+from scicat_retriever.domain.backoff import Backoff, Polling, pause_before
 from scicat_retriever.domain.errors import RetrieverError
 from scicat_retriever.workflow.engine.failures import engine_error
 from scicat_retriever.workflow.engine.heart import Heart
@@ -26,12 +26,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How repetitions are spaced, in seconds: of failures, and of questions whether a wait is over."""
+    """How repetitions are spaced: of failures, and of questions whether a wait is over."""
 
-    backoff_initial: float
-    backoff_maximum: float
-    poll_initial: float
-    poll_maximum: float
+    backoff: Backoff
+    polling: Polling
 
 
 def step(body: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
@@ -74,9 +72,9 @@ class Steps:
     ) -> ApplicationError:
         """Turn an error into one that the engine repeats after a pause, or does not repeat."""
         pace = self._pace
-        initial, maximum = pace.backoff_initial, pace.backoff_maximum
+        initial, maximum = pace.backoff.backoff_initial, pace.backoff.backoff_maximum
         if isinstance(error, errors.NoSpaceYet):
-            initial, maximum = pace.poll_initial, pace.poll_maximum
+            initial, maximum = pace.polling.poll_initial, pace.polling.poll_maximum
         info = activity.info()
         log.info(
             "step not done", step=info.activity_type, code=error.code, attempt=info.attempt, why=str(error)

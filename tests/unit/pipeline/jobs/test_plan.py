@@ -9,6 +9,7 @@ from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.pipeline.jobs import plan
 from scicat_retriever.pipeline.reports import report
+from scicat_retriever.pipeline.tools.archive_policy import ArchivePolicy
 from scicat_retriever.pipeline.transfer import publish
 from tests.fakes.catalogue import InMemoryCatalogue
 from tests.unit.pipeline.rig import FILES, JOB, PID, RETENTION, START, Rig, tar
@@ -62,7 +63,7 @@ def test_fewer_datablocks_than_the_dataset_declares_are_an_error(
     catalogue: BoastingCatalogue, message: str
 ) -> None:
     rig = Rig(catalogue=catalogue)
-    rig.tools = replace(rig.tools, check_declared_sums=True)
+    rig.tools = replace(rig.tools, archives=ArchivePolicy(check_declared_sums=True))
     with pytest.raises(errors.DatablocksMissing, match=message):
         rig.plan()
 
@@ -87,7 +88,7 @@ def test_a_dataset_whose_sums_drifted_is_planned_and_its_result_says_so() -> Non
 
 def test_a_dataset_that_declares_less_than_its_datablocks_hold_is_planned_in_any_case() -> None:
     rig = Rig()
-    rig.tools = replace(rig.tools, check_declared_sums=True)
+    rig.tools = replace(rig.tools, archives=ArchivePolicy(check_declared_sums=True))
     rig.catalogue.add_dataset(PID, [rig.archive()])
     rig.catalogue.declare(PID, files=1, packed_size=1)
     assert len(rig.plan_again("run-1")) == 1

@@ -8,6 +8,7 @@ from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.domain.states import DatablockState, RecallPhase
 from scicat_retriever.pipeline.recalls import recall
 from scicat_retriever.pipeline.staging import space
+from scicat_retriever.pipeline.tools.archive_policy import ArchivePolicy
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from tests.fakes.staging_area import InMemoryStagingArea
 from tests.unit.pipeline.rig import FILES, PID, Rig, tar
@@ -131,7 +132,7 @@ def test_an_archive_of_another_size_than_catalogued_is_not_complete_yet() -> Non
 
 def test_the_catalogued_size_is_not_compared_where_the_settings_say_so() -> None:
     rig = Rig()
-    rig.tools = replace(rig.tools, check_packed_size=False)
+    rig.tools = replace(rig.tools, archives=ArchivePolicy(check_packed_size=False))
     (record,) = rig.plan()
     rig.store.put(record.datablock.archive_id, tar(FILES)[:-10])
     assert recall.recall(record, rig.tools).size == SIZE - 10
@@ -140,7 +141,7 @@ def test_the_catalogued_size_is_not_compared_where_the_settings_say_so() -> None
 
 def test_an_archive_longer_than_catalogued_waits_for_the_space_that_it_needs_beside() -> None:
     rig = Rig(staging=InMemoryStagingArea(SIZE + 100))
-    rig.tools = replace(rig.tools, check_packed_size=False)
+    rig.tools = replace(rig.tools, archives=ArchivePolicy(check_packed_size=False))
     (record,) = rig.plan()
     space.claim_dataset(record.key.pid, rig.tools)
     (other,) = rig.plan(rig.archive(pid=Q, content=b"x" * 60), pid=Q)
@@ -156,7 +157,7 @@ def test_an_archive_longer_than_catalogued_waits_for_the_space_that_it_needs_bes
 
 def test_an_archive_that_is_longer_than_the_whole_area_never_waits() -> None:
     rig = Rig(staging=InMemoryStagingArea(SIZE))
-    rig.tools = replace(rig.tools, check_packed_size=False)
+    rig.tools = replace(rig.tools, archives=ArchivePolicy(check_packed_size=False))
     (record,) = rig.plan()
     space.claim_dataset(record.key.pid, rig.tools)
     rig.store.put(record.datablock.archive_id, tar(FILES) + bytes(50))

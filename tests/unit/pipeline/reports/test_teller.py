@@ -10,7 +10,8 @@ from scicat_retriever.domain.errors import Failure
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState, JobState, LifecycleWord
 from scicat_retriever.pipeline.reports import report
-from scicat_retriever.pipeline.reports.teller import CLAIM, INTERNAL_ATTEMPTS, Patience
+from scicat_retriever.pipeline.reports.patience import Patience
+from scicat_retriever.pipeline.reports.teller import CLAIM, INTERNAL_ATTEMPTS
 from scicat_retriever.ports.catalogue import JobUpdate, LifecycleUpdate
 from scicat_retriever.ports.outbox import Report, Subject
 from tests.fakes.catalogue import InMemoryCatalogue

@@ -15,12 +15,12 @@ from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.space import EvictionOrder
 from scicat_retriever.ports.staging_area import Room
 from tests.fakes.staging_area import InMemoryStagingArea
-from tests.unit.pipeline.rig import CACHE, FILES, JOB, PID, RETENTION, Rig, tar
+from tests.unit.pipeline.rig import CACHE, FILES, JOB, PID, RETENTION, SILENCE, Rig, tar
 
 State = DatablockState
 SIZE = len(tar(FILES))
 SECOND = timedelta(seconds=1)
-LATER = CACHE.spared + SECOND
+LATER = CACHE.spared_time + SECOND
 Q, R = DatasetPid("20.500.12345/q"), DatasetPid("20.500.12345/r")
 
 
@@ -126,7 +126,7 @@ def test_a_sweep_below_the_upper_mark_evicts_nothing() -> None:
 
 
 def test_what_nobody_pins_goes_after_a_time_where_the_operator_wants_that() -> None:
-    rig = Rig(cache=replace(CACHE, keep_unpinned=timedelta(days=1)))
+    rig = Rig(cache=replace(CACHE, keep_unpinned=86400.0))
     rig.retrieved(Q)
     (record,) = cached(rig, PID)
     assert eviction.sweep(rig.tools).evicted == 0
@@ -138,7 +138,7 @@ def test_what_nobody_pins_goes_after_a_time_where_the_operator_wants_that() -> N
 
 def test_files_that_cannot_be_removed_go_later_and_keep_no_other_from_it() -> None:
     staging = BrokenStaging()
-    rig = Rig(staging=staging, cache=replace(CACHE, keep_unpinned=LATER))
+    rig = Rig(staging=staging, cache=replace(CACHE, keep_unpinned=LATER.total_seconds()))
     first, second, third = cached(rig, PID, Q, R)
     staging.broken = {first.key, second.key}
     with pytest.raises(errors.StagingWriteFailed, match="cannot be removed"):
@@ -199,7 +199,7 @@ def test_a_sweep_removes_the_partial_of_what_the_catalogue_no_longer_lists() -> 
 def test_a_sweep_gives_back_what_was_claimed_for_a_dataset_that_nobody_asks_for() -> None:
     rig = Rig()
     rig.plan()
-    rig.ledger.claim_dataset(PID, Room(10 * SIZE, None), silence=CACHE.silence)
+    rig.ledger.claim_dataset(PID, Room(10 * SIZE, None), silence=SILENCE)
     assert eviction.sweep(rig.tools).claims == 1
     assert rig.ledger.usage().claimed == 0
 

@@ -4,12 +4,13 @@ import pytest
 
 from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.domain.states import DatablockState, JobState
-from scicat_retriever.pipeline.staging.fixity import Fixity, FixityLook, FixityPace
+from scicat_retriever.pipeline.staging.fixity import Fixity, FixityLook
+from scicat_retriever.pipeline.staging.fixity_pace import FixityPace
 from scicat_retriever.pipeline.staging.inventory import FEW
 from tests.unit.pipeline.rig import FILES, JOB, PID, Rig, tar
 
 EVERY = timedelta(days=30)
-PACE = FixityPace(EVERY, bytes_per_second=10**12)
+PACE = FixityPace(EVERY.total_seconds(), 10**12)
 
 
 def check(rig: Rig, pace: FixityPace = PACE, *, cancelled: bool = False) -> Fixity:
@@ -94,14 +95,14 @@ def test_reading_that_is_cancelled_changes_nothing() -> None:
 def test_reading_is_no_faster_than_allowed_and_never_pauses_for_long() -> None:
     rig = due()
     pauses = list[float]()
-    FixityLook(FixityPace(EVERY, 1000), rig.tools, lambda: False, pauses.append).run()
+    FixityLook(FixityPace(EVERY.total_seconds(), 1000), rig.tools, lambda: False, pauses.append).run()
     # Nobody really pauses here, so each pause makes up for all that was read until then.
     assert pauses[-1] == pytest.approx(len(tar(FILES)) / 1000, abs=1.0)
     assert len(pauses) == -(-len(tar(FILES)) // 1000)
 
 
 def test_nothing_is_read_where_the_pace_is_nought() -> None:
-    assert check(due(), FixityPace(EVERY, 0)) == Fixity()
+    assert check(due(), FixityPace(EVERY.total_seconds(), 0)) == Fixity()
 
 
 def test_a_finding_has_plain_values() -> None:

@@ -85,7 +85,7 @@ def test_what_one_job_gives_back_another_still_keeps() -> None:
     retrieved(rig, PID)
     rig.retrieved(PID, name=OTHER)
     pins.unpin(JOB, rig.ledger)
-    rig.clock.advance(CACHE.spared * 2)
+    rig.clock.advance(CACHE.spared_time * 2)
     assert eviction.make_room(1, rig.tools) == 0
     told(rig, OTHER)
     pins.unpin(OTHER, rig.ledger)
@@ -104,7 +104,7 @@ def test_an_operator_pins_what_is_staged_for_somebody() -> None:
     rig = Rig()
     rig.staged_dataset()
     assert pins.pin(PID, "the school", START + LIFETIME, rig.ledger) == 1
-    rig.clock.advance(CACHE.spared * 2)
+    rig.clock.advance(CACHE.spared_time * 2)
     assert eviction.make_room(1, rig.tools) == 0
     assert pins.unpin("the school", rig.ledger) == [PID]
     assert eviction.make_room(1, rig.tools) > 0

@@ -92,7 +92,7 @@ def test_the_first_in_line_has_what_nobody_pins_evicted() -> None:
     rig = rig_of(1, PID, Q)
     (old,) = rig.staged_dataset()
     publish.publish(PID, rig.tools)
-    rig.clock.advance(CACHE.spared + timedelta(seconds=1))
+    rig.clock.advance(CACHE.spared_time + timedelta(seconds=1))
     rig.catalogue.add_dataset(Q, (rig.archive(pid=Q),))
     rig.job(Q)
     assert rig.record(old.key).state is DatablockState.RELEASED
@@ -104,7 +104,7 @@ def test_nothing_is_evicted_for_a_job_that_could_not_begin_even_then() -> None:
     (old,) = rig.staged_dataset()
     publish.publish(PID, rig.tools)
     rig.job(R, name=OTHER)
-    rig.clock.advance(CACHE.spared + timedelta(seconds=1))
+    rig.clock.advance(CACHE.spared_time + timedelta(seconds=1))
     rig.catalogue.add_dataset(Q, (rig.archive(pid=Q, content=tar(FILES) + bytes(SIZE)),))
     rig.submit(Q)
     with pytest.raises(errors.NoSpaceYet):
@@ -116,7 +116,7 @@ def test_what_is_pinned_is_not_evicted_for_anybody() -> None:
     rig = rig_of(1, Q)
     rig.retrieved(PID, name=OTHER)
     rig.deliver()
-    rig.clock.advance(CACHE.spared * 2)
+    rig.clock.advance(CACHE.spared_time * 2)
     rig.submit(Q)
     with pytest.raises(errors.NoSpaceYet):
         space.claim_job(JOB, rig.tools)

@@ -17,7 +17,6 @@ from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.onepass import errors as faults
 from scicat_retriever.onepass.manifest import read_manifest
-from scicat_retriever.onepass.tar.rules import TarRules
 from scicat_retriever.pipeline.recalls import recall
 from scicat_retriever.pipeline.tools.archive_policy import ArchivePolicy
 from scicat_retriever.pipeline.transfer import copy as transfer
@@ -442,7 +441,7 @@ def test_a_tar_without_its_end_is_staged_where_it_has_the_catalogued_size(end: s
 @pytest.mark.parametrize("catalogued", [0, 10_240])
 def test_a_tar_without_its_end_is_cut_off_where_it_has_another_size_or_nobody_knows(catalogued: int) -> None:
     rig = Rig()
-    rig.tools = replace(rig.tools, check_packed_size=False)
+    rig.tools = replace(rig.tools, archives=ArchivePolicy(check_packed_size=False))
     block = rig.archive(content=UNMARKED["no end"])
     (record,) = rig.plan(replace(block, datablock=replace(block.datablock, packed_size=catalogued)))
     with pytest.raises(errors.ArchiveSizeDiffers, match="without an end-of-archive marker"):
@@ -469,6 +468,6 @@ def test_an_incremental_archive_is_ambiguous_and_the_setting_named() -> None:
     (record,) = rig.plan(rig.archive(content=content, listed=entries({"a": b"x"})))
     with pytest.raises(errors.ArchiveAmbiguous, match=r"flow\.gnu_incremental"):
         rig.copy(record)
-    rig = Rig(archives=ArchivePolicy(TarRules(gnu_incremental=True)))
+    rig = Rig(archives=ArchivePolicy(gnu_incremental="take"))
     (record,) = rig.plan(rig.archive(content=content, listed=entries({"a": b"x"})))
     assert rig.record(rig.stage(record)).state is DatablockState.STAGED

@@ -9,7 +9,6 @@ import pytest
 from scicat_retriever.domain import errors
 from scicat_retriever.domain.ids import ArchiveId, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState, LifecycleWord
-from scicat_retriever.onepass.tar.rules import TarRules
 from scicat_retriever.pipeline.jobs import intake
 from scicat_retriever.pipeline.recalls.other_copy import turn_to_other_copy
 from scicat_retriever.pipeline.reports import report
@@ -291,7 +290,7 @@ def test_an_archive_that_has_another_length_by_now_is_not_read_in_part() -> None
 
 def test_an_archive_that_ends_within_a_piece_fails_the_copy() -> None:
     rig = Rig()
-    rig.tools = replace(rig.tools, check_packed_size=False)
+    rig.tools = replace(rig.tools, archives=ArchivePolicy(check_packed_size=False))
     known(rig)
     rig.store.put("p-0.tar", tar(CONTENT)[:8000])
     record = begun(rig, "run/two.dat")
@@ -353,7 +352,7 @@ def test_a_compressed_archive_is_read_whole_whatever_its_length() -> None:
 
 
 def test_of_a_file_that_another_took_the_place_of_the_last_is_read() -> None:
-    rig = Rig(archives=ArchivePolicy(duplicates="last"))
+    rig = Rig(archives=ArchivePolicy(duplicate_members="last"))
     known(rig, content=file(b"run/two.dat", b"older" * 3000) + tar(CONTENT))
     choose(rig, "run/one.dat", "run/two.dat")
     bring(rig)
@@ -364,7 +363,7 @@ def test_of_a_file_that_another_took_the_place_of_the_last_is_read() -> None:
 
 
 def test_a_file_that_its_archive_has_twice_is_not_read_alone_where_that_is_refused() -> None:
-    rig = Rig(archives=ArchivePolicy(duplicates="last"))
+    rig = Rig(archives=ArchivePolicy(duplicate_members="last"))
     known(rig, content=file(b"run/two.dat", b"older" * 3000) + tar(CONTENT))
     rig.tools = replace(rig.tools, archives=ArchivePolicy())
     assert needs_whole(rig, "run/two.dat")
@@ -381,7 +380,7 @@ def test_a_file_that_gnu_tar_was_given_twice_is_read_alone() -> None:
 
 
 def test_joined_tars_are_read_whole() -> None:
-    rig = Rig(archives=ArchivePolicy(TarRules(joined=True)))
+    rig = Rig(archives=ArchivePolicy(joined_tars="read"))
     parts = [tar({name: content}) for name, content in CONTENT.items()]
     known(rig, content=b"".join(parts))
     assert needs_whole(rig, "run/two.dat")
@@ -407,7 +406,7 @@ def test_what_lies_behind_a_label_or_what_is_passed_over_is_read_in_part() -> No
 
 
 def test_what_lies_behind_a_folder_with_a_list_of_its_files_is_read_in_part() -> None:
-    rig = Rig(archives=ArchivePolicy(TarRules(gnu_incremental=True)))
+    rig = Rig(archives=ArchivePolicy(gnu_incremental="take"))
     listed = file(b"run", b"Nfile\0\0", kind=b"D", magic=b"ustar  \0")
     known(rig, content=listed + tar(CONTENT))
     choose(rig, "run/one.dat")

@@ -11,14 +11,13 @@ import pytest
 
 from scicat_retriever.domain import errors
 from scicat_retriever.domain.states import DatablockState, DatasetState
-from scicat_retriever.onepass.tar.rules import TarRules
 from scicat_retriever.pipeline.reports import report
 from scicat_retriever.pipeline.tools.archive_policy import ArchivePolicy
 from scicat_retriever.pipeline.transfer import publish
 from tests.unit.onepass.tars import END, file, header
 from tests.unit.pipeline.rig import JOB, PID, Rig, entries
 
-LAST = ArchivePolicy(duplicates="last")
+LAST = ArchivePolicy(duplicate_members="last")
 F, OTHER = file(b"f", b"hello"), file(b"f", b"later")
 L, SELF = header(b"l", kind=b"1", link=b"f"), header(b"f", kind=b"1", link=b"f")
 LABEL = header(b"tape 7", kind=b"V", magic=b"ustar  \0")
@@ -236,7 +235,7 @@ def test_what_is_passed_over_may_come_twice_where_the_last_is_taken() -> None:
     index = file(b"._index", b"one") + F + file(b"._index", b"two")
     with pytest.raises(errors.MemberDuplicated):
         staged(index, {"f": b"hello"}, ArchivePolicy(pass_over=("._*",)))
-    staged(index, {"f": b"hello"}, ArchivePolicy(duplicates="last", pass_over=("._*",)))
+    staged(index, {"f": b"hello"}, ArchivePolicy(duplicate_members="last", pass_over=("._*",)))
 
 
 def test_joined_tars_are_compared_as_one() -> None:
@@ -246,11 +245,11 @@ def test_joined_tars_are_compared_as_one() -> None:
         match=r"offset 2048: another tar, perhaps \(see the setting flow\.joined_tars\)",
     ):
         staged(content, files)
-    staged(content, files, ArchivePolicy(TarRules(joined=True)))
+    staged(content, files, ArchivePolicy(joined_tars="read"))
 
 
 def test_what_was_taken_by_an_operators_word_is_told_in_the_result() -> None:
-    policy = ArchivePolicy(TarRules(joined=True), duplicates="last", pass_over=("._*",))
+    policy = ArchivePolicy(joined_tars="read", duplicate_members="last", pass_over=("._*",))
     rig = Rig(archives=policy)
     content = file(b"._f", b"finder") + F + file(b"d/._g", b"finder") + END + OTHER + END
     odd = rig.archive(content=content, listed=entries({"f": b"later"}))

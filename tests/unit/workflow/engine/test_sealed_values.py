@@ -17,6 +17,7 @@ from temporalio.converter import (
 )
 from temporalio.exceptions import ApplicationError
 
+from scicat_retriever.domain.backoff import Backoff, Polling
 from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.workflow.engine.sealed_values import FORGED, Forged, sealing_converter
 from scicat_retriever.workflow.flows.tasks import DatasetOutcome
@@ -64,7 +65,7 @@ def test_a_step_with_an_argument_of_somebody_else_does_nothing() -> None:
             done.append(word)
 
     with pytest.raises(ApplicationError) as refused:
-        Looks(Pace(1, 1, 1, 1)).look(Forged())
+        Looks(Pace(Backoff(1, 1), Polling(1, 1))).look(Forged())
     assert refused.value.non_retryable
     assert done == []
 

@@ -1,4 +1,4 @@
-from scicat_retriever.broker.backoff import Backoff
+from scicat_retriever.domain.backoff import GrowingPauses
 
 
 class HandClock:
@@ -10,13 +10,13 @@ class HandClock:
 
 
 def test_pauses_double_up_to_the_longest() -> None:
-    backoff = Backoff(1.0, 5.0, HandClock())
+    backoff = GrowingPauses(1.0, 5.0, HandClock())
     assert [backoff.next() for _ in range(5)] == [1.0, 2.0, 4.0, 5.0, 5.0]
 
 
 def test_pauses_begin_anew_after_a_try_that_went_well_for_long() -> None:
     clock = HandClock()
-    backoff = Backoff(1.0, 5.0, clock)
+    backoff = GrowingPauses(1.0, 5.0, clock)
     assert [backoff.next() for _ in range(3)] == [1.0, 2.0, 4.0]
     clock.now = 100.0
     backoff.began()
@@ -26,7 +26,7 @@ def test_pauses_begin_anew_after_a_try_that_went_well_for_long() -> None:
 
 def test_a_try_that_went_well_for_a_moment_does_not_shorten_the_pauses() -> None:
     clock = HandClock()
-    backoff = Backoff(1.0, 5.0, clock)
+    backoff = GrowingPauses(1.0, 5.0, clock)
     backoff.next()
     clock.now = 100.0
     backoff.began()
