@@ -20,7 +20,16 @@ def main() -> int:
     enter_mount_namespace([sys.executable, "-m", "tests.chaos", *sys.argv[1:], "--seed", str(arguments.seed)])
     logging.disable(logging.ERROR)  # the stand-in's server tells of every connection that is cut
     root = Path(tempfile.mkdtemp(prefix="chaos-", dir=arguments.folder))
-    plan = Plan(arguments.faults, arguments.seed, root, arguments.violations, arguments.only, arguments.quick)
+    part, parts = (int(number) for number in arguments.part.split("/"))
+    plan = Plan(
+        arguments.faults,
+        arguments.seed,
+        root,
+        arguments.violations,
+        arguments.only,
+        (part - 1, parts),
+        arguments.quick,
+    )
     sys.stderr.write(f"seed {plan.seed}, in {root}\n")
     tally = run(plan)
     sys.stdout.write(tally.report() + "\n")
@@ -29,9 +38,8 @@ def main() -> int:
         shutil.rmtree(root)
         return 0
     only = (f" --only {plan.only!r}" if plan.only else "") + (" --quick" if plan.quick else "")
-    sys.stderr.write(
-        f"kept: {root}\nagain: python -m tests.chaos --faults {plan.faults} --seed {plan.seed}{only}\n"
-    )
+    again = f"--faults {plan.faults} --seed {plan.seed} --part {arguments.part}{only}"
+    sys.stderr.write(f"kept: {root}\nagain: python -m tests.chaos {again}\n")
     return 1
 
 
@@ -45,6 +53,9 @@ def _arguments() -> argparse.Namespace:
         "--violations", type=int, default=1, help="rounds with violations after which to stop"
     )
     parser.add_argument("--only", default="", help="deal only kinds whose name contains this")
+    parser.add_argument(
+        "--part", default="1/1", help="1/2 and 2/2 share the kinds out between two runs side by side"
+    )
     parser.add_argument("--quick", action="store_true", help="judge less often, let fewer kills recover")
     parser.add_argument("--folder", default=None, help="where facilities are made")
     return parser.parse_args()

@@ -41,6 +41,7 @@ class Plan:
         root: Folder for the facilities.
         violations: Rounds with violations after which the run is ended.
         only: Part of the name of the kinds to deal; all where empty.
+        part: Which part of the kinds to deal, from 0, and how many parts there are: runs side by side share them out.
         quick: Whether to judge less often, and to let fewer kills recover before the next fault.
     """
 
@@ -49,13 +50,14 @@ class Plan:
     root: Path
     violations: int = 1
     only: str = ""
+    part: tuple[int, int] = (0, 1)
     quick: bool = False
 
 
 def run(plan: Plan) -> Tally:
     """Inject all faults; a facility in which something was found is kept."""
     rng, tally = Random(plan.seed), Tally()
-    decks = [[kind for kind in kinds if plan.only in kind.name] for kinds in (roomy_kinds(), tight_kinds())]
+    decks = decks_of(plan)
     dealers = [dealt(rng, deck) for deck in decks]
     failed = 0
     for facility, (tight, wanted) in enumerate(facilities(plan.faults, *map(len, decks)), 1):
@@ -73,6 +75,16 @@ def run(plan: Plan) -> Tally:
         if not found:
             shutil.rmtree(root)
     return tally
+
+
+def decks_of(plan: Plan) -> tuple[list[Kind], list[Kind]]:
+    """Give the kinds that a run deals: those for facilities with room, and those for tight ones."""
+    number, parts = plan.part
+    roomy, tight = (
+        [kind for kind in kinds if plan.only in kind.name][number::parts]
+        for kinds in (roomy_kinds(), tight_kinds())
+    )
+    return roomy, tight
 
 
 def facilities(faults: int, roomy: int, tight: int) -> Iterator[tuple[bool, int]]:

@@ -13,7 +13,7 @@ from tests.chaos.archives import Archives
 from tests.chaos.faults.deck import all_kinds, dealt
 from tests.chaos.findings import Fault, Finding, counts
 from tests.chaos.oracle import result_findings
-from tests.chaos.rounds import facilities
+from tests.chaos.rounds import Plan, decks_of, facilities
 from tests.chaos.tally import Tally
 from tests.chaos.truth import Dataset, Job, Truth
 
@@ -119,6 +119,13 @@ def test_every_kind_is_dealt_once_before_any_comes_again_and_the_seed_decides_th
     assert sorted(first) == sorted(kind.name for kind in kinds)
     dealer = dealt(Random(5), kinds)
     assert [next(dealer).name for _ in kinds] == first
+
+
+def test_runs_side_by_side_deal_every_kind_among_them_and_none_twice(tmp_path: Path) -> None:
+    plans = [Plan(58, 1, tmp_path, part=(number, 2)) for number in range(2)]
+    names = [kind.name for plan in plans for deck in decks_of(plan) for kind in deck]
+    assert sorted(names) == sorted(kind.name for kind in all_kinds())
+    assert all(map(all, map(decks_of, plans))), "each has both sorts"
 
 
 def test_the_last_line_counts_what_was_found_wrong_once_for_each_subject() -> None:
