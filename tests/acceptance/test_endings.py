@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from pathlib import Path
 
 from scicat_retriever.workflow.engine.connection import EngineAccess, connect
 from stand_ins.running import RunningService
-from stand_ins.scicat import RELEASES
 from tests.acceptance.conftest import MakeFacility
 from tests.acceptance.facility import Facility, block_states, quick, running, some_datablocks, wait_until
 
@@ -118,14 +116,3 @@ def test_a_dataset_with_an_odd_entry_fails_alone_and_at_once(patient: Facility) 
     ]
     assert [each["datasetId"] for each in result["result"]] == [sound]
     assert patient.lifecycle(odd)["retrieveStatusMessage"] == "datasetRetrievalFailed"
-
-
-def test_a_dataset_is_retrieved_where_the_list_shows_the_account_no_datablocks(tmp_path: Path) -> None:
-    with Facility.open(tmp_path, quick(), release=RELEASES["master"]) as facility:
-        pid = facility.new_pid()
-        facility.archive(pid, some_datablocks(pid, 3))
-        with RunningService(facility.folder) as service:
-            facility.service = service
-            job = facility.wait_for(facility.ask_for(pid))
-    assert job["statusCode"] == "finishedSuccessful"
-    assert len(job["jobResultObject"]["result"]) == 3

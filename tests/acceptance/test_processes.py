@@ -8,7 +8,6 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-import httpx2
 import psutil
 import pytest
 
@@ -162,25 +161,3 @@ def test_a_port_that_another_has_is_told_on_ipv6_too(make_facility: MakeFacility
     assert refused.returncode == 2
     said = refused.stderr.decode().splitlines()[-1]
     assert said.endswith(f"api.port: cannot listen on ::1:{facility.folder.port}: Address already in use")
-
-
-def test_a_file_that_is_not_to_be_kept_longer_is_removed_and_its_link_says_what_to_do(
-    make_facility: MakeFacility,
-) -> None:
-    facility = make_facility(
-        **quick(
-            links={"lifetime": 5.0, "retention": 5.0},
-            cache={"sweep_interval": 1.0, "spared": 0.5, "keep_unpinned": 0.5},
-        )
-    )
-    pid = facility.new_pid()
-    facility.archive(pid, some_datablocks(pid, 2))
-    with RunningService(facility.folder) as service:
-        facility.service = service
-        job = facility.wait_for(facility.ask_for(pid))
-        assert len(facility.files_in_staging(pid)) == 2
-        wait_until(lambda: facility.files_in_staging(pid) == [])
-        answer = httpx2.get(job["jobResultObject"]["result"][0]["url"], trust_env=False)
-    assert answer.status_code == 403
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert "ask for the dataset again" in answer.json()["detail"]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx2
 import pytest
 
-from stand_ins.running import TOKEN, RunningService
+from stand_ins.running import TOKEN
 from tests.acceptance.facility import Facility, quick, some_datablocks, wait_until
 from tests.integration.seaweedfs import Seaweed, SeaweedUnavailable, running_seaweed
 
@@ -26,26 +25,28 @@ def seaweed() -> Iterator[Seaweed]:
         pytest.skip(str(missing))
 
 
-@pytest.fixture
-def on_s3(seaweed: Seaweed, tmp_path: Path) -> Iterator[tuple[Facility, str]]:
-    """A facility that stages to a bucket of its own, its service running; and the bucket's name."""
+@pytest.fixture(scope="module")
+def standing(seaweed: Seaweed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Facility, str]]:
     with seaweed.bucket() as bucket:
         settings = quick(
             staging=seaweed.settings(bucket, capacity_bytes=400 * MB, url_lifetime=60), cache={"spared": 60.0}
         )
-        with (
-            Facility.open(tmp_path / "facility", settings) as facility,
-            RunningService(facility.folder) as service,
-        ):
-            facility.service = service
-            yield facility, bucket
+        with Facility.standing(tmp_path_factory.mktemp("on-s3"), settings) as made:
+            yield made, bucket
 
 
-def keys(seaweed: Seaweed, bucket: str) -> list[str]:
-    """What is in the bucket beside the marker, which is there whatever is staged."""
+@pytest.fixture
+def on_s3(standing: tuple[Facility, str]) -> tuple[Facility, str]:
+    """A facility that stages to a bucket of its own, its service running; and the bucket's name."""
+    standing[0].put_right()
+    return standing
+
+
+def keys(seaweed: Seaweed, bucket: str, pid: str) -> list[str]:
+    """What of a dataset is in the bucket, which has its marker whatever is staged."""
     found = [entry["Key"] for entry in seaweed.client.list_objects_v2(Bucket=bucket).get("Contents", [])]
     assert "owner" in found
-    return [key for key in found if key != "owner"]
+    return [key for key in found if pid.rpartition("/")[2] in key]
 
 
 def uploads(seaweed: Seaweed, bucket: str) -> int:
@@ -68,7 +69,7 @@ def test_a_dataset_is_staged_on_s3_and_downloaded_from_there(
         answer = httpx2.get(entry["url"], trust_env=False, follow_redirects=True)
         assert answer.content == (facility.folder.lts / archive).read_bytes()
         assert archive.rpartition("/")[2] in answer.headers["content-disposition"]
-    assert (len(keys(seaweed, bucket)), uploads(seaweed, bucket)) == (3, 0)
+    assert (len(keys(seaweed, bucket, pid)), uploads(seaweed, bucket)) == (3, 0)
 
 
 def test_a_corrupt_archive_leaves_nothing_on_s3(seaweed: Seaweed, on_s3: tuple[Facility, str]) -> None:
@@ -81,7 +82,7 @@ def test_a_corrupt_archive_leaves_nothing_on_s3(seaweed: Seaweed, on_s3: tuple[F
     file.write_bytes(content)
     job = facility.wait_for(facility.ask_for(pid))
     assert [error["code"] for error in job["jobResultObject"]["errors"]] == ["checksum_mismatch"]
-    wait_until(lambda: keys(seaweed, bucket) == [] and uploads(seaweed, bucket) == 0)
+    wait_until(lambda: keys(seaweed, bucket, pid) == [] and uploads(seaweed, bucket) == 0)
 
 
 def test_a_worker_killed_in_the_middle_of_an_upload_leaves_one_object_in_the_end(
@@ -93,7 +94,7 @@ def test_a_worker_killed_in_the_middle_of_an_upload_leaves_one_object_in_the_end
     wait_until(lambda: uploads(seaweed, bucket) == 1)
     facility.part("worker").send_signal(signal.SIGKILL)
     assert facility.wait_for(job_id, 120)["statusCode"] == "finishedSuccessful"
-    assert (len(keys(seaweed, bucket)), uploads(seaweed, bucket)) == (1, 0)
+    assert (len(keys(seaweed, bucket, pid)), uploads(seaweed, bucket)) == (1, 0)
 
 
 def test_what_was_given_back_and_evicted_is_gone_from_s3_and_its_link_says_so(
@@ -109,6 +110,6 @@ def test_what_was_given_back_and_evicted_is_gone_from_s3_and_its_link_says_so(
     for path, body in (("release", {"job": job_id}), ("evict", {"dataset": pid})):
         answer = httpx2.post(f"{staging}/{path}", json=body, headers=headers, trust_env=False)
         assert answer.is_success, answer.text
-    wait_until(lambda: keys(seaweed, bucket) == [])
+    wait_until(lambda: keys(seaweed, bucket, pid) == [])
     assert httpx2.get(entries[0]["url"], trust_env=False).status_code == 410
     assert facility.wait_for(facility.ask_for(pid))["statusCode"] == "finishedSuccessful"

@@ -22,7 +22,9 @@ from tests.acceptance.facility import (
     ask_staging,
     block_states,
     download,
+    give_back_all,
     quick,
+    running,
     some_datablocks,
     wait_until,
 )
@@ -57,15 +59,22 @@ def message(facility: Facility, job_id: str) -> str:
     return str(facility.service.job(job_id)["message"])
 
 
-@pytest.fixture
-def small(make_facility: MakeFacility) -> Iterator[Facility]:
-    """A facility whose staging area has room for one dataset of 80 kB and not for two."""
-    facility = make_facility(
-        **quick(staging={"capacity_bytes": 120 * KB}, cache={"spared": 0.1, "sweep_interval": 1.0})
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Facility]:
+    settings = quick(
+        staging={"capacity_bytes": 120 * KB},
+        cache={"spared": 0.1, "sweep_interval": 1.0, "fixity_interval": 0.5},
     )
-    with RunningService(facility.folder) as service:
-        facility.service = service
-        yield facility
+    with Facility.standing(tmp_path_factory.mktemp("small"), settings) as made:
+        yield made
+
+
+@pytest.fixture
+def small(standing: Facility) -> Iterator[Facility]:
+    """A facility whose staging area has room for one dataset of 80 kB and not for two; nobody has any of it yet."""
+    standing.put_right()
+    yield standing
+    give_back_all(standing)
 
 
 def test_what_is_staged_is_not_read_from_the_store_again(facility: Facility) -> None:
@@ -129,20 +138,16 @@ def test_an_extended_job_is_told_to_scicat_with_links_that_live_longer(facility:
     assert download(after["url"]) == download(before["url"])
 
 
-def test_a_flipped_bit_in_staging_is_found_and_the_dataset_recalled_again(
-    make_facility: MakeFacility,
-) -> None:
-    facility = make_facility(**quick(cache={"fixity_interval": 0.5, "sweep_interval": 1.0}))
-    with RunningService(facility.folder) as facility.service:
-        pid = dataset_of(facility, 80 * KB)
-        job_id = facility.ask_for(pid)
-        facility.wait_for(job_id)
-        (staged,) = facility.files_in_staging(pid)
-        original = staged.read_bytes()
-        staged.write_bytes(original[:50_000] + bytes([original[50_000] ^ 1]) + original[50_001:])
-        wait_until(lambda: facility.service is not None and facility.service.job(job_id)["attempt"] == 2)
-        (entry,) = facility.wait_for(job_id)["jobResultObject"]["result"]
-        assert download(entry["url"]) == original
+def test_a_flipped_bit_in_staging_is_found_and_the_dataset_recalled_again(small: Facility) -> None:
+    pid = dataset_of(small, 80 * KB)
+    service, job_id = running(small), small.ask_for(pid)
+    small.wait_for(job_id)
+    (staged,) = small.files_in_staging(pid)
+    original = staged.read_bytes()
+    staged.write_bytes(original[:50_000] + bytes([original[50_000] ^ 1]) + original[50_001:])
+    wait_until(lambda: service.job(job_id)["attempt"] == 2)
+    (entry,) = small.wait_for(job_id)["jobResultObject"]["result"]
+    assert download(entry["url"]) == original
 
 
 def test_a_file_that_somebody_removed_is_found_by_a_check_and_recalled_again(facility: Facility) -> None:
@@ -168,30 +173,55 @@ def test_a_file_that_somebody_removed_is_found_by_a_check_and_recalled_again(fac
     assert download(entry["url"]) == original
 
 
-def test_a_worker_killed_in_the_middle_of_evicting_leaves_nothing_behind(make_facility: MakeFacility) -> None:
-    facility = make_facility(
-        **quick(
-            links={"lifetime": 1.0, "retention": 1.0},
-            cache={"sweep_interval": 1.0, "spared": 0.1, "keep_unpinned": 0.1},
-        )
+@pytest.fixture(scope="module")
+def standing_short_lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Facility]:
+    settings = quick(
+        links={"lifetime": 5.0, "retention": 5.0},
+        cache={"sweep_interval": 1.0, "spared": 0.1, "keep_unpinned": 0.1},
     )
-    with RunningService(facility.folder) as facility.service:
-        pids = [facility.new_pid() for _ in range(4)]
-        for pid in pids:
-            facility.archive(pid, some_datablocks(pid, 25))
-        job_id = facility.ask_for(*pids)
-        facility.wait_for(job_id)
+    with Facility.standing(tmp_path_factory.mktemp("short-lived"), settings) as made:
+        yield made
 
-        left, kills = 100, 0
-        while left and kills < 4:
-            wait_until(partial(fewer_files, facility, left))
-            worker = facility.part("worker")
-            worker.kill()
-            worker.wait(30)
-            left, kills = files(facility), kills + 1
-        wait_until(lambda: files(facility) == 0)
-        wait_until(lambda: ask_staging(facility, "GET", "/usage")["staged"] == 0)
-        assert facility.wait_for(facility.ask_for(*pids))["statusCode"] == "finishedSuccessful"
+
+@pytest.fixture
+def short_lived(standing_short_lived: Facility) -> Facility:
+    """A facility in whose staging area nothing stays longer than it has to; nothing is there yet."""
+    standing_short_lived.put_right()
+    wait_until(lambda: files(standing_short_lived) == 0)
+    return standing_short_lived
+
+
+def test_a_file_that_is_not_to_be_kept_longer_is_removed_and_its_link_says_what_to_do(
+    short_lived: Facility,
+) -> None:
+    pid = short_lived.new_pid()
+    short_lived.archive(pid, some_datablocks(pid, 2))
+    job = short_lived.wait_for(short_lived.ask_for(pid))
+    assert len(short_lived.files_in_staging(pid)) == 2
+    wait_until(lambda: short_lived.files_in_staging(pid) == [])
+    answer = httpx2.get(job["jobResultObject"]["result"][0]["url"], trust_env=False, timeout=30)
+    assert answer.status_code == 403
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "ask for the dataset again" in answer.json()["detail"]
+
+
+def test_a_worker_killed_in_the_middle_of_evicting_leaves_nothing_behind(short_lived: Facility) -> None:
+    pids = [short_lived.new_pid() for _ in range(4)]
+    for pid in pids:
+        short_lived.archive(pid, some_datablocks(pid, 25))
+    job_id = short_lived.ask_for(*pids)
+    short_lived.wait_for(job_id)
+
+    left, kills = 100, 0
+    while left and kills < 4:
+        wait_until(partial(fewer_files, short_lived, left))
+        worker = short_lived.part("worker")
+        worker.kill()
+        worker.wait(30)
+        left, kills = files(short_lived), kills + 1
+    wait_until(lambda: files(short_lived) == 0)
+    wait_until(lambda: ask_staging(short_lived, "GET", "/usage")["staged"] == 0)
+    assert short_lived.wait_for(short_lived.ask_for(*pids))["statusCode"] == "finishedSuccessful"
 
 
 @pytest.fixture
