@@ -8,7 +8,7 @@ database                                    connections, transactions, tables an
 from __future__ import annotations
 
 from scicat_retriever.ledger.database.connection import Database
-from scicat_retriever.ledger.database.part import Clock
+from scicat_retriever.ledger.database.transitions import Clock
 from scicat_retriever.ledger.database.upgrade import upgrade
 from scicat_retriever.ledger.datablocks.chosen_files import ChosenFilesPart
 from scicat_retriever.ledger.datablocks.copies import CopiesPart
@@ -16,6 +16,7 @@ from scicat_retriever.ledger.datablocks.datablocks import DatablocksPart
 from scicat_retriever.ledger.datablocks.plans import PlansPart
 from scicat_retriever.ledger.datablocks.remarks import RemarksPart
 from scicat_retriever.ledger.jobs.control import JobControlPart
+from scicat_retriever.ledger.jobs.jobs import JobsPart
 from scicat_retriever.ledger.recalls.recalls import RecallsPart
 from scicat_retriever.ledger.reports.outbox import OutboxPart
 from scicat_retriever.ledger.space.claims import ClaimsPart
@@ -27,6 +28,7 @@ from scicat_retriever.ledger.space.pins import PinsPart
 
 
 class SqlLedger(
+    JobsPart,
     JobControlPart,
     OutboxPart,
     FindingsPart,

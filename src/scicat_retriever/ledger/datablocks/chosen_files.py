@@ -12,8 +12,9 @@ from scicat_retriever.domain.errors import Failure, TransitionIllegal
 from scicat_retriever.domain.ids import DatablockId, DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState
 from scicat_retriever.ledger.database.packing import pack_respelled, unpack_respelled
-from scicat_retriever.ledger.database.part import TransitionSubject, batches
 from scicat_retriever.ledger.database.schema import chosen_datablocks, datablocks, job_datasets
+from scicat_retriever.ledger.database.statements import batches
+from scicat_retriever.ledger.database.transitions import TransitionSubject
 from scicat_retriever.ledger.datablocks.extracts import ExtractsPart
 from scicat_retriever.ledger.rows.claims import NOT_ENDED
 from scicat_retriever.ledger.rows.datablocks import datablock_record
@@ -54,7 +55,7 @@ class ChosenFilesPart(ExtractsPart):
             if unknown is not None and not datablocks and row.state in NOT_ENDED:
                 noted |= {"state": DatasetState.FAILED, "failures": (unknown,), "reason": ""}
                 subject, old = TransitionSubject("dataset", job_id, pid), DatasetState(row.state)
-                self._enter(connection, subject, old, DatasetState.FAILED, unknown.code)
+                self._log.enter(connection, subject, old, DatasetState.FAILED, unknown.code)
             connection.execute(update(job_datasets).where(its).values(noted))
 
     def respelled(self, job_id: JobId, pid: DatasetPid) -> Mapping[str, str]:

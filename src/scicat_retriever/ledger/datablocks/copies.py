@@ -10,15 +10,16 @@ from scicat_retriever.domain.errors import TransitionIllegal
 from scicat_retriever.domain.evidence import Copied, DatablockKey, Recalled, Staged
 from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.domain.states import DatablockState
+from scicat_retriever.ledger.database.book import Book
 from scicat_retriever.ledger.database.packing import pack_matched, pack_oddities
 from scicat_retriever.ledger.database.schema import copies, datablocks, pins
 from scicat_retriever.ledger.rows.claims import lower_claim
-from scicat_retriever.ledger.rows.datablocks import DatablockRows, is_datablock
+from scicat_retriever.ledger.rows.datablocks import is_datablock, lock_row, move
 
 _WITH_COPY = (DatablockState.COPIED, DatablockState.STAGED)
 
 
-class CopiesPart(DatablockRows):
+class CopiesPart(Book):
     """Copies and staged datablocks, as `ports.ledger.Ledger` promises."""
 
     def save_copy(self, copied: Copied, manifest: bytes) -> None:
@@ -26,8 +27,9 @@ class CopiesPart(DatablockRows):
         recalled = copied.recalled
         key, new = recalled.key, DatablockState.COPIED
         with self._database.writing() as connection:
-            row = self._lock_row(connection, key, new)
-            self._move(
+            row = lock_row(self._database, connection, key, new)
+            move(
+                self._log,
                 connection,
                 key,
                 row,
@@ -68,7 +70,7 @@ class CopiesPart(DatablockRows):
         verified = staged.verified
         key, new = verified.copied.recalled.key, DatablockState.STAGED
         with self._database.writing() as connection:
-            row = self._lock_row(connection, key, new)
+            row = lock_row(self._database, connection, key, new)
             proven = _copied(connection, key)
             values: dict[str, Any] = {
                 "integrity": verified.integrity,
@@ -80,7 +82,7 @@ class CopiesPart(DatablockRows):
                 is_pinned = select(exists().where(pins.c.pid == key.pid))
                 values |= {"staged_at": now, "used_at": now, "checked_at": now}
                 values["pinned"] = connection.scalar(is_pinned)
-            self._move(connection, key, row, new, **values)
+            move(self._log, connection, key, row, new, **values)
             if proven != verified.copied:
                 raise TransitionIllegal(
                     f"Datablock {key.id} of {key.pid} cannot become {new}: another copy was verified."

@@ -11,14 +11,16 @@ from scicat_retriever.domain.errors import TransitionIllegal
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState
+from scicat_retriever.ledger.database.book import Book
 from scicat_retriever.ledger.database.packing import unpack_files
-from scicat_retriever.ledger.database.part import total
 from scicat_retriever.ledger.database.schema import datablocks, file_lists, job_datasets
+from scicat_retriever.ledger.database.statements import total
 from scicat_retriever.ledger.rows.datablocks import (
     BEFORE_COPIED,
-    DatablockRows,
     datablock_record,
     is_datablock,
+    lock_row,
+    move,
 )
 from scicat_retriever.ledger.rows.needs import needs
 from scicat_retriever.ledger.rows.recalls import WAITS_FOR_TAPE
@@ -28,7 +30,7 @@ from scicat_retriever.ports.ledger import DatasetProgress, DatasetWait
 _NEEDS_EVIDENCE = frozenset({DatablockState.COPIED, DatablockState.STAGED})
 
 
-class DatablocksPart(DatablockRows):
+class DatablocksPart(Book):
     """Datablocks, as `ports.ledger.Ledger` promises."""
 
     def datablocks(
@@ -110,10 +112,10 @@ class DatablocksPart(DatablockRows):
     def move_datablock(self, key: DatablockKey, state: DatablockState, reason: str = "") -> None:
         """Note a datablock's state and what it waits for."""
         with self._database.writing() as connection:
-            row = self._lock_row(connection, key, state)
+            row = lock_row(self._database, connection, key, state)
             if state in _NEEDS_EVIDENCE and row.state != state:
                 raise TransitionIllegal(f"Datablock {key.id} of {key.pid} becomes {state} by evidence alone.")
-            self._move(connection, key, row, state, reason)
+            move(self._log, connection, key, row, state, reason)
 
     def note_progress(self, key: DatablockKey, bytes_done: int, bytes_total: int | None = None) -> None:
         """Note bytes copied so far."""

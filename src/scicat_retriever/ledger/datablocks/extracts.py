@@ -12,8 +12,8 @@ from scicat_retriever.domain.errors import TransitionIllegal
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatablockId, DatasetPid
 from scicat_retriever.domain.states import DatablockState
+from scicat_retriever.ledger.database.book import Book
 from scicat_retriever.ledger.database.packing import Fingerprint, pack_extract, unpack_extract
-from scicat_retriever.ledger.database.part import TransitionSubject
 from scicat_retriever.ledger.database.schema import (
     chosen_datablocks,
     copies,
@@ -21,13 +21,15 @@ from scicat_retriever.ledger.database.schema import (
     file_lists,
     job_datasets,
 )
+from scicat_retriever.ledger.database.transitions import TransitionSubject
 from scicat_retriever.ledger.rows.claims import NOT_ENDED
 from scicat_retriever.ledger.rows.datablocks import (
     NOT_READ_ANEW,
-    DatablockRows,
     consequences,
     datablock_record,
     is_datablock,
+    lock_row,
+    move,
 )
 from scicat_retriever.ledger.rows.spool import Taken
 from scicat_retriever.onepass.manifest import SealedManifest
@@ -37,7 +39,7 @@ _PLANNED_BY_NONE = 2**31 - 1
 """The place of an extract that no run has planned yet: after all others."""
 
 
-class ExtractsPart(DatablockRows):
+class ExtractsPart(Book):
     """What is known of archives that were copied once, as `ports.chosen_files.ChosenFilesLedger` promises."""
 
     def known_manifest(self, key: DatablockKey) -> SealedManifest | None:
@@ -51,7 +53,7 @@ class ExtractsPart(DatablockRows):
         """Have an extract be its whole archive, and forget where members lie in that."""
         new = DatablockState.PLANNED
         with self._database.writing() as connection:
-            row = self._lock_row(connection, key, new)
+            row = lock_row(self._database, connection, key, new)
             extract = unpack_extract(row.extract)
             of = DatablockKey(key.pid, key.id if extract is None else extract.of)
             whole = connection.execute(select(datablocks).where(is_datablock(of))).first()
@@ -67,7 +69,7 @@ class ExtractsPart(DatablockRows):
                 "bytes_total": whole.packed_size,
                 "extract": pack_extract(Extract(of.id, extract.archive_size, ())),
             }
-            self._move(connection, key, row, new, reason, **values)
+            move(self._log, connection, key, row, new, reason, **values)
             _copy_file_list(connection, of, key)
             if whole.state not in _WITH_COPY:
                 connection.execute(delete(copies).where(*_copy_of(of)))
@@ -113,7 +115,9 @@ class ExtractsPart(DatablockRows):
         its = {"pid": block.pid, "datablock": block.id}
         for chunk, packed in enumerate(Fingerprint(entry).chunks()):
             connection.execute(insert(file_lists).values(its | {"chunk": chunk, "entries": packed}))
-        self._enter(connection, TransitionSubject("datablock", pid=block.pid, datablock=block.id), None, new)
+        self._log.enter(
+            connection, TransitionSubject("datablock", pid=block.pid, datablock=block.id), None, new
+        )
 
 
 def kept_extracts(

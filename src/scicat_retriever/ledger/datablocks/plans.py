@@ -14,11 +14,13 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from scicat_retriever.domain.dataset import CataloguedDatablock
 from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.domain.states import DatablockState
-from scicat_retriever.ledger.database.part import TransitionSubject, batches
+from scicat_retriever.ledger.database.book import Book
 from scicat_retriever.ledger.database.schema import copies, datablocks, file_lists
+from scicat_retriever.ledger.database.statements import batches
+from scicat_retriever.ledger.database.transitions import TransitionSubject, require_legal
 from scicat_retriever.ledger.datablocks.extracts import kept_extracts
 from scicat_retriever.ledger.rows.datablocks import THIS_DATABLOCK, consequences, held_after
-from scicat_retriever.ledger.rows.held_space import HeldSpace
+from scicat_retriever.ledger.rows.held_space import change_space
 from scicat_retriever.ledger.rows.needs import set_wanted
 from scicat_retriever.ledger.rows.spool import Spool, Taken
 from scicat_retriever.ports.ledger import Plan
@@ -27,7 +29,7 @@ _BATCH_BYTES = 4 * 1024 * 1024
 _UNLISTED = "no longer in the catalogue"
 
 
-class PlansPart(HeldSpace):
+class PlansPart(Book):
     """Plans, as `ports.ledger.Ledger` promises."""
 
     def plan(
@@ -45,7 +47,7 @@ class PlansPart(HeldSpace):
                 gone = [row for row in known.values() if row.id not in taken]
                 held = self._unlist(connection, pid, gone)
                 held += self._write(connection, spool, list(taken.values()), known, planned)
-                self._change_held(connection, held)
+                change_space(connection, staged=held)
                 set_wanted(connection, pid)
             return Plan(len(spool.taken), spool.files, spool.packed_size, len(extracts))
 
@@ -113,7 +115,7 @@ class PlansPart(HeldSpace):
                 (TransitionSubject("datablock", pid=pid, datablock=entry.datablock.id), None)
                 for entry in batch
             ]
-            self._enter_all(connection, changes, DatablockState.PLANNED)
+            self._log.enter_all(connection, changes, DatablockState.PLANNED)
 
     def _enter_each(
         self,
@@ -129,10 +131,10 @@ class PlansPart(HeldSpace):
                 TransitionSubject("datablock", pid=pid, datablock=row.id),
                 DatablockState(row.state),
             )
-            self._require_legal(subject, old, new)
+            require_legal(subject, old, new)
             if old != new:
                 changes.append((subject, old))
-        self._enter_all(connection, changes, new, reason)
+        self._log.enter_all(connection, changes, new, reason)
 
 
 def _known(connection: Connection, pid: DatasetPid) -> dict[str, Any]:

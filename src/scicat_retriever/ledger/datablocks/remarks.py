@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from sqlalchemy import delete, insert, select
 
 from scicat_retriever.domain.ids import DatasetPid, JobId
-from scicat_retriever.ledger.database.part import LedgerPart
+from scicat_retriever.ledger.database.book import Book
 from scicat_retriever.ledger.database.schema import job_datasets, remarks
 
 
-class RemarksPart(LedgerPart):
+class RemarksPart(Book):
     """Remarks, as `ports.ledger.Ledger` promises."""
 
     def note_remark(self, pid: DatasetPid, remark: str) -> None:

@@ -10,19 +10,25 @@ from sqlalchemy import Connection, and_, delete, exists, not_, or_, select, upda
 from scicat_retriever.domain.errors import DatasetNotOfJob, JobEnded, JobNotEnded, NothingToRetry
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState, JobState
-from scicat_retriever.ledger.database.part import TransitionSubject
+from scicat_retriever.ledger.database.book import Book
 from scicat_retriever.ledger.database.schema import chosen_datablocks, datablocks, job_datasets, jobs
-from scicat_retriever.ledger.jobs.jobs import JobsPart
+from scicat_retriever.ledger.database.transitions import TransitionSubject, require_legal
 from scicat_retriever.ledger.rows.claims import asks_for
 from scicat_retriever.ledger.rows.datablocks import ON_THEIR_WAY
-from scicat_retriever.ledger.rows.jobs import FINISHED, OF_FLOW, job_flow, lock_job
+from scicat_retriever.ledger.rows.jobs import (
+    FINISHED,
+    OF_FLOW,
+    job_flow,
+    lock_job,
+    move_job,
+)
 from scicat_retriever.ledger.rows.needs import is_brought
 from scicat_retriever.ports.ledger import FlowName, JobFlow
 
 _RETRIED = "to be retrieved again"
 
 
-class JobControlPart(JobsPart):
+class JobControlPart(Book):
     """Cancelled, retried and restarted jobs, as `ports.ledger.Ledger` promises."""
 
     def started_jobs(self, after: int, limit: int) -> Sequence[tuple[int, JobFlow]]:
@@ -71,7 +77,7 @@ class JobControlPart(JobsPart):
             for each in again:
                 self._resubmit(connection, job_id, each)
             values = _new_flow(row, flow) | {"cancelled_by": "", "failure": (), "space_granted_at": None}
-            self._move_job(connection, row, JobState.SUBMITTED, _RETRIED, **values)
+            move_job(self._log, connection, row, JobState.SUBMITTED, _RETRIED, **values)
             return len(again)
 
     def _refuse_foreign(self, connection: Connection, job_id: JobId, pids: Collection[DatasetPid]) -> None:
@@ -82,7 +88,7 @@ class JobControlPart(JobsPart):
     def _resubmit(self, connection: Connection, job_id: JobId, row: Any) -> None:  # noqa: ANN401
         new, old = DatasetState.SUBMITTED, DatasetState(row.state)
         subject = TransitionSubject("dataset", job_id, row.pid)
-        self._require_legal(subject, old, new)
+        require_legal(subject, old, new)
         its = and_(job_datasets.c.job_id == job_id, job_datasets.c.pid == row.pid)
         connection.execute(update(job_datasets).where(its).values(state=new, failures=(), reason=""))
         if row.chosen:
@@ -90,7 +96,7 @@ class JobControlPart(JobsPart):
             connection.execute(update(job_datasets).where(its).values(bytes=None, unknown=()))
             c = chosen_datablocks.c
             connection.execute(delete(chosen_datablocks).where(c.job_id == job_id, c.pid == row.pid))
-        self._enter(connection, subject, old, new, _RETRIED)
+        self._log.enter(connection, subject, old, new, _RETRIED)
 
     def cancel_job(self, job_id: JobId, by: str) -> None:
         """Note who wants a job cancelled."""

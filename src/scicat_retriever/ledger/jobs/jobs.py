@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -13,9 +12,10 @@ from scicat_retriever.domain.dataset import RetrieveJob, Selection, united
 from scicat_retriever.domain.errors import Failure, TransitionIllegal
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState, JobState
+from scicat_retriever.ledger.database.book import Book
 from scicat_retriever.ledger.database.packing import pack_selections
-from scicat_retriever.ledger.database.part import TransitionSubject
 from scicat_retriever.ledger.database.schema import job_datasets, job_selections, jobs
+from scicat_retriever.ledger.database.transitions import TransitionSubject, require_legal
 from scicat_retriever.ledger.rows.jobs import (
     FINISHED,
     OF_FLOW,
@@ -24,15 +24,15 @@ from scicat_retriever.ledger.rows.jobs import (
     job_of,
     job_record,
     lock_job,
+    move_job,
     with_selections,
 )
-from scicat_retriever.ledger.rows.line import leave_line
-from scicat_retriever.ledger.rows.reports import ReportRows
+from scicat_retriever.ledger.rows.reports import write_report
 from scicat_retriever.ports.ledger import FlowName, JobDatasetRecord, JobFlow, JobRecord
 from scicat_retriever.ports.outbox import Subject
 
 
-class JobsPart(ReportRows):
+class JobsPart(Book):
     """Jobs and their datasets, as `ports.ledger.Ledger` promises."""
 
     def add_job(self, job: RetrieveJob, flow: FlowName) -> JobRecord:
@@ -64,8 +64,8 @@ class JobsPart(ReportRows):
             state, now = JobState.UNSUCCESSFUL, self._clock()
             self._insert_jobs(connection, [(replace(job, datasets=()), flow)], now)
             row = lock_job(connection, job.id)
-            self._move_job(connection, row, state, failure.message, failure=(failure,))
-            self._write_report(connection, Subject.job(job.id), state)
+            move_job(self._log, connection, row, state, failure.message, failure=(failure,))
+            write_report(connection, self._clock(), Subject.job(job.id), state)
             return job_record(connection.execute(with_selections().where(jobs.c.id == job.id)).one())
 
     def job(self, job_id: JobId) -> JobRecord | None:
@@ -136,11 +136,11 @@ class JobsPart(ReportRows):
             row = lock_job(connection, job_id)
             old = JobState(row.state)
             if old == state:
-                self._move_job(connection, row, state, message)
+                move_job(self._log, connection, row, state, message)
             else:
                 kept = () if failure is None else (failure,)
-                self._move_job(connection, row, state, message, failure=kept)
-                self._write_report(connection, Subject.job(job_id), state)
+                move_job(self._log, connection, row, state, message, failure=kept)
+                write_report(connection, self._clock(), Subject.job(job_id), state)
                 if state.finished and failure is not None:
                     self._fail_datasets(connection, job_id, failure)
 
@@ -151,27 +151,7 @@ class JobsPart(ReportRows):
         values = {"state": new, "failures": (failure,), "reason": ""}
         connection.execute(update(job_datasets).where(*open_ones).values(values))
         changed = [(TransitionSubject("dataset", job_id, row.pid), DatasetState(row.state)) for row in rows]
-        self._enter_all(connection, changed, new, failure.code)
-
-    def _move_job(
-        self,
-        connection: Connection,
-        row: Any,  # noqa: ANN401
-        state: JobState,
-        message: str,
-        **values: object,
-    ) -> None:
-        """Move a locked job to a state, and set `values` beside."""
-        subject, old = TransitionSubject("job", row.id), JobState(row.state)
-        self._require_legal(subject, old, state)
-        changes: dict[str, object] = {"state": state, "message": message}
-        if old != state:
-            # Machines' clocks differ: the time never goes back.
-            changes["updated_at"] = max(self._clock(), row.updated_at)
-            if state.finished:
-                leave_line(connection, row.id)
-        connection.execute(update(jobs).where(jobs.c.id == row.id).values(changes | values))
-        self._enter(connection, subject, old, state, message)
+        self._log.enter_all(connection, changed, new, failure.code)
 
     def move_job_dataset(
         self, job_id: JobId, pid: DatasetPid, state: DatasetState, failures: Sequence[Failure] = ()
@@ -185,10 +165,10 @@ class JobsPart(ReportRows):
                 lock_job(connection, job_id)
                 raise TransitionIllegal(f"The {subject} cannot become {state}: the job does not ask for it.")
             old = DatasetState(row.state)
-            self._require_legal(subject, old, state)
+            require_legal(subject, old, state)
             kept = tuple(failures)
             connection.execute(update(job_datasets).where(*its).values(state=state, failures=kept, reason=""))
-            self._enter(connection, subject, old, state, "; ".join(failure.code for failure in kept))
+            self._log.enter(connection, subject, old, state, "; ".join(failure.code for failure in kept))
 
     def note_waiting(self, pid: DatasetPid, reason: str) -> None:
         """Note what a dataset waits for."""
@@ -225,7 +205,7 @@ class JobsPart(ReportRows):
             for job, flow in new
         ]
         connection.execute(insert(jobs), rows)
-        self._enter_all(
+        self._log.enter_all(
             connection, [(TransitionSubject("job", job.id), None) for job, _ in new], JobState.SUBMITTED
         )
         self._add_datasets(connection, {job.id: job.datasets for job, _ in new})
@@ -262,4 +242,4 @@ class JobsPart(ReportRows):
             ],
         )
         subjects = [(TransitionSubject("dataset", job_id, each.pid), None) for job_id, _, each in asked_for]
-        self._enter_all(connection, subjects, state)
+        self._log.enter_all(connection, subjects, state)

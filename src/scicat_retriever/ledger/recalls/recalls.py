@@ -14,15 +14,18 @@ from scicat_retriever.domain.errors import JobEnded, TransitionIllegal
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState, RecallPhase
+from scicat_retriever.ledger.database.book import Book
 from scicat_retriever.ledger.database.packing import unpack_extract
-from scicat_retriever.ledger.database.part import TransitionSubject, batches
 from scicat_retriever.ledger.database.schema import datablocks, job_datasets, jobs, recall_leads, recalls
+from scicat_retriever.ledger.database.statements import batches
+from scicat_retriever.ledger.database.transitions import TransitionSubject, require_legal
 from scicat_retriever.ledger.rows.claims import NOT_ENDED
 from scicat_retriever.ledger.rows.datablocks import (
     NOT_READ_ANEW,
     THIS_DATABLOCK,
-    DatablockRows,
     consequences,
+    lock_row,
+    move,
 )
 from scicat_retriever.ledger.rows.jobs import FINISHED, lock_job
 from scicat_retriever.ledger.rows.recalls import (
@@ -51,7 +54,7 @@ _CLOCKS_DIFFER = timedelta(minutes=5)
 _EXPLAINED = _MOVED.where(or_(*(datablocks.c.state == state for state in WAITS_FOR_TAPE)))
 
 
-class RecallsPart(DatablockRows):
+class RecallsPart(Book):
     """Open recalls, as `ports.recalls.RecallLedger` promises."""
 
     def want_recalls(self, keys: Sequence[DatablockKey]) -> None:
@@ -137,14 +140,14 @@ class RecallsPart(DatablockRows):
         """Have a datablock be read from another store."""
         new = DatablockState.PLANNED
         with self._database.writing() as connection:
-            row = self._lock_row(connection, key, new)
+            row = lock_row(self._database, connection, key, new)
             if row.state in NOT_READ_ANEW:
                 raise TransitionIllegal(
                     f"Datablock {key.id} of {key.pid} is {row.state} and cannot become {new}."
                 )
             if row.store != store:
                 values = {"store": store, "bytes_done": 0, "bytes_total": row.packed_size}
-                self._move(connection, key, row, new, reason, **values)
+                move(self._log, connection, key, row, new, reason, **values)
 
     def set_priority(self, job_id: JobId, priority: int) -> None:
         """Have a job be of a priority, and raise that of its recalls."""
@@ -187,7 +190,7 @@ class RecallsPart(DatablockRows):
                 raise TransitionIllegal(
                     f"Datablock {key.id} of {key.pid} is not known and cannot be recalled."
                 )
-            self._require_legal(_subject(rows[key]), DatablockState(rows[key].state), _RECALLING)
+            require_legal(_subject(rows[key]), DatablockState(rows[key].state), _RECALLING)
         return rows
 
     def _opened(self, row: Any, present: RecallRecord | None, jobs_of: Sequence[Any]) -> RecallRecord:  # noqa: ANN401
@@ -228,7 +231,7 @@ class RecallsPart(DatablockRows):
             [values | {"of": row.pid, "block": row.id, "reason": reason} for row, reason in entering],
         )
         moved = [(_subject(row), DatablockState(row.state)) for row, _ in entering]
-        self._enter_all(connection, moved, _RECALLING)
+        self._log.enter_all(connection, moved, _RECALLING)
 
     def _may_lead(self, connection: Connection, store: str, holder: str, lease: timedelta) -> bool:
         row = connection.execute(select(recall_leads).where(recall_leads.c.store == store)).first()

@@ -24,10 +24,12 @@ from sqlalchemy import (
 from scicat_retriever.domain.errors import Failure, ReportNotParked, TransitionIllegal
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, JobState, LifecycleWord
-from scicat_retriever.ledger.database.part import TransitionSubject, batches
+from scicat_retriever.ledger.database.book import Book
 from scicat_retriever.ledger.database.schema import datablocks, job_datasets, reports
+from scicat_retriever.ledger.database.statements import batches
+from scicat_retriever.ledger.database.transitions import TransitionSubject
 from scicat_retriever.ledger.rows.jobs import FINISHED, lock_job
-from scicat_retriever.ledger.rows.reports import ReportRows, is_about, report_record
+from scicat_retriever.ledger.rows.reports import is_about, report_record, write_report
 from scicat_retriever.ports.catalogue import LifecycleUpdate
 from scicat_retriever.ports.outbox import Report, ReportKind, ReportState, Subject, is_undeliverable
 
@@ -35,7 +37,7 @@ FAR_AHEAD = timedelta(days=1)
 """A report due later than that was dated by a clock that has gone back since: it is due now. So is a claim held too long."""
 
 
-class OutboxPart(ReportRows):
+class OutboxPart(Book):
     """Reports, as `ports.outbox.Outbox` promises."""
 
     def tell_dataset(self, pid: DatasetPid, update: LifecycleUpdate) -> None:
@@ -50,7 +52,7 @@ class OutboxPart(ReportRows):
                     raise TransitionIllegal(
                         f"The dataset {pid} is not retrieved: {there} of {total} are staged."
                     )
-            self._write_report(connection, Subject.dataset(pid), update)
+            write_report(connection, self._clock(), Subject.dataset(pid), update)
 
     def tell_job_again(self, job_id: JobId) -> bool:
         """Have SciCat told a job's state once more."""
@@ -59,7 +61,7 @@ class OutboxPart(ReportRows):
             row = lock_job(connection, job_id)
             if connection.execute(select(reports.c.number).where(is_about(subject)).limit(1)).first():
                 return False
-            self._write_report(connection, subject, JobState(row.state))
+            write_report(connection, self._clock(), subject, JobState(row.state))
             return True
 
     def claim_report(self, teller: str, claim: timedelta, subject: Subject | None = None) -> Report | None:
@@ -161,7 +163,7 @@ class OutboxPart(ReportRows):
         for report in before:
             values = {"dropped": why, "due_at": now}
             connection.execute(update(reports).where(reports.c.number == report.number).values(values))
-            self._enter(
+            self._log.enter(
                 connection,
                 _in_the_book(report.subject),
                 report.state,

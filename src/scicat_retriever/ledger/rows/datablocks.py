@@ -12,10 +12,12 @@ from scicat_retriever.domain.errors import TransitionIllegal
 from scicat_retriever.domain.evidence import DatablockKey, Integrity
 from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid
 from scicat_retriever.domain.states import DatablockState
+from scicat_retriever.ledger.database.connection import Database
 from scicat_retriever.ledger.database.packing import unpack_extract, unpack_matched, unpack_oddities
-from scicat_retriever.ledger.database.part import TransitionSubject, batches
 from scicat_retriever.ledger.database.schema import datablocks
-from scicat_retriever.ledger.rows.held_space import HeldSpace
+from scicat_retriever.ledger.database.statements import batches
+from scicat_retriever.ledger.database.transitions import TransitionLog, TransitionSubject, require_legal
+from scicat_retriever.ledger.rows.held_space import change_space
 from scicat_retriever.ports.datablock_record import DatablockRecord
 
 BEFORE_COPIED = frozenset(
@@ -43,44 +45,53 @@ _LOCKED = select(datablocks).where(THIS_DATABLOCK).with_for_update()
 _CHANGED = update(datablocks).where(THIS_DATABLOCK)
 
 
-class DatablockRows(HeldSpace):
-    """What the parts that change datablocks share."""
+def lock_row(database: Database, connection: Connection, key: DatablockKey, new: str) -> Any:  # noqa: ANN401
+    """Give a datablock's row, it and its dataset's pins nobody else's to change until the transaction ends.
 
-    def _lock_row(self, connection: Connection, key: DatablockKey, new: str) -> Any:  # noqa: ANN401
-        """Give a datablock's row, it and its dataset's pins nobody else's to change until the transaction ends."""
-        row = self._lock_row_if_there(connection, key)
-        if row is None:
-            raise TransitionIllegal(f"{_subject(key)} is not known and cannot become {new}.")
-        return row
+    Raises:
+        TransitionIllegal: There is no such datablock, so that it cannot become `new`.
+    """
+    row = lock_row_if_there(database, connection, key)
+    if row is None:
+        raise TransitionIllegal(f"{_subject(key)} is not known and cannot become {new}.")
+    return row
 
-    def _lock_row_if_there(self, connection: Connection, key: DatablockKey) -> Any:  # noqa: ANN401
-        self._database.lock_datasets(connection, [key.pid])
-        return connection.execute(_LOCKED, {"of": key.pid, "block": key.id}).first()
 
-    def _set(self, connection: Connection, key: DatablockKey, values: Mapping[str, object]) -> None:
-        """Change columns of a datablock's row."""
-        connection.execute(_CHANGED, dict(values) | {"of": key.pid, "block": key.id})
+def lock_row_if_there(database: Database, connection: Connection, key: DatablockKey) -> Any:  # noqa: ANN401
+    """As `lock_row`; None where there is no such datablock."""
+    database.lock_datasets(connection, [key.pid])
+    return connection.execute(_LOCKED, {"of": key.pid, "block": key.id}).first()
 
-    def _move(
-        self,
-        connection: Connection,
-        key: DatablockKey,
-        row: Any,  # noqa: ANN401
-        new: DatablockState,
-        reason: str = "",
-        **values: object,
-    ) -> None:
-        """Move a locked row to a state, with all that goes with it, and `values` beside."""
-        old = DatablockState(row.state)
-        subject = _subject(key)
-        self._require_legal(subject, old, new)
-        changes: dict[str, object] = {"state": new, "reason": reason}
-        held = row.held_bytes if old == new else held_after(row, new)
-        if old != new:
-            changes |= consequences(new) | {"held_bytes": held}
-        self._set(connection, key, changes | values)
-        self._enter(connection, subject, old, new, reason)
-        self._change_held(connection, held - row.held_bytes)
+
+def set_columns(connection: Connection, key: DatablockKey, values: Mapping[str, object]) -> None:
+    """Change columns of a datablock's row."""
+    connection.execute(_CHANGED, dict(values) | {"of": key.pid, "block": key.id})
+
+
+def move(
+    log: TransitionLog,
+    connection: Connection,
+    key: DatablockKey,
+    row: Any,  # noqa: ANN401
+    new: DatablockState,
+    reason: str = "",
+    **values: object,
+) -> None:
+    """Move a locked row to a state, with all that goes with it, and `values` beside.
+
+    Raises:
+        TransitionIllegal: The state must not follow the one that the row has.
+    """
+    old = DatablockState(row.state)
+    subject = _subject(key)
+    require_legal(subject, old, new)
+    changes: dict[str, object] = {"state": new, "reason": reason}
+    held = row.held_bytes if old == new else held_after(row, new)
+    if old != new:
+        changes |= consequences(new) | {"held_bytes": held}
+    set_columns(connection, key, changes | values)
+    log.enter(connection, subject, old, new, reason)
+    change_space(connection, staged=held - row.held_bytes)
 
 
 def consequences(new: DatablockState) -> dict[str, object]:

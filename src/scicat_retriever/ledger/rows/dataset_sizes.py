@@ -9,8 +9,8 @@ from sqlalchemy import Connection, and_, bindparam, case, func, or_, select
 
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState
-from scicat_retriever.ledger.database.part import total
 from scicat_retriever.ledger.database.schema import claims, datablocks, job_datasets, pins
+from scicat_retriever.ledger.database.statements import total
 from scicat_retriever.ledger.rows.claims import NOT_ENDED
 from scicat_retriever.ledger.rows.needs import brings_its_own, is_asked_for, needs
 

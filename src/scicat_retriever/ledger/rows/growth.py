@@ -15,8 +15,8 @@ from sqlalchemy import BindParameter, Connection, bindparam, func, or_, select, 
 
 from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.domain.states import DatablockState
-from scicat_retriever.ledger.database.part import total
 from scicat_retriever.ledger.database.schema import claims, datablocks, job_datasets, jobs, pins, space_queue
+from scicat_retriever.ledger.database.statements import total
 from scicat_retriever.ledger.rows.claims import set_claim, waits_for, written
 from scicat_retriever.ledger.rows.line import LARGEST_WISH, WAITS, Before
 from scicat_retriever.ports.staging_area import Room

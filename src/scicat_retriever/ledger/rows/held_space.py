@@ -13,7 +13,6 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from scicat_retriever.ledger.database.part import LedgerPart
 from scicat_retriever.ledger.database.schema import space
 
 _LOCKED = select(space).with_for_update()
@@ -28,13 +27,6 @@ def change_space(connection: Connection, staged: int = 0, claimed: int = 0) -> N
         connection.execute(_CHANGED, {"more_staged": staged, "more_claimed": claimed})
 
 
-class HeldSpace(LedgerPart):
-    """What the parts that deal with staging space share."""
-
-    def _lock_space(self, connection: Connection) -> Any:  # noqa: ANN401
-        """Give the row of `space`; nobody else claims space, or holds other bytes, until the transaction ends."""
-        return connection.execute(_LOCKED).one()
-
-    def _change_held(self, connection: Connection, by: int) -> None:
-        """Hold so many bytes more, or less."""
-        change_space(connection, staged=by)
+def lock_space(connection: Connection) -> Any:  # noqa: ANN401
+    """Give the row of `space`; nobody else claims space, or holds other bytes, until the transaction ends."""
+    return connection.execute(_LOCKED).one()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, select
+from sqlalchemy import Connection, Select, bindparam, select, update
 
 from scicat_retriever.domain.dataset import RetrieveJob
 from scicat_retriever.domain.errors import JobNotFound
@@ -12,6 +12,8 @@ from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState, JobState
 from scicat_retriever.ledger.database.packing import unpack_selections
 from scicat_retriever.ledger.database.schema import job_selections, jobs
+from scicat_retriever.ledger.database.transitions import TransitionLog, TransitionSubject, require_legal
+from scicat_retriever.ledger.rows.line import leave_line
 from scicat_retriever.ports.ledger import FlowName, JobDatasetRecord, JobFlow, JobRecord
 
 FINISHED = tuple(state for state in JobState if state.finished)
@@ -59,6 +61,31 @@ def lock_job(connection: Connection, job_id: JobId) -> Any:  # noqa: ANN401
 def job_flow(row: Any) -> JobFlow:  # noqa: ANN401
     """Give a row of `OF_FLOW` as a job's flow."""
     return JobFlow(JobId(row.id), FlowName(row.flow_uuid, row.flow_name), row.attempt, row.cancelled_by)
+
+
+def move_job(
+    log: TransitionLog,
+    connection: Connection,
+    row: Any,  # noqa: ANN401
+    state: JobState,
+    message: str,
+    **values: object,
+) -> None:
+    """Move a locked job to a state, and set `values` beside. One that ends leaves the line for space.
+
+    Raises:
+        TransitionIllegal: The state must not follow the one that the job has.
+    """
+    subject, old = TransitionSubject("job", row.id), JobState(row.state)
+    require_legal(subject, old, state)
+    changes: dict[str, object] = {"state": state, "message": message}
+    if old != state:
+        # Machines' clocks differ: the time never goes back.
+        changes["updated_at"] = max(log.clock(), row.updated_at)
+        if state.finished:
+            leave_line(connection, row.id)
+    connection.execute(update(jobs).where(jobs.c.id == row.id).values(changes | values))
+    log.enter(connection, subject, old, state, message)
 
 
 def job_record(row: Any) -> JobRecord:  # noqa: ANN401

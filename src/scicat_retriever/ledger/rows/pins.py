@@ -21,10 +21,9 @@ from sqlalchemy import (
 
 from scicat_retriever.domain.ids import JobId
 from scicat_retriever.domain.states import DatasetState
-from scicat_retriever.ledger.database.part import batches, total
 from scicat_retriever.ledger.database.schema import datablocks, job_datasets, pins
+from scicat_retriever.ledger.database.statements import batches, total
 from scicat_retriever.ledger.rows.claims import NOT_ENDED
-from scicat_retriever.ledger.rows.held_space import HeldSpace
 from scicat_retriever.ledger.rows.needs import is_brought
 
 _OF_THESE = datablocks.c.pid.in_(bindparam("pids", expanding=True))
@@ -42,20 +41,18 @@ _UNMARKED = (
 )
 
 
-class PinRows(HeldSpace):
-    """What the parts that make and end pins share. The datasets must be locked."""
+def add_pins(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Make pins that are not there, each given with all its columns but the number. Their datasets must be locked."""
+    for batch in batches(rows):
+        connection.execute(_MADE, batch)
+        connection.execute(_MARKED, {"pids": [row["pid"] for row in batch]})
 
-    def _add_pins(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
-        """Make pins that are not there, each given with all its columns but the number."""
-        for batch in batches(rows):
-            connection.execute(_MADE, batch)
-            connection.execute(_MARKED, {"pids": [row["pid"] for row in batch]})
 
-    def _end_pins(self, connection: Connection, rows: Sequence[Any]) -> None:
-        """End pins, given as rows that have their numbers and pids."""
-        for batch in batches(rows):
-            connection.execute(delete(pins).where(pins.c.number.in_([row.number for row in batch])))
-            connection.execute(_UNMARKED, {"pids": list({row.pid for row in batch})})
+def end_pins(connection: Connection, rows: Sequence[Any]) -> None:
+    """End pins, given as rows that have their numbers and pids. Their datasets must be locked."""
+    for batch in batches(rows):
+        connection.execute(delete(pins).where(pins.c.number.in_([row.number for row in batch])))
+        connection.execute(_UNMARKED, {"pids": list({row.pid for row in batch})})
 
 
 def pinned_by_others(connection: Connection, group: str, job_id: JobId) -> int:

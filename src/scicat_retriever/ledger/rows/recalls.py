@@ -12,8 +12,8 @@ from sqlalchemy import Connection, and_, bindparam, delete, insert, select, tupl
 
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.states import DatablockState, RecallPhase
-from scicat_retriever.ledger.database.part import batches
 from scicat_retriever.ledger.database.schema import datablocks, recalls
+from scicat_retriever.ledger.database.statements import batches
 from scicat_retriever.ports.long_term_store import TapePosition
 from scicat_retriever.ports.recalls import RecallChange, RecallRecord
 

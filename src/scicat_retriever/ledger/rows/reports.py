@@ -3,39 +3,36 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, insert
 
 from scicat_retriever.domain.states import JobState, LifecycleWord
-from scicat_retriever.ledger.database.part import LedgerPart
 from scicat_retriever.ledger.database.schema import reports
 from scicat_retriever.ports.catalogue import LifecycleUpdate
 from scicat_retriever.ports.outbox import Report, ReportKind, Subject
 
 
-class ReportRows(LedgerPart):
-    """What the parts that write reports share."""
-
-    def _write_report(
-        self, connection: Connection, subject: Subject, content: JobState | LifecycleUpdate
-    ) -> None:
-        now = self._clock()
-        connection.execute(
-            insert(reports).values(
-                kind=subject.kind,
-                name=subject.name,
-                told=content.value if isinstance(content, JobState) else _lifecycle_json(content),
-                created_at=now,
-                due_at=now,
-                attempts=0,
-                failure=(),
-                parked=False,
-                undeliverable=False,
-                dropped="",
-                teller="",
-            )
+def write_report(
+    connection: Connection, now: datetime, subject: Subject, content: JobState | LifecycleUpdate
+) -> None:
+    """Write a report that is due `now` (UTC)."""
+    connection.execute(
+        insert(reports).values(
+            kind=subject.kind,
+            name=subject.name,
+            told=content.value if isinstance(content, JobState) else _lifecycle_json(content),
+            created_at=now,
+            due_at=now,
+            attempts=0,
+            failure=(),
+            parked=False,
+            undeliverable=False,
+            dropped="",
+            teller="",
         )
+    )
 
 
 def is_about(subject: Subject) -> ColumnElement[bool]:

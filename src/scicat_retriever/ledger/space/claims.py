@@ -23,8 +23,10 @@ from sqlalchemy import (
 from scicat_retriever.domain.errors import QuotaExceeded
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState, JobState
-from scicat_retriever.ledger.database.part import TransitionSubject, batches, total
+from scicat_retriever.ledger.database.book import Book
 from scicat_retriever.ledger.database.schema import claims, job_datasets, jobs, pins, space_queue
+from scicat_retriever.ledger.database.statements import batches, total
+from scicat_retriever.ledger.database.transitions import TransitionSubject
 from scicat_retriever.ledger.rows.claims import (
     asks_for,
     claim_of,
@@ -48,10 +50,10 @@ from scicat_retriever.ledger.rows.growth import (
     stop_waiting,
     wait_to_grow,
 )
-from scicat_retriever.ledger.rows.held_space import change_space
+from scicat_retriever.ledger.rows.held_space import change_space, lock_space
 from scicat_retriever.ledger.rows.jobs import lock_job
 from scicat_retriever.ledger.rows.line import WAITS, ask, stand_again, stands_in_line
-from scicat_retriever.ledger.rows.pins import PinRows, pinned_by_others
+from scicat_retriever.ledger.rows.pins import add_pins, end_pins, pinned_by_others
 from scicat_retriever.ports.space import Growth, PlaceInLine
 from scicat_retriever.ports.staging_area import Room
 
@@ -60,7 +62,7 @@ _GROW = update(claims).where(claims.c.pid == bindparam("of")).values(bytes=claim
 _PINS_OF_JOB = select(pins.c.number, pins.c.pid).where(pins.c.owner == bindparam("job"), pins.c.by_job)
 
 
-class ClaimsPart(PinRows):
+class ClaimsPart(Book):
     """Claims and the line of jobs, as `ports.space.SpaceLedger` promises."""
 
     def datasets_without_size(self, job_id: JobId, limit: int) -> Sequence[DatasetPid]:
@@ -94,7 +96,7 @@ class ClaimsPart(PinRows):
             if JobState(row.state).finished:
                 return PlaceInLine(0, 0, 0)
             self._database.lock_datasets(connection, _pids_of(connection, job_id))
-            space = self._lock_space(connection)
+            space = lock_space(connection)
             wanted = [each for each in sizes_of(connection, job_id) if each.is_wanted]
             if row.space_granted_at is not None:
                 lacking = [each for each in wanted if each.is_unclaimed]
@@ -136,13 +138,13 @@ class ClaimsPart(PinRows):
             "created_at": self._clock(),
         }
         unpinned = [each for each in wanted if not each.pinned]
-        self._add_pins(connection, [values | {"pid": each.pid, "bytes": each.size} for each in unpinned])
+        add_pins(connection, [values | {"pid": each.pid, "bytes": each.size} for each in unpinned])
 
     def claim_dataset(self, pid: DatasetPid, room: Room, *, silence: timedelta) -> Growth:
         """Have a planned dataset's claim hold exactly what of it is not staged."""
         with self._database.writing() as connection:
             self._database.lock_datasets(connection, [pid])
-            space = self._lock_space(connection)
+            space = lock_space(connection)
             planned, staged = planned_and_staged(connection, pid)
             present = claim_of(connection, pid)
             wanted = planned - staged
@@ -178,10 +180,10 @@ class ClaimsPart(PinRows):
             again = and_(c.pid == pid, c.state == DatasetState.STARTED)
             if row.space_granted_at is not None:
                 again = or_(again, c.state == DatasetState.RETRIEVED)
-                self._end_pins(connection, connection.execute(_PINS_OF_JOB, {"job": job_id}).all())
+                end_pins(connection, connection.execute(_PINS_OF_JOB, {"job": job_id}).all())
             self._ask_anew(connection, job_id, and_(c.job_id == job_id, again))
             if row.space_granted_at is not None:
-                self._lock_space(connection)
+                lock_space(connection)
                 stand_again(connection, job_id, row.space_granted_at)
                 connection.execute(update(jobs).where(jobs.c.id == job_id).values(space_granted_at=None))
             return True
@@ -192,7 +194,7 @@ class ClaimsPart(PinRows):
         rows = connection.execute(select(c.pid, c.state).where(these).order_by(c.position)).all()
         connection.execute(update(job_datasets).where(these).values(state=new, reason=""))
         subjects = [(TransitionSubject("dataset", job_id, row.pid), DatasetState(row.state)) for row in rows]
-        self._enter_all(connection, subjects, new, _GAVE_BACK)
+        self._log.enter_all(connection, subjects, new, _GAVE_BACK)
 
     def is_in_line(self, job_id: JobId) -> bool:
         """Say whether a job waits in the line for space."""
@@ -207,7 +209,7 @@ class ClaimsPart(PinRows):
         asking = select(func.count(), *noted).select_from(job_datasets, jobs)
         with self._database.writing() as connection:
             self._database.lock_datasets(connection, [pid])
-            self._lock_space(connection)
+            lock_space(connection)
             present = claim_of(connection, pid)
             if present is None or connection.scalar(select(is_written(pid))):
                 return
@@ -225,7 +227,7 @@ class ClaimsPart(PinRows):
             if connection.scalar(select(claims.c.pid).where(is_idle()).limit(1)) is None:
                 return 0
         with self._database.writing() as connection:
-            self._lock_space(connection)
+            lock_space(connection)
             ended = connection.scalars(delete(claims).where(is_idle()).returning(claims.c.bytes)).all()
             change_space(connection, claimed=-sum(ended))
             return len(ended)

@@ -10,17 +10,20 @@ from sqlalchemy import ColumnElement, and_, exists, func, not_, or_, select, upd
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState
-from scicat_retriever.ledger.database.part import total
+from scicat_retriever.ledger.database.book import Book
 from scicat_retriever.ledger.database.schema import claims, datablocks, job_datasets, jobs, pins
+from scicat_retriever.ledger.database.statements import total
 from scicat_retriever.ledger.rows.datablocks import (
-    DatablockRows,
     datablock_record,
     is_datablock,
     lacks_datablocks,
+    lock_row,
+    lock_row_if_there,
+    move,
 )
 from scicat_retriever.ledger.rows.jobs import FINISHED
 from scicat_retriever.ledger.rows.needs import lacks_needed, needs
-from scicat_retriever.ledger.rows.reports import ReportRows
+from scicat_retriever.ledger.rows.reports import write_report
 from scicat_retriever.ports.catalogue import LifecycleUpdate
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.outbox import Subject
@@ -30,7 +33,7 @@ _IS_STAGED = datablocks.c.state == DatablockState.STAGED
 _IS_CACHED = and_(_IS_STAGED, not_(datablocks.c.pinned))
 
 
-class EvictionPart(DatablockRows, ReportRows):
+class EvictionPart(Book):
     """Use and eviction, as `ports.space.SpaceLedger` promises."""
 
     def note_used(self, pid: DatasetPid, datablock: DatablockKey | None = None) -> None:
@@ -67,23 +70,23 @@ class EvictionPart(DatablockRows, ReportRows):
     ) -> bool:
         """Make a datablock released if it may still go."""
         with self._database.writing() as connection:
-            row = self._lock_row_if_there(connection, key)
+            row = lock_row_if_there(self._database, connection, key)
             if row is None or row.state != DatablockState.STAGED or row.pinned or row.used_at > unused_since:
                 return False
             # With the first datablock the dataset is no longer whole; with the next ones, that is no news.
             counts = row.listed and not row.extract
             if tell is not None and counts and not connection.scalar(select(lacks_datablocks(key.pid))):
-                self._write_report(connection, Subject.dataset(key.pid), tell)
-            self._move(connection, key, row, DatablockState.RELEASED, reason)
+                write_report(connection, self._clock(), Subject.dataset(key.pid), tell)
+            move(self._log, connection, key, row, DatablockState.RELEASED, reason)
             return True
 
     def withdraw(self, key: DatablockKey, reason: str) -> None:
         """Make a staged datablock released although it may be pinned."""
         new = DatablockState.RELEASED
         with self._database.writing() as connection:
-            row = self._lock_row(connection, key, new)
+            row = lock_row(self._database, connection, key, new)
             if row.state == DatablockState.STAGED:
-                self._move(connection, key, row, new, reason)
+                move(self._log, connection, key, row, new, reason)
 
     def is_promised(self, key: DatablockKey) -> bool:
         """Whether somebody was told that a datablock is there, and keeps it."""

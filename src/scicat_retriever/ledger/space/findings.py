@@ -7,12 +7,12 @@ from collections.abc import Mapping
 
 from sqlalchemy import delete, insert, select
 
-from scicat_retriever.ledger.database.part import LedgerPart
+from scicat_retriever.ledger.database.book import Book
 from scicat_retriever.ledger.database.schema import findings
 from scicat_retriever.ports.ledger import Finding
 
 
-class FindingsPart(LedgerPart):
+class FindingsPart(Book):
     """Findings, as `ports.ledger.Ledger` promises."""
 
     def note_finding(self, name: str, found: Mapping[str, int | str]) -> None:

@@ -11,11 +11,18 @@ from sqlalchemy import ColumnElement, and_, func, or_, select, true, update
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatablockId, DatasetPid
 from scicat_retriever.domain.states import DatablockState
-from scicat_retriever.ledger.database.part import total
+from scicat_retriever.ledger.database.book import Book
 from scicat_retriever.ledger.database.schema import claims, datablocks, space, space_queue
+from scicat_retriever.ledger.database.statements import total
 from scicat_retriever.ledger.rows.claims import unwritten, written
-from scicat_retriever.ledger.rows.datablocks import DatablockRows, datablock_record, is_datablock, tokens_of
-from scicat_retriever.ledger.rows.held_space import change_space
+from scicat_retriever.ledger.rows.datablocks import (
+    datablock_record,
+    is_datablock,
+    lock_row_if_there,
+    set_columns,
+    tokens_of,
+)
+from scicat_retriever.ledger.rows.held_space import change_space, lock_space
 from scicat_retriever.ledger.rows.line import WAITS
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.space import Usage
@@ -24,7 +31,7 @@ _IS_STAGED = datablocks.c.state == DatablockState.STAGED
 _BY_NAME = (datablocks.c.pid, datablocks.c.id)
 
 
-class InventoryPart(DatablockRows):
+class InventoryPart(Book):
     """Files, checks and sums, as `ports.space.SpaceLedger` promises."""
 
     def left_behind(self, limit: int, after: DatablockKey | None = None) -> Sequence[DatablockKey]:
@@ -36,10 +43,10 @@ class InventoryPart(DatablockRows):
     def forget_files(self, key: DatablockKey) -> None:
         """Note that a released datablock's files are gone."""
         with self._database.writing() as connection:
-            row = self._lock_row_if_there(connection, key)
+            row = lock_row_if_there(self._database, connection, key)
             if row is not None and row.state == DatablockState.RELEASED:
-                self._set(connection, key, {"files_left": False, "held_bytes": 0, "partial": ""})
-                self._change_held(connection, -row.held_bytes)
+                set_columns(connection, key, {"files_left": False, "held_bytes": 0, "partial": ""})
+                change_space(connection, staged=-row.held_bytes)
 
     def staged_after(self, after: DatablockKey | None, limit: int) -> Sequence[DatablockRecord]:
         """Staged datablocks by their names."""
@@ -105,7 +112,7 @@ class InventoryPart(DatablockRows):
     def recount(self) -> int:
         """Make the sums of what is staged and claimed right."""
         with self._database.writing() as connection:
-            noted = self._lock_space(connection)
+            noted = lock_space(connection)
             staged: int = (
                 int(connection.scalar(select(func.sum(datablocks.c.held_bytes))) or 0) - noted.staged
             )

@@ -6,11 +6,11 @@ import uuid
 
 from sqlalchemy import insert, select
 
-from scicat_retriever.ledger.database.part import LedgerPart
+from scicat_retriever.ledger.database.book import Book
 from scicat_retriever.ledger.database.schema import identity, marked_areas
 
 
-class OwnershipPart(LedgerPart):
+class OwnershipPart(Book):
     """The identity and the marked areas, as `ports.ownership.OwnershipLedger` promises."""
 
     def identity(self) -> str:

@@ -10,15 +10,16 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, func, not_, or_,
 
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState
-from scicat_retriever.ledger.database.part import batches
+from scicat_retriever.ledger.database.book import Book
 from scicat_retriever.ledger.database.schema import datablocks, job_datasets, jobs, pins, reports
+from scicat_retriever.ledger.database.statements import batches
 from scicat_retriever.ledger.rows.jobs import FINISHED, lock_job
-from scicat_retriever.ledger.rows.pins import PinRows, pinned_bytes
+from scicat_retriever.ledger.rows.pins import add_pins, end_pins, pinned_bytes
 from scicat_retriever.ports.outbox import ReportKind
 from scicat_retriever.ports.space import Pin
 
 
-class PinsPart(PinRows):
+class PinsPart(Book):
     """Pins, as `ports.space.SpaceLedger` promises."""
 
     def pin(self, pid: DatasetPid, owner: str, until: datetime) -> int:
@@ -34,9 +35,7 @@ class PinsPart(PinRows):
             present = connection.execute(select(pins.c.number, pins.c.until).where(its)).first()
             if present is None:
                 values = {"owner": owner, "by_job": False, "owner_group": None, "bytes": 0}
-                self._add_pins(
-                    connection, [values | {"pid": pid, "until": until, "created_at": self._clock()}]
-                )
+                add_pins(connection, [values | {"pid": pid, "until": until, "created_at": self._clock()}])
             elif present.until < until:
                 connection.execute(update(pins).where(its).values(until=until))
             return count
@@ -56,7 +55,7 @@ class PinsPart(PinRows):
             lock_job(connection, job_id)
             self._database.lock_datasets(connection, connection.scalars(select(c.pid).where(its)).all())
             found = connection.execute(rows).all()
-            self._end_pins(connection, [row for row in found if row.state != DatasetState.RETRIEVED])
+            end_pins(connection, [row for row in found if row.state != DatasetState.RETRIEVED])
             sooner = or_(c.until.is_(None), c.until < until)
             connection.execute(update(pins).where(its, sooner).values(until=until))
         kept = [row for row in found if row.state == DatasetState.RETRIEVED]
@@ -90,7 +89,7 @@ class PinsPart(PinRows):
         rows: list[Any] = []
         for batch in batches(row.number for row in candidates):
             rows += _rows(connection, and_(condition, pins.c.number.in_(batch)))
-        self._end_pins(connection, rows)
+        end_pins(connection, rows)
         return rows
 
     def pins(

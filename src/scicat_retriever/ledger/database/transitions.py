@@ -1,24 +1,18 @@
-"""What every part of the SQL ledger shares: the database, the clock, and the book of transitions."""
+"""The book of transitions: every change of state, with its time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal, TypeVar
+from typing import Literal
 
-from sqlalchemy import ColumnElement, Connection, Float, cast, func, insert
+from sqlalchemy import Connection, insert
 
-from scicat_retriever.domain.batches import in_batches
 from scicat_retriever.domain.errors import TransitionIllegal
 from scicat_retriever.domain.states import may_become
-from scicat_retriever.ledger.database.connection import Database
 from scicat_retriever.ledger.database.schema import transitions
-
-BATCH = 500
-"""Rows, or values of a condition, in one statement."""
-_Item = TypeVar("_Item")
 
 _BOOK = insert(transitions)
 
@@ -40,23 +34,30 @@ class TransitionSubject:
         return " of ".join(f"{kind} {name}" for kind, name in reversed(named.items()) if name is not None)
 
 
-class LedgerPart:
-    """A part of the ledger.
+def require_legal(subject: TransitionSubject, old: StrEnum, new: StrEnum) -> None:
+    """Refuse a change of state that `domain.states` does not allow.
+
+    Raises:
+        TransitionIllegal: It does not.
+    """
+    if not may_become(old, new):
+        raise TransitionIllegal(f"The {subject} is {old} and cannot become {new}.")
+
+
+class TransitionLog:
+    """The book of transitions.
 
     Args:
-        database: Shared by all parts.
-        clock: Gives the times that are written down.
+        clock: Gives the time of each change.
+
+    Attributes:
+        clock: The same.
     """
 
-    def __init__(self, database: Database, clock: Clock) -> None:
-        self._database = database
-        self._clock = clock
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
 
-    def _require_legal(self, subject: TransitionSubject, old: StrEnum, new: StrEnum) -> None:
-        if not may_become(old, new):
-            raise TransitionIllegal(f"The {subject} is {old} and cannot become {new}.")
-
-    def _enter(
+    def enter(
         self,
         connection: Connection,
         subject: TransitionSubject,
@@ -66,9 +67,9 @@ class LedgerPart:
     ) -> None:
         """Write a change of state into the book; a state that stays is none."""
         if old != new:
-            self._enter_all(connection, [(subject, old)], new, reason)
+            self.enter_all(connection, [(subject, old)], new, reason)
 
-    def _enter_all(
+    def enter_all(
         self,
         connection: Connection,
         changed: Sequence[tuple[TransitionSubject, StrEnum | None]],
@@ -76,7 +77,7 @@ class LedgerPart:
         reason: str = "",
     ) -> None:
         """Write one change of state of each subject, given with its old state, into the book."""
-        now = self._clock()
+        now = self.clock()
         entries = [
             {
                 "at": now,
@@ -92,16 +93,3 @@ class LedgerPart:
         ]
         if entries:
             connection.execute(_BOOK, entries)
-
-
-def total(column: ColumnElement[int]) -> ColumnElement[float]:
-    """Sum up bytes that nobody has vouched for; none where there is no row.
-
-    SQLite refuses a sum of whole numbers beyond 64 bits, so this is one of floating ones: exact up to 2^53 bytes (9 PB).
-    """
-    return func.sum(cast(column, Float))
-
-
-def batches(items: Iterable[_Item]) -> Iterator[list[_Item]]:
-    """Give items in lists of at most `BATCH`."""
-    return in_batches(items, BATCH)
