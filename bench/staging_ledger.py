@@ -42,8 +42,8 @@ from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.ledger.database.connection import Database
 from scicat_retriever.ledger.database.schema import datablocks, metadata, pins, space
 from scicat_retriever.ledger.sql import SqlLedger, open_ledger
-from scicat_retriever.ports.ledger import FlowName
-from scicat_retriever.ports.space import EvictionOrder
+from scicat_retriever.ports.cache import EvictionOrder
+from scicat_retriever.ports.jobs import FlowName
 from scicat_retriever.ports.staging_area import Room
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -175,9 +175,9 @@ class Steps:
         number = next(self._numbers)
         pid, name = DatasetPid(f"20.500.12345/new-{number}"), JobId(f"job {number}")
         job = RetrieveJob(name, "retrieve", (Selection(pid),), "ada", GROUP)
-        self._ledger.add_job(job, FlowName(name, "flow"))
-        self._ledger.note_sizes(name, {pid: size})
-        return lambda: self._ledger.claim_job(name, ROOM, silence=STALE, quota=quota)
+        self._ledger.jobs.add(job, FlowName(name, "flow"))
+        self._ledger.claims.note_sizes(name, {pid: size})
+        return lambda: self._ledger.claims.for_job(name, ROOM, silence=STALE, quota=quota)
 
     def with_quota(self) -> Step:
         """The same, counting what the group pins."""
@@ -191,26 +191,26 @@ class Steps:
             Datablock(DatablockId(f"block-{n}"), pid, ArchiveId(f"{number}/{n}.tar"), GIB, GIB, "md5", 0)
             for n in range(IN_DATASET)
         ]
-        self._ledger.plan(pid, [CataloguedDatablock(block, ()) for block in blocks], "run-1")
-        return lambda: self._ledger.claim_dataset(pid, ROOM, silence=timedelta(hours=1))
+        self._ledger.datablocks.plan(pid, [CataloguedDatablock(block, ()) for block in blocks], "run-1")
+        return lambda: self._ledger.claims.for_dataset(pid, ROOM, silence=timedelta(hours=1))
 
     def pin(self) -> Step:
         """Pin a dataset that nobody pins."""
-        self._ledger.unpin("ada")
+        self._ledger.pins.unpin("ada")
         pid = DatasetPid(f"20.500.12345/{next(self._unpinned):08}")
         until = utc_now() + timedelta(hours=1)
-        return lambda: self._ledger.pin(pid, "ada", until)
+        return lambda: self._ledger.pins.pin(pid, "ada", until)
 
     def evict(self, order: EvictionOrder = EvictionOrder.LEAST_RECENTLY_USED) -> Step:
         """Evict the datablock that is to go first."""
-        self._ledger.unpin("ada")
+        self._ledger.pins.unpin("ada")
 
         def first() -> DatablockKey:
             unused_since = utc_now() - STALE / 2
-            (record,) = self._ledger.cached(order, unused_since, 1)
-            if not self._ledger.evict(record.key, unused_since, "its space was needed"):
+            (record,) = self._ledger.cache.datablocks(order, unused_since, 1)
+            if not self._ledger.cache.evict(record.key, unused_since, "its space was needed"):
                 raise RuntimeError(f"{record.key} was not evicted")
-            self._ledger.forget_files(record.key)
+            self._ledger.inventory.forget_files(record.key)
             return record.key
 
         return first

@@ -186,7 +186,7 @@ def build_staging(settings: Settings, ledger: Ledger) -> StagingArea:
             "staging.keep_free_bytes: what is to be kept free is all that the file system of staging.root has: make it less, or "
             "take another folder"
         )
-    return OwnedStaging(area, ledger.identity(), staging_kind(settings.staging).trusted_seconds)
+    return OwnedStaging(area, ledger.ownership.identity(), staging_kind(settings.staging).trusted_seconds)
 
 
 def staging_area(settings: Settings) -> StagingArea:

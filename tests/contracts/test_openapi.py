@@ -69,10 +69,10 @@ def stage(pid: DatasetPid, rig: Rig, ledger: Ledger) -> None:
     rig.catalogue.add_dataset(pid, (rig.archive(pid=pid),))
     plan.plan_dataset(pid, "run-1", tools)
     space.claim_dataset(pid, tools)
-    for record in ledger.datablocks(pid):
+    for record in ledger.datablocks.of(pid):
         recalled = recall.recall(record, tools)
         transfer.copy(recalled, record, tools, progress=lambda _: None, cancelled=lambda: False)
-        [copied] = ledger.datablocks(pid)
+        [copied] = ledger.datablocks.of(pid)
         publish.verify_and_stage(copied, tools)
 
 
@@ -85,12 +85,12 @@ def api_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A served application on a SQLite ledger with a job and two staged datasets in it, one of them pinned."""
     clock = HandClock()
     ledger = open_ledger(f"sqlite:///{tmp_path_factory.mktemp('api') / 'ledger.sqlite'}", clock)
-    intake.accept(RetrieveJob(KNOWN, "retrieve", (Selection(DatasetPid("20.500.12345/p")),)), ledger)
+    intake.accept(RetrieveJob(KNOWN, "retrieve", (Selection(DatasetPid("20.500.12345/p")),)), ledger.jobs)
     rig = Rig(clock)
     for pid in (STAGED, PINNED):
         stage(pid, rig, ledger)
-    ledger.pin(PINNED, "beamline 9", clock() + LIFETIME)
-    ledger.note_finding("staging", {"staged": 2, "advice": ""})
+    ledger.pins.pin(PINNED, "beamline 9", clock() + LIFETIME)
+    ledger.findings.note("staging", {"staged": 2, "advice": ""})
     service = Service(
         ledger=ledger,
         staging=rig.staging,

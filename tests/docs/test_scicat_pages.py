@@ -38,9 +38,9 @@ def ended(state: JobState) -> JobUpdate:
     rig = Rig()
     rig.staged_dataset()
     rig.job(PID, *([OTHER] if state is not JobState.SUCCESSFUL else []))
-    rig.ledger.move_job_dataset(JOB, PID, DatasetState.RETRIEVED)
+    rig.ledger.jobs.move_dataset(JOB, PID, DatasetState.RETRIEVED)
     if state is not JobState.SUCCESSFUL:
-        rig.ledger.move_job_dataset(JOB, OTHER, DatasetState.FAILED, [MISMATCH])
+        rig.ledger.jobs.move_dataset(JOB, OTHER, DatasetState.FAILED, [MISMATCH])
     why = errors.JobDeadlinePassed("it took too long").failure() if state is JobState.UNSUCCESSFUL else None
     assert report.close_job(JOB, why, rig.tools) is state
     return report.job_update(JOB, state, rig.tools)

@@ -67,7 +67,8 @@ class InMemoryChosenFiles(InMemorySpace):
     def is_promised(self, key: DatablockKey) -> bool:
         with self._lock:
             return any(
-                not pin.by_job or self._has_retrieved(JobId(pin.owner), key) for _, pin in self.pins(key.pid)
+                not pin.by_job or self._has_retrieved(JobId(pin.owner), key)
+                for _, pin in self.list_pins(key.pid)
             )
 
     def _has_retrieved(self, job_id: JobId, key: DatablockKey) -> bool:

@@ -12,7 +12,8 @@ from scicat_retriever.domain.evidence import Copied, DatablockKey, Staged
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState
 from scicat_retriever.ports.datablock_record import DatablockRecord
-from scicat_retriever.ports.ledger import DatasetProgress, DatasetWait, Plan
+from scicat_retriever.ports.datablocks import Plan
+from scicat_retriever.ports.needs import DatasetProgress, DatasetWait
 from tests.fakes.chosen_files import InMemoryChosenFiles
 from tests.fakes.records import NO_COPY, RECALLED, Block, State, page, require_legal
 from tests.fakes.space import ASKED_FOR, LARGEST_DATASET
@@ -51,7 +52,7 @@ class InMemoryDatablocks(InMemoryChosenFiles):
         packed = sum(entry.datablock.packed_size for entry in entries)
         return Plan(len(entries), sum(len(entry.files) for entry in entries), packed, len(extracts))
 
-    def datablocks(
+    def list_datablocks(
         self, pid: DatasetPid, after: int = 0, limit: int | None = None
     ) -> Sequence[DatablockRecord]:
         with self._lock:

@@ -10,7 +10,9 @@ from scicat_retriever.domain.errors import DatasetNotOfJob, JobEnded, JobNotEnde
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState as State
 from scicat_retriever.domain.states import DatasetState, JobState
-from scicat_retriever.ports.ledger import Finding, FlowName, JobDatasetRecord, JobFlow, JobRecord
+from scicat_retriever.ports.findings import Finding
+from scicat_retriever.ports.flows import JobFlow
+from scicat_retriever.ports.jobs import FlowName, JobDatasetRecord, JobRecord
 from tests.fakes.space import InMemorySpace
 
 
@@ -127,7 +129,7 @@ class InMemoryJobControl(InMemorySpace):
         with self._lock:
             self._findings[name] = Finding(self._clock(), dict(found))
 
-    def findings(self) -> Mapping[str, Finding]:
+    def list_findings(self) -> Mapping[str, Finding]:
         with self._lock:
             return dict(self._findings)
 

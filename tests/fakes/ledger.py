@@ -5,15 +5,19 @@ records, outbox, pins, space, chosen_files, job_control, datablocks, recalls, in
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
+from datetime import datetime
+from typing import Any
 
 from scicat_retriever.domain.dataset import RetrieveJob, Selection, united
 from scicat_retriever.domain.errors import Failure, TransitionIllegal
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState, JobState
-from scicat_retriever.ports.ledger import FlowName, JobDatasetRecord, JobFlow, JobRecord
-from scicat_retriever.ports.outbox import Subject
+from scicat_retriever.ports.flows import JobFlow
+from scicat_retriever.ports.jobs import FlowName, JobDatasetRecord, JobRecord
+from scicat_retriever.ports.ledger import Ledger
+from scicat_retriever.ports.reports import Subject
 from tests.fakes.datablocks import InMemoryDatablocks
 from tests.fakes.inventory import InMemoryInventory
 from tests.fakes.job_control import InMemoryJobControl, flow_of
@@ -23,12 +27,32 @@ from tests.fakes.records import Transition, page, require_legal
 __all__ = ["InMemoryLedger", "Transition"]
 
 
-class InMemoryLedger(InMemoryJobControl, InMemoryDatablocks, InMemoryRecalls, InMemoryInventory):
+class InMemoryLedger(InMemoryJobControl, InMemoryDatablocks, InMemoryRecalls, InMemoryInventory, Ledger):
     """Jobs and datablocks in dicts behind one lock.
 
     Args:
         clock: Gives the time of each change, aware, in UTC.
     """
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        super().__init__(clock)
+        Ledger.__init__(
+            self,
+            jobs=_Jobs(self),
+            flows=_Flows(self),
+            datablocks=_Datablocks(self),
+            copies=_Copies(self),
+            needs=_Needs(self),
+            remarks=_Remarks(self),
+            findings=_Findings(self),
+            ownership=_Ownership(self),
+            claims=_Claims(self),
+            pins=_Pins(self),
+            cache=_Cache(self),
+            inventory=_Inventory(self),
+            recalls=_Recalls(self),
+            reports=_Reports(self),
+        )
 
     def add_job(self, job: RetrieveJob, flow: FlowName) -> JobRecord:
         with self._lock:
@@ -139,3 +163,165 @@ class InMemoryLedger(InMemoryJobControl, InMemoryDatablocks, InMemoryRecalls, In
         self._datasets[job_id] = records
         for pid in records:
             self._enter((job_id, pid), "", DatasetState.SUBMITTED)
+
+
+class _Jobs:
+    def __init__(self, memory: InMemoryLedger) -> None:
+        self.add = memory.add_job
+        self.add_all = memory.add_jobs
+        self.refuse = memory.refuse_job
+        self.get = memory.job
+        self.recent = memory.recent_job
+        self.set_datasets = memory.set_datasets
+        self.datasets = memory.job_datasets
+        self.move = memory.move_job
+        self.move_dataset = memory.move_job_dataset
+        self.note_waiting = memory.note_waiting
+        self.cancel = memory.cancel_job
+        self.retry = memory.retry_job
+
+
+class _Flows:
+    def __init__(self, memory: InMemoryLedger) -> None:
+        self.of = memory.flow_of
+        self.to_start = memory.jobs_to_start
+        self.mark_started = memory.mark_flows_started
+        self.started = memory.started_jobs
+        self.restart = memory.restart_job
+        self.to_cancel = memory.jobs_to_cancel
+        self.mark_cancel_told = memory.mark_cancel_told
+
+
+class _Datablocks:
+    def __init__(self, memory: InMemoryLedger) -> None:
+        self.plan = memory.plan
+        self.of = memory.list_datablocks
+        self.get = memory.datablock
+        self.files = memory.files
+        self.move = memory.move_datablock
+        self.note_progress = memory.note_progress
+        self.read_from = memory.read_from
+        self.read_whole = memory.read_whole
+        self.abandoned = memory.abandoned
+
+
+class _Copies:
+    def __init__(self, memory: InMemoryLedger) -> None:
+        self.save = memory.save_copy
+        self.save_staged = memory.save_staged
+        self.get = memory.copied
+        self.manifest = memory.manifest
+        self.known_manifest = memory.known_manifest
+
+
+class _Needs:
+    def __init__(self, memory: InMemoryLedger) -> None:
+        self.note_choice = memory.note_choice
+        self.respelled = memory.respelled
+        self.datablocks = memory.job_datablocks
+        self.is_brought = memory.is_brought
+        self.progress = memory.progress_of
+        self.waits = memory.waits_of
+
+
+class _Remarks:
+    def __init__(self, memory: InMemoryLedger) -> None:
+        self.note = memory.note_remark
+        self.of = memory.remarks_of
+
+
+class _Findings:
+    def __init__(self, memory: InMemoryLedger) -> None:
+        self.note = memory.note_finding
+        self.latest = memory.list_findings
+
+
+class _Ownership:
+    def __init__(self, memory: InMemoryLedger) -> None:
+        self.identity = memory.identity
+        self.has_marked = memory.has_marked
+        self.note_marked = memory.note_marked
+
+
+class _Claims:
+    def __init__(self, memory: InMemoryLedger) -> None:
+        self.datasets_without_size = memory.datasets_without_size
+        self.note_sizes = memory.note_sizes
+        self.job_size = memory.job_size
+        self.for_job = memory.claim_job
+        self.for_dataset = memory.claim_dataset
+        self.give_back = memory.give_space_back
+        self.is_in_line = memory.is_in_line
+        self.end = memory.end_claim
+        self.end_idle = memory.end_idle_claims
+        self.waiting_jobs = memory.waiting_jobs
+
+
+class _Pins:
+    def __init__(self, memory: InMemoryLedger) -> None:
+        self.pin = memory.pin
+        self.keep_for_job = memory.keep_for_job
+        self.unpin = memory.unpin
+        self.lapse = memory.lapse_pins
+        self.find = memory.list_pins
+        self.bytes_by_group = memory.pinned_by_group
+        self.is_promised = memory.is_promised
+        self.jobs_to_mend = memory.jobs_to_mend
+
+
+class _Cache:
+    def __init__(self, memory: InMemoryLedger) -> None:
+        self.note_used = memory.note_used
+        self.datablocks = memory.cached
+        self.size = memory.cached_bytes
+        self.evict = memory.evict
+        self.withdraw = memory.withdraw
+
+
+class _Inventory:
+    def __init__(self, memory: InMemoryLedger) -> None:
+        self.left_behind = memory.left_behind
+        self.forget_files = memory.forget_files
+        self.staged_after = memory.staged_after
+        self.known_tokens = memory.known_tokens
+        self.being_copied = memory.being_copied
+        self.next_to_check = memory.next_to_check
+        self.note_checked = memory.note_checked
+        self.unwritten = memory.unwritten
+        self.usage = memory.usage
+        self.recount = memory.recount
+
+
+class _Recalls:
+    def __init__(self, memory: InMemoryLedger) -> None:
+        self.want = memory.want_recalls
+        self.of_store = memory.list_recalls
+        self.of_dataset = memory.recalls_of
+        self.change = memory.change_recalls
+        self.forget = memory.forget_recalls
+        self.lead = memory.lead_recalls
+        self.leave = memory.leave_recalls
+        self.set_priority = memory.set_priority
+        self.counts = memory.open_recalls
+
+
+class _Reports:
+    def __init__(self, memory: InMemoryLedger) -> None:
+        self.tell_dataset = memory.tell_dataset
+        self.tell_job_again = memory.tell_job_again
+        self.claim = memory.claim_report
+        self.renew = memory.renew_claims
+        self.delivered = memory.delivered
+        self.postpone = memory.postpone
+        self.park = memory.park
+        self.unpark = memory.unpark
+        self.drop = memory.drop_reports
+        self.drop_undeliverable = memory.drop_undeliverable
+        self.find = memory.list_reports
+        self.count = memory.count_reports
+        self.count_undeliverable = memory.count_undeliverable
+
+
+def with_books(ledger: Ledger, **books: Any) -> Ledger:
+    """Give a ledger that has some other books, and shares the rest with another one."""
+    return Ledger(**{each.name: getattr(ledger, each.name) for each in fields(Ledger)} | books)

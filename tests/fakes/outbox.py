@@ -10,7 +10,7 @@ from scicat_retriever.domain.errors import Failure, ReportNotParked, TransitionI
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, JobState, LifecycleWord
 from scicat_retriever.ports.catalogue import LifecycleUpdate
-from scicat_retriever.ports.outbox import Report, ReportKind, ReportState, Subject
+from scicat_retriever.ports.reports import Report, ReportKind, ReportState, Subject
 from tests.fakes.records import InMemoryRecords
 
 
@@ -39,7 +39,7 @@ class InMemoryOutbox(InMemoryRecords):
     def tell_job_again(self, job_id: JobId) -> bool:
         with self._lock:
             record = self._known_job(job_id)
-            if self.reports(Subject.job(job_id)):
+            if self.list_reports(Subject.job(job_id)):
                 return False
             self._write(Subject.job(job_id), record.state)
             return True
@@ -111,7 +111,7 @@ class InMemoryOutbox(InMemoryRecords):
         self._enter(("report", old.subject.kind, old.subject.name), old.state, ReportState.DROPPED, words)
         return row.report
 
-    def reports(
+    def list_reports(
         self, subject: Subject | None = None, after: int = 0, limit: int = 100, *, dropped: bool = True
     ) -> Sequence[Report]:
         with self._lock:

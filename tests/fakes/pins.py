@@ -9,10 +9,11 @@ from datetime import datetime
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState
+from scicat_retriever.ports.cache import EvictionOrder
 from scicat_retriever.ports.catalogue import LifecycleUpdate
 from scicat_retriever.ports.datablock_record import DatablockRecord
-from scicat_retriever.ports.outbox import Subject
-from scicat_retriever.ports.space import EvictionOrder, Pin
+from scicat_retriever.ports.pins import Pin
+from scicat_retriever.ports.reports import Subject
 from tests.fakes.outbox import InMemoryOutbox
 from tests.fakes.records import Block
 
@@ -74,7 +75,7 @@ class InMemoryPins(InMemoryOutbox):
             self._end(over)
             return len(over)
 
-    def pins(
+    def list_pins(
         self,
         pid: DatasetPid | None = None,
         owner: str | None = None,

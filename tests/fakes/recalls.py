@@ -12,7 +12,7 @@ from scicat_retriever.domain.errors import JobEnded, TransitionIllegal
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState, RecallPhase
-from scicat_retriever.ports.ledger import JobRecord
+from scicat_retriever.ports.jobs import JobRecord
 from scicat_retriever.ports.recalls import RecallChange, RecallRecord
 from tests.fakes.records import RECALLED, Block, InMemoryRecords, State, require_legal
 
@@ -46,7 +46,7 @@ class InMemoryRecalls(InMemoryRecords):
                     self._move(block, State.RECALLING)
                     block.record = replace(block.record, reason=opened.reason)
 
-    def recalls(self, store: str, limit: int | None = None) -> Sequence[RecallRecord]:
+    def list_recalls(self, store: str, limit: int | None = None) -> Sequence[RecallRecord]:
         with self._lock:
             its = [self._seen(record) for record in self._recalls.values() if record.store == store]
             its.sort(key=lambda each: (each.wanted_at, each.key.pid, each.position, each.key.id))

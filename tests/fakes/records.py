@@ -15,7 +15,7 @@ from scicat_retriever.domain.evidence import NO_ODDITIES, Copied, DatablockKey
 from scicat_retriever.domain.ids import DatablockId, DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, may_become
 from scicat_retriever.ports.datablock_record import DatablockRecord
-from scicat_retriever.ports.ledger import JobDatasetRecord, JobRecord
+from scicat_retriever.ports.jobs import JobDatasetRecord, JobRecord
 
 Record = TypeVar("Record")
 State = DatablockState

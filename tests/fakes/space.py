@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 from scicat_retriever.domain.errors import QuotaExceeded
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState
+from scicat_retriever.ports.claims import Growth, PlaceInLine
 from scicat_retriever.ports.datablock_record import DatablockRecord
-from scicat_retriever.ports.ledger import JobDatasetRecord
-from scicat_retriever.ports.space import Growth, PlaceInLine, Usage
+from scicat_retriever.ports.inventory import Usage
+from scicat_retriever.ports.jobs import JobDatasetRecord
 from scicat_retriever.ports.staging_area import Room
 from tests.fakes.pins import InMemoryPins
 from tests.fakes.records import WRITES

@@ -24,13 +24,13 @@ from tests.integration.queue_rig import JUDGE
 
 def main(settings: str, ledger_url: str) -> None:
     """Consume one job."""
-    ledger = SqlLedger(ledger_url, utc_now)
+    ledger = SqlLedger.at(ledger_url, utc_now)
 
     def store_and_die(job: RetrieveJob) -> None:
-        intake.accept(job, ledger)
+        intake.accept(job, ledger.jobs)
         os.kill(os.getpid(), signal.SIGKILL)
 
-    refuse = partial(intake.refuse, ledger=ledger)
+    refuse = partial(intake.refuse, jobs=ledger.jobs)
     consumer = JobConsumer(BrokerSettings.model_validate_json(settings), JUDGE, store_and_die, refuse)
     asyncio.run(consumer.run(asyncio.Event()))
 

@@ -135,19 +135,19 @@ class QueueRig:
 
     def stored(self, job_id: str) -> bool:
         """Say whether the ledger has a job."""
-        return self.ledger.job(JobId(job_id)) is not None
+        return self.ledger.jobs.get(JobId(job_id)) is not None
 
     def stored_jobs(self) -> list[str]:
         """Give the ids of all jobs that the ledger has, in their order."""
-        return sorted(each.job_id for each in self.ledger.jobs_to_start(10_000))
+        return sorted(each.job_id for each in self.ledger.flows.to_start(10_000))
 
     def accept(self, job: RetrieveJob) -> object:
         """Store a job as the service does."""
-        return intake.accept(job, self.ledger)
+        return intake.accept(job, self.ledger.jobs)
 
     def refuse(self, refused: JobRefused) -> object:
         """Note a refusal as the service does."""
-        return intake.refuse(refused, self.ledger)
+        return intake.refuse(refused, self.ledger.jobs)
 
     def run(self, settings: BrokerSettings | None = None) -> None:
         """Consume in this thread until the broker refuses, which is raised."""

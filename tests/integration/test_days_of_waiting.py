@@ -92,7 +92,7 @@ class Waiting:
         return ((description.close_time or self.rig.clock.now) - self.begun).total_seconds() / HOUR
 
     def states(self) -> list[DatablockState]:
-        return [each.state for each in self.rig.ledger.datablocks(PID)]
+        return [each.state for each in self.rig.ledger.datablocks.of(PID)]
 
 
 @asynccontextmanager
@@ -199,7 +199,7 @@ async def _given_up_after_two_days() -> None:
         assert await waiting.has_ended()
         assert 48 <= await waiting.hours() < 49
         assert set(waiting.states()) == {DatablockState.FAILED}
-        assert "recall_timed_out" in str(waiting.rig.ledger.reports()[-1].content)
+        assert "recall_timed_out" in str(waiting.rig.ledger.reports.find()[-1].content)
 
 
 def test_a_recall_is_given_up_when_its_time_is_over_and_not_before() -> None:
@@ -224,7 +224,7 @@ async def _store_away() -> None:
         await waiting.pass_time(1)
         waiting.rig.store.go_away("the tape library is down")
         await waiting.pass_time(24)
-        assert {each.reason for each in waiting.rig.ledger.datablocks(PID)} == {"the tape library is down"}
+        assert {each.reason for each in waiting.rig.ledger.datablocks.of(PID)} == {"the tape library is down"}
         waiting.rig.store.come_back()
         for number in range(3):
             waiting.rig.store.deliver(f"p-{number}.tar")

@@ -32,8 +32,8 @@ def test_a_published_job_is_stored_with_its_datasets_and_acknowledged(rig: Queue
     with rig.consuming():
         rig.publish(published_job("job-1"))
         wait_until(lambda: rig.stored("job-1"), "the job is stored")
-    (stored,) = rig.ledger.jobs_to_start(10)
-    record = rig.ledger.job(stored.job_id)
+    (stored,) = rig.ledger.flows.to_start(10)
+    record = rig.ledger.jobs.get(stored.job_id)
     assert record is not None
     assert [selection.pid for selection in record.job.datasets] == ["20.500.12345/job-1"]
     assert rig.waiting() == 0
@@ -91,10 +91,10 @@ def test_a_job_that_can_never_be_carried_out_is_refused_for_scicat_to_hear_and_n
     rig.publish(published_job("empty", jobParams={"datasetList": []}), published_job("job-1"))
     with rig.consuming():
         wait_until(lambda: rig.stored("job-1") and rig.stored("empty"), "both jobs are known")
-    refused = rig.ledger.job(JobId("empty"))
+    refused = rig.ledger.jobs.get(JobId("empty"))
     assert refused is not None
     assert (refused.state, refused.message) == ("finishedUnsuccessful", "The job names no dataset")
-    assert [report.subject.name for report in rig.ledger.reports()] == ["empty"]
+    assert [report.subject.name for report in rig.ledger.reports.find()] == ["empty"]
     assert (rig.waiting(), rig.parked(), rig.stored_jobs()) == (0, [], ["job-1"])
 
 

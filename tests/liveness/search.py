@@ -41,7 +41,7 @@ class SqliteFiles:
     @contextmanager
     def __call__(self, clock: Clock) -> Iterator[Ledger]:
         shutil.copy(self._template, self._file)
-        with closing(SqlLedger(f"sqlite:///{self._file}", clock)) as ledger:
+        with closing(SqlLedger.at(f"sqlite:///{self._file}", clock)) as ledger:
             yield ledger
 
 

@@ -29,8 +29,9 @@ from scicat_retriever.pipeline.tools.links import LinkSigner
 from scicat_retriever.pipeline.tools.stores import DEFAULT_STORE, Stores
 from scicat_retriever.pipeline.tools.toolbox import Toolbox
 from scicat_retriever.ports.datablock_record import DatablockRecord
-from scicat_retriever.ports.ledger import FlowName, Ledger
-from scicat_retriever.ports.outbox import Subject
+from scicat_retriever.ports.jobs import FlowName
+from scicat_retriever.ports.ledger import Ledger
+from scicat_retriever.ports.reports import Subject
 from tests.fakes.catalogue import InMemoryCatalogue
 from tests.fakes.long_term_store import InMemoryLongTermStore
 from tests.fakes.staging_area import InMemoryStagingArea
@@ -114,7 +115,7 @@ class World:
         )
         for job_id, wish in self.jobs.items():
             selections = tuple(Selection(DatasetPid(pid), _files(chosen)) for pid, chosen in wish.items())
-            ledger.add_job(RetrieveJob(job_id, "retrieve", selections, "ada", GROUP), FlowName("1", job_id))
+            ledger.jobs.add(RetrieveJob(job_id, "retrieve", selections, "ada", GROUP), FlowName("1", job_id))
             self._begin(job_id)
 
     def play(self, choose: Callable[[int], int | None] = lambda _: None) -> None:
@@ -130,12 +131,12 @@ class World:
             cues.setdefault(at, []).append(lambda what=what, job_id=job_id: EVENTS[what](self, job_id))  # type: ignore[misc]
         self.stage.play(choose, cues)
         for job_id in self.jobs:
-            record = self.ledger.job(job_id)
+            record = self.ledger.jobs.get(job_id)
             assert record is not None
             assert record.state.finished, f"{job_id} is {record.state}"
-        self.ledger.end_idle_claims()
-        usage = self.ledger.usage()
-        assert (usage.claimed, usage.waiting_jobs, self.ledger.recount()) == (0, 0, 0)
+        self.ledger.claims.end_idle()
+        usage = self.ledger.inventory.usage()
+        assert (usage.claimed, usage.waiting_jobs, self.ledger.inventory.recount()) == (0, 0, 0)
 
     # What happens beside.
 
@@ -149,7 +150,7 @@ class World:
         if not self._is_under_way(job_id):
             self._tell(job_id)
             try:
-                self.ledger.retry_job(job_id, self._new_flow())
+                self.ledger.jobs.retry(job_id, self._new_flow())
             except RetrieverError:
                 return
             self.cancelled.discard(job_id)
@@ -162,18 +163,18 @@ class World:
         lost, self.runs = self.runs, {}
         self.outcomes.clear()
         for name in self.jobs:
-            record = self.ledger.job(name)
+            record = self.ledger.jobs.get(name)
             if record is not None and not record.state.finished:
-                self.ledger.restart_job(name, self._new_flow(), record.attempt)
+                self.ledger.flows.restart(name, self._new_flow(), record.attempt)
                 self._begin(name)
         for pid, run in lost.items():
             self._discard(pid, run.name)
 
     def lose(self, job_id: JobId) -> None:
         """The file of a staged datablock is lost."""
-        staged = self.ledger.staged_after(None, 100)
+        staged = self.ledger.inventory.staged_after(None, 100)
         if staged:
-            self.ledger.withdraw(
+            self.ledger.cache.withdraw(
                 staged[len(job_id + str(self.stage.steps)) % len(staged)].key, "its file is gone"
             )
 
@@ -185,7 +186,7 @@ class World:
 
     def _retrieve_job(self, job_id: JobId, wish: Wish) -> Actor:
         flow = JobFlow()
-        self.ledger.move_job(job_id, JobState.IN_PROGRESS)
+        self.ledger.jobs.move(job_id, JobState.IN_PROGRESS)
         self._measure(job_id, wish)
         yield Step.DONE
         while flow.failure is None:
@@ -235,9 +236,9 @@ class World:
         """Ask for a dataset that has not ended for the job; False where there is none, or all that it may ask for are."""
         if len(flow.waiting) == self.case.parallel:
             return False
-        for each in self.ledger.job_datasets(job_id):
+        for each in self.ledger.jobs.datasets(job_id):
             if each.state in _NOT_ENDED and each.pid not in flow.waiting:
-                self.ledger.move_job_dataset(job_id, each.pid, DatasetState.STARTED)
+                self.ledger.jobs.move_dataset(job_id, each.pid, DatasetState.STARTED)
                 self._subscribe(job_id, each.pid)
                 flow.waiting.append(each.pid)
                 return True
@@ -250,9 +251,9 @@ class World:
                 blocks = self.case.datasets[pid]
                 ids = [key.id for key in (_key(name, number) for number in chosen)]
                 size = sum(blocks[number].packed for number in chosen)
-                self.ledger.note_choice(job_id, name, ids, size, None)
-            elif name in self.ledger.datasets_without_size(job_id, 9):
-                self.ledger.note_sizes(job_id, {name: self.case.declared[pid]})
+                self.ledger.needs.note_choice(job_id, name, ids, size, None)
+            elif name in self.ledger.claims.datasets_without_size(job_id, 9):
+                self.ledger.claims.note_sizes(job_id, {name: self.case.declared[pid]})
 
     # The flow of a dataset.
 
@@ -268,12 +269,12 @@ class World:
         failures: tuple[Failure, ...] = ()
         try:
             yield Step.DONE
-            self.ledger.plan(pid, self._entries(pid), run.name)
+            self.ledger.datablocks.plan(pid, self._entries(pid), run.name)
             yield from self._grow(pid, run)
-            for record in self.ledger.datablocks(pid):
+            for record in self.ledger.datablocks.of(pid):
                 if record.wanted and record.state is not DatablockState.STAGED:
                     yield from self._bring(record, run)
-            self.ledger.end_claim(pid)
+            self.ledger.claims.end(pid)
         except RetrieverError as error:
             failures = (error.failure(),)
             yield Step.DONE
@@ -289,21 +290,21 @@ class World:
         sizes = [("lts", block.real)] + ([] if block.other is None else [(OTHER_STORE, block.other)])
         for store, size in sizes:
             if store == OTHER_STORE:
-                self.ledger.read_from(key, store, "the first copy is no good")
+                self.ledger.datablocks.read_from(key, store, "the first copy is no good")
             yield Step.DONE
             self._still_wanted(run)
-            self.ledger.move_datablock(key, DatablockState.RECALLING)
+            self.ledger.datablocks.move(key, DatablockState.RECALLING)
             if size != block.packed:
-                self.ledger.note_progress(key, 0, size)
+                self.ledger.datablocks.note_progress(key, 0, size)
                 yield from self._grow(key.pid, run)
-                self.ledger.move_datablock(key, DatablockState.RECALLING)
-            self.ledger.move_datablock(key, DatablockState.COPYING)
+                self.ledger.datablocks.move(key, DatablockState.RECALLING)
+            self.ledger.datablocks.move(key, DatablockState.COPYING)
             yield Step.DONE
-            self.ledger.save_copy(_copied(key, size, f"{run.name} {key.id}"), b"manifest")
+            self.ledger.copies.save(_copied(key, size, f"{run.name} {key.id}"), b"manifest")
         yield Step.DONE
-        copied = self.ledger.copied(key)
+        copied = self.ledger.copies.get(key)
         assert copied is not None
-        self.ledger.save_staged(Staged(Verified(copied, Integrity.VERIFIED, 1)))
+        self.ledger.copies.save_staged(Staged(Verified(copied, Integrity.VERIFIED, 1)))
 
     def _grow(self, pid: DatasetPid, run: Run) -> Actor:
         while True:
@@ -320,12 +321,12 @@ class World:
             raise JobCancelled("nobody waits for it any longer")
 
     def _discard(self, pid: DatasetPid, run: str) -> None:
-        for record in self.ledger.datablocks(pid):
+        for record in self.ledger.datablocks.of(pid):
             began = record.wanted or record.state is not DatablockState.PLANNED
             ended = record.state in {DatablockState.STAGED, DatablockState.RELEASED}
             if record.run == run and began and not ended:
-                self.ledger.move_datablock(record.key, DatablockState.FAILED, "its run failed")
-        self.ledger.end_claim(pid)
+                self.ledger.datablocks.move(record.key, DatablockState.FAILED, "its run failed")
+        self.ledger.claims.end(pid)
 
     # What there is.
 
@@ -333,7 +334,7 @@ class World:
         return [_entry(pid, number, block.packed) for number, block in enumerate(self.case.datasets[pid])]
 
     def _is_under_way(self, job_id: JobId) -> bool:
-        record = self.ledger.job(job_id)
+        record = self.ledger.jobs.get(job_id)
         return record is not None and not record.state.finished
 
     def _new_flow(self) -> FlowName:
@@ -341,8 +342,8 @@ class World:
         return FlowName(str(self._flows), f"flow {self._flows}")
 
     def _tell(self, job_id: JobId) -> None:
-        for told in self.ledger.reports(Subject.job(job_id)):
-            self.ledger.delivered(told.number)
+        for told in self.ledger.reports.find(Subject.job(job_id)):
+            self.ledger.reports.delivered(told.number)
 
     def _an_hour_later(self) -> None:
         self.clock.now += HOUR
@@ -350,15 +351,15 @@ class World:
 
     def _look(self) -> None:
         if self.stage.steps % LOOK_EVERY == 0:
-            usage = self.ledger.usage()
+            usage = self.ledger.inventory.usage()
             assert usage.staged + usage.claimed <= self.case.total, "more is promised than there is"
 
     def _check_brought(self, job_id: JobId) -> None:
         if any(what in {"lose", "retry"} for _, what, _ in self.case.events):
             return
-        for each in self.ledger.job_datasets(job_id):
+        for each in self.ledger.jobs.datasets(job_id):
             if each.state is DatasetState.RETRIEVED:
-                assert self.ledger.is_brought(job_id, each.pid), f"{each.pid} is not there for {job_id}"
+                assert self.ledger.needs.is_brought(job_id, each.pid), f"{each.pid} is not there for {job_id}"
 
 
 EVENTS: dict[str, Callable[[World, JobId], None]] = {

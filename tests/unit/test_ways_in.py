@@ -55,22 +55,22 @@ def carried_out(rig: ApiRig, job: Wire) -> Outcome:
     """Have the first steps of the job's flow made, where it gets one, and say what came of it."""
     scicat = Backend().on(f"GET /api/v4/jobs/{ID}", ok(job)).client(longest_job=LONGEST)
     tools = replace(rig.tools, catalogue=scicat)
-    if rig.ledger.jobs_to_start(1):
+    if rig.ledger.flows.to_start(1):
         try:
             intake.open_job(ID, tools)
         except JobRefused as refused:
             report.close_job(ID, refused.failure(), tools)
-    record = rig.ledger.job(ID)
+    record = rig.ledger.jobs.get(ID)
     assert record is not None
     words, who = ("", "") if record.failure is None else (record.failure.message, record.failure.who)
-    datasets = tuple((each.pid, each.chosen) for each in rig.ledger.job_datasets(ID))
+    datasets = tuple((each.pid, each.chosen) for each in rig.ledger.jobs.datasets(ID))
     return Outcome(record.state, words, who, datasets)
 
 
 def posted(rig: ApiRig, job: Wire, shape: Callable[[Wire], Wire]) -> None:
     with rig.client(max_body_bytes=LONGEST) as client:
         answer = client.post(JOBS, content=json.dumps(shape(job)), headers=AUTHORIZED)
-    record = rig.ledger.job(ID)
+    record = rig.ledger.jobs.get(ID)
     if answer.status_code == 422:
         assert record is not None
         assert record.message == answer.json()["detail"]
@@ -84,11 +84,11 @@ def posted(rig: ApiRig, job: Wire, shape: Callable[[Wire], Wire]) -> None:
 def published(rig: ApiRig, job: Wire) -> None:
     desk = MessageJudge(
         partial(judge, accepted_types=TYPES, longest=LONGEST),
-        partial(intake.accept, ledger=rig.ledger),
-        partial(intake.refuse, ledger=rig.ledger),
+        partial(intake.accept, jobs=rig.ledger.jobs),
+        partial(intake.refuse, jobs=rig.ledger.jobs),
     )
     desk.judge_and_store(json.dumps(job).encode())
-    if rig.ledger.job(ID) is None:
+    if rig.ledger.jobs.get(ID) is None:
         found_open(rig, job)
 
 
@@ -158,7 +158,7 @@ def test_a_worse_copy_that_comes_first_does_not_end_a_job(worse: Wire, first: st
     rig = ApiRig()
     job = in_scicat({"datasetList": [{"pid": "20.500.12345/a"}, {"pid": "b", "files": ["f"]}]})
     WAYS[first](rig, {**job, **worse})
-    assert rig.ledger.jobs_to_start(1) == []
+    assert rig.ledger.flows.to_start(1) == []
     WAYS[then](rig, job)
     assert carried_out(rig, job) == Outcome(
         JobState.SUBMITTED, "", "", (("20.500.12345/a", False), ("b", True))

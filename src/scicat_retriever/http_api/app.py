@@ -64,7 +64,7 @@ def create_app(
     app.state.service = service
     app.state.slots = DownloadSlots(most_downloads, download_wait)
     app.state.uses = Uses()
-    app.state.intake = None if service is None else IntakeQueue(service.ledger)
+    app.state.intake = None if service is None else IntakeQueue(service.ledger.jobs)
     app.add_middleware(WithoutLastSlash)
     app.add_middleware(OneFraming)
     problems.install(app)

@@ -12,7 +12,7 @@ from starlette.requests import HTTPConnection
 from scicat_retriever.domain.dataset import RetrieveJob
 from scicat_retriever.domain.errors import LedgerUnavailable
 from scicat_retriever.pipeline.jobs import intake
-from scicat_retriever.ports.ledger import JobRecord, Ledger
+from scicat_retriever.ports.jobs import JobRecord, Jobs
 
 MOST_AT_ONCE = 200
 """Jobs that are stored in one transaction at the most."""
@@ -22,11 +22,11 @@ class IntakeQueue:
     """Stores jobs in the order of their arrival. For one event loop; while a transaction runs, further jobs gather.
 
     Args:
-        ledger: Where they are stored.
+        jobs: The book that they are stored in.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
         self._waiting: deque[tuple[RetrieveJob, asyncio.Future[JobRecord]]] = deque()
         self._storing: asyncio.Task[None] | None = None
 
@@ -58,7 +58,7 @@ class IntakeQueue:
 
     async def _outcomes(self, jobs: Sequence[RetrieveJob]) -> Sequence[JobRecord | Exception]:
         try:
-            return await asyncio.to_thread(intake.accept_all, jobs, self._ledger)
+            return await asyncio.to_thread(intake.accept_all, jobs, self._jobs)
         except LedgerUnavailable as error:
             return [error] * len(jobs)
         except Exception as error:  # noqa: BLE001 - it belongs to whoever posted the job

@@ -19,7 +19,7 @@ from scicat_retriever.http_api.problems import documented
 from scicat_retriever.http_api.service import MAY_OPERATE, MAY_POST, MAY_READ_A_JOB, Service, service_of
 from scicat_retriever.http_api.status import JobStatus, job_status
 from scicat_retriever.pipeline.jobs import intake
-from scicat_retriever.ports.ledger import FlowName
+from scicat_retriever.ports.jobs import FlowName
 
 _LARGE_BYTES = 1 << 16
 """A longer body takes so many milliseconds to read that other requests should not wait for it."""
@@ -113,7 +113,7 @@ async def _judged(body: bytes, service: Service) -> RetrieveJob:
 def _flow_in_spite_of(refused: JobRefused, service: Service) -> FlowName:
     """Note the refusal and raise it, unless the job was taken in another form before: then that counts."""
     try:
-        record = intake.refuse(refused, service.ledger)
+        record = intake.refuse(refused, service.ledger.jobs)
     except LedgerUnavailable as error:
         # The judgement stands without it, and the job will be found open in SciCat.
         log.warning("SciCat is told later that a job is refused", why=str(error))
@@ -126,7 +126,7 @@ def _flow_in_spite_of(refused: JobRefused, service: Service) -> FlowName:
 
 def _flow_that_caused(update: JobUnderWay, service: Service) -> FlowName:
     """Give the flow of a job of ours, whose update SciCat hands back; raises the update of any other."""
-    flow = None if update.job_id is None else service.ledger.flow_of(update.job_id)
+    flow = None if update.job_id is None else service.ledger.flows.of(update.job_id)
     if flow is None:
         raise update
     return flow
@@ -170,7 +170,7 @@ async def cancel_job(
     The answer comes at once; the job ends seconds later, which its status shows.
     """
     service = service_of(request)
-    await asyncio.to_thread(service.ledger.cancel_job, JobId(job_id), by)
+    await asyncio.to_thread(service.ledger.jobs.cancel, JobId(job_id), by)
     service.wake()
     return await asyncio.to_thread(_status, JobId(job_id), service)
 
@@ -188,7 +188,7 @@ async def retry_job(request: Request, job_id: str) -> JobStatus:
     service = service_of(request)
     datasets = (await body_as(request, RetryRequest, absent=b"{}")).datasets
     pids = None if datasets is None else {DatasetPid(pid) for pid in datasets}
-    await asyncio.to_thread(intake.retry, JobId(job_id), service.ledger, pids)
+    await asyncio.to_thread(intake.retry, JobId(job_id), service.ledger.jobs, pids)
     service.wake()
     return await asyncio.to_thread(_status, JobId(job_id), service)
 

@@ -53,7 +53,9 @@ async def ready(request: Request, response: Response) -> Readiness:
     The engine and the workers are looked at every few seconds: of them, the answer is a few seconds old.
     """
     service = service_of(request)
-    ledger, staging = await asyncio.gather(_answers(service.ledger.findings), _answers(service.staging.room))
+    ledger, staging = await asyncio.gather(
+        _answers(service.ledger.findings.latest), _answers(service.staging.room)
+    )
     trouble = service.engine_trouble()
     found = {"ledger": ledger, "staging": staging, **{name: why is None for name, why in trouble.items()}}
     everything = all(found.values())

@@ -11,9 +11,11 @@ from scicat_retriever.domain.errors import Failure
 from scicat_retriever.domain.ids import JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState
 from scicat_retriever.ports.datablock_record import DatablockRecord
-from scicat_retriever.ports.ledger import DatasetProgress, DatasetWait, JobDatasetRecord, Ledger
-from scicat_retriever.ports.outbox import Report, ReportState
-from scicat_retriever.ports.outbox import Subject as ReportSubject
+from scicat_retriever.ports.jobs import JobDatasetRecord
+from scicat_retriever.ports.ledger import Ledger
+from scicat_retriever.ports.needs import DatasetProgress, DatasetWait
+from scicat_retriever.ports.reports import Report, ReportState
+from scicat_retriever.ports.reports import Subject as ReportSubject
 
 
 class ErrorStatus(BaseModel):
@@ -141,13 +143,13 @@ class JobStatus(BaseModel):
 
 def job_status(job_id: JobId, ledger: Ledger, *, datablocks: bool) -> JobStatus | None:
     """Tell of a job, with its datablocks if wanted; None where the ledger does not know it."""
-    record = ledger.job(job_id)
+    record = ledger.jobs.get(job_id)
     if record is None:
         return None
-    untold = ledger.reports(ReportSubject.job(job_id))
-    sums = {progress.pid: progress for progress in ledger.progress_of(job_id)}
-    waits = ledger.waits_of(job_id)
-    ends = {pin.pid: pin.until for _, pin in ledger.pins(owner=job_id) if pin.by_job}
+    untold = ledger.reports.find(ReportSubject.job(job_id))
+    sums = {progress.pid: progress for progress in ledger.needs.progress(job_id)}
+    waits = ledger.needs.waits(job_id)
+    ends = {pin.pid: pin.until for _, pin in ledger.pins.find(owner=job_id) if pin.by_job}
     return JobStatus(
         id=job_id,
         state=record.state,
@@ -164,10 +166,10 @@ def job_status(job_id: JobId, ledger: Ledger, *, datablocks: bool) -> JobStatus 
                 each,
                 sums.get(each.pid),
                 ends.get(each.pid),
-                ledger.job_datablocks(job_id, each.pid) if datablocks else None,
+                ledger.needs.datablocks(job_id, each.pid) if datablocks else None,
                 waits.get(each.pid),
             )
-            for each in ledger.job_datasets(job_id)
+            for each in ledger.jobs.datasets(job_id)
         ],
     )
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Protocol
 
 
-class OwnershipLedger(Protocol):
-    """The identity of a ledger, and the staging areas that it has marked with it."""
+class Ownership(Protocol):
+    """Whose the staging areas are. Promises and errors as of `ports.ledger.Ledger`."""
 
     def identity(self) -> str:
         """The identity: a UUID that is made once, and is the same in every copy and backup of this ledger."""

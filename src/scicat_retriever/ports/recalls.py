@@ -112,10 +112,10 @@ class RecallChange:
     store: str | None = None
 
 
-class RecallLedger(Protocol):
-    """The part of the ledger that holds open recalls. Promises and errors as of `ports.ledger.Ledger`."""
+class Recalls(Protocol):
+    """The open recalls. Promises and errors as of `ports.ledger.Ledger`."""
 
-    def want_recalls(self, keys: Sequence[DatablockKey]) -> None:
+    def want(self, keys: Sequence[DatablockKey]) -> None:
         """Open a recall for each datablock, from the store that it is read from now; all of them, or none.
 
         A recall that is open already for the same run, store and archive is kept. If it is `ONLINE` or
@@ -132,7 +132,7 @@ class RecallLedger(Protocol):
         """
         ...
 
-    def recalls(self, store: str, limit: int | None = None) -> Sequence[RecallRecord]:
+    def of_store(self, store: str, limit: int | None = None) -> Sequence[RecallRecord]:
         """The open recalls of a store, `limit` of them at most, by the time since when they are wanted.
 
         Recalls of the same moment come in the order of their datasets and datablocks. A recall is wanted as
@@ -141,22 +141,22 @@ class RecallLedger(Protocol):
         """
         ...
 
-    def recalls_of(self, pid: DatasetPid) -> Sequence[RecallRecord]:
+    def of_dataset(self, pid: DatasetPid) -> Sequence[RecallRecord]:
         """The open recalls of a dataset that are wanted, in the datablocks' order."""
         ...
 
-    def change_recalls(self, changes: Sequence[RecallChange]) -> None:
+    def change(self, changes: Sequence[RecallChange]) -> None:
         """Note what is new of recalls, all in one transaction; changes of closed recalls are ignored."""
         ...
 
-    def forget_recalls(self, records: Sequence[RecallRecord]) -> None:
+    def forget(self, records: Sequence[RecallRecord]) -> None:
         """Forget recalls that nobody wants and that the store has let go of.
 
         A recall that is wanted again stays, and so does one that has another run, store or request by now.
         """
         ...
 
-    def lead_recalls(self, store: str, holder: str, lease: timedelta) -> bool:
+    def lead(self, store: str, holder: str, lease: timedelta) -> bool:
         """Have one desk at a time lead for a store: say whether `holder` leads, from now on for `lease`.
 
         It leads if nobody does, if it led already, or if the lease of the other holder is over. A lease that
@@ -164,21 +164,8 @@ class RecallLedger(Protocol):
         """
         ...
 
-    def leave_recalls(self, holder: str) -> None:
+    def leave(self, holder: str) -> None:
         """End the lead of `holder`, wherever it has it."""
-        ...
-
-    def read_from(self, key: DatablockKey, store: str, reason: str) -> None:
-        """Have a datablock be read from another store: it is planned again, for the same run.
-
-        What was copied of it before counts no more.
-
-        A datablock that is read from that store already stays as it is: a repeated step must not undo what
-        was begun.
-
-        Raises:
-            TransitionIllegal: The datablock is not known, staged, or released.
-        """
         ...
 
     def set_priority(self, job_id: JobId, priority: int) -> None:
@@ -192,7 +179,7 @@ class RecallLedger(Protocol):
         """
         ...
 
-    def open_recalls(self) -> Mapping[str, Mapping[RecallPhase, int]]:
+    def counts(self) -> Mapping[str, Mapping[RecallPhase, int]]:
         """How many recalls are open, wanted or not, by store and phase.
 
         Stores and phases without any are left out.

@@ -30,7 +30,7 @@ def adopt_staging(settings: Settings) -> Iterator[str]:
     try:
         area = bootstrap.staging_area(settings)
         former = adopt(area, ledger)
-        if former == ledger.identity():
+        if former == ledger.ownership.identity():
             yield f"the staging area {area.location} is this ledger's already"
             return
         before = "had no marker" if former is None else f"belonged to another ledger ({former})"

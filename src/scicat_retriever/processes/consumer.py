@@ -41,8 +41,8 @@ async def run_consumer(settings: Settings) -> None:
         await JobConsumer(
             broker,
             judge=partial(judge, accepted_types=settings.job_types, longest=settings.api.max_body_bytes),
-            accept=partial(intake.accept, ledger=ledger),
-            refuse=partial(intake.refuse, ledger=ledger),
+            accept=partial(intake.accept, jobs=ledger.jobs),
+            refuse=partial(intake.refuse, jobs=ledger.jobs),
         ).run(stopped)
     finally:
         ledger.close()

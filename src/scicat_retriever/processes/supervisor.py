@@ -58,7 +58,7 @@ async def serve(settings: Settings, config: Path | None, announce: Callable[[str
         ledger = bootstrap.build_ledger(settings)
         try:
             bootstrap.build_staging(settings, ledger)
-            identity = ledger.identity()
+            identity = ledger.ownership.identity()
         finally:
             ledger.close()
         _check_ports(settings)

@@ -88,7 +88,7 @@ async def run_worker(
         EngineUnavailable: The engine does not answer.
     """
     queue, loop = flow_limits.queue, asyncio.get_running_loop()
-    identity = tools.ledger.identity()
+    identity = tools.ledger.ownership.identity()
     await schedules.require_ours(client, queue, identity)
     subscriptions = Subscriptions(client, loop, queue)
     name = f"{socket.gethostname()} {os.getpid()} {uuid.uuid4()}"

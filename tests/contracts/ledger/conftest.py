@@ -80,7 +80,7 @@ def clock() -> HandClock:
 @pytest.fixture
 def sql_ledger(url: str, clock: HandClock) -> Iterator[SqlLedger]:
     """A ledger in a database of each kind."""
-    ledger = SqlLedger(url, clock)
+    ledger = SqlLedger.at(url, clock)
     yield ledger
     ledger.close()
 
@@ -92,7 +92,7 @@ def rig(request: pytest.FixtureRequest, clock: HandClock) -> Iterator[Rig]:
         fake = InMemoryLedger(clock)
         yield Rig(fake, clock, lambda: fake.transitions)
         return
-    ledger = SqlLedger(request.getfixturevalue(f"{request.param}_url"), clock)
+    ledger = SqlLedger.at(request.getfixturevalue(f"{request.param}_url"), clock)
     yield Rig(ledger, clock, lambda: book_of(ledger))
     ledger.close()
 
@@ -106,12 +106,12 @@ def ledger(rig: Rig) -> Ledger:
 @pytest.fixture
 def planned(ledger: Ledger) -> Ledger:
     """A ledger with three planned datablocks."""
-    ledger.plan(P, entries(3), "run-1")
+    ledger.datablocks.plan(P, entries(3), "run-1")
     return ledger
 
 
 @pytest.fixture
 def wanted(planned: Ledger) -> Ledger:
     """The same, and the first one's recall is open."""
-    planned.want_recalls([key()])
+    planned.recalls.want([key()])
     return planned

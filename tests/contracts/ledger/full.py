@@ -18,10 +18,11 @@ from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState, LifecycleWord, RecallPhase
 from scicat_retriever.ledger.sql import open_ledger
 from scicat_retriever.ports.catalogue import LifecycleUpdate
-from scicat_retriever.ports.ledger import FlowName, Ledger
+from scicat_retriever.ports.jobs import FlowName
+from scicat_retriever.ports.ledger import Ledger
 from scicat_retriever.ports.long_term_store import TapePosition
-from scicat_retriever.ports.outbox import Subject
 from scicat_retriever.ports.recalls import RecallChange
+from scicat_retriever.ports.reports import Subject
 from scicat_retriever.ports.staging_area import Room
 from tests.contracts.ledger.samples import (
     FAILURE,
@@ -53,86 +54,88 @@ def fill(ledger: Ledger, clock: HandClock) -> None:
     """Write rows of every kind into an empty ledger."""
     _datablocks(ledger)
     _kept(ledger)
-    ledger.note_remark(P, ODD)
-    ledger.add_job(job(SHORT), FlowName("0", "never started"))
+    ledger.remarks.note(P, ODD)
+    ledger.jobs.add(job(SHORT), FlowName("0", "never started"))
     for name in (JOB, FAILED, CANCELLED):
-        ledger.add_job(job(name, P, Q), FLOW)
-        ledger.mark_flows_started([name])
+        ledger.jobs.add(job(name, P, Q), FLOW)
+        ledger.flows.mark_started([name])
         clock.advance(HOUR)
-    ledger.move_job(JOB, JobState.IN_PROGRESS, ODD)
-    ledger.move_job_dataset(JOB, P, DatasetState.STARTED)
-    ledger.note_waiting(P, "waiting for SciCat")
-    ledger.move_job_dataset(JOB, Q, DatasetState.FAILED, [FAILURE])
-    ledger.move_job(FAILED, JobState.UNSUCCESSFUL, "too late", FAILURE)
-    ledger.retry_job(FAILED, FlowName("2", "again"), [P])
-    ledger.move_job(FAILED, JobState.UNSUCCESSFUL, "too late again", FAILURE)
-    ledger.note_sizes(JOB, {P: 3000, Q: 2000})
-    ledger.claim_job(JOB, ROOM, silence=HOUR)
-    ledger.claim_job(CANCELLED, Room(1000, None), silence=HOUR)
-    ledger.cancel_job(CANCELLED, "ada")
-    ledger.mark_cancel_told(CANCELLED, 1)
+    ledger.jobs.move(JOB, JobState.IN_PROGRESS, ODD)
+    ledger.jobs.move_dataset(JOB, P, DatasetState.STARTED)
+    ledger.jobs.note_waiting(P, "waiting for SciCat")
+    ledger.jobs.move_dataset(JOB, Q, DatasetState.FAILED, [FAILURE])
+    ledger.jobs.move(FAILED, JobState.UNSUCCESSFUL, "too late", FAILURE)
+    ledger.jobs.retry(FAILED, FlowName("2", "again"), [P])
+    ledger.jobs.move(FAILED, JobState.UNSUCCESSFUL, "too late again", FAILURE)
+    ledger.claims.note_sizes(JOB, {P: 3000, Q: 2000})
+    ledger.claims.for_job(JOB, ROOM, silence=HOUR)
+    ledger.claims.for_job(CANCELLED, Room(1000, None), silence=HOUR)
+    ledger.jobs.cancel(CANCELLED, "ada")
+    ledger.flows.mark_cancel_told(CANCELLED, 1)
     _recalls(ledger)
     _chosen(ledger)
     _reports(ledger)
-    ledger.note_finding("catalogue", {"open": 3, "visibility": "visible"})
-    ledger.identity()
-    ledger.note_marked("/staging/of the last year")
+    ledger.findings.note("catalogue", {"open": 3, "visibility": "visible"})
+    ledger.ownership.identity()
+    ledger.ownership.note_marked("/staging/of the last year")
 
 
 def _datablocks(ledger: Ledger) -> None:
-    ledger.plan(P, entries(3), "run-1")
+    ledger.datablocks.plan(P, entries(3), "run-1")
     bring_to(ledger, key(0), DatablockState.STAGED)
     bring_to(ledger, key(1), DatablockState.COPYING)
-    ledger.note_progress(key(1), 300, 2000)
-    ledger.plan(Q, [entry(0, Q, algorithm=None), entry(1, Q)], "run-1")
+    ledger.datablocks.note_progress(key(1), 300, 2000)
+    ledger.datablocks.plan(Q, [entry(0, Q, algorithm=None), entry(1, Q)], "run-1")
     bring_to(ledger, key(0, Q), DatablockState.RELEASED)
     bring_to(ledger, key(1, Q), DatablockState.FAILED)
 
 
 def _kept(ledger: Ledger) -> None:
     """A job that has ended, and whose dataset is kept for a century; somebody else pins it, too."""
-    ledger.plan(R, entries(2, R), "run-1")
-    ledger.add_job(job(KEPT, P, R), FLOW)
-    ledger.mark_flows_started([KEPT])
-    ledger.claim_job(KEPT, ROOM, silence=HOUR)
-    ledger.move_job(KEPT, JobState.IN_PROGRESS)
+    ledger.datablocks.plan(R, entries(2, R), "run-1")
+    ledger.jobs.add(job(KEPT, P, R), FLOW)
+    ledger.flows.mark_started([KEPT])
+    ledger.claims.for_job(KEPT, ROOM, silence=HOUR)
+    ledger.jobs.move(KEPT, JobState.IN_PROGRESS)
     bring_to(ledger, key(0, R), DatablockState.STAGED)
     bring_to(ledger, key(1, R), DatablockState.STAGED)
-    ledger.move_job_dataset(KEPT, P, DatasetState.FAILED, [FAILURE])
-    ledger.move_job_dataset(KEPT, R, DatasetState.RETRIEVED)
-    ledger.keep_for_job(KEPT, FAR)
-    ledger.pin(R, "ada", START + HOUR)
-    ledger.move_job(KEPT, JobState.WITH_DATASET_ERRORS)
+    ledger.jobs.move_dataset(KEPT, P, DatasetState.FAILED, [FAILURE])
+    ledger.jobs.move_dataset(KEPT, R, DatasetState.RETRIEVED)
+    ledger.pins.keep_for_job(KEPT, FAR)
+    ledger.pins.pin(R, "ada", START + HOUR)
+    ledger.jobs.move(KEPT, JobState.WITH_DATASET_ERRORS)
     tell_all(ledger, Subject.job(KEPT))
 
 
 def _recalls(ledger: Ledger) -> None:
     """A recall that the store was asked for, and one whose turn has not come."""
-    ledger.want_recalls([key(2)])
+    ledger.recalls.want([key(2)])
     tape, expected = TapePosition("VB1234", 17), START + HOUR
-    ledger.change_recalls([RecallChange(key(2), RecallPhase.ASKED, "request-1", tape, expected, reason=ODD)])
-    ledger.plan(S, entries(1, S), "run-1", "mirror")
-    ledger.want_recalls([key(0, S)])
-    ledger.set_priority(JOB, 3)
-    ledger.lead_recalls("lts", "planner-1", HOUR)
+    ledger.recalls.change([RecallChange(key(2), RecallPhase.ASKED, "request-1", tape, expected, reason=ODD)])
+    ledger.datablocks.plan(S, entries(1, S), "run-1", "mirror")
+    ledger.recalls.want([key(0, S)])
+    ledger.recalls.set_priority(JOB, 3)
+    ledger.recalls.lead("lts", "planner-1", HOUR)
 
 
 def _chosen(ledger: Ledger) -> None:
     """A job that chose two files of a dataset, which has one of them, in an extract."""
     selection = Selection(S, ("run/frame_0.h5", ODD))
-    ledger.add_job(RetrieveJob(CHOSEN, "retrieve", (selection,), "ada", "p17"), FLOW)
-    ledger.mark_flows_started([CHOSEN])
+    ledger.jobs.add(RetrieveJob(CHOSEN, "retrieve", (selection,), "ada", "p17"), FLOW)
+    ledger.flows.mark_started([CHOSEN])
     part = part_of(0, S)
-    ledger.note_choice(CHOSEN, S, [part.datablock.id], 70, FAILURE, [part])
+    ledger.needs.note_choice(CHOSEN, S, [part.datablock.id], 70, FAILURE, [part])
 
 
 def _reports(ledger: Ledger) -> None:
-    ledger.tell_dataset(P, LifecycleUpdate(LifecycleWord.STARTED))
-    ledger.tell_dataset(Q, LifecycleUpdate(LifecycleWord.FAILED, {"message": ODD}, integrity_check=False))
-    first, second, *_ = ledger.reports()
-    ledger.park(first.number, FAILURE)
-    ledger.postpone(second.number, FAILURE, START + HOUR)
-    ledger.claim_report("teller-1", HOUR)
+    ledger.reports.tell_dataset(P, LifecycleUpdate(LifecycleWord.STARTED))
+    ledger.reports.tell_dataset(
+        Q, LifecycleUpdate(LifecycleWord.FAILED, {"message": ODD}, integrity_check=False)
+    )
+    first, second, *_ = ledger.reports.find()
+    ledger.reports.park(first.number, FAILURE)
+    ledger.reports.postpone(second.number, FAILURE, START + HOUR)
+    ledger.reports.claim("teller-1", HOUR)
 
 
 def dump(file: Path) -> str:

@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 from scicat_retriever.domain.errors import RetrieverError, TransitionIllegal
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.ledger.sql import SqlLedger, open_ledger
-from scicat_retriever.ports.ledger import FlowName, Ledger
+from scicat_retriever.ports.jobs import FlowName
+from scicat_retriever.ports.ledger import Ledger
 from tests.contracts.ledger.samples import HOUR, JOB, P, Q, job, key
 
 Result = TypeVar("Result")
@@ -47,10 +48,10 @@ def _at_once(
 
 
 def add_the_same_job(url: str, process: int) -> set[FlowName]:
-    ledger = SqlLedger(url, now)
+    ledger = SqlLedger.at(url, now)
     try:
         answers = in_threads(
-            10, lambda thread: ledger.add_job(job(JOB, P, Q), FlowName(f"{process}-{thread}", "flow"))
+            10, lambda thread: ledger.jobs.add(job(JOB, P, Q), FlowName(f"{process}-{thread}", "flow"))
         )
         return {answer.flow for answer in answers}
     finally:
@@ -60,25 +61,25 @@ def add_the_same_job(url: str, process: int) -> set[FlowName]:
 def open_new_ledger_and_add_job(url: str, process: int) -> int:
     ledger = open_ledger(url, now)
     try:
-        ledger.add_job(job(f"job {process}", P), FlowName(str(process), "flow"))
-        return len(ledger.jobs_to_start(100))
+        ledger.jobs.add(job(f"job {process}", P), FlowName(str(process), "flow"))
+        return len(ledger.flows.to_start(100))
     finally:
         ledger.close()
 
 
 def tell_all(url: str, process: int, teller: str) -> list[int]:
     """Claim and tell reports until there are none; gives their numbers in the order in which they were told."""
-    ledger = SqlLedger(url, now)
+    ledger = SqlLedger.at(url, now)
     numbers: list[int] = []
 
     def work(_: int) -> None:
-        while ledger.count_reports() != (0, 0):
-            report = ledger.claim_report(f"{teller}-{process}", HOUR)
+        while ledger.reports.count() != (0, 0):
+            report = ledger.reports.claim(f"{teller}-{process}", HOUR)
             if report is not None:
-                first = ledger.reports(report.subject)[0]
+                first = ledger.reports.find(report.subject)[0]
                 assert first.number == report.number, "a report overtook another one"
                 numbers.append(report.number)
-                ledger.delivered(report.number)
+                ledger.reports.delivered(report.number)
 
     try:
         in_threads(2, work)
@@ -97,7 +98,7 @@ def done_or_refused(step: Callable[[], object]) -> bool:
 
 def move_or_be_refused(ledger: Ledger, state: DatablockState) -> bool:
     try:
-        ledger.move_datablock(key(), state)
+        ledger.datablocks.move(key(), state)
     except TransitionIllegal:
         return False
     return True

@@ -31,22 +31,22 @@ ALL_NEWS = RecallChange(
 def start(ledger: Ledger, job_id: JobId, group: str | None, *pids: DatasetPid) -> None:
     """Have a job of an owner group wait for datasets."""
     selections = tuple(Selection(pid) for pid in pids)
-    ledger.add_job(RetrieveJob(job_id, "retrieve", selections, "ada", group), FLOW)
+    ledger.jobs.add(RetrieveJob(job_id, "retrieve", selections, "ada", group), FLOW)
     for pid in pids:
-        ledger.move_job_dataset(job_id, pid, DatasetState.STARTED)
+        ledger.jobs.move_dataset(job_id, pid, DatasetState.STARTED)
 
 
 def change(ledger: Ledger, of: DatablockKey | None = None, **news: Any) -> None:
-    ledger.change_recalls([RecallChange(of or key(), **news)])
+    ledger.recalls.change([RecallChange(of or key(), **news)])
 
 
 def only(ledger: Ledger, store: str = "lts") -> RecallRecord:
-    (found,) = ledger.recalls(store)
+    (found,) = ledger.recalls.of_store(store)
     return found
 
 
 def block(ledger: Ledger, of: DatablockKey | None = None) -> DatablockRecord:
-    found = ledger.datablock(of or key())
+    found = ledger.datablocks.get(of or key())
     assert found is not None
     return found
 

@@ -27,7 +27,7 @@ class Rig:
 def book_of(ledger: SqlLedger) -> list[Transition]:
     """The rows of the transitions table, oldest first."""
     c = transitions.c
-    with ledger._database.reading() as connection:
+    with ledger.database.reading() as connection:
         rows = connection.execute(select(transitions).order_by(c.number)).all()
     return [
         Transition(

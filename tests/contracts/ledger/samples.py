@@ -28,8 +28,9 @@ from scicat_retriever.domain.evidence import (
 from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid, JobId
 from scicat_retriever.domain.likeness import Matched
 from scicat_retriever.domain.states import DatablockState, JobState
-from scicat_retriever.ports.ledger import FlowName, Ledger
-from scicat_retriever.ports.outbox import Subject
+from scicat_retriever.ports.jobs import FlowName
+from scicat_retriever.ports.ledger import Ledger
+from scicat_retriever.ports.reports import Subject
 
 START = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -119,29 +120,29 @@ def staged(
 def bring_to(ledger: Ledger, of: DatablockKey, state: DatablockState, size: int = 1024) -> None:
     """Bring a planned datablock to a state, by the way that the flow takes; its copy has so many bytes."""
     if state in {DatablockState.FAILED, DatablockState.WAITING_FOR_SPACE}:
-        ledger.move_datablock(of, state)
+        ledger.datablocks.move(of, state)
     way = [DatablockState.RECALLING, DatablockState.COPYING, DatablockState.COPIED, DatablockState.STAGED]
     goal = DatablockState.STAGED if state is DatablockState.RELEASED else state
     for step in way[: way.index(goal) + 1] if goal in way else []:
         if step is DatablockState.COPIED:
-            ledger.save_copy(copied(of, size), b"manifest of " + of.id.encode())
+            ledger.copies.save(copied(of, size), b"manifest of " + of.id.encode())
         elif step is DatablockState.STAGED:
-            ledger.save_staged(staged(copied(of, size)))
+            ledger.copies.save_staged(staged(copied(of, size)))
         else:
-            ledger.move_datablock(of, step)
+            ledger.datablocks.move(of, step)
     if state is DatablockState.RELEASED:
-        ledger.move_datablock(of, state)
+        ledger.datablocks.move(of, state)
 
 
 def end(ledger: Ledger, job_id: JobId = JOB, state: JobState = JobState.UNSUCCESSFUL) -> None:
     """Bring a submitted job to an end that SciCat knows of."""
     if state is not JobState.UNSUCCESSFUL:
-        ledger.move_job(job_id, JobState.IN_PROGRESS)
-    ledger.move_job(job_id, state)
+        ledger.jobs.move(job_id, JobState.IN_PROGRESS)
+    ledger.jobs.move(job_id, state)
     tell_all(ledger, Subject.job(job_id))
 
 
 def tell_all(ledger: Ledger, subject: Subject) -> None:
     """Have all that waits of a subject told."""
-    for report in ledger.reports(subject):
-        ledger.delivered(report.number)
+    for report in ledger.reports.find(subject):
+        ledger.reports.delivered(report.number)

@@ -9,9 +9,10 @@ from scicat_retriever.domain.dataset import RetrieveJob, Selection
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState
-from scicat_retriever.ports.ledger import FlowName, Ledger
-from scicat_retriever.ports.outbox import Subject
-from scicat_retriever.ports.space import PlaceInLine
+from scicat_retriever.ports.claims import PlaceInLine
+from scicat_retriever.ports.jobs import FlowName
+from scicat_retriever.ports.ledger import Ledger
+from scicat_retriever.ports.reports import Subject
 from scicat_retriever.ports.staging_area import Room
 from tests.contracts.ledger.samples import HOUR, bring_to, entry, key, tell_all
 
@@ -23,8 +24,8 @@ A, B, C = JobId("job a"), JobId("job b"), JobId("job c")
 def wish(ledger: Ledger, name: JobId, sizes: Mapping[DatasetPid, int], group: str | None = "p17") -> JobId:
     """Store a job for datasets of these sizes."""
     selections = tuple(Selection(pid) for pid in sizes)
-    ledger.add_job(RetrieveJob(name, "retrieve", selections, "ada", group), FlowName(name, "flow"))
-    ledger.note_sizes(name, sizes)
+    ledger.jobs.add(RetrieveJob(name, "retrieve", selections, "ada", group), FlowName(name, "flow"))
+    ledger.claims.note_sizes(name, sizes)
     return name
 
 
@@ -38,17 +39,19 @@ def claim(
     quota: int | None = None,
 ) -> PlaceInLine:
     """Have a job claim its space in a room of that many bytes."""
-    return ledger.claim_job(name, Room(total, free), silence=silence, quota=quota)
+    return ledger.claims.for_job(name, Room(total, free), silence=silence, quota=quota)
 
 
 def grow(ledger: Ledger, pid: DatasetPid, room: Room) -> int:
     """Have a dataset claim what it needs; gives the bytes that are missing."""
-    return ledger.claim_dataset(pid, room, silence=SILENCE).missing
+    return ledger.claims.for_dataset(pid, room, silence=SILENCE).missing
 
 
 def plan(ledger: Ledger, pid: DatasetPid, *sizes: int) -> list[DatablockKey]:
     """Plan a dataset with datablocks of these sizes."""
-    ledger.plan(pid, [entry(number, pid, packed_size=size) for number, size in enumerate(sizes)], "run-1")
+    ledger.datablocks.plan(
+        pid, [entry(number, pid, packed_size=size) for number, size in enumerate(sizes)], "run-1"
+    )
     return [key(number, pid) for number in range(len(sizes))]
 
 
@@ -62,15 +65,15 @@ def stage(ledger: Ledger, pid: DatasetPid, *sizes: int) -> list[DatablockKey]:
 
 def finish(ledger: Ledger, name: JobId, *retrieved: DatasetPid, told: bool = True) -> None:
     """End a job: these datasets are retrieved, the others failed; SciCat is told of it."""
-    ledger.move_job(name, JobState.IN_PROGRESS)
-    for each in ledger.job_datasets(name):
+    ledger.jobs.move(name, JobState.IN_PROGRESS)
+    for each in ledger.jobs.datasets(name):
         state = DatasetState.RETRIEVED if each.pid in retrieved else DatasetState.FAILED
-        ledger.move_job_dataset(name, each.pid, state)
-    ledger.move_job(name, JobState.SUCCESSFUL)
+        ledger.jobs.move_dataset(name, each.pid, state)
+    ledger.jobs.move(name, JobState.SUCCESSFUL)
     if told:
         tell_all(ledger, Subject.job(name))
 
 
 def owners(ledger: Ledger, pid: DatasetPid | None = None) -> list[str]:
     """Whose pins there are, in the order in which they were made."""
-    return [pin.owner for _, pin in ledger.pins(pid)]
+    return [pin.owner for _, pin in ledger.pins.find(pid)]

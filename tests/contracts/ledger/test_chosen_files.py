@@ -8,7 +8,9 @@ from scicat_retriever.domain.dataset import RetrieveJob, Selection
 from scicat_retriever.domain.errors import FilesUnknown, NothingToRetry, TransitionIllegal
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState
-from scicat_retriever.ports.ledger import DatasetProgress, FlowName, JobDatasetRecord, Ledger
+from scicat_retriever.ports.jobs import FlowName, JobDatasetRecord
+from scicat_retriever.ports.ledger import Ledger
+from scicat_retriever.ports.needs import DatasetProgress
 from scicat_retriever.ports.staging_area import Room
 from tests.contracts.ledger.rig import Rig
 from tests.contracts.ledger.samples import HOUR, ODD, P, Q, bring_to, end, entries, key
@@ -21,27 +23,27 @@ BIG = 100_000
 
 def choose(ledger: Ledger, name: JobId, *blocks: int, pid: DatasetPid = P, size: int = 100) -> JobId:
     """Have a job that chose files which these datablocks hold, and that was started."""
-    ledger.add_job(
+    ledger.jobs.add(
         RetrieveJob(name, "retrieve", (Selection(pid, ("a",)),), "ada", "p17"), FlowName(name, "flow")
     )
-    ledger.note_choice(name, pid, [key(block, pid).id for block in blocks], size, None)
-    ledger.move_job_dataset(name, pid, DatasetState.STARTED)
+    ledger.needs.note_choice(name, pid, [key(block, pid).id for block in blocks], size, None)
+    ledger.jobs.move_dataset(name, pid, DatasetState.STARTED)
     return name
 
 
 def whole(ledger: Ledger, name: JobId, pid: DatasetPid = P, size: int = 400) -> JobId:
     """Have a job that wants all of a dataset, and that was started."""
     wish(ledger, name, {pid: size})
-    ledger.move_job_dataset(name, pid, DatasetState.STARTED)
+    ledger.jobs.move_dataset(name, pid, DatasetState.STARTED)
     return name
 
 
 def wanted(ledger: Ledger, pid: DatasetPid = P) -> list[int]:
-    return [record.position for record in ledger.datablocks(pid) if record.wanted]
+    return [record.position for record in ledger.datablocks.of(pid) if record.wanted]
 
 
 def needed(ledger: Ledger, name: JobId, pid: DatasetPid = P) -> list[int]:
-    return [record.position for record in ledger.job_datablocks(name, pid)]
+    return [record.position for record in ledger.needs.datablocks(name, pid)]
 
 
 @pytest.mark.parametrize(
@@ -58,47 +60,47 @@ def needed(ledger: Ledger, name: JobId, pid: DatasetPid = P) -> list[int]:
 def test_a_dataset_is_chosen_where_every_entry_of_it_has_files(
     ledger: Ledger, selections: list[Selection], *, chosen: bool, late: bool
 ) -> None:
-    ledger.add_job(RetrieveJob(A, "retrieve", () if late else tuple(selections)), FlowName(A, "flow"))
+    ledger.jobs.add(RetrieveJob(A, "retrieve", () if late else tuple(selections)), FlowName(A, "flow"))
     if late:
-        ledger.set_datasets(A, selections)
-    assert ledger.job_datasets(A) == [JobDatasetRecord(P, DatasetState.SUBMITTED, chosen=chosen)]
+        ledger.jobs.set_datasets(A, selections)
+    assert ledger.jobs.datasets(A) == [JobDatasetRecord(P, DatasetState.SUBMITTED, chosen=chosen)]
 
 
 def test_a_choice_gives_the_dataset_its_size(ledger: Ledger) -> None:
     choose(ledger, A, 1, size=70)
-    assert (ledger.datasets_without_size(A, 9), ledger.job_size(A)) == ([], 70)
+    assert (ledger.claims.datasets_without_size(A, 9), ledger.claims.job_size(A)) == ([], 70)
 
 
 def test_a_choice_that_is_noted_again_replaces_the_one_before(ledger: Ledger) -> None:
     choose(ledger, A, 0, 1)
     plan(ledger, P, 100, 100, 100)
-    ledger.note_choice(A, P, [key(2).id], 100, None)
+    ledger.needs.note_choice(A, P, [key(2).id], 100, None)
     assert needed(ledger, A) == [2]
 
 
 def test_names_that_are_spelled_otherwise_are_known_until_the_choice_is_noted_again(ledger: Ledger) -> None:
     choose(ledger, A, 0)
-    assert ledger.respelled(A, P) == {}
+    assert ledger.needs.respelled(A, P) == {}
     one, two = key(0).id, key(1).id
     spelled = {one: {"a": "/data/a", ODD: "odd"}, two: {"b": "/data/b"}, key(2).id: {"c": "/data/c"}}
-    ledger.note_choice(A, P, [one, two], 100, None, respelled=spelled)
-    assert ledger.respelled(A, P) == {"a": "/data/a", ODD: "odd", "b": "/data/b"}
-    ledger.note_choice(A, P, [one], 100, None)
-    assert ledger.respelled(A, P) == {}
+    ledger.needs.note_choice(A, P, [one, two], 100, None, respelled=spelled)
+    assert ledger.needs.respelled(A, P) == {"a": "/data/a", ODD: "odd", "b": "/data/b"}
+    ledger.needs.note_choice(A, P, [one], 100, None)
+    assert ledger.needs.respelled(A, P) == {}
 
 
 def test_files_that_some_datablocks_lack_are_told_beside_and_the_dataset_goes_on(ledger: Ledger) -> None:
     choose(ledger, A, 0)
-    ledger.note_choice(A, P, [key(0).id], 100, UNKNOWN)
-    (dataset,) = ledger.job_datasets(A)
+    ledger.needs.note_choice(A, P, [key(0).id], 100, UNKNOWN)
+    (dataset,) = ledger.jobs.datasets(A)
     assert (dataset.state, dataset.failures, dataset.errors) == (DatasetState.STARTED, (), (UNKNOWN,))
 
 
 def test_a_dataset_that_has_none_of_the_files_fails_for_the_job_alone(rig: Rig) -> None:
     whole(rig.ledger, B)
     choose(rig.ledger, A, 0)
-    rig.ledger.note_choice(A, P, [], 0, UNKNOWN)
-    (failed,), (other,) = rig.ledger.job_datasets(A), rig.ledger.job_datasets(B)
+    rig.ledger.needs.note_choice(A, P, [], 0, UNKNOWN)
+    (failed,), (other,) = rig.ledger.jobs.datasets(A), rig.ledger.jobs.datasets(B)
     assert (failed.state, failed.errors, other.state) == (
         DatasetState.FAILED,
         (UNKNOWN,),
@@ -110,9 +112,9 @@ def test_a_dataset_that_has_none_of_the_files_fails_for_the_job_alone(rig: Rig) 
 
 def test_a_late_choice_does_not_change_how_the_dataset_ended(ledger: Ledger) -> None:
     choose(ledger, A, 0)
-    ledger.move_job_dataset(A, P, DatasetState.RETRIEVED)
-    ledger.note_choice(A, P, [], 0, UNKNOWN)
-    assert ledger.job_datasets(A)[0].state is DatasetState.RETRIEVED
+    ledger.jobs.move_dataset(A, P, DatasetState.RETRIEVED)
+    ledger.needs.note_choice(A, P, [], 0, UNKNOWN)
+    assert ledger.jobs.datasets(A)[0].state is DatasetState.RETRIEVED
 
 
 @pytest.mark.parametrize("pid", [P, Q])
@@ -121,15 +123,15 @@ def test_of_a_dataset_that_a_job_does_not_choose_files_of_no_choice_is_noted(
 ) -> None:
     wish(ledger, A, {P: 100})
     with pytest.raises(TransitionIllegal):
-        ledger.note_choice(A, pid, [key(0, pid).id], 100, None)
-    assert ledger.job_size(A) == 100
+        ledger.needs.note_choice(A, pid, [key(0, pid).id], 100, None)
+    assert ledger.claims.job_size(A) == 100
 
 
 def test_what_is_unknown_stays_told_however_the_dataset_ends(ledger: Ledger) -> None:
     choose(ledger, A, 0)
-    ledger.note_choice(A, P, [key(0).id], 100, UNKNOWN)
-    ledger.move_job_dataset(A, P, DatasetState.RETRIEVED)
-    assert ledger.job_datasets(A)[0].errors == (UNKNOWN,)
+    ledger.needs.note_choice(A, P, [key(0).id], 100, UNKNOWN)
+    ledger.jobs.move_dataset(A, P, DatasetState.RETRIEVED)
+    assert ledger.jobs.datasets(A)[0].errors == (UNKNOWN,)
 
 
 def test_a_job_needs_the_datablocks_it_chose_and_another_one_all(ledger: Ledger) -> None:
@@ -172,7 +174,7 @@ def test_what_an_earlier_run_did_not_want_is_wanted_by_the_next_one(ledger: Ledg
     stage(ledger, P, 100, 100)
     finish(ledger, A, P)
     whole(ledger, B)
-    ledger.plan(P, entries(2), "run-2")
+    ledger.datablocks.plan(P, entries(2), "run-2")
     assert wanted(ledger) == [0, 1]
 
 
@@ -180,14 +182,14 @@ def test_sums_of_a_job_are_over_what_it_needs(ledger: Ledger) -> None:
     choose(ledger, A, 1, 2)
     plan(ledger, P, 10, 200, 3000)
     bring_to(ledger, key(1), State.STAGED, 200)
-    assert list(ledger.progress_of(A)) == [DatasetProgress(P, 2, 1, 200, 3200)]
+    assert list(ledger.needs.progress(A)) == [DatasetProgress(P, 2, 1, 200, 3200)]
 
 
 def test_a_job_claims_what_it_needs_alone(ledger: Ledger) -> None:
     choose(ledger, A, 1, size=200)
     plan(ledger, P, 10, 200, 3000)
     assert claim(ledger, A, 200).granted
-    assert ledger.usage().claimed == 200
+    assert ledger.inventory.usage().claimed == 200
 
 
 def test_the_claim_of_a_planned_dataset_is_what_is_wanted_and_not_staged(ledger: Ledger) -> None:
@@ -196,43 +198,43 @@ def test_the_claim_of_a_planned_dataset_is_what_is_wanted_and_not_staged(ledger:
     bring_to(ledger, key(1), State.STAGED, 200)
     claim(ledger, A, BIG)
     assert grow(ledger, P, Room(BIG, None)) == 0
-    assert ledger.usage().claimed == 3000
+    assert ledger.inventory.usage().claimed == 3000
 
 
 def test_a_claim_that_ends_early_keeps_what_is_still_asked_for(ledger: Ledger) -> None:
     choose(ledger, A, 1, size=200)
     plan(ledger, P, 10, 200)
     claim(ledger, A, BIG)
-    ledger.end_claim(P)
-    assert ledger.usage().claimed == 200
+    ledger.claims.end(P)
+    assert ledger.inventory.usage().claimed == 200
 
 
 def test_a_dataset_is_brought_for_a_job_once_all_that_it_needs_is_staged(ledger: Ledger) -> None:
     choose(ledger, A, 1, 2)
     plan(ledger, P, 100, 100, 100)
     bring_to(ledger, key(1), State.STAGED)
-    before = ledger.is_brought(A, P)
+    before = ledger.needs.is_brought(A, P)
     bring_to(ledger, key(2), State.STAGED)
-    assert (before, ledger.is_brought(A, P)) == (False, True)
+    assert (before, ledger.needs.is_brought(A, P)) == (False, True)
 
 
 def test_a_job_whose_choice_is_not_known_has_nothing_brought(ledger: Ledger) -> None:
     stage(ledger, P, 100)
-    ledger.add_job(RetrieveJob(A, "retrieve", (Selection(P, ("a",)),)), FlowName(A, "flow"))
-    assert not ledger.is_brought(A, P)
+    ledger.jobs.add(RetrieveJob(A, "retrieve", (Selection(P, ("a",)),)), FlowName(A, "flow"))
+    assert not ledger.needs.is_brought(A, P)
 
 
 def test_a_chosen_datablock_that_the_catalogue_lists_no_more_is_not_brought(ledger: Ledger) -> None:
     choose(ledger, A, 0, 1)
     stage(ledger, P, 100, 100)
-    ledger.plan(P, entries(1), "run-2")
-    assert (needed(ledger, A), ledger.is_brought(A, P)) == ([0], False)
+    ledger.datablocks.plan(P, entries(1), "run-2")
+    assert (needed(ledger, A), ledger.needs.is_brought(A, P)) == ([0], False)
 
 
 def test_of_a_dataset_that_a_job_does_not_have_nothing_is_brought(ledger: Ledger) -> None:
     stage(ledger, Q, 100)
     choose(ledger, A, 0)
-    assert not ledger.is_brought(A, Q)
+    assert not ledger.needs.is_brought(A, Q)
 
 
 def test_an_ended_job_of_which_all_it_needs_is_there_is_not_retried(ledger: Ledger) -> None:
@@ -241,31 +243,31 @@ def test_an_ended_job_of_which_all_it_needs_is_there_is_not_retried(ledger: Ledg
     bring_to(ledger, key(0), State.STAGED)
     finish(ledger, A, P)
     with pytest.raises(NothingToRetry):
-        ledger.retry_job(A, FlowName("2", "again"))
+        ledger.jobs.retry(A, FlowName("2", "again"))
 
 
 def test_a_retry_looks_for_the_files_anew(ledger: Ledger) -> None:
     choose(ledger, A, 0)
     plan(ledger, P, 100, 100)
     finish(ledger, A)
-    ledger.retry_job(A, FlowName("2", "again"))
-    assert (ledger.datasets_without_size(A, 9), needed(ledger, A)) == ([P], [])
+    ledger.jobs.retry(A, FlowName("2", "again"))
+    assert (ledger.claims.datasets_without_size(A, 9), needed(ledger, A)) == ([P], [])
 
 
 def test_a_retry_forgets_which_files_were_unknown(ledger: Ledger) -> None:
     choose(ledger, A, 0)
-    ledger.note_choice(A, P, [], 0, UNKNOWN)
+    ledger.needs.note_choice(A, P, [], 0, UNKNOWN)
     end(ledger, A)
-    ledger.retry_job(A, FlowName("2", "again"))
-    assert ledger.job_datasets(A) == [JobDatasetRecord(P, DatasetState.SUBMITTED, chosen=True)]
+    ledger.jobs.retry(A, FlowName("2", "again"))
+    assert ledger.jobs.datasets(A) == [JobDatasetRecord(P, DatasetState.SUBMITTED, chosen=True)]
 
 
 def test_a_dataset_that_lacked_files_is_retried(ledger: Ledger) -> None:
     choose(ledger, A, 0)
     stage(ledger, P, 100)
-    ledger.note_choice(A, P, [key(0).id], 100, UNKNOWN)
+    ledger.needs.note_choice(A, P, [key(0).id], 100, UNKNOWN)
     finish(ledger, A, P)
-    assert ledger.retry_job(A, FlowName("2", "again"), [P]) == 1
+    assert ledger.jobs.retry(A, FlowName("2", "again"), [P]) == 1
 
 
 def test_a_job_is_mended_for_what_it_needs_and_not_for_the_rest(ledger: Ledger) -> None:
@@ -276,19 +278,19 @@ def test_a_job_is_mended_for_what_it_needs_and_not_for_the_rest(ledger: Ledger) 
     stage(ledger, P, 100, 100, 100)
     finish(ledger, A, P)
     finish(ledger, B, P)
-    ledger.end_idle_claims()
-    ledger.withdraw(key(1), "damaged")
-    ledger.withdraw(key(2), "damaged")
-    assert ledger.jobs_to_mend(9) == [B]
+    ledger.claims.end_idle()
+    ledger.cache.withdraw(key(1), "damaged")
+    ledger.cache.withdraw(key(2), "damaged")
+    assert ledger.pins.jobs_to_mend(9) == [B]
 
 
 def test_a_job_that_needs_a_part_pins_again_what_it_has_of_it(ledger: Ledger) -> None:
     choose(ledger, A, 0)
     plan(ledger, P, 100, 100)
     bring_to(ledger, key(0), State.STAGED, 100)
-    ledger.move_job_dataset(A, P, DatasetState.RETRIEVED)
+    ledger.jobs.move_dataset(A, P, DatasetState.RETRIEVED)
     assert claim(ledger, A, BIG).needed == 0
-    assert [pin.owner for _, pin in ledger.pins(P)] == [A]
+    assert [pin.owner for _, pin in ledger.pins.find(P)] == [A]
 
 
 def test_a_quota_counts_what_is_needed_alone(ledger: Ledger) -> None:
@@ -302,13 +304,13 @@ def test_a_job_does_not_mind_that_what_it_does_not_need_is_evicted(ledger: Ledge
     stage(ledger, P, 100, 100)
     end(ledger, A)
     now = rig.clock.advance(HOUR)
-    assert ledger.evict(key(1), now - timedelta(minutes=1), "room")
-    assert ledger.is_brought(A, P)
+    assert ledger.cache.evict(key(1), now - timedelta(minutes=1), "room")
+    assert ledger.needs.is_brought(A, P)
 
 
 def test_a_choice_outlives_a_restart_of_its_job(ledger: Ledger) -> None:
     choose(ledger, C, 1)
     plan(ledger, P, 100, 100)
-    ledger.move_job(C, JobState.IN_PROGRESS)
-    assert ledger.restart_job(C, FlowName("2", "again"), 1)
+    ledger.jobs.move(C, JobState.IN_PROGRESS)
+    assert ledger.flows.restart(C, FlowName("2", "again"), 1)
     assert needed(ledger, C) == [1]

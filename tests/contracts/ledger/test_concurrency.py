@@ -10,8 +10,9 @@ from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState, LifecycleWord
 from scicat_retriever.ledger.sql import SqlLedger
 from scicat_retriever.ports.catalogue import LifecycleUpdate
-from scicat_retriever.ports.ledger import FlowName, JobDatasetRecord, Ledger
-from scicat_retriever.ports.outbox import Subject
+from scicat_retriever.ports.jobs import FlowName, JobDatasetRecord
+from scicat_retriever.ports.ledger import Ledger
+from scicat_retriever.ports.reports import Subject
 from scicat_retriever.ports.staging_area import Room
 from tests.contracts.ledger.other_process import (
     add_the_same_job,
@@ -48,9 +49,9 @@ ROOM = Room(100_000, None)
 
 
 def test_one_job_added_by_twenty_threads_is_one_row_and_one_answer(rig: Rig) -> None:
-    answers = in_threads(20, lambda thread: rig.ledger.add_job(job(JOB, P), FlowName(str(thread), "flow")))
+    answers = in_threads(20, lambda thread: rig.ledger.jobs.add(job(JOB, P), FlowName(str(thread), "flow")))
     assert answers == [answers[0]] * 20
-    assert [each.job_id for each in rig.ledger.jobs_to_start(99)] == [JOB]
+    assert [each.job_id for each in rig.ledger.flows.to_start(99)] == [JOB]
     assert [t.new for t in rig.transitions()] == ["jobSubmitted", "submitted"]
 
 
@@ -60,35 +61,35 @@ def test_the_same_jobs_stored_at_once_in_any_order_have_one_answer_each(rig: Rig
     def add(thread: int) -> list[tuple[str, str]]:
         turned = ids[thread:] + ids[:thread] if thread % 2 else ids[::-1]
         given = [(job(job_id, P), FlowName(f"{thread} {job_id}", "flow")) for job_id in turned]
-        return sorted((record.job.id, record.flow.uuid) for record in rig.ledger.add_jobs(given))
+        return sorted((record.job.id, record.flow.uuid) for record in rig.ledger.jobs.add_all(given))
 
     answers = in_threads(10, add)
     assert answers == [answers[0]] * 10
-    assert len(rig.ledger.jobs_to_start(99)) == 30
+    assert len(rig.ledger.flows.to_start(99)) == 30
 
 
 def test_of_two_ways_that_exclude_one_another_one_is_taken(ledger: Ledger) -> None:
-    ledger.plan(P, entries(1), "run-1")
+    ledger.datablocks.plan(P, entries(1), "run-1")
     bring_to(ledger, key(), State.COPYING)
     ways = [State.FAILED, State.RECALLING]
     for _ in range(10):
         moved = in_threads(2, lambda thread: move_or_be_refused(ledger, ways[thread]))
-        found = ledger.datablock(key())
+        found = ledger.datablocks.get(key())
         assert found is not None
         # Failed first refuses the other; recalling first lets failed follow.
         assert moved[0]
         assert found.state is State.FAILED
-        ledger.plan(P, entries(1), f"run-{_ + 2}")
+        ledger.datablocks.plan(P, entries(1), f"run-{_ + 2}")
         bring_to(ledger, key(), State.COPYING)
 
 
 def test_plans_of_one_dataset_at_once_leave_one_whole_plan(ledger: Ledger) -> None:
     def plan(thread: int) -> None:
         changed = [entry(number, archive_id=f"{thread}-{number}.tar") for number in range(50)]
-        ledger.plan(P, changed, f"run-{thread}")
+        ledger.datablocks.plan(P, changed, f"run-{thread}")
 
     in_threads(4, plan)
-    records = ledger.datablocks(P)
+    records = ledger.datablocks.of(P)
     winners = {record.run for record in records}
     assert len(winners) == 1
     prefix = winners.pop().removeprefix("run-")
@@ -97,92 +98,92 @@ def test_plans_of_one_dataset_at_once_leave_one_whole_plan(ledger: Ledger) -> No
 
 def test_all_steps_on_one_dataset_at_once_block_nobody(ledger: Ledger) -> None:
     count = 6
-    ledger.plan(P, entries(count), "run-1")
+    ledger.datablocks.plan(P, entries(count), "run-1")
 
     def work(thread: int) -> None:
         block = key(thread)
         for round_number in range(3):
-            ledger.move_datablock(block, State.RECALLING)
+            ledger.datablocks.move(block, State.RECALLING)
             grow(ledger, P, ROOM)
-            ledger.move_datablock(block, State.COPYING)
-            ledger.note_progress(block, 50)
-            ledger.save_copy(copied(block), b"manifest")
-            ledger.save_staged(staged(copied(block)))
-            ledger.pin(P, f"owner {thread}", START + HOUR)
-            ledger.note_used(P)
-            ledger.evict(key((thread + 1) % count), START, "its space was needed")
-            ledger.unpin(f"owner {thread}")
-            ledger.end_claim(P)
-            ledger.plan(P, entries(count), "run-1")
-            ledger.move_datablock(block, State.PLANNED, f"round {round_number}")
+            ledger.datablocks.move(block, State.COPYING)
+            ledger.datablocks.note_progress(block, 50)
+            ledger.copies.save(copied(block), b"manifest")
+            ledger.copies.save_staged(staged(copied(block)))
+            ledger.pins.pin(P, f"owner {thread}", START + HOUR)
+            ledger.cache.note_used(P)
+            ledger.cache.evict(key((thread + 1) % count), START, "its space was needed")
+            ledger.pins.unpin(f"owner {thread}")
+            ledger.claims.end(P)
+            ledger.datablocks.plan(P, entries(count), "run-1")
+            ledger.datablocks.move(block, State.PLANNED, f"round {round_number}")
 
     in_threads(count, work)
-    assert [record.state for record in ledger.datablocks(P)] == [State.PLANNED] * count
+    assert [record.state for record in ledger.datablocks.of(P)] == [State.PLANNED] * count
 
 
 def test_each_report_is_claimed_by_one_of_many(ledger: Ledger) -> None:
     for number in range(20):
-        ledger.tell_dataset(DatasetPid(f"p{number}"), STARTED)
+        ledger.reports.tell_dataset(DatasetPid(f"p{number}"), STARTED)
 
     def claim_all(thread: int) -> list[int]:
         claimed = []
-        while report := ledger.claim_report(f"teller-{thread}", HOUR):
+        while report := ledger.reports.claim(f"teller-{thread}", HOUR):
             claimed.append(report.number)
         return claimed
 
     claimed = chain.from_iterable(in_threads(8, claim_all))
-    assert sorted(claimed) == [report.number for report in ledger.reports()]
+    assert sorted(claimed) == [report.number for report in ledger.reports.find()]
 
 
 def test_a_report_that_is_claimed_by_its_name_is_claimed_by_one_of_many(ledger: Ledger) -> None:
-    ledger.tell_dataset(P, STARTED)
+    ledger.reports.tell_dataset(P, STARTED)
     subject = Subject.dataset(P)
-    claimed = in_threads(8, lambda thread: ledger.claim_report(f"teller-{thread}", HOUR, subject))
-    assert [report for report in claimed if report is not None] == list(ledger.reports())
+    claimed = in_threads(8, lambda thread: ledger.reports.claim(f"teller-{thread}", HOUR, subject))
+    assert [report for report in claimed if report is not None] == list(ledger.reports.find())
 
 
 def test_reports_that_are_written_at_once_each_have_a_number(ledger: Ledger) -> None:
-    in_threads(20, lambda _: ledger.tell_dataset(P, STARTED))
-    assert len({report.number for report in ledger.reports()}) == 20
+    in_threads(20, lambda _: ledger.reports.tell_dataset(P, STARTED))
+    assert len({report.number for report in ledger.reports.find()}) == 20
 
 
 def test_a_job_that_lost_its_flow_is_restarted_by_one_of_many(ledger: Ledger) -> None:
-    ledger.add_job(job(JOB, P), FLOW)
-    restarted = in_threads(8, lambda thread: ledger.restart_job(JOB, FlowName(str(thread), "flow"), 1))
+    ledger.jobs.add(job(JOB, P), FLOW)
+    restarted = in_threads(8, lambda thread: ledger.flows.restart(JOB, FlowName(str(thread), "flow"), 1))
     assert sorted(restarted) == [False] * 7 + [True]
-    assert [record.attempt for record in ledger.jobs_to_start(9)] == [2]
+    assert [record.attempt for record in ledger.flows.to_start(9)] == [2]
 
 
 def test_a_job_is_retried_by_one_of_many(ledger: Ledger) -> None:
-    ledger.add_job(job(JOB, P), FLOW)
+    ledger.jobs.add(job(JOB, P), FLOW)
     end(ledger)
-    retried = in_threads(8, lambda _: done_or_refused(lambda: ledger.retry_job(JOB, FLOW)))
+    retried = in_threads(8, lambda _: done_or_refused(lambda: ledger.jobs.retry(JOB, FLOW)))
     assert sorted(retried) == [False] * 7 + [True]
-    assert [record.attempt for record in ledger.jobs_to_start(9)] == [2]
+    assert [record.attempt for record in ledger.flows.to_start(9)] == [2]
 
 
 def test_a_job_is_told_again_once_though_many_ask_for_it(ledger: Ledger) -> None:
-    ledger.add_job(job(JOB, P), FLOW)
-    assert sorted(in_threads(8, lambda _: ledger.tell_job_again(JOB))) == [False] * 7 + [True]
+    ledger.jobs.add(job(JOB, P), FLOW)
+    assert sorted(in_threads(8, lambda _: ledger.reports.tell_job_again(JOB))) == [False] * 7 + [True]
 
 
 def test_a_job_is_cancelled_or_ends_whatever_comes_first(ledger: Ledger) -> None:
     for number in range(5):
         name = JobId(f"job {number}")
-        ledger.add_job(job(name, P), FLOW)
+        ledger.jobs.add(job(name, P), FLOW)
         steps = [
-            partial(ledger.cancel_job, name, "ada"),
-            partial(ledger.move_job, name, JobState.UNSUCCESSFUL),
+            partial(ledger.jobs.cancel, name, "ada"),
+            partial(ledger.jobs.move, name, JobState.UNSUCCESSFUL),
         ]
         done = in_threads(2, lambda thread: done_or_refused(steps[thread]))  # noqa: B023 - called at once
-        record = ledger.job(name)
+        record = ledger.jobs.get(name)
         assert record is not None
         assert done == [record.cancelled_by == "ada", True]
 
 
 def test_a_finding_that_many_note_is_one(ledger: Ledger) -> None:
-    in_threads(8, lambda thread: ledger.note_finding("catalogue", {"thread": thread}))
-    assert list(ledger.findings()) == ["catalogue"]
+    in_threads(8, lambda thread: ledger.findings.note("catalogue", {"thread": thread}))
+    assert list(ledger.findings.latest()) == ["catalogue"]
 
 
 def test_tellers_in_two_processes_tell_each_report_once_and_in_its_order(
@@ -190,20 +191,20 @@ def test_tellers_in_two_processes_tell_each_report_once_and_in_its_order(
 ) -> None:
     for _ in range(5):
         for number in range(6):
-            sql_ledger.tell_dataset(DatasetPid(f"p{number}"), STARTED)
-    expected = [report.number for report in sql_ledger.reports()]
+            sql_ledger.reports.tell_dataset(DatasetPid(f"p{number}"), STARTED)
+    expected = [report.number for report in sql_ledger.reports.find()]
     told = in_processes(2, tell_all, url, "teller")
     assert sorted(told[0] + told[1]) == expected
-    assert sql_ledger.reports() == []
+    assert sql_ledger.reports.find() == []
 
 
 def test_one_job_added_by_two_processes_is_one_row_and_one_answer(url: str, sql_ledger: SqlLedger) -> None:
     first, second = in_processes(2, add_the_same_job, url)
     assert len(first) == 1
     assert first == second
-    assert len(sql_ledger.jobs_to_start(99)) == 1
+    assert len(sql_ledger.flows.to_start(99)) == 1
     submitted = DatasetState.SUBMITTED
-    assert sql_ledger.job_datasets(JOB) == [JobDatasetRecord(P, submitted), JobDatasetRecord(Q, submitted)]
+    assert sql_ledger.jobs.datasets(JOB) == [JobDatasetRecord(P, submitted), JobDatasetRecord(Q, submitted)]
 
 
 def test_processes_that_start_at_once_on_a_new_file_all_find_the_tables(tmp_path: Path) -> None:

@@ -30,10 +30,10 @@ def wishes(ledger: Ledger, count: int) -> list[JobId]:
 
 def assert_sound(ledger: Ledger) -> None:
     """All sums and marks are those of the rows that they are made of."""
-    assert ledger.recount() == 0
-    pinned = {pin.pid for _, pin in ledger.pins()}
+    assert ledger.inventory.recount() == 0
+    pinned = {pin.pid for _, pin in ledger.pins.find()}
     blocks = [key(number, pid) for pid in PIDS for number in range(BLOCKS)]
-    records = [record for block in blocks if (record := ledger.datablock(block)) is not None]
+    records = [record for block in blocks if (record := ledger.datablocks.get(block)) is not None]
     expected = [record.state is State.STAGED and record.key.pid in pinned for record in records]
     assert [record.pinned for record in records] == expected
 
@@ -42,14 +42,14 @@ def test_threads_never_claim_more_space_than_there_is(ledger: Ledger) -> None:
     names = wishes(ledger, 20)
     granted = in_threads(20, lambda thread: claim(ledger, names[thread], 750).granted)
     assert granted.count(True) == 7
-    assert ledger.usage().claimed == 700
-    assert len(ledger.waiting_jobs()) == 13
+    assert ledger.inventory.usage().claimed == 700
+    assert len(ledger.claims.waiting_jobs()) == 13
 
 
 def test_processes_never_claim_more_space_than_there_is(url: str, sql_ledger: SqlLedger) -> None:
     names = wishes(sql_ledger, 20)
     assert sum(in_processes(2, claim_all, url, [names[::2], names[1::2]], 750)) == 7
-    assert sql_ledger.usage().claimed == 700
+    assert sql_ledger.inventory.usage().claimed == 700
 
 
 def test_datasets_that_grow_at_once_never_claim_more_space_than_there_is(ledger: Ledger) -> None:
@@ -58,21 +58,21 @@ def test_datasets_that_grow_at_once_never_claim_more_space_than_there_is(ledger:
         plan(ledger, pid, 100)
     missing = in_threads(20, lambda thread: grow(ledger, pids[thread], Room(750, None)))
     assert missing.count(0) == 7
-    assert ledger.usage().claimed == 700
+    assert ledger.inventory.usage().claimed == 700
 
 
 def test_one_job_that_claims_many_times_at_once_has_its_space_once(ledger: Ledger) -> None:
     (name,) = wishes(ledger, 1)
     assert all(in_threads(8, lambda _: claim(ledger, name, 100).granted))
-    assert ledger.usage().claimed == 100
-    assert len(ledger.pins()) == 2
+    assert ledger.inventory.usage().claimed == 100
+    assert len(ledger.pins.find()) == 2
 
 
 def test_a_datablock_is_evicted_by_one_of_many(ledger: Ledger) -> None:
     (block,) = stage(ledger, P, 10)
-    evicted = in_threads(8, lambda _: ledger.evict(block, START + HOUR, REASON))
+    evicted = in_threads(8, lambda _: ledger.cache.evict(block, START + HOUR, REASON))
     assert sorted(evicted) == [False] * 7 + [True]
-    assert ledger.usage().staged == 10
+    assert ledger.inventory.usage().staged == 10
 
 
 def test_what_is_evicted_and_pinned_at_once_is_one_of_both(ledger: Ledger) -> None:
@@ -80,16 +80,16 @@ def test_what_is_evicted_and_pinned_at_once_is_one_of_both(ledger: Ledger) -> No
         pid = DatasetPid(f"p{number}")
         (block,) = stage(ledger, pid, 10)
         ways: list[Callable[[], Any]] = [
-            partial(ledger.evict, block, START + HOUR, REASON),
-            partial(ledger.pin, pid, "ada", START + HOUR),
+            partial(ledger.cache.evict, block, START + HOUR, REASON),
+            partial(ledger.pins.pin, pid, "ada", START + HOUR),
         ]
         done = in_threads(2, lambda thread: ways[thread]())  # noqa: B023 - called at once
-        found = ledger.datablock(block)
+        found = ledger.datablocks.get(block)
         assert found is not None
         assert done in ([True, 0], [False, 1])
         staged_still = done == [False, 1]
         assert (found.state is State.STAGED, found.pinned) == (staged_still, staged_still)
-        assert len(ledger.pins(pid)) == done[1]
+        assert len(ledger.pins.find(pid)) == done[1]
 
 
 def test_what_is_evicted_while_a_job_claims_it_is_kept_or_claimed(ledger: Ledger) -> None:
@@ -98,12 +98,12 @@ def test_what_is_evicted_while_a_job_claims_it_is_kept_or_claimed(ledger: Ledger
         (block,) = stage(ledger, pid, 10)
         name = wish(ledger, JobId(str(number)), {pid: 10})
         ways: list[Callable[[], Any]] = [
-            partial(ledger.evict, block, START + HOUR, REASON),
+            partial(ledger.cache.evict, block, START + HOUR, REASON),
             partial(claim, ledger, name, 1000),
         ]
         evicted, line = in_threads(2, lambda thread: ways[thread]())  # noqa: B023 - called at once
         assert line.needed == (10 if evicted else 0)
-    assert ledger.recount() == 0
+    assert ledger.inventory.recount() == 0
 
 
 def test_what_is_staged_and_pinned_at_once_is_pinned(ledger: Ledger) -> None:
@@ -113,11 +113,11 @@ def test_what_is_staged_and_pinned_at_once_is_pinned(ledger: Ledger) -> None:
         bring_to(ledger, first, State.STAGED)
         bring_to(ledger, second, State.COPIED)
         ways: list[Callable[[], Any]] = [
-            partial(ledger.save_staged, staged(copied(second))),
-            partial(ledger.pin, pid, "ada", START + HOUR),
+            partial(ledger.copies.save_staged, staged(copied(second))),
+            partial(ledger.pins.pin, pid, "ada", START + HOUR),
         ]
         in_threads(2, lambda thread: ways[thread]())  # noqa: B023 - called at once
-        assert [record.pinned for record in ledger.datablocks(pid)] == [True, True]
+        assert [record.pinned for record in ledger.datablocks.of(pid)] == [True, True]
 
 
 def test_pins_of_a_job_that_is_retried_while_they_lapse_are_there_when_it_has_its_space(
@@ -127,18 +127,18 @@ def test_pins_of_a_job_that_is_retried_while_they_lapse_are_there_when_it_has_it
     wish(ledger, A, {P: 10})
 
     def retry_and_claim() -> None:
-        ledger.retry_job(A, FLOW)
+        ledger.jobs.retry(A, FLOW)
         claim(ledger, A, 1000)
 
     for _ in range(ROUNDS):
         claim(ledger, A, 1000)
-        ledger.move_job(A, JobState.UNSUCCESSFUL)
-        for report in ledger.reports():
-            ledger.delivered(report.number)
-        ways = [retry_and_claim, lambda: ledger.lapse_pins(START + HOUR, 9)]
+        ledger.jobs.move(A, JobState.UNSUCCESSFUL)
+        for report in ledger.reports.find():
+            ledger.reports.delivered(report.number)
+        ways = [retry_and_claim, lambda: ledger.pins.lapse(START + HOUR, 9)]
         in_threads(2, lambda thread: done_or_refused(ways[thread]))  # noqa: B023 - called at once
-        assert [pin.owner for _, pin in ledger.pins(P)] == [A]
-        assert [record.pinned for record in ledger.datablocks(P)] == [True]
+        assert [pin.owner for _, pin in ledger.pins.find(P)] == [A]
+        assert [record.pinned for record in ledger.datablocks.of(P)] == [True]
 
 
 def test_whatever_is_done_at_once_blocks_nobody_and_leaves_all_sums_right(ledger: Ledger) -> None:

@@ -43,49 +43,54 @@ SECRET = "s3cret-Passw0rd"
 
 def all_of(ledger: SqlLedger) -> list[object]:
     """All that a ledger holds of the job and its dataset."""
-    control = [ledger.job(JOB), ledger.job_datasets(JOB), ledger.reports(), ledger.findings()]
-    return [*control, ledger.datablocks(P), ledger.usage(), ledger.pins(), book_of(ledger)]
+    control = [
+        ledger.jobs.get(JOB),
+        ledger.jobs.datasets(JOB),
+        ledger.reports.find(),
+        ledger.findings.latest(),
+    ]
+    return [*control, ledger.datablocks.of(P), ledger.inventory.usage(), ledger.pins.find(), book_of(ledger)]
 
 
 def test_everything_is_there_when_the_ledger_is_opened_again(url: str, clock: HandClock) -> None:
     before = open_ledger(url, clock)
-    before.add_job(job(JOB, P), FLOW)
-    before.move_job(JOB, JobState.IN_PROGRESS, "going on")
-    before.note_finding("catalogue", {"open": 3})
-    before.plan(P, entries(2), "run-1")
-    before.note_sizes(JOB, {P: 3000})
-    assert before.claim_job(JOB, Room(3000, None), silence=HOUR).granted
+    before.jobs.add(job(JOB, P), FLOW)
+    before.jobs.move(JOB, JobState.IN_PROGRESS, "going on")
+    before.findings.note("catalogue", {"open": 3})
+    before.datablocks.plan(P, entries(2), "run-1")
+    before.claims.note_sizes(JOB, {P: 3000})
+    assert before.claims.for_job(JOB, Room(3000, None), silence=HOUR).granted
     bring_to(before, key(0), DatablockState.STAGED)
     seen = all_of(before)
     before.close()
 
     after = open_ledger(url, clock)
     assert all_of(after) == seen
-    assert after.copied(key(0)) == copied(key(0))
-    assert after.manifest(key(0)) == b"manifest of block-0"
-    assert tuple(after.files(key(1))) == files()
-    assert [pin.owner for _, pin in after.pins()] == [JOB]
+    assert after.copies.get(key(0)) == copied(key(0))
+    assert after.copies.manifest(key(0)) == b"manifest of block-0"
+    assert tuple(after.datablocks.files(key(1))) == files()
+    assert [pin.owner for _, pin in after.pins.find()] == [JOB]
     after.close()
 
 
 def test_a_new_state_is_not_kept_if_its_report_is_not(sqlite_url: str, clock: HandClock) -> None:
-    ledger, database = SqlLedger(sqlite_url, clock), Database(sqlite_url)
-    ledger.add_job(job(JOB, P), FLOW)
+    ledger, database = SqlLedger.at(sqlite_url, clock), Database(sqlite_url)
+    ledger.jobs.add(job(JOB, P), FLOW)
     before = all_of(ledger)
     with database.writing() as connection:
         refuse = "CREATE TRIGGER refuse BEFORE INSERT ON reports BEGIN SELECT RAISE(ABORT, 'no'); END"
         connection.execute(text(refuse))
     with pytest.raises(LedgerUnavailable):
-        ledger.move_job(JOB, JobState.IN_PROGRESS, "going on")
+        ledger.jobs.move(JOB, JobState.IN_PROGRESS, "going on")
     assert all_of(ledger) == before
     database.close()
     ledger.close()
 
 
 def test_what_one_process_wrote_another_reads_at_once(url: str, sql_ledger: SqlLedger) -> None:
-    other = SqlLedger(url, HandClock())
-    other.add_job(job(JOB, P), FLOW)
-    assert sql_ledger.job(JOB) == other.job(JOB)
+    other = SqlLedger.at(url, HandClock())
+    other.jobs.add(job(JOB, P), FLOW)
+    assert sql_ledger.jobs.get(JOB) == other.jobs.get(JOB)
     other.close()
 
 
@@ -98,9 +103,9 @@ def test_migrations_make_the_very_tables_that_the_code_uses(url: str) -> None:
 
 
 def test_upgrading_twice_changes_nothing(url: str, sql_ledger: SqlLedger) -> None:
-    sql_ledger.add_job(job(JOB, P), FLOW)
+    sql_ledger.jobs.add(job(JOB, P), FLOW)
     upgrade(url)
-    assert sql_ledger.job(JOB) is not None
+    assert sql_ledger.jobs.get(JOB) is not None
 
 
 def test_upgrading_waits_for_others_that_are_in_the_file(tmp_path: Path, clock: HandClock) -> None:
@@ -115,8 +120,8 @@ def test_upgrading_waits_for_others_that_are_in_the_file(tmp_path: Path, clock: 
         assert not done
         upgrading.result(timeout=60)
     other.close()
-    ledger = SqlLedger(f"sqlite:///{file}", clock)
-    assert ledger.job(JOB) is None
+    ledger = SqlLedger.at(f"sqlite:///{file}", clock)
+    assert ledger.jobs.get(JOB) is None
     ledger.close()
 
 
@@ -165,11 +170,11 @@ def test_a_sqlite_file_is_written_ahead_synced_and_checked(sqlite_url: str) -> N
 
 
 def test_readers_do_not_wait_for_the_writer(sqlite_url: str, clock: HandClock) -> None:
-    ledger, other = SqlLedger(sqlite_url, clock), Database(sqlite_url)
-    ledger.add_job(job(JOB, P), FLOW)
+    ledger, other = SqlLedger.at(sqlite_url, clock), Database(sqlite_url)
+    ledger.jobs.add(job(JOB, P), FLOW)
     with other.writing() as connection:
         connection.execute(text("UPDATE jobs SET message = 'unfinished'"))
-        found = ledger.job(JOB)
+        found = ledger.jobs.get(JOB)
     assert found is not None
     assert found.message == ""
     ledger.close()
@@ -179,21 +184,21 @@ def test_readers_do_not_wait_for_the_writer(sqlite_url: str, clock: HandClock) -
 def test_a_server_that_dropped_its_connections_is_connected_to_again(
     postgres: Postgres, postgres_url: str, clock: HandClock
 ) -> None:
-    ledger = SqlLedger(postgres_url, clock)
-    ledger.add_job(job(JOB, P), FLOW)
+    ledger = SqlLedger.at(postgres_url, clock)
+    ledger.jobs.add(job(JOB, P), FLOW)
     postgres.disconnect_all("ledger")
-    assert ledger.job(JOB) is not None
+    assert ledger.jobs.get(JOB) is not None
     ledger.close()
 
 
 def test_a_server_that_cannot_be_reached_is_said_without_the_password(clock: HandClock) -> None:
     url = f"postgresql://ada:{SECRET}@/ledger?host=/nowhere"
     with pytest.raises(LedgerUnavailable, match="cannot be reached") as refused:
-        SqlLedger(url, clock).job(JOB)
+        SqlLedger.at(url, clock).jobs.get(JOB)
     with pytest.raises(LedgerUnavailable):
         upgrade(url)
     assert SECRET not in _all_words(refused.value)
-    assert SECRET not in repr(SqlLedger(url, clock))
+    assert SECRET not in repr(SqlLedger.at(url, clock))
 
 
 @pytest.mark.parametrize(
@@ -206,53 +211,55 @@ def test_a_driver_that_repeats_the_password_is_not_quoted_with_it(words: str) ->
 
 def test_a_password_in_the_query_of_the_url_is_not_shown_either(clock: HandClock) -> None:
     with pytest.raises(LedgerUnavailable) as refused:
-        SqlLedger(f"postgresql:///ledger?host=/nowhere&password={SECRET}&sslmode={SECRET}", clock).job(JOB)
+        SqlLedger.at(
+            f"postgresql:///ledger?host=/nowhere&password={SECRET}&sslmode={SECRET}", clock
+        ).jobs.get(JOB)
     assert SECRET not in _all_words(refused.value)
 
 
 def test_a_database_that_is_not_there_is_said(postgres: Postgres, clock: HandClock) -> None:
     url = postgres.url_of("nothing").replace("postgres@", f"postgres:{SECRET}@")
     with pytest.raises(LedgerUnavailable, match="no database of that name") as refused:
-        SqlLedger(url, clock).job(JOB)
+        SqlLedger.at(url, clock).jobs.get(JOB)
     assert SECRET not in _all_words(refused.value)
 
 
 def test_a_database_that_takes_no_writes_is_said(postgres_url: str, clock: HandClock) -> None:
-    ledger = SqlLedger(f"{postgres_url}&options=-c default_transaction_read_only=on", clock)
+    ledger = SqlLedger.at(f"{postgres_url}&options=-c default_transaction_read_only=on", clock)
     with pytest.raises(LedgerUnavailable, match="takes no writes"):
-        ledger.add_job(job(JOB, P), FLOW)
+        ledger.jobs.add(job(JOB, P), FLOW)
     ledger.close()
 
 
 def test_tables_that_are_missing_are_said(postgres: Postgres, tmp_path: Path, clock: HandClock) -> None:
     for url in (f"sqlite:///{tmp_path / 'empty.db'}", postgres.url_of("postgres")):
-        ledger = SqlLedger(url, clock)
+        ledger = SqlLedger.at(url, clock)
         with pytest.raises(LedgerUnavailable, match="upgrade the ledger"):
-            ledger.job(JOB)
+            ledger.jobs.get(JOB)
         ledger.close()
 
 
 def test_a_full_disk_is_said_and_nothing_is_half_written(sqlite_url: str, clock: HandClock) -> None:
-    ledger = SqlLedger(sqlite_url, clock)
-    ledger.plan(P, entries(1), "run-1")
-    full = SqlLedger(sqlite_url, clock)
+    ledger = SqlLedger.at(sqlite_url, clock)
+    ledger.datablocks.plan(P, entries(1), "run-1")
+    full = SqlLedger.at(sqlite_url, clock)
 
-    @event.listens_for(full._database._engine, "begin")
+    @event.listens_for(full.database._engine, "begin")
     def _no_more_pages(connection: object) -> None:
         connection.exec_driver_sql("PRAGMA max_page_count = 1")  # type: ignore[attr-defined]
 
     with pytest.raises(LedgerUnavailable, match="full; free some space"):
-        full.plan(P, [entry(number, listed_files=files(500)) for number in range(300)], "run-2")
-    assert [(r.datablock.id, r.run) for r in ledger.datablocks(P)] == [("block-0", "run-1")]
+        full.datablocks.plan(P, [entry(number, listed_files=files(500)) for number in range(300)], "run-2")
+    assert [(r.datablock.id, r.run) for r in ledger.datablocks.of(P)] == [("block-0", "run-1")]
     ledger.close()
     full.close()
 
 
 def test_a_file_that_cannot_be_written_is_said(sqlite_url: str, clock: HandClock) -> None:
     name = sqlite_url.removeprefix("sqlite:///")
-    ledger = SqlLedger(f"sqlite:///file:{name}?mode=ro&uri=true", clock)
+    ledger = SqlLedger.at(f"sqlite:///file:{name}?mode=ro&uri=true", clock)
     with pytest.raises(LedgerUnavailable, match="cannot be written"):
-        ledger.add_job(job(JOB, P), FLOW)
+        ledger.jobs.add(job(JOB, P), FLOW)
     ledger.close()
 
 
@@ -265,7 +272,7 @@ def test_a_file_that_is_no_database_is_said(tmp_path: Path, clock: HandClock) ->
     file = tmp_path / "notes.txt"
     file.write_text("not a database, but long enough to be taken for one\n" * 100)
     with pytest.raises(LedgerUnavailable, match="no SQLite database"):
-        SqlLedger(f"sqlite:///{file}", clock).job(JOB)
+        SqlLedger.at(f"sqlite:///{file}", clock).jobs.get(JOB)
 
 
 @pytest.mark.parametrize("url", ["", "ledger.db", "mysql://u:p@h/d", "sqlite://", "sqlite:///:memory:"])
@@ -283,13 +290,13 @@ def test_a_url_that_cannot_be_read_is_refused_without_repeating_it() -> None:
 def test_a_datablock_of_a_hundred_thousand_files_costs_little_memory(
     sqlite_url: str, clock: HandClock
 ) -> None:
-    ledger = SqlLedger(sqlite_url, clock)
+    ledger = SqlLedger.at(sqlite_url, clock)
     block = entry(0, listed_files=files(100_000))
     tracemalloc.start()
-    ledger.plan(P, [block], "run-1")
+    ledger.datablocks.plan(P, [block], "run-1")
     _, to_plan = tracemalloc.get_traced_memory()
     tracemalloc.reset_peak()
-    count = sum(1 for _ in ledger.files(key(0)))
+    count = sum(1 for _ in ledger.datablocks.files(key(0)))
     _, to_read = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     ledger.close()

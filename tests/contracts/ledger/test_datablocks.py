@@ -30,12 +30,12 @@ MOVABLE = [state for state in State if state not in {State.COPIED, State.STAGED}
 @pytest.fixture
 def planned(ledger: Ledger) -> Ledger:
     """A ledger with one planned datablock."""
-    ledger.plan(P, entries(1), "run-1")
+    ledger.datablocks.plan(P, entries(1), "run-1")
     return ledger
 
 
 def record(ledger: Ledger) -> DatablockRecord:
-    found = ledger.datablock(key())
+    found = ledger.datablocks.get(key())
     assert found is not None
     return found
 
@@ -43,11 +43,11 @@ def record(ledger: Ledger) -> DatablockRecord:
 @pytest.mark.parametrize("old", list(State))
 def test_a_datablock_moves_where_the_table_of_states_allows(ledger: Ledger, old: DatablockState) -> None:
     allowed = [state for state in MOVABLE if state == old or state in LEGAL_DATABLOCK[old]]
-    ledger.plan(P, entries(len(allowed)), "run-1")
+    ledger.datablocks.plan(P, entries(len(allowed)), "run-1")
     for number, new in enumerate(allowed):
         bring_to(ledger, key(number), old)
-        ledger.move_datablock(key(number), new, "a reason")
-    assert [(r.state, r.reason) for r in ledger.datablocks(P)] == [(new, "a reason") for new in allowed]
+        ledger.datablocks.move(key(number), new, "a reason")
+    assert [(r.state, r.reason) for r in ledger.datablocks.of(P)] == [(new, "a reason") for new in allowed]
 
 
 @pytest.mark.parametrize("old", list(State))
@@ -58,7 +58,7 @@ def test_a_datablock_stays_as_it_is_where_the_table_of_states_forbids(
     before = record(planned)
     for new in set(State) - LEGAL_DATABLOCK[old] - {old}:
         with pytest.raises(TransitionIllegal):
-            planned.move_datablock(key(), new, "a reason")
+            planned.datablocks.move(key(), new, "a reason")
     assert record(planned) == before
 
 
@@ -66,45 +66,45 @@ def test_a_datablock_stays_as_it_is_where_the_table_of_states_forbids(
 def test_no_datablock_becomes_staged_without_evidence(planned: Ledger, old: DatablockState) -> None:
     bring_to(planned, key(), old)
     with pytest.raises(TransitionIllegal):
-        planned.move_datablock(key(), State.STAGED)
+        planned.datablocks.move(key(), State.STAGED)
     assert record(planned).state is old
 
 
 def test_no_datablock_becomes_copied_without_evidence(planned: Ledger) -> None:
     bring_to(planned, key(), State.COPYING)
     with pytest.raises(TransitionIllegal):
-        planned.move_datablock(key(), State.COPIED)
+        planned.datablocks.move(key(), State.COPIED)
     assert record(planned).state is State.COPYING
 
 
 def test_an_unknown_datablock_cannot_be_moved(planned: Ledger) -> None:
     with pytest.raises(TransitionIllegal):
-        planned.move_datablock(key(7), State.RECALLING)
+        planned.datablocks.move(key(7), State.RECALLING)
     with pytest.raises(TransitionIllegal):
-        planned.save_copy(copied(key(7)), b"")
+        planned.copies.save(copied(key(7)), b"")
     with pytest.raises(TransitionIllegal):
-        planned.save_staged(staged(copied(key(7))))
+        planned.copies.save_staged(staged(copied(key(7))))
     with pytest.raises(TransitionIllegal):
-        planned.withdraw(key(7), "damaged")
+        planned.cache.withdraw(key(7), "damaged")
 
 
 def test_the_reason_is_the_last_one_given(planned: Ledger) -> None:
-    planned.move_datablock(key(), State.WAITING_FOR_SPACE, ODD)
+    planned.datablocks.move(key(), State.WAITING_FOR_SPACE, ODD)
     assert record(planned).reason == ODD
-    planned.move_datablock(key(), State.RECALLING)
+    planned.datablocks.move(key(), State.RECALLING)
     assert record(planned).reason == ""
 
 
 def test_every_change_of_a_datablock_is_in_the_book_with_its_time_and_reason(rig: Rig) -> None:
-    rig.ledger.plan(P, entries(1), "run-1")
+    rig.ledger.datablocks.plan(P, entries(1), "run-1")
     later = rig.clock.advance(HOUR)
-    rig.ledger.move_datablock(key(), State.RECALLING, "still on tape")
-    rig.ledger.move_datablock(key(), State.RECALLING, "still on tape, 2nd in line")
-    rig.ledger.note_progress(key(), 5)
-    rig.ledger.move_datablock(key(), State.COPYING)
-    rig.ledger.save_copy(copied(key()), b"")
-    rig.ledger.save_staged(staged(copied(key())))
-    rig.ledger.evict(key(), later, "its space was needed")
+    rig.ledger.datablocks.move(key(), State.RECALLING, "still on tape")
+    rig.ledger.datablocks.move(key(), State.RECALLING, "still on tape, 2nd in line")
+    rig.ledger.datablocks.note_progress(key(), 5)
+    rig.ledger.datablocks.move(key(), State.COPYING)
+    rig.ledger.copies.save(copied(key()), b"")
+    rig.ledger.copies.save_staged(staged(copied(key())))
+    rig.ledger.cache.evict(key(), later, "its space was needed")
     subject = ("", P, key().id)
     assert [(t.at, t.subject, t.old, t.new, t.reason) for t in rig.transitions()] == [
         (START, subject, "", "planned", ""),
@@ -117,8 +117,8 @@ def test_every_change_of_a_datablock_is_in_the_book_with_its_time_and_reason(rig
 
 
 def test_progress_is_noted_and_the_whole_only_where_it_is_given(planned: Ledger) -> None:
-    planned.note_progress(key(), 0, 4096)
-    planned.note_progress(key(), 10)
+    planned.datablocks.note_progress(key(), 0, 4096)
+    planned.datablocks.note_progress(key(), 10)
     assert (record(planned).bytes_done, record(planned).bytes_total) == (10, 4096)
 
 
@@ -126,18 +126,18 @@ def test_progress_is_noted_and_the_whole_only_where_it_is_given(planned: Ledger)
 def test_progress_that_comes_late_is_dropped(planned: Ledger, state: DatablockState) -> None:
     bring_to(planned, key(), state)
     before = record(planned)
-    planned.note_progress(key(), 10, 20)
+    planned.datablocks.note_progress(key(), 10, 20)
     assert record(planned) == before
 
 
 def test_progress_of_an_unknown_datablock_is_dropped(planned: Ledger) -> None:
-    planned.note_progress(key(7), 10, 20)
-    assert planned.datablock(key(7)) is None
+    planned.datablocks.note_progress(key(7), 10, 20)
+    assert planned.datablocks.get(key(7)) is None
 
 
 def test_going_back_before_copied_counts_bytes_from_0_and_keeps_the_whole(planned: Ledger) -> None:
     bring_to(planned, key(), State.COPIED)
-    planned.move_datablock(key(), State.COPYING)
+    planned.datablocks.move(key(), State.COPYING)
     found = record(planned)
     assert (found.bytes_done, found.bytes_total, found.archive_checksum) == (0, 1024, None)
 
@@ -145,19 +145,19 @@ def test_going_back_before_copied_counts_bytes_from_0_and_keeps_the_whole(planne
 def test_a_finished_copy_is_kept_with_its_evidence_and_manifest(planned: Ledger) -> None:
     bring_to(planned, key(), State.COPYING)
     manifest = bytes(range(256)) * 100
-    planned.save_copy(copied(key(), size=2**40), manifest)
+    planned.copies.save(copied(key(), size=2**40), manifest)
     found = record(planned)
     assert (found.state, found.bytes_done, found.bytes_total) == (State.COPIED, 2**40, 2**40)
     assert found.archive_checksum == copied(key()).archive_checksum
-    assert planned.copied(key()) == copied(key(), size=2**40)
-    assert planned.manifest(key()) == manifest
+    assert planned.copies.get(key()) == copied(key(), size=2**40)
+    assert planned.copies.manifest(key()) == manifest
 
 
 def test_a_copy_saved_again_replaces_the_one_before(planned: Ledger) -> None:
     bring_to(planned, key(), State.COPIED)
-    planned.save_copy(copied(key(), seal="another"), b"another")
-    assert planned.copied(key()) == copied(key(), seal="another")
-    assert planned.manifest(key()) == b"another"
+    planned.copies.save(copied(key(), seal="another"), b"another")
+    assert planned.copies.get(key()) == copied(key(), seal="another")
+    assert planned.copies.manifest(key()) == b"another"
 
 
 @pytest.mark.parametrize(
@@ -165,32 +165,32 @@ def test_a_copy_saved_again_replaces_the_one_before(planned: Ledger) -> None:
 )
 def test_a_copy_is_saved_of_what_is_being_copied_alone(planned: Ledger, state: DatablockState) -> None:
     bring_to(planned, key(), state)
-    before, manifest = record(planned), planned.manifest(key())
+    before, manifest = record(planned), planned.copies.manifest(key())
     with pytest.raises(TransitionIllegal):
-        planned.save_copy(copied(key(), seal="another"), b"another")
-    assert (record(planned), planned.manifest(key())) == (before, manifest)
+        planned.copies.save(copied(key(), seal="another"), b"another")
+    assert (record(planned), planned.copies.manifest(key())) == (before, manifest)
 
 
 @pytest.mark.parametrize("state", list(State))
 def test_evidence_of_a_copy_is_given_while_copied_or_staged(planned: Ledger, state: DatablockState) -> None:
     bring_to(planned, key(), state)
     holds = state in {State.COPIED, State.STAGED}
-    assert planned.copied(key()) == (copied(key()) if holds else None)
+    assert planned.copies.get(key()) == (copied(key()) if holds else None)
 
 
 def test_the_last_manifest_stays_when_the_copy_is_gone(planned: Ledger) -> None:
-    assert planned.manifest(key()) is None
+    assert planned.copies.manifest(key()) is None
     bring_to(planned, key(), State.RELEASED)
-    planned.plan(P, entries(1), "run-2")
-    assert planned.manifest(key()) == b"manifest of block-0"
+    planned.datablocks.plan(P, entries(1), "run-2")
+    assert planned.copies.manifest(key()) == b"manifest of block-0"
 
 
 @pytest.mark.parametrize("integrity", list(Integrity))
 def test_a_staged_datablock_says_what_was_compared_and_when(rig: Rig, integrity: Integrity) -> None:
-    rig.ledger.plan(P, entries(1), "run-1")
+    rig.ledger.datablocks.plan(P, entries(1), "run-1")
     bring_to(rig.ledger, key(), State.COPIED)
     now = rig.clock.advance(HOUR)
-    rig.ledger.save_staged(staged(copied(key()), integrity))
+    rig.ledger.copies.save_staged(staged(copied(key()), integrity))
     found = record(rig.ledger)
     assert (found.state, found.integrity) == (State.STAGED, integrity)
     assert (found.staged_at, found.used_at, found.checked_at) == (now, now, now)
@@ -202,9 +202,9 @@ def test_a_datablock_says_while_it_is_staged_what_was_spelled_otherwise(planned:
         Matched(Likeness.BYTES, 1, ((ODD, "\\xff"),)),
     )
     bring_to(planned, key(), State.COPIED)
-    planned.save_staged(staged(copied(key()), matched_by=matched))
+    planned.copies.save_staged(staged(copied(key()), matched_by=matched))
     assert record(planned).matched_by == matched
-    planned.move_datablock(key(), State.RELEASED)
+    planned.datablocks.move(key(), State.RELEASED)
     assert record(planned).matched_by == ()
 
 
@@ -212,9 +212,9 @@ def test_a_datablock_says_while_it_is_staged_what_is_odd_of_its_archive(planned:
     odd = Oddities(passed_over=3, replaced=1, tars=2)
     bring_to(planned, key(), State.COPIED)
     assert record(planned).oddities == NO_ODDITIES
-    planned.save_staged(staged(copied(key()), oddities=odd))
+    planned.copies.save_staged(staged(copied(key()), oddities=odd))
     assert record(planned).oddities == odd
-    planned.move_datablock(key(), State.RELEASED)
+    planned.datablocks.move(key(), State.RELEASED)
     assert record(planned).oddities == NO_ODDITIES
 
 
@@ -222,7 +222,7 @@ def test_a_datablock_says_while_it_is_staged_what_is_odd_of_its_archive(planned:
 def test_only_a_copied_datablock_becomes_staged(planned: Ledger, state: DatablockState) -> None:
     bring_to(planned, key(), state)
     with pytest.raises(TransitionIllegal):
-        planned.save_staged(staged(copied(key())))
+        planned.copies.save_staged(staged(copied(key())))
     assert record(planned).state is state
 
 
@@ -231,23 +231,23 @@ def test_evidence_of_another_copy_stages_nothing(planned: Ledger, state: Datablo
     bring_to(planned, key(), state)
     before = record(planned)
     with pytest.raises(TransitionIllegal):
-        planned.save_staged(staged(copied(key(), seal="another")))
+        planned.copies.save_staged(staged(copied(key(), seal="another")))
     assert record(planned) == before
 
 
 def test_staging_repeated_changes_nothing(rig: Rig) -> None:
-    rig.ledger.plan(P, entries(1), "run-1")
+    rig.ledger.datablocks.plan(P, entries(1), "run-1")
     bring_to(rig.ledger, key(), State.STAGED)
     before = record(rig.ledger)
     rig.clock.advance(HOUR)
-    rig.ledger.save_staged(staged(copied(key())))
+    rig.ledger.copies.save_staged(staged(copied(key())))
     assert record(rig.ledger) == before
 
 
 @pytest.mark.parametrize("state", [State.PLANNED, State.RELEASED])
 def test_what_is_no_longer_staged_claims_nothing(planned: Ledger, state: DatablockState) -> None:
     bring_to(planned, key(), State.STAGED)
-    planned.move_datablock(key(), state)
+    planned.datablocks.move(key(), state)
     found = record(planned)
     assert (found.integrity, found.archive_checksum) == (None, None)
     assert (found.staged_at, found.used_at, found.checked_at) == (None, None, None)
@@ -255,7 +255,7 @@ def test_what_is_no_longer_staged_claims_nothing(planned: Ledger, state: Datablo
 
 def test_a_failed_datablock_is_brought_back_by_the_next_plan(planned: Ledger) -> None:
     bring_to(planned, key(), State.FAILED)
-    planned.plan(P, entries(1), "run-2")
+    planned.datablocks.plan(P, entries(1), "run-2")
     bring_to(planned, key(), State.STAGED)
     assert record(planned).state is State.STAGED
 
@@ -266,18 +266,18 @@ def test_a_copy_s_token_is_kept_while_it_is_copied_or_staged_or_its_files_may_be
     tokens = []
     for state in (State.COPYING, State.COPIED, State.STAGED, State.RELEASED):
         bring_to(planned, key(), State.PLANNED)
-        planned.plan(P, entries(1), f"run-{state}")
+        planned.datablocks.plan(P, entries(1), f"run-{state}")
         bring_to(planned, key(), state)
         tokens.append(record(planned).partial)
         if state is State.STAGED:
-            planned.move_datablock(key(), State.PLANNED)
+            planned.datablocks.move(key(), State.PLANNED)
     assert tokens == ["", "token", "token", "token"]
-    planned.forget_files(key())
+    planned.inventory.forget_files(key())
     assert record(planned).partial == ""
 
 
 def test_evidence_of_another_file_stages_nothing(planned: Ledger) -> None:
     bring_to(planned, key(), State.COPIED)
     with pytest.raises(TransitionIllegal):
-        planned.save_staged(staged(copied(key(), partial="another")))
+        planned.copies.save_staged(staged(copied(key(), partial="another")))
     assert record(planned).state is State.COPIED

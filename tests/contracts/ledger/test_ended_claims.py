@@ -16,19 +16,19 @@ State = DatablockState
 
 
 def claimed(ledger: Ledger) -> int:
-    return ledger.usage().claimed
+    return ledger.inventory.usage().claimed
 
 
 def test_a_claim_ends_with_the_last_that_asks_for_it(ledger: Ledger) -> None:
     for name in (A, B):
         claim(ledger, wish(ledger, name, {P: 60}), 100)
-    ledger.end_claim(P)
+    ledger.claims.end(P)
     assert claimed(ledger) == 60
     finish(ledger, A)
-    ledger.end_claim(P)
+    ledger.claims.end(P)
     assert claimed(ledger) == 60
     finish(ledger, B)
-    ledger.end_claim(P)
+    ledger.claims.end(P)
     assert claimed(ledger) == 0
 
 
@@ -38,9 +38,9 @@ def test_a_claim_that_others_still_need_stays_and_never_grows(ledger: Ledger) ->
     first, second = plan(ledger, P, 60, 40)
     bring_to(ledger, first, State.STAGED, 60)
     bring_to(ledger, second, State.FAILED)
-    ledger.move_datablock(first, State.RELEASED, "another datablock failed")
+    ledger.datablocks.move(first, State.RELEASED, "another datablock failed")
     finish(ledger, A)
-    ledger.end_claim(P)
+    ledger.claims.end(P)
     assert claimed(ledger) == 40
 
 
@@ -49,13 +49,13 @@ def test_of_a_claim_that_is_still_asked_for_what_is_too_much_is_given_back(ledge
     plan(ledger, P, 90, 50)
     grow(ledger, P, Room(200, None))
     plan(ledger, P, 90, 20)
-    ledger.end_claim(P)
+    ledger.claims.end(P)
     assert claimed(ledger) == 110
 
 
 def test_a_claim_that_is_not_there_is_not_made_by_giving_it_back(ledger: Ledger) -> None:
     claim(ledger, wish(ledger, A, {P: 0, Q: 10}), 100)
-    ledger.end_claim(R)
+    ledger.claims.end(R)
     assert claimed(ledger) == 10
 
 
@@ -71,7 +71,7 @@ def test_a_claim_is_not_given_back_while_a_file_is_being_written(
     bring_to(ledger, block, state, 60)
     plan(ledger, P, 60)
     before = claimed(ledger)
-    ledger.end_claim(P)
+    ledger.claims.end(P)
     assert (claimed(ledger) == before) == (
         stays or (asked_for and before <= 60 and state is not State.STAGED)
     )
@@ -82,34 +82,34 @@ def test_a_claim_stays_for_a_dataset_that_was_started_whether_its_job_has_its_sp
     ledger: Ledger, gave_back: bool
 ) -> None:
     claim(ledger, wish(ledger, A, {P: 60, Q: 40}), 100)
-    ledger.move_job_dataset(A, P, DatasetState.STARTED)
+    ledger.jobs.move_dataset(A, P, DatasetState.STARTED)
     if gave_back:
-        ledger.give_space_back(A, Q)
+        ledger.claims.give_back(A, Q)
     for pid in (P, Q):
-        ledger.end_claim(pid)
+        ledger.claims.end(pid)
     assert claimed(ledger) == (60 if gave_back else 100)
-    assert ledger.end_idle_claims() == 0
-    ledger.move_job(A, JobState.UNSUCCESSFUL)
-    assert ledger.end_idle_claims() == (1 if gave_back else 2)
+    assert ledger.claims.end_idle() == 0
+    ledger.jobs.move(A, JobState.UNSUCCESSFUL)
+    assert ledger.claims.end_idle() == (1 if gave_back else 2)
 
 
 def test_a_job_that_waits_for_space_keeps_nobody_s_claim(ledger: Ledger) -> None:
     plan(ledger, P, 60)
     grow(ledger, P, Room(60, None))
     claim(ledger, wish(ledger, A, {P: 60, Q: 60}), 100)
-    ledger.end_claim(P)
+    ledger.claims.end(P)
     assert claimed(ledger) == 0
 
 
 def test_idle_claims_are_given_back_and_counted(ledger: Ledger) -> None:
     claim(ledger, wish(ledger, A, {P: 10, Q: 20}), 100)
     claim(ledger, wish(ledger, B, {Q: 20, R: 30}), 100)
-    assert ledger.end_idle_claims() == 0
+    assert ledger.claims.end_idle() == 0
     finish(ledger, A)
-    assert ledger.end_idle_claims() == 1
+    assert ledger.claims.end_idle() == 1
     assert claimed(ledger) == 50
     finish(ledger, B)
-    assert ledger.end_idle_claims() == 2
+    assert ledger.claims.end_idle() == 2
     assert claimed(ledger) == 0
 
 
@@ -120,10 +120,10 @@ def test_an_idle_claim_stays_while_a_file_is_being_written(
     (block,) = plan(ledger, P, 60)
     grow(ledger, P, Room(60, None))
     bring_to(ledger, block, state, 60)
-    assert ledger.end_idle_claims() == (0 if stays else 1)
+    assert ledger.claims.end_idle() == (0 if stays else 1)
 
 
 def test_a_job_moved_to_its_end_leaves_its_claim_to_whoever_ends_it(ledger: Ledger) -> None:
     claim(ledger, wish(ledger, A, {P: 60}), 100)
-    ledger.move_job(A, JobState.UNSUCCESSFUL)
+    ledger.jobs.move(A, JobState.UNSUCCESSFUL)
     assert claimed(ledger) == 60

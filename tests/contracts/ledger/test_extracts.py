@@ -12,8 +12,10 @@ from scicat_retriever.domain.states import DatablockState, DatasetState, Lifecyc
 from scicat_retriever.onepass.manifest import SealedManifest
 from scicat_retriever.ports.catalogue import LifecycleUpdate
 from scicat_retriever.ports.datablock_record import DatablockRecord
-from scicat_retriever.ports.ledger import FlowName, Ledger, Plan
-from scicat_retriever.ports.outbox import Subject
+from scicat_retriever.ports.datablocks import Plan
+from scicat_retriever.ports.jobs import FlowName
+from scicat_retriever.ports.ledger import Ledger
+from scicat_retriever.ports.reports import Subject
 from tests.contracts.ledger.rig import Rig
 from tests.contracts.ledger.samples import HOUR, P, bring_to, entries, entry, files, key, part_of
 from tests.contracts.ledger.space_samples import A, B, claim, wish
@@ -26,26 +28,26 @@ GONE = LifecycleUpdate(LifecycleWord.NOTHING)
 def choose(ledger: Ledger, name: JobId = A, part: CataloguedDatablock | None = None) -> JobId:
     """Have a job that chose a file which an extract holds, and that was started."""
     chosen = part or part_of()
-    ledger.add_job(
+    ledger.jobs.add(
         RetrieveJob(name, "retrieve", (Selection(P, ("a",)),), "ada", "p17"), FlowName(name, "flow")
     )
-    ledger.note_choice(name, P, [chosen.datablock.id], chosen.datablock.packed_size, None, [chosen])
-    ledger.move_job_dataset(name, P, DatasetState.STARTED)
+    ledger.needs.note_choice(name, P, [chosen.datablock.id], chosen.datablock.packed_size, None, [chosen])
+    ledger.jobs.move_dataset(name, P, DatasetState.STARTED)
     return name
 
 
 def planned(ledger: Ledger, run: str = "run-2", *, of: int = 3) -> Plan:
-    return ledger.plan(P, entries(of), run)
+    return ledger.datablocks.plan(P, entries(of), run)
 
 
 def record(ledger: Ledger, of: DatablockKey = PART) -> DatablockRecord:
-    found = ledger.datablock(of)
+    found = ledger.datablocks.get(of)
     assert found is not None
     return found
 
 
 def ids(ledger: Ledger) -> list[str]:
-    return [each.key.id for each in ledger.datablocks(P)]
+    return [each.key.id for each in ledger.datablocks.of(P)]
 
 
 @pytest.fixture
@@ -66,30 +68,30 @@ def staged(chosen: Ledger) -> Ledger:
 
 def test_an_extract_comes_back_as_it_was_noted(chosen: Ledger) -> None:
     assert record(chosen).datablock == part_of().datablock
-    assert tuple(chosen.files(PART)) == files(1)
+    assert tuple(chosen.datablocks.files(PART)) == files(1)
 
 
 def test_a_plan_places_extracts_after_the_datablocks_and_counts_them_apart(chosen: Ledger) -> None:
     assert planned(chosen) == Plan(3, 6, 3000, 1)
     assert ids(chosen) == ["block-0", "block-1", "block-2", PART.id]
-    assert [each.position for each in chosen.datablocks(P)] == [0, 1, 2, 3]
+    assert [each.position for each in chosen.datablocks.of(P)] == [0, 1, 2, 3]
 
 
 def test_the_run_that_plans_an_extract_retrieves_it_alone_from_the_store_of_the_plan(chosen: Ledger) -> None:
-    chosen.plan(P, entries(3), "run-2", "vault")
-    (wanted,) = [each for each in chosen.datablocks(P) if each.wanted]
+    chosen.datablocks.plan(P, entries(3), "run-2", "vault")
+    (wanted,) = [each for each in chosen.datablocks.of(P) if each.wanted]
     assert (wanted.key, wanted.run, wanted.store, wanted.bytes_total) == (PART, "run-2", "vault", 70)
 
 
 def test_an_extract_that_is_chosen_while_a_run_goes_on_is_left_to_the_next(ledger: Ledger) -> None:
     planned(ledger, "run-1")
     wish(ledger, B, {P: 3000})
-    ledger.move_job_dataset(B, P, DatasetState.STARTED)
+    ledger.jobs.move_dataset(B, P, DatasetState.STARTED)
     choose(ledger)
     claim(ledger, A, 100_000)
     assert not record(ledger).wanted
-    assert [each.key for each in ledger.job_datablocks(A, P)] == [PART]
-    assert not ledger.is_brought(A, P)
+    assert [each.key for each in ledger.needs.datablocks(A, P)] == [PART]
+    assert not ledger.needs.is_brought(A, P)
     planned(ledger)
     assert record(ledger).wanted
 
@@ -104,39 +106,41 @@ def test_a_step_that_plans_again_changes_nothing_of_an_extract(chosen: Ledger) -
 
 def test_a_job_claims_the_bytes_of_the_extract(chosen: Ledger) -> None:
     planned(chosen)
-    assert (chosen.job_size(A), claim(chosen, A, 100_000).needed) == (70, 70)
+    assert (chosen.claims.job_size(A), claim(chosen, A, 100_000).needed) == (70, 70)
 
 
 def test_what_an_extract_wants_from_tape_is_the_whole_archive(chosen: Ledger) -> None:
     planned(chosen)
-    chosen.want_recalls([PART])
-    assert [(each.archive_id, each.bytes) for each in chosen.recalls_of(P)] == [("archive-1.tar", 1000)]
+    chosen.recalls.want([PART])
+    assert [(each.archive_id, each.bytes) for each in chosen.recalls.of_dataset(P)] == [
+        ("archive-1.tar", 1000)
+    ]
 
 
 def test_a_staged_extract_is_what_its_job_needs(staged: Ledger) -> None:
-    assert staged.is_brought(A, P)
-    (progress,) = staged.progress_of(A)
+    assert staged.needs.is_brought(A, P)
+    (progress,) = staged.needs.progress(A)
     assert (progress.datablocks, progress.staged, progress.bytes_total) == (1, 1, 70)
 
 
 def test_a_job_for_the_whole_dataset_needs_no_extract(staged: Ledger) -> None:
     wish(staged, B, {P: 3000})
-    assert [each.key for each in staged.job_datablocks(B, P)] == [key(0), key(1), key(2)]
-    staged.move_job_dataset(B, P, DatasetState.STARTED)
-    staged.move_job_dataset(A, P, DatasetState.RETRIEVED)
+    assert [each.key for each in staged.needs.datablocks(B, P)] == [key(0), key(1), key(2)]
+    staged.jobs.move_dataset(B, P, DatasetState.STARTED)
+    staged.jobs.move_dataset(A, P, DatasetState.RETRIEVED)
     planned(staged, "run-3")
-    assert [each.key for each in staged.datablocks(P) if each.wanted] == [key(0), key(1), key(2)]
+    assert [each.key for each in staged.datablocks.of(P) if each.wanted] == [key(0), key(1), key(2)]
 
 
 def test_a_dataset_is_retrieved_without_its_extracts_and_not_by_them(staged: Ledger) -> None:
     retrieved = LifecycleUpdate(LifecycleWord.RETRIEVED)
     with pytest.raises(TransitionIllegal):
-        staged.tell_dataset(P, retrieved)
+        staged.reports.tell_dataset(P, retrieved)
     for number in range(3):
         bring_to(staged, key(number), State.STAGED)
-    staged.move_datablock(PART, State.RELEASED)
-    staged.tell_dataset(P, retrieved)
-    assert [report.content for report in staged.reports(Subject.dataset(P))] == [retrieved]
+    staged.datablocks.move(PART, State.RELEASED)
+    staged.reports.tell_dataset(P, retrieved)
+    assert [report.content for report in staged.reports.find(Subject.dataset(P))] == [retrieved]
 
 
 def test_scicat_hears_nothing_when_an_extract_of_a_whole_dataset_is_evicted(rig: Rig) -> None:
@@ -146,32 +150,32 @@ def test_scicat_hears_nothing_when_an_extract_of_a_whole_dataset_is_evicted(rig:
     for of in (PART, key(0), key(1), key(2)):
         bring_to(rig.ledger, of, State.STAGED)
     now = rig.clock.advance(HOUR)
-    assert rig.ledger.evict(PART, now, "full", GONE)
-    assert rig.ledger.reports(Subject.dataset(P)) == []
-    assert rig.ledger.evict(key(0), now, "full", GONE)
-    assert len(rig.ledger.reports(Subject.dataset(P))) == 1
+    assert rig.ledger.cache.evict(PART, now, "full", GONE)
+    assert rig.ledger.reports.find(Subject.dataset(P)) == []
+    assert rig.ledger.cache.evict(key(0), now, "full", GONE)
+    assert len(rig.ledger.reports.find(Subject.dataset(P))) == 1
 
 
 def test_a_staged_extract_stays_for_those_who_choose_the_same_later(staged: Ledger) -> None:
-    staged.move_job_dataset(A, P, DatasetState.RETRIEVED)
+    staged.jobs.move_dataset(A, P, DatasetState.RETRIEVED)
     planned(staged, "run-3")
     choose(staged, B)
-    assert staged.is_brought(B, P)
+    assert staged.needs.is_brought(B, P)
 
 
 def test_an_extract_that_is_gone_and_nobody_asks_for_is_no_part_of_the_dataset_any_more(
     staged: Ledger,
 ) -> None:
-    staged.move_job_dataset(A, P, DatasetState.RETRIEVED)
-    staged.move_datablock(PART, State.RELEASED)
+    staged.jobs.move_dataset(A, P, DatasetState.RETRIEVED)
+    staged.datablocks.move(PART, State.RELEASED)
     assert planned(staged, "run-3").extracts == 0
     assert ids(staged) == ["block-0", "block-1", "block-2"]
-    assert not staged.is_brought(A, P)
+    assert not staged.needs.is_brought(A, P)
 
 
 def test_an_extract_that_was_forgotten_can_be_chosen_again(staged: Ledger) -> None:
-    staged.move_job_dataset(A, P, DatasetState.RETRIEVED)
-    staged.move_datablock(PART, State.RELEASED)
+    staged.jobs.move_dataset(A, P, DatasetState.RETRIEVED)
+    staged.datablocks.move(PART, State.RELEASED)
     planned(staged, "run-3")
     choose(staged, B)
     assert not record(staged).wanted
@@ -192,57 +196,57 @@ def test_an_extract_goes_with_the_datablock_that_it_is_of(
     if staging:
         bring_to(chosen, PART, State.STAGED, 70)
     changed = [] if gone else [entry(1, size=99)]
-    assert chosen.plan(P, [entry(0), *changed, entry(2)], "run-3").extracts == 0
+    assert chosen.datablocks.plan(P, [entry(0), *changed, entry(2)], "run-3").extracts == 0
     assert PART.id not in ids(chosen)
-    assert not chosen.is_brought(A, P)
+    assert not chosen.needs.is_brought(A, P)
 
 
 def test_what_is_known_of_an_archive_is_the_manifest_of_its_last_copy(ledger: Ledger) -> None:
     planned(ledger, "run-1")
-    assert ledger.known_manifest(key(0)) is None
+    assert ledger.copies.known_manifest(key(0)) is None
     bring_to(ledger, key(0), State.RELEASED)
-    assert ledger.known_manifest(key(0)) == SealedManifest(b"manifest of block-0", "seal", 2)
+    assert ledger.copies.known_manifest(key(0)) == SealedManifest(b"manifest of block-0", "seal", 2)
 
 
 def test_nothing_is_known_of_an_archive_whose_entry_changed(ledger: Ledger) -> None:
     planned(ledger, "run-1")
     bring_to(ledger, key(0), State.RELEASED)
-    ledger.plan(P, [entry(0, size=99)], "run-2")
-    assert ledger.known_manifest(key(0)) is None
+    ledger.datablocks.plan(P, [entry(0, size=99)], "run-2")
+    assert ledger.copies.known_manifest(key(0)) is None
 
 
 def test_an_extract_that_is_read_whole_has_all_that_the_datablock_has(chosen: Ledger) -> None:
     planned(chosen)
     bring_to(chosen, PART, State.COPIED, 70)
-    chosen.read_whole(PART, "not right")
+    chosen.datablocks.read_whole(PART, "not right")
     now = record(chosen)
     assert (now.state, now.reason, now.run, now.wanted) == (State.PLANNED, "not right", "run-2", True)
     assert (now.bytes_done, now.bytes_total, now.datablock.ranges) == (0, 1000, ())
     whole = record(chosen, key(1)).datablock
     assert replace(now.datablock, id=whole.id, extract=None) == whole
-    assert tuple(chosen.files(PART)) == tuple(chosen.files(key(1)))
+    assert tuple(chosen.datablocks.files(PART)) == tuple(chosen.datablocks.files(key(1)))
 
 
 def test_where_members_lie_is_forgotten_once_an_extract_was_not_right(chosen: Ledger) -> None:
     planned(chosen)
     bring_to(chosen, key(1), State.RELEASED)
     bring_to(chosen, PART, State.COPIED)
-    chosen.read_whole(PART, "not right")
-    assert chosen.known_manifest(key(1)) is None
+    chosen.datablocks.read_whole(PART, "not right")
+    assert chosen.copies.known_manifest(key(1)) is None
 
 
 def test_a_copy_of_the_whole_keeps_its_manifest(chosen: Ledger) -> None:
     planned(chosen)
     bring_to(chosen, key(1), State.STAGED)
-    chosen.read_whole(PART, "not right")
-    assert chosen.manifest(key(1)) == b"manifest of block-1"
+    chosen.datablocks.read_whole(PART, "not right")
+    assert chosen.copies.manifest(key(1)) == b"manifest of block-1"
 
 
 def test_what_is_read_whole_already_does_not_begin_anew(chosen: Ledger) -> None:
     planned(chosen)
-    chosen.read_whole(PART, "not right")
+    chosen.datablocks.read_whole(PART, "not right")
     bring_to(chosen, PART, State.COPYING)
-    chosen.read_whole(PART, "not right")
+    chosen.datablocks.read_whole(PART, "not right")
     assert record(chosen).state is State.COPYING
 
 
@@ -251,10 +255,10 @@ def test_what_is_not_on_its_way_is_not_read_whole(chosen: Ledger, state: Datablo
     planned(chosen)
     bring_to(chosen, PART, state)
     with pytest.raises(TransitionIllegal):
-        chosen.read_whole(PART, "not right")
+        chosen.datablocks.read_whole(PART, "not right")
 
 
 @pytest.mark.parametrize("of", [key(0), key(9)], ids=["a datablock", "unknown"])
 def test_only_an_extract_is_read_whole_in_place_of_a_part(chosen: Ledger, of: DatablockKey) -> None:
     with pytest.raises(TransitionIllegal):
-        chosen.read_whole(of, "not right")
+        chosen.datablocks.read_whole(of, "not right")

@@ -7,8 +7,9 @@ import pytest
 from scicat_retriever.domain.dataset import RetrieveJob, Selection
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState
-from scicat_retriever.ports.ledger import FlowName, Ledger
-from scicat_retriever.ports.space import Growth, PlaceInLine
+from scicat_retriever.ports.claims import Growth, PlaceInLine
+from scicat_retriever.ports.jobs import FlowName
+from scicat_retriever.ports.ledger import Ledger
 from scicat_retriever.ports.staging_area import Room
 from tests.contracts.ledger.rig import Rig
 from tests.contracts.ledger.samples import HOUR, P, Q, bring_to, key
@@ -20,14 +21,14 @@ State = DatablockState
 
 
 def claimed(ledger: Ledger) -> int:
-    return ledger.usage().claimed
+    return ledger.inventory.usage().claimed
 
 
 def choose(ledger: Ledger, name: JobId, *blocks: int, size: int, pid: DatasetPid = P) -> JobId:
     """Have a job that chose files which these datablocks hold."""
     chosen = RetrieveJob(name, "retrieve", (Selection(pid, ("a",)),), "ada", "p17")
-    ledger.add_job(chosen, FlowName(name, "flow"))
-    ledger.note_choice(name, pid, [key(block, pid).id for block in blocks], size, None)
+    ledger.jobs.add(chosen, FlowName(name, "flow"))
+    ledger.needs.note_choice(name, pid, [key(block, pid).id for block in blocks], size, None)
     return name
 
 
@@ -36,12 +37,12 @@ def start(
 ) -> None:
     """Have a job that has its space, and whose dataset was started and planned with datablocks of these sizes."""
     assert claim(ledger, wish(ledger, name, {pid: declared}), total).granted
-    ledger.move_job_dataset(name, pid, DatasetState.STARTED)
+    ledger.jobs.move_dataset(name, pid, DatasetState.STARTED)
     plan(ledger, pid, *sizes)
 
 
 def more(ledger: Ledger, pid: DatasetPid, total: int = 100) -> Growth:
-    return ledger.claim_dataset(pid, Room(total, None), silence=SILENCE)
+    return ledger.claims.for_dataset(pid, Room(total, None), silence=SILENCE)
 
 
 def test_a_job_for_a_whole_dataset_claims_what_is_not_claimed_for_one_that_chose_files(
@@ -70,20 +71,20 @@ def test_a_job_that_chose_files_of_what_another_one_wants_whole_needs_nothing(le
 
 def test_a_claim_that_a_job_joined_does_not_shrink_to_what_the_run_brings(ledger: Ledger) -> None:
     claim(ledger, choose(ledger, A, 0, size=10), 100)
-    ledger.move_job_dataset(A, P, DatasetState.STARTED)
+    ledger.jobs.move_dataset(A, P, DatasetState.STARTED)
     plan(ledger, P, 10, 50)
     claim(ledger, wish(ledger, B, {P: 60}), 100)
     assert grow(ledger, P, Room(100, None)) == 0
     assert claimed(ledger) == 60
     finish(ledger, B)
-    ledger.end_claim(P)
+    ledger.claims.end(P)
     assert claimed(ledger) >= 10
 
 
 def test_what_was_chosen_by_several_jobs_stays_claimed_for_all_of_them(ledger: Ledger) -> None:
     for name, block in ((A, 0), (B, 1)):
         claim(ledger, choose(ledger, name, block, size=10), 100)
-    ledger.end_claim(P)
+    ledger.claims.end(P)
     assert claimed(ledger) == 20
 
 
@@ -94,9 +95,9 @@ def test_a_claim_that_waits_to_grow_comes_before_all_jobs(ledger: Ledger) -> Non
     # It needs and holds 80 bytes: all that goes ahead of it must leave them.
     assert claim(ledger, wish(ledger, C, {R: 15}), 100).granted
     finish(ledger, B)
-    ledger.end_idle_claims()
+    ledger.claims.end_idle()
     assert claim(ledger, wish(ledger, D, {DatasetPid("d"): 6}), 100) == PlaceInLine(0, 2, 6)
-    ledger.note_sizes(D, {DatasetPid("d"): 5})
+    ledger.claims.note_sizes(D, {DatasetPid("d"): 5})
     assert claim(ledger, D, 100).granted
     assert more(ledger, P) == Growth(0)
     assert claimed(ledger) == 100
@@ -108,7 +109,7 @@ def test_what_grows_goes_ahead_of_those_in_line(ledger: Ledger) -> None:
     assert more(ledger, P) == Growth(0)
     # Of the 20 bytes that may go ahead of the job, 10 did.
     assert not claim(ledger, wish(ledger, C, {R: 11}), 100).granted
-    ledger.note_sizes(C, {R: 10})
+    ledger.claims.note_sizes(C, {R: 10})
     assert claim(ledger, C, 100).granted
 
 
@@ -128,7 +129,7 @@ def test_of_two_that_wait_for_each_other_the_later_job_gives_back(ledger: Ledger
     assert more(ledger, Q) == Growth(20)
     assert more(ledger, P) == Growth(20)
     finish(ledger, C)
-    ledger.end_idle_claims()
+    ledger.claims.end_idle()
     claim(ledger, wish(ledger, D, {DatasetPid("d"): 0}), 100)
     assert claimed(ledger) == 80
     assert more(ledger, P, 90) == Growth(10)
@@ -147,7 +148,7 @@ def test_one_whose_jobs_hold_too_much_themselves_gives_back_alone_as_it_is(ledge
     assert claim(ledger, wish(ledger, B, {P: 40, Q: 40}), 100).granted
     plan(ledger, P, 40, 25)
     assert more(ledger, P) == Growth(5)
-    ledger.move_job_dataset(B, P, DatasetState.STARTED)
+    ledger.jobs.move_dataset(B, P, DatasetState.STARTED)
     assert more(ledger, P) == Growth(5, gives_back=True)
     assert claim(ledger, wish(ledger, C, {R: 20}), 100).granted
 
@@ -155,65 +156,65 @@ def test_one_whose_jobs_hold_too_much_themselves_gives_back_alone_as_it_is(ledge
 def test_a_job_that_gives_back_holds_nothing_and_asks_for_everything_again(ledger: Ledger) -> None:
     claim(ledger, wish(ledger, A, {P: 30, Q: 30, R: 30}), 100)
     for pid in (P, Q):
-        ledger.move_job_dataset(A, pid, DatasetState.STARTED)
+        ledger.jobs.move_dataset(A, pid, DatasetState.STARTED)
     (block,) = plan(ledger, P, 30)
     bring_to(ledger, block, State.STAGED, 30)
-    ledger.move_job_dataset(A, P, DatasetState.RETRIEVED)
+    ledger.jobs.move_dataset(A, P, DatasetState.RETRIEVED)
     plan(ledger, Q, 30, 20)
-    assert not ledger.is_in_line(A)
-    ledger.give_space_back(A, Q)
-    assert ledger.is_in_line(A)
+    assert not ledger.claims.is_in_line(A)
+    ledger.claims.give_back(A, Q)
+    assert ledger.claims.is_in_line(A)
     for pid in (P, Q):
-        ledger.end_claim(pid)
-    ledger.end_idle_claims()
+        ledger.claims.end(pid)
+    ledger.claims.end_idle()
     assert (claimed(ledger), owners(ledger)) == (0, [])
-    assert {each.state for each in ledger.job_datasets(A)} == {DatasetState.SUBMITTED}
+    assert {each.state for each in ledger.jobs.datasets(A)} == {DatasetState.SUBMITTED}
     assert claim(ledger, A, 109) == PlaceInLine(1, 1, 80)
     assert claim(ledger, A, 110) == PlaceInLine(0, 0, 80)
     assert owners(ledger) == [A, A, A]
-    assert not ledger.is_in_line(A)
+    assert not ledger.claims.is_in_line(A)
 
 
 def test_a_job_that_only_seemed_to_wait_keeps_the_space_that_it_has(ledger: Ledger) -> None:
     start(ledger, A, 30, declared=30)
-    assert ledger.give_space_back(A, P)
-    assert ledger.give_space_back(A, P, if_waiting=True)
+    assert ledger.claims.give_back(A, P)
+    assert ledger.claims.give_back(A, P, if_waiting=True)
     assert claim(ledger, A, 100).granted
-    assert not ledger.give_space_back(A, P, if_waiting=True)
-    assert (claimed(ledger), owners(ledger), ledger.is_in_line(A)) == (30, [A], False)
+    assert not ledger.claims.give_back(A, P, if_waiting=True)
+    assert (claimed(ledger), owners(ledger), ledger.claims.is_in_line(A)) == (30, [A], False)
 
 
 def test_a_job_remembers_how_large_a_dataset_was_that_it_gave_back(ledger: Ledger) -> None:
     start(ledger, A, 30, 30, declared=30)
-    ledger.give_space_back(A, P)
+    ledger.claims.give_back(A, P)
     plan(ledger, P, 30)
-    assert ledger.job_size(A) == 60
+    assert ledger.claims.job_size(A) == 60
 
 
 def test_giving_back_again_changes_only_the_dataset(ledger: Ledger) -> None:
     start(ledger, A, 30, declared=30)
     claim(ledger, A, 100)
-    ledger.give_space_back(A, P)
-    ledger.move_job_dataset(A, P, DatasetState.STARTED)
-    waiting = ledger.waiting_jobs()
-    ledger.give_space_back(A, P)
-    assert ledger.job_datasets(A)[0].state is DatasetState.SUBMITTED
-    assert ledger.waiting_jobs() == waiting
+    ledger.claims.give_back(A, P)
+    ledger.jobs.move_dataset(A, P, DatasetState.STARTED)
+    waiting = ledger.claims.waiting_jobs()
+    ledger.claims.give_back(A, P)
+    assert ledger.jobs.datasets(A)[0].state is DatasetState.SUBMITTED
+    assert ledger.claims.waiting_jobs() == waiting
 
 
 def test_a_job_that_has_ended_gives_nothing_back(ledger: Ledger) -> None:
     start(ledger, A, 30, declared=30)
     finish(ledger, A, P)
-    ledger.give_space_back(A, P)
-    assert ledger.job_datasets(A)[0].state is DatasetState.RETRIEVED
-    assert not ledger.is_in_line(A)
+    ledger.claims.give_back(A, P)
+    assert ledger.jobs.datasets(A)[0].state is DatasetState.RETRIEVED
+    assert not ledger.claims.is_in_line(A)
 
 
 def test_a_job_leaves_the_line_with_its_end(ledger: Ledger) -> None:
     start(ledger, A, 30, declared=30)
-    ledger.give_space_back(A, P)
-    ledger.move_job(A, JobState.UNSUCCESSFUL)
-    assert not ledger.is_in_line(A)
+    ledger.claims.give_back(A, P)
+    ledger.jobs.move(A, JobState.UNSUCCESSFUL)
+    assert not ledger.claims.is_in_line(A)
 
 
 def test_a_claim_that_waits_to_grow_ends_with_its_claim(ledger: Ledger) -> None:
@@ -221,5 +222,5 @@ def test_a_claim_that_waits_to_grow_ends_with_its_claim(ledger: Ledger) -> None:
     claim(ledger, wish(ledger, B, {Q: 20}), 100)
     assert more(ledger, P).missing
     finish(ledger, A)
-    ledger.end_claim(P)
+    ledger.claims.end(P)
     assert claim(ledger, wish(ledger, C, {R: 80}), 100).granted

@@ -18,11 +18,11 @@ State = DatablockState
 
 def test_a_released_datablock_is_listed_until_its_files_are_gone(ledger: Ledger) -> None:
     stage(ledger, P, 10)
-    assert ledger.left_behind(9) == []
-    ledger.move_datablock(key(), State.RELEASED)
-    assert ledger.left_behind(9) == [key()]
-    ledger.forget_files(key())
-    assert ledger.left_behind(9) == []
+    assert ledger.inventory.left_behind(9) == []
+    ledger.datablocks.move(key(), State.RELEASED)
+    assert ledger.inventory.left_behind(9) == [key()]
+    ledger.inventory.forget_files(key())
+    assert ledger.inventory.left_behind(9) == []
 
 
 def test_what_is_left_behind_is_paged_by_name(ledger: Ledger) -> None:
@@ -30,40 +30,40 @@ def test_what_is_left_behind_is_paged_by_name(ledger: Ledger) -> None:
     stage(ledger, Q, 1)
     left = [key(0), key(2), key(3), key(0, Q)]
     for block in reversed(left):
-        ledger.move_datablock(block, State.RELEASED)
-    assert ledger.left_behind(9) == left
-    assert ledger.left_behind(2) == left[:2]
-    assert ledger.left_behind(2, key(2)) == left[2:]
-    assert ledger.left_behind(9, key(1)) == left[1:]
-    assert ledger.left_behind(9, key(0, Q)) == []
+        ledger.datablocks.move(block, State.RELEASED)
+    assert ledger.inventory.left_behind(9) == left
+    assert ledger.inventory.left_behind(2) == left[:2]
+    assert ledger.inventory.left_behind(2, key(2)) == left[2:]
+    assert ledger.inventory.left_behind(9, key(1)) == left[1:]
+    assert ledger.inventory.left_behind(9, key(0, Q)) == []
 
 
 def test_what_the_catalogue_no_longer_lists_may_have_left_files(ledger: Ledger) -> None:
-    ledger.plan(P, entries(2), "run-1")
+    ledger.datablocks.plan(P, entries(2), "run-1")
     bring_to(ledger, key(1), State.COPIED)
-    ledger.plan(P, entries(1), "run-2")
-    assert ledger.left_behind(9) == [key(1)]
+    ledger.datablocks.plan(P, entries(1), "run-2")
+    assert ledger.inventory.left_behind(9) == [key(1)]
 
 
 def test_a_released_datablock_that_is_asked_for_again_left_no_files(ledger: Ledger) -> None:
     stage(ledger, P, 10)
-    ledger.move_datablock(key(), State.RELEASED)
+    ledger.datablocks.move(key(), State.RELEASED)
     plan(ledger, P, 11)
-    assert ledger.left_behind(9) == []
+    assert ledger.inventory.left_behind(9) == []
 
 
 @pytest.mark.parametrize("state", [state for state in State if state is not State.RELEASED])
 def test_files_of_what_is_not_released_are_not_forgotten(ledger: Ledger, state: DatablockState) -> None:
     plan(ledger, P, 10)
     bring_to(ledger, key(), state)
-    before = (ledger.datablock(key()), ledger.usage())
-    ledger.forget_files(key())
-    assert (ledger.datablock(key()), ledger.usage()) == before
+    before = (ledger.datablocks.get(key()), ledger.inventory.usage())
+    ledger.inventory.forget_files(key())
+    assert (ledger.datablocks.get(key()), ledger.inventory.usage()) == before
 
 
 def test_forgetting_the_files_of_an_unknown_datablock_changes_nothing(ledger: Ledger) -> None:
-    ledger.forget_files(key(7))
-    assert ledger.datablock(key(7)) is None
+    ledger.inventory.forget_files(key(7))
+    assert ledger.datablocks.get(key(7)) is None
 
 
 def test_staged_datablocks_are_paged_by_name(ledger: Ledger) -> None:
@@ -72,39 +72,39 @@ def test_staged_datablocks_are_paged_by_name(ledger: Ledger) -> None:
     for number in (2, 0):
         bring_to(ledger, key(number), State.STAGED)
     expected = [key(0), key(2), key(0, Q), key(1, Q)]
-    assert [record.key for record in ledger.staged_after(None, 9)] == expected
-    assert [record.key for record in ledger.staged_after(key(0), 2)] == expected[1:3]
-    assert [record.key for record in ledger.staged_after(key(1, Q), 9)] == []
-    assert ledger.staged_after(None, 1) == [ledger.datablock(key(0))]
+    assert [record.key for record in ledger.inventory.staged_after(None, 9)] == expected
+    assert [record.key for record in ledger.inventory.staged_after(key(0), 2)] == expected[1:3]
+    assert [record.key for record in ledger.inventory.staged_after(key(1, Q), 9)] == []
+    assert ledger.inventory.staged_after(None, 1) == [ledger.datablocks.get(key(0))]
 
 
 def test_a_token_is_known_from_the_copy_until_the_files_are_gone(ledger: Ledger) -> None:
     plan(ledger, P, 10, 10, 10)
     for number, token in enumerate(("one", "two", "three")):
         bring_to(ledger, key(number), State.COPYING)
-        ledger.save_copy(copied(key(number), 10 + number, partial=token), b"")
+        ledger.copies.save(copied(key(number), 10 + number, partial=token), b"")
     for number, token in ((1, "two"), (2, "three")):
-        ledger.save_staged(staged(copied(key(number), 10 + number, partial=token)))
-    ledger.move_datablock(key(2), State.RELEASED)
+        ledger.copies.save_staged(staged(copied(key(number), 10 + number, partial=token)))
+    ledger.datablocks.move(key(2), State.RELEASED)
     asked = ["one", "two", "three", "unknown", ""]
-    assert set(ledger.known_tokens(asked)) == {"one", "two", "three"}
-    ledger.forget_files(key(2))
-    assert set(ledger.known_tokens(asked)) == {"one", "two"}
-    ledger.move_datablock(key(1), State.RELEASED)
-    ledger.plan(P, [entry(1, packed_size=11)], "run-2")
-    assert set(ledger.known_tokens(asked)) == {"one"}
-    assert set(ledger.known_tokens([])) == set()
+    assert set(ledger.inventory.known_tokens(asked)) == {"one", "two", "three"}
+    ledger.inventory.forget_files(key(2))
+    assert set(ledger.inventory.known_tokens(asked)) == {"one", "two"}
+    ledger.datablocks.move(key(1), State.RELEASED)
+    ledger.datablocks.plan(P, [entry(1, packed_size=11)], "run-2")
+    assert set(ledger.inventory.known_tokens(asked)) == {"one"}
+    assert set(ledger.inventory.known_tokens([])) == set()
     many = [f"{number:016x}" for number in range(1200)]
-    assert set(ledger.known_tokens([*many, "one"])) == {"one"}
+    assert set(ledger.inventory.known_tokens([*many, "one"])) == {"one"}
 
 
 def test_what_left_the_catalogue_as_a_copy_is_known_by_its_token(ledger: Ledger) -> None:
-    ledger.plan(P, entries(2), "run-1")
+    ledger.datablocks.plan(P, entries(2), "run-1")
     bring_to(ledger, key(1), State.COPIED)
-    ledger.plan(P, entries(1), "run-2")
-    assert set(ledger.known_tokens(["token"])) == {"token"}
-    ledger.forget_files(key(1))
-    assert set(ledger.known_tokens(["token"])) == set()
+    ledger.datablocks.plan(P, entries(1), "run-2")
+    assert set(ledger.inventory.known_tokens(["token"])) == {"token"}
+    ledger.inventory.forget_files(key(1))
+    assert set(ledger.inventory.known_tokens(["token"])) == set()
 
 
 def test_what_is_being_copied_is_listed_by_name(ledger: Ledger) -> None:
@@ -113,7 +113,7 @@ def test_what_is_being_copied_is_listed_by_name(ledger: Ledger) -> None:
     for block in (key(0, Q), key(2), key(0)):
         bring_to(ledger, block, State.COPYING)
     bring_to(ledger, key(1), State.COPIED)
-    assert ledger.being_copied() == [key(0), key(2), key(0, Q)]
+    assert ledger.inventory.being_copied() == [key(0), key(2), key(0, Q)]
 
 
 def test_what_was_checked_longest_ago_is_checked_next(rig: Rig) -> None:
@@ -122,13 +122,13 @@ def test_what_was_checked_longest_ago_is_checked_next(rig: Rig) -> None:
     for number in (1, 0):
         bring_to(ledger, key(number), State.STAGED)
         rig.clock.advance(HOUR)
-    assert ledger.next_to_check(START) is None
-    assert ledger.next_to_check(START + 9 * HOUR) == ledger.datablock(key(1))
-    ledger.note_checked(key(1))
-    found = ledger.datablock(key(1))
+    assert ledger.inventory.next_to_check(START) is None
+    assert ledger.inventory.next_to_check(START + 9 * HOUR) == ledger.datablocks.get(key(1))
+    ledger.inventory.note_checked(key(1))
+    found = ledger.datablocks.get(key(1))
     assert found is not None
     assert found.checked_at == START + 2 * HOUR
-    assert ledger.next_to_check(START + 9 * HOUR) == ledger.datablock(key(0))
+    assert ledger.inventory.next_to_check(START + 9 * HOUR) == ledger.datablocks.get(key(0))
 
 
 def test_what_cannot_be_checked_now_is_left_out(rig: Rig) -> None:
@@ -137,53 +137,53 @@ def test_what_cannot_be_checked_now_is_left_out(rig: Rig) -> None:
     for number in (1, 0, 2):
         bring_to(ledger, key(number), State.STAGED)
         rig.clock.advance(HOUR)
-    assert ledger.next_to_check(later, [key(1)]) == ledger.datablock(key(0))
-    assert ledger.next_to_check(later, {key(0), key(1), key(0, Q)}) == ledger.datablock(key(2))
-    assert ledger.next_to_check(START + HOUR, [key(1)]) is None
-    assert ledger.next_to_check(later, [key(number) for number in range(3)]) is None
+    assert ledger.inventory.next_to_check(later, [key(1)]) == ledger.datablocks.get(key(0))
+    assert ledger.inventory.next_to_check(later, {key(0), key(1), key(0, Q)}) == ledger.datablocks.get(key(2))
+    assert ledger.inventory.next_to_check(START + HOUR, [key(1)]) is None
+    assert ledger.inventory.next_to_check(later, [key(number) for number in range(3)]) is None
 
 
 @pytest.mark.parametrize("state", [state for state in State if state is not State.STAGED])
 def test_what_is_not_staged_is_not_checked(ledger: Ledger, state: DatablockState) -> None:
     plan(ledger, P, 10)
     bring_to(ledger, key(), state)
-    before = ledger.datablock(key())
-    ledger.note_checked(key())
-    ledger.note_checked(key(7))
-    assert ledger.datablock(key()) == before
-    assert ledger.next_to_check(START + 99 * HOUR) is None
+    before = ledger.datablocks.get(key())
+    ledger.inventory.note_checked(key())
+    ledger.inventory.note_checked(key(7))
+    assert ledger.datablocks.get(key()) == before
+    assert ledger.inventory.next_to_check(START + 99 * HOUR) is None
 
 
 def test_a_sum_that_is_right_stays(ledger: Ledger) -> None:
     stage(ledger, P, 10, 20)
-    assert ledger.recount() == 0
-    assert ledger.usage().staged == 30
+    assert ledger.inventory.recount() == 0
+    assert ledger.inventory.usage().staged == 30
 
 
 @pytest.mark.parametrize("wrong", [0, 1000])
 def test_a_sum_that_is_wrong_is_made_right(sql_ledger: SqlLedger, wrong: int) -> None:
     stage(sql_ledger, P, 10, 20)
-    with sql_ledger._database.writing() as connection:
+    with sql_ledger.database.writing() as connection:
         connection.execute(text("UPDATE space SET staged = :wrong"), {"wrong": wrong})
-    assert sql_ledger.usage().staged == wrong
-    assert sql_ledger.recount() == abs(30 - wrong)
-    assert sql_ledger.usage().staged == 30
-    assert sql_ledger.recount() == 0
+    assert sql_ledger.inventory.usage().staged == wrong
+    assert sql_ledger.inventory.recount() == abs(30 - wrong)
+    assert sql_ledger.inventory.usage().staged == 30
+    assert sql_ledger.inventory.recount() == 0
 
 
 def test_a_sum_of_claims_that_is_wrong_is_made_right(sql_ledger: SqlLedger) -> None:
     claim(sql_ledger, wish(sql_ledger, A, {P: 10, Q: 20}), 100)
-    with sql_ledger._database.writing() as connection:
+    with sql_ledger.database.writing() as connection:
         connection.execute(text("UPDATE space SET claimed = 7"))
     assert claim(sql_ledger, wish(sql_ledger, B, {DatasetPid("r"): 93}), 100).granted
-    assert sql_ledger.recount() == 23
-    assert sql_ledger.usage().claimed == 123
-    assert sql_ledger.recount() == 0
+    assert sql_ledger.inventory.recount() == 23
+    assert sql_ledger.inventory.usage().claimed == 123
+    assert sql_ledger.inventory.recount() == 0
 
 
 def test_a_copy_s_receipt_is_kept(ledger: Ledger) -> None:
     plan(ledger, P, 10)
     bring_to(ledger, key(), State.COPIED, 10)
-    found = ledger.copied(key())
+    found = ledger.copies.get(key())
     assert found is not None
     assert found.receipt == "bytes:10"

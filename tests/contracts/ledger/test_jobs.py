@@ -10,8 +10,10 @@ from scicat_retriever.domain.dataset import RetrieveJob, Selection
 from scicat_retriever.domain.errors import JobNotFound, TransitionIllegal
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState, JobState
-from scicat_retriever.ports.ledger import FlowName, JobDatasetRecord, JobFlow, JobRecord, Ledger
-from scicat_retriever.ports.outbox import Subject
+from scicat_retriever.ports.flows import JobFlow
+from scicat_retriever.ports.jobs import FlowName, JobDatasetRecord, JobRecord
+from scicat_retriever.ports.ledger import Ledger
+from scicat_retriever.ports.reports import Subject
 from tests.contracts.ledger.rig import Rig
 from tests.contracts.ledger.samples import FAILURE, FLOW, HOUR, JOB, ODD, START, P, Q, job
 
@@ -19,33 +21,33 @@ from tests.contracts.ledger.samples import FAILURE, FLOW, HOUR, JOB, ODD, START,
 def test_a_new_job_is_submitted_and_given_back_as_it_came(ledger: Ledger) -> None:
     asked = RetrieveJob(JOB, "retrieve", (Selection(P, ("a", "b")), Selection(Q)), "ada", None)
     expected = JobRecord(asked, FLOW, JobState.SUBMITTED, "", START, START)
-    assert ledger.add_job(asked, FLOW) == expected
-    assert ledger.job(JOB) == expected
+    assert ledger.jobs.add(asked, FLOW) == expected
+    assert ledger.jobs.get(JOB) == expected
 
 
 def test_an_unknown_job_has_no_record(ledger: Ledger) -> None:
-    assert ledger.job(JobId("nobody")) is None
-    assert ledger.job_datasets(JobId("nobody")) == []
-    assert ledger.progress_of(JobId("nobody")) == []
+    assert ledger.jobs.get(JobId("nobody")) is None
+    assert ledger.jobs.datasets(JobId("nobody")) == []
+    assert ledger.needs.progress(JobId("nobody")) == []
 
 
 def test_a_known_job_stays_as_it_is_and_is_given(rig: Rig) -> None:
-    first = rig.ledger.add_job(job(JOB, P), FLOW)
+    first = rig.ledger.jobs.add(job(JOB, P), FLOW)
     rig.clock.advance(HOUR)
-    assert rig.ledger.add_job(job(JOB, Q), FlowName("another", "flow")) == first
-    assert rig.ledger.job(JOB) == first
-    assert [d.pid for d in rig.ledger.job_datasets(JOB)] == [P]
+    assert rig.ledger.jobs.add(job(JOB, Q), FlowName("another", "flow")) == first
+    assert rig.ledger.jobs.get(JOB) == first
+    assert [d.pid for d in rig.ledger.jobs.datasets(JOB)] == [P]
 
 
 def test_a_refused_job_has_ended_with_a_report_and_is_not_started(rig: Rig) -> None:
-    record = rig.ledger.refuse_job(job(JOB, P), FLOW, FAILURE)
+    record = rig.ledger.jobs.refuse(job(JOB, P), FLOW, FAILURE)
     assert record == replace(
         JobRecord(job(JOB), FLOW, JobState.UNSUCCESSFUL, FAILURE.message, START, START), failure=FAILURE
     )
-    assert rig.ledger.job(JOB) == record
-    assert rig.ledger.job_datasets(JOB) == []
-    assert rig.ledger.jobs_to_start(9) == []
-    assert [(report.subject, report.content) for report in rig.ledger.reports()] == [
+    assert rig.ledger.jobs.get(JOB) == record
+    assert rig.ledger.jobs.datasets(JOB) == []
+    assert rig.ledger.flows.to_start(9) == []
+    assert [(report.subject, report.content) for report in rig.ledger.reports.find()] == [
         (Subject.job(JOB), JobState.UNSUCCESSFUL)
     ]
     book = [(each.subject, each.old, each.new, each.reason) for each in rig.transitions()]
@@ -54,43 +56,43 @@ def test_a_refused_job_has_ended_with_a_report_and_is_not_started(rig: Rig) -> N
 
 
 def test_a_job_is_refused_once(rig: Rig) -> None:
-    first = rig.ledger.refuse_job(job(JOB), FLOW, FAILURE)
+    first = rig.ledger.jobs.refuse(job(JOB), FLOW, FAILURE)
     rig.clock.advance(HOUR)
-    assert rig.ledger.refuse_job(job(JOB), FLOW, replace(FAILURE, message="other words")) == first
-    assert rig.ledger.add_job(job(JOB, P), FLOW) == first
-    assert len(rig.ledger.reports()) == 1
+    assert rig.ledger.jobs.refuse(job(JOB), FLOW, replace(FAILURE, message="other words")) == first
+    assert rig.ledger.jobs.add(job(JOB, P), FLOW) == first
+    assert len(rig.ledger.reports.find()) == 1
 
 
 def test_a_job_that_was_taken_is_not_refused_any_more(ledger: Ledger) -> None:
-    taken = ledger.add_job(job(JOB, P), FLOW)
-    assert ledger.refuse_job(job(JOB), FLOW, FAILURE) == taken
-    assert (ledger.job(JOB), ledger.reports()) == (taken, [])
+    taken = ledger.jobs.add(job(JOB, P), FLOW)
+    assert ledger.jobs.refuse(job(JOB), FLOW, FAILURE) == taken
+    assert (ledger.jobs.get(JOB), ledger.reports.find()) == (taken, [])
 
 
 def test_a_refused_job_can_be_retried(ledger: Ledger) -> None:
-    ledger.refuse_job(job(JOB), FLOW, FAILURE)
-    assert ledger.retry_job(JOB, FlowName("again", "again")) == 0
-    assert [each.attempt for each in ledger.jobs_to_start(9)] == [2]
-    again = ledger.job(JOB)
+    ledger.jobs.refuse(job(JOB), FLOW, FAILURE)
+    assert ledger.jobs.retry(JOB, FlowName("again", "again")) == 0
+    assert [each.attempt for each in ledger.flows.to_start(9)] == [2]
+    again = ledger.jobs.get(JOB)
     assert again is not None
     assert (again.state, again.failure, again.attempt) == (JobState.SUBMITTED, None, 2)
 
 
 def test_jobs_stored_at_once_are_as_if_stored_one_after_the_other(rig: Rig) -> None:
-    known = rig.ledger.add_job(job("known", P), FLOW)
+    known = rig.ledger.jobs.add(job("known", P), FLOW)
     given = [
         (job("b", P, Q), FlowName("uuid-b", "flow-b")),
         (job("known", Q), FlowName("other", "other")),
         (job("a"), FlowName("uuid-a", "flow-a")),
         (job("b", Q), FlowName("other", "other")),
     ]
-    records = rig.ledger.add_jobs(given)
+    records = rig.ledger.jobs.add_all(given)
     assert [record.job.id for record in records] == ["b", "known", "a", "b"]
     assert (records[1], records[3]) == (known, records[0])
     assert [record.flow.uuid for record in records[::2]] == ["uuid-b", "uuid-a"]
-    assert [rig.ledger.job(record.job.id) for record in records] == records
-    assert [each.job_id for each in rig.ledger.jobs_to_start(9)] == ["known", "b", "a"]
-    assert [each.pid for each in rig.ledger.job_datasets(JobId("b"))] == [P, Q]
+    assert [rig.ledger.jobs.get(record.job.id) for record in records] == records
+    assert [each.job_id for each in rig.ledger.flows.to_start(9)] == ["known", "b", "a"]
+    assert [each.pid for each in rig.ledger.jobs.datasets(JobId("b"))] == [P, Q]
     book = [(each.subject, each.old, each.new) for each in rig.transitions()]
     assert sorted(book[2:]) == sorted(
         [
@@ -103,186 +105,186 @@ def test_jobs_stored_at_once_are_as_if_stored_one_after_the_other(rig: Rig) -> N
 
 
 def test_storing_no_jobs_at_once_is_nothing(ledger: Ledger) -> None:
-    assert ledger.add_jobs([]) == []
-    assert ledger.jobs_to_start(9) == []
+    assert ledger.jobs.add_all([]) == []
+    assert ledger.flows.to_start(9) == []
 
 
 def test_any_text_comes_back_as_it_went_in(ledger: Ledger) -> None:
     asked = RetrieveJob(
         JobId(ODD), ODD, (Selection(DatasetPid(ODD), (ODD, "\\u0000")), Selection(P)), ODD, "\\"
     )
-    ledger.add_job(asked, FlowName(ODD, ODD))
-    ledger.move_job(asked.id, JobState.IN_PROGRESS, ODD)
+    ledger.jobs.add(asked, FlowName(ODD, ODD))
+    ledger.jobs.move(asked.id, JobState.IN_PROGRESS, ODD)
     failure = replace(FAILURE, message=ODD)
-    ledger.move_job_dataset(asked.id, DatasetPid(ODD), DatasetState.FAILED, [failure])
-    record = ledger.job(asked.id)
+    ledger.jobs.move_dataset(asked.id, DatasetPid(ODD), DatasetState.FAILED, [failure])
+    record = ledger.jobs.get(asked.id)
     assert record is not None
     assert (record.job, record.flow, record.message) == (asked, FlowName(ODD, ODD), ODD)
     expected = JobDatasetRecord(DatasetPid(ODD), DatasetState.FAILED, (failure,), chosen=True)
-    assert ledger.job_datasets(asked.id, limit=1) == [expected]
+    assert ledger.jobs.datasets(asked.id, limit=1) == [expected]
 
 
 def test_jobs_to_start_are_given_in_the_order_of_arrival_whatever_the_clock_said(rig: Rig) -> None:
     for number in range(3):
-        rig.ledger.add_job(job(f"job {number}", P), FLOW)
+        rig.ledger.jobs.add(job(f"job {number}", P), FLOW)
         rig.clock.advance(-HOUR)
-    assert [each.job_id for each in rig.ledger.jobs_to_start(2)] == ["job 0", "job 1"]
+    assert [each.job_id for each in rig.ledger.flows.to_start(2)] == ["job 0", "job 1"]
 
 
 def test_a_job_whose_flow_was_started_is_not_to_be_started(ledger: Ledger) -> None:
-    ledger.add_job(job("a", P), FLOW)
-    ledger.add_job(job("b", P), FLOW)
-    ledger.mark_flows_started([JobId("a")])
-    ledger.mark_flows_started([JobId("a")])
-    assert ledger.jobs_to_start(9) == [JobFlow(JobId("b"), FLOW)]
+    ledger.jobs.add(job("a", P), FLOW)
+    ledger.jobs.add(job("b", P), FLOW)
+    ledger.flows.mark_started([JobId("a")])
+    ledger.flows.mark_started([JobId("a")])
+    assert ledger.flows.to_start(9) == [JobFlow(JobId("b"), FLOW)]
 
 
 def test_jobs_whose_flows_were_started_are_marked_at_once(ledger: Ledger) -> None:
     ids = [JobId(name) for name in ("a", "b", "c")]
-    ledger.add_jobs([(job(job_id), FlowName(f"uuid-{job_id}", job_id)) for job_id in ids])
-    ledger.mark_flows_started([ids[2], ids[0]])
-    assert [each.job_id for each in ledger.jobs_to_start(9)] == ["b"]
-    ledger.mark_flows_started([])
-    ledger.mark_flows_started(ids)
-    assert ledger.jobs_to_start(9) == []
+    ledger.jobs.add_all([(job(job_id), FlowName(f"uuid-{job_id}", job_id)) for job_id in ids])
+    ledger.flows.mark_started([ids[2], ids[0]])
+    assert [each.job_id for each in ledger.flows.to_start(9)] == ["b"]
+    ledger.flows.mark_started([])
+    ledger.flows.mark_started(ids)
+    assert ledger.flows.to_start(9) == []
 
 
 def test_of_jobs_among_which_one_is_unknown_none_is_marked(ledger: Ledger) -> None:
-    ledger.add_job(job("a"), FLOW)
+    ledger.jobs.add(job("a"), FLOW)
     with pytest.raises(JobNotFound):
-        ledger.mark_flows_started([JobId("a"), JobId("nobody")])
-    assert [each.job_id for each in ledger.jobs_to_start(9)] == ["a"]
+        ledger.flows.mark_started([JobId("a"), JobId("nobody")])
+    assert [each.job_id for each in ledger.flows.to_start(9)] == ["a"]
 
 
 def test_a_job_that_has_ended_is_not_to_be_started(ledger: Ledger) -> None:
-    ledger.add_job(job("a", P), FLOW)
-    ledger.move_job(JobId("a"), JobState.UNSUCCESSFUL, "cancelled")
-    assert ledger.jobs_to_start(9) == []
+    ledger.jobs.add(job("a", P), FLOW)
+    ledger.jobs.move(JobId("a"), JobState.UNSUCCESSFUL, "cancelled")
+    assert ledger.flows.to_start(9) == []
 
 
 def test_a_short_form_job_is_completed_once(ledger: Ledger) -> None:
-    ledger.add_job(job(JOB), FLOW)
-    ledger.set_datasets(JOB, [Selection(Q), Selection(P, ("a",))])
-    ledger.set_datasets(JOB, [Selection(P)])
-    record = ledger.job(JOB)
+    ledger.jobs.add(job(JOB), FLOW)
+    ledger.jobs.set_datasets(JOB, [Selection(Q), Selection(P, ("a",))])
+    ledger.jobs.set_datasets(JOB, [Selection(P)])
+    record = ledger.jobs.get(JOB)
     assert record is not None
     assert record.job.datasets == (Selection(Q), Selection(P, ("a",)))
-    assert [d.pid for d in ledger.job_datasets(JOB)] == [Q, P]
+    assert [d.pid for d in ledger.jobs.datasets(JOB)] == [Q, P]
 
 
 def test_a_list_that_came_with_the_job_is_not_replaced(ledger: Ledger) -> None:
-    ledger.add_job(job(JOB, P), FLOW)
-    ledger.set_datasets(JOB, [Selection(Q)])
-    assert [d.pid for d in ledger.job_datasets(JOB)] == [P]
+    ledger.jobs.add(job(JOB, P), FLOW)
+    ledger.jobs.set_datasets(JOB, [Selection(Q)])
+    assert [d.pid for d in ledger.jobs.datasets(JOB)] == [P]
 
 
 def test_datasets_asked_for_twice_are_listed_once_in_the_order_asked_for(ledger: Ledger) -> None:
-    ledger.add_job(job(JOB, Q, P, Q), FLOW)
+    ledger.jobs.add(job(JOB, Q, P, Q), FLOW)
     submitted = DatasetState.SUBMITTED
-    assert ledger.job_datasets(JOB) == [JobDatasetRecord(Q, submitted), JobDatasetRecord(P, submitted)]
+    assert ledger.jobs.datasets(JOB) == [JobDatasetRecord(Q, submitted), JobDatasetRecord(P, submitted)]
 
 
 def test_datasets_are_paged_by_place(ledger: Ledger) -> None:
     pids = [DatasetPid(f"p{number}") for number in range(7)]
-    ledger.add_job(job(JOB, *pids), FLOW)
-    assert [d.pid for d in ledger.job_datasets(JOB, 2, 3)] == pids[2:5]
-    assert [d.pid for d in ledger.job_datasets(JOB, 5)] == pids[5:]
-    assert ledger.job_datasets(JOB, 7, 3) == []
+    ledger.jobs.add(job(JOB, *pids), FLOW)
+    assert [d.pid for d in ledger.jobs.datasets(JOB, 2, 3)] == pids[2:5]
+    assert [d.pid for d in ledger.jobs.datasets(JOB, 5)] == pids[5:]
+    assert ledger.jobs.datasets(JOB, 7, 3) == []
 
 
 def test_a_job_with_ten_thousand_datasets_is_stored(ledger: Ledger) -> None:
     pids = [DatasetPid(f"20.500.12345/{number}") for number in range(10_000)]
-    ledger.add_job(job(JOB, *pids), FLOW)
-    assert [d.pid for d in ledger.job_datasets(JOB)] == pids
+    ledger.jobs.add(job(JOB, *pids), FLOW)
+    assert [d.pid for d in ledger.jobs.datasets(JOB)] == pids
 
 
 def test_moving_a_job_keeps_its_state_message_and_time(rig: Rig) -> None:
-    rig.ledger.add_job(job(JOB, P), FLOW)
+    rig.ledger.jobs.add(job(JOB, P), FLOW)
     moved = rig.clock.advance(HOUR)
-    rig.ledger.move_job(JOB, JobState.IN_PROGRESS, "2 datasets")
+    rig.ledger.jobs.move(JOB, JobState.IN_PROGRESS, "2 datasets")
     expected = JobRecord(job(JOB, P), FLOW, JobState.IN_PROGRESS, "2 datasets", START, moved)
-    assert rig.ledger.job(JOB) == expected
+    assert rig.ledger.jobs.get(JOB) == expected
 
 
 def test_repeating_a_job_state_changes_the_message_alone(rig: Rig) -> None:
-    rig.ledger.add_job(job(JOB, P), FLOW)
-    rig.ledger.move_job(JOB, JobState.IN_PROGRESS, "first")
+    rig.ledger.jobs.add(job(JOB, P), FLOW)
+    rig.ledger.jobs.move(JOB, JobState.IN_PROGRESS, "first")
     rig.clock.advance(HOUR)
-    rig.ledger.move_job(JOB, JobState.IN_PROGRESS, "second")
-    record = rig.ledger.job(JOB)
+    rig.ledger.jobs.move(JOB, JobState.IN_PROGRESS, "second")
+    record = rig.ledger.jobs.get(JOB)
     assert record is not None
     assert (record.message, record.updated_at) == ("second", START)
     assert [t.new for t in rig.transitions() if t.subject == (JOB,)] == ["jobSubmitted", "inProgress"]
 
 
 def test_the_time_of_a_job_never_goes_back_though_the_clock_does(rig: Rig) -> None:
-    rig.ledger.add_job(job(JOB, P), FLOW)
+    rig.ledger.jobs.add(job(JOB, P), FLOW)
     rig.clock.advance(-HOUR)
-    rig.ledger.move_job(JOB, JobState.IN_PROGRESS)
-    record = rig.ledger.job(JOB)
+    rig.ledger.jobs.move(JOB, JobState.IN_PROGRESS)
+    record = rig.ledger.jobs.get(JOB)
     assert record is not None
     assert record.updated_at == START
 
 
 def test_a_finished_job_stays_finished(ledger: Ledger) -> None:
-    ledger.add_job(job(JOB, P), FLOW)
-    ledger.move_job(JOB, JobState.UNSUCCESSFUL, "deadline")
+    ledger.jobs.add(job(JOB, P), FLOW)
+    ledger.jobs.move(JOB, JobState.UNSUCCESSFUL, "deadline")
     with pytest.raises(TransitionIllegal):
-        ledger.move_job(JOB, JobState.IN_PROGRESS, "again")
-    record = ledger.job(JOB)
+        ledger.jobs.move(JOB, JobState.IN_PROGRESS, "again")
+    record = ledger.jobs.get(JOB)
     assert record is not None
     assert (record.state, record.message) == (JobState.UNSUCCESSFUL, "deadline")
 
 
 def test_a_dataset_keeps_its_state_and_failures(ledger: Ledger) -> None:
-    ledger.add_job(job(JOB, P, Q), FLOW)
+    ledger.jobs.add(job(JOB, P, Q), FLOW)
     without_archive = replace(FAILURE, archive_id=None)
-    ledger.move_job_dataset(JOB, Q, DatasetState.STARTED)
-    ledger.move_job_dataset(JOB, Q, DatasetState.FAILED, [FAILURE, without_archive])
-    assert ledger.job_datasets(JOB) == [
+    ledger.jobs.move_dataset(JOB, Q, DatasetState.STARTED)
+    ledger.jobs.move_dataset(JOB, Q, DatasetState.FAILED, [FAILURE, without_archive])
+    assert ledger.jobs.datasets(JOB) == [
         JobDatasetRecord(P, DatasetState.SUBMITTED),
         JobDatasetRecord(Q, DatasetState.FAILED, (FAILURE, without_archive)),
     ]
 
 
 def test_a_dataset_that_failed_stays_so(ledger: Ledger) -> None:
-    ledger.add_job(job(JOB, P), FLOW)
-    ledger.move_job_dataset(JOB, P, DatasetState.FAILED, [FAILURE])
+    ledger.jobs.add(job(JOB, P), FLOW)
+    ledger.jobs.move_dataset(JOB, P, DatasetState.FAILED, [FAILURE])
     with pytest.raises(TransitionIllegal):
-        ledger.move_job_dataset(JOB, P, DatasetState.RETRIEVED)
-    assert ledger.job_datasets(JOB) == [JobDatasetRecord(P, DatasetState.FAILED, (FAILURE,))]
+        ledger.jobs.move_dataset(JOB, P, DatasetState.RETRIEVED)
+    assert ledger.jobs.datasets(JOB) == [JobDatasetRecord(P, DatasetState.FAILED, (FAILURE,))]
 
 
 def test_a_dataset_that_the_job_does_not_ask_for_cannot_be_moved(ledger: Ledger) -> None:
-    ledger.add_job(job(JOB, P), FLOW)
+    ledger.jobs.add(job(JOB, P), FLOW)
     with pytest.raises(TransitionIllegal):
-        ledger.move_job_dataset(JOB, Q, DatasetState.STARTED)
+        ledger.jobs.move_dataset(JOB, Q, DatasetState.STARTED)
 
 
 def test_the_same_dataset_in_two_jobs_is_moved_apart(ledger: Ledger) -> None:
-    ledger.add_job(job("a", P), FLOW)
-    ledger.add_job(job("b", P), FLOW)
-    ledger.move_job_dataset(JobId("a"), P, DatasetState.FAILED, [FAILURE])
-    assert ledger.job_datasets(JobId("b")) == [JobDatasetRecord(P, DatasetState.SUBMITTED)]
+    ledger.jobs.add(job("a", P), FLOW)
+    ledger.jobs.add(job("b", P), FLOW)
+    ledger.jobs.move_dataset(JobId("a"), P, DatasetState.FAILED, [FAILURE])
+    assert ledger.jobs.datasets(JobId("b")) == [JobDatasetRecord(P, DatasetState.SUBMITTED)]
 
 
 def test_an_unknown_job_cannot_be_changed(ledger: Ledger) -> None:
     nobody = JobId("nobody")
     with pytest.raises(JobNotFound):
-        ledger.move_job(nobody, JobState.IN_PROGRESS)
+        ledger.jobs.move(nobody, JobState.IN_PROGRESS)
     with pytest.raises(JobNotFound):
-        ledger.move_job_dataset(nobody, P, DatasetState.STARTED)
+        ledger.jobs.move_dataset(nobody, P, DatasetState.STARTED)
     with pytest.raises(JobNotFound):
-        ledger.mark_flows_started([nobody])
+        ledger.flows.mark_started([nobody])
     with pytest.raises(JobNotFound):
-        ledger.set_datasets(nobody, [Selection(P)])
+        ledger.jobs.set_datasets(nobody, [Selection(P)])
 
 
 def test_every_change_of_a_job_and_its_datasets_is_in_the_book_with_its_time(rig: Rig) -> None:
-    rig.ledger.add_job(job(JOB, P), FLOW)
+    rig.ledger.jobs.add(job(JOB, P), FLOW)
     later = rig.clock.advance(HOUR)
-    rig.ledger.move_job(JOB, JobState.IN_PROGRESS, "started")
-    rig.ledger.move_job_dataset(JOB, P, DatasetState.FAILED, [FAILURE])
+    rig.ledger.jobs.move(JOB, JobState.IN_PROGRESS, "started")
+    rig.ledger.jobs.move_dataset(JOB, P, DatasetState.FAILED, [FAILURE])
     assert [(t.at, t.subject, t.old, t.new, t.reason) for t in rig.transitions()] == [
         (START, (JOB,), "", "jobSubmitted", ""),
         (START, (JOB, P), "", "submitted", ""),
@@ -292,8 +294,8 @@ def test_every_change_of_a_job_and_its_datasets_is_in_the_book_with_its_time(rig
 
 
 def test_a_refused_change_is_not_in_the_book(rig: Rig) -> None:
-    rig.ledger.add_job(job(JOB, P), FLOW)
+    rig.ledger.jobs.add(job(JOB, P), FLOW)
     before = list(rig.transitions())
     with pytest.raises(TransitionIllegal):
-        rig.ledger.move_job(JOB, JobState.SUCCESSFUL)
+        rig.ledger.jobs.move(JOB, JobState.SUCCESSFUL)
     assert rig.transitions() == before

@@ -9,8 +9,9 @@ import pytest
 from scicat_retriever.domain.errors import QuotaExceeded
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState, JobState
-from scicat_retriever.ports.ledger import FlowName, Ledger
-from scicat_retriever.ports.space import PlaceInLine
+from scicat_retriever.ports.claims import PlaceInLine
+from scicat_retriever.ports.jobs import FlowName
+from scicat_retriever.ports.ledger import Ledger
 from tests.contracts.ledger.rig import Rig
 from tests.contracts.ledger.samples import HOUR, P, Q
 from tests.contracts.ledger.space_samples import SILENCE, A, B, C, claim, finish, plan, stage, wish
@@ -27,8 +28,8 @@ def test_jobs_stand_in_the_order_in_which_they_first_asked_whoever_arrived_first
     assert claim(ledger, A, 100) == PlaceInLine(100, 2, 200)
     assert claim(ledger, B, 100) == PlaceInLine(200, 3, 300)
     assert claim(ledger, A, 100) == PlaceInLine(100, 2, 200)
-    assert ledger.waiting_jobs() == [(C, 400), (A, 200), (B, 300)]
-    usage = ledger.usage()
+    assert ledger.claims.waiting_jobs() == [(C, 400), (A, 200), (B, 300)]
+    usage = ledger.inventory.usage()
     assert (usage.waiting_jobs, usage.waiting) == (3, 900)
 
 
@@ -36,7 +37,7 @@ def test_a_clock_that_goes_back_lets_nobody_in_before_those_in_line(rig: Rig) ->
     claim(rig.ledger, wish(rig.ledger, A, {P: 200}), 100)
     rig.clock.advance(-99 * HOUR)
     claim(rig.ledger, wish(rig.ledger, B, {Q: 200}), 100)
-    assert [name for name, _ in rig.ledger.waiting_jobs()] == [A, B]
+    assert [name for name, _ in rig.ledger.claims.waiting_jobs()] == [A, B]
 
 
 def in_line(ledger: Ledger, needed: int = 60) -> None:
@@ -60,9 +61,9 @@ def test_all_that_went_ahead_counts_together_also_when_it_is_gone(ledger: Ledger
     in_line(ledger)
     claim(ledger, wish(ledger, B, {Q: 30}), 100)
     finish(ledger, B)
-    ledger.end_idle_claims()
+    ledger.claims.end_idle()
     assert claim(ledger, wish(ledger, C, {R: 11}), 100) == PlaceInLine(0, 2, 11)
-    ledger.note_sizes(C, {R: 10})
+    ledger.claims.note_sizes(C, {R: 10})
     assert claim(ledger, C, 100).granted
 
 
@@ -78,7 +79,7 @@ def test_each_of_those_before_it_must_have_room(ledger: Ledger) -> None:
     in_line(ledger)
     claim(ledger, wish(ledger, B, {Q: 90}), 100)
     assert claim(ledger, wish(ledger, C, {R: 11}), 100) == PlaceInLine(0, 3, 11)
-    ledger.note_sizes(C, {R: 10})
+    ledger.claims.note_sizes(C, {R: 10})
     assert claim(ledger, C, 100).granted
 
 
@@ -105,7 +106,7 @@ def test_one_that_does_not_ask_for_long_is_passed_over_and_keeps_its_place(rig: 
     rig.clock.advance(MOMENT)
     assert claim(ledger, wish(ledger, C, {R: 200}), 100) == PlaceInLine(160, 2, 200)
     assert claim(ledger, wish(ledger, JobId("d"), {DatasetPid("d"): 1}), 300).granted
-    assert [name for name, _ in ledger.waiting_jobs()] == [A, B, C]
+    assert [name for name, _ in ledger.claims.waiting_jobs()] == [A, B, C]
     assert claim(ledger, A, 100) == PlaceInLine(61, 1, 100)
     assert claim(ledger, C, 100) == PlaceInLine(161, 3, 200)
 
@@ -115,7 +116,7 @@ def test_who_went_ahead_of_a_silent_one_counts_when_it_asks_again(rig: Rig) -> N
     rig.clock.advance(SILENCE + MOMENT)
     assert claim(rig.ledger, wish(rig.ledger, B, {Q: 30}), 100).granted
     finish(rig.ledger, B)
-    rig.ledger.end_idle_claims()
+    rig.ledger.claims.end_idle()
     claim(rig.ledger, A, 100)
     assert claim(rig.ledger, wish(rig.ledger, C, {R: 11}), 100) == PlaceInLine(0, 2, 11)
 
@@ -131,8 +132,8 @@ def test_one_that_asked_by_a_clock_that_went_back_since_holds_up_nobody_for_long
 def test_a_job_that_got_its_space_is_out_of_the_line(ledger: Ledger) -> None:
     in_line(ledger, 100)
     assert claim(ledger, A, 160).granted
-    assert [name for name, _ in ledger.waiting_jobs()] == []
-    assert ledger.usage().waiting_jobs == 0
+    assert [name for name, _ in ledger.claims.waiting_jobs()] == []
+    assert ledger.inventory.usage().waiting_jobs == 0
     assert claim(ledger, wish(ledger, B, {Q: 50}), 210).granted
 
 
@@ -140,10 +141,10 @@ def test_a_job_that_got_its_space_is_out_of_the_line(ledger: Ledger) -> None:
 def test_a_job_that_ends_leaves_the_line(ledger: Ledger, how: str) -> None:
     in_line(ledger, 100)
     claim(ledger, wish(ledger, B, {Q: 100}), 100)
-    ledger.move_job(A, JobState.UNSUCCESSFUL)
+    ledger.jobs.move(A, JobState.UNSUCCESSFUL)
     if how == "retried":
-        ledger.retry_job(A, AGAIN)
-    assert ledger.waiting_jobs() == [(B, 100)]
+        ledger.jobs.retry(A, AGAIN)
+    assert ledger.claims.waiting_jobs() == [(B, 100)]
     if how == "retried":
         assert claim(ledger, A, 100) == PlaceInLine(60, 2, 100)
 
@@ -152,12 +153,12 @@ def test_a_restarted_job_keeps_its_place_and_what_went_ahead_of_it(ledger: Ledge
     in_line(ledger)
     claim(ledger, wish(ledger, B, {Q: 30}), 100)
     claim(ledger, wish(ledger, C, {R: 90}), 100)
-    ledger.restart_job(A, AGAIN, 1)
-    assert ledger.waiting_jobs() == [(A, 60), (C, 90)]
+    ledger.flows.restart(A, AGAIN, 1)
+    assert ledger.claims.waiting_jobs() == [(A, 60), (C, 90)]
     assert claim(ledger, A, 100) == PlaceInLine(50, 1, 60)
     # 30 of 40 bytes went ahead of it already.
     finish(ledger, B)
-    ledger.end_idle_claims()
+    ledger.claims.end_idle()
     assert claim(ledger, wish(ledger, JobId("d"), {DatasetPid("d"): 11}), 100) == PlaceInLine(0, 3, 11)
 
 
@@ -170,17 +171,17 @@ def test_a_job_that_gives_its_space_back_claims_it_at_its_old_place(rig: Rig, wa
     claim(ledger, A, 60)
     rig.clock.advance(MOMENT)
     claim(ledger, wish(ledger, B, {Q: 60}), 100)
-    ledger.give_space_back(A, P)
-    assert ledger.waiting_jobs() == [(A, 0), (B, 60)]
-    ledger.end_idle_claims()
+    ledger.claims.give_back(A, P)
+    assert ledger.claims.waiting_jobs() == [(A, 0), (B, 60)]
+    ledger.claims.end_idle()
     assert claim(ledger, A, 50) == PlaceInLine(10, 1, 60)
-    assert ledger.waiting_jobs() == [(A, 60), (B, 60)]
+    assert ledger.claims.waiting_jobs() == [(A, 60), (B, 60)]
 
 
 def test_who_is_refused_for_its_quota_is_not_in_line(ledger: Ledger) -> None:
     with pytest.raises(QuotaExceeded):
         claim(ledger, wish(ledger, A, {P: 200}), 100, quota=199)
-    assert ledger.waiting_jobs() == []
+    assert ledger.claims.waiting_jobs() == []
 
 
 def test_a_job_in_line_may_need_less_by_and_by(ledger: Ledger) -> None:
@@ -189,9 +190,9 @@ def test_a_job_in_line_may_need_less_by_and_by(ledger: Ledger) -> None:
     assert claim(ledger, A, 100) == PlaceInLine(0, 2, 60)
     assert claim(ledger, A, 220).granted
     assert claim(ledger, B, 100) == PlaceInLine(60, 1, 100)
-    assert ledger.waiting_jobs() == [(B, 100)]
+    assert ledger.claims.waiting_jobs() == [(B, 100)]
     # What failed for the job is not waited for.
-    ledger.move_job_dataset(B, Q, DatasetState.FAILED)
+    ledger.jobs.move_dataset(B, Q, DatasetState.FAILED)
     assert claim(ledger, B, 100) == PlaceInLine(0, 0, 0)
 
 
@@ -206,7 +207,7 @@ def test_a_large_job_is_not_starved_by_a_stream_of_small_ones(rig: Rig, size: in
         for name in [name for name, end in under_way.items() if end <= hour]:
             finish(ledger, name)
             del under_way[name]
-        ledger.end_idle_claims()
+        ledger.claims.end_idle()
         if hour == asks_at:
             before = {*under_way, *waiting}
         for number in range(4):
@@ -219,7 +220,7 @@ def test_a_large_job_is_not_starved_by_a_stream_of_small_ones(rig: Rig, size: in
             if claim(ledger, name, total, silence=2 * HOUR).granted:
                 waiting.remove(name)
                 under_way[name] = hour + 3
-        assert ledger.usage().claimed <= total
+        assert ledger.inventory.usage().claimed <= total
         if large in under_way:
             break
         # As soon as all that was before it is gone, it has its space.

@@ -39,8 +39,8 @@ LOSSES: list[Callable[[Path], None]] = [unlink, swap, put_an_empty_one_in_its_pl
 
 @pytest.fixture
 def ledger(sqlite_url: str, clock: HandClock) -> Iterator[SqlLedger]:
-    ledger = SqlLedger(sqlite_url, clock)
-    ledger.add_job(job("before", P), FLOW)
+    ledger = SqlLedger.at(sqlite_url, clock)
+    ledger.jobs.add(job("before", P), FLOW)
     yield ledger
     ledger.close()
 
@@ -56,13 +56,13 @@ def test_what_would_be_written_nowhere_is_refused(
 ) -> None:
     lose(file)
     with pytest.raises(LedgerUnavailable, match="while the service runs: nothing is stored any more"):
-        ledger.add_job(job(JOB, P), FLOW)
+        ledger.jobs.add(job(JOB, P), FLOW)
     with pytest.raises(LedgerUnavailable, match=str(file)):
-        ledger.job(JOB)
+        ledger.jobs.get(JOB)
 
 
 def test_what_is_lost_in_the_middle_of_a_transaction_is_not_stored(ledger: SqlLedger, file: Path) -> None:
-    with pytest.raises(LedgerUnavailable), ledger._database.writing():
+    with pytest.raises(LedgerUnavailable), ledger.database.writing():
         unlink(file)
 
 
@@ -70,14 +70,14 @@ def test_no_file_is_made_in_place_of_the_one_that_is_gone(ledger: SqlLedger, fil
     unlink(file)
     for _ in range(3):
         with pytest.raises(LedgerUnavailable):
-            ledger.recent_job()
+            ledger.jobs.recent()
     assert not file.exists()
 
 
 def test_the_very_file_put_back_is_gone_on_with(ledger: SqlLedger, file: Path) -> None:
     unlink(file)
     with pytest.raises(LedgerUnavailable):
-        ledger.add_job(job(JOB, P), FLOW)
+        ledger.jobs.add(job(JOB, P), FLOW)
     file.with_name("aside").rename(file)
-    ledger.add_job(job(JOB, P), FLOW)
-    assert ledger.job(JOB) is not None
+    ledger.jobs.add(job(JOB, P), FLOW)
+    assert ledger.jobs.get(JOB) is not None

@@ -22,12 +22,13 @@ from scicat_retriever.domain.evidence import DatablockKey, Integrity
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState, LifecycleWord, RecallPhase
 from scicat_retriever.ledger.sql import SqlLedger
+from scicat_retriever.ports.cache import EvictionOrder
 from scicat_retriever.ports.catalogue import LifecycleUpdate
-from scicat_retriever.ports.ledger import FlowName, Ledger
+from scicat_retriever.ports.jobs import FlowName
+from scicat_retriever.ports.ledger import Ledger
 from scicat_retriever.ports.long_term_store import TapePosition
-from scicat_retriever.ports.outbox import Subject
 from scicat_retriever.ports.recalls import RecallChange
-from scicat_retriever.ports.space import EvictionOrder
+from scicat_retriever.ports.reports import Subject
 from scicat_retriever.ports.staging_area import Room
 from tests.contracts.ledger.rig import book_of
 from tests.contracts.ledger.samples import (
@@ -97,11 +98,11 @@ class TwoLedgers(RuleBasedStateMachine):
         self.fake = InMemoryLedger(self.clock)
         self.file = sqlite3.connect(self.folder / "ledger.db", check_same_thread=False)
         self.compared: object = None
-        self.sql = SqlLedger(f"sqlite:///{self.folder / 'ledger.db'}", self.clock)
-        self.both(lambda ledger: ledger.add_job(job(JOB, P, Q), FLOW))
-        self.both(lambda ledger: ledger.add_job(job(ANOTHER, P), FLOW))
+        self.sql = SqlLedger.at(f"sqlite:///{self.folder / 'ledger.db'}", self.clock)
+        self.both(lambda ledger: ledger.jobs.add(job(JOB, P, Q), FLOW))
+        self.both(lambda ledger: ledger.jobs.add(job(ANOTHER, P), FLOW))
         chosen = replace(job(CHOOSER), datasets=(Selection(P, ("a",)),))
-        self.both(lambda ledger: ledger.add_job(chosen, FLOW))
+        self.both(lambda ledger: ledger.jobs.add(chosen, FLOW))
 
     def teardown(self) -> None:
         self.sql.close()
@@ -122,11 +123,11 @@ class TwoLedgers(RuleBasedStateMachine):
             entry(BLOCKS.index(block), listed_files=files(3, "b") if block in changed else files())
             for block in chosen
         ]
-        self.both(lambda ledger: ledger.plan(P, iter(listed), run))
+        self.both(lambda ledger: ledger.datablocks.plan(P, iter(listed), run))
 
     @rule(run=st.sampled_from(["run-1", "run-2"]))
     def plan_another(self, run: str) -> None:
-        self.both(lambda ledger: ledger.plan(Q, [entry(0, Q)], run))
+        self.both(lambda ledger: ledger.datablocks.plan(Q, [entry(0, Q)], run))
 
     @rule(block=blocks, state=st.sampled_from(DatablockState), size=spaces)
     def bring(self, block: DatablockKey, state: DatablockState, size: int) -> None:
@@ -134,51 +135,51 @@ class TwoLedgers(RuleBasedStateMachine):
 
     @rule(block=blocks, state=st.sampled_from(DatablockState), reason=st.sampled_from(["", "on tape"]))
     def move(self, block: DatablockKey, state: DatablockState, reason: str) -> None:
-        self.both(lambda ledger: ledger.move_datablock(block, state, reason))
+        self.both(lambda ledger: ledger.datablocks.move(block, state, reason))
 
     @rule(block=blocks, done=sizes, total=st.none() | sizes)
     def note_progress(self, block: DatablockKey, done: int, total: int | None) -> None:
-        self.both(lambda ledger: ledger.note_progress(block, done, total))
+        self.both(lambda ledger: ledger.datablocks.note_progress(block, done, total))
 
     @rule(block=blocks, seal=seals)
     def save_copy(self, block: DatablockKey, seal: str) -> None:
-        self.both(lambda ledger: ledger.save_copy(copied(block, 64, seal), seal.encode()))
+        self.both(lambda ledger: ledger.copies.save(copied(block, 64, seal), seal.encode()))
 
     @rule(block=blocks, seal=seals, integrity=st.sampled_from(Integrity))
     def save_staged(self, block: DatablockKey, seal: str, integrity: Integrity) -> None:
-        self.both(lambda ledger: ledger.save_staged(staged(copied(block, 64, seal), integrity)))
+        self.both(lambda ledger: ledger.copies.save_staged(staged(copied(block, 64, seal), integrity)))
 
     @rule(chosen=st.lists(blocks, max_size=3))
     def want_recalls(self, chosen: list[DatablockKey]) -> None:
-        self.both(lambda ledger: ledger.want_recalls(chosen))
+        self.both(lambda ledger: ledger.recalls.want(chosen))
 
     @rule(changes=st.lists(recall_changes, max_size=4))
     def change_recalls(self, changes: list[RecallChange]) -> None:
-        self.both(lambda ledger: ledger.change_recalls(changes))
+        self.both(lambda ledger: ledger.recalls.change(changes))
 
     @rule(store=stores)
     def forget_recalls(self, store: str) -> None:
-        self.both(lambda ledger: ledger.forget_recalls(ledger.recalls(store)))
+        self.both(lambda ledger: ledger.recalls.forget(ledger.recalls.of_store(store)))
 
     @rule(store=stores, holder=tellers)
     def lead_recalls(self, store: str, holder: str) -> None:
-        self.both(lambda ledger: ledger.lead_recalls(store, holder, HOUR))
+        self.both(lambda ledger: ledger.recalls.lead(store, holder, HOUR))
 
     @rule(holder=tellers)
     def leave_recalls(self, holder: str) -> None:
-        self.both(lambda ledger: ledger.leave_recalls(holder))
+        self.both(lambda ledger: ledger.recalls.leave(holder))
 
     @rule(block=blocks, store=stores)
     def read_from(self, block: DatablockKey, store: str) -> None:
-        self.both(lambda ledger: ledger.read_from(block, store, "lost on tape"))
+        self.both(lambda ledger: ledger.datablocks.read_from(block, store, "lost on tape"))
 
     @rule(which=jobs, priority=st.integers(-1, 2))
     def set_priority(self, which: JobId, priority: int) -> None:
-        self.both(lambda ledger: ledger.set_priority(which, priority))
+        self.both(lambda ledger: ledger.recalls.set_priority(which, priority))
 
     @rule(which=jobs, sizes=st.dictionaries(pids, spaces))
     def note_sizes(self, which: JobId, sizes: dict[DatasetPid, int]) -> None:
-        self.both(lambda ledger: ledger.note_sizes(which, sizes))
+        self.both(lambda ledger: ledger.claims.note_sizes(which, sizes))
 
     @rule(which=jobs | st.just(CHOOSER), pid=pids, held=st.sets(blocks), size=spaces, some=st.booleans())
     def note_choice(
@@ -187,147 +188,147 @@ class TwoLedgers(RuleBasedStateMachine):
         ids = [block.id for block in held if block.pid == pid]
         unknown = FAILURE if some else None
         parts = [PART] if PART.datablock.id in ids else []
-        self.both(lambda ledger: ledger.note_choice(which, pid, ids, size, unknown, parts))
+        self.both(lambda ledger: ledger.needs.note_choice(which, pid, ids, size, unknown, parts))
 
     @rule(block=blocks)
     def read_whole(self, block: DatablockKey) -> None:
-        self.both(lambda ledger: ledger.read_whole(block, "not right"))
+        self.both(lambda ledger: ledger.datablocks.read_whole(block, "not right"))
 
     @rule(which=jobs, room=rooms, wait=st.integers(0, 3), quota=st.none() | spaces)
     def claim_job(self, which: JobId, room: Room, wait: int, quota: int | None) -> None:
-        self.both(lambda ledger: ledger.claim_job(which, room, silence=wait * HOUR, quota=quota))
+        self.both(lambda ledger: ledger.claims.for_job(which, room, silence=wait * HOUR, quota=quota))
 
     @rule(pid=pids, room=rooms, wait=st.integers(0, 3))
     def claim_dataset(self, pid: DatasetPid, room: Room, wait: int) -> None:
-        self.both(lambda ledger: ledger.claim_dataset(pid, room, silence=wait * HOUR))
+        self.both(lambda ledger: ledger.claims.for_dataset(pid, room, silence=wait * HOUR))
 
     @rule(which=jobs, pid=pids)
     def give_space_back(self, which: JobId, pid: DatasetPid) -> None:
-        self.both(lambda ledger: ledger.give_space_back(which, pid))
+        self.both(lambda ledger: ledger.claims.give_back(which, pid))
 
     @rule(pid=pids)
     def end_claim(self, pid: DatasetPid) -> None:
-        self.both(lambda ledger: ledger.end_claim(pid))
+        self.both(lambda ledger: ledger.claims.end(pid))
 
     @rule()
     def end_idle_claims(self) -> None:
-        self.both(lambda ledger: ledger.end_idle_claims())
+        self.both(lambda ledger: ledger.claims.end_idle())
 
     @rule(pid=pids, owner=owners, until=hours)
     def pin(self, pid: DatasetPid, owner: str, until: datetime) -> None:
-        self.both(lambda ledger: ledger.pin(pid, owner, until))
+        self.both(lambda ledger: ledger.pins.pin(pid, owner, until))
 
     @rule(which=jobs, until=hours)
     def keep_for_job(self, which: JobId, until: datetime) -> None:
-        self.both(lambda ledger: ledger.keep_for_job(which, until))
+        self.both(lambda ledger: ledger.pins.keep_for_job(which, until))
 
     @rule(owner=owners, pid=st.none() | pids)
     def unpin(self, owner: str, pid: DatasetPid | None) -> None:
-        self.both(lambda ledger: ledger.unpin(owner, pid))
+        self.both(lambda ledger: ledger.pins.unpin(owner, pid))
 
     @rule(now=hours, limit=st.integers(0, 3))
     def lapse_pins(self, now: datetime, limit: int) -> None:
-        self.both(lambda ledger: ledger.lapse_pins(now, limit))
+        self.both(lambda ledger: ledger.pins.lapse(now, limit))
 
     @rule(pid=pids, block=st.none() | blocks)
     def note_used(self, pid: DatasetPid, block: DatablockKey | None) -> None:
-        self.both(lambda ledger: ledger.note_used(pid, block))
+        self.both(lambda ledger: ledger.cache.note_used(pid, block))
 
     @rule(block=blocks, unused_since=hours, tell=st.none() | updates)
     def evict(self, block: DatablockKey, unused_since: datetime, tell: LifecycleUpdate | None) -> None:
-        self.both(lambda ledger: ledger.evict(block, unused_since, "its space was needed", tell))
+        self.both(lambda ledger: ledger.cache.evict(block, unused_since, "its space was needed", tell))
 
     @rule(block=blocks)
     def withdraw(self, block: DatablockKey) -> None:
-        self.both(lambda ledger: ledger.withdraw(block, "damaged"))
+        self.both(lambda ledger: ledger.cache.withdraw(block, "damaged"))
 
     @rule(block=blocks)
     def note_checked(self, block: DatablockKey) -> None:
-        self.both(lambda ledger: ledger.note_checked(block))
+        self.both(lambda ledger: ledger.inventory.note_checked(block))
 
     @rule(block=blocks)
     def forget_files(self, block: DatablockKey) -> None:
-        self.both(lambda ledger: ledger.forget_files(block))
+        self.both(lambda ledger: ledger.inventory.forget_files(block))
 
     @rule(which=jobs, state=st.sampled_from(JobState), failed=st.booleans())
     def move_job(self, which: JobId, state: JobState, failed: bool) -> None:
-        self.both(lambda ledger: ledger.move_job(which, state, "said", FAILURE if failed else None))
+        self.both(lambda ledger: ledger.jobs.move(which, state, "said", FAILURE if failed else None))
 
     @rule(which=jobs, pid=pids, state=st.sampled_from(DatasetState), failed=st.booleans())
     def move_job_dataset(self, which: JobId, pid: DatasetPid, state: DatasetState, failed: bool) -> None:
-        self.both(lambda ledger: ledger.move_job_dataset(which, pid, state, [FAILURE] * failed))
+        self.both(lambda ledger: ledger.jobs.move_dataset(which, pid, state, [FAILURE] * failed))
 
     @rule(which=jobs)
     def mark_flow_started(self, which: JobId) -> None:
-        self.both(lambda ledger: ledger.mark_flows_started([which]))
+        self.both(lambda ledger: ledger.flows.mark_started([which]))
 
     @rule(which=jobs, attempt=st.integers(1, 4))
     def restart_job(self, which: JobId, attempt: int) -> None:
-        self.both(lambda ledger: ledger.restart_job(which, FlowName(str(attempt), "restarted"), attempt))
+        self.both(lambda ledger: ledger.flows.restart(which, FlowName(str(attempt), "restarted"), attempt))
 
     @rule(which=jobs, chosen=st.none() | st.sets(pids))
     def retry_job(self, which: JobId, chosen: set[DatasetPid] | None) -> None:
-        self.both(lambda ledger: ledger.retry_job(which, FlowName("retry", "retried"), chosen))
+        self.both(lambda ledger: ledger.jobs.retry(which, FlowName("retry", "retried"), chosen))
 
     @rule(which=jobs, by=st.sampled_from(["ada", "bob"]))
     def cancel_job(self, which: JobId, by: str) -> None:
-        self.both(lambda ledger: ledger.cancel_job(which, by))
+        self.both(lambda ledger: ledger.jobs.cancel(which, by))
 
     @rule(which=jobs, attempt=st.integers(1, 2))
     def mark_cancel_told(self, which: JobId, attempt: int) -> None:
-        self.both(lambda ledger: ledger.mark_cancel_told(which, attempt))
+        self.both(lambda ledger: ledger.flows.mark_cancel_told(which, attempt))
 
     @rule(pid=pids, reason=st.sampled_from(["", "SciCat", "space"]))
     def note_waiting(self, pid: DatasetPid, reason: str) -> None:
-        self.both(lambda ledger: ledger.note_waiting(pid, reason))
+        self.both(lambda ledger: ledger.jobs.note_waiting(pid, reason))
 
     @rule(pid=pids, update=updates)
     def tell_dataset(self, pid: DatasetPid, update: LifecycleUpdate) -> None:
-        self.both(lambda ledger: ledger.tell_dataset(pid, update))
+        self.both(lambda ledger: ledger.reports.tell_dataset(pid, update))
 
     @rule(which=jobs)
     def tell_job_again(self, which: JobId) -> None:
-        self.both(lambda ledger: ledger.tell_job_again(which))
+        self.both(lambda ledger: ledger.reports.tell_job_again(which))
 
     @rule(teller=tellers, subject=st.none() | subjects)
     def claim(self, teller: str, subject: Subject | None) -> None:
-        self.both(lambda ledger: ledger.claim_report(teller, HOUR, subject))
+        self.both(lambda ledger: ledger.reports.claim(teller, HOUR, subject))
 
     @rule(teller=tellers, chosen=st.sets(numbers))
     def renew(self, teller: str, chosen: set[int]) -> None:
-        self.both(lambda ledger: ledger.renew_claims(teller, chosen, 2 * HOUR))
+        self.both(lambda ledger: ledger.reports.renew(teller, chosen, 2 * HOUR))
 
     @rule(number=numbers)
     def delivered(self, number: int) -> None:
-        self.both(lambda ledger: ledger.delivered(number))
+        self.both(lambda ledger: ledger.reports.delivered(number))
 
     @rule(number=numbers, due_at=hours)
     def postpone(self, number: int, due_at: datetime) -> None:
-        self.both(lambda ledger: ledger.postpone(number, FAILURE, due_at))
+        self.both(lambda ledger: ledger.reports.postpone(number, FAILURE, due_at))
 
     @rule(number=numbers, failure=st.sampled_from([FAILURE, GONE]))
     def park(self, number: int, failure: Failure) -> None:
-        self.both(lambda ledger: ledger.park(number, failure))
+        self.both(lambda ledger: ledger.reports.park(number, failure))
 
     @rule(chosen=st.sets(numbers, max_size=2))
     def drop(self, chosen: set[int]) -> None:
-        self.both(lambda ledger: ledger.drop_reports(chosen, "why"))
+        self.both(lambda ledger: ledger.reports.drop(chosen, "why"))
 
     @rule(before=hours)
     def drop_undeliverable(self, before: datetime) -> None:
-        self.both(lambda ledger: ledger.drop_undeliverable(before, "too old"))
+        self.both(lambda ledger: ledger.reports.drop_undeliverable(before, "too old"))
 
     @rule(job_id=st.sampled_from([*JOBS, REFUSED]))
     def refuse(self, job_id: JobId) -> None:
-        self.both(lambda ledger: ledger.refuse_job(job(job_id, P), FLOW, FAILURE))
+        self.both(lambda ledger: ledger.jobs.refuse(job(job_id, P), FLOW, FAILURE))
 
     @rule(subject=st.none() | subjects)
     def unpark(self, subject: Subject | None) -> None:
-        self.both(lambda ledger: ledger.unpark(subject))
+        self.both(lambda ledger: ledger.reports.unpark(subject))
 
     @rule(name=st.sampled_from(["catalogue", "engine"]), count=st.integers(0, 9))
     def note_finding(self, name: str, count: int) -> None:
-        self.both(lambda ledger: ledger.note_finding(name, {"count": count}))
+        self.both(lambda ledger: ledger.findings.note(name, {"count": count}))
 
     @rule(by=st.sampled_from([-48, -2, -1, 0, 1, 2, 3, 48]))
     def advance(self, by: int) -> None:
@@ -345,31 +346,66 @@ class TwoLedgers(RuleBasedStateMachine):
         if (now := self.all_that_answers_come_from()) == self.compared:
             return
         for ask in (
-            lambda ledger: [ledger.job(JOB), ledger.job_datasets(JOB), ledger.progress_of(JOB)],
-            lambda ledger: [ledger.job(ANOTHER), ledger.job_datasets(ANOTHER), ledger.job(REFUSED)],
-            lambda ledger: [ledger.job_datasets(CHOOSER), ledger.progress_of(CHOOSER)],
-            lambda ledger: [(ledger.job_datablocks(each, P), ledger.waits_of(each)) for each in JOBS],
-            lambda ledger: [ledger.is_brought(each, pid) for each in JOBS for pid in (P, Q)],
-            lambda ledger: [ledger.jobs_to_start(9), ledger.started_jobs(0, 9), ledger.jobs_to_cancel(9)],
-            lambda ledger: [ledger.reports(), ledger.reports(Subject.dataset(P)), ledger.count_reports()],
-            lambda ledger: [ledger.reports(dropped=False), ledger.count_undeliverable()],
-            lambda ledger: [ledger.findings(), ledger.recent_job(), ledger.open_recalls()],
-            lambda ledger: [ledger.recalls("lts"), ledger.recalls("mirror"), ledger.recalls_of(P)],
-            lambda ledger: [ledger.datablocks(pid) for pid in (P, Q)],
-            lambda ledger: [ledger.datablock(block) for block in BLOCKS],
-            lambda ledger: [(ledger.copied(block), ledger.manifest(block)) for block in BLOCKS],
-            lambda ledger: [ledger.known_manifest(block) for block in BLOCKS],
-            lambda ledger: [list(ledger.files(block)) for block in BLOCKS],
-            lambda ledger: [ledger.usage(), ledger.waiting_jobs(), ledger.recount()],
-            lambda ledger: [ledger.is_in_line(each) for each in JOBS],
-            lambda ledger: [(ledger.job_size(each), ledger.datasets_without_size(each, 9)) for each in JOBS],
-            lambda ledger: [ledger.pins(), ledger.pins(P), ledger.pins(owner=JOB), ledger.pinned_by_group()],
-            lambda ledger: [ledger.cached(order, self.clock(), 9) for order in EvictionOrder],
-            lambda ledger: [ledger.left_behind(9), ledger.left_behind(9, BLOCKS[1]), ledger.being_copied()],
-            lambda ledger: [ledger.staged_after(None, 9), ledger.staged_after(BLOCKS[1], 9)],
-            lambda ledger: [ledger.next_to_check(self.clock(), but) for but in ((), BLOCKS[:1], BLOCKS[1:])],
-            lambda ledger: [ledger.cached_bytes(self.clock() - n * HOUR) for n in (0, 2)],
-            lambda ledger: [ledger.jobs_to_mend(9), sorted(ledger.known_tokens(["token", "", "?"]))],
+            lambda ledger: [ledger.jobs.get(JOB), ledger.jobs.datasets(JOB), ledger.needs.progress(JOB)],
+            lambda ledger: [
+                ledger.jobs.get(ANOTHER),
+                ledger.jobs.datasets(ANOTHER),
+                ledger.jobs.get(REFUSED),
+            ],
+            lambda ledger: [ledger.jobs.datasets(CHOOSER), ledger.needs.progress(CHOOSER)],
+            lambda ledger: [(ledger.needs.datablocks(each, P), ledger.needs.waits(each)) for each in JOBS],
+            lambda ledger: [ledger.needs.is_brought(each, pid) for each in JOBS for pid in (P, Q)],
+            lambda ledger: [ledger.flows.to_start(9), ledger.flows.started(0, 9), ledger.flows.to_cancel(9)],
+            lambda ledger: [
+                ledger.reports.find(),
+                ledger.reports.find(Subject.dataset(P)),
+                ledger.reports.count(),
+            ],
+            lambda ledger: [ledger.reports.find(dropped=False), ledger.reports.count_undeliverable()],
+            lambda ledger: [ledger.findings.latest(), ledger.jobs.recent(), ledger.recalls.counts()],
+            lambda ledger: [
+                ledger.recalls.of_store("lts"),
+                ledger.recalls.of_store("mirror"),
+                ledger.recalls.of_dataset(P),
+            ],
+            lambda ledger: [ledger.datablocks.of(pid) for pid in (P, Q)],
+            lambda ledger: [ledger.datablocks.get(block) for block in BLOCKS],
+            lambda ledger: [(ledger.copies.get(block), ledger.copies.manifest(block)) for block in BLOCKS],
+            lambda ledger: [ledger.copies.known_manifest(block) for block in BLOCKS],
+            lambda ledger: [list(ledger.datablocks.files(block)) for block in BLOCKS],
+            lambda ledger: [
+                ledger.inventory.usage(),
+                ledger.claims.waiting_jobs(),
+                ledger.inventory.recount(),
+            ],
+            lambda ledger: [ledger.claims.is_in_line(each) for each in JOBS],
+            lambda ledger: [
+                (ledger.claims.job_size(each), ledger.claims.datasets_without_size(each, 9)) for each in JOBS
+            ],
+            lambda ledger: [
+                ledger.pins.find(),
+                ledger.pins.find(P),
+                ledger.pins.find(owner=JOB),
+                ledger.pins.bytes_by_group(),
+            ],
+            lambda ledger: [ledger.cache.datablocks(order, self.clock(), 9) for order in EvictionOrder],
+            lambda ledger: [
+                ledger.inventory.left_behind(9),
+                ledger.inventory.left_behind(9, BLOCKS[1]),
+                ledger.inventory.being_copied(),
+            ],
+            lambda ledger: [
+                ledger.inventory.staged_after(None, 9),
+                ledger.inventory.staged_after(BLOCKS[1], 9),
+            ],
+            lambda ledger: [
+                ledger.inventory.next_to_check(self.clock(), but) for but in ((), BLOCKS[:1], BLOCKS[1:])
+            ],
+            lambda ledger: [ledger.cache.size(self.clock() - n * HOUR) for n in (0, 2)],
+            lambda ledger: [
+                ledger.pins.jobs_to_mend(9),
+                sorted(ledger.inventory.known_tokens(["token", "", "?"])),
+            ],
         ):
             self.both(ask)
         # The changes of one step come in any order; those of one datablock in theirs.
@@ -379,11 +415,11 @@ class TwoLedgers(RuleBasedStateMachine):
         self.compared = now
 
     def the_sums_are_those_of_the_parts(self) -> None:
-        records = [record for block in BLOCKS if (record := self.sql.datablock(block)) is not None]
-        pinned = {pin.pid for _, pin in self.sql.pins()}
+        records = [record for block in BLOCKS if (record := self.sql.datablocks.get(block)) is not None]
+        pinned = {pin.pid for _, pin in self.sql.pins.find()}
         staged = [record for record in records if record.state is DatablockState.STAGED]
         assert [record.pinned for record in staged] == [record.key.pid in pinned for record in staged]
-        usage = self.sql.usage()
+        usage = self.sql.inventory.usage()
         assert usage.pinned == sum(record.bytes_total for record in staged if record.pinned)
         assert usage.cached == sum(record.bytes_total for record in staged if not record.pinned)
         assert usage.staged >= usage.pinned + usage.cached

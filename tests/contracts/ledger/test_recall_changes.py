@@ -32,11 +32,11 @@ from tests.contracts.ledger.samples import (
 
 def test_all_news_of_a_recall_are_noted_at_once(rig: Rig) -> None:
     ledger = rig.ledger
-    ledger.plan(P, entries(1), "run-1")
-    ledger.want_recalls([key()])
+    ledger.datablocks.plan(P, entries(1), "run-1")
+    ledger.recalls.want([key()])
     before = only(ledger)
     noted = rig.clock.advance(HOUR)
-    ledger.change_recalls([ALL_NEWS])
+    ledger.recalls.change([ALL_NEWS])
     assert only(ledger) == replace(
         before,
         phase=Phase.ASKED,
@@ -56,7 +56,7 @@ def test_all_news_of_a_recall_are_noted_at_once(rig: Rig) -> None:
     ids=str,
 )
 def test_what_is_not_new_stays(wanted: Ledger, news: dict[str, Any]) -> None:
-    wanted.change_recalls([ALL_NEWS])
+    wanted.recalls.change([ALL_NEWS])
     before = only(wanted)
     change(wanted, **news)
     stays = {name: value for name, value in news.items() if name != "is_missing"}
@@ -65,8 +65,8 @@ def test_what_is_not_new_stays(wanted: Ledger, news: dict[str, Any]) -> None:
 
 def test_the_first_times_stay(rig: Rig) -> None:
     ledger = rig.ledger
-    ledger.plan(P, entries(1), "run-1")
-    ledger.want_recalls([key()])
+    ledger.datablocks.plan(P, entries(1), "run-1")
+    ledger.recalls.want([key()])
     for phase in (Phase.ASKED, Phase.ONLINE, Phase.ASKED, Phase.ONLINE):
         change(ledger, phase=phase, expected_at=rig.clock() + 5 * HOUR, is_missing=True)
         rig.clock.advance(HOUR)
@@ -76,7 +76,7 @@ def test_the_first_times_stay(rig: Rig) -> None:
 
 
 def test_a_recall_that_ended_keeps_what_was_noted(wanted: Ledger) -> None:
-    wanted.change_recalls([ALL_NEWS])
+    wanted.recalls.change([ALL_NEWS])
     before = only(wanted)
     change(wanted, phase=Phase.ENDED)
     assert only(wanted) == replace(before, phase=Phase.ENDED)
@@ -88,7 +88,7 @@ def test_a_recall_that_was_online_at_once_was_not_asked_for(wanted: Ledger) -> N
 
 
 def test_a_recall_that_waits_again_forgets_its_request(wanted: Ledger) -> None:
-    wanted.change_recalls([ALL_NEWS])
+    wanted.recalls.change([ALL_NEWS])
     before = only(wanted)
     change(wanted, phase=Phase.WAITING)
     assert only(wanted) == replace(before, phase=Phase.WAITING, request="", asked_at=None, expected_at=None)
@@ -102,23 +102,23 @@ def test_an_archive_that_is_found_is_missing_no_more(wanted: Ledger) -> None:
 
 def test_several_changes_of_one_recall_count_in_their_order(wanted: Ledger) -> None:
     first, second = replace(ALL_NEWS, reason="first"), RecallChange(key(), Phase.ONLINE, reason="second")
-    wanted.change_recalls([first, second])
+    wanted.recalls.change([first, second])
     found = only(wanted)
     assert (found.phase, found.request, found.reason) == (Phase.ONLINE, "request-7", "second")
 
 
 def test_changes_of_recalls_that_are_not_open_change_nothing(wanted: Ledger) -> None:
-    wanted.change_recalls([replace(ALL_NEWS, key=key(1)), replace(ALL_NEWS, key=key(9)), ALL_NEWS])
-    assert keys_of(wanted.recalls("lts")) == [key()]
+    wanted.recalls.change([replace(ALL_NEWS, key=key(1)), replace(ALL_NEWS, key=key(9)), ALL_NEWS])
+    assert keys_of(wanted.recalls.of_store("lts")) == [key()]
     assert block(wanted, key(1)).reason == ""
 
 
 @pytest.mark.parametrize("state", [State.RECALLING, State.WAITING_FOR_SPACE])
 def test_what_a_recall_waits_for_is_what_its_datablock_waits_for(rig: Rig, state: DatablockState) -> None:
     ledger = rig.ledger
-    ledger.plan(P, entries(1), "run-1")
-    ledger.want_recalls([key()])
-    ledger.move_datablock(key(), state, "before")
+    ledger.datablocks.plan(P, entries(1), "run-1")
+    ledger.recalls.want([key()])
+    ledger.datablocks.move(key(), state, "before")
     moves = len(rig.transitions())
     change(ledger, reason="waiting for tape VB1234")
     assert (block(ledger).state, block(ledger).reason) == (state, "waiting for tape VB1234")
@@ -126,26 +126,26 @@ def test_what_a_recall_waits_for_is_what_its_datablock_waits_for(rig: Rig, state
 
 
 def test_what_a_recall_waits_for_is_no_news_of_a_datablock_that_is_being_copied(wanted: Ledger) -> None:
-    wanted.move_datablock(key(), State.COPYING, "copying")
+    wanted.datablocks.move(key(), State.COPYING, "copying")
     change(wanted, reason="late")
     assert (only(wanted).reason, block(wanted).reason) == ("late", "copying")
 
 
 def test_what_a_recall_waits_for_is_no_news_of_a_datablock_that_wants_another_one(wanted: Ledger) -> None:
-    wanted.plan(P, entries(3), "run-2")
-    wanted.move_datablock(key(), State.RECALLING, "of the new run")
+    wanted.datablocks.plan(P, entries(3), "run-2")
+    wanted.datablocks.move(key(), State.RECALLING, "of the new run")
     change(wanted, reason="of the old run")
     assert block(wanted).reason == "of the new run"
 
 
 def test_a_change_that_gives_no_reason_leaves_that_of_the_datablock(wanted: Ledger) -> None:
-    wanted.move_datablock(key(), State.RECALLING, "stays")
+    wanted.datablocks.move(key(), State.RECALLING, "stays")
     change(wanted, phase=Phase.ASKED)
     assert block(wanted).reason == "stays"
 
 
 def test_a_datablock_that_is_recalled_again_waits_for_what_its_recall_waits_for(wanted: Ledger) -> None:
     change(wanted, reason="waiting for tape VB1234")
-    wanted.move_datablock(key(), State.WAITING_FOR_SPACE, "no space")
-    wanted.want_recalls([key()])
+    wanted.datablocks.move(key(), State.WAITING_FOR_SPACE, "no space")
+    wanted.recalls.want([key()])
     assert (block(wanted).state, block(wanted).reason) == (State.RECALLING, "waiting for tape VB1234")

@@ -21,9 +21,10 @@ from scicat_retriever.ledger.database.connection import Database
 from scicat_retriever.ledger.database.schema import metadata
 from scicat_retriever.ledger.database.upgrade import HEAD, upgrade
 from scicat_retriever.ledger.sql import SqlLedger, open_ledger
-from scicat_retriever.ports.ledger import FlowName, JobDatasetRecord, JobRecord
-from scicat_retriever.ports.outbox import Report, Subject
-from scicat_retriever.ports.space import EvictionOrder, PlaceInLine
+from scicat_retriever.ports.cache import EvictionOrder
+from scicat_retriever.ports.claims import PlaceInLine
+from scicat_retriever.ports.jobs import FlowName, JobDatasetRecord, JobRecord
+from scicat_retriever.ports.reports import Report, Subject
 from scicat_retriever.ports.staging_area import Room
 from tests.contracts.ledger import dumps
 from tests.contracts.ledger.dumps import DUMPS
@@ -130,16 +131,16 @@ def test_an_upgraded_ledger_can_be_worked_with(release: Path, make: Make) -> Non
     clock = HandClock()
     clock.advance(timedelta(days=9))
     ledger = open_ledger(make(release), clock)
-    ledger.move_job(JOB, JobState.UNSUCCESSFUL, "too late")
-    assert ledger.retry_job(JOB, FlowName("2", "again"), [Q]) == 1
-    assert [each.job_id for each in ledger.jobs_to_start(9)] == [SHORT, JOB]
-    ledger.cancel_job(CANCELLED, "ada")
-    ledger.unpark()
-    ledger.add_job(job("new", P), FLOW)
-    assert ledger.recent_job() == "new"
-    last = max(report.number for report in ledger.reports())
-    ledger.move_job(SHORT, JobState.IN_PROGRESS)
-    assert ledger.reports()[-1].number > last
+    ledger.jobs.move(JOB, JobState.UNSUCCESSFUL, "too late")
+    assert ledger.jobs.retry(JOB, FlowName("2", "again"), [Q]) == 1
+    assert [each.job_id for each in ledger.flows.to_start(9)] == [SHORT, JOB]
+    ledger.jobs.cancel(CANCELLED, "ada")
+    ledger.reports.unpark()
+    ledger.jobs.add(job("new", P), FLOW)
+    assert ledger.jobs.recent() == "new"
+    last = max(report.number for report in ledger.reports.find())
+    ledger.jobs.move(SHORT, JobState.IN_PROGRESS)
+    assert ledger.reports.find()[-1].number > last
     ledger.close()
 
 
@@ -152,13 +153,13 @@ def upgraded(make: Make, clock: HandClock) -> SqlLedger:
 def test_a_job_of_the_first_release_is_at_its_first_attempt(upgraded: SqlLedger) -> None:
     changed = START + 3 * HOUR
     expected = JobRecord(job(JOB, P, Q), FLOW, JobState.IN_PROGRESS, ODD, START, changed)
-    assert upgraded.job(JOB) == expected
+    assert upgraded.jobs.get(JOB) == expected
     assert expected.attempt == 1
     upgraded.close()
 
 
 def test_datasets_of_the_first_release_keep_their_failures(upgraded: SqlLedger) -> None:
-    assert upgraded.job_datasets(JOB) == [
+    assert upgraded.jobs.datasets(JOB) == [
         JobDatasetRecord(P, DatasetState.STARTED),
         JobDatasetRecord(Q, DatasetState.FAILED, (FAILURE,)),
     ]
@@ -166,7 +167,7 @@ def test_datasets_of_the_first_release_keep_their_failures(upgraded: SqlLedger) 
 
 
 def test_what_the_first_release_could_not_tell_is_parked(upgraded: SqlLedger) -> None:
-    (report,) = upgraded.reports()
+    (report,) = upgraded.reports.find()
     when = START + 3 * HOUR
     assert report == Report(
         report.number, Subject.job(FAILED), JobState.UNSUCCESSFUL, when, when, 1, FAILURE, parked=True
@@ -185,17 +186,17 @@ def test_what_could_never_be_told_is_told_apart_after_the_upgrade(
         released.execute(text(renamed), {"code": code})
     engine.dispose()
     ledger = open_ledger(url, clock)
-    states = [report.state for report in ledger.reports()]
+    states = [report.state for report in ledger.reports.find()]
     assert states == ["undeliverable", "waiting", "waiting", "waiting", "waiting"]
-    assert ledger.count_undeliverable() == 1
+    assert ledger.reports.count_undeliverable() == 1
     ledger.close()
 
 
 def test_evidence_of_the_first_release_is_good(upgraded: SqlLedger) -> None:
-    assert upgraded.copied(key(0)) == copied(key(0))
-    assert upgraded.manifest(key(0)) == b"manifest of block-0"
-    assert tuple(upgraded.files(key(2))) == files()
-    found = upgraded.datablock(key(0))
+    assert upgraded.copies.get(key(0)) == copied(key(0))
+    assert upgraded.copies.manifest(key(0)) == b"manifest of block-0"
+    assert tuple(upgraded.datablocks.files(key(2))) == files()
+    found = upgraded.datablocks.get(key(0))
     assert found is not None
     assert (found.state, found.staged_at) == (DatablockState.STAGED, START)
     upgraded.close()
@@ -204,12 +205,12 @@ def test_evidence_of_the_first_release_is_good(upgraded: SqlLedger) -> None:
 def test_what_is_staged_since_an_older_release_counts_as_held_and_is_used_and_checked_then(
     upgraded: SqlLedger,
 ) -> None:
-    found = upgraded.datablock(key(0))
+    found = upgraded.datablocks.get(key(0))
     assert found is not None
     assert (found.used_at, found.checked_at) == (START, START)
     # What the released datablock of Q left behind is held, too.
-    assert upgraded.usage().staged == 2 * 1024
-    assert upgraded.recount() == 0
+    assert upgraded.inventory.usage().staged == 2 * 1024
+    assert upgraded.inventory.recount() == 0
     upgraded.close()
 
 
@@ -219,10 +220,10 @@ def test_what_was_started_in_an_older_release_has_its_claim_and_its_job_its_spac
 ) -> None:
     ledger = open_ledger(make(release), clock)
     # block-1 was being copied, of 2000 bytes; block-2 has 1000.
-    ledger.end_idle_claims()
-    assert ledger.usage().claimed == 3000
-    assert ledger.recount() == 0
-    assert ledger.claim_job(JOB, Room(0, 0), silence=HOUR) == PlaceInLine(0, 0, 0)
+    ledger.claims.end_idle()
+    assert ledger.inventory.usage().claimed == 3000
+    assert ledger.inventory.recount() == 0
+    assert ledger.claims.for_job(JOB, Room(0, 0), silence=HOUR) == PlaceInLine(0, 0, 0)
     assert grow(ledger, P, Room(0, 0)) == 0
     ledger.close()
 
@@ -233,24 +234,24 @@ def test_what_was_not_started_in_an_older_release_claims_its_space(
 ) -> None:
     ledger = open_ledger(make(release), clock)
     # P is on its way for another job; of Q, nothing is staged.
-    needed = sum(record.bytes_total for record in ledger.datablocks(Q))
-    assert ledger.claim_job(CANCELLED, Room(2000, None), silence=HOUR).needed == needed > 0
-    assert [name for name, _ in ledger.waiting_jobs()] == [CANCELLED]
-    assert ledger.claim_job(CANCELLED, Room(10_000, None), silence=HOUR).granted
+    needed = sum(record.bytes_total for record in ledger.datablocks.of(Q))
+    assert ledger.claims.for_job(CANCELLED, Room(2000, None), silence=HOUR).needed == needed > 0
+    assert [name for name, _ in ledger.claims.waiting_jobs()] == [CANCELLED]
+    assert ledger.claims.for_job(CANCELLED, Room(10_000, None), silence=HOUR).granted
     ledger.close()
 
 
 def test_what_jobs_that_go_on_asked_for_in_an_older_release_is_pinned_for_as_long(
     upgraded: SqlLedger,
 ) -> None:
-    found = [(pin.owner, pin.pid, pin.group, pin.until) for _, pin in upgraded.pins()]
+    found = [(pin.owner, pin.pid, pin.group, pin.until) for _, pin in upgraded.pins.find()]
     assert sorted(found, key=str) == [
         (JOB, P, "p17", None),
         (CANCELLED, P, "p17", None),
         (CANCELLED, Q, "p17", None),
     ]
-    assert upgraded.usage().pinned == 1024
-    assert upgraded.pinned_by_group() == {"p17": 4024 + 2024}
+    assert upgraded.inventory.usage().pinned == 1024
+    assert upgraded.pins.bytes_by_group() == {"p17": 4024 + 2024}
     upgraded.close()
 
 
@@ -258,10 +259,10 @@ def test_what_was_kept_for_a_job_that_has_ended_is_pinned_until_the_same_time(
     make: Make, clock: HandClock
 ) -> None:
     ledger = open_ledger(make(SECOND), clock)
-    (kept,) = [pin for _, pin in ledger.pins(owner=KEPT)]
+    (kept,) = [pin for _, pin in ledger.pins.find(owner=KEPT)]
     assert (kept.pid, kept.by_job, kept.until) == (R, True, FAR)
-    assert all(record.pinned for record in ledger.datablocks(R))
-    assert ledger.cached(EvictionOrder.LARGEST, FAR, 9) == []
+    assert all(record.pinned for record in ledger.datablocks.of(R))
+    assert ledger.cache.datablocks(EvictionOrder.LARGEST, FAR, 9) == []
     ledger.close()
 
 
@@ -270,10 +271,10 @@ def test_what_was_planned_in_an_older_release_is_read_from_the_store_that_there_
     release: Path, make: Make, clock: HandClock
 ) -> None:
     ledger = open_ledger(make(release), clock)
-    records = [record for pid in (P, Q) for record in ledger.datablocks(pid)]
+    records = [record for pid in (P, Q) for record in ledger.datablocks.of(pid)]
     assert {(record.store, record.wanted) for record in records} == {("lts", True)}
-    ledger.want_recalls([key(2)])
-    assert [record.key for record in ledger.recalls("lts")] == [key(2)]
+    ledger.recalls.want([key(2)])
+    assert [record.key for record in ledger.recalls.of_store("lts")] == [key(2)]
     ledger.close()
 
 
@@ -282,10 +283,10 @@ def test_a_job_of_an_older_release_is_of_ordinary_priority_and_wants_its_dataset
     release: Path, make: Make, clock: HandClock
 ) -> None:
     ledger = open_ledger(make(release), clock)
-    record = ledger.job(JOB)
+    record = ledger.jobs.get(JOB)
     assert record is not None
     assert record.priority == 0
-    assert not any(each.chosen or each.unknown for each in ledger.job_datasets(JOB))
+    assert not any(each.chosen or each.unknown for each in ledger.jobs.datasets(JOB))
     ledger.close()
 
 
@@ -293,8 +294,8 @@ def test_a_ledger_that_is_written_down_today_is_full(tmp_path: Path, clock: Hand
     (release := tmp_path / "today.sql").write_text(dump(tmp_path / "full.db"))
     url = dumps.load(release, tmp_path / "released.db")
     assert all(dumps.rows_of(url).values())
-    ledger = SqlLedger(url, clock)
-    record = ledger.job(JOB)
+    ledger = SqlLedger.at(url, clock)
+    record = ledger.jobs.get(JOB)
     assert record is not None
     assert record.message == ODD
     ledger.close()

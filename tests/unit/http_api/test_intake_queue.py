@@ -12,7 +12,7 @@ from scicat_retriever.domain.dataset import RetrieveJob
 from scicat_retriever.domain.errors import LedgerUnavailable
 from scicat_retriever.domain.ids import JobId
 from scicat_retriever.http_api.intake_queue import MOST_AT_ONCE, IntakeQueue
-from scicat_retriever.ports.ledger import FlowName, JobRecord
+from scicat_retriever.ports.jobs import FlowName, JobRecord
 from tests.fakes.ledger import InMemoryLedger
 from tests.unit.pipeline.rig import HandClock
 
@@ -56,7 +56,7 @@ def job(name: str) -> RetrieveJob:
 
 async def store_all(ledger: SlowLedger, names: Sequence[str]) -> list[JobRecord | BaseException]:
     """Store the first job, and the others while its transaction runs."""
-    queue = IntakeQueue(ledger)
+    queue = IntakeQueue(ledger.jobs)
     async with asyncio.timeout(SECONDS):
         tasks = [asyncio.create_task(queue.store(job(names[0])))]
         await asyncio.to_thread(ledger.begun.wait, SECONDS)
@@ -89,7 +89,7 @@ def test_the_same_job_in_one_transaction_is_one_job_with_one_flow() -> None:
     ledger = SlowLedger()
     outcomes = asyncio.run(store_all(ledger, ["a", "b", "b", "b"]))
     assert outcomes[1] == outcomes[2] == outcomes[3]
-    assert [each.job_id for each in ledger.jobs_to_start(9)] == ["a", "b"]
+    assert [each.job_id for each in ledger.flows.to_start(9)] == ["a", "b"]
 
 
 def test_a_ledger_that_is_away_is_told_to_everybody_who_waits() -> None:
@@ -103,13 +103,13 @@ def test_a_job_that_cannot_be_stored_fails_alone() -> None:
     ledger = SlowLedger()
     ledger.poison = "c"
     assert answers_of(ledger, ["a", "b", "c", "d"]) == ["a", "b", "ValueError", "d"]
-    assert [each.job_id for each in ledger.jobs_to_start(9)] == ["a", "b", "d"]
+    assert [each.job_id for each in ledger.flows.to_start(9)] == ["a", "b", "d"]
 
 
 def test_a_caller_that_went_away_holds_up_nobody() -> None:
     async def one_goes() -> list[str]:
         ledger = SlowLedger()
-        queue = IntakeQueue(ledger)
+        queue = IntakeQueue(ledger.jobs)
         goes, stays = (asyncio.create_task(queue.store(job(name))) for name in ("goes", "stays"))
         await asyncio.to_thread(ledger.begun.wait, SECONDS)
         goes.cancel()
@@ -119,6 +119,6 @@ def test_a_caller_that_went_away_holds_up_nobody() -> None:
             with pytest.raises(asyncio.CancelledError):
                 await goes
             assert (await queue.store(job("later"))).job.id == "later"
-        return [each.job_id for each in ledger.jobs_to_start(9)]
+        return [each.job_id for each in ledger.flows.to_start(9)]
 
     assert asyncio.run(one_goes()) == ["goes", "stays", "later"]

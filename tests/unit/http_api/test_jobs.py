@@ -11,7 +11,7 @@ from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState, JobState
 from scicat_retriever.pipeline.jobs import intake
 from scicat_retriever.pipeline.recalls import recall
-from scicat_retriever.ports.ledger import FlowName, JobRecord
+from scicat_retriever.ports.jobs import FlowName, JobRecord
 from scicat_retriever.ports.recalls import RecallChange
 from tests.fakes.ledger import InMemoryLedger
 from tests.unit.http_api.rig import (
@@ -52,7 +52,7 @@ def test_a_job_is_stored_and_answered_with_its_flow(client: TestClient, api: Api
     flow = intake.job_flow(JobId("job-1"))
     assert response.status_code == 201
     assert response.json() == {"uuid": flow.uuid, "name": flow.name}
-    record = api.ledger.job(JobId("job-1"))
+    record = api.ledger.jobs.get(JobId("job-1"))
     assert record is not None
     assert [selection.pid for selection in record.job.datasets] == [PID]
     assert api.woken == 1
@@ -60,10 +60,10 @@ def test_a_job_is_stored_and_answered_with_its_flow(client: TestClient, api: Api
 
 def test_the_same_job_posted_again_gets_the_same_answer(client: TestClient, api: ApiRig) -> None:
     first = client.post(JOBS, json=V4, headers=AUTHORIZED)
-    api.ledger.move_job(JobId("job-1"), JobState.IN_PROGRESS)
+    api.ledger.jobs.move(JobId("job-1"), JobState.IN_PROGRESS)
     again = client.post(JOBS, json=V4, headers=AUTHORIZED)
     assert (again.status_code, again.json()) == (first.status_code, first.json())
-    assert len(api.ledger.jobs_to_start(10)) == 1
+    assert len(api.ledger.flows.to_start(10)) == 1
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_without_a_valid_token_nothing_is_done_or_told(
     response = client.request(method, path, headers=headers, content=json.dumps(V4))
     assert_problem(response, 401, "token_invalid")
     assert response.headers["www-authenticate"] == "Bearer"
-    assert api.ledger.job(JobId("job-1")) is None
+    assert api.ledger.jobs.get(JobId("job-1")) is None
 
 
 def test_a_token_is_asked_for_before_the_body_is_looked_at(client: TestClient) -> None:
@@ -228,7 +228,7 @@ def test_of_a_dataset_with_chosen_files_the_status_tells_what_is_needed_and_what
     client.post(JOBS, json={**V4, "jobParams": {"datasetList": [chosen]}}, headers=AUTHORIZED)
     staged, _ = api.plan(api.archive(0), api.archive(1))
     unknown = errors.FilesUnknown("dataset p has no file 'run/z.dat'").failure()
-    api.ledger.note_choice(JobId("job-1"), PID, [staged.key.id], SIZE, unknown)
+    api.ledger.needs.note_choice(JobId("job-1"), PID, [staged.key.id], SIZE, unknown)
     api.stage(staged)
     (dataset,) = client.get(f"{JOBS}/job-1", headers=AUTHORIZED).json()["datasets"]
     assert (dataset["chosen"], dataset["datablocksStaged"], dataset["datablocksTotal"]) == (True, 1, 1)
@@ -245,9 +245,9 @@ def half_done(rig: Rig) -> None:
     rig.store.put(waiting.datablock.archive_id, tar(FILES), on_tape=True)
     with pytest.raises(errors.NotYetOnline):
         recall.recall(waiting, rig.tools)
-    rig.ledger.change_recalls([RecallChange(waiting.key, reason="waiting for tape VB1234, next in line")])
+    rig.ledger.recalls.change([RecallChange(waiting.key, reason="waiting for tape VB1234, next in line")])
     failure = errors.ChecksumMismatch("'a' differs").failure("q-0.tar")
-    rig.ledger.move_job_dataset(JOB, failed, DatasetState.FAILED, [failure])
+    rig.ledger.jobs.move_dataset(JOB, failed, DatasetState.FAILED, [failure])
 
 
 def test_the_status_tells_bytes_waits_and_errors(client: TestClient, api: ApiRig) -> None:
@@ -314,7 +314,7 @@ def test_the_status_leaves_the_datablocks_out_if_asked_to(client: TestClient, ap
 
 def test_the_status_says_why_the_catalogue_could_not_be_told(client: TestClient, api: ApiRig) -> None:
     half_done(api)
-    api.ledger.park(1, errors.CatalogueJobUnclosable("a dataset is gone").failure())
+    api.ledger.reports.park(1, errors.CatalogueJobUnclosable("a dataset is gone").failure())
     told = client.get(f"{JOBS}/{JOB}", headers=AUTHORIZED).json()["report"]
     assert told == {
         "state": "undeliverable",
@@ -346,14 +346,14 @@ def test_the_status_says_that_the_catalogue_was_not_told_yet(client: TestClient,
 
 def test_the_status_has_no_report_when_the_catalogue_was_told(client: TestClient, api: ApiRig) -> None:
     half_done(api)
-    api.ledger.delivered(1)
+    api.ledger.reports.delivered(1)
     assert client.get(f"{JOBS}/{JOB}", headers=AUTHORIZED).json()["report"] is None
 
 
 def test_the_status_says_what_a_dataset_waits_for(client: TestClient, api: ApiRig) -> None:
     half_done(api)
-    api.ledger.move_job_dataset(JOB, PID, DatasetState.STARTED)
-    api.ledger.note_waiting(PID, "waiting for SciCat")
+    api.ledger.jobs.move_dataset(JOB, PID, DatasetState.STARTED)
+    api.ledger.jobs.note_waiting(PID, "waiting for SciCat")
     datasets = client.get(f"{JOBS}/{JOB}", headers=AUTHORIZED).json()["datasets"]
     assert [each["waitingFor"] for each in datasets] == ["waiting for SciCat", None]
 

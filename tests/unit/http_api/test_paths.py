@@ -31,6 +31,6 @@ def test_a_path_that_is_none_stays_none(client: TestClient, path: str) -> None:
 def test_an_encoded_slash_is_part_of_a_jobs_id(client: TestClient, api: ApiRig) -> None:
     api.job(PID)
     assert client.delete(f"{JOBS}/{JOB}%2F", headers=AUTHORIZED, follow_redirects=False).status_code == 404
-    record = api.ledger.job(JOB)
+    record = api.ledger.jobs.get(JOB)
     assert record is not None
     assert not record.cancelled_by

@@ -38,7 +38,7 @@ def test_an_engine_or_workers_that_are_away_are_told_without_where_they_should_b
 
 def test_a_ledger_that_cannot_be_used_is_told(api: ApiRig) -> None:
     class Away(InMemoryLedger):
-        def findings(self):  # type: ignore[no-untyped-def]  # noqa: ANN202
+        def list_findings(self):  # type: ignore[no-untyped-def]  # noqa: ANN202
             raise LedgerUnavailable("at postgres.internal")
 
     with api.client(ledger=Away(api.clock)) as client:
@@ -56,6 +56,6 @@ def test_the_status_of_a_job_that_has_not_ended_says_what_holds_up_the_service(
     assert client.get(status, headers=AUTHORIZED).json()["waitingFor"] is None
     api.trouble["worker"] = "no worker works"
     assert client.get(status, headers=AUTHORIZED).json()["waitingFor"] == "no worker works"
-    api.ledger.move_job_dataset(JOB, PID, DatasetState.FAILED)
-    api.ledger.move_job(JOB, JobState.WITH_DATASET_ERRORS)
+    api.ledger.jobs.move_dataset(JOB, PID, DatasetState.FAILED)
+    api.ledger.jobs.move(JOB, JobState.WITH_DATASET_ERRORS)
     assert client.get(status, headers=AUTHORIZED).json()["waitingFor"] is None

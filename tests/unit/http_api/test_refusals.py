@@ -13,8 +13,8 @@ from scicat_retriever.domain.ids import JobId
 from scicat_retriever.domain.states import JobState
 from scicat_retriever.pipeline.jobs import intake
 from scicat_retriever.pipeline.reports import report
-from scicat_retriever.ports.ledger import FlowName, JobRecord
-from scicat_retriever.ports.outbox import Subject
+from scicat_retriever.ports.jobs import FlowName, JobRecord
+from scicat_retriever.ports.reports import Subject
 from tests.fakes.ledger import InMemoryLedger
 from tests.unit.http_api.rig import AUTHORIZED, JOBS, V4, ApiRig, assert_problem
 from tests.unit.pipeline.rig import PID
@@ -42,7 +42,7 @@ def test_a_job_that_is_refused_is_told_to_the_catalogue_at_once_in_the_same_word
     assert (held.state, held.message) == (JobState.UNSUCCESSFUL, f"The job failed: {WORDS}")
     assert held.result is not None
     assert held.result["errors"] == [{"code": "job_malformed", "who": "user", "message": WORDS}]
-    assert api.ledger.jobs_to_start(10) == []
+    assert api.ledger.flows.to_start(10) == []
 
 
 @pytest.mark.parametrize("body", [BAD, {"id": "job-1", "type": "retrieve"}], ids=["same", "short"])
@@ -52,7 +52,7 @@ def test_a_refused_job_that_is_posted_again_is_refused_in_the_same_words_and_tol
     client.post(JOBS, json=BAD, headers=AUTHORIZED)
     again = assert_problem(client.post(JOBS, json=body, headers=AUTHORIZED), 422, "job_malformed")
     assert again["detail"] == WORDS
-    assert len(api.ledger.reports()) == 1
+    assert len(api.ledger.reports.find()) == 1
 
 
 def test_a_refused_job_that_is_posted_in_a_better_form_is_carried_out_as_the_catalogue_has_it(
@@ -63,7 +63,7 @@ def test_a_refused_job_that_is_posted_in_a_better_form_is_carried_out_as_the_cat
     for _ in range(2):
         answer = client.post(JOBS, json=V4, headers=AUTHORIZED)
         assert (answer.status_code, answer.json()) == (201, {"uuid": flow.uuid, "name": flow.name})
-    assert [record.flow for record in api.ledger.jobs_to_start(10)] == [flow]
+    assert [record.flow for record in api.ledger.flows.to_start(10)] == [flow]
 
 
 def test_a_job_that_the_catalogue_has_unusable_is_read_from_it_once_however_many_better_copies_come(
@@ -75,7 +75,7 @@ def test_a_job_that_the_catalogue_has_unusable_is_read_from_it_once_however_many
     report.close_job(JobId("job-1"), refused.failure(), api.tools)
     again = assert_problem(client.post(JOBS, json=V4, headers=AUTHORIZED), 422, "dataset_list_empty")
     assert again["detail"] == str(refused)
-    assert api.ledger.jobs_to_start(10) == []
+    assert api.ledger.flows.to_start(10) == []
 
 
 def test_a_job_that_is_known_already_is_not_refused_for_a_worse_copy_of_it(
@@ -84,7 +84,7 @@ def test_a_job_that_is_known_already_is_not_refused_for_a_worse_copy_of_it(
     first = client.post(JOBS, json=V4, headers=AUTHORIZED)
     again = client.post(JOBS, json=BAD, headers=AUTHORIZED)
     assert (again.status_code, again.json()) == (201, first.json())
-    assert api.ledger.reports() == []
+    assert api.ledger.reports.find() == []
 
 
 @pytest.mark.parametrize(
@@ -96,8 +96,8 @@ def test_of_a_job_that_may_be_somebody_elses_nothing_is_noted_or_told(
     client: TestClient, api: ApiRig, body: dict[str, Any]
 ) -> None:
     assert client.post(JOBS, json=body, headers=AUTHORIZED).status_code == 422
-    assert api.ledger.recent_job() is None
-    assert api.ledger.reports() == []
+    assert api.ledger.jobs.recent() is None
+    assert api.ledger.reports.find() == []
 
 
 def test_a_refusal_stands_although_it_cannot_be_noted(api: ApiRig) -> None:
@@ -114,7 +114,7 @@ def test_a_job_that_somebody_else_carries_out_or_carried_out_is_left_alone(
     answer = client.post(JOBS, json={**body, "statusCode": word}, headers=AUTHORIZED)
     problem = assert_problem(answer, 409, "job_under_way")
     assert word in problem["detail"]
-    assert api.ledger.recent_job() is None
+    assert api.ledger.jobs.recent() is None
 
 
 @pytest.mark.parametrize("body", [V4, BAD], ids=["taken", "refused"])

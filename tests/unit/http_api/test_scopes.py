@@ -89,7 +89,7 @@ def test_who_may_not_is_told_which_scope_is_needed_and_changes_nothing(
     assert "needs a token of scope operate; scicat has intake alone" in body["detail"]
     assert body["who"] == "operator"
     assert answer.headers["WWW-Authenticate"] == 'Bearer error="insufficient_scope", scope="operate"'
-    record = api.ledger.job(JOB)
+    record = api.ledger.jobs.get(JOB)
     assert record is not None
     assert not record.cancelled_by
 

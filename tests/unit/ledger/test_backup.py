@@ -22,7 +22,7 @@ def opened(file: Path) -> SqlLedger:
 
 
 def add(ledger: SqlLedger, name: str) -> None:
-    intake.accept(RetrieveJob(JobId(name), "retrieve", (), "ada", "proposal"), ledger)
+    intake.accept(RetrieveJob(JobId(name), "retrieve", (), "ada", "proposal"), ledger.jobs)
 
 
 def test_a_copy_holds_what_is_in_the_write_ahead_log_and_nothing_that_came_later(tmp_path: Path) -> None:
@@ -31,18 +31,18 @@ def test_a_copy_holds_what_is_in_the_write_ahead_log_and_nothing_that_came_later
         copy_ledger(tmp_path / "ledger.sqlite", tmp_path / "copy.sqlite")
         add(ledger, "after")
     with closing(opened(tmp_path / "copy.sqlite")) as copy:
-        assert copy.job(JobId("before")) is not None
-        assert copy.job(JobId("after")) is None
+        assert copy.jobs.get(JobId("before")) is not None
+        assert copy.jobs.get(JobId("after")) is None
 
 
 def test_a_copy_is_made_while_another_writes(tmp_path: Path) -> None:
     with closing(opened(tmp_path / "ledger.sqlite")) as ledger:
         add(ledger, "stored")
-        with ledger._database.writing():
+        with ledger.database.writing():
             copy_ledger(tmp_path / "ledger.sqlite", tmp_path / "copy.sqlite")
         add(ledger, "another")
     with closing(opened(tmp_path / "copy.sqlite")) as copy:
-        assert copy.job(JobId("stored")) is not None
+        assert copy.jobs.get(JobId("stored")) is not None
 
 
 def test_a_copy_is_one_file(tmp_path: Path) -> None:

@@ -154,7 +154,7 @@ class Rig:
 
     def plan_again(self, run: str, pid: DatasetPid = PID) -> list[DatablockRecord]:
         plan.plan_dataset(pid, run, self.tools)
-        return list(self.ledger.datablocks(pid))
+        return list(self.ledger.datablocks.of(pid))
 
     def copy(self, record: DatablockRecord) -> Copied:
         """Claim the space of its dataset, recall and copy one datablock."""
@@ -172,18 +172,18 @@ class Rig:
         """Plan and stage a whole dataset."""
         for record in self.plan(*blocks, pid=pid):
             self.stage(record)
-        return list(self.ledger.datablocks(pid))
+        return list(self.ledger.datablocks.of(pid))
 
     def teller(self, name: str = "teller-1", patience: Patience = PATIENCE) -> Teller:
         return Teller(name, self.tools, patience)
 
     def deliver(self) -> None:
         """Have the catalogue told all that waits, of the datasets first."""
-        for waiting in sorted(self.ledger.reports(), key=lambda each: each.subject.kind):
+        for waiting in sorted(self.ledger.reports.find(), key=lambda each: each.subject.kind):
             self.teller().tell_now(waiting.subject)
 
     def record(self, key: DatablockKey) -> DatablockRecord:
-        found = self.ledger.datablock(key)
+        found = self.ledger.datablocks.get(key)
         assert found is not None
         return found
 
@@ -199,8 +199,8 @@ class Rig:
         """Have a job for these datasets in progress, whose size is known and which has not asked for space yet."""
         job = RetrieveJob(name, "retrieve", tuple(Selection(pid) for pid in pids), owner_group=group)
         self.catalogue.add_job(job)
-        intake.accept(job, self.ledger)
-        self.ledger.move_job(name, JobState.IN_PROGRESS)
+        intake.accept(job, self.ledger.jobs)
+        self.ledger.jobs.move(name, JobState.IN_PROGRESS)
         if measure:
             space.measure_job(name, self.tools)
         return name
@@ -215,6 +215,6 @@ class Rig:
                 if record.state is not DatablockState.STAGED:
                     self.stage(record)
             publish.publish(pid, self.tools)
-            self.ledger.move_job_dataset(name, pid, DatasetState.RETRIEVED)
+            self.ledger.jobs.move_dataset(name, pid, DatasetState.RETRIEVED)
         report.close_job(name, None, self.tools)
         return name

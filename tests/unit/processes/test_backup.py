@@ -48,7 +48,7 @@ def test_a_staging_area_is_given_to_the_ledger_that_is_there(tmp_path: Path) -> 
     bootstrap.make_data_folder(used)
     with closing(bootstrap.build_ledger(used)) as ledger:
         (told,) = adopt_staging(used)
-        assert bootstrap.staging_area(used).owner() == ledger.identity()
+        assert bootstrap.staging_area(used).owner() == ledger.ownership.identity()
     assert "it is this ledger's now" in told
 
 

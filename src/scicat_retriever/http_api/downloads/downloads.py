@@ -171,11 +171,11 @@ def _seconds(expires: str) -> int:
 def _teller(request: Request, record: DatablockRecord) -> Callable[[], None]:
     """Give what tells the ledger that a file is in use."""
     service, uses = service_of(request), uses_of(request)
-    return lambda: uses.tell(record, service.clock(), service.ledger)
+    return lambda: uses.tell(record, service.clock(), service.ledger.cache)
 
 
 def _staged(key: DatablockKey, service: Service) -> DatablockRecord:
-    record = service.ledger.datablock(key)
+    record = service.ledger.datablocks.get(key)
     if record is None or record.state is not DatablockState.STAGED:
         raise _released()
     return record

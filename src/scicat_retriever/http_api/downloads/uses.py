@@ -8,8 +8,8 @@ from threading import Lock
 from starlette.requests import HTTPConnection
 
 from scicat_retriever.domain.evidence import DatablockKey
+from scicat_retriever.ports.cache import Cache
 from scicat_retriever.ports.datablock_record import DatablockRecord
-from scicat_retriever.ports.ledger import Ledger
 
 USED_AGAIN_AFTER = timedelta(minutes=1)
 """The ledger is told at most so often that a file is in use."""
@@ -23,7 +23,7 @@ class Uses:
         self._told: dict[DatablockKey, datetime] = {}
         self._lock = Lock()
 
-    def tell(self, record: DatablockRecord, now: datetime, ledger: Ledger) -> None:
+    def tell(self, record: DatablockRecord, now: datetime, cache: Cache) -> None:
         """Tell that a file is in use, if the ledger was not told a moment ago.
 
         Raises:
@@ -33,7 +33,7 @@ class Uses:
             known = [each for each in (record.used_at, self._told.get(record.key)) if each is not None]
             if known and now - max(known) < USED_AGAIN_AFTER:
                 return
-            ledger.note_used(record.key.pid, record.key)
+            cache.note_used(record.key.pid, record.key)
             if len(self._told) >= _MOST_KEPT:
                 self._told.clear()
             self._told[record.key] = now

@@ -43,11 +43,13 @@ class Overview(BaseModel):
 def overview(request: Request) -> Overview:
     """Say what waits to be told to SciCat, and what the last comparison with SciCat and the engine found."""
     ledger = service_of(request).ledger
-    waiting, parked = ledger.count_reports()
-    looks = {name: Look(at=each.at, found=dict(each.found)) for name, each in ledger.findings().items()}
+    waiting, parked = ledger.reports.count()
+    looks = {
+        name: Look(at=each.at, found=dict(each.found)) for name, each in ledger.findings.latest().items()
+    }
     return Overview(
         reports_waiting=waiting,
         reports_parked=parked,
-        reports_undeliverable=ledger.count_undeliverable(),
+        reports_undeliverable=ledger.reports.count_undeliverable(),
         looks=looks,
     )

@@ -109,12 +109,16 @@ def list_recalls(
 ) -> Recalls:
     """Give how many recalls are open of each store, and those that were wanted first."""
     service = service_of(request)
-    ledger, every = service.ledger, service.ledger.open_recalls()
+    ledger, every = service.ledger, service.ledger.recalls.counts()
     # What a store that was taken out of the settings leaves behind is still to be seen.
     if store is not None and store not in {*service.stores, *every}:
         raise StoreUnknown(f"there is no long-term store {store!r}; {_named(service.stores)}")
     counts = {name: each for name, each in sorted(every.items()) if store is None or name == store}
-    found = [OpenRecall.of(each) for name in counts for each in ledger.recalls(name, limit)] if limit else []
+    found = (
+        [OpenRecall.of(each) for name in counts for each in ledger.recalls.of_store(name, limit)]
+        if limit
+        else []
+    )
     stores = [
         StoreRecalls(store=name, **{phase.value: its.get(phase, 0) for phase in RecallPhase})
         for name, its in counts.items()
@@ -138,5 +142,5 @@ async def set_priority(request: Request, job_id: str) -> Priority:
     """
     wanted = await body_as(request, Priority)
     ledger = service_of(request).ledger
-    await asyncio.to_thread(ledger.set_priority, JobId(job_id), wanted.priority)
+    await asyncio.to_thread(ledger.recalls.set_priority, JobId(job_id), wanted.priority)
     return wanted

@@ -15,7 +15,7 @@ from scicat_retriever.http_api.problems import documented
 from scicat_retriever.http_api.service import MAY_OPERATE, MAY_READ, service_of
 from scicat_retriever.http_api.status import ReportStatus
 from scicat_retriever.ports.ledger import Ledger
-from scicat_retriever.ports.outbox import Report, Subject
+from scicat_retriever.ports.reports import Report, Subject
 
 _PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
 router = APIRouter(prefix="/api/v1/reports", tags=["service"])
@@ -88,9 +88,9 @@ def list_reports(
 ) -> ReportPage:
     """Give reports that wait to be told or are parked, in their order."""
     ledger = service_of(request).ledger
-    waiting, parked = ledger.count_reports()
-    entries = [_entry(report) for report in ledger.reports(after=after, limit=limit, dropped=dropped)]
-    gone = ledger.count_undeliverable()
+    waiting, parked = ledger.reports.count()
+    entries = [_entry(report) for report in ledger.reports.find(after=after, limit=limit, dropped=dropped)]
+    gone = ledger.reports.count_undeliverable()
     return ReportPage(waiting=waiting, parked=parked, undeliverable=gone, reports=entries)
 
 
@@ -125,8 +125,8 @@ def _unpark(which: Which, ledger: Ledger) -> Unparked:
     if which.dataset is not None:
         subjects.append(Subject.dataset(DatasetPid(which.dataset)))
     if not subjects:
-        return Unparked(count=ledger.unpark())
-    return Unparked(count=sum(ledger.unpark(subject) for subject in subjects))
+        return Unparked(count=ledger.reports.unpark())
+    return Unparked(count=sum(ledger.reports.unpark(subject) for subject in subjects))
 
 
 @router.post(
@@ -143,5 +143,5 @@ async def drop_reports(request: Request) -> Dropped:
     """
     which = await body_as(request, Drop)
     words = f"{which.by}: {which.reason}"
-    dropped = await asyncio.to_thread(service_of(request).ledger.drop_reports, which.numbers, words)
+    dropped = await asyncio.to_thread(service_of(request).ledger.reports.drop, which.numbers, words)
     return Dropped(reports=[_entry(report) for report in dropped])

@@ -16,7 +16,8 @@ from scicat_retriever.http_api.problems import documented
 from scicat_retriever.http_api.service import MAY_READ, Service, service_of
 from scicat_retriever.pipeline.staging import eviction, fixity, inventory
 from scicat_retriever.ports.datablock_record import DatablockRecord
-from scicat_retriever.ports.space import Pin, Usage
+from scicat_retriever.ports.inventory import Usage
+from scicat_retriever.ports.pins import Pin
 from scicat_retriever.ports.staging_area import Room
 
 PREFIX, TAG = "/api/v1/staging", "staging"
@@ -138,11 +139,12 @@ class PinPage(BaseModel):
 def read_usage(request: Request) -> StagingUsage:
     """Give the sums over staging, the line of waiting jobs, the quotas, and what was found by the last looks."""
     service = service_of(request)
-    usage, room = service.ledger.usage(), service.staging.room()
+    usage, room = service.ledger.inventory.usage(), service.staging.room()
     looks = {
-        name: Look(at=each.at, found=dict(each.found)) for name, each in service.ledger.findings().items()
+        name: Look(at=each.at, found=dict(each.found))
+        for name, each in service.ledger.findings.latest().items()
     }
-    first = service.ledger.waiting_jobs()[:LINE_SHOWN]
+    first = service.ledger.claims.waiting_jobs()[:LINE_SHOWN]
     return StagingUsage(
         total=room.total,
         capacity=eviction.capacity(room, usage),
@@ -165,7 +167,7 @@ def read_usage(request: Request) -> StagingUsage:
 
 
 def _free(room: Room, usage: Usage) -> int:
-    """Count what is free as the ledger does where it gives space (see `ports.space.SpaceLedger`)."""
+    """Count what is free as the ledger does where it gives space (see `ports.claims.Claims`)."""
     free = room.total - usage.staged - usage.claimed
     if room.free is not None:
         free = min(free, room.free - (usage.claimed - usage.written))
@@ -173,7 +175,7 @@ def _free(room: Room, usage: Usage) -> int:
 
 
 def _by_group(service: Service) -> list[GroupUsage]:
-    pinned = service.ledger.pinned_by_group()
+    pinned = service.ledger.pins.bytes_by_group()
     return [
         GroupUsage(group=group, pinned=pinned.get(group, 0), quota=service.cache.quota(group))
         for group in sorted({*pinned, *service.cache.quotas})
@@ -196,13 +198,15 @@ def list_staged(
     ledger = service_of(request).ledger
     first = after_datablock if dataset in {None, after_dataset} else ""
     after = DatablockKey(DatasetPid(dataset or after_dataset), DatablockId(first))
-    records = takewhile(lambda each: dataset in {None, each.key.pid}, ledger.staged_after(after, limit))
+    records = takewhile(
+        lambda each: dataset in {None, each.key.pid}, ledger.inventory.staged_after(after, limit)
+    )
     pins: dict[DatasetPid, list[Pin]] = {}
     page = []
     for record in records:
         pid = record.key.pid
         if pid not in pins:
-            pins[pid] = [pin for _, pin in ledger.pins(pid)] if record.pinned else []
+            pins[pid] = [pin for _, pin in ledger.pins.find(pid)] if record.pinned else []
         page.append(StagedDatablock.of(record, pins[pid]))
     return StagedPage(datablocks=page)
 
@@ -218,7 +222,7 @@ def list_pins(
 ) -> PinPage:
     """Give pins, in the order in which they were made."""
     pid = None if dataset is None else DatasetPid(dataset)
-    found = service_of(request).ledger.pins(pid, owner, after, limit)
+    found = service_of(request).ledger.pins.find(pid, owner, after, limit)
     return PinPage(
         pins=[
             PinEntry(

@@ -153,10 +153,10 @@ def _pin(wish: PinWish, service: Service) -> Pinned:
         ends = pins.extend(JobId(wish.job), until, service.margin, service.ledger)
         return Pinned(datasets=_extended(ends, service.margin))
     pid, owner = DatasetPid(wish.dataset or ""), wish.owner or ""
-    if service.ledger.job(JobId(owner)) is not None:
+    if service.ledger.jobs.get(JobId(owner)) is not None:
         raise _wrong("owner", "there is a job of this id: to keep what it brought, give it as `job`")
     pins.pin(pid, owner, until, service.ledger)
-    held = service.ledger.pins(pid, owner)
+    held = service.ledger.pins.find(pid, owner)
     return Pinned(
         datasets=[
             PinnedDataset(dataset=each.pid, until=each.until, links_expire=None)
@@ -196,7 +196,7 @@ async def release(request: Request) -> Released:
 
 
 def _release(wish: ReleaseWish, service: Service) -> Released:
-    if wish.job is not None and service.ledger.job(JobId(wish.job)) is None:
+    if wish.job is not None and service.ledger.jobs.get(JobId(wish.job)) is None:
         raise JobNotFound("no such job was ever posted here")
     pid = None if wish.dataset is None else DatasetPid(wish.dataset)
     return Released(datasets=list(pins.unpin(wish.job or wish.owner or "", service.ledger, pid)))
@@ -219,10 +219,10 @@ def _evict(wish: EvictWish, service: Service) -> Freed:
     if wish.bytes is not None:
         return Freed(freed=eviction.make_room(wish.bytes, service, "an operator wants its space"))
     pid = DatasetPid(wish.dataset or "")
-    if all(record.state is not DatablockState.STAGED for record in service.ledger.datablocks(pid)):
+    if all(record.state is not DatablockState.STAGED for record in service.ledger.datablocks.of(pid)):
         raise NothingStaged(f"nothing of dataset {pid} is in staging")
     freed = eviction.evict_dataset(pid, service)
-    owners = [each.owner for _, each in service.ledger.pins(pid, limit=OWNERS_NAMED + 1)]
+    owners = [each.owner for _, each in service.ledger.pins.find(pid, limit=OWNERS_NAMED + 1)]
     if not freed and owners:
         more = " and others" if len(owners) > OWNERS_NAMED else ""
         raise DatasetPinned(f"dataset {pid} is pinned by {', '.join(owners[:OWNERS_NAMED])}{more}")
@@ -239,6 +239,6 @@ async def check(request: Request) -> CheckAsked:
     """Ask for the comparison that is made at intervals anyway; what it finds is in the overview."""
     service = service_of(request)
     # Before it is asked for: whoever waits for another one must not miss it.
-    last = (await asyncio.to_thread(service.ledger.findings)).get(inventory.FINDING)
+    last = (await asyncio.to_thread(service.ledger.findings.latest)).get(inventory.FINDING)
     await service.check_staging()
     return CheckAsked(last=None if last is None else last.at)

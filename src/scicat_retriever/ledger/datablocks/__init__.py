@@ -1,1 +1,1 @@
-"""The book of datablocks: what a dataset consists of, and what is held of it."""
+"""The books of datablocks: what a dataset consists of, and what is held of it."""

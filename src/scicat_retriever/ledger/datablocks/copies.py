@@ -1,4 +1,4 @@
-"""The part of the SQL ledger that holds evidence: copies and what became staged of them."""
+"""The book that holds evidence: copies and what became staged of them."""
 
 from __future__ import annotations
 
@@ -11,18 +11,30 @@ from scicat_retriever.domain.evidence import Copied, DatablockKey, Recalled, Sta
 from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.ledger.database.book import Book
-from scicat_retriever.ledger.database.packing import pack_matched, pack_oddities
-from scicat_retriever.ledger.database.schema import copies, datablocks, pins
+from scicat_retriever.ledger.database.packing import (
+    pack_matched,
+    pack_oddities,
+)
+from scicat_retriever.ledger.database.schema import (
+    copies,
+    datablocks,
+    pins,
+)
 from scicat_retriever.ledger.rows.claims import lower_claim
-from scicat_retriever.ledger.rows.datablocks import is_datablock, lock_row, move
+from scicat_retriever.ledger.rows.datablocks import (
+    is_datablock,
+    lock_row,
+    move,
+)
+from scicat_retriever.onepass.manifest import SealedManifest
 
 _WITH_COPY = (DatablockState.COPIED, DatablockState.STAGED)
 
 
-class CopiesPart(Book):
-    """Copies and staged datablocks, as `ports.ledger.Ledger` promises."""
+class SqlCopies(Book):
+    """Copies and staged datablocks, as `ports.copies.Copies` promises."""
 
-    def save_copy(self, copied: Copied, manifest: bytes) -> None:
+    def save(self, copied: Copied, manifest: bytes) -> None:
         """Note a finished copy with its manifest."""
         recalled = copied.recalled
         key, new = recalled.key, DatablockState.COPIED
@@ -55,7 +67,7 @@ class CopiesPart(Book):
                 )
             )
 
-    def copied(self, key: DatablockKey) -> Copied | None:
+    def get(self, key: DatablockKey) -> Copied | None:
         """The evidence of a finished copy, while it is good."""
         with self._database.reading() as connection:
             return _copied(connection, key)
@@ -89,6 +101,13 @@ class CopiesPart(Book):
                 )
             if row.state != new:
                 lower_claim(connection, key.pid, row.bytes_total)
+
+    def known_manifest(self, key: DatablockKey) -> SealedManifest | None:
+        """The manifest of the last copy of an archive of today's catalogue entry."""
+        its = select(copies.c.manifest, copies.c.manifest_seal, copies.c.members)
+        with self._database.reading() as connection:
+            row = connection.execute(its.where(_is_copy(key))).first()
+        return None if row is None else SealedManifest(row.manifest, row.manifest_seal, row.members)
 
 
 def _is_copy(key: DatablockKey) -> ColumnElement[bool]:

@@ -1,41 +1,62 @@
-"""The datablocks' part of the SQL ledger: what is read of them, and how they move."""
+"""The book of datablocks: what is planned for datasets, and how datablocks move."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from sqlalchemy import func, select, update
+from sqlalchemy import (
+    exists,
+    select,
+    update,
+)
 
-from scicat_retriever.domain.dataset import FileEntry
-from scicat_retriever.domain.errors import TransitionIllegal
+from scicat_retriever.domain.dataset import CataloguedDatablock, FileEntry
+from scicat_retriever.domain.errors import (
+    TransitionIllegal,
+)
 from scicat_retriever.domain.evidence import DatablockKey
-from scicat_retriever.domain.ids import DatasetPid, JobId
-from scicat_retriever.domain.states import DatablockState, DatasetState
+from scicat_retriever.domain.ids import DatasetPid
+from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.ledger.database.book import Book
 from scicat_retriever.ledger.database.packing import unpack_files
-from scicat_retriever.ledger.database.schema import datablocks, file_lists, job_datasets
-from scicat_retriever.ledger.database.statements import total
+from scicat_retriever.ledger.database.schema import (
+    datablocks,
+    file_lists,
+)
+from scicat_retriever.ledger.datablocks.extracts import make_whole
+from scicat_retriever.ledger.datablocks.plans import write_plan
+from scicat_retriever.ledger.rows.claims import asks_for
 from scicat_retriever.ledger.rows.datablocks import (
     BEFORE_COPIED,
+    NOT_READ_ANEW,
+    ON_THEIR_WAY,
     datablock_record,
     is_datablock,
     lock_row,
     move,
 )
-from scicat_retriever.ledger.rows.needs import needs
-from scicat_retriever.ledger.rows.recalls import WAITS_FOR_TAPE
+from scicat_retriever.ledger.rows.spool import Spool
 from scicat_retriever.ports.datablock_record import DatablockRecord
-from scicat_retriever.ports.ledger import DatasetProgress, DatasetWait
+from scicat_retriever.ports.datablocks import Plan
 
 _NEEDS_EVIDENCE = frozenset({DatablockState.COPIED, DatablockState.STAGED})
 
 
-class DatablocksPart(Book):
-    """Datablocks, as `ports.ledger.Ledger` promises."""
+class SqlDatablocks(Book):
+    """Datablocks, as `ports.datablocks.Datablocks` promises."""
 
-    def datablocks(
-        self, pid: DatasetPid, after: int = 0, limit: int | None = None
-    ) -> Sequence[DatablockRecord]:
+    def plan(
+        self, pid: DatasetPid, datablocks: Iterable[CataloguedDatablock], run: str, store: str = "lts"
+    ) -> Plan:
+        """Take down a dataset's datablocks and their file lists."""
+        with Spool(pid) as spool:
+            spool.take(datablocks)
+            with self._database.writing() as connection:
+                self._database.lock_datasets(connection, [pid])
+                extracts = write_plan(self._log, connection, spool, {"run": run, "store": store})
+            return Plan(len(spool.taken), spool.files, spool.packed_size, extracts)
+
+    def of(self, pid: DatasetPid, after: int = 0, limit: int | None = None) -> Sequence[DatablockRecord]:
         """A dataset's datablocks as last planned."""
         page = (
             select(datablocks)
@@ -46,57 +67,11 @@ class DatablocksPart(Book):
         with self._database.reading() as connection:
             return [datablock_record(row) for row in connection.execute(page)]
 
-    def datablock(self, key: DatablockKey) -> DatablockRecord | None:
+    def get(self, key: DatablockKey) -> DatablockRecord | None:
         """One datablock."""
         with self._database.reading() as connection:
             row = connection.execute(select(datablocks).where(is_datablock(key))).first()
         return None if row is None else datablock_record(row)
-
-    def progress_of(self, job_id: JobId) -> Sequence[DatasetProgress]:
-        """Sums for each dataset of a job that was planned."""
-        staged = func.count().filter(datablocks.c.state == DatablockState.STAGED)
-        sums = (
-            select(
-                job_datasets.c.pid,
-                func.count().label("datablocks"),
-                staged.label("staged"),
-                total(datablocks.c.bytes_done).label("bytes_done"),
-                total(datablocks.c.bytes_total).label("bytes_total"),
-            )
-            .join_from(job_datasets, datablocks, needs())
-            .where(job_datasets.c.job_id == job_id)
-            .group_by(job_datasets.c.pid, job_datasets.c.position)
-            .order_by(job_datasets.c.position)
-        )
-        with self._database.reading() as connection:
-            return [
-                DatasetProgress(
-                    DatasetPid(row.pid), row.datablocks, row.staged, int(row.bytes_done), int(row.bytes_total)
-                )
-                for row in connection.execute(sums)
-            ]
-
-    def waits_of(self, job_id: JobId) -> Mapping[DatasetPid, DatasetWait]:
-        """What the datasets of a job wait for. Many of their datablocks wait for the same: so few rows are read."""
-        first = func.min(datablocks.c.position)
-        its = (
-            select(job_datasets.c.pid, datablocks.c.reason, func.count().label("waiting"))
-            .join_from(job_datasets, datablocks, needs())
-            .where(
-                job_datasets.c.job_id == job_id,
-                job_datasets.c.state == DatasetState.STARTED,
-                datablocks.c.state.in_(WAITS_FOR_TAPE),
-                datablocks.c.reason != "",
-            )
-            .group_by(job_datasets.c.pid, datablocks.c.reason)
-            .order_by(job_datasets.c.pid, first)
-        )
-        waits: dict[DatasetPid, DatasetWait] = {}
-        with self._database.reading() as connection:
-            for pid, reason, waiting in connection.execute(its):
-                known = waits.get(DatasetPid(pid), DatasetWait(reason, 0))
-                waits[DatasetPid(pid)] = DatasetWait(known.reason, known.datablocks + waiting)
-        return waits
 
     def files(self, key: DatablockKey) -> Iterator[FileEntry]:
         """The catalogued files of a datablock: all chunks are read at once, packed, and unpacked one by one."""
@@ -109,7 +84,7 @@ class DatablocksPart(Book):
             packed = connection.scalars(chunks).all()
         return unpack_files(packed)
 
-    def move_datablock(self, key: DatablockKey, state: DatablockState, reason: str = "") -> None:
+    def move(self, key: DatablockKey, state: DatablockState, reason: str = "") -> None:
         """Note a datablock's state and what it waits for."""
         with self._database.writing() as connection:
             row = lock_row(self._database, connection, key, state)
@@ -126,3 +101,32 @@ class DatablocksPart(Book):
         under_way = datablocks.c.state.in_(tuple(BEFORE_COPIED))
         with self._database.writing() as connection:
             connection.execute(update(datablocks).where(is_datablock(key), under_way).values(values))
+
+    def read_whole(self, key: DatablockKey, reason: str) -> None:
+        """Have an extract be its whole archive, and forget where members lie in that."""
+        with self._database.writing() as connection:
+            row = lock_row(self._database, connection, key, DatablockState.PLANNED)
+            make_whole(self._log, connection, key, row, reason)
+
+    def read_from(self, key: DatablockKey, store: str, reason: str) -> None:
+        """Have a datablock be read from another store."""
+        new = DatablockState.PLANNED
+        with self._database.writing() as connection:
+            row = lock_row(self._database, connection, key, new)
+            if row.state in NOT_READ_ANEW:
+                raise TransitionIllegal(
+                    f"Datablock {key.id} of {key.pid} is {row.state} and cannot become {new}."
+                )
+            if row.store != store:
+                values = {"store": store, "bytes_done": 0, "bytes_total": row.packed_size}
+                move(self._log, connection, key, row, new, reason, **values)
+
+    def abandoned(self, limit: int) -> Sequence[tuple[DatasetPid, str]]:
+        """Datasets that no job asks for and that have datablocks on their way into staging."""
+        c = datablocks.c
+        left = (
+            select(c.pid, c.run).distinct().where(c.state.in_(ON_THEIR_WAY), ~exists().where(asks_for(c.pid)))
+        )
+        with self._database.reading() as connection:
+            found = connection.execute(left.order_by(c.pid, c.run).limit(limit)).all()
+        return [(DatasetPid(pid), run) for pid, run in found]

@@ -12,7 +12,6 @@ from scicat_retriever.domain.errors import TransitionIllegal
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatablockId, DatasetPid
 from scicat_retriever.domain.states import DatablockState
-from scicat_retriever.ledger.database.book import Book
 from scicat_retriever.ledger.database.packing import Fingerprint, pack_extract, unpack_extract
 from scicat_retriever.ledger.database.schema import (
     chosen_datablocks,
@@ -21,103 +20,99 @@ from scicat_retriever.ledger.database.schema import (
     file_lists,
     job_datasets,
 )
-from scicat_retriever.ledger.database.transitions import TransitionSubject
+from scicat_retriever.ledger.database.transitions import TransitionLog, TransitionSubject
 from scicat_retriever.ledger.rows.claims import NOT_ENDED
 from scicat_retriever.ledger.rows.datablocks import (
     NOT_READ_ANEW,
     consequences,
     datablock_record,
     is_datablock,
-    lock_row,
     move,
 )
 from scicat_retriever.ledger.rows.spool import Taken
-from scicat_retriever.onepass.manifest import SealedManifest
 
 _WITH_COPY = (DatablockState.COPIED, DatablockState.STAGED)
 _PLANNED_BY_NONE = 2**31 - 1
 """The place of an extract that no run has planned yet: after all others."""
 
 
-class ExtractsPart(Book):
-    """What is known of archives that were copied once, as `ports.chosen_files.ChosenFilesLedger` promises."""
+def make_whole(
+    log: TransitionLog,
+    connection: Connection,
+    key: DatablockKey,
+    row: Any,  # noqa: ANN401
+    reason: str,
+) -> None:
+    """Have an extract, given with its locked row, be its whole archive, and forget where members lie in that.
 
-    def known_manifest(self, key: DatablockKey) -> SealedManifest | None:
-        """The manifest of the last copy of an archive of today's catalogue entry."""
-        its = select(copies.c.manifest, copies.c.manifest_seal, copies.c.members)
-        with self._database.reading() as connection:
-            row = connection.execute(its.where(*_copy_of(key))).first()
-        return None if row is None else SealedManifest(row.manifest, row.manifest_seal, row.members)
+    Raises:
+        TransitionIllegal: It is no extract, or not on its way.
+    """
+    new = DatablockState.PLANNED
+    extract = unpack_extract(row.extract)
+    of = DatablockKey(key.pid, key.id if extract is None else extract.of)
+    whole = connection.execute(select(datablocks).where(is_datablock(of))).first()
+    if extract is None or whole is None or row.state in NOT_READ_ANEW:
+        raise TransitionIllegal(f"Datablock {key.id} of {key.pid} is no extract that is on its way.")
+    if not extract.ranges:
+        return
+    values = {
+        "size": whole.size,
+        "packed_size": whole.packed_size,
+        "file_count": whole.file_count,
+        "bytes_done": 0,
+        "bytes_total": whole.packed_size,
+        "extract": pack_extract(Extract(of.id, extract.archive_size, ())),
+    }
+    move(log, connection, key, row, new, reason, **values)
+    _copy_file_list(connection, of, key)
+    if whole.state not in _WITH_COPY:
+        connection.execute(delete(copies).where(*_copy_of(of)))
 
-    def read_whole(self, key: DatablockKey, reason: str) -> None:
-        """Have an extract be its whole archive, and forget where members lie in that."""
-        new = DatablockState.PLANNED
-        with self._database.writing() as connection:
-            row = lock_row(self._database, connection, key, new)
-            extract = unpack_extract(row.extract)
-            of = DatablockKey(key.pid, key.id if extract is None else extract.of)
-            whole = connection.execute(select(datablocks).where(is_datablock(of))).first()
-            if extract is None or whole is None or row.state in NOT_READ_ANEW:
-                raise TransitionIllegal(f"Datablock {key.id} of {key.pid} is no extract that is on its way.")
-            if not extract.ranges:
-                return
-            values = {
-                "size": whole.size,
-                "packed_size": whole.packed_size,
-                "file_count": whole.file_count,
-                "bytes_done": 0,
-                "bytes_total": whole.packed_size,
-                "extract": pack_extract(Extract(of.id, extract.archive_size, ())),
-            }
-            move(self._log, connection, key, row, new, reason, **values)
-            _copy_file_list(connection, of, key)
-            if whole.state not in _WITH_COPY:
-                connection.execute(delete(copies).where(*_copy_of(of)))
 
-    def _note_extracts(
-        self, connection: Connection, pid: DatasetPid, extracts: Sequence[CataloguedDatablock]
-    ) -> None:
-        """Have extracts be listed; the next plan gives the new ones to its run."""
-        for entry in extracts:
-            key = DatablockKey(pid, entry.datablock.id)
-            row = connection.execute(select(datablocks).where(is_datablock(key))).first()
-            values = {"listed": True, "fingerprint": _fingerprint_of_whole(connection, entry)}
-            if row is None:
-                self._insert_extract(connection, entry, values)
-                continue
-            if not row.listed and row.state != DatablockState.STAGED:
-                values |= {"run": "", "wanted": False, "position": _PLANNED_BY_NONE}
-            connection.execute(update(datablocks).where(is_datablock(key)).values(values))
+def note_extracts(
+    log: TransitionLog, connection: Connection, pid: DatasetPid, extracts: Sequence[CataloguedDatablock]
+) -> None:
+    """Have extracts be listed; the next plan gives the new ones to its run."""
+    for entry in extracts:
+        key = DatablockKey(pid, entry.datablock.id)
+        row = connection.execute(select(datablocks).where(is_datablock(key))).first()
+        values = {"listed": True, "fingerprint": _fingerprint_of_whole(connection, entry)}
+        if row is None:
+            _insert_extract(log, connection, entry, values)
+            continue
+        if not row.listed and row.state != DatablockState.STAGED:
+            values |= {"run": "", "wanted": False, "position": _PLANNED_BY_NONE}
+        connection.execute(update(datablocks).where(is_datablock(key)).values(values))
 
-    def _insert_extract(
-        self, connection: Connection, entry: CataloguedDatablock, values: Mapping[str, object]
-    ) -> None:
-        block, new = entry.datablock, DatablockState.PLANNED
-        row = {
-            "pid": block.pid,
-            "id": block.id,
-            "position": _PLANNED_BY_NONE,
-            "archive_id": block.archive_id,
-            "size": block.size,
-            "packed_size": block.packed_size,
-            "algorithm": block.algorithm,
-            "file_count": block.file_count,
-            "extract": pack_extract(block.extract),
-            "state": new,
-            "reason": "",
-            "bytes_total": block.packed_size,
-            "held_bytes": 0,
-            "run": "",
-            "store": "",
-            "wanted": False,
-        }
-        connection.execute(insert(datablocks).values(row | consequences(new) | dict(values)))
-        its = {"pid": block.pid, "datablock": block.id}
-        for chunk, packed in enumerate(Fingerprint(entry).chunks()):
-            connection.execute(insert(file_lists).values(its | {"chunk": chunk, "entries": packed}))
-        self._log.enter(
-            connection, TransitionSubject("datablock", pid=block.pid, datablock=block.id), None, new
-        )
+
+def _insert_extract(
+    log: TransitionLog, connection: Connection, entry: CataloguedDatablock, values: Mapping[str, object]
+) -> None:
+    block, new = entry.datablock, DatablockState.PLANNED
+    row = {
+        "pid": block.pid,
+        "id": block.id,
+        "position": _PLANNED_BY_NONE,
+        "archive_id": block.archive_id,
+        "size": block.size,
+        "packed_size": block.packed_size,
+        "algorithm": block.algorithm,
+        "file_count": block.file_count,
+        "extract": pack_extract(block.extract),
+        "state": new,
+        "reason": "",
+        "bytes_total": block.packed_size,
+        "held_bytes": 0,
+        "run": "",
+        "store": "",
+        "wanted": False,
+    }
+    connection.execute(insert(datablocks).values(row | consequences(new) | dict(values)))
+    its = {"pid": block.pid, "datablock": block.id}
+    for chunk, packed in enumerate(Fingerprint(entry).chunks()):
+        connection.execute(insert(file_lists).values(its | {"chunk": chunk, "entries": packed}))
+    log.enter(connection, TransitionSubject("datablock", pid=block.pid, datablock=block.id), None, new)
 
 
 def kept_extracts(

@@ -6,135 +6,136 @@ transaction compares and writes everything.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
-from scicat_retriever.domain.dataset import CataloguedDatablock
 from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.domain.states import DatablockState
-from scicat_retriever.ledger.database.book import Book
 from scicat_retriever.ledger.database.schema import copies, datablocks, file_lists
 from scicat_retriever.ledger.database.statements import batches
-from scicat_retriever.ledger.database.transitions import TransitionSubject, require_legal
+from scicat_retriever.ledger.database.transitions import TransitionLog, TransitionSubject, require_legal
 from scicat_retriever.ledger.datablocks.extracts import kept_extracts
 from scicat_retriever.ledger.rows.datablocks import THIS_DATABLOCK, consequences, held_after
 from scicat_retriever.ledger.rows.held_space import change_space
 from scicat_retriever.ledger.rows.needs import set_wanted
 from scicat_retriever.ledger.rows.spool import Spool, Taken
-from scicat_retriever.ports.ledger import Plan
 
 _BATCH_BYTES = 4 * 1024 * 1024
 _UNLISTED = "no longer in the catalogue"
 
 
-class PlansPart(Book):
-    """Plans, as `ports.ledger.Ledger` promises."""
+def write_plan(log: TransitionLog, connection: Connection, spool: Spool, planned: dict[str, str]) -> int:
+    """Compare what the catalogue lists for a dataset with what is known of it, and write what is new.
 
-    def plan(
-        self, pid: DatasetPid, datablocks: Iterable[CataloguedDatablock], run: str, store: str = "lts"
-    ) -> Plan:
-        """Take down a dataset's datablocks and their file lists."""
-        with Spool(pid) as spool:
-            spool.take(datablocks)
-            planned = {"run": run, "store": store}
-            with self._database.writing() as connection:
-                self._database.lock_datasets(connection, [pid])
-                known = _known(connection, pid)
-                extracts = kept_extracts(connection, pid, spool.taken)
-                taken = spool.taken | extracts
-                gone = [row for row in known.values() if row.id not in taken]
-                held = self._unlist(connection, pid, gone)
-                held += self._write(connection, spool, list(taken.values()), known, planned)
-                change_space(connection, staged=held)
-                set_wanted(connection, pid)
-            return Plan(len(spool.taken), spool.files, spool.packed_size, len(extracts))
+    Args:
+        log: The transitions.
+        connection: To the ledger; the dataset is locked.
+        spool: What the catalogue lists.
+        planned: `run` and `store` of what is planned.
 
-    def _unlist(self, connection: Connection, pid: DatasetPid, rows: Sequence[Any]) -> int:
-        """Take datablocks that the catalogue no longer lists from the dataset; gives the bytes that are held more."""
-        new = DatablockState.RELEASED
-        swept_later = [row for row in rows if row.listed and row.state == DatablockState.STAGED]
-        leaving = [row for row in rows if row.listed and row.state != DatablockState.STAGED]
-        _update(connection, pid, [{"block": row.id, "listed": False} for row in swept_later])
-        values = {"listed": False, "state": new, "reason": _UNLISTED} | consequences(new)
-        held = [held_after(row, new) for row in leaving]
-        changes = zip(leaving, held, strict=True)
-        _update(connection, pid, [values | {"block": row.id, "held_bytes": each} for row, each in changes])
-        self._enter_each(connection, pid, leaving, new, _UNLISTED)
-        return sum(held) - sum(int(row.held_bytes) for row in leaving)
+    Returns:
+        How many extracts are planned beside it.
+    """
+    known = _known(connection, spool.pid)
+    extracts = kept_extracts(connection, spool.pid, spool.taken)
+    taken = spool.taken | extracts
+    gone = [row for row in known.values() if row.id not in taken]
+    held = _unlist(log, connection, spool.pid, gone)
+    held += _write(log, connection, spool, list(taken.values()), known, planned)
+    change_space(connection, staged=held)
+    set_wanted(connection, spool.pid)
+    return len(extracts)
 
-    def _write(
-        self,
-        connection: Connection,
-        spool: Spool,
-        taken: Sequence[Taken],
-        known: Mapping[str, Any],
-        planned: dict[str, str],
-    ) -> int:
-        """Write what was read: some datablocks are new, some planned anew, the others stay as they are.
 
-        Args:
-            connection: To the ledger; the dataset is locked.
-            spool: What was read.
-            taken: The same, and the extracts that are kept.
-            known: The dataset's rows, by datablock.
-            planned: `run` and `store` of what is planned.
+def _unlist(log: TransitionLog, connection: Connection, pid: DatasetPid, rows: Sequence[Any]) -> int:
+    """Take datablocks that the catalogue no longer lists from the dataset; gives the bytes that are held more."""
+    new = DatablockState.RELEASED
+    swept_later = [row for row in rows if row.listed and row.state == DatablockState.STAGED]
+    leaving = [row for row in rows if row.listed and row.state != DatablockState.STAGED]
+    _update(connection, pid, [{"block": row.id, "listed": False} for row in swept_later])
+    values = {"listed": False, "state": new, "reason": _UNLISTED} | consequences(new)
+    held = [held_after(row, new) for row in leaving]
+    changes = zip(leaving, held, strict=True)
+    _update(connection, pid, [values | {"block": row.id, "held_bytes": each} for row, each in changes])
+    _enter_each(log, connection, pid, leaving, new, _UNLISTED)
+    return sum(held) - sum(int(row.held_bytes) for row in leaving)
 
-        Returns:
-            The bytes that are held more: less than none, where what was staged has changed.
-        """
-        run = planned["run"]
-        new = [entry for entry in taken if entry.datablock.id not in known]
-        old = [(entry, known[entry.datablock.id]) for entry in taken if entry.datablock.id in known]
-        anew = [(entry, row) for entry, row in old if not _stays(entry, row, run)]
-        stay = [entry for entry, row in old if _stays(entry, row, run)]
-        changed = [entry for entry, row in anew if entry.fingerprint != row.fingerprint]
 
-        self._insert(connection, spool.pid, new, planned)
-        for pairs in batches(anew):
-            values = [
-                _planned(entry) | planned | {"block": entry.datablock.id, "bytes_total": _size(entry, row)}
-                for entry, row in pairs
-            ]
-            _update(connection, spool.pid, values)
-            rows = [row for _, row in pairs]
-            self._enter_each(connection, spool.pid, rows, DatablockState.PLANNED)
-        places = [{"block": e.datablock.id, "position": e.position, "listed": True} for e in stay]
-        _update(connection, spool.pid, places)
-        _replace_file_lists(connection, spool, changed, new)
-        return -sum(int(row.held_bytes) for _, row in anew)
+def _write(
+    log: TransitionLog,
+    connection: Connection,
+    spool: Spool,
+    taken: Sequence[Taken],
+    known: Mapping[str, Any],
+    planned: dict[str, str],
+) -> int:
+    """Write what was read: some datablocks are new, some planned anew, the others stay as they are.
 
-    def _insert(
-        self, connection: Connection, pid: DatasetPid, new: Sequence[Taken], planned: dict[str, str]
-    ) -> None:
-        for batch in batches(new):
-            rows = [_planned(entry) | planned | {"pid": pid, "id": entry.datablock.id} for entry in batch]
-            connection.execute(insert(datablocks), rows)
-            changes = [
-                (TransitionSubject("datablock", pid=pid, datablock=entry.datablock.id), None)
-                for entry in batch
-            ]
-            self._log.enter_all(connection, changes, DatablockState.PLANNED)
+    Args:
+        log: The transitions.
+        connection: To the ledger; the dataset is locked.
+        spool: What was read.
+        taken: The same, and the extracts that are kept.
+        known: The dataset's rows, by datablock.
+        planned: `run` and `store` of what is planned.
 
-    def _enter_each(
-        self,
-        connection: Connection,
-        pid: DatasetPid,
-        rows: Sequence[Any],
-        new: DatablockState,
-        reason: str = "",
-    ) -> None:
-        changes: list[tuple[TransitionSubject, DatablockState | None]] = []
-        for row in rows:
-            subject, old = (
-                TransitionSubject("datablock", pid=pid, datablock=row.id),
-                DatablockState(row.state),
-            )
-            require_legal(subject, old, new)
-            if old != new:
-                changes.append((subject, old))
-        self._log.enter_all(connection, changes, new, reason)
+    Returns:
+        The bytes that are held more: less than none, where what was staged has changed.
+    """
+    run = planned["run"]
+    new = [entry for entry in taken if entry.datablock.id not in known]
+    old = [(entry, known[entry.datablock.id]) for entry in taken if entry.datablock.id in known]
+    anew = [(entry, row) for entry, row in old if not _stays(entry, row, run)]
+    stay = [entry for entry, row in old if _stays(entry, row, run)]
+    changed = [entry for entry, row in anew if entry.fingerprint != row.fingerprint]
+
+    _insert(log, connection, spool.pid, new, planned)
+    for pairs in batches(anew):
+        values = [
+            _planned(entry) | planned | {"block": entry.datablock.id, "bytes_total": _size(entry, row)}
+            for entry, row in pairs
+        ]
+        _update(connection, spool.pid, values)
+        rows = [row for _, row in pairs]
+        _enter_each(log, connection, spool.pid, rows, DatablockState.PLANNED)
+    places = [{"block": e.datablock.id, "position": e.position, "listed": True} for e in stay]
+    _update(connection, spool.pid, places)
+    _replace_file_lists(connection, spool, changed, new)
+    return -sum(int(row.held_bytes) for _, row in anew)
+
+
+def _insert(
+    log: TransitionLog, connection: Connection, pid: DatasetPid, new: Sequence[Taken], planned: dict[str, str]
+) -> None:
+    for batch in batches(new):
+        rows = [_planned(entry) | planned | {"pid": pid, "id": entry.datablock.id} for entry in batch]
+        connection.execute(insert(datablocks), rows)
+        changes = [
+            (TransitionSubject("datablock", pid=pid, datablock=entry.datablock.id), None) for entry in batch
+        ]
+        log.enter_all(connection, changes, DatablockState.PLANNED)
+
+
+def _enter_each(
+    log: TransitionLog,
+    connection: Connection,
+    pid: DatasetPid,
+    rows: Sequence[Any],
+    new: DatablockState,
+    reason: str = "",
+) -> None:
+    changes: list[tuple[TransitionSubject, DatablockState | None]] = []
+    for row in rows:
+        subject, old = (
+            TransitionSubject("datablock", pid=pid, datablock=row.id),
+            DatablockState(row.state),
+        )
+        require_legal(subject, old, new)
+        if old != new:
+            changes.append((subject, old))
+    log.enter_all(connection, changes, new, reason)
 
 
 def _known(connection: Connection, pid: DatasetPid) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The part of the SQL ledger that keeps what is remarkable of datasets that are retrieved all the same."""
+"""The book that keeps what is remarkable of datasets that are retrieved all the same."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from scicat_retriever.ledger.database.book import Book
 from scicat_retriever.ledger.database.schema import job_datasets, remarks
 
 
-class RemarksPart(Book):
-    """Remarks, as `ports.ledger.Ledger` promises."""
+class SqlRemarks(Book):
+    """Remarks, as `ports.remarks.Remarks` promises."""
 
-    def note_remark(self, pid: DatasetPid, remark: str) -> None:
+    def note(self, pid: DatasetPid, remark: str) -> None:
         """Note what those who get a dataset should know of it."""
         its = remarks.c.pid == pid
         with self._database.reading() as connection:
@@ -26,7 +26,7 @@ class RemarksPart(Book):
             if remark:
                 connection.execute(insert(remarks).values(pid=pid, remark=remark))
 
-    def remarks_of(self, job_id: JobId) -> Mapping[DatasetPid, str]:
+    def of(self, job_id: JobId) -> Mapping[DatasetPid, str]:
         """The remarks on the datasets of a job."""
         c = job_datasets.c
         wanted = (

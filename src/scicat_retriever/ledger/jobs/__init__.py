@@ -1,1 +1,1 @@
-"""The book of jobs: what was asked for, and how far it is."""
+"""The books of jobs: what was asked for, how far it is, and which flows carry it out."""

@@ -1,26 +1,32 @@
-"""The jobs' part of the SQL ledger."""
+"""The book of jobs: what was asked for, and how far it is."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection, insert, select, update
 
 from scicat_retriever.domain.dataset import RetrieveJob, Selection, united
-from scicat_retriever.domain.errors import Failure, TransitionIllegal
+from scicat_retriever.domain.errors import (
+    Failure,
+    JobEnded,
+    TransitionIllegal,
+)
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState, JobState
 from scicat_retriever.ledger.database.book import Book
 from scicat_retriever.ledger.database.packing import pack_selections
-from scicat_retriever.ledger.database.schema import job_datasets, job_selections, jobs
+from scicat_retriever.ledger.database.schema import (
+    job_datasets,
+    job_selections,
+    jobs,
+)
 from scicat_retriever.ledger.database.transitions import TransitionSubject, require_legal
+from scicat_retriever.ledger.jobs.retries import retry
 from scicat_retriever.ledger.rows.jobs import (
-    FINISHED,
-    OF_FLOW,
     job_dataset_record,
-    job_flow,
     job_of,
     job_record,
     lock_job,
@@ -28,18 +34,18 @@ from scicat_retriever.ledger.rows.jobs import (
     with_selections,
 )
 from scicat_retriever.ledger.rows.reports import write_report
-from scicat_retriever.ports.ledger import FlowName, JobDatasetRecord, JobFlow, JobRecord
-from scicat_retriever.ports.outbox import Subject
+from scicat_retriever.ports.jobs import FlowName, JobDatasetRecord, JobRecord
+from scicat_retriever.ports.reports import Subject
 
 
-class JobsPart(Book):
-    """Jobs and their datasets, as `ports.ledger.Ledger` promises."""
+class SqlJobs(Book):
+    """Jobs and their datasets, as `ports.jobs.Jobs` promises."""
 
-    def add_job(self, job: RetrieveJob, flow: FlowName) -> JobRecord:
+    def add(self, job: RetrieveJob, flow: FlowName) -> JobRecord:
         """Store a job as submitted; a known one stays as it is."""
-        return self.add_jobs([(job, flow)])[0]
+        return self.add_all([(job, flow)])[0]
 
-    def add_jobs(self, given: Sequence[tuple[RetrieveJob, FlowName]]) -> Sequence[JobRecord]:
+    def add_all(self, given: Sequence[tuple[RetrieveJob, FlowName]]) -> Sequence[JobRecord]:
         """Store several jobs in one transaction."""
         wanted = {job.id: (job, flow) for job, flow in reversed(given)}
         with self._database.writing() as connection:
@@ -54,7 +60,7 @@ class JobsPart(Book):
         records |= {job.id: JobRecord(job, flow, JobState.SUBMITTED, "", now, now) for job, flow in new}
         return [records[job.id] for job, _ in given]
 
-    def refuse_job(self, job: RetrieveJob, flow: FlowName, failure: Failure) -> JobRecord:
+    def refuse(self, job: RetrieveJob, flow: FlowName, failure: Failure) -> JobRecord:
         """Store a job as failed, and have SciCat told; a known one stays as it is."""
         with self._database.writing() as connection:
             self._database.lock(connection, "job", job.id)
@@ -68,41 +74,10 @@ class JobsPart(Book):
             write_report(connection, self._clock(), Subject.job(job.id), state)
             return job_record(connection.execute(with_selections().where(jobs.c.id == job.id)).one())
 
-    def job(self, job_id: JobId) -> JobRecord | None:
+    def get(self, job_id: JobId) -> JobRecord | None:
         """Give a job's record."""
         with self._database.reading() as connection:
             return job_of(connection, job_id)
-
-    def flow_of(self, job_id: JobId) -> FlowName | None:
-        """Name the flow that carries a job out now."""
-        its_flow = select(jobs.c.flow_uuid, jobs.c.flow_name).where(jobs.c.id == job_id)
-        with self._database.reading() as connection:
-            row = connection.execute(its_flow).first()
-        return None if row is None else FlowName(row.flow_uuid, row.flow_name)
-
-    def jobs_to_start(self, limit: int) -> Sequence[JobFlow]:
-        """Jobs whose flow the engine does not have, oldest first."""
-        waiting = (
-            select(*OF_FLOW)
-            .where(jobs.c.flow_started_at.is_(None), jobs.c.state.not_in(FINISHED))
-            .order_by(jobs.c.number)
-            .limit(limit)
-        )
-        with self._database.reading() as connection:
-            return [job_flow(row) for row in connection.execute(waiting)]
-
-    def mark_flows_started(self, job_ids: Sequence[JobId]) -> None:
-        """Note that the engine has the flows of several jobs."""
-        if not job_ids:
-            return
-        with self._database.writing() as connection:
-            for job_id in sorted(set(job_ids)):
-                lock_job(connection, job_id)
-            connection.execute(
-                update(jobs)
-                .where(jobs.c.id.in_(job_ids), jobs.c.flow_started_at.is_(None))
-                .values(flow_started_at=self._clock())
-            )
 
     def set_datasets(
         self, job_id: JobId, datasets: Sequence[Selection], owner_group: str | None = None
@@ -115,9 +90,7 @@ class JobsPart(Book):
             if connection.execute(there).first() is None:
                 self._add_datasets(connection, {job_id: datasets})
 
-    def job_datasets(
-        self, job_id: JobId, after: int = 0, limit: int | None = None
-    ) -> Sequence[JobDatasetRecord]:
+    def datasets(self, job_id: JobId, after: int = 0, limit: int | None = None) -> Sequence[JobDatasetRecord]:
         """A job's datasets in the order asked for."""
         page = (
             select(job_datasets)
@@ -128,9 +101,7 @@ class JobsPart(Book):
         with self._database.reading() as connection:
             return [job_dataset_record(row) for row in connection.execute(page)]
 
-    def move_job(
-        self, job_id: JobId, state: JobState, message: str = "", failure: Failure | None = None
-    ) -> None:
+    def move(self, job_id: JobId, state: JobState, message: str = "", failure: Failure | None = None) -> None:
         """Note a job's state, and have SciCat told of a new one."""
         with self._database.writing() as connection:
             row = lock_job(connection, job_id)
@@ -153,7 +124,7 @@ class JobsPart(Book):
         changed = [(TransitionSubject("dataset", job_id, row.pid), DatasetState(row.state)) for row in rows]
         self._log.enter_all(connection, changed, new, failure.code)
 
-    def move_job_dataset(
+    def move_dataset(
         self, job_id: JobId, pid: DatasetPid, state: DatasetState, failures: Sequence[Failure] = ()
     ) -> None:
         """Note the state of one of a job's datasets."""
@@ -243,3 +214,24 @@ class JobsPart(Book):
         )
         subjects = [(TransitionSubject("dataset", job_id, each.pid), None) for job_id, _, each in asked_for]
         self._log.enter_all(connection, subjects, state)
+
+    def cancel(self, job_id: JobId, by: str) -> None:
+        """Note who wants a job cancelled."""
+        with self._database.writing() as connection:
+            row = lock_job(connection, job_id)
+            if JobState(row.state).finished:
+                raise JobEnded(f"The job {job_id} has ended already: {row.state}.")
+            if not row.cancelled_by:
+                wanted = {"cancelled_by": by, "cancel_told_at": None}
+                connection.execute(update(jobs).where(jobs.c.id == job_id).values(wanted))
+
+    def retry(self, job_id: JobId, flow: FlowName, pids: Collection[DatasetPid] | None = None) -> int:
+        """Have an ended job carried out again."""
+        with self._database.writing() as connection:
+            return retry(self._log, connection, job_id, flow, pids)
+
+    def recent(self) -> JobId | None:
+        """The job that was stored last."""
+        with self._database.reading() as connection:
+            last = connection.scalar(select(jobs.c.id).order_by(jobs.c.number.desc()).limit(1))
+        return None if last is None else JobId(last)

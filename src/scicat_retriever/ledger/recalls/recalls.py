@@ -1,4 +1,4 @@
-"""The part of the SQL ledger that holds open recalls, and who plans them."""
+"""The book that holds open recalls, and who plans them."""
 
 from __future__ import annotations
 
@@ -21,11 +21,8 @@ from scicat_retriever.ledger.database.statements import batches
 from scicat_retriever.ledger.database.transitions import TransitionSubject, require_legal
 from scicat_retriever.ledger.rows.claims import NOT_ENDED
 from scicat_retriever.ledger.rows.datablocks import (
-    NOT_READ_ANEW,
     THIS_DATABLOCK,
     consequences,
-    lock_row,
-    move,
 )
 from scicat_retriever.ledger.rows.jobs import FINISHED, lock_job
 from scicat_retriever.ledger.rows.recalls import (
@@ -54,10 +51,10 @@ _CLOCKS_DIFFER = timedelta(minutes=5)
 _EXPLAINED = _MOVED.where(or_(*(datablocks.c.state == state for state in WAITS_FOR_TAPE)))
 
 
-class RecallsPart(Book):
-    """Open recalls, as `ports.recalls.RecallLedger` promises."""
+class SqlRecalls(Book):
+    """Open recalls, as `ports.recalls.Recalls` promises."""
 
-    def want_recalls(self, keys: Sequence[DatablockKey]) -> None:
+    def want(self, keys: Sequence[DatablockKey]) -> None:
         """Have archives of datablocks recalled."""
         keys = list(dict.fromkeys(keys))
         pids = {key.pid for key in keys}
@@ -70,20 +67,20 @@ class RecallsPart(Book):
             replace_recalls(connection, [each for each in opened if each != present.get(each.key)])
             self._move_to_recalling(connection, [(rows[each.key], each.reason) for each in opened])
 
-    def recalls(self, store: str, limit: int | None = None) -> Sequence[RecallRecord]:
+    def of_store(self, store: str, limit: int | None = None) -> Sequence[RecallRecord]:
         """The open recalls of a store."""
         c = recalls.c
         its = OPEN.where(c.store == store).order_by(c.wanted_at, c.pid, c.place, c.datablock).limit(limit)
         with self._database.reading() as connection:
             return recall_records(connection.execute(its).all())
 
-    def recalls_of(self, pid: DatasetPid) -> Sequence[RecallRecord]:
+    def of_dataset(self, pid: DatasetPid) -> Sequence[RecallRecord]:
         """The open recalls of a dataset that are wanted."""
         its = OPEN.where(recalls.c.pid == pid, IS_WANTED).order_by(recalls.c.place, recalls.c.datablock)
         with self._database.reading() as connection:
             return recall_records(connection.execute(its).all())
 
-    def change_recalls(self, changes: Sequence[RecallChange]) -> None:
+    def change(self, changes: Sequence[RecallChange]) -> None:
         """Note what is new of open recalls."""
         if not changes:
             return
@@ -107,7 +104,7 @@ class RecallsPart(Book):
             if reasons:
                 connection.execute(_EXPLAINED, reasons)
 
-    def forget_recalls(self, records: Sequence[RecallRecord]) -> None:
+    def forget(self, records: Sequence[RecallRecord]) -> None:
         """Forget recalls that are not wanted any more."""
         told = {record.key: record for record in records}
         with self._database.writing() as connection:
@@ -116,7 +113,7 @@ class RecallsPart(Book):
             over = [key for key, record in present.items() if _is_over(record, told[key])]
             delete_recalls(connection, over)
 
-    def lead_recalls(self, store: str, holder: str, lease: timedelta) -> bool:
+    def lead(self, store: str, holder: str, lease: timedelta) -> bool:
         """Have one planner at a time for a store."""
         with self._database.reading() as connection:
             if not self._may_lead(connection, store, holder, lease):
@@ -131,23 +128,10 @@ class RecallsPart(Book):
             connection.execute(insert(recall_leads).values(store=store, holder=holder, until=until))
             return True
 
-    def leave_recalls(self, holder: str) -> None:
+    def leave(self, holder: str) -> None:
         """End the lead of a planner."""
         with self._database.writing() as connection:
             connection.execute(delete(recall_leads).where(recall_leads.c.holder == holder))
-
-    def read_from(self, key: DatablockKey, store: str, reason: str) -> None:
-        """Have a datablock be read from another store."""
-        new = DatablockState.PLANNED
-        with self._database.writing() as connection:
-            row = lock_row(self._database, connection, key, new)
-            if row.state in NOT_READ_ANEW:
-                raise TransitionIllegal(
-                    f"Datablock {key.id} of {key.pid} is {row.state} and cannot become {new}."
-                )
-            if row.store != store:
-                values = {"store": store, "bytes_done": 0, "bytes_total": row.packed_size}
-                move(self._log, connection, key, row, new, reason, **values)
 
     def set_priority(self, job_id: JobId, priority: int) -> None:
         """Have a job be of a priority, and raise that of its recalls."""
@@ -168,7 +152,7 @@ class RecallsPart(Book):
             for batch in batches(highest):
                 connection.execute(_OF_PRIORITY, batch)
 
-    def open_recalls(self) -> Mapping[str, Mapping[RecallPhase, int]]:
+    def counts(self) -> Mapping[str, Mapping[RecallPhase, int]]:
         """How many recalls are open."""
         c = recalls.c
         counts: defaultdict[str, dict[RecallPhase, int]] = defaultdict(dict)

@@ -84,7 +84,7 @@ def unwritten(connection: Connection, space: Any) -> int:  # noqa: ANN401
 
 
 def free_bytes(connection: Connection, space: Any, room: Room) -> int:  # noqa: ANN401
-    """What is free in the room, as `SpaceLedger` says; less than 0 where more is claimed than there is.
+    """What is free in the room, as `ports.claims.Claims` says; less than 0 where more is claimed than there is.
 
     Args:
         connection: To the ledger.
@@ -99,7 +99,7 @@ def free_bytes(connection: Connection, space: Any, room: Room) -> int:  # noqa: 
 
 
 def asks_for(pid: ColumnElement[str] | DatasetPid) -> ColumnElement[bool]:
-    """The condition that a row of `job_datasets`, joined with `jobs`, asks for a dataset: see `SpaceLedger.end_claim`."""
+    """The condition that a row of `job_datasets`, joined with `jobs`, asks for a dataset: see `Claims.end`."""
     wanted = and_(job_datasets.c.state == DatasetState.SUBMITTED, jobs.c.space_granted_at.is_not(None))
     return and_(
         job_datasets.c.pid == pid,

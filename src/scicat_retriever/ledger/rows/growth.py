@@ -152,7 +152,7 @@ def must_give_back(
         more: Bytes that it waits for.
         whole: Bytes that staging can hold in all.
         now: The moment.
-        silence: As of `SpaceLedger.claim_job`.
+        silence: As of `Claims.for_job`.
     """
     growing = growers(connection, now, silence)
     if pid not in [each.pid for each in growing]:

@@ -14,7 +14,8 @@ from scicat_retriever.ledger.database.packing import unpack_selections
 from scicat_retriever.ledger.database.schema import job_selections, jobs
 from scicat_retriever.ledger.database.transitions import TransitionLog, TransitionSubject, require_legal
 from scicat_retriever.ledger.rows.line import leave_line
-from scicat_retriever.ports.ledger import FlowName, JobDatasetRecord, JobFlow, JobRecord
+from scicat_retriever.ports.flows import JobFlow
+from scicat_retriever.ports.jobs import FlowName, JobDatasetRecord, JobRecord
 
 FINISHED = tuple(state for state in JobState if state.finished)
 """The states that a job ends in."""
@@ -103,3 +104,14 @@ def job_record(row: Any) -> JobRecord:  # noqa: ANN401
         cancelled_by=row.cancelled_by,
         priority=row.priority,
     )
+
+
+def new_flow(row: Any, flow: FlowName) -> dict[str, object]:  # noqa: ANN401
+    """What a row of `jobs` says once another flow carries the job out."""
+    return {
+        "flow_uuid": flow.uuid,
+        "flow_name": flow.name,
+        "flow_started_at": None,
+        "cancel_told_at": None,
+        "attempt": row.attempt + 1,
+    }

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, and_, bindparam, delete, func, insert, select
 
 from scicat_retriever.domain.ids import JobId
 from scicat_retriever.ledger.database.schema import space_queue
-from scicat_retriever.ports.space import PlaceInLine
+from scicat_retriever.ports.claims import PlaceInLine
 from scicat_retriever.ports.staging_area import Room
 
 LARGEST_WISH = 2**62
@@ -61,7 +61,7 @@ def ask(
         free: Bytes that are free in the room.
         room: What the staging area offers.
         now: The moment.
-        silence: As of `SpaceLedger.claim_job`.
+        silence: As of `Claims.for_job`.
         first: Those that come before all of the line.
     """
     place = connection.scalar(_OWN, {"job": job_id})

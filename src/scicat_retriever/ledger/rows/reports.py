@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, and_, insert
 from scicat_retriever.domain.states import JobState, LifecycleWord
 from scicat_retriever.ledger.database.schema import reports
 from scicat_retriever.ports.catalogue import LifecycleUpdate
-from scicat_retriever.ports.outbox import Report, ReportKind, Subject
+from scicat_retriever.ports.reports import Report, ReportKind, Subject
 
 
 def write_report(

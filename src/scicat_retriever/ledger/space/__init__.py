@@ -1,1 +1,1 @@
-"""The book of space: claims, pins, what is evicted, what was found in staging."""
+"""The books of space: claims, pins, the cache, the inventory of staging and whose it is, and findings."""

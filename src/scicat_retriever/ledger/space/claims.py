@@ -1,4 +1,4 @@
-"""The part of the SQL ledger that shares staging space out."""
+"""The book that shares staging space out."""
 
 from __future__ import annotations
 
@@ -27,14 +27,7 @@ from scicat_retriever.ledger.database.book import Book
 from scicat_retriever.ledger.database.schema import claims, job_datasets, jobs, pins, space_queue
 from scicat_retriever.ledger.database.statements import batches, total
 from scicat_retriever.ledger.database.transitions import TransitionSubject
-from scicat_retriever.ledger.rows.claims import (
-    asks_for,
-    claim_of,
-    free_bytes,
-    is_idle,
-    is_written,
-    set_claim,
-)
+from scicat_retriever.ledger.rows.claims import asks_for, claim_of, free_bytes, is_idle, is_written, set_claim
 from scicat_retriever.ledger.rows.dataset_sizes import (
     LARGEST_DATASET,
     DatasetSize,
@@ -54,7 +47,7 @@ from scicat_retriever.ledger.rows.held_space import change_space, lock_space
 from scicat_retriever.ledger.rows.jobs import lock_job
 from scicat_retriever.ledger.rows.line import WAITS, ask, stand_again, stands_in_line
 from scicat_retriever.ledger.rows.pins import add_pins, end_pins, pinned_by_others
-from scicat_retriever.ports.space import Growth, PlaceInLine
+from scicat_retriever.ports.claims import Growth, PlaceInLine
 from scicat_retriever.ports.staging_area import Room
 
 _GAVE_BACK = "its job gave its space back"
@@ -62,8 +55,8 @@ _GROW = update(claims).where(claims.c.pid == bindparam("of")).values(bytes=claim
 _PINS_OF_JOB = select(pins.c.number, pins.c.pid).where(pins.c.owner == bindparam("job"), pins.c.by_job)
 
 
-class ClaimsPart(Book):
-    """Claims and the line of jobs, as `ports.space.SpaceLedger` promises."""
+class SqlClaims(Book):
+    """Claims and the line of jobs, as `ports.claims.Claims` promises."""
 
     def datasets_without_size(self, job_id: JobId, limit: int) -> Sequence[DatasetPid]:
         """Datasets of a job whose size was not noted yet."""
@@ -87,7 +80,7 @@ class ClaimsPart(Book):
         with self._database.reading() as connection:
             return sum(each.size for each in sizes_of(connection, job_id))
 
-    def claim_job(
+    def for_job(
         self, job_id: JobId, room: Room, *, silence: timedelta, quota: int | None = None
     ) -> PlaceInLine:
         """Claim the space of a job's datasets and pin them, or do neither."""
@@ -140,7 +133,7 @@ class ClaimsPart(Book):
         unpinned = [each for each in wanted if not each.pinned]
         add_pins(connection, [values | {"pid": each.pid, "bytes": each.size} for each in unpinned])
 
-    def claim_dataset(self, pid: DatasetPid, room: Room, *, silence: timedelta) -> Growth:
+    def for_dataset(self, pid: DatasetPid, room: Room, *, silence: timedelta) -> Growth:
         """Have a planned dataset's claim hold exactly what of it is not staged."""
         with self._database.writing() as connection:
             self._database.lock_datasets(connection, [pid])
@@ -166,7 +159,7 @@ class ClaimsPart(Book):
             connection.execute(smaller.values(bytes=planned))
             return Growth(0)
 
-    def give_space_back(self, job_id: JobId, pid: DatasetPid, *, if_waiting: bool = False) -> bool:
+    def give_back(self, job_id: JobId, pid: DatasetPid, *, if_waiting: bool = False) -> bool:
         """Have a job stand in the line again with all that it needs, and hold nothing meanwhile."""
         c = job_datasets.c
         with self._database.writing() as connection:
@@ -201,7 +194,7 @@ class ClaimsPart(Book):
         with self._database.reading() as connection:
             return stands_in_line(connection, job_id)
 
-    def end_claim(self, pid: DatasetPid) -> None:
+    def end(self, pid: DatasetPid) -> None:
         """Give a dataset's claim back, or what of it is too much."""
         # Who chose files may have chosen others than the next one.
         chosen, size = job_datasets.c.chosen, job_datasets.c.bytes
@@ -221,7 +214,7 @@ class ClaimsPart(Book):
             else:
                 set_claim(connection, pid, present, None)
 
-    def end_idle_claims(self) -> int:
+    def end_idle(self) -> int:
         """Give back the claims that are nobody's."""
         with self._database.reading() as connection:
             if connection.scalar(select(claims.c.pid).where(is_idle()).limit(1)) is None:

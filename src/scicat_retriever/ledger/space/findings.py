@@ -1,4 +1,4 @@
-"""The part of the SQL ledger that keeps what regular looks found last."""
+"""The book that keeps what regular looks found last."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from sqlalchemy import delete, insert, select
 
 from scicat_retriever.ledger.database.book import Book
 from scicat_retriever.ledger.database.schema import findings
-from scicat_retriever.ports.ledger import Finding
+from scicat_retriever.ports.findings import Finding
 
 
-class FindingsPart(Book):
-    """Findings, as `ports.ledger.Ledger` promises."""
+class SqlFindings(Book):
+    """Findings, as `ports.findings.Findings` promises."""
 
-    def note_finding(self, name: str, found: Mapping[str, int | str]) -> None:
+    def note(self, name: str, found: Mapping[str, int | str]) -> None:
         """Keep what a look found, in place of what it found before."""
         with self._database.writing() as connection:
             self._database.lock(connection, "finding", name)
@@ -24,7 +24,7 @@ class FindingsPart(Book):
                 insert(findings).values(name=name, at=self._clock(), found=json.dumps(dict(found)))
             )
 
-    def findings(self) -> Mapping[str, Finding]:
+    def latest(self) -> Mapping[str, Finding]:
         """What each look found last."""
         with self._database.reading() as connection:
             rows = connection.execute(select(findings)).all()

@@ -1,4 +1,4 @@
-"""The part of the SQL ledger that says which files should be in the staging area, and how much that is."""
+"""The book that says which files should be in the staging area, and how much that is."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from scicat_retriever.ledger.rows.datablocks import (
 from scicat_retriever.ledger.rows.held_space import change_space, lock_space
 from scicat_retriever.ledger.rows.line import WAITS
 from scicat_retriever.ports.datablock_record import DatablockRecord
-from scicat_retriever.ports.space import Usage
+from scicat_retriever.ports.inventory import Usage
 
 _IS_STAGED = datablocks.c.state == DatablockState.STAGED
 _BY_NAME = (datablocks.c.pid, datablocks.c.id)
 
 
-class InventoryPart(Book):
-    """Files, checks and sums, as `ports.space.SpaceLedger` promises."""
+class SqlInventory(Book):
+    """Files, checks and sums, as `ports.inventory.Inventory` promises."""
 
     def left_behind(self, limit: int, after: DatablockKey | None = None) -> Sequence[DatablockKey]:
         """Released datablocks whose files may still be there."""

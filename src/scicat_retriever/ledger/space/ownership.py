@@ -1,4 +1,4 @@
-"""The part of the SQL ledger that says whose it is, and which staging areas are its own."""
+"""The book of ownership: the identity of the ledger, and the staging areas that are its own."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from scicat_retriever.ledger.database.book import Book
 from scicat_retriever.ledger.database.schema import identity, marked_areas
 
 
-class OwnershipPart(Book):
-    """The identity and the marked areas, as `ports.ownership.OwnershipLedger` promises."""
+class SqlOwnership(Book):
+    """The identity and the marked areas, as `ports.ownership.Ownership` promises."""
 
     def identity(self) -> str:
         """The ledger's own identity, made with the first question for it."""

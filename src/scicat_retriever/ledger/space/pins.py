@@ -1,4 +1,4 @@
-"""The part of the SQL ledger that keeps who wants which dataset to stay staged, and until when."""
+"""The book that keeps who wants which dataset to stay staged, and until when."""
 
 from __future__ import annotations
 
@@ -8,19 +8,24 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, not_, or_, select, update
 
+from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState
 from scicat_retriever.ledger.database.book import Book
-from scicat_retriever.ledger.database.schema import datablocks, job_datasets, jobs, pins, reports
+from scicat_retriever.ledger.database.schema import claims, datablocks, job_datasets, jobs, pins, reports
 from scicat_retriever.ledger.database.statements import batches
+from scicat_retriever.ledger.rows.datablocks import (
+    is_datablock,
+)
 from scicat_retriever.ledger.rows.jobs import FINISHED, lock_job
+from scicat_retriever.ledger.rows.needs import lacks_needed, needs
 from scicat_retriever.ledger.rows.pins import add_pins, end_pins, pinned_bytes
-from scicat_retriever.ports.outbox import ReportKind
-from scicat_retriever.ports.space import Pin
+from scicat_retriever.ports.pins import Pin
+from scicat_retriever.ports.reports import ReportKind
 
 
-class PinsPart(Book):
-    """Pins, as `ports.space.SpaceLedger` promises."""
+class SqlPins(Book):
+    """Pins, as `ports.pins.Pins` promises."""
 
     def pin(self, pid: DatasetPid, owner: str, until: datetime) -> int:
         """Pin a dataset for somebody who is no job."""
@@ -71,7 +76,7 @@ class PinsPart(Book):
             rows = self._end_those(connection, its, _rows(connection, its))
         return list(dict.fromkeys(DatasetPid(row.pid) for row in rows))
 
-    def lapse_pins(self, now: datetime, limit: int) -> int:
+    def lapse(self, now: datetime, limit: int) -> int:
         """End pins whose time is over."""
         over = _is_over(now)
         with self._database.reading() as connection:
@@ -92,7 +97,7 @@ class PinsPart(Book):
         end_pins(connection, rows)
         return rows
 
-    def pins(
+    def find(
         self,
         pid: DatasetPid | None = None,
         owner: str | None = None,
@@ -108,10 +113,27 @@ class PinsPart(Book):
         with self._database.reading() as connection:
             return list(_numbered(connection.execute(page)))
 
-    def pinned_by_group(self) -> Mapping[str, int]:
+    def bytes_by_group(self) -> Mapping[str, int]:
         """Bytes of the datasets that jobs of each owner group pin."""
         with self._database.reading() as connection:
             return pinned_bytes(connection)
+
+    def is_promised(self, key: DatablockKey) -> bool:
+        """Whether somebody was told that a datablock is there, and keeps it."""
+        retrieved = and_(job_datasets.c.pid == pins.c.pid, job_datasets.c.state == DatasetState.RETRIEVED)
+        by_job = exists().where(
+            pins.c.by_job, job_datasets.c.job_id == pins.c.owner, retrieved, is_datablock(key), needs()
+        )
+        promises = exists().where(pins.c.pid == key.pid, or_(not_(pins.c.by_job), by_job.correlate(pins)))
+        with self._database.reading() as connection:
+            return bool(connection.scalar(select(promises)))
+
+    def jobs_to_mend(self, limit: int) -> Sequence[JobId]:
+        """Jobs that have ended and have links to what is not there."""
+        wanted = select(jobs.c.id).where(jobs.c.state.in_(FINISHED), exists().where(_is_broken()))
+        with self._database.reading() as connection:
+            found = connection.scalars(wanted.order_by(jobs.c.number).limit(limit))
+            return [JobId(job_id) for job_id in found]
 
 
 def _rows(connection: Connection, condition: ColumnElement[bool], limit: int | None = None) -> Sequence[Any]:
@@ -142,3 +164,16 @@ def _is_over(now: datetime) -> ColumnElement[bool]:
     )
     waits_past = and_(waits, pins.c.until <= now)
     return or_(and_(past, or_(not_(pins.c.by_job), and_(ended, not_(to_be_told)))), waits_past)
+
+
+def _is_broken() -> ColumnElement[bool]:
+    """The condition that a pin of a job has a dataset that was retrieved for it, lacks what it needs, and is not on its way."""
+    return and_(
+        pins.c.owner == jobs.c.id,
+        pins.c.by_job,
+        job_datasets.c.job_id == jobs.c.id,
+        job_datasets.c.pid == pins.c.pid,
+        job_datasets.c.state == DatasetState.RETRIEVED,
+        lacks_needed(),
+        ~exists().where(claims.c.pid == pins.c.pid),
+    )

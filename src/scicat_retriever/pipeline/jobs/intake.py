@@ -19,7 +19,8 @@ from scicat_retriever.domain.errors import (
 )
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.pipeline.tools.toolbox import Toolbox
-from scicat_retriever.ports.ledger import FlowName, JobFlow, JobRecord, Ledger
+from scicat_retriever.ports.flows import Flows, JobFlow
+from scicat_retriever.ports.jobs import FlowName, JobRecord, Jobs
 
 log = structlog.get_logger(__name__)
 _FLOWS = uuid.UUID("5a1c7e9c-33f5-4c35-9d4f-2f8f8d9f2f60")
@@ -39,33 +40,33 @@ def dataset_flow(pid: DatasetPid) -> str:
     return f"retrieve-dataset-{pid}"
 
 
-def accept(job: RetrieveJob, ledger: Ledger) -> JobRecord:
+def accept(job: RetrieveJob, jobs: Jobs) -> JobRecord:
     """Store a job. Accepting it again changes nothing and gives the same record, but see `accept_all`."""
-    return accept_all([job], ledger)[0]
+    return accept_all([job], jobs)[0]
 
 
-def accept_all(jobs: Sequence[RetrieveJob], ledger: Ledger) -> Sequence[JobRecord]:
+def accept_all(given: Sequence[RetrieveJob], jobs: Jobs) -> Sequence[JobRecord]:
     """Store several jobs, all or none, with one flush to disk; gives their records in the same order.
 
     A job may come twice: first garbled, so that it was refused as malformed, and then with its datasets. Then
     it is retried, once, and read from SciCat, which has the last word.
     """
-    records = ledger.add_jobs([(job, job_flow(job.id)) for job in jobs])
-    return [_judged_anew(job, record, ledger) for job, record in zip(jobs, records, strict=True)]
+    records = jobs.add_all([(job, job_flow(job.id)) for job in given])
+    return [_judged_anew(job, record, jobs) for job, record in zip(given, records, strict=True)]
 
 
-def _judged_anew(job: RetrieveJob, record: JobRecord, ledger: Ledger) -> JobRecord:
+def _judged_anew(job: RetrieveJob, record: JobRecord, jobs: Jobs) -> JobRecord:
     """Have SciCat's own job judged in place of a garbled copy that was refused."""
     if not job.datasets or record.attempt > 1 or not isinstance(refusal_of(record), JobMalformed):
         return record
     log.info("a copy of a job was refused, and another one is better: SciCat's own is read", job_id=job.id)
     try:
-        return retry(job.id, ledger)
+        return retry(job.id, jobs)
     except JobNotEnded:  # one more copy came at the same time
-        return _known(job.id, ledger)
+        return _known(job.id, jobs)
 
 
-def refuse(refused: JobRefused, ledger: Ledger) -> JobRecord | None:
+def refuse(refused: JobRefused, jobs: Jobs) -> JobRecord | None:
     """Note that a job is refused for good, and have SciCat told so at once. A known job stays as it is.
 
     Returns:
@@ -76,7 +77,7 @@ def refuse(refused: JobRefused, ledger: Ledger) -> JobRecord | None:
             again.
     """
     job = refused.job
-    return None if job is None else ledger.refuse_job(job, job_flow(job.id), refused.failure())
+    return None if job is None else jobs.refuse(job, job_flow(job.id), refused.failure())
 
 
 def refusal_of(record: JobRecord) -> JobRefused | None:
@@ -86,7 +87,7 @@ def refusal_of(record: JobRecord) -> JobRefused | None:
     return error_of(record.failure, JobRefused)
 
 
-def retry(job_id: JobId, ledger: Ledger, pids: Collection[DatasetPid] | None = None) -> JobRecord:
+def retry(job_id: JobId, jobs: Jobs, pids: Collection[DatasetPid] | None = None) -> JobRecord:
     """Have an ended job carried out again: its datasets that are not there.
 
     With `pids`, only those of them in `pids`.
@@ -97,25 +98,25 @@ def retry(job_id: JobId, ledger: Ledger, pids: Collection[DatasetPid] | None = N
         DatasetNotOfJob: It has no such dataset.
         NothingToRetry: All that is asked about is there.
     """
-    ledger.retry_job(job_id, _next_flow(job_id, ledger), pids)
-    return _known(job_id, ledger)
+    jobs.retry(job_id, _next_flow(job_id, jobs), pids)
+    return _known(job_id, jobs)
 
 
-def restart(lost: JobFlow, ledger: Ledger) -> bool:
+def restart(lost: JobFlow, flows: Flows) -> bool:
     """Have a job carried out by a new flow, since the engine lost the former one.
 
     False, and nothing changes, where the job has ended or has a newer flow.
     """
     flow = job_flow(lost.job_id, lost.attempt + 1)
-    return ledger.restart_job(lost.job_id, flow, lost.attempt)
+    return flows.restart(lost.job_id, flow, lost.attempt)
 
 
-def _next_flow(job_id: JobId, ledger: Ledger) -> FlowName:
-    return job_flow(job_id, _known(job_id, ledger).attempt + 1)
+def _next_flow(job_id: JobId, jobs: Jobs) -> FlowName:
+    return job_flow(job_id, _known(job_id, jobs).attempt + 1)
 
 
-def _known(job_id: JobId, ledger: Ledger) -> JobRecord:
-    record = ledger.job(job_id)
+def _known(job_id: JobId, jobs: Jobs) -> JobRecord:
+    record = jobs.get(job_id)
     if record is None:
         raise JobNotFound(f"The service has no job {job_id}.")
     return record
@@ -130,18 +131,18 @@ def open_job(job_id: JobId, tools: Toolbox) -> int:
     Raises:
         JobRefused: As the catalogue has it, it can never be carried out.
     """
-    datasets = tools.ledger.job_datasets(job_id)
+    datasets = tools.ledger.jobs.datasets(job_id)
     _learn_group(job_id, tools)
     if not datasets:
         job = tools.catalogue.job(job_id)
-        tools.ledger.set_datasets(job_id, job.datasets, job.owner_group)
-        datasets = tools.ledger.job_datasets(job_id)
+        tools.ledger.jobs.set_datasets(job_id, job.datasets, job.owner_group)
+        datasets = tools.ledger.jobs.datasets(job_id)
     return len(datasets)
 
 
 def _learn_group(job_id: JobId, tools: Toolbox) -> None:
     """Note the owner group of a job that came without it, where there are quotas."""
-    record = _known(job_id, tools.ledger)
+    record = _known(job_id, tools.ledger.jobs)
     if not tools.cache.has_quotas or record.job.owner_group is not None or not record.job.datasets:
         return
     try:
@@ -152,4 +153,4 @@ def _learn_group(job_id: JobId, tools: Toolbox) -> None:
         return
     except JobRefused:
         return  # it was taken as it came, and SciCat has it otherwise: its list is known
-    tools.ledger.set_datasets(job_id, record.job.datasets, group)
+    tools.ledger.jobs.set_datasets(job_id, record.job.datasets, group)

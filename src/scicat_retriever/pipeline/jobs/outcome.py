@@ -30,15 +30,17 @@ def note_outcome(job_id: JobId, pid: DatasetPid, failures: Sequence[Failure], to
     """
     if _stands_in_line_again(job_id, pid, failures, tools):
         return False
-    if tools.ledger.is_brought(job_id, pid):
+    if tools.ledger.needs.is_brought(job_id, pid):
         # Also where the run failed: what this job chose may all be there.
-        tools.ledger.move_job_dataset(job_id, pid, DatasetState.RETRIEVED)
+        tools.ledger.jobs.move_dataset(job_id, pid, DatasetState.RETRIEVED)
         return True
     if failures:
-        tools.ledger.move_job_dataset(job_id, pid, DatasetState.FAILED, failures)
-        tools.ledger.end_claim(pid)  # this job needs no more space for it
+        tools.ledger.jobs.move_dataset(job_id, pid, DatasetState.FAILED, failures)
+        tools.ledger.claims.end(pid)  # this job needs no more space for it
         return True
-    if any(record.state is not DatablockState.STAGED for record in tools.ledger.job_datablocks(job_id, pid)):
+    if any(
+        record.state is not DatablockState.STAGED for record in tools.ledger.needs.datablocks(job_id, pid)
+    ):
         return False
     changed = DatablocksMissing(
         f"the catalogue lists other datablocks of dataset {pid} than when the job's files were looked for: retry the job"
@@ -54,16 +56,16 @@ def gave_back(failures: Sequence[Failure]) -> bool:
 def _stands_in_line_again(
     job_id: JobId, pid: DatasetPid, failures: Sequence[Failure], tools: Toolbox
 ) -> bool:
-    brought = tools.ledger.is_brought(job_id, pid)
-    waits = tools.ledger.is_in_line(job_id)
+    brought = tools.ledger.needs.is_brought(job_id, pid)
+    waits = tools.ledger.claims.is_in_line(job_id)
     # Nothing is pinned for a job that waits: what is there now may be gone when it has its space.
     told = gave_back(failures) and not brought
     if not told and not (waits and (brought or not failures)):
         return False
     # Who is not told to may have got its space since it was asked, and keeps it: it would not ask again.
-    if not tools.ledger.give_space_back(job_id, pid, if_waiting=not told):
+    if not tools.ledger.claims.give_back(job_id, pid, if_waiting=not told):
         return False
     # The job may have been the last to ask for this one, and for those that it did not start.
-    tools.ledger.end_claim(pid)
-    tools.ledger.end_idle_claims()
+    tools.ledger.claims.end(pid)
+    tools.ledger.claims.end_idle()
     return True

@@ -7,7 +7,7 @@ from scicat_retriever.domain.errors import DatablocksMissing
 from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.pipeline.tools.toolbox import Toolbox
-from scicat_retriever.ports.ledger import Plan
+from scicat_retriever.ports.datablocks import Plan
 
 
 def plan_dataset(pid: DatasetPid, run: str, tools: Toolbox) -> Plan:
@@ -25,23 +25,23 @@ def plan_dataset(pid: DatasetPid, run: str, tools: Toolbox) -> Plan:
     """
     dataset = tools.catalogue.dataset(pid)
     # First of all: what was just used is not evicted in the middle of the plan that counts on it.
-    tools.ledger.note_used(pid)
+    tools.ledger.cache.note_used(pid)
     _forget_lost_files(pid, tools)
     store = tools.stores.of_location(dataset.storage_location)
-    plan = tools.ledger.plan(pid, tools.catalogue.datablocks(pid), run, store)
+    plan = tools.ledger.datablocks.plan(pid, tools.catalogue.datablocks(pid), run, store)
     if plan.datablocks == 0:
         raise DatablocksMissing(f"dataset {pid} has no datablocks in the catalogue: was it ever archived?")
     refuse_less_than_declared(dataset, plan, tools)
-    tools.ledger.note_remark(pid, sums_that_differ(dataset, plan))
+    tools.ledger.remarks.note(pid, sums_that_differ(dataset, plan))
     return plan
 
 
 def _forget_lost_files(pid: DatasetPid, tools: Toolbox) -> None:
     """Call what is staged in the ledger alone planned, before the plan, which gives it to the new run."""
-    for record in tools.ledger.datablocks(pid):
+    for record in tools.ledger.datablocks.of(pid):
         staged = record.state is DatablockState.STAGED
         if staged and tools.staging.staged_size(record.key, record.partial) != record.bytes_total:
-            tools.ledger.move_datablock(record.key, DatablockState.PLANNED, "its staged file is gone")
+            tools.ledger.datablocks.move(record.key, DatablockState.PLANNED, "its staged file is gone")
 
 
 def refuse_less_than_declared(dataset: Dataset, plan: Plan, tools: Toolbox) -> None:

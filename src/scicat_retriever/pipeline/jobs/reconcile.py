@@ -13,7 +13,7 @@ from scicat_retriever.domain.states import JobState
 from scicat_retriever.pipeline.jobs import intake
 from scicat_retriever.pipeline.tools.toolbox import Toolbox
 from scicat_retriever.ports.catalogue import ListedJob, Visibility
-from scicat_retriever.ports.ledger import JobRecord
+from scicat_retriever.ports.jobs import JobRecord
 
 FINDING = "catalogue"
 """Under which name the ledger keeps what was found last."""
@@ -93,12 +93,12 @@ def reconcile(types: Collection[str], tools: Toolbox) -> Differences:
     counts: Counter[Verdict] = Counter()
     told_again = 0
     for listed in tools.catalogue.open_jobs(types):
-        record = None if listed.job is None else tools.ledger.job(listed.job.id)
+        record = None if listed.job is None else tools.ledger.jobs.get(listed.job.id)
         found = verdict(listed, record, tools.catalogue.account())
         counts[found] += 1
         if found is Verdict.MISSED and listed.job is not None:
             log.info("a job that the service was not told of is taken in", job_id=listed.id)
-            intake.accept(listed.job, tools.ledger)
+            intake.accept(listed.job, tools.ledger.jobs)
         elif (
             found is Verdict.UNTOLD
             and record is not None
@@ -107,7 +107,7 @@ def reconcile(types: Collection[str], tools: Toolbox) -> Differences:
                 begun <= record.updated_at <= tools.clock()
             )
         ):
-            told_again += tools.ledger.tell_job_again(record.job.id)
+            told_again += tools.ledger.reports.tell_job_again(record.job.id)
         elif found is Verdict.UNUSABLE and listed.fault is not None:
             log.warning("SciCat lists a job that cannot be worked with", why=listed.fault.message)
     return Differences(
@@ -116,5 +116,5 @@ def reconcile(types: Collection[str], tools: Toolbox) -> Differences:
         told_again=told_again,
         foreign=counts[Verdict.FOREIGN],
         unusable=counts[Verdict.UNUSABLE],
-        visibility=tools.catalogue.visibility(tools.ledger.recent_job()),
+        visibility=tools.catalogue.visibility(tools.ledger.jobs.recent()),
     )

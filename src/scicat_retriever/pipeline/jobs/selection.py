@@ -19,7 +19,7 @@ from scicat_retriever.pipeline.tools.toolbox import Toolbox
 from scicat_retriever.pipeline.transfer.extracts import Extracts
 from scicat_retriever.pipeline.transfer.respelled import NAMED, Respelled, look_again
 from scicat_retriever.ports.datablock_record import DatablockRecord
-from scicat_retriever.ports.ledger import Plan
+from scicat_retriever.ports.datablocks import Plan
 
 NAME_LIMIT = 100
 """Longest name in an error, in characters."""
@@ -114,7 +114,7 @@ def resolve(job_id: JobId, selection: Selection, tools: Toolbox) -> None:
             spelled = [name for path, name in names.items() if path in search.missing]
         if spelled:
             unknown = _unknown(pid, spelled, again).failure()
-    tools.ledger.note_choice(
+    tools.ledger.needs.note_choice(
         job_id, pid, search.found, search.size, unknown, search.parts, respelled=search.noted
     )
 
@@ -145,8 +145,8 @@ def _short(name: str) -> str:
 
 def chosen_of(job_id: JobId, tools: Toolbox) -> Mapping[DatasetPid, Selection]:
     """Give what a job chose of each of its datasets that it does not want whole."""
-    chosen = {each.pid for each in tools.ledger.job_datasets(job_id) if each.chosen}
-    record = tools.ledger.job(job_id) if chosen else None
+    chosen = {each.pid for each in tools.ledger.jobs.datasets(job_id) if each.chosen}
+    record = tools.ledger.jobs.get(job_id) if chosen else None
     selections = () if record is None else united(record.job.datasets)
     return {each.pid: each for each in selections if each.pid in chosen}
 
@@ -182,11 +182,11 @@ class ChosenNames:
             return None
         if pid != self._pid:
             self._pid, self._names = pid, {bare(name) for name in self._chosen[pid].files}
-            respelled = self._ledger.respelled(self._job_id, pid)
+            respelled = self._ledger.needs.respelled(self._job_id, pid)
             self._asked_as = {path: name for name, path in respelled.items()}
             self._names.update(bare(path) for path in self._asked_as)
         self._entries_left -= count
-        files = self._ledger.files(record.key)
+        files = self._ledger.datablocks.files(record.key)
         paths = [file.path for file in files if bare(file.path) in self._names]
         held = {path: self._asked_as.get(path, path) for path in paths}
         length = sum(len(path) + (len(name) if name != path else 0) for path, name in held.items())

@@ -79,7 +79,7 @@ class RecallDesk:
         pace: DeskPace,
     ) -> None:
         self._name = store
-        self._lead = Lead(store, holder, tools.ledger)
+        self._lead = Lead(store, holder, tools.ledger.recalls)
         self._planner = planner
         self._tools = tools
         self._tell = tell
@@ -127,14 +127,14 @@ class RecallDesk:
         Raises:
             LedgerUnavailable: The ledger does not answer.
         """
-        if self._name not in self._tools.ledger.open_recalls():
+        if self._name not in self._tools.ledger.recalls.counts():
             self._lead.rest()
             self._watched.clear()
             return IDLE_SECONDS
         self._mind_the_clock()
         try:
             self._lead.begin_turn()
-            self._serve(self._tools.ledger.recalls(self._name))
+            self._serve(self._tools.ledger.recalls.of_store(self._name))
         except LeadLost:
             return LEASE.total_seconds() / 2
         finally:
@@ -158,7 +158,9 @@ class RecallDesk:
             if self._now() >= self._quiet_until:
                 self._letting_go.let_go(records, store)
                 if self._look(wanted, store) + self._locate(wanted, store):
-                    wanted = [each for each in self._tools.ledger.recalls(self._name) if each.is_wanted]
+                    wanted = [
+                        each for each in self._tools.ledger.recalls.of_store(self._name) if each.is_wanted
+                    ]
                 self._ask(wanted, store)
                 self._troubles = 0
         except RecallError as error:
@@ -176,7 +178,7 @@ class RecallDesk:
                 "medianErrorPercent": round(100 * error.median),
                 "p90ErrorPercent": round(100 * error.p90),
             }
-            self._tools.ledger.note_finding(f"recalls from {self._name}", found)
+            self._tools.ledger.findings.note(f"recalls from {self._name}", found)
 
     def _note_trouble(self, error: RecallError, wanted: Sequence[RecallRecord]) -> None:
         """Have all that waits say that the store does not answer, and leave it alone for a while."""
@@ -357,7 +359,7 @@ class RecallDesk:
 
     def _write(self, changes: Iterable[RecallChange]) -> None:
         for batch in in_batches(changes, AT_ONCE):
-            self._tools.ledger.change_recalls(batch)
+            self._tools.ledger.recalls.change(batch)
 
     def _now(self) -> float:
         return self._tools.clock().timestamp()

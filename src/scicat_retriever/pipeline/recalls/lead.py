@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 from scicat_retriever.domain.errors import LedgerUnavailable
-from scicat_retriever.ports.recalls import RecallLedger
+from scicat_retriever.ports.recalls import Recalls
 
 LEASE = timedelta(seconds=5)
 """How long a store stays with a desk that is not heard of any more."""
@@ -26,13 +26,13 @@ class Lead:
     Args:
         store: The store's name.
         holder: Names the desk among those of all processes.
-        ledger: Holds the leads.
+        recalls: The book that holds the leads.
     """
 
-    def __init__(self, store: str, holder: str, ledger: RecallLedger) -> None:
+    def __init__(self, store: str, holder: str, recalls: Recalls) -> None:
         self._store = store
         self._holder = f"{holder} {store}"
-        self._ledger = ledger
+        self._recalls = recalls
         self._stop = threading.Event()
         self._leads = False
         self._call_begun: float | None = None
@@ -49,7 +49,7 @@ class Lead:
                 self._leads = False
             if self._leads:
                 with suppress(LedgerUnavailable):
-                    self._leads = self._ledger.lead_recalls(self._store, self._holder, LEASE)
+                    self._leads = self._recalls.lead(self._store, self._holder, LEASE)
 
     def begin_turn(self) -> None:
         """Take or keep the lead for a turn.
@@ -58,7 +58,7 @@ class Lead:
             LeadLost: Another desk has it.
         """
         self._call_begun = time.monotonic()
-        self._leads = self._ledger.lead_recalls(self._store, self._holder, LEASE)
+        self._leads = self._recalls.lead(self._store, self._holder, LEASE)
         if not self._leads:
             raise LeadLost
 
@@ -84,4 +84,4 @@ class Lead:
         """Give the lead back, as soon as the ledger answers."""
         self._leads = False
         with suppress(LedgerUnavailable):
-            self._ledger.leave_recalls(self._holder)
+            self._recalls.leave(self._holder)

@@ -69,7 +69,7 @@ class LettingGo:
                     self._troubles = 0
             except RecallError as error:
                 told = self._not_told(batch, error)
-            self._tools.ledger.forget_recalls(told)
+            self._tools.ledger.recalls.forget(told)
             for each in told:
                 self._attempts.pop(each.archive_id, None)
 

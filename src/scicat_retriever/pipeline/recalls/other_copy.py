@@ -52,14 +52,16 @@ def turn_to_other_copy(
     if (record.store, is_part) != (failed, part):
         return True
     if is_part and code in WHOLE_MAY_HELP:
-        tools.ledger.read_whole(record.key, f"a part of it is no good ({why}); reading all of it")
+        tools.ledger.datablocks.read_whole(record.key, f"a part of it is no good ({why}); reading all of it")
         return True
     other = tools.stores.copies.get(failed)
     if other is None or code not in OTHER_MAY_HELP:
         return False
     if is_part:
-        tools.ledger.read_whole(record.key, f"a part of it cannot be had ({why}); reading all of it")
-    tools.ledger.read_from(
+        tools.ledger.datablocks.read_whole(
+            record.key, f"a part of it cannot be had ({why}); reading all of it"
+        )
+    tools.ledger.datablocks.read_from(
         record.key, other, f"the copy in {failed} is no good ({why}); reading the one in {other}"
     )
     return True

@@ -52,11 +52,11 @@ def recall(
         size = readable_size(record, state, tools)
     except WAITED_FOR:
         stop_if(cancelled)
-        tools.ledger.want_recalls([record.key])
+        tools.ledger.recalls.want([record.key])
         raise
     stop_if(cancelled)
     if record.state is not DatablockState.RECALLING or record.reason:
-        tools.ledger.move_datablock(record.key, DatablockState.RECALLING)
+        tools.ledger.datablocks.move(record.key, DatablockState.RECALLING)
     # Compared with the catalogue's word, not with what was noted: a claim that failed is asked for again.
     # An extract that is read whole after all was claimed for as a small one.
     extract = record.datablock.extract
@@ -88,7 +88,7 @@ def prepare(
         (waiting if error is not None and error.retryable else ready).append(record)
     stop_if(cancelled)
     if waiting:
-        tools.ledger.want_recalls([each.key for each in waiting])
+        tools.ledger.recalls.want([each.key for each in waiting])
     return sorted(ready, key=lambda each: each.position)
 
 
@@ -154,7 +154,7 @@ def news(
     ready: list[DatablockRecord] = []
     ends: list[datetime] = []
     ended: list[DatablockRecord] = []
-    opened = {each.key.id: each for each in tools.ledger.recalls_of(pid)}
+    opened = {each.key.id: each for each in tools.ledger.recalls.of_dataset(pid)}
     for datablock in awaited:
         open_recall = opened.get(datablock)
         is_open = open_recall is not None and open_recall.phase is not RecallPhase.ONLINE
@@ -163,7 +163,7 @@ def news(
             if end > now:
                 ends.append(end)
                 continue
-        record = tools.ledger.datablock(DatablockKey(pid, datablock))
+        record = tools.ledger.datablocks.get(DatablockKey(pid, datablock))
         if record is not None:
             # What nobody asks for (any more) is left to its copy, which asks if it has to.
             (ended if is_open else ready).append(record)
@@ -181,7 +181,7 @@ def news(
             is_missing = not isinstance(error, NotYetOnline)
             if is_missing is (open_recall.missing_since is None):
                 change = open_recall.change(is_missing=is_missing, reason=str(error))
-                tools.ledger.change_recalls([change])
+                tools.ledger.recalls.change([change])
         else:
             ready.append(record)  # what is waited for beside the tape, the copy knows
     return News(ready, failed, min(ends) - now if ends else None)
@@ -189,9 +189,9 @@ def news(
 
 def _claim_more(record: DatablockRecord, size: int, tools: Toolbox) -> None:
     """Have room for as much as the store holds, where that is not what was catalogued."""
-    tools.ledger.note_progress(record.key, 0, size)
+    tools.ledger.datablocks.note_progress(record.key, 0, size)
     try:
         claim_dataset(record.key.pid, tools)
     except NoSpaceYet as error:
-        tools.ledger.move_datablock(record.key, DatablockState.WAITING_FOR_SPACE, str(error))
+        tools.ledger.datablocks.move(record.key, DatablockState.WAITING_FOR_SPACE, str(error))
         raise

@@ -135,7 +135,7 @@ def _of_error(open_recall: RecallRecord, error: RetrieverError) -> RecallChange 
 
 
 def _online(open_recall: RecallRecord, state: RecallState, tools: Toolbox) -> RecallChange | None:
-    record = tools.ledger.datablock(open_recall.key)
+    record = tools.ledger.datablocks.get(open_recall.key)
     if record is None:
         return None
     try:

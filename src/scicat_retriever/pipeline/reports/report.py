@@ -45,7 +45,7 @@ from scicat_retriever.pipeline.tools.toolbox import Toolbox
 from scicat_retriever.pipeline.transfer.publish import Published, is_there, refuse_lost
 from scicat_retriever.ports.catalogue import JobUpdate, LifecycleUpdate
 from scicat_retriever.ports.datablock_record import DatablockRecord
-from scicat_retriever.ports.ledger import JobDatasetRecord
+from scicat_retriever.ports.jobs import JobDatasetRecord
 
 RESULT_LIMIT = 14 * 2**20
 """Longest `jobResultObject` in bytes: SciCat refuses a body over 16 MB, and the links count in it."""
@@ -63,14 +63,14 @@ STARTED = "The datasets are being retrieved."
 
 def job_started(job_id: JobId, tools: Toolbox) -> None:
     """Have SciCat told that the job is in progress; nothing of a job that has ended."""
-    record = tools.ledger.job(job_id)
+    record = tools.ledger.jobs.get(job_id)
     if record is not None and not record.state.finished:
-        tools.ledger.move_job(job_id, JobState.IN_PROGRESS, STARTED)
+        tools.ledger.jobs.move(job_id, JobState.IN_PROGRESS, STARTED)
 
 
 def dataset_started(pid: DatasetPid, tools: Toolbox) -> None:
     """Have SciCat told that the dataset is being retrieved, and take an old error back."""
-    tools.ledger.tell_dataset(pid, LifecycleUpdate(LifecycleWord.STARTED))
+    tools.ledger.reports.tell_dataset(pid, LifecycleUpdate(LifecycleWord.STARTED))
 
 
 def dataset_retrieved(pid: DatasetPid, published: Published, tools: Toolbox) -> None:
@@ -84,13 +84,13 @@ def dataset_retrieved(pid: DatasetPid, published: Published, tools: Toolbox) -> 
         update = LifecycleUpdate(LifecycleWord.RETRIEVED, retrievable=True, integrity_check=verified)
     else:
         update = _files_retrieved(pid, tools)
-    tools.ledger.tell_dataset(pid, update)
+    tools.ledger.reports.tell_dataset(pid, update)
 
 
 def _files_retrieved(pid: DatasetPid, tools: Toolbox) -> LifecycleUpdate:
     """Tell how much of a dataset is there now; that is nothing where all of it is gone."""
     whole, parts = [], set()
-    for record in tools.ledger.datablocks(pid):
+    for record in tools.ledger.datablocks.of(pid):
         extract = record.datablock.extract
         if extract is None:
             whole.append(is_there(record, tools))
@@ -105,14 +105,14 @@ def _files_retrieved(pid: DatasetPid, tools: Toolbox) -> LifecycleUpdate:
 
 def dataset_failed(pid: DatasetPid, failures: Sequence[Failure], tools: Toolbox) -> None:
     """Have SciCat told why the dataset could not be retrieved."""
-    tools.ledger.tell_dataset(pid, _failed(failures))
+    tools.ledger.reports.tell_dataset(pid, _failed(failures))
 
 
 def lifecycle_update(pid: DatasetPid, update: LifecycleUpdate, tools: Toolbox) -> LifecycleUpdate:
     """Give what SciCat is told of a dataset: what was noted, but for files that came or were lost since."""
     if update.status is LifecycleWord.RETRIEVED:
         try:
-            records = tools.ledger.datablocks(pid)
+            records = tools.ledger.datablocks.of(pid)
             refuse_lost([each for each in records if each.datablock.extract is None], tools)
         except StagedFileMissing as lost:
             return _failed([lost.failure()])
@@ -156,10 +156,10 @@ def close_job(job_id: JobId, failure: Failure | None, tools: Toolbox) -> JobStat
     Returns:
         The state that it closed with.
     """
-    record = tools.ledger.job(job_id)
+    record = tools.ledger.jobs.get(job_id)
     if record is not None and record.state.finished:
         return record.state
-    datasets = tools.ledger.job_datasets(job_id)
+    datasets = tools.ledger.jobs.datasets(job_id)
     retrieved = sum(dataset.state is DatasetState.RETRIEVED for dataset in datasets)
     errors = [error for dataset in datasets for error in _errors(dataset, failure)]
     # The links are made when they are told, however many there are: a step has little time.
@@ -167,9 +167,9 @@ def close_job(job_id: JobId, failure: Failure | None, tools: Toolbox) -> JobStat
         f"{retrieved} of {len(datasets)} datasets are ready for download", errors, failure
     )
     # Before it ends: from then on its pins may lapse, and those that it does not need any more should.
-    tools.ledger.keep_for_job(job_id, tools.clock() + tools.retention)
-    tools.ledger.move_job(job_id, state, message, failure)
-    tools.ledger.end_idle_claims()
+    tools.ledger.pins.keep_for_job(job_id, tools.clock() + tools.retention)
+    tools.ledger.jobs.move(job_id, state, message, failure)
+    tools.ledger.claims.end_idle()
     return state
 
 
@@ -187,19 +187,19 @@ def job_update(job_id: JobId, state: JobState, tools: Toolbox) -> JobUpdate:
     Raises:
         JobNotFound: The ledger does not know the job.
     """
-    record = tools.ledger.job(job_id)
+    record = tools.ledger.jobs.get(job_id)
     if record is None:
         raise JobNotFound(f"the ledger has no job {job_id}")
     if not (state.finished and record.state.finished):
         # The end of a job that is retried is not told any more: it has not ended.
         return JobUpdate(record.state if state.finished else state, STARTED)
-    kept = tools.ledger.keep_for_job(job_id, tools.clock() + tools.retention)
+    kept = tools.ledger.pins.keep_for_job(job_id, tools.clock() + tools.retention)
     _withdraw_lost(job_id, kept, tools)
     result = job_result(job_id, record.failure, kept, tools)
     ended = record.state
     if ended is JobState.SUCCESSFUL and result.state is not ended:
         ended = result.state
-        tools.ledger.move_job(job_id, ended, result.message)
+        tools.ledger.jobs.move(job_id, ended, result.message)
     body = result.body
     if len(json.dumps(body)) > RESULT_LIMIT:
         body = without_examples(body)
@@ -209,13 +209,13 @@ def job_update(job_id: JobId, state: JobState, tools: Toolbox) -> JobUpdate:
 
 
 def _withdraw_lost(job_id: JobId, kept: Collection[DatasetPid], tools: Toolbox) -> None:
-    for dataset in tools.ledger.job_datasets(job_id):
+    for dataset in tools.ledger.jobs.datasets(job_id):
         if dataset.state is DatasetState.RETRIEVED and dataset.pid in kept:
             try:
-                refuse_lost(tools.ledger.job_datablocks(job_id, dataset.pid), tools)
+                refuse_lost(tools.ledger.needs.datablocks(job_id, dataset.pid), tools)
             except StagedFileMissing as lost:
                 failures = [lost.failure()]
-                tools.ledger.move_job_dataset(job_id, dataset.pid, DatasetState.FAILED, failures)
+                tools.ledger.jobs.move_dataset(job_id, dataset.pid, DatasetState.FAILED, failures)
 
 
 def job_result(
@@ -230,12 +230,12 @@ def job_result(
             back, or its time was over before SciCat could be told.
         tools: The ports.
     """
-    datasets = tools.ledger.job_datasets(job_id)
-    remarks = tools.ledger.remarks_of(job_id)
+    datasets = tools.ledger.jobs.datasets(job_id)
+    remarks = tools.ledger.remarks.of(job_id)
     entries: list[dict[str, Any]] = []
     errors = []
     chosen = ChosenNames(job_id, tools)
-    records = {dataset.pid: tools.ledger.job_datablocks(job_id, dataset.pid) for dataset in datasets}
+    records = {dataset.pid: tools.ledger.needs.datablocks(job_id, dataset.pid) for dataset in datasets}
     # Of all its datasets, also those that are not there: a file's name shall not change when one more is
     # retrieved.
     names = download_names(

@@ -28,7 +28,7 @@ from scicat_retriever.pipeline.reports import unclosable
 from scicat_retriever.pipeline.reports.patience import Patience
 from scicat_retriever.pipeline.reports.report import job_update, lifecycle_update
 from scicat_retriever.pipeline.tools.toolbox import Toolbox
-from scicat_retriever.ports.outbox import Report, Subject
+from scicat_retriever.ports.reports import Report, Subject
 
 CLAIM = timedelta(seconds=5)
 """How long a report stays with a teller that is not heard of any more."""
@@ -80,11 +80,11 @@ class Teller:
         """
         ledger, pause = self._tools.ledger, threading.Event()
         for _ in range(int(CLAIM.total_seconds() / _SHORTLY)):
-            while report := ledger.claim_report(self._name, CLAIM, subject):
+            while report := ledger.reports.claim(self._name, CLAIM, subject):
                 error = self._tell(report)
                 if error is not None:
                     raise error
-            waiting = ledger.reports(subject)
+            waiting = ledger.reports.find(subject)
             if not waiting:
                 return
             last = waiting[-1]  # an older one may be parked since before the job was retried
@@ -96,7 +96,7 @@ class Teller:
     def _tell_all(self, stop: threading.Event) -> None:
         while not stop.is_set():
             try:
-                while not stop.is_set() and (report := self._tools.ledger.claim_report(self._name, CLAIM)):
+                while not stop.is_set() and (report := self._tools.ledger.reports.claim(self._name, CLAIM)):
                     self._tell(report)
             except LedgerUnavailable as error:
                 log.warning("the ledger does not answer; SciCat is told later", why=str(error))
@@ -108,7 +108,7 @@ class Teller:
     def _hold_claims(self, done: threading.Event) -> None:
         while not done.wait(CLAIM.total_seconds() / 5):
             try:
-                self._tools.ledger.renew_claims(self._name, tuple(self._in_hand), CLAIM)
+                self._tools.ledger.reports.renew(self._name, tuple(self._in_hand), CLAIM)
             except LedgerUnavailable:
                 continue
             except Exception:
@@ -135,7 +135,7 @@ class Teller:
             fault = InternalError(f"telling SciCat: {type(error).__name__}: {error}")
             self._failed(report, fault, final=report.attempts + 1 >= INTERNAL_ATTEMPTS)
             return fault
-        self._tools.ledger.delivered(report.number)
+        self._tools.ledger.reports.delivered(report.number)
         return None
 
     def _send(self, report: Report) -> None:
@@ -159,10 +159,10 @@ class Teller:
         words = {"kind": report.subject.kind, "name": report.subject.name, "code": failure.code}
         if final or (now - report.created_at).total_seconds() > self._patience.report_timeout:
             log.error("SciCat cannot be told; parked until asked for", **words, why=failure.message)
-            self._tools.ledger.park(report.number, failure)
+            self._tools.ledger.reports.park(report.number, failure)
             return
         log.info("SciCat was not told", **words, why=failure.message, attempt=report.attempts + 1)
         pause = pause_before(
             report.attempts + 1, self._patience.backoff_initial, self._patience.backoff_maximum
         )
-        self._tools.ledger.postpone(report.number, failure, now + pause)
+        self._tools.ledger.reports.postpone(report.number, failure, now + pause)

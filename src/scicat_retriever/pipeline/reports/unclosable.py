@@ -63,11 +63,11 @@ def take_note(
     """
     deleted = _deleted(job_id, tools)
     if state.finished:
-        kept = {pin.pid for _, pin in tools.ledger.pins(owner=job_id) if pin.by_job} - set(deleted)
-        for dataset in tools.ledger.job_datasets(job_id):
+        kept = {pin.pid for _, pin in tools.ledger.pins.find(owner=job_id) if pin.by_job} - set(deleted)
+        for dataset in tools.ledger.jobs.datasets(job_id):
             if dataset.state is DatasetState.RETRIEVED and dataset.pid in kept:
                 message = {"status": JOB_UNCLOSABLE, "jobId": job_id}
-                tools.ledger.tell_dataset(dataset.pid, LifecycleUpdate(None, message))
+                tools.ledger.reports.tell_dataset(dataset.pid, LifecycleUpdate(None, message))
     if not deleted:
         return error
     more = f" and {len(deleted) - NAMED} more" if len(deleted) > NAMED else ""
@@ -78,7 +78,7 @@ def take_note(
 
 def _deleted(job_id: JobId, tools: Toolbox) -> Sequence[DatasetPid]:
     deleted = []
-    for dataset in tools.ledger.job_datasets(job_id, limit=LOOKED_FOR):
+    for dataset in tools.ledger.jobs.datasets(job_id, limit=LOOKED_FOR):
         try:
             tools.catalogue.dataset(dataset.pid)
         except DatasetUnknown:
@@ -108,10 +108,10 @@ def with_links(pid: DatasetPid, update: LifecycleUpdate, tools: Toolbox) -> Life
 
 
 def _entries(pid: DatasetPid, job_id: JobId, tools: Toolbox) -> list[dict[str, Any]]:
-    until = next((pin.until for _, pin in tools.ledger.pins(pid, job_id) if pin.by_job), None)
+    until = next((pin.until for _, pin in tools.ledger.pins.find(pid, job_id) if pin.by_job), None)
     if until is None or until - tools.margin <= tools.clock():
         return []
-    records = tools.ledger.job_datablocks(job_id, pid)
+    records = tools.ledger.needs.datablocks(job_id, pid)
     try:
         refuse_lost(records, tools)
     except StagedFileMissing:
@@ -133,7 +133,7 @@ def fitting(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def drop_undeliverable(kept: timedelta, tools: Toolbox) -> int:
     """Give up reports that SciCat can never take and that have been parked for that long; gives how many."""
-    dropped = tools.ledger.drop_undeliverable(tools.clock() - kept, DROPPED_BY_ITSELF)
+    dropped = tools.ledger.reports.drop_undeliverable(tools.clock() - kept, DROPPED_BY_ITSELF)
     for report in dropped:
         log.warning("SciCat will not be told any more", kind=report.subject.kind, name=report.subject.name)
     return len(dropped)

@@ -16,9 +16,10 @@ from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.domain.states import DatablockState, LifecycleWord
 from scicat_retriever.pipeline.tools.toolbox import StagingTools
+from scicat_retriever.ports.cache import EvictionOrder
 from scicat_retriever.ports.catalogue import LifecycleUpdate
 from scicat_retriever.ports.datablock_record import DatablockRecord
-from scicat_retriever.ports.space import EvictionOrder, Usage
+from scicat_retriever.ports.inventory import Usage
 from scicat_retriever.ports.staging_area import Room
 
 BATCH = 100
@@ -56,9 +57,9 @@ def sweep(tools: StagingTools) -> Swept:
             after.
     """
     pins = 0
-    while lapsed := tools.ledger.lapse_pins(tools.clock(), BATCH):
+    while lapsed := tools.ledger.pins.lapse(tools.clock(), BATCH):
         pins += lapsed
-    claims = tools.ledger.end_idle_claims()
+    claims = tools.ledger.claims.end_idle()
     evicted = _evict_idle(tools) + _evict_to_mark(tools)
     return Swept(pins, evicted, remove_left_behind(tools), claims)
 
@@ -66,7 +67,7 @@ def sweep(tools: StagingTools) -> Swept:
 def evict_dataset(pid: DatasetPid, tools: StagingTools) -> int:
     """Evict the datablocks of one dataset, unless somebody pins it; gives the bytes freed."""
     freed = 0
-    for record in tools.ledger.datablocks(pid):
+    for record in tools.ledger.datablocks.of(pid):
         if record.state is DatablockState.STAGED:
             freed += _evict(record, tools.clock(), "an operator evicted it", tools)
     return freed
@@ -81,10 +82,10 @@ def remove_left_behind(tools: StagingTools) -> int:
     removed = 0
     failed: list[StagingError] = []
     after: DatablockKey | None = None
-    while keys := tools.ledger.left_behind(BATCH, after):
+    while keys := tools.ledger.inventory.left_behind(BATCH, after):
         after = keys[-1]
         for key in keys:
-            record = tools.ledger.datablock(key)
+            record = tools.ledger.datablocks.get(key)
             if record is None or record.state is not DatablockState.RELEASED:
                 continue  # it was asked for again meanwhile
             try:
@@ -114,7 +115,7 @@ def _evict_idle(tools: StagingTools) -> int:
 
 
 def _evict_to_mark(tools: StagingTools) -> int:
-    usage = tools.ledger.usage()
+    usage = tools.ledger.inventory.usage()
     whole = capacity(tools.staging.room(), usage)
     used = usage.staged + usage.claimed
     if used <= tools.cache.evict_above * whole:
@@ -130,7 +131,7 @@ def _evict_until(
     """Evict until `wanted` bytes are free or nothing is left; give the bytes freed, and how many went."""
     freed = gone = 0
     while wanted is None or freed < wanted:
-        batch = tools.ledger.cached(order, unused_since, BATCH)
+        batch = tools.ledger.cache.datablocks(order, unused_since, BATCH)
         freed_before = freed
         for record in batch:
             if wanted is not None and freed >= wanted:
@@ -149,7 +150,7 @@ def _evict(record: DatablockRecord, unused_since: datetime, reason: str, tools: 
     """
     # Told in the same transaction: later it might come after the word of a new retrieval.
     tell = LifecycleUpdate(LifecycleWord.NOTHING, integrity_check=False) if tools.cache.tell_scicat else None
-    if not tools.ledger.evict(record.key, unused_since, reason, tell):
+    if not tools.ledger.cache.evict(record.key, unused_since, reason, tell):
         return 0
     try:
         _remove_files(record, tools)
@@ -169,4 +170,4 @@ def _remove_files(record: DatablockRecord, tools: StagingTools) -> None:
     token = record.partial or None
     tools.staging.discard_partial(record.key, token)
     tools.staging.delete(record.key, token)
-    tools.ledger.forget_files(record.key)
+    tools.ledger.inventory.forget_files(record.key)

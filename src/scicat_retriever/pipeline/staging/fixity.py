@@ -73,7 +73,7 @@ class FixityLook:
         """
         while self.pace.fixity_bytes_per_second and not self.cancelled():
             due = self.tools.clock() - self.pace.every
-            record = self.tools.ledger.next_to_check(due, self._unreadable)
+            record = self.tools.ledger.inventory.next_to_check(due, self._unreadable)
             if record is None:
                 break
             self._check(record)
@@ -98,7 +98,7 @@ class FixityLook:
             self.found.unreadable += 1
             self._unreadable.add(record.key)
         elif checksum == record.archive_checksum:
-            self.tools.ledger.note_checked(record.key)
+            self.tools.ledger.inventory.note_checked(record.key)
             self.found.right += 1
         else:
             changed = f"its staged file has changed: {checksum}, not {record.archive_checksum}"

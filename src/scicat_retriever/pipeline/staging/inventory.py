@@ -77,7 +77,7 @@ def check_staging(tools: Toolbox) -> Inventory:
     _look_for_files(found, tools)
     _look_for_owners(found, tools)
     found.retried = mend(tools)
-    found.miscounted = tools.ledger.recount()
+    found.miscounted = tools.ledger.inventory.recount()
     return found
 
 
@@ -86,21 +86,21 @@ def withdraw(record: DatablockRecord, reason: str, tools: Toolbox) -> bool:
 
     False, and nothing is done, where its file is not the one that was looked at any more.
     """
-    now = tools.ledger.datablock(record.key)
+    now = tools.ledger.datablocks.get(record.key)
     if now is None or now.state is not DatablockState.STAGED or now.partial != record.partial:
         return False
     log.error("a staged datablock is withdrawn", archive_id=record.datablock.archive_id, why=reason)
-    tools.ledger.withdraw(record.key, reason)
+    tools.ledger.cache.withdraw(record.key, reason)
     return True
 
 
 def mend(tools: Toolbox) -> int:
     """Retry ended jobs that have links to files that are gone; give their number."""
     mended = 0
-    while jobs := tools.ledger.jobs_to_mend(BATCH):
+    while jobs := tools.ledger.pins.jobs_to_mend(BATCH):
         for job_id in jobs:
             try:
-                intake.retry(job_id, tools.ledger, _brought(job_id, tools))
+                intake.retry(job_id, tools.ledger.jobs, _brought(job_id, tools))
             except (JobNotEnded, NothingToRetry):
                 return mended  # somebody was first, and the next look will see what is left
             log.warning("a job is retried, since what it has links to was lost", job_id=job_id)
@@ -110,7 +110,7 @@ def mend(tools: Toolbox) -> int:
 
 def _brought(job_id: JobId, tools: Toolbox) -> set[DatasetPid]:
     """The datasets that a job was told to have: what failed for it is not tried again."""
-    datasets = tools.ledger.job_datasets(job_id)
+    datasets = tools.ledger.jobs.datasets(job_id)
     return {each.pid for each in datasets if each.state is DatasetState.RETRIEVED}
 
 
@@ -139,7 +139,7 @@ def _look_for_files(found: Inventory, tools: Toolbox) -> None:
 
 def _staged(tools: Toolbox) -> Iterator[DatablockRecord]:
     after: DatablockKey | None = None
-    while page := tools.ledger.staged_after(after, BATCH):
+    while page := tools.ledger.inventory.staged_after(after, BATCH):
         yield from page
         after = page[-1].key
 
@@ -167,15 +167,15 @@ def _look_for_owners(found: Inventory, tools: Toolbox) -> None:
 
 
 def _without_owner(batch: list[Holding], tools: Toolbox) -> list[Holding]:
-    known = tools.ledger.known_tokens({holding.token for holding in batch})
+    known = tools.ledger.inventory.known_tokens({holding.token for holding in batch})
     old = tools.clock() - GRACE
     strange = [each for each in batch if each.token not in known and each.changed_at < old]
     if not strange:
         return []
     # A file has its owner in the ledger only when it is whole: ask who is writing after the files were seen,
     # and then once more for the owners, since a copy may have become whole meanwhile.
-    copying = {tools.staging.name_of(key) for key in tools.ledger.being_copied()}
-    known = tools.ledger.known_tokens({each.token for each in strange})
+    copying = {tools.staging.name_of(key) for key in tools.ledger.inventory.being_copied()}
+    known = tools.ledger.inventory.known_tokens({each.token for each in strange})
     return [each for each in strange if each.token not in known and (each.staged or each.name not in copying)]
 
 

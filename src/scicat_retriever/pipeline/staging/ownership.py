@@ -29,8 +29,8 @@ def take(area: StagingArea, ledger: Ledger) -> None:
             to do.
         StagingError: It cannot be looked at or marked.
     """
-    identity, owner = ledger.identity(), area.owner()
-    if owner is None and ledger.has_marked(area.location):
+    identity, owner = ledger.ownership.identity(), area.owner()
+    if owner is None and ledger.ownership.has_marked(area.location):
         owner = area.owner()  # another process of this service may have marked it between the two questions
         if owner is None:
             raise not_ours(area, None)
@@ -42,7 +42,7 @@ def take(area: StagingArea, ledger: Ledger) -> None:
     if owner != identity:
         raise not_ours(area, owner)
     area.prepare()
-    ledger.note_marked(area.location)
+    ledger.ownership.note_marked(area.location)
 
 
 def adopt(area: StagingArea, ledger: Ledger) -> str | None:
@@ -51,12 +51,12 @@ def adopt(area: StagingArea, ledger: Ledger) -> str | None:
     Raises:
         StagingError: It cannot be marked.
     """
-    identity = ledger.identity()
+    identity = ledger.ownership.identity()
     area.prepare()
     former = area.owner()
     if former != identity:
         area.mark(identity, anew=True)
-    ledger.note_marked(area.location)
+    ledger.ownership.note_marked(area.location)
     return former
 
 
@@ -76,12 +76,12 @@ def not_ours(area: StagingArea, owner: str | None) -> StagingNotOurs:
 def _refuse_files_of_nobody(area: StagingArea, ledger: Ledger) -> None:
     """Let an area without a marker be taken that has what the ledger says: its files, or nothing."""
     tokens = {each.token for each in islice(area.holdings(), _LOOKED_AT)}
-    if tokens and not ledger.known_tokens(tokens):
+    if tokens and not ledger.inventory.known_tokens(tokens):
         raise StagingNotOurs(
             f"the staging area {area.location} has no owner and holds files that this ledger does not know: name an empty "
             f"one, or run {ADOPT} if they may be removed"
         )
-    if not tokens and ledger.usage().staged:
+    if not tokens and ledger.inventory.usage().staged:
         raise StagingNotOurs(
             f"the staging area {area.location} is empty, and the ledger has files in staging: mount it, if it is not mounted; if "
             f"it is a new one, run {ADOPT}. Nothing was removed"

@@ -22,7 +22,7 @@ def pin(pid: DatasetPid, owner: str, until: datetime, ledger: Ledger) -> int:
     Raises:
         NothingStaged: None of its datablocks is staged.
     """
-    staged = ledger.pin(pid, owner, until)
+    staged = ledger.pins.pin(pid, owner, until)
     if not staged:
         raise NothingStaged(f"nothing of dataset {pid} is in staging: have it retrieved first")
     return staged
@@ -48,10 +48,10 @@ def extend(
         NothingStaged: It keeps nothing any more: the datasets have to be asked for again.
     """
     _require_ended(job_id, ledger)
-    kept = ledger.keep_for_job(job_id, until + margin)
+    kept = ledger.pins.keep_for_job(job_id, until + margin)
     if not kept:
         raise NothingStaged(f"job {job_id} keeps nothing in staging any more: ask for its datasets again")
-    ledger.tell_job_again(job_id)
+    ledger.reports.tell_job_again(job_id)
     return {pid: end - margin for pid, end in kept.items()}
 
 
@@ -68,18 +68,18 @@ def unpin(owner: str, ledger: Ledger, pid: DatasetPid | None = None) -> Sequence
         NothingStaged: The owner pins nothing of the kind.
     """
     job_id = JobId(owner)
-    if ledger.job(job_id) is not None:
+    if ledger.jobs.get(job_id) is not None:
         _require_ended(job_id, ledger)
-    unpinned = ledger.unpin(owner, pid)
+    unpinned = ledger.pins.unpin(owner, pid)
     if not unpinned:
         raise NothingStaged(f"{owner} pins {'nothing' if pid is None else f'no dataset {pid}'} in staging")
-    if ledger.job(job_id) is not None:
-        ledger.tell_job_again(job_id)
+    if ledger.jobs.get(job_id) is not None:
+        ledger.reports.tell_job_again(job_id)
     return unpinned
 
 
 def _require_ended(job_id: JobId, ledger: Ledger) -> None:
-    record = ledger.job(job_id)
+    record = ledger.jobs.get(job_id)
     if record is None:
         raise JobNotFound(f"The service has no job {job_id}.")
     if not record.state.finished:

@@ -22,7 +22,7 @@ from scicat_retriever.domain.states import DatasetState
 from scicat_retriever.pipeline.jobs.selection import chosen_of, resolve
 from scicat_retriever.pipeline.staging.eviction import make_room
 from scicat_retriever.pipeline.tools.toolbox import Toolbox
-from scicat_retriever.ports.space import Growth, PlaceInLine
+from scicat_retriever.ports.claims import Growth, PlaceInLine
 from scicat_retriever.ports.staging_area import Room
 
 _MEASURED_TOGETHER = 20
@@ -53,7 +53,7 @@ def measure_job(
         CatalogueError: SciCat does not answer; asking again may help.
     """
     chosen = chosen_of(job_id, tools)
-    while pids := tools.ledger.datasets_without_size(job_id, _MEASURED_TOGETHER):
+    while pids := tools.ledger.claims.datasets_without_size(job_id, _MEASURED_TOGETHER):
         sizes: dict[DatasetPid, int] = {}
         try:
             for pid in pids:
@@ -79,7 +79,7 @@ def measure_job(
                             continue
                     sizes[pid] = 0
         finally:
-            tools.ledger.note_sizes(job_id, sizes)
+            tools.ledger.claims.note_sizes(job_id, sizes)
 
 
 def _resolve_or_fail(job_id: JobId, selection: Selection, witness: DatasetPid, tools: Toolbox) -> None:
@@ -109,8 +109,8 @@ def _resolve_or_fail(job_id: JobId, selection: Selection, witness: DatasetPid, t
                 if all(_answers_for(witness, tools) for _ in range(look + 1)):
                     continue
                 raise
-            tools.ledger.move_job_dataset(job_id, selection.pid, DatasetState.FAILED, [error.failure()])
-            tools.ledger.note_sizes(job_id, {selection.pid: 0})
+            tools.ledger.jobs.move_dataset(job_id, selection.pid, DatasetState.FAILED, [error.failure()])
+            tools.ledger.claims.note_sizes(job_id, {selection.pid: 0})
         return
 
 
@@ -122,13 +122,13 @@ def _size_of(job_id: JobId, pid: DatasetPid, tools: Toolbox) -> int:
         return declared
     # Some catalogues declare it of the datablocks alone, and the sums of others are wrong.
     size = sum(each.datablock.packed_size for each in tools.catalogue.datablocks(pid))
-    alone = len(tools.ledger.job_datasets(job_id, 0, 2)) == 1
+    alone = len(tools.ledger.jobs.datasets(job_id, 0, 2)) == 1
     return size if size <= whole or alone else 0
 
 
 def _witness(job_id: JobId, odd: DatasetPid, tools: Toolbox) -> DatasetPid | None:
     """Name another dataset of the job that SciCat answers for, perhaps that it is unknown; else None."""
-    for other in tools.ledger.job_datasets(job_id, 0, _WITNESSES + 1):
+    for other in tools.ledger.jobs.datasets(job_id, 0, _WITNESSES + 1):
         if other.pid != odd and _answers_for(other.pid, tools):
             return other.pid
     return None
@@ -151,7 +151,7 @@ def claim_job(job_id: JobId, tools: Toolbox) -> None:
         NoSpaceYet: Not now; the message says how much is missing, and how many jobs are before it.
     """
     whole = tools.staging.room().total
-    size = tools.ledger.job_size(job_id)
+    size = tools.ledger.claims.job_size(job_id)
     if size > whole:
         raise JobLargerThanStaging(
             f"the job asks for {in_words(size)}, and the staging area holds {in_words(whole)} in all: "
@@ -170,15 +170,15 @@ def claim_job(job_id: JobId, tools: Toolbox) -> None:
 
 
 def _can_be_freed(missing: int, tools: Toolbox) -> bool:
-    return missing <= tools.ledger.cached_bytes(tools.clock() - tools.cache.spared_time)
+    return missing <= tools.ledger.cache.size(tools.clock() - tools.cache.spared_time)
 
 
 def _stand_in_line(job_id: JobId, tools: Toolbox) -> PlaceInLine:
-    record = tools.ledger.job(job_id)
+    record = tools.ledger.jobs.get(job_id)
     if record is None:
         raise JobNotFound(f"the ledger has no job {job_id}")
     quota = tools.cache.quota(record.job.owner_group)
-    return tools.ledger.claim_job(job_id, _measured_room(tools), silence=tools.silence, quota=quota)
+    return tools.ledger.claims.for_job(job_id, _measured_room(tools), silence=tools.silence, quota=quota)
 
 
 def claim_dataset(pid: DatasetPid, tools: Toolbox) -> None:
@@ -196,7 +196,7 @@ def claim_dataset(pid: DatasetPid, tools: Toolbox) -> None:
         growth = _grow(pid, tools)
     if not growth.missing:
         return
-    size = sum(record.bytes_total for record in tools.ledger.datablocks(pid) if record.wanted)
+    size = sum(record.bytes_total for record in tools.ledger.datablocks.of(pid) if record.wanted)
     whole = tools.staging.room().total
     if size > whole:
         raise LargerThanStaging(
@@ -214,10 +214,10 @@ def claim_dataset(pid: DatasetPid, tools: Toolbox) -> None:
 
 
 def _grow(pid: DatasetPid, tools: Toolbox) -> Growth:
-    return tools.ledger.claim_dataset(pid, _measured_room(tools), silence=tools.silence)
+    return tools.ledger.claims.for_dataset(pid, _measured_room(tools), silence=tools.silence)
 
 
 def _measured_room(tools: Toolbox) -> Room:
     """Measure the room, after the ledger said what is still to be written: copies go on meanwhile."""
-    unwritten = tools.ledger.unwritten()
+    unwritten = tools.ledger.inventory.unwritten()
     return replace(tools.staging.room(), unwritten=unwritten)

@@ -9,7 +9,7 @@ from typing import Annotated
 from annotated_types import Ge, Gt, Le
 
 from scicat_retriever.domain.policy import NotNegative, Seconds, choice
-from scicat_retriever.ports.space import EvictionOrder
+from scicat_retriever.ports.cache import EvictionOrder
 
 
 @dataclass(frozen=True)

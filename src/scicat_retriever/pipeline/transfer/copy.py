@@ -97,12 +97,12 @@ def copy(
             it.
     """
     datablock = record.datablock
-    files = tools.ledger.files(record.key)
+    files = tools.ledger.datablocks.files(record.key)
     hashing = tools.checksums.hashing(datablock.algorithm, datablock.archive_id, files)
     manifest = ManifestWriter(hashing)
     reading = opened(datablock, tools.stores.named(record.store))
     stop_if(cancelled)
-    tools.ledger.move_datablock(record.key, DatablockState.COPYING)
+    tools.ledger.datablocks.move(record.key, DatablockState.COPYING)
     with _translated(datablock.archive_id), ExitStack() as stack:
         partial = stack.enter_context(tools.staging.open_partial(record.key, recalled.size))
         source = stack.enter_context(closing(reading))
@@ -133,7 +133,7 @@ def copy(
     )
     _refuse_lost(copied, tools)
     stop_if(cancelled)
-    tools.ledger.save_copy(copied, sealed.blob)
+    tools.ledger.copies.save(copied, sealed.blob)
     return copied
 
 

@@ -58,11 +58,11 @@ class Extracts:
             CatalogueError: SciCat does not say where the dataset is.
         """
         ledger, key = self._tools.ledger, DatablockKey(self._pid, entry.datablock.id)
-        record = ledger.datablock(key)
+        record = ledger.datablocks.get(key)
         if record is None or record.state not in _NOT_COMING or record.datablock != entry.datablock:
             return None
-        sealed = ledger.known_manifest(key)
-        if sealed is None or not self._reads_ranges or tuple(ledger.files(key)) != entry.files:
+        sealed = ledger.copies.known_manifest(key)
+        if sealed is None or not self._reads_ranges or tuple(ledger.datablocks.files(key)) != entry.files:
             return None
         ranges = self._ranges(entry, [entry_name(file.path) for file in chosen], sealed)
         return None if ranges is None else _extract(entry, chosen, ranges)

@@ -42,8 +42,8 @@ def verify_and_stage(record: DatablockRecord, tools: Toolbox) -> None:
 
 def _verified(record: DatablockRecord, tools: Toolbox) -> Verified:
     datablock = record.datablock
-    copied = tools.ledger.copied(record.key)
-    blob = tools.ledger.manifest(record.key)
+    copied = tools.ledger.copies.get(record.key)
+    blob = tools.ledger.copies.manifest(record.key)
     if copied is None or blob is None:
         raise StagedFileMissing(f"{datablock.archive_id}: there is no record of its copy")
     try:
@@ -51,12 +51,12 @@ def _verified(record: DatablockRecord, tools: Toolbox) -> Verified:
     except SealBroken as error:
         raise ManifestDamaged(f"{datablock.archive_id}: {error}") from error
     named = tools.checksums.named(datablock.algorithm, datablock.archive_id)
-    unpacking = Unpacking(manifest.members, lambda: tools.ledger.files(record.key), tools.archives)
+    unpacking = Unpacking(manifest.members, lambda: tools.ledger.datablocks.files(record.key), tools.archives)
     try:
         verified = verify.against_catalogue(
             copied,
             unpacking.left(),
-            tools.ledger.files(record.key),
+            tools.ledger.datablocks.files(record.key),
             EntryCheck(tools.checksums, named, manifest.hashing),
             datablock.size,
             lambda: source_folder(datablock.pid, tools),
@@ -90,7 +90,7 @@ def _commit(verified: Verified, tools: Toolbox) -> Staged:
         )
     tools.staging.commit(key, copied.partial, copied.receipt)
     staged = Staged(verified)
-    tools.ledger.save_staged(staged)
+    tools.ledger.copies.save_staged(staged)
     return staged
 
 
@@ -113,13 +113,13 @@ def publish(pid: DatasetPid, tools: Toolbox) -> Published:
     Raises:
         StagedFileMissing: Nothing is wanted, or a wanted datablock is not staged, or its file is not there.
     """
-    tools.ledger.note_used(pid)
-    records = tools.ledger.datablocks(pid)
+    tools.ledger.cache.note_used(pid)
+    records = tools.ledger.datablocks.of(pid)
     wanted = [record for record in records if record.wanted]
     if not wanted:
         raise StagedFileMissing(f"dataset {pid}: it has no datablock that is asked for; ask for it again")
     refuse_lost(wanted, tools)
-    tools.ledger.end_claim(pid)
+    tools.ledger.claims.end(pid)
     listed = [record for record in records if record.datablock.extract is None]
     whole = all(record.wanted or is_there(record, tools) for record in listed)
     sizes_only = any(record.integrity is not Integrity.VERIFIED for record in (listed if whole else wanted))
@@ -164,12 +164,12 @@ def discard(pid: DatasetPid, run: str, reason: str, tools: Toolbox, *, keep_veri
         keep_verified: Whether to keep, until their space is needed, the run's datablocks that are right, so
             that a retry goes on from there. Copies that were not verified yet are verified now.
     """
-    for record in tools.ledger.datablocks(pid):
+    for record in tools.ledger.datablocks.of(pid):
         began = record.wanted or record.state is not DatablockState.PLANNED
         if record.run == run and began and not _is_kept(record, tools, keep_verified=keep_verified):
             _discard(record.key, run, reason, tools)
     # After the files are gone: others may have the space only now.
-    tools.ledger.end_claim(pid)
+    tools.ledger.claims.end(pid)
 
 
 def _is_kept(record: DatablockRecord, tools: Toolbox, *, keep_verified: bool) -> bool:
@@ -177,7 +177,7 @@ def _is_kept(record: DatablockRecord, tools: Toolbox, *, keep_verified: bool) ->
         return _is_right(record, tools)
     # Whatever a run is said to have ended as after it had ended well: what somebody has links to is not taken
     # away.
-    return record.state is DatablockState.STAGED and tools.ledger.is_promised(record.key)
+    return record.state is DatablockState.STAGED and tools.ledger.pins.is_promised(record.key)
 
 
 def _is_right(record: DatablockRecord, tools: Toolbox) -> bool:
@@ -201,11 +201,11 @@ def _discard(key: DatablockKey, run: str, reason: str, tools: Toolbox) -> None:
         return
     if record.state is not DatablockState.RELEASED:
         after = DatablockState.RELEASED if record.state is DatablockState.STAGED else DatablockState.FAILED
-        tools.ledger.move_datablock(key, after, reason)
+        tools.ledger.datablocks.move(key, after, reason)
     # Also of what the ledger calls released already: an earlier attempt may have got no further than that.
     tools.staging.delete(key)
 
 
 def _of_run(key: DatablockKey, run: str, tools: Toolbox) -> DatablockRecord | None:
-    record = tools.ledger.datablock(key)
+    record = tools.ledger.datablocks.get(key)
     return record if record is not None and record.run == run else None

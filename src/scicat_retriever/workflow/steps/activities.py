@@ -30,7 +30,7 @@ from scicat_retriever.pipeline.tools.toolbox import Toolbox
 from scicat_retriever.pipeline.transfer import copy as transfer
 from scicat_retriever.pipeline.transfer import publish
 from scicat_retriever.ports.datablock_record import DatablockRecord
-from scicat_retriever.ports.outbox import Subject
+from scicat_retriever.ports.reports import Subject
 from scicat_retriever.workflow.engine.heart import is_stopped, remember
 from scicat_retriever.workflow.flows.subscriptions import Subscriptions
 from scicat_retriever.workflow.flows.tasks import (
@@ -143,19 +143,19 @@ class Activities(Steps):
 
     def _note(self, job_id: JobId, message: str) -> None:
         """Have the job's status say something, where that is news: each note is a write to disk."""
-        record = self._tools.ledger.job(job_id)
+        record = self._tools.ledger.jobs.get(job_id)
         if record is not None and not record.state.finished and record.message != message:
-            self._tools.ledger.move_job(job_id, record.state, message)
+            self._tools.ledger.jobs.move(job_id, record.state, message)
 
     @step
     def datasets_to_retrieve(self, job_id: JobId, page: Page) -> list[DatasetPid]:
-        datasets = self._tools.ledger.job_datasets(job_id, page.after, page.limit)
+        datasets = self._tools.ledger.jobs.datasets(job_id, page.after, page.limit)
         ended = (DatasetState.RETRIEVED, DatasetState.FAILED)
         return [each.pid for each in datasets if each.state not in ended]
 
     @step
     def subscribe(self, job_id: JobId, job_flow: str, task: DatasetTask) -> None:
-        self._tools.ledger.move_job_dataset(job_id, task.pid, DatasetState.STARTED)
+        self._tools.ledger.jobs.move_dataset(job_id, task.pid, DatasetState.STARTED)
         self._subscriptions.join(job_flow, task)
 
     @step
@@ -176,7 +176,7 @@ class Activities(Steps):
 
     def _is_current(self, job_id: JobId) -> bool:
         """Keep a lost repetition of a step of an earlier attempt from ending the one that follows it."""
-        flow = self._tools.ledger.flow_of(job_id)
+        flow = self._tools.ledger.flows.of(job_id)
         return flow is None or flow.name == activity.info().workflow_id
 
     @step
@@ -189,12 +189,12 @@ class Activities(Steps):
             try:
                 planned = plan.plan_dataset(pid, run, self._tools)
             except errors.CatalogueError as error:
-                self._tools.ledger.note_waiting(
+                self._tools.ledger.jobs.note_waiting(
                     pid, f"waiting for SciCat: {error}" if error.retryable else ""
                 )
                 raise
         count = planned.datablocks + planned.extracts
-        wanted = (each for each in self._tools.ledger.datablocks(pid) if each.wanted)
+        wanted = (each for each in self._tools.ledger.datablocks.of(pid) if each.wanted)
         staged = all(each.state is DatablockState.STAGED for each in wanted)
         try:
             self._claim(pid)
@@ -211,15 +211,15 @@ class Activities(Steps):
         try:
             space.claim_dataset(pid, self._tools)
         except _WAITS_FOR_STAGING as error:
-            self._tools.ledger.note_waiting(pid, str(error))
+            self._tools.ledger.jobs.note_waiting(pid, str(error))
             raise
-        self._tools.ledger.note_waiting(pid, "")
+        self._tools.ledger.jobs.note_waiting(pid, "")
 
     @step
     def prepare_datablocks(self, pid: DatasetPid, page: Page) -> Prepared:
         records = [
             each
-            for each in self._tools.ledger.datablocks(pid, page.after, page.limit)
+            for each in self._tools.ledger.datablocks.of(pid, page.after, page.limit)
             if each.wanted and not transfer.is_copied(each, self._tools)
         ]
         ready = recall.prepare(records, self._tools, is_stopped)
@@ -279,13 +279,13 @@ class Activities(Steps):
 
             def progress(bytes_done: int) -> None:
                 if bytes_done != recalled.size:  # that all are done, the finished copy tells
-                    self._tools.ledger.note_progress(record.key, bytes_done)
+                    self._tools.ledger.datablocks.note_progress(record.key, bytes_done)
 
             try:
                 transfer.copy(recalled, record, self._tools, progress=progress, cancelled=is_stopped)
             except WAITED_FOR:
                 # It was online when it was looked at, and could not be opened.
-                self._tools.ledger.want_recalls([record.key])
+                self._tools.ledger.recalls.want([record.key])
                 raise
         except (errors.JobCancelled, *WAITED_FOR):
             raise  # the flow waits for the latter again, with the time that a recall, or its appearing, may take
@@ -294,7 +294,7 @@ class Activities(Steps):
                 failed_before += 1
             if isinstance(error, _WAITS_FOR_STAGING):
                 # What the datablock waits for is shown; it goes on by itself once there is room, or the area is mounted.
-                self._tools.ledger.move_datablock(record.key, DatablockState.RECALLING, str(error))
+                self._tools.ledger.datablocks.move(record.key, DatablockState.RECALLING, str(error))
             remember(record.key.id, failed_before)
             raise self.engine_error(
                 error, give_up=failed_before >= attempts, archive_id=record.datablock.archive_id
@@ -303,7 +303,7 @@ class Activities(Steps):
     @step
     def verify_datablocks(self, pid: DatasetPid, page: Page, attempts: int) -> list[BlockFailure]:
         failures = []
-        for record in self._tools.ledger.datablocks(pid, page.after, page.limit):
+        for record in self._tools.ledger.datablocks.of(pid, page.after, page.limit):
             archive_id = record.datablock.archive_id
             if not record.wanted:
                 continue
@@ -338,7 +338,7 @@ class Activities(Steps):
         report.dataset_failed(pid, failures, self._tools)
 
     def _record(self, block: BlockTask) -> DatablockRecord:
-        record = self._tools.ledger.datablock(DatablockKey(block.pid, block.id))
+        record = self._tools.ledger.datablocks.get(DatablockKey(block.pid, block.id))
         if record is None:
             raise errors.InternalError(f"{block.archive_id}: the ledger does not know it")
         return record

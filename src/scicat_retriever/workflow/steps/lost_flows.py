@@ -21,7 +21,8 @@ from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.domain.states import DatasetState
 from scicat_retriever.pipeline.jobs import intake
 from scicat_retriever.pipeline.jobs.intake import dataset_flow
-from scicat_retriever.ports.ledger import JobFlow, Ledger
+from scicat_retriever.ports.flows import JobFlow
+from scicat_retriever.ports.ledger import Ledger
 from scicat_retriever.workflow.flows.schedules import require_ours
 from scicat_retriever.workflow.flows.subscriptions import RPC_TIMEOUT, Subscriptions
 from scicat_retriever.workflow.flows.tasks import DatasetTask, FlowLimits
@@ -82,17 +83,17 @@ class LostFlows:
             EngineNotOurs: It works for another ledger by now.
             EngineUnavailable: The engine does not answer.
         """
-        ours = require_ours(self._client, self._limits.queue, self._ledger.identity())
+        ours = require_ours(self._client, self._limits.queue, self._ledger.ownership.identity())
         asyncio.run_coroutine_threadsafe(ours, self._loop).result()
         restarted, after = 0, 0
         self._stuck.clear()
         ended: set[tuple[str, DatasetPid]] = set()
-        while jobs := self._ledger.started_jobs(after, _BATCH):
+        while jobs := self._ledger.flows.started(after, _BATCH):
             for number, job in jobs:
                 after = number
                 if self._runs(job.flow.name, _JOB):
                     ended |= self._without_flow(job)
-                elif intake.restart(job, self._ledger):
+                elif intake.restart(job, self._ledger.flows):
                     log.warning("a job's flow was lost and is started again", job_id=job.job_id)
                     restarted += 1
         # A flow that just ended has told the job, which is about to take note: twice in a row it is lost.
@@ -111,18 +112,18 @@ class LostFlows:
         Raises:
             EngineUnavailable: The engine does not answer.
         """
-        left = frozenset(each for each in self._ledger.abandoned(_BATCH) if self._is_lost(each))
+        left = frozenset(each for each in self._ledger.datablocks.abandoned(_BATCH) if self._is_lost(each))
         # A job that is about to ask for one may have been a moment late: twice in a row nobody does.
         lost, self._left = left & self._left, left
         for each in sorted(lost):
-            if each in self._ledger.abandoned(_BATCH) and self._is_lost(each):
+            if each in self._ledger.datablocks.abandoned(_BATCH) and self._is_lost(each):
                 yield each
 
     def _is_lost(self, run: tuple[DatasetPid, str]) -> bool:
         return not self._runs(dataset_flow(run[0]), _DATASET)
 
     def _without_flow(self, job: JobFlow) -> set[tuple[str, DatasetPid]]:
-        waiting = [d.pid for d in self._ledger.job_datasets(job.job_id) if d.state is DatasetState.STARTED]
+        waiting = [d.pid for d in self._ledger.jobs.datasets(job.job_id) if d.state is DatasetState.STARTED]
         return {(job.flow.name, pid) for pid in waiting if not self._runs(dataset_flow(pid), _DATASET)}
 
     def _runs(self, flow: str, kind: str) -> bool:

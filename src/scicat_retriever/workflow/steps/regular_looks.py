@@ -62,9 +62,9 @@ class RegularLooks(Steps):
         try:
             found = inventory.check_staging(self._tools)
         except errors.StagingError as error:
-            self._tools.ledger.note_finding(inventory.FINDING, {"error": error.code, "message": str(error)})
+            self._tools.ledger.findings.note(inventory.FINDING, {"error": error.code, "message": str(error)})
             raise
-        self._tools.ledger.note_finding(inventory.FINDING, found.as_finding())
+        self._tools.ledger.findings.note(inventory.FINDING, found.as_finding())
         if found.advice:
             log.error("the staging area is not what the ledger says", advice=found.advice)
         return found.withdrawn + found.removed
@@ -73,7 +73,7 @@ class RegularLooks(Steps):
     def check_fixity(self) -> int:
         """Read staged datablocks again until none is due; gives how many were wrong."""
         look = fixity.FixityLook(self._fixity, self._tools, is_stopped)
-        found = look.run(lambda found: self._tools.ledger.note_finding(fixity.FINDING, found.as_finding()))
+        found = look.run(lambda found: self._tools.ledger.findings.note(fixity.FINDING, found.as_finding()))
         stop_if(is_stopped)
         if found.advice:
             log.error("staged files have changed", advice=found.advice)
@@ -85,9 +85,9 @@ class RegularLooks(Steps):
         try:
             found = reconcile.reconcile(self._job_types, self._tools)
         except errors.CatalogueError as error:
-            self._tools.ledger.note_finding(reconcile.FINDING, {"error": error.code, "message": str(error)})
+            self._tools.ledger.findings.note(reconcile.FINDING, {"error": error.code, "message": str(error)})
             raise
-        self._tools.ledger.note_finding(reconcile.FINDING, found.as_finding())
+        self._tools.ledger.findings.note(reconcile.FINDING, found.as_finding())
         if found.visibility is Visibility.HIDDEN:
             log.error(
                 "SciCat does not list jobs to the service's account: jobs it is not told of stay unseen; put a group of "
@@ -98,7 +98,7 @@ class RegularLooks(Steps):
     @step
     def restart_lost_flows(self) -> int:
         found = self._lost_flows.restart()
-        self._tools.ledger.note_finding("engine", asdict(found))
+        self._tools.ledger.findings.note("engine", asdict(found))
         for pid, run in self._lost_flows.abandoned():
             log.warning(
                 "a dataset's flow was lost, and nobody asks for it any more: it is cleaned up", pid=pid

@@ -47,7 +47,7 @@ def test_a_job_is_shown_with_how_long_it_keeps_its_datasets(operator: Operator, 
 def test_a_job_is_cancelled_by_whom_the_command_says(operator: Operator, api: ApiRig) -> None:
     api.job(PID)
     assert "cancelled by Ada Lovelace" in operator.gets("jobs", "cancel", JOB, "--by", "Ada Lovelace")
-    record = api.ledger.job(JOB)
+    record = api.ledger.jobs.get(JOB)
     assert record is not None
     assert record.cancelled_by == "Ada Lovelace"
 
@@ -60,8 +60,8 @@ def test_the_datasets_to_retry_are_sent(operator: Operator) -> None:
 
 
 def test_reports_are_listed_and_tried_again(operator: Operator, api: ApiRig) -> None:
-    api.ledger.tell_dataset(PID, LifecycleUpdate(LifecycleWord.STARTED))
-    api.ledger.park(1, errors.CatalogueRefused("SciCat says no").failure())
+    api.ledger.reports.tell_dataset(PID, LifecycleUpdate(LifecycleWord.STARTED))
+    api.ledger.reports.park(1, errors.CatalogueRefused("SciCat says no").failure())
     printed = operator.gets("reports", "list")
     assert f"dataset {PID}" in printed
     assert "SciCat says no" in printed
@@ -73,8 +73,8 @@ def test_reports_that_can_never_be_told_are_told_apart_and_dropped_with_a_reason
     operator: Operator, api: ApiRig
 ) -> None:
     for number, error in enumerate((errors.DatasetUnknown("gone"), errors.CatalogueRefused("no")), 1):
-        api.ledger.tell_dataset(PID, LifecycleUpdate(LifecycleWord.STARTED))
-        api.ledger.park(number, error.failure())
+        api.ledger.reports.tell_dataset(PID, LifecycleUpdate(LifecycleWord.STARTED))
+        api.ledger.reports.park(number, error.failure())
     printed = operator.gets("reports", "list")
     assert "undeliverable" in printed
     assert "0 waiting, 2 parked, 1 of these for ever" in printed
@@ -89,14 +89,14 @@ def test_reports_that_can_never_be_told_are_told_apart_and_dropped_with_a_reason
 
 def test_of_a_job_that_can_never_be_told_its_status_says_so(operator: Operator, api: ApiRig) -> None:
     api.job(PID)
-    api.ledger.park(1, errors.CatalogueJobUnclosable("a dataset of it was deleted").failure())
+    api.ledger.reports.park(1, errors.CatalogueJobUnclosable("a dataset of it was deleted").failure())
     printed = operator.gets("jobs", "show", JOB)
     assert "SciCat can never be told: undeliverable: a dataset of it was deleted" in printed
 
 
 def test_of_a_job_whose_report_was_dropped_its_status_says_so(operator: Operator, api: ApiRig) -> None:
     api.job(PID)
-    api.ledger.park(1, errors.CatalogueRefused("SciCat has no such job").failure())
+    api.ledger.reports.park(1, errors.CatalogueRefused("SciCat has no such job").failure())
     operator.gets("reports", "drop", "1", "--reason", "deleted", "--by", "ada")
     printed = operator.gets("jobs", "show", JOB)
     assert "telling SciCat was given up: dropped: " in printed
@@ -111,15 +111,15 @@ def test_a_job_that_no_path_can_name_is_not_known(operator: Operator, command: s
 
 def test_a_retry_of_a_dataset_that_is_not_the_job_s_names_it(operator: Operator, api: ApiRig) -> None:
     api.job(PID)
-    api.ledger.move_job(JobId(JOB), JobState.IN_PROGRESS)
-    api.ledger.move_job(JobId(JOB), JobState.UNSUCCESSFUL)
+    api.ledger.jobs.move(JobId(JOB), JobState.IN_PROGRESS)
+    api.ledger.jobs.move(JobId(JOB), JobState.UNSUCCESSFUL)
     said = operator.fails("jobs", "retry", JOB, "--dataset", "not-its", code=1)
     assert "has no dataset not-its" in said
 
 
 def test_what_a_terminal_would_obey_is_shown_and_not_obeyed(operator: Operator, api: ApiRig) -> None:
-    api.ledger.tell_dataset(PID, LifecycleUpdate(LifecycleWord.STARTED))
-    api.ledger.park(1, errors.CatalogueRefused("\x1b[2J[/red][bold]x :smile:").failure())
+    api.ledger.reports.tell_dataset(PID, LifecycleUpdate(LifecycleWord.STARTED))
+    api.ledger.reports.park(1, errors.CatalogueRefused("\x1b[2J[/red][bold]x :smile:").failure())
     printed = operator.gets("reports", "list")
     assert "\ufffd[2J[/red][bold]x :smile:" in printed
 

@@ -42,7 +42,7 @@ def test_a_job_may_go_last(operator: Operator, api: ApiRig) -> None:
 def test_a_job_is_given_a_priority(operator: Operator, api: ApiRig) -> None:
     from_tape(api)
     assert f"job {JOB} has priority 7" in operator.gets("jobs", "priority", JOB, "7")
-    assert {each.priority for each in api.ledger.recalls("lts")} == {7}
+    assert {each.priority for each in api.ledger.recalls.of_store("lts")} == {7}
     assert "(attempt 1, priority 7)" in operator.gets("jobs", "show", JOB)
 
 

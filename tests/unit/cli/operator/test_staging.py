@@ -31,7 +31,7 @@ def rows(printed: str) -> list[list[str]]:
 
 
 def pinned(api: ApiRig) -> dict[tuple[str, str], object]:
-    return {(pin.pid, pin.owner): pin.until for _, pin in api.ledger.pins()}
+    return {(pin.pid, pin.owner): pin.until for _, pin in api.ledger.pins.find()}
 
 
 def sent(operator: Operator) -> Any:
@@ -40,7 +40,7 @@ def sent(operator: Operator) -> Any:
 
 def test_what_is_staged_is_listed_for_people(operator: Operator, api: ApiRig) -> None:
     api.retrieved(PID)
-    api.ledger.pin(PID, "x", START + 20 * DAY)
+    api.ledger.pins.pin(PID, "x", START + 20 * DAY)
     api.staged_dataset(pid=Q)
     printed = operator.gets("staging", "ls")
     assert rows(printed)[1:] == [
@@ -101,7 +101,7 @@ def test_the_pages_of_what_is_staged_follow_one_another(operator: Operator, api:
 def test_usage_is_shown_in_words(operator: Operator, api: ApiRig) -> None:
     api.retrieved(PID)
     api.staged_dataset(pid=Q)
-    api.ledger.note_finding("staging", {"staged": 2, "wrong_size": 1, "advice": ""})
+    api.ledger.findings.note("staging", {"staged": 2, "wrong_size": 1, "advice": ""})
     printed = operator.gets("staging", "usage")
     assert rows(printed)[1:] == [
         ["capacity", "1.1 GB", ""],
@@ -164,7 +164,7 @@ def test_scripts_get_what_was_pinned_as_json(operator: Operator, api: ApiRig) ->
 
 def test_pins_are_listed_for_people(operator: Operator, api: ApiRig) -> None:
     api.retrieved(PID)
-    api.ledger.pin(PID, "beamline 9", START + DAY)
+    api.ledger.pins.pin(PID, "beamline 9", START + DAY)
     assert rows(operator.gets("staging", "pins", "--owner", "beamline 9"))[1:] == [
         [PID, "beamline 9", "", "2026-03-02 12:00", "2026-03-01 12:00"]
     ]
@@ -182,7 +182,7 @@ def test_a_job_gives_back_one_dataset_or_all(operator: Operator, api: ApiRig) ->
 
 def test_an_owner_gives_back(operator: Operator, api: ApiRig) -> None:
     api.staged_dataset()
-    api.ledger.pin(PID, "x", START + DAY)
+    api.ledger.pins.pin(PID, "x", START + DAY)
     operator.gets("staging", "release", "--owner", "x")
     assert pinned(api) == {}
 
@@ -244,12 +244,12 @@ def test_a_no_of_the_api_is_said_with_its_reason(operator: Operator) -> None:
 
 
 def test_a_check_is_waited_for(operator: Operator, api: ApiRig) -> None:
-    api.ledger.note_finding("staging", {"staged": 1, "advice": "an old one"})
+    api.ledger.findings.note("staging", {"staged": 1, "advice": "an old one"})
 
     def on_the_third_look() -> None:
         if operator.pauses == 3:
             api.clock.advance(DAY)
-            api.ledger.note_finding("staging", {"staged": 5, "missing": 0, "wrong_size": 0, "advice": ""})
+            api.ledger.findings.note("staging", {"staged": 5, "missing": 0, "wrong_size": 0, "advice": ""})
 
     operator.during_pause = on_the_third_look
     printed = operator.gets("staging", "check")
@@ -263,7 +263,7 @@ def test_a_check_is_waited_for(operator: Operator, api: ApiRig) -> None:
 def test_a_check_that_leaves_something_to_do_ends_with_1(
     operator: Operator, api: ApiRig, found: dict[str, int | str]
 ) -> None:
-    operator.during_pause = lambda: api.ledger.note_finding("staging", found)
+    operator.during_pause = lambda: api.ledger.findings.note("staging", found)
     result = operator.types("staging", "check", "--json")
     assert result.exit_code == 1
     assert json.loads(result.stdout)["found"] == found

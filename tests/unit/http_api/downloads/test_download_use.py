@@ -73,7 +73,7 @@ def test_a_link_that_is_not_valid_leads_nowhere(elsewhere: ApiRig) -> None:
 
 
 def used_at(api: ApiRig, record: DatablockRecord) -> datetime | None:
-    found = api.ledger.datablock(record.key)
+    found = api.ledger.datablocks.get(record.key)
     assert found is not None
     return found.used_at
 
@@ -174,7 +174,7 @@ def test_downloads_that_begin_together_tell_the_ledger_once() -> None:
     api.clock.advance(timedelta(hours=1))
     now = api.clock()
     with ThreadPoolExecutor(8) as threads:  # all of them have read the record before any told
-        list(threads.map(lambda _: uses.tell(record, now, ledger), range(50)))
+        list(threads.map(lambda _: uses.tell(record, now, ledger.cache), range(50)))
     assert ledger.noted == 1
-    uses.tell(record, now + timedelta(minutes=1), ledger)
+    uses.tell(record, now + timedelta(minutes=1), ledger.cache)
     assert ledger.noted == 2

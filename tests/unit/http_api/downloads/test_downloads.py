@@ -217,7 +217,7 @@ def test_a_link_without_one_of_its_parts_is_a_problem_that_names_it(
 def test_a_released_file_is_gone(client: TestClient, api: ApiRig) -> None:
     record = staged(api)
     link = api.link(record)
-    api.ledger.move_datablock(record.key, DatablockState.RELEASED)
+    api.ledger.datablocks.move(record.key, DatablockState.RELEASED)
     assert_problem(client.get(link), 410, "link_released")
 
 

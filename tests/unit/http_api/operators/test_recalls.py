@@ -20,7 +20,7 @@ WORDS = "waiting for tape VB1234, 3rd in queue, about 40 min"
 def from_tape(api: ApiRig, count: int = 2) -> None:
     """Have a job wait for a dataset from tape, its first archive asked for."""
     api.job(PID, group="beamline")
-    api.ledger.move_job_dataset(JOB, PID, DatasetState.STARTED)
+    api.ledger.jobs.move_dataset(JOB, PID, DatasetState.STARTED)
     blocks = [api.archive(number) for number in range(count)]
     for block in blocks:
         api.store.put(block.datablock.archive_id, tar(FILES), on_tape=True)
@@ -28,7 +28,7 @@ def from_tape(api: ApiRig, count: int = 2) -> None:
     recall.prepare(records, api.tools)
     tape = TapePosition("VB1234", 7)
     asked = RecallChange(records[0].key, phase=RecallPhase.ASKED, tape=tape, reason=WORDS)
-    api.ledger.change_recalls([asked, RecallChange(records[1].key, reason="collecting")])
+    api.ledger.recalls.change([asked, RecallChange(records[1].key, reason="collecting")])
 
 
 def listed(client: TestClient, **query: str | int) -> Any:
@@ -105,7 +105,7 @@ def test_a_priority_reaches_the_recalls_that_are_open(client: TestClient, api: A
     from_tape(api)
     answer = client.put(f"{JOBS}/{JOB}/priority", json={"priority": 5}, headers=AUTHORIZED)
     assert (answer.status_code, answer.json()) == (200, {"priority": 5})
-    assert {each.priority for each in api.ledger.recalls("lts")} == {5}
+    assert {each.priority for each in api.ledger.recalls.of_store("lts")} == {5}
     assert client.get(f"{JOBS}/{JOB}", headers=AUTHORIZED).json()["priority"] == 5
 
 
@@ -119,6 +119,6 @@ def test_a_job_that_has_ended_or_is_unknown_has_no_priority(client: TestClient, 
     unknown = client.put(f"{JOBS}/nobody/priority", json={"priority": 1}, headers=AUTHORIZED)
     assert_problem(unknown, 404, "job_not_found")
     from_tape(api)
-    api.ledger.move_job(JOB, JobState.SUCCESSFUL)
+    api.ledger.jobs.move(JOB, JobState.SUCCESSFUL)
     ended = client.put(f"{JOBS}/{JOB}/priority", json={"priority": 1}, headers=AUTHORIZED)
     assert_problem(ended, 409, "job_ended")

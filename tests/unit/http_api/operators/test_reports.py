@@ -25,10 +25,10 @@ NOW = "2026-03-01T12:00:00Z"
 def some_reports(api: ApiRig) -> None:
     """Of a job, parked; of one dataset, tried in vain; of another one, new."""
     api.job(PID, Q)
-    api.ledger.tell_dataset(PID, LifecycleUpdate(LifecycleWord.STARTED))
-    api.ledger.tell_dataset(Q, LifecycleUpdate(LifecycleWord.FAILED, {"code": "x"}))
-    api.ledger.park(1, GONE)
-    api.ledger.postpone(2, AWAY, START + timedelta(seconds=30))
+    api.ledger.reports.tell_dataset(PID, LifecycleUpdate(LifecycleWord.STARTED))
+    api.ledger.reports.tell_dataset(Q, LifecycleUpdate(LifecycleWord.FAILED, {"code": "x"}))
+    api.ledger.reports.park(1, GONE)
+    api.ledger.reports.postpone(2, AWAY, START + timedelta(seconds=30))
 
 
 def listed(client: TestClient, **query: object) -> Any:
@@ -180,7 +180,7 @@ def test_a_page_that_cannot_be_given_is_a_problem(
 
 
 def parked(api: ApiRig) -> list[str]:
-    return [report.subject.name for report in api.ledger.reports() if report.parked]
+    return [report.subject.name for report in api.ledger.reports.find() if report.parked]
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_parked_reports_are_tried_again_if_asked_for(
 ) -> None:
     some_reports(api)
     for number in (2, 3):
-        api.ledger.park(number, GONE)
+        api.ledger.reports.park(number, GONE)
     response = client.post(RETRY, json=which, headers=AUTHORIZED)
     assert (response.status_code, response.json()) == (200, {"count": count})
     assert parked(api) == left
@@ -222,8 +222,8 @@ def test_the_overview_of_a_new_service_is_empty(client: TestClient) -> None:
 def test_the_overview_counts_reports_and_tells_what_was_found_last(client: TestClient, api: ApiRig) -> None:
     some_reports(api)
     found: dict[str, int | str] = {"open": 3, "missed": 1, "visibility": "visible"}
-    api.ledger.note_finding("catalogue", found)
-    api.ledger.note_finding("engine", {"restarted": 0})
+    api.ledger.findings.note("catalogue", found)
+    api.ledger.findings.note("engine", {"restarted": 0})
     assert client.get(OVERVIEW, headers=AUTHORIZED).json() == {
         "reportsWaiting": 2,
         "reportsParked": 1,
@@ -251,9 +251,9 @@ def test_without_a_valid_token_nothing_is_changed_or_told(
 ) -> None:
     some_reports(api)
     headers = {} if token is None else {"Authorization": token}
-    before = (api.ledger.job(JOB), api.ledger.reports())
+    before = (api.ledger.jobs.get(JOB), api.ledger.reports.find())
     assert_problem(client.request(method, path, headers=headers, json={}), 401, "token_invalid")
-    assert (api.ledger.job(JOB), api.ledger.reports()) == before
+    assert (api.ledger.jobs.get(JOB), api.ledger.reports.find()) == before
     assert api.woken == 0
 
 

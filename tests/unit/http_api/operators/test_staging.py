@@ -103,8 +103,8 @@ def test_groups_are_told_with_what_they_have_pinned_and_may_pin() -> None:
 
 
 def test_usage_tells_what_the_looks_at_staging_found_last(client: TestClient, api: ApiRig) -> None:
-    api.ledger.note_finding("staging", {"staged": 3, "missing": 1, "advice": ""})
-    api.ledger.note_finding("fixity", {"right": 2})
+    api.ledger.findings.note("staging", {"staged": 3, "missing": 1, "advice": ""})
+    api.ledger.findings.note("fixity", {"right": 2})
     usage = get(client, USAGE)
     assert usage["lastCheck"] == {"at": NOW, "found": {"staged": 3, "missing": 1, "advice": ""}}
     assert usage["lastFixity"] == {"at": NOW, "found": {"right": 2}}
@@ -140,8 +140,8 @@ def test_a_datablock_that_nobody_pins_has_no_end(client: TestClient, api: ApiRig
 
 def test_of_several_pins_the_latest_counts(client: TestClient, api: ApiRig) -> None:
     api.retrieved(PID)
-    api.ledger.pin(PID, "beamline 9", START + 20 * DAY)
-    api.ledger.pin(PID, "beamline 8", START + DAY)
+    api.ledger.pins.pin(PID, "beamline 9", START + 20 * DAY)
+    api.ledger.pins.pin(PID, "beamline 8", START + DAY)
     [only] = listed(client)
     assert (only["pins"], only["pinnedUntil"]) == (3, "2026-03-21T12:00:00Z")
 
@@ -192,7 +192,7 @@ def test_a_dataset_that_is_not_staged_has_nothing_to_list(client: TestClient, ap
 def test_pins_are_listed_in_the_order_in_which_they_were_made(client: TestClient, api: ApiRig) -> None:
     api.retrieved(PID)
     api.clock.advance(DAY)
-    api.ledger.pin(PID, "beamline 9", START + 20 * DAY)
+    api.ledger.pins.pin(PID, "beamline 9", START + 20 * DAY)
     api.catalogue.add_dataset(Q, (api.archive(pid=Q),))
     api.job(Q, name=SECOND, group="proposal-7")
     assert get(client, PINS)["pins"] == [
@@ -242,7 +242,7 @@ def test_pins_can_be_asked_for_by_dataset_owner_and_page(
     client: TestClient, api: ApiRig, query: dict[str, str | int], numbers: list[int]
 ) -> None:
     api.retrieved(PID, Q)
-    api.ledger.pin(PID, "beamline 9", START + DAY)
+    api.ledger.pins.pin(PID, "beamline 9", START + DAY)
     assert [each["number"] for each in get(client, PINS, **query)["pins"]] == numbers
 
 
@@ -263,8 +263,8 @@ def test_it_tells_no_end_while_the_job_runs_nor_when_it_gave_them_back(
     client: TestClient, api: ApiRig
 ) -> None:
     api.retrieved(PID)
-    api.ledger.pin(PID, "beamline 9", START + RETENTION)
-    api.ledger.unpin(JOB)
+    api.ledger.pins.pin(PID, "beamline 9", START + RETENTION)
+    api.ledger.pins.unpin(JOB)
     api.job(PID, name=SECOND)
     for job_id in (JOB, SECOND):
         status = get(client, f"{JOBS}/{job_id}")
@@ -278,7 +278,7 @@ def test_the_status_of_a_waiting_job_tells_its_place_in_the_line() -> None:
     api.submit(Q, name=SECOND)
     with pytest.raises(NoSpaceYet) as waits:
         space.claim_job(SECOND, api.tools)
-    api.ledger.move_job(SECOND, JobState.IN_PROGRESS, str(waits.value))
+    api.ledger.jobs.move(SECOND, JobState.IN_PROGRESS, str(waits.value))
     with api.client() as client:
         assert get(client, f"{JOBS}/{SECOND}")["message"] == (
             "waiting for 10 kB of staging space, 1st in line; 10 kB more must become free"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import timedelta
 from typing import Any
 
@@ -13,8 +14,9 @@ from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.ports.catalogue import JobUpdate
-from scicat_retriever.ports.outbox import Subject
-from tests.fakes.ledger import InMemoryLedger
+from scicat_retriever.ports.ledger import Ledger
+from scicat_retriever.ports.reports import Subject
+from tests.fakes.ledger import with_books
 from tests.unit.http_api.rig import AUTHORIZED, ApiRig, assert_problem
 from tests.unit.pipeline.rig import FILES, JOB, LIFETIME, PID, RETENTION, START, tar
 
@@ -39,17 +41,17 @@ def refused(client: TestClient, path: str, body: object, status: int, code: str 
 
 
 def pinned(api: ApiRig) -> dict[tuple[str, str], object]:
-    return {(pin.pid, pin.owner): pin.until for _, pin in api.ledger.pins()}
+    return {(pin.pid, pin.owner): pin.until for _, pin in api.ledger.pins.find()}
 
 
 def staged(api: ApiRig) -> set[str]:
-    return {record.key.pid for record in api.ledger.staged_after(None, 1000)}
+    return {record.key.pid for record in api.ledger.inventory.staged_after(None, 1000)}
 
 
 def forget_reports(api: ApiRig) -> None:
     """Have SciCat told all that waits."""
     api.deliver()
-    assert api.ledger.reports() == []
+    assert api.ledger.reports.find() == []
 
 
 def test_an_operator_pins_a_dataset_for_somebody(client: TestClient, api: ApiRig) -> None:
@@ -74,7 +76,7 @@ def test_an_earlier_end_does_not_shorten_a_pin_and_the_answer_says_so(
     client: TestClient, api: ApiRig
 ) -> None:
     api.staged_dataset()
-    api.ledger.pin(PID, "x", START + 9 * DAY)
+    api.ledger.pins.pin(PID, "x", START + 9 * DAY)
     answer = post(client, PINS, {"dataset": PID, "owner": "x", "seconds": 1})
     assert answer["datasets"][0]["until"] == "2026-03-10T12:00:00Z"
 
@@ -106,7 +108,7 @@ def test_what_a_job_brought_is_kept_longer_and_scicat_hears_of_it(client: TestCl
         ]
     }
     assert pinned(api) == {(pid, JOB): START + 30 * DAY + MARGIN for pid in (PID, Q)}
-    assert [report.subject for report in api.ledger.reports()] == [Subject.job(JOB)]
+    assert [report.subject for report in api.ledger.reports.find()] == [Subject.job(JOB)]
 
 
 def test_the_links_told_after_that_expire_when_the_answer_said(client: TestClient, api: ApiRig) -> None:
@@ -137,7 +139,7 @@ def test_a_job_that_runs_keeps_what_it_has(client: TestClient, api: ApiRig, path
 
 def test_a_job_that_keeps_nothing_any_more_cannot_be_extended(client: TestClient, api: ApiRig) -> None:
     api.retrieved(PID)
-    api.ledger.unpin(JOB)
+    api.ledger.pins.unpin(JOB)
     problem = refused(client, PINS, {"job": JOB, "seconds": 5}, 404, "nothing_staged")
     assert "ask for its datasets again" in problem["detail"]
 
@@ -214,7 +216,7 @@ def test_a_job_gives_back_what_it_keeps_and_scicat_hears_of_it(client: TestClien
     assert post(client, RELEASE, {"job": JOB}) == {"datasets": [PID, Q]}
     assert pinned(api) == {}
     assert staged(api) == {PID, Q}
-    assert [report.subject for report in api.ledger.reports()] == [Subject.job(JOB)]
+    assert [report.subject for report in api.ledger.reports.find()] == [Subject.job(JOB)]
 
 
 def test_a_job_gives_back_one_dataset_alone(client: TestClient, api: ApiRig) -> None:
@@ -225,7 +227,7 @@ def test_a_job_gives_back_one_dataset_alone(client: TestClient, api: ApiRig) -> 
 
 def test_an_owners_pins_end_and_others_stay(client: TestClient, api: ApiRig) -> None:
     api.retrieved(PID)
-    api.ledger.pin(PID, "beamline 9", START + DAY)
+    api.ledger.pins.pin(PID, "beamline 9", START + DAY)
     assert post(client, RELEASE, {"owner": "beamline 9"}) == {"datasets": [PID]}
     assert set(pinned(api)) == {(PID, JOB)}
 
@@ -261,7 +263,7 @@ def test_a_dataset_that_nobody_pins_is_evicted_even_if_it_was_just_used(
 
 def test_a_pinned_dataset_stays_and_those_who_pin_it_are_named(client: TestClient, api: ApiRig) -> None:
     api.retrieved(PID)
-    api.ledger.pin(PID, "beamline 9", START + DAY)
+    api.ledger.pins.pin(PID, "beamline 9", START + DAY)
     problem = refused(client, EVICT, {"dataset": PID}, 409, "dataset_pinned")
     assert problem["detail"] == f"dataset {PID} is pinned by {JOB}, beamline 9"
     assert staged(api) == {PID}
@@ -270,7 +272,7 @@ def test_a_pinned_dataset_stays_and_those_who_pin_it_are_named(client: TestClien
 def test_of_many_who_pin_a_dataset_the_first_are_named(client: TestClient, api: ApiRig) -> None:
     api.staged_dataset()
     for name in "abcde":
-        api.ledger.pin(PID, name, START + DAY)
+        api.ledger.pins.pin(PID, name, START + DAY)
     problem = refused(client, EVICT, {"dataset": PID}, 409, "dataset_pinned")
     assert problem["detail"].endswith("is pinned by a, b, c and others")
 
@@ -321,7 +323,7 @@ def test_a_wish_to_evict_that_cannot_be_understood_evicts_nothing(
 
 def test_a_check_is_asked_for_and_the_last_one_is_dated(client: TestClient, api: ApiRig) -> None:
     assert post(client, CHECK, None, 202) == {"last": None}
-    api.ledger.note_finding("staging", {"staged": 1})
+    api.ledger.findings.note("staging", {"staged": 1})
     assert post(client, CHECK, None, 202) == {"last": "2026-03-01T12:00:00Z"}
     assert api.checks == 2
 
@@ -350,7 +352,7 @@ def test_without_a_valid_token_nothing_is_changed_or_told(
     client: TestClient, api: ApiRig, token: str | None, method: str, path: str, body: object
 ) -> None:
     api.staged_dataset()
-    api.ledger.pin(PID, "x", START + DAY)
+    api.ledger.pins.pin(PID, "x", START + DAY)
     api.staged_dataset(pid=Q)
     api.clock.advance(DAY / 2)
     before = (pinned(api), staged(api))
@@ -359,12 +361,10 @@ def test_without_a_valid_token_nothing_is_changed_or_told(
     assert (pinned(api), staged(api), api.checks) == (*before, 0)
 
 
-class AwayLedger(InMemoryLedger):
-    """A ledger whose database does not answer."""
+class AwayBook:
+    """A book of a ledger whose database does not answer."""
 
-    def __getattribute__(self, name: str) -> Any:
-        if name.startswith("_"):
-            return super().__getattribute__(name)
+    def __getattr__(self, name: str) -> Any:
         raise errors.LedgerUnavailable("it does not answer")
 
 
@@ -372,7 +372,8 @@ class AwayLedger(InMemoryLedger):
 def test_without_the_ledger_the_caller_is_asked_to_come_again(
     api: ApiRig, method: str, path: str, body: object
 ) -> None:
-    with api.client(AwayLedger(api.clock)) as client:
+    away = with_books(api.ledger, **{each.name: AwayBook() for each in fields(Ledger)})
+    with api.client(away) as client:
         response = client.request(method, path, headers=AUTHORIZED, json=body)
     assert_problem(response, 503, "ledger_unavailable")
     assert api.checks == 0

@@ -19,7 +19,7 @@ from scicat_retriever.domain.errors import (
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState, JobState
 from scicat_retriever.pipeline.jobs import intake
-from scicat_retriever.ports.ledger import JobFlow
+from scicat_retriever.ports.flows import JobFlow
 from tests.unit.pipeline.rig import JOB, PID, Rig
 
 SHORT = RetrieveJob(JOB, "retrieve")
@@ -30,9 +30,9 @@ attempts = st.integers(1, 10**6)
 
 def test_accepting_a_job_again_gives_the_first_record() -> None:
     rig = Rig()
-    first = intake.accept(WHOLE, rig.ledger)
-    rig.ledger.move_job(JOB, JobState.IN_PROGRESS)
-    again = intake.accept(SHORT, rig.ledger)
+    first = intake.accept(WHOLE, rig.ledger.jobs)
+    rig.ledger.jobs.move(JOB, JobState.IN_PROGRESS)
+    again = intake.accept(SHORT, rig.ledger.jobs)
     assert (again.flow, again.job, again.state) == (first.flow, WHOLE, JobState.IN_PROGRESS)
 
 
@@ -57,7 +57,7 @@ def test_the_names_of_a_job_and_of_a_dataset_never_meet() -> None:
 
 def test_a_job_with_a_dataset_list_is_opened_without_asking_the_catalogue() -> None:
     rig = Rig()
-    intake.accept(WHOLE, rig.ledger)
+    intake.accept(WHOLE, rig.ledger.jobs)
     assert intake.open_job(JOB, rig.tools) == 2
 
 
@@ -65,13 +65,13 @@ def with_quotas() -> Rig:
     """Give a rig with quotas, and a job that came without the group whose quota it counts in."""
     rig = Rig()
     rig.tools = replace(rig.tools, cache=replace(rig.tools.cache, quotas={"p1": 10**9}))
-    intake.accept(WHOLE, rig.ledger)
+    intake.accept(WHOLE, rig.ledger.jobs)
     rig.catalogue.add_job(replace(WHOLE, owner_group="p1"))
     return rig
 
 
 def group(rig: Rig) -> str | None:
-    record = rig.ledger.job(JOB)
+    record = rig.ledger.jobs.get(JOB)
     assert record is not None
     return record.job.owner_group
 
@@ -105,22 +105,22 @@ def test_a_job_that_the_catalogue_has_otherwise_by_now_is_carried_out_as_it_came
 def test_a_short_jobs_dataset_list_is_read_from_the_catalogue() -> None:
     rig = Rig()
     rig.catalogue.add_job(WHOLE)
-    intake.accept(SHORT, rig.ledger)
+    intake.accept(SHORT, rig.ledger.jobs)
     assert intake.open_job(JOB, rig.tools) == 2
-    assert [each.pid for each in rig.ledger.job_datasets(JOB)] == [each.pid for each in WHOLE.datasets]
+    assert [each.pid for each in rig.ledger.jobs.datasets(JOB)] == [each.pid for each in WHOLE.datasets]
 
 
 def test_a_short_job_that_names_no_dataset_in_the_catalogue_either_is_an_error() -> None:
     rig = Rig()
     rig.catalogue.add_job(SHORT)
-    intake.accept(SHORT, rig.ledger)
+    intake.accept(SHORT, rig.ledger.jobs)
     with pytest.raises(DatasetListEmpty):
         intake.open_job(JOB, rig.tools)
 
 
 def test_a_short_job_that_the_catalogue_does_not_know_is_an_error() -> None:
     rig = Rig()
-    intake.accept(SHORT, rig.ledger)
+    intake.accept(SHORT, rig.ledger.jobs)
     with pytest.raises(CatalogueJobUnknown):
         intake.open_job(JOB, rig.tools)
 
@@ -128,80 +128,80 @@ def test_a_short_job_that_the_catalogue_does_not_know_is_an_error() -> None:
 def ended(*retrieved: DatasetPid) -> Rig:
     """A job that ended, some of its datasets there and the others failed."""
     rig = Rig()
-    intake.accept(WHOLE, rig.ledger)
-    rig.ledger.mark_flows_started([JOB])
+    intake.accept(WHOLE, rig.ledger.jobs)
+    rig.ledger.flows.mark_started([JOB])
     for pid in (PID, Q):
         if pid in retrieved:
             (record,) = rig.staged_dataset(pid=pid)
             if pid == Q:
-                rig.ledger.note_choice(JOB, Q, [record.key.id], 0, None)
+                rig.ledger.needs.note_choice(JOB, Q, [record.key.id], 0, None)
         state = DatasetState.RETRIEVED if pid in retrieved else DatasetState.FAILED
-        rig.ledger.move_job_dataset(JOB, pid, state)
-    rig.ledger.move_job(JOB, JobState.IN_PROGRESS)
+        rig.ledger.jobs.move_dataset(JOB, pid, state)
+    rig.ledger.jobs.move(JOB, JobState.IN_PROGRESS)
     whole = set(retrieved) == {PID, Q}
-    rig.ledger.move_job(JOB, JobState.SUCCESSFUL if whole else JobState.WITH_DATASET_ERRORS)
+    rig.ledger.jobs.move(JOB, JobState.SUCCESSFUL if whole else JobState.WITH_DATASET_ERRORS)
     return rig
 
 
 def states(rig: Rig) -> list[DatasetState]:
-    return [each.state for each in rig.ledger.job_datasets(JOB)]
+    return [each.state for each in rig.ledger.jobs.datasets(JOB)]
 
 
 def test_a_retried_job_is_to_be_started_with_a_flow_of_its_own() -> None:
     rig = ended()
-    record = intake.retry(JOB, rig.ledger)
+    record = intake.retry(JOB, rig.ledger.jobs)
     assert (record.state, record.attempt, record.flow) == (JobState.SUBMITTED, 2, intake.job_flow(JOB, 2))
-    assert rig.ledger.job(JOB) == record
-    assert rig.ledger.jobs_to_start(9) == [JobFlow(JOB, record.flow, 2)]
+    assert rig.ledger.jobs.get(JOB) == record
+    assert rig.ledger.flows.to_start(9) == [JobFlow(JOB, record.flow, 2)]
 
 
 def test_a_retry_retrieves_what_is_not_there() -> None:
     rig = ended(PID)
-    intake.retry(JOB, rig.ledger)
+    intake.retry(JOB, rig.ledger.jobs)
     assert states(rig) == [DatasetState.RETRIEVED, DatasetState.SUBMITTED]
 
 
 def test_a_retry_retrieves_what_it_was_asked_for_alone() -> None:
     rig = ended()
-    intake.retry(JOB, rig.ledger, {Q})
+    intake.retry(JOB, rig.ledger.jobs, {Q})
     assert states(rig) == [DatasetState.FAILED, DatasetState.SUBMITTED]
 
 
 def test_a_job_of_which_all_is_there_is_not_retried() -> None:
     rig = ended(PID, Q)
     with pytest.raises(NothingToRetry):
-        intake.retry(JOB, rig.ledger)
+        intake.retry(JOB, rig.ledger.jobs)
 
 
 def test_a_job_that_has_not_ended_is_not_retried() -> None:
     rig = Rig()
-    intake.accept(WHOLE, rig.ledger)
+    intake.accept(WHOLE, rig.ledger.jobs)
     with pytest.raises(JobNotEnded):
-        intake.retry(JOB, rig.ledger)
+        intake.retry(JOB, rig.ledger.jobs)
 
 
 def test_an_unknown_job_is_not_retried() -> None:
     with pytest.raises(JobNotFound):
-        intake.retry(JOB, Rig().ledger)
+        intake.retry(JOB, Rig().ledger.jobs)
 
 
 def test_a_job_that_lost_its_flow_gets_the_next_one() -> None:
     rig = Rig()
-    lost = JobFlow(JOB, intake.accept(WHOLE, rig.ledger).flow)
-    rig.ledger.mark_flows_started([JOB])
-    assert intake.restart(lost, rig.ledger)
-    assert [each.flow for each in rig.ledger.jobs_to_start(9)] == [intake.job_flow(JOB, 2)]
+    lost = JobFlow(JOB, intake.accept(WHOLE, rig.ledger.jobs).flow)
+    rig.ledger.flows.mark_started([JOB])
+    assert intake.restart(lost, rig.ledger.flows)
+    assert [each.flow for each in rig.ledger.flows.to_start(9)] == [intake.job_flow(JOB, 2)]
 
 
 def test_a_lost_flow_is_replaced_once() -> None:
     rig = Rig()
-    lost = JobFlow(JOB, intake.accept(WHOLE, rig.ledger).flow)
-    intake.restart(lost, rig.ledger)
-    assert not intake.restart(lost, rig.ledger)
-    assert [each.attempt for each in rig.ledger.jobs_to_start(9)] == [2]
+    lost = JobFlow(JOB, intake.accept(WHOLE, rig.ledger.jobs).flow)
+    intake.restart(lost, rig.ledger.flows)
+    assert not intake.restart(lost, rig.ledger.flows)
+    assert [each.attempt for each in rig.ledger.flows.to_start(9)] == [2]
 
 
 def test_a_job_that_has_ended_gets_no_new_flow() -> None:
     rig = ended()
     lost = JobFlow(JOB, intake.job_flow(JOB, 1))
-    assert not intake.restart(lost, rig.ledger)
+    assert not intake.restart(lost, rig.ledger.flows)

@@ -10,7 +10,8 @@ from scicat_retriever.domain.states import DatasetState
 from scicat_retriever.pipeline.jobs import intake
 from scicat_retriever.pipeline.jobs.outcome import note_outcome
 from scicat_retriever.pipeline.staging import space
-from scicat_retriever.ports.ledger import Ledger
+from scicat_retriever.ports.claims import Claims
+from tests.fakes.ledger import with_books
 from tests.unit.pipeline.rig import JOB, PID, Rig
 
 FAILURE = errors.ChecksumMismatch("'a' differs").failure("p-0.tar")
@@ -19,27 +20,27 @@ FAILURE = errors.ChecksumMismatch("'a' differs").failure("p-0.tar")
 def rig_of_two(*files: str) -> Rig:
     """A job for a dataset of two datablocks, the first of which is staged."""
     rig = Rig()
-    intake.accept(RetrieveJob(JOB, "retrieve", (Selection(PID, files),)), rig.ledger)
+    intake.accept(RetrieveJob(JOB, "retrieve", (Selection(PID, files),)), rig.ledger.jobs)
     first, _ = rig.plan(rig.archive(0), rig.archive(1))
     rig.stage(first)
     return rig
 
 
 def choose(rig: Rig, *numbers: int) -> None:
-    records = rig.ledger.datablocks(PID)
-    rig.ledger.note_choice(JOB, PID, [records[number].key.id for number in numbers], 1, None)
+    records = rig.ledger.datablocks.of(PID)
+    rig.ledger.needs.note_choice(JOB, PID, [records[number].key.id for number in numbers], 1, None)
 
 
 def state(rig: Rig) -> DatasetState:
-    return rig.ledger.job_datasets(JOB)[0].state
+    return rig.ledger.jobs.datasets(JOB)[0].state
 
 
 def test_a_dataset_whose_run_failed_has_failed_for_the_job_and_needs_no_space_for_it() -> None:
     rig = rig_of_two()
     assert note_outcome(JOB, PID, [FAILURE], rig.tools)
-    (dataset,) = rig.ledger.job_datasets(JOB)
+    (dataset,) = rig.ledger.jobs.datasets(JOB)
     assert (dataset.state, dataset.failures) == (DatasetState.FAILED, (FAILURE,))
-    assert rig.ledger.usage().claimed == 0
+    assert rig.ledger.inventory.usage().claimed == 0
 
 
 def test_a_job_that_chose_what_is_staged_has_it() -> None:
@@ -64,7 +65,7 @@ def test_a_job_whose_chosen_datablock_is_listed_no_more_does_not_ask_for_ever() 
     rig.catalogue.add_dataset(PID, [rig.archive(0)])
     rig.plan_again("run-2")
     assert note_outcome(JOB, PID, [], rig.tools)
-    (dataset,) = rig.ledger.job_datasets(JOB)
+    (dataset,) = rig.ledger.jobs.datasets(JOB)
     assert (dataset.state, [each.code for each in dataset.failures]) == (
         DatasetState.FAILED,
         ["datablocks_missing"],
@@ -85,23 +86,23 @@ def job_that_has_its_space(*files: str) -> Rig:
     if files:
         choose(rig, 1)
     else:
-        rig.ledger.note_sizes(JOB, {PID: 1})
+        rig.ledger.claims.note_sizes(JOB, {PID: 1})
     space.claim_job(JOB, rig.tools)
-    rig.ledger.move_job_dataset(JOB, PID, DatasetState.STARTED)
+    rig.ledger.jobs.move_dataset(JOB, PID, DatasetState.STARTED)
     return rig
 
 
 def test_a_job_whose_dataset_gave_its_space_back_holds_nothing_and_has_to_ask_again() -> None:
     rig = job_that_has_its_space()
     assert not note_outcome(JOB, PID, [GAVE_BACK], rig.tools)
-    assert (state(rig), rig.ledger.is_in_line(JOB)) == (DatasetState.SUBMITTED, True)
-    assert (rig.ledger.usage().claimed, rig.ledger.pins()) == (0, [])
+    assert (state(rig), rig.ledger.claims.is_in_line(JOB)) == (DatasetState.SUBMITTED, True)
+    assert (rig.ledger.inventory.usage().claimed, rig.ledger.pins.find()) == (0, [])
 
 
 def test_what_was_brought_for_a_job_that_waits_in_the_line_is_asked_for_again() -> None:
     rig = job_that_has_its_space()
     note_outcome(JOB, PID, [GAVE_BACK], rig.tools)
-    rig.stage(rig.ledger.datablocks(PID)[1])
+    rig.stage(rig.ledger.datablocks.of(PID)[1])
     assert not note_outcome(JOB, PID, [], rig.tools)
     assert state(rig) is DatasetState.SUBMITTED
     space.claim_job(JOB, rig.tools)
@@ -110,16 +111,16 @@ def test_what_was_brought_for_a_job_that_waits_in_the_line_is_asked_for_again() 
 
 
 class GrantedMeanwhile:
-    """A ledger that gives the job its space just after it was asked whether the job waits for it."""
+    """Claims of which the job has its space just after they were asked whether it waits for it."""
 
     def __init__(self, rig: Rig) -> None:
         self._rig = rig
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._rig.ledger, name)
+        return getattr(self._rig.ledger.claims, name)
 
     def is_in_line(self, job_id: JobId) -> bool:
-        waits = self._rig.ledger.is_in_line(job_id)
+        waits = self._rig.ledger.claims.is_in_line(job_id)
         space.claim_job(job_id, self._rig.tools)
         return waits
 
@@ -127,11 +128,12 @@ class GrantedMeanwhile:
 def test_a_job_that_gets_its_space_while_a_dataset_is_brought_for_it_keeps_it() -> None:
     rig = job_that_has_its_space()
     note_outcome(JOB, PID, [GAVE_BACK], rig.tools)
-    rig.ledger.move_job_dataset(JOB, PID, DatasetState.STARTED)
-    rig.stage(rig.ledger.datablocks(PID)[1])
-    tools = replace(rig.tools, ledger=cast("Ledger", GrantedMeanwhile(rig)))
+    rig.ledger.jobs.move_dataset(JOB, PID, DatasetState.STARTED)
+    rig.stage(rig.ledger.datablocks.of(PID)[1])
+    claims = cast("Claims", GrantedMeanwhile(rig))
+    tools = replace(rig.tools, ledger=with_books(rig.ledger, claims=claims))
     assert note_outcome(JOB, PID, [], tools)
-    assert (state(rig), [pin.owner for _, pin in rig.ledger.pins()]) == (DatasetState.RETRIEVED, [JOB])
+    assert (state(rig), [pin.owner for _, pin in rig.ledger.pins.find()]) == (DatasetState.RETRIEVED, [JOB])
 
 
 def test_what_fails_for_a_job_that_waits_in_the_line_has_failed() -> None:
@@ -143,6 +145,6 @@ def test_what_fails_for_a_job_that_waits_in_the_line_has_failed() -> None:
 
 def test_a_job_that_has_all_that_it_needs_keeps_its_space_though_the_run_gave_back() -> None:
     rig = job_that_has_its_space("run/a.dat")
-    rig.stage(rig.ledger.datablocks(PID)[1])
+    rig.stage(rig.ledger.datablocks.of(PID)[1])
     assert note_outcome(JOB, PID, [GAVE_BACK], rig.tools)
-    assert (state(rig), rig.ledger.is_in_line(JOB)) == (DatasetState.RETRIEVED, False)
+    assert (state(rig), rig.ledger.claims.is_in_line(JOB)) == (DatasetState.RETRIEVED, False)

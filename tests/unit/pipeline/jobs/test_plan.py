@@ -21,7 +21,7 @@ def test_all_datablocks_of_a_dataset_are_planned() -> None:
     planned = plan.plan_dataset(PID, "run-1", rig.tools)
     assert (planned.datablocks, planned.files) == (150, 150 * len(FILES))
     assert planned.packed_size == 150 * len(tar(FILES))
-    assert {record.state for record in rig.ledger.datablocks(PID)} == {DatablockState.PLANNED}
+    assert {record.state for record in rig.ledger.datablocks.of(PID)} == {DatablockState.PLANNED}
 
 
 def test_a_dataset_without_datablocks_is_an_error() -> None:
@@ -100,7 +100,7 @@ def test_datablocks_that_may_not_be_all_are_not_planned() -> None:
     rig.catalogue.show_only(PID, 1)
     with pytest.raises(errors.DatablocksInvisible):
         rig.plan_again("run-1")
-    assert rig.ledger.datablocks(PID) == []
+    assert rig.ledger.datablocks.of(PID) == []
 
 
 def test_an_unknown_dataset_is_an_error() -> None:
@@ -114,7 +114,7 @@ def test_an_error_in_the_middle_of_the_list_plans_nothing() -> None:
     rig.catalogue.count_datablocks_as(PID, 3)
     with pytest.raises(errors.DatablocksMissing):
         rig.plan_again("run-1")
-    assert rig.ledger.datablocks(PID) == []
+    assert rig.ledger.datablocks.of(PID) == []
 
 
 def test_what_is_staged_and_still_right_is_kept_and_counts_as_used() -> None:

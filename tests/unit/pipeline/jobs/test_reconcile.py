@@ -14,7 +14,7 @@ from scicat_retriever.domain.states import JobState
 from scicat_retriever.pipeline.jobs import intake
 from scicat_retriever.pipeline.jobs.reconcile import Differences, Verdict, reconcile, verdict
 from scicat_retriever.ports.catalogue import OPEN, JobUpdate, ListedJob, Visibility
-from scicat_retriever.ports.ledger import FlowName, JobRecord
+from scicat_retriever.ports.jobs import FlowName, JobRecord
 from tests.fakes.catalogue import ACCOUNT, InMemoryCatalogue
 from tests.unit.pipeline.rig import JOB, PID, START, Rig
 
@@ -112,14 +112,14 @@ def rig_with_job(
     if state is not SUBMITTED:
         rig.catalogue.update_job(job.id, JobUpdate(state, ""))
     if known:
-        intake.accept(job, rig.ledger)
+        intake.accept(job, rig.ledger.jobs)
     return rig
 
 
 def forget_reports(rig: Rig) -> None:
     """Have the outbox emptied though SciCat was told nothing."""
-    for report in rig.ledger.reports():
-        rig.ledger.delivered(report.number)
+    for report in rig.ledger.reports.find():
+        rig.ledger.reports.delivered(report.number)
 
 
 def differences(**counts: int) -> Differences:
@@ -136,7 +136,7 @@ def look(rig: Rig) -> Differences:
 def test_a_job_that_the_service_was_never_told_of_is_taken_in() -> None:
     rig = rig_with_job()
     assert look(rig) == differences(missed=1)
-    assert [each.job_id for each in rig.ledger.jobs_to_start(9)] == [JOB]
+    assert [each.job_id for each in rig.ledger.flows.to_start(9)] == [JOB]
 
 
 def test_a_job_that_was_taken_in_gets_its_datasets_from_the_catalogue() -> None:
@@ -159,52 +159,52 @@ def test_a_job_of_ours_that_the_ledger_lost_is_taken_in() -> None:
 def test_a_job_that_somebody_else_works_on_is_left_alone() -> None:
     rig = rig_with_job(IN_PROGRESS, catalogue=AnotherAccount())
     assert look(rig).foreign == 1
-    assert rig.ledger.job(JOB) is None
+    assert rig.ledger.jobs.get(JOB) is None
 
 
 def test_jobs_of_other_types_are_not_looked_at() -> None:
     rig = rig_with_job(job=replace(WHOLE, type="archive"))
     assert look(rig).open == 0
-    assert rig.ledger.job(JOB) is None
+    assert rig.ledger.jobs.get(JOB) is None
 
 
 def test_a_job_that_ended_here_and_not_there_is_told_again() -> None:
     rig = rig_with_job(known=True)
-    rig.ledger.move_job(JOB, JobState.UNSUCCESSFUL, "cancelled")
+    rig.ledger.jobs.move(JOB, JobState.UNSUCCESSFUL, "cancelled")
     forget_reports(rig)
     assert look(rig) == differences(told_again=1)
-    assert [report.content for report in rig.ledger.reports()] == [JobState.UNSUCCESSFUL]
+    assert [report.content for report in rig.ledger.reports.find()] == [JobState.UNSUCCESSFUL]
 
 
 def test_a_job_in_progress_here_and_only_submitted_there_is_told_again() -> None:
     rig = rig_with_job(known=True)
-    rig.ledger.move_job(JOB, IN_PROGRESS)
+    rig.ledger.jobs.move(JOB, IN_PROGRESS)
     forget_reports(rig)
     look(rig)
-    assert [report.content for report in rig.ledger.reports()] == [IN_PROGRESS]
+    assert [report.content for report in rig.ledger.reports.find()] == [IN_PROGRESS]
 
 
 def test_what_waits_to_be_told_anyway_is_not_written_again() -> None:
     rig = rig_with_job(known=True)
-    rig.ledger.move_job(JOB, IN_PROGRESS)
+    rig.ledger.jobs.move(JOB, IN_PROGRESS)
     assert look(rig) == differences()
-    assert len(rig.ledger.reports()) == 1
+    assert len(rig.ledger.reports.find()) == 1
 
 
 def test_what_is_parked_is_not_tried_again_by_looking() -> None:
     rig = rig_with_job(known=True)
-    rig.ledger.move_job(JOB, IN_PROGRESS)
-    rig.ledger.park(1, errors.CatalogueJobUnclosable("a dataset is gone").failure())
+    rig.ledger.jobs.move(JOB, IN_PROGRESS)
+    rig.ledger.reports.park(1, errors.CatalogueJobUnclosable("a dataset is gone").failure())
     assert look(rig) == differences()
-    assert rig.ledger.count_reports() == (0, 1)
+    assert rig.ledger.reports.count() == (0, 1)
 
 
 def test_a_job_that_changed_while_the_list_was_read_is_not_told_again() -> None:
     rig = rig_with_job(known=True)
-    rig.ledger.move_job(JOB, IN_PROGRESS)
+    rig.ledger.jobs.move(JOB, IN_PROGRESS)
     forget_reports(rig)
     assert reconcile(["retrieve"], rig.tools) == differences()
-    assert rig.ledger.reports() == []
+    assert rig.ledger.reports.find() == []
 
 
 def test_a_job_that_cannot_be_worked_with_is_counted_and_stops_no_other() -> None:
@@ -233,7 +233,7 @@ def test_what_was_taken_in_before_the_list_broke_off_stays() -> None:
     rig = rig_with_job(catalogue=BreaksOff())
     with pytest.raises(errors.CatalogueUnavailable):
         look(rig)
-    assert rig.ledger.job(JOB) is not None
+    assert rig.ledger.jobs.get(JOB) is not None
 
 
 def test_what_was_found_is_kept_in_plain_words() -> None:

@@ -37,8 +37,8 @@ def dataset_of_three(rig: Rig, pid: DatasetPid = PID) -> None:
 def submit(rig: Rig, *selections: Selection, name: JobId = JOB) -> None:
     job = RetrieveJob(name, "retrieve", selections)
     rig.catalogue.add_job(job)
-    intake.accept(job, rig.ledger)
-    rig.ledger.move_job(name, JobState.IN_PROGRESS)
+    intake.accept(job, rig.ledger.jobs)
+    rig.ledger.jobs.move(name, JobState.IN_PROGRESS)
 
 
 def measured(*names: str) -> Rig:
@@ -53,17 +53,17 @@ def measured(*names: str) -> Rig:
 def needed(rig: Rig) -> list[str]:
     """The archives that the job needs, once the dataset was planned."""
     rig.plan_again("run-1")
-    return [record.datablock.archive_id for record in rig.ledger.job_datablocks(JOB, PID)]
+    return [record.datablock.archive_id for record in rig.ledger.needs.datablocks(JOB, PID)]
 
 
 def bring(rig: Rig, pid: DatasetPid = PID) -> publish.Published:
     """Stage and publish all that is wanted of a dataset, as its flow does."""
-    rig.ledger.move_job_dataset(JOB, pid, DatasetState.STARTED)
+    rig.ledger.jobs.move_dataset(JOB, pid, DatasetState.STARTED)
     for record in rig.plan_again("run-1", pid):
         if record.wanted and record.state is not DatablockState.STAGED:
             rig.stage(record)
     published = publish.publish(pid, rig.tools)
-    rig.ledger.move_job_dataset(JOB, pid, DatasetState.RETRIEVED)
+    rig.ledger.jobs.move_dataset(JOB, pid, DatasetState.RETRIEVED)
     return published
 
 
@@ -108,13 +108,13 @@ def test_a_file_that_several_datablocks_list_is_taken_from_all_of_them() -> None
 
 def test_the_end_of_a_path_is_not_enough() -> None:
     rig = measured("two.dat")
-    assert rig.ledger.job_datasets(JOB)[0].state is DatasetState.FAILED
+    assert rig.ledger.jobs.datasets(JOB)[0].state is DatasetState.FAILED
 
 
 def test_space_is_claimed_for_what_is_needed_alone() -> None:
     rig = measured("run/two.dat")
     space.claim_job(JOB, rig.tools)
-    assert rig.ledger.usage().claimed == SIZE
+    assert rig.ledger.inventory.usage().claimed == SIZE
 
 
 def test_a_small_part_of_a_dataset_larger_than_staging_is_retrieved() -> None:
@@ -124,7 +124,7 @@ def test_a_small_part_of_a_dataset_larger_than_staging_is_retrieved() -> None:
     space.measure_job(JOB, rig.tools)
     space.claim_job(JOB, rig.tools)
     assert not bring(rig).whole
-    assert rig.ledger.is_brought(JOB, PID)
+    assert rig.ledger.needs.is_brought(JOB, PID)
 
 
 def test_a_dataset_of_which_no_chosen_file_exists_fails_and_names_it_while_others_go_on() -> None:
@@ -133,7 +133,7 @@ def test_a_dataset_of_which_no_chosen_file_exists_fails_and_names_it_while_other
     dataset_of_three(rig, Q)
     submit(rig, Selection(PID, ("run/on.dat",)), Selection(Q, ("run/one.dat",)))
     space.measure_job(JOB, rig.tools)
-    wrong, right = rig.ledger.job_datasets(JOB)
+    wrong, right = rig.ledger.jobs.datasets(JOB)
     assert (wrong.state, right.state) == (DatasetState.FAILED, DatasetState.SUBMITTED)
     (failure,) = wrong.failures
     assert (failure.code, failure.cause, failure.who) == ("files_unknown", "user", "user")
@@ -142,7 +142,7 @@ def test_a_dataset_of_which_no_chosen_file_exists_fails_and_names_it_while_other
 
 def test_of_many_unknown_files_the_first_are_named_and_the_others_counted() -> None:
     rig = measured("a" * 4096, *(f"no/{number}" for number in range(5)))
-    message = rig.ledger.job_datasets(JOB)[0].failures[0].message
+    message = rig.ledger.jobs.datasets(JOB)[0].failures[0].message
     assert f"'{'a' * 99}…', 'no/0', 'no/1' (and 3 more)" in message
 
 
@@ -152,7 +152,7 @@ def test_where_datablocks_are_not_shown_no_file_is_called_unknown() -> None:
     rig.catalogue.show_only(PID, 1)
     submit(rig, Selection(PID, ("run/three.dat",)))
     space.measure_job(JOB, rig.tools)
-    (dataset,) = rig.ledger.job_datasets(JOB)
+    (dataset,) = rig.ledger.jobs.datasets(JOB)
     assert (dataset.state, dataset.errors) == (DatasetState.SUBMITTED, ())
 
 
@@ -163,7 +163,7 @@ def test_a_job_is_not_measured_while_scicat_does_not_answer() -> None:
     rig.catalogue.fail(errors.CatalogueUnavailable("down"), "datablocks")
     with pytest.raises(errors.CatalogueUnavailable):
         space.measure_job(JOB, rig.tools)
-    assert rig.ledger.datasets_without_size(JOB, 9) == [PID]
+    assert rig.ledger.claims.datasets_without_size(JOB, 9) == [PID]
 
 
 def test_what_nobody_could_look_for_is_not_published() -> None:
@@ -172,7 +172,7 @@ def test_what_nobody_could_look_for_is_not_published() -> None:
     submit(rig, Selection(PID, ("run/three.dat",)))
     rig.catalogue.fail(errors.DatablocksInvisible("hidden"), "datablocks")
     space.measure_job(JOB, rig.tools)
-    rig.ledger.move_job_dataset(JOB, PID, DatasetState.STARTED)
+    rig.ledger.jobs.move_dataset(JOB, PID, DatasetState.STARTED)
     rig.plan_again("run-1")
     with pytest.raises(errors.StagedFileMissing, match="no datablock that is asked for"):
         publish.publish(PID, rig.tools)
@@ -193,7 +193,7 @@ def test_a_part_of_a_dataset_is_not_told_as_retrieved() -> None:
 def test_what_is_told_late_of_a_part_is_what_is_there_then() -> None:
     rig = measured("run/two.dat")
     report.dataset_retrieved(PID, bring(rig), rig.tools)
-    (record,) = rig.ledger.job_datablocks(JOB, PID)
+    (record,) = rig.ledger.needs.datablocks(JOB, PID)
     rig.staging.delete(record.key)
     rig.deliver()
     held = rig.catalogue.held_dataset(PID)
@@ -213,7 +213,7 @@ def test_a_part_that_makes_the_dataset_whole_is_told_as_retrieved() -> None:
 
 def test_a_wanted_datablock_that_is_not_staged_is_not_published() -> None:
     rig = measured("run/one.dat", "run/two.dat")
-    rig.ledger.move_job_dataset(JOB, PID, DatasetState.STARTED)
+    rig.ledger.jobs.move_dataset(JOB, PID, DatasetState.STARTED)
     first, *_ = rig.plan_again("run-1")
     rig.stage(first)
     with pytest.raises(errors.StagedFileMissing, match=r"p-1\.tar"):
@@ -257,7 +257,7 @@ def test_names_of_chosen_files_are_left_out_where_they_would_take_too_much_room(
     space.measure_job(JOB, rig.tools)
     rig.plan_again("run-1")
     names = selection.ChosenNames(JOB, rig.tools)
-    first, second = (names.held_by(record) for record in rig.ledger.job_datablocks(JOB, PID))
+    first, second = (names.held_by(record) for record in rig.ledger.needs.datablocks(JOB, PID))
     assert (len(first or ()), second) == (200, None)
 
 
@@ -297,10 +297,10 @@ def test_a_lost_datablock_that_a_job_did_not_choose_does_not_withdraw_its_datase
 
 def test_a_failed_run_leaves_what_it_never_wanted_as_it_is() -> None:
     rig = measured("run/two.dat")
-    rig.ledger.move_job_dataset(JOB, PID, DatasetState.STARTED)
+    rig.ledger.jobs.move_dataset(JOB, PID, DatasetState.STARTED)
     rig.plan_again("run-1")
     publish.discard(PID, "run-1", "timed out", rig.tools, keep_verified=True)
-    states = [record.state for record in rig.ledger.datablocks(PID)]
+    states = [record.state for record in rig.ledger.datablocks.of(PID)]
     assert states == [DatablockState.PLANNED, DatablockState.FAILED, DatablockState.PLANNED]
 
 
@@ -308,7 +308,7 @@ def test_a_retried_job_looks_for_its_files_again() -> None:
     rig = measured("run/four.dat")
     report.close_job(JOB, None, rig.tools)
     rig.catalogue.add_dataset(PID, [block(rig, 3, {"run/four.dat": b"4"})])
-    intake.retry(JOB, rig.ledger)
+    intake.retry(JOB, rig.ledger.jobs)
     space.measure_job(JOB, rig.tools)
     assert needed(rig) == ["p-3.tar"]
-    assert rig.ledger.job_datasets(JOB)[0].errors == ()
+    assert rig.ledger.jobs.datasets(JOB)[0].errors == ()

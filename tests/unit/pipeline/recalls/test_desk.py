@@ -71,7 +71,7 @@ class DeskRig(Rig):
             self.clock.advance(timedelta(seconds=every))
 
     def open_recalls(self) -> Sequence[RecallRecord]:
-        return self.ledger.recalls("lts")
+        return self.ledger.recalls.of_store("lts")
 
     def phases(self) -> list[RecallPhase]:
         return [each.phase for each in self.open_recalls()]
@@ -103,7 +103,7 @@ def test_what_nobody_wants_any_more_is_released_in_the_store_and_forgotten() -> 
     rig = DeskRig()
     (record,) = rig.wanted()
     rig.turns()
-    rig.ledger.move_datablock(record.key, DatablockState.FAILED)
+    rig.ledger.datablocks.move(record.key, DatablockState.FAILED)
     rig.turns()
     assert (rig.open_recalls(), rig.store.released) == ([], [record.datablock.archive_id])
 
@@ -112,10 +112,10 @@ def test_an_archive_is_not_released_while_another_datablock_or_part_of_it_is_wan
     rig = DeskRig()
     records = rig.wanted_twice()
     rig.turns()
-    rig.ledger.move_datablock(records[0].key, DatablockState.FAILED)
+    rig.ledger.datablocks.move(records[0].key, DatablockState.FAILED)
     rig.turns()
     assert (len(rig.open_recalls()), rig.store.released) == (1, [])
-    rig.ledger.move_datablock(records[1].key, DatablockState.FAILED)
+    rig.ledger.datablocks.move(records[1].key, DatablockState.FAILED)
     rig.turns()
     assert (rig.open_recalls(), rig.store.released) == ([], ["same.tar"])
 
@@ -125,7 +125,7 @@ def test_what_the_store_was_never_asked_for_is_forgotten_without_a_word() -> Non
     (record,) = rig.wanted(tape="VB1")
     rig.turns()
     assert rig.phases() == [RecallPhase.WAITING]
-    rig.ledger.move_datablock(record.key, DatablockState.FAILED)
+    rig.ledger.datablocks.move(record.key, DatablockState.FAILED)
     rig.turns()
     assert (rig.open_recalls(), rig.store.released) == ([], [])
 
@@ -286,7 +286,7 @@ def test_a_release_that_fails_does_not_keep_others_from_being_asked_for() -> Non
     first, second = rig.wanted(2)
     rig.turns()
     store.mute_releases = True
-    rig.ledger.move_datablock(first.key, DatablockState.FAILED)
+    rig.ledger.datablocks.move(first.key, DatablockState.FAILED)
     store.deliver(second.datablock.archive_id)
     rig.turns(3)
     assert sorted(rig.phases()) == [RecallPhase.ASKED, RecallPhase.ONLINE]
@@ -300,7 +300,7 @@ def test_a_release_that_fails_for_ever_is_given_up() -> None:
     (record,) = rig.wanted()
     rig.turns()
     store.mute_releases = True
-    rig.ledger.move_datablock(record.key, DatablockState.FAILED)
+    rig.ledger.datablocks.move(record.key, DatablockState.FAILED)
     rig.turns(LET_GO_ATTEMPTS, every=PACE.look_maximum)
     assert rig.open_recalls() == []
 
@@ -338,7 +338,7 @@ def test_a_store_that_cannot_be_told_of_releases_is_not_told_of_more_in_that_tur
     rig.turns()
     store.mute_releases = True
     for record in records:
-        rig.ledger.move_datablock(record.key, DatablockState.FAILED)
+        rig.ledger.datablocks.move(record.key, DatablockState.FAILED)
     rig.turns()
     assert store.release_attempts == 1
 
@@ -381,7 +381,7 @@ def test_where_the_clock_was_put_back_what_came_is_seen_all_the_same() -> None:
 def test_a_flow_is_told_at_once_that_its_archive_is_refused() -> None:
     rig = DeskRig()
     records = rig.plan(rig.archive(archive_id="a/../b.tar"))
-    rig.ledger.want_recalls([record.key for record in records])
+    rig.ledger.recalls.want([record.key for record in records])
     rig.turns()
     assert (rig.phases(), rig.told) == ([RecallPhase.ENDED], [PID])
 

@@ -38,7 +38,7 @@ def test_an_archive_on_tape_is_wanted_and_waited_for() -> None:
     rig, record = on_tape()
     with pytest.raises(errors.NotYetOnline, match=r"p-0\.tar"):
         recall.recall(record, rig.tools)
-    (wanted,) = rig.ledger.recalls_of(PID)
+    (wanted,) = rig.ledger.recalls.of_dataset(PID)
     assert (wanted.key, wanted.phase, rig.record(record.key).state) == (
         record.key,
         RecallPhase.WAITING,
@@ -68,7 +68,7 @@ def test_an_archive_that_the_store_does_not_have_is_missing_and_wanted() -> None
     rig.store.lose(record.datablock.archive_id)
     with pytest.raises(errors.DatablockMissing, match=r"has no p-0\.tar"):
         recall.recall(record, rig.tools)
-    assert [each.key for each in rig.ledger.recalls_of(PID)] == [record.key]
+    assert [each.key for each in rig.ledger.recalls.of_dataset(PID)] == [record.key]
 
 
 def test_an_archive_that_the_store_lost_is_lost() -> None:
@@ -77,7 +77,7 @@ def test_an_archive_that_the_store_lost_is_lost() -> None:
     rig.store.lose_for_good(record.datablock.archive_id)
     with pytest.raises(errors.ArchiveLost, match="its tape is broken"):
         recall.recall(record, rig.tools)
-    assert rig.ledger.recalls_of(PID) == []
+    assert rig.ledger.recalls.of_dataset(PID) == []
 
 
 def test_of_several_datablocks_those_that_are_online_are_ready_and_the_others_wanted() -> None:
@@ -87,7 +87,7 @@ def test_of_several_datablocks_those_that_are_online_are_ready_and_the_others_wa
     rig.store.lose(blocks[3].datablock.archive_id)
     records = rig.plan(*blocks)
     assert recall.prepare(records, rig.tools) == [records[0], records[2]]
-    assert [each.key for each in rig.ledger.recalls_of(PID)] == [records[1].key, records[3].key]
+    assert [each.key for each in rig.ledger.recalls.of_dataset(PID)] == [records[1].key, records[3].key]
 
 
 def test_what_will_never_come_is_ready_for_the_step_that_says_so() -> None:
@@ -102,7 +102,7 @@ def test_all_are_wanted_from_a_store_that_does_not_answer() -> None:
     records = rig.plan(rig.archive(0), rig.archive(1))
     rig.store.go_away()
     assert recall.prepare(records, rig.tools) == []
-    assert len(rig.ledger.recalls_of(PID)) == 2
+    assert len(rig.ledger.recalls.of_dataset(PID)) == 2
 
 
 def test_a_store_is_asked_about_no_more_than_it_takes_at_once() -> None:
@@ -127,7 +127,7 @@ def test_an_archive_of_another_size_than_catalogued_is_not_complete_yet() -> Non
     rig.store.put(record.datablock.archive_id, tar(FILES)[:-10])
     with pytest.raises(errors.ArchiveIncomplete, match=rf"{SIZE - 10} bytes.*{SIZE} in the catalogue"):
         recall.recall(record, rig.tools)
-    assert [each.key for each in rig.ledger.recalls_of(PID)] == [record.key]
+    assert [each.key for each in rig.ledger.recalls.of_dataset(PID)] == [record.key]
 
 
 def test_the_catalogued_size_is_not_compared_where_the_settings_say_so() -> None:
@@ -150,8 +150,8 @@ def test_an_archive_longer_than_catalogued_waits_for_the_space_that_it_needs_bes
     with pytest.raises(errors.NoSpaceYet, match="waiting for 10 bytes of staging space"):
         recall.recall(record, rig.tools)
     assert rig.record(record.key).state is DatablockState.WAITING_FOR_SPACE
-    rig.ledger.move_datablock(other.key, DatablockState.FAILED)
-    rig.ledger.end_claim(Q)
+    rig.ledger.datablocks.move(other.key, DatablockState.FAILED)
+    rig.ledger.claims.end(Q)
     assert recall.recall(rig.record(record.key), rig.tools).size == SIZE + 50
 
 

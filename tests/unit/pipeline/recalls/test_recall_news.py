@@ -23,13 +23,13 @@ def waiting(count: int = 1) -> tuple[Rig, list[DatablockRecord]]:
 
 
 def news(rig: Rig, *awaited: DatablockRecord) -> News:
-    records = awaited or rig.ledger.datablocks(PID)
+    records = awaited or rig.ledger.datablocks.of(PID)
     return recall.news(PID, {each.key.id for each in records}, APPEAR, RECALLED, rig.tools)
 
 
 def ask(rig: Rig) -> None:
     """Have the store be asked for all of them."""
-    rig.ledger.change_recalls([each.change(RecallPhase.ASKED) for each in rig.ledger.recalls("lts")])
+    rig.ledger.recalls.change([each.change(RecallPhase.ASKED) for each in rig.ledger.recalls.of_store("lts")])
 
 
 def test_while_nothing_comes_there_is_no_news_but_how_long_it_may_take() -> None:
@@ -50,7 +50,7 @@ def test_what_waits_for_its_turn_is_not_given_up_and_has_its_whole_time_once_it_
 def test_what_waits_for_a_store_that_is_away_is_given_up() -> None:
     rig, (record,) = waiting()
     rig.store.go_away("no route to host")
-    rig.ledger.change_recalls([RecallChange(record.key, reason="no route to host")])
+    rig.ledger.recalls.change([RecallChange(record.key, reason="no route to host")])
     rig.clock.advance(RECALLED)
     assert news(rig) == News([], [], APPEAR)
     rig.clock.advance(APPEAR)
@@ -74,7 +74,7 @@ def test_what_fails_on_tape_again_and_again_is_given_up_in_the_end() -> None:
     for _ in range(4):
         ask(rig)
         rig.clock.advance(RECALLED / 4)
-        rig.ledger.change_recalls([RecallChange(record.key, RecallPhase.WAITING, reason="read error")])
+        rig.ledger.recalls.change([RecallChange(record.key, RecallPhase.WAITING, reason="read error")])
     ((_, error),) = news(rig).failed
     assert (type(error), str(error)) == (errors.RecallTimedOut, "gave up: read error")
 
@@ -84,13 +84,13 @@ def test_a_later_run_has_its_own_time() -> None:
     ask(rig)
     rig.clock.advance(RECALLED)
     rig.plan_again("run-2")
-    rig.ledger.want_recalls([record.key])
+    rig.ledger.recalls.want([record.key])
     assert news(rig) == News([], [], RECALLED)
 
 
 def test_what_was_seen_online_is_news_for_whoever_waits_for_it() -> None:
     rig, (first, second, third) = waiting(3)
-    rig.ledger.change_recalls([RecallChange(each.key, RecallPhase.ONLINE) for each in (first, second)])
+    rig.ledger.recalls.change([RecallChange(each.key, RecallPhase.ONLINE) for each in (first, second)])
     assert [each.key for each in news(rig, second, third).ready] == [second.key]
     assert news(rig, third).ready == []
 
@@ -98,14 +98,14 @@ def test_what_was_seen_online_is_news_for_whoever_waits_for_it() -> None:
 def test_what_the_store_lost_has_failed() -> None:
     rig, (record,) = waiting()
     rig.store.lose_for_good(record.datablock.archive_id)
-    rig.ledger.change_recalls([RecallChange(record.key, RecallPhase.ENDED)])
+    rig.ledger.recalls.change([RecallChange(record.key, RecallPhase.ENDED)])
     ((failed, error),) = news(rig).failed
     assert (failed.key, type(error)) == (record.key, errors.ArchiveLost)
 
 
 def test_what_the_store_refuses_to_recall_has_failed_in_its_words() -> None:
     rig, (record,) = waiting()
-    rig.ledger.change_recalls(
+    rig.ledger.recalls.change(
         [RecallChange(record.key, RecallPhase.ENDED, reason="its name has a line break")]
     )
     ((_, error),) = news(rig).failed
@@ -114,7 +114,7 @@ def test_what_the_store_refuses_to_recall_has_failed_in_its_words() -> None:
 
 def test_what_was_given_up_and_is_there_at_the_last_look_is_ready() -> None:
     rig, (first, second) = waiting(2)
-    rig.ledger.change_recalls([RecallChange(first.key, is_missing=True)])
+    rig.ledger.recalls.change([RecallChange(first.key, is_missing=True)])
     ask(rig)
     rig.store.deliver(first.datablock.archive_id)
     rig.clock.advance(APPEAR)
@@ -127,7 +127,7 @@ def test_what_was_given_up_and_is_there_at_the_last_look_is_ready() -> None:
 def test_a_recall_that_takes_too_long_is_given_up_with_what_it_waits_for() -> None:
     rig, (record,) = waiting()
     ask(rig)
-    rig.ledger.change_recalls([RecallChange(record.key, reason="waiting for tape VB1234")])
+    rig.ledger.recalls.change([RecallChange(record.key, reason="waiting for tape VB1234")])
     rig.clock.advance(RECALLED)
     ((failed, error),) = news(rig).failed
     assert (failed.key, type(error), str(error)) == (
@@ -141,7 +141,7 @@ def test_a_recall_that_is_given_up_says_what_its_store_says_at_the_end() -> None
     rig, (record,) = waiting()
     ask(rig)
     rig.store.fail_recall(record.datablock.archive_id, "the drive is broken")
-    rig.ledger.change_recalls([RecallChange(record.key, reason="asked of the store")])
+    rig.ledger.recalls.change([RecallChange(record.key, reason="asked of the store")])
     rig.clock.advance(RECALLED)
     ((_, error),) = news(rig).failed
     assert str(error) == "gave up: asked of the store; its store says: its recall failed: the drive is broken"
@@ -150,7 +150,7 @@ def test_a_recall_that_is_given_up_says_what_its_store_says_at_the_end() -> None
 def test_an_archive_that_is_missing_is_given_up_sooner_than_a_recall() -> None:
     rig, (record,) = waiting()
     rig.store.lose(record.datablock.archive_id)
-    rig.ledger.change_recalls([RecallChange(record.key, is_missing=True)])
+    rig.ledger.recalls.change([RecallChange(record.key, is_missing=True)])
     rig.clock.advance(APPEAR - timedelta(seconds=1))
     assert news(rig) == News([], [], timedelta(seconds=1))
     rig.clock.advance(timedelta(seconds=1))
@@ -160,15 +160,15 @@ def test_an_archive_that_is_missing_is_given_up_sooner_than_a_recall() -> None:
 
 def test_an_archive_that_was_missing_and_is_on_tape_by_now_is_waited_for() -> None:
     rig, (record,) = waiting()
-    rig.ledger.change_recalls([RecallChange(record.key, is_missing=True, reason="there is no such archive")])
+    rig.ledger.recalls.change([RecallChange(record.key, is_missing=True, reason="there is no such archive")])
     rig.clock.advance(APPEAR)
     assert news(rig) == News([], [], APPEAR)
-    assert [each.missing_since for each in rig.ledger.recalls("lts")] == [None]
+    assert [each.missing_since for each in rig.ledger.recalls.of_store("lts")] == [None]
 
 
 def test_an_archive_that_was_missing_before_its_store_went_away_is_waited_for() -> None:
     rig, (record,) = waiting()
-    rig.ledger.change_recalls([RecallChange(record.key, is_missing=True)])
+    rig.ledger.recalls.change([RecallChange(record.key, is_missing=True)])
     rig.store.go_away()
     rig.clock.advance(APPEAR)
     assert news(rig) == News([], [], APPEAR)
@@ -186,6 +186,6 @@ def test_a_store_is_asked_once_about_all_that_is_to_be_given_up() -> None:
 
 def test_what_is_awaited_and_nobody_asks_for_is_left_to_its_copy() -> None:
     rig, (record,) = waiting()
-    rig.ledger.move_datablock(record.key, DatablockState.FAILED)
-    rig.ledger.forget_recalls(rig.ledger.recalls("lts"))
+    rig.ledger.datablocks.move(record.key, DatablockState.FAILED)
+    rig.ledger.recalls.forget(rig.ledger.recalls.of_store("lts"))
     assert [each.key for each in news(rig).ready] == [record.key]

@@ -24,9 +24,9 @@ def closed(rig: Rig, *failed: DatasetPid) -> JobState:
     """A job for PID, which was retrieved, and others that failed."""
     rig.staged_dataset()
     rig.job(PID, *failed)
-    rig.ledger.move_job_dataset(JOB, PID, DatasetState.RETRIEVED)
+    rig.ledger.jobs.move_dataset(JOB, PID, DatasetState.RETRIEVED)
     for pid in failed:
-        rig.ledger.move_job_dataset(JOB, pid, DatasetState.FAILED, [MISMATCH])
+        rig.ledger.jobs.move_dataset(JOB, pid, DatasetState.FAILED, [MISMATCH])
     return report.close_job(JOB, None, rig.tools)
 
 
@@ -52,7 +52,7 @@ def test_what_is_told_late_is_pinned_for_the_full_retention_from_then_on() -> No
     closed(rig)
     rig.clock.advance(LATER)
     update(rig)
-    ((_, pin),) = rig.ledger.pins(PID)
+    ((_, pin),) = rig.ledger.pins.find(PID)
     assert pin.until == START + LATER + RETENTION
 
 
@@ -66,7 +66,7 @@ def test_a_job_in_progress_has_no_result() -> None:
 def test_that_a_job_waits_for_the_catalogue_is_not_told_to_the_catalogue() -> None:
     rig = Rig()
     rig.job(PID)
-    rig.ledger.move_job(JOB, JobState.IN_PROGRESS, "waiting for SciCat: it answers 503")
+    rig.ledger.jobs.move(JOB, JobState.IN_PROGRESS, "waiting for SciCat: it answers 503")
     assert update(rig, JobState.IN_PROGRESS).message == "The datasets are being retrieved."
 
 
@@ -88,7 +88,7 @@ def test_why_a_job_failed_as_a_whole_is_told_also_when_it_is_told_later() -> Non
 def test_a_job_whose_files_were_released_since_is_told_with_that_error_and_no_links() -> None:
     rig = Rig()
     closed(rig)
-    rig.ledger.move_datablock(rig.ledger.datablocks(PID)[0].key, DatablockState.RELEASED)
+    rig.ledger.datablocks.move(rig.ledger.datablocks.of(PID)[0].key, DatablockState.RELEASED)
     after = update(rig)
     assert after.state is JobState.WITH_DATASET_ERRORS
     assert body(after)["result"] == []
@@ -98,7 +98,7 @@ def test_a_job_whose_files_were_released_since_is_told_with_that_error_and_no_li
 def test_a_dataset_whose_file_was_lost_before_it_was_told_is_not_claimed() -> None:
     rig = Rig()
     assert closed(rig) is JobState.SUCCESSFUL
-    rig.staging.delete(rig.ledger.datablocks(PID)[0].key)
+    rig.staging.delete(rig.ledger.datablocks.of(PID)[0].key)
     told = update(rig)
     assert told.state is JobState.WITH_DATASET_ERRORS
     assert body(told)["result"] == []
@@ -108,25 +108,25 @@ def test_a_dataset_whose_file_was_lost_before_it_was_told_is_not_claimed() -> No
 def test_a_lost_dataset_is_failed_in_the_ledger_too() -> None:
     rig = Rig()
     closed(rig)
-    rig.staging.delete(rig.ledger.datablocks(PID)[0].key)
+    rig.staging.delete(rig.ledger.datablocks.of(PID)[0].key)
     update(rig)
-    record = rig.ledger.job(JOB)
+    record = rig.ledger.jobs.get(JOB)
     assert record is not None
     assert record.state is JobState.WITH_DATASET_ERRORS
-    assert [each.state for each in rig.ledger.job_datasets(JOB)] == [DatasetState.FAILED]
+    assert [each.state for each in rig.ledger.jobs.datasets(JOB)] == [DatasetState.FAILED]
 
 
 def test_a_loss_that_was_noted_by_an_attempt_that_died_is_told_by_the_next() -> None:
     rig = Rig()
     closed(rig)
-    rig.ledger.move_job_dataset(JOB, PID, DatasetState.FAILED, [MISMATCH])
+    rig.ledger.jobs.move_dataset(JOB, PID, DatasetState.FAILED, [MISMATCH])
     assert update(rig).state is JobState.WITH_DATASET_ERRORS
 
 
 def test_the_end_of_a_job_that_is_retried_is_not_told_any_more() -> None:
     rig = Rig()
     assert closed(rig, Q) is JobState.WITH_DATASET_ERRORS
-    intake.retry(JOB, rig.ledger)
+    intake.retry(JOB, rig.ledger.jobs)
     told = update(rig, JobState.WITH_DATASET_ERRORS)
     assert (told.state, told.result) == (JobState.SUBMITTED, None)
 
@@ -168,7 +168,7 @@ def test_a_result_that_the_catalogue_cannot_hold_is_told_without_links() -> None
         rig.staged_dataset(*blocks, pid=pid)
     rig.job(*pids)
     for pid in pids:
-        rig.ledger.move_job_dataset(JOB, pid, DatasetState.RETRIEVED)
+        rig.ledger.jobs.move_dataset(JOB, pid, DatasetState.RETRIEVED)
     state = report.close_job(JOB, None, rig.tools)
     told = update(rig, state)
     assert state is JobState.SUCCESSFUL

@@ -49,7 +49,7 @@ def finished(
     rig.staged_dataset(*blocks)
     rig.job(PID, *others)
     state = DatasetState.FAILED if failed else DatasetState.RETRIEVED
-    rig.ledger.move_job_dataset(JOB, PID, state, failed)
+    rig.ledger.jobs.move_dataset(JOB, PID, state, failed)
 
 
 def told(rig: Rig, failure: Failure | None = None) -> HeldJob:
@@ -87,7 +87,7 @@ def test_a_started_job_is_in_progress_for_the_catalogue_and_the_ledger() -> None
         "The datasets are being retrieved.",
         None,
     )
-    record = rig.ledger.job(JOB)
+    record = rig.ledger.jobs.get(JOB)
     assert record is not None
     assert record.state is JobState.IN_PROGRESS
 
@@ -113,11 +113,11 @@ def test_a_successful_jobs_result_has_each_datablock_with_its_link() -> None:
                 "files": len(FILES),
                 "integrity": "verified",
             }
-            for number, record in enumerate(rig.ledger.datablocks(PID))
+            for number, record in enumerate(rig.ledger.datablocks.of(PID))
         ],
         "errors": [],
     }
-    for url, record in zip(urls, rig.ledger.datablocks(PID), strict=True):
+    for url, record in zip(urls, rig.ledger.datablocks.of(PID), strict=True):
         assert url.startswith(f"{BASE_URL}/api/v1/downloads/20.500.12345_p__{record.datablock.archive_id}?")
         query = parse_qs(urlsplit(url).query)
         assert query["expires"] == [str(int((START + LIFETIME).timestamp()))]
@@ -129,7 +129,7 @@ def test_a_closed_jobs_files_are_pinned_for_the_full_retention() -> None:
     finished(rig)
     rig.clock.advance(RETENTION / 2)
     told(rig)
-    ((_, pin),) = rig.ledger.pins(PID)
+    ((_, pin),) = rig.ledger.pins.find(PID)
     assert pin.until == START + RETENTION / 2 + RETENTION
 
 
@@ -197,7 +197,7 @@ def test_a_new_start_takes_the_old_error_back() -> None:
 def test_a_job_with_a_failed_dataset_has_its_errors_and_the_others_results() -> None:
     rig = Rig()
     finished(rig, others=(Q,))
-    rig.ledger.move_job_dataset(JOB, Q, DatasetState.FAILED, (MISMATCH, UNKNOWN))
+    rig.ledger.jobs.move_dataset(JOB, Q, DatasetState.FAILED, (MISMATCH, UNKNOWN))
     held = told(rig)
     assert held.state is JobState.WITH_DATASET_ERRORS
     assert held.message == (
@@ -242,8 +242,8 @@ def test_a_job_that_failed_as_a_whole_is_unsuccessful_and_still_gives_what_is_th
 def test_a_job_whose_files_were_released_in_the_meantime_is_not_successful() -> None:
     rig = Rig()
     finished(rig, rig.archive(0), rig.archive(1))
-    (first, _) = rig.ledger.datablocks(PID)
-    rig.ledger.move_datablock(first.key, DatablockState.RELEASED)
+    (first, _) = rig.ledger.datablocks.of(PID)
+    rig.ledger.datablocks.move(first.key, DatablockState.RELEASED)
     held = told(rig)
     assert held.state is JobState.WITH_DATASET_ERRORS
     result = result_of(held)
@@ -263,8 +263,8 @@ def test_a_job_is_successful_only_if_every_dataset_was_retrieved(
         rig.staged_dataset(pid=pid)
     rig.job(*pids)
     for pid, state in zip(pids, states, strict=True):
-        rig.ledger.move_job_dataset(JOB, pid, state, (MISMATCH,) if state is DatasetState.FAILED else ())
-    kept = rig.ledger.keep_for_job(JOB, START + RETENTION)
+        rig.ledger.jobs.move_dataset(JOB, pid, state, (MISMATCH,) if state is DatasetState.FAILED else ())
+    kept = rig.ledger.pins.keep_for_job(JOB, START + RETENTION)
     result = report.job_result(JOB, STALLED if failed else None, kept, rig.tools)
     whole = set(states) == {DatasetState.RETRIEVED}
     expected = JobState.SUCCESSFUL if whole else JobState.WITH_DATASET_ERRORS
@@ -279,7 +279,7 @@ def test_a_job_is_closed_while_the_catalogue_is_away_and_told_later() -> None:
     rig.catalogue.fail(errors.CatalogueUnavailable("away"), "update_job")
     with pytest.raises(errors.CatalogueUnavailable):
         told(rig)
-    record = rig.ledger.job(JOB)
+    record = rig.ledger.jobs.get(JOB)
     assert record is not None
     assert record.state is JobState.SUCCESSFUL
     assert told(rig).state is JobState.SUCCESSFUL
@@ -299,7 +299,7 @@ def test_a_belated_start_of_a_job_that_has_ended_tells_nothing() -> None:
     finished(rig)
     told(rig)
     report.job_started(JOB, rig.tools)
-    assert rig.ledger.reports() == []
+    assert rig.ledger.reports.find() == []
 
 
 @settings(max_examples=examples(25))

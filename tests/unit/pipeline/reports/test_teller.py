@@ -13,7 +13,7 @@ from scicat_retriever.pipeline.reports import report
 from scicat_retriever.pipeline.reports.patience import Patience
 from scicat_retriever.pipeline.reports.teller import CLAIM, INTERNAL_ATTEMPTS
 from scicat_retriever.ports.catalogue import JobUpdate, LifecycleUpdate
-from scicat_retriever.ports.outbox import Report, Subject
+from scicat_retriever.ports.reports import Report, Subject
 from tests.fakes.catalogue import InMemoryCatalogue
 from tests.fakes.ledger import InMemoryLedger
 from tests.unit.pipeline.rig import JOB, LIFETIME, PATIENCE, PID, START, Rig
@@ -30,7 +30,7 @@ def rig_with(*updates: LifecycleUpdate, catalogue: InMemoryCatalogue | None = No
     rig = Rig(catalogue=catalogue or InMemoryCatalogue())
     rig.catalogue.add_dataset(PID, ())
     for update in updates:
-        rig.ledger.tell_dataset(PID, update)
+        rig.ledger.reports.tell_dataset(PID, update)
     return rig
 
 
@@ -40,7 +40,7 @@ def told(rig: Rig) -> list[object]:
 
 def waiting(rig: Rig) -> Report:
     """The one report that waits or is parked."""
-    (found,) = rig.ledger.reports()
+    (found,) = rig.ledger.reports.find()
     return found
 
 
@@ -55,7 +55,7 @@ def test_what_the_catalogue_holds_is_forgotten() -> None:
     rig = rig_with(STARTED)
     rig.teller().tell_now(DATASET)
     assert told(rig) == [STARTED]
-    assert rig.ledger.reports() == []
+    assert rig.ledger.reports.find() == []
 
 
 def test_all_that_waits_of_a_subject_is_told_in_its_order() -> None:
@@ -66,7 +66,7 @@ def test_all_that_waits_of_a_subject_is_told_in_its_order() -> None:
 
 def test_what_waits_of_others_is_left_to_wait() -> None:
     rig = rig_with(STARTED)
-    rig.ledger.tell_dataset(DatasetPid("20.500.12345/q"), STARTED)
+    rig.ledger.reports.tell_dataset(DatasetPid("20.500.12345/q"), STARTED)
     rig.teller().tell_now(DATASET)
     assert waiting(rig).subject.name == "20.500.12345/q"
 
@@ -125,7 +125,7 @@ def test_what_is_parked_is_not_tried_again_and_says_why() -> None:
 
 def test_what_is_parked_for_a_fault_of_an_unknown_kind_says_why() -> None:
     rig = rig_with(STARTED)
-    rig.ledger.park(waiting(rig).number, replace(AWAY.failure(), code="of a newer version"))
+    rig.ledger.reports.park(waiting(rig).number, replace(AWAY.failure(), code="of a newer version"))
     with pytest.raises(errors.InternalError, match="503"):
         rig.teller().tell_now(DATASET)
 
@@ -133,16 +133,16 @@ def test_what_is_parked_for_a_fault_of_an_unknown_kind_says_why() -> None:
 def test_what_comes_after_a_parked_report_is_told_and_the_parked_one_forgotten() -> None:
     rig = rig_with(STARTED)
     fail(rig, DELETED)
-    rig.ledger.tell_dataset(PID, FAILED)
+    rig.ledger.reports.tell_dataset(PID, FAILED)
     rig.teller().tell_now(DATASET)
     assert told(rig) == [FAILED]
-    assert rig.ledger.reports() == []
+    assert rig.ledger.reports.find() == []
 
 
 def test_a_parked_report_is_told_when_somebody_asks_for_it() -> None:
     rig = rig_with(STARTED)
     fail(rig, DELETED)
-    rig.ledger.unpark()
+    rig.ledger.reports.unpark()
     rig.teller().tell_now(DATASET)
     assert told(rig) == [STARTED]
 
@@ -167,7 +167,7 @@ def test_patience_begins_anew_when_somebody_asks_for_a_parked_report() -> None:
     rig = rig_with(STARTED)
     rig.clock.advance(timedelta(seconds=3601))
     fail(rig)
-    rig.ledger.unpark()
+    rig.ledger.reports.unpark()
     rig.clock.advance(timedelta(seconds=3600))
     fail(rig)
     assert not waiting(rig).parked
@@ -201,7 +201,7 @@ def test_a_fault_of_the_service_is_tried_a_few_times_and_parked() -> None:
 
 def test_what_another_teller_has_in_hand_is_left_to_it() -> None:
     rig = rig_with(STARTED)
-    assert rig.ledger.claim_report("teller-2", CLAIM, DATASET) is not None
+    assert rig.ledger.reports.claim("teller-2", CLAIM, DATASET) is not None
     with pytest.raises(errors.CatalogueUnavailable, match="is being told"):
         rig.teller().tell_now(DATASET)
     assert told(rig) == []
@@ -209,7 +209,7 @@ def test_what_another_teller_has_in_hand_is_left_to_it() -> None:
 
 def test_what_a_dead_teller_had_in_hand_is_told_by_another_when_its_claim_is_over() -> None:
     rig = rig_with(STARTED)
-    rig.ledger.claim_report("teller-2", CLAIM, DATASET)
+    rig.ledger.reports.claim("teller-2", CLAIM, DATASET)
     rig.clock.advance(CLAIM)
     rig.teller().tell_now(DATASET)
     assert told(rig) == [STARTED]
@@ -238,7 +238,7 @@ def rig_with_forgetful_ledger() -> tuple[Rig, ForgetfulLedger]:
     ledger = rig.ledger = ForgetfulLedger(rig.clock)
     rig.tools = replace(rig.tools, ledger=ledger)
     rig.catalogue.add_dataset(PID, ())
-    ledger.tell_dataset(PID, STARTED)
+    ledger.reports.tell_dataset(PID, STARTED)
     return rig, ledger
 
 
@@ -250,7 +250,7 @@ def test_what_the_ledger_did_not_hear_was_told_is_told_again() -> None:
     rig.clock.advance(CLAIM)
     rig.teller().tell_now(DATASET)
     assert told(rig) == [STARTED, STARTED]
-    assert ledger.reports() == []
+    assert ledger.reports.find() == []
 
 
 def test_what_the_ledger_did_not_hear_had_failed_is_tried_again() -> None:
@@ -268,7 +268,7 @@ def test_a_jobs_result_has_links_that_are_fresh_when_it_is_told() -> None:
     rig = Rig()
     rig.staged_dataset()
     rig.job(PID)
-    rig.ledger.move_job_dataset(JOB, PID, DatasetState.RETRIEVED)
+    rig.ledger.jobs.move_dataset(JOB, PID, DatasetState.RETRIEVED)
     report.close_job(JOB, None, rig.tools)
     rig.clock.advance(timedelta(days=2))
     rig.teller().tell_now(OF_JOB)
@@ -294,7 +294,7 @@ def test_each_state_of_a_job_is_told_in_its_order() -> None:
     rig = Rig(catalogue=(catalogue := ReadingCatalogue()))
     rig.catalogue.add_dataset(PID, ())
     rig.job(PID)
-    rig.ledger.move_job(JOB, JobState.UNSUCCESSFUL, failure=AWAY.failure())
+    rig.ledger.jobs.move(JOB, JobState.UNSUCCESSFUL, failure=AWAY.failure())
     rig.teller().tell_now(OF_JOB)
     assert catalogue.states == [JobState.IN_PROGRESS, JobState.UNSUCCESSFUL]
 

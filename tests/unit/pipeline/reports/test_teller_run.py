@@ -13,7 +13,7 @@ from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.domain.states import LifecycleWord
 from scicat_retriever.pipeline.reports.teller import CLAIM, TELLERS
 from scicat_retriever.ports.catalogue import LifecycleUpdate
-from scicat_retriever.ports.outbox import Report, Subject
+from scicat_retriever.ports.reports import Report, Subject
 from tests.fakes.catalogue import InMemoryCatalogue
 from tests.fakes.ledger import InMemoryLedger
 from tests.unit.pipeline.rig import PID, Rig
@@ -97,12 +97,12 @@ def rig_with_reports(catalogue: InMemoryCatalogue | None = None) -> tuple[Rig, L
     ledger = Ledger(rig)
     for pid in PIDS:
         rig.catalogue.add_dataset(pid, ())
-        ledger.tell_dataset(pid, STARTED)
+        ledger.reports.tell_dataset(pid, STARTED)
     return rig, ledger
 
 
 def all_told(rig: Rig) -> bool:
-    return {pid for pid, _ in rig.catalogue.updates} == set(PIDS) and rig.ledger.count_reports() == (0, 0)
+    return {pid for pid, _ in rig.catalogue.updates} == set(PIDS) and rig.ledger.reports.count() == (0, 0)
 
 
 def test_what_waits_is_told() -> None:
@@ -115,7 +115,7 @@ def test_what_is_written_while_it_runs_is_told() -> None:
     rig, ledger = rig_with_reports()
     with running(rig):
         wait_until(lambda: all_told(rig))
-        ledger.tell_dataset(PIDS[0], FAILED)
+        ledger.reports.tell_dataset(PIDS[0], FAILED)
         wait_until(lambda: (PIDS[0], FAILED) in rig.catalogue.updates)
 
 
@@ -131,10 +131,10 @@ def test_one_subject_is_told_by_one_at_a_time() -> None:
     rig.catalogue.add_dataset(PID, ())
     updates = [LifecycleUpdate(LifecycleWord.FAILED, {"number": number}) for number in range(20)]
     for update in updates:
-        rig.ledger.tell_dataset(PID, update)
+        rig.ledger.reports.tell_dataset(PID, update)
     with running(rig, "teller-1"), running(rig, "teller-2"):
         catalogue.go.set()
-        wait_until(lambda: rig.ledger.count_reports() == (0, 0))
+        wait_until(lambda: rig.ledger.reports.count() == (0, 0))
     assert rig.catalogue.updates == [(PID, update) for update in updates]
 
 
@@ -142,7 +142,7 @@ def test_what_failed_is_tried_again_when_it_is_due_and_not_before() -> None:
     rig, ledger = rig_with_reports()
     rig.catalogue.fail(AWAY, times=len(PIDS))
     with running(rig):
-        wait_until(lambda: [report.attempts for report in ledger.reports()] == [1] * len(PIDS))
+        wait_until(lambda: [report.attempts for report in ledger.reports.find()] == [1] * len(PIDS))
         assert rig.catalogue.updates == []
         rig.clock.advance(timedelta(seconds=12))
         wait_until(lambda: all_told(rig))
@@ -152,8 +152,8 @@ def test_a_parked_report_is_told_when_somebody_asks_for_it() -> None:
     rig, ledger = rig_with_reports()
     rig.catalogue.fail(errors.DatasetUnknown("gone"), times=len(PIDS))
     with running(rig):
-        wait_until(lambda: ledger.count_reports() == (0, len(PIDS)))
-        ledger.unpark()
+        wait_until(lambda: ledger.reports.count() == (0, len(PIDS)))
+        ledger.reports.unpark()
         wait_until(lambda: all_told(rig))
 
 
@@ -179,7 +179,7 @@ def test_a_report_stays_with_its_teller_for_as_long_as_telling_takes() -> None:
             rig.clock.advance(CLAIM * 0.9)
             seen = ledger.renewals
             wait_until(lambda: ledger.renewals >= seen + 2)  # noqa: B023 - called at once
-        assert ledger.claim_report("teller-2", CLAIM) is None
+        assert ledger.reports.claim("teller-2", CLAIM) is None
         catalogue.go.set()
 
 
@@ -218,9 +218,9 @@ def test_a_claim_is_not_held_for_ever_where_the_ledger_did_not_hear_of_the_end()
 def test_what_is_due_after_it_was_stopped_is_left_to_others() -> None:
     rig, ledger = rig_with_reports(catalogue := SlowCatalogue())
     for pid in PIDS:
-        ledger.tell_dataset(pid, FAILED)
+        ledger.reports.tell_dataset(pid, FAILED)
     with running(rig) as stop:
         wait_until(lambda: set(catalogue.begun) == set(PIDS))
         stop.set()
         catalogue.go.set()
-    assert [report.content for report in ledger.reports()] == [FAILED] * len(PIDS)
+    assert [report.content for report in ledger.reports.find()] == [FAILED] * len(PIDS)

@@ -14,7 +14,7 @@ from scicat_retriever.domain.states import LifecycleWord
 from scicat_retriever.pipeline.reports import report, unclosable
 from scicat_retriever.pipeline.transfer.publish import Published
 from scicat_retriever.ports.catalogue import LifecycleUpdate
-from scicat_retriever.ports.outbox import Report, Subject
+from scicat_retriever.ports.reports import Report, Subject
 from tests.unit.pipeline.rig import BASE_URL, FILES, JOB, LIFETIME, PID, RETENTION, Rig, tar
 
 Q, R = DatasetPid("20.500.12345/q"), DatasetPid("20.500.12345/r")
@@ -35,13 +35,13 @@ def ended(*deleted: DatasetPid) -> Rig:
 
 def tell_the_end(rig: Rig) -> None:
     """Try to tell all that waits of the job."""
-    while any(each.state == "waiting" for each in rig.ledger.reports(Subject.job(JOB))):
+    while any(each.state == "waiting" for each in rig.ledger.reports.find(Subject.job(JOB))):
         with pytest.raises(errors.CatalogueJobUnclosable):
             rig.teller().tell_now(Subject.job(JOB))
 
 
 def of_the_job(rig: Rig) -> Report:
-    return rig.ledger.reports(Subject.job(JOB))[-1]
+    return rig.ledger.reports.find(Subject.job(JOB))[-1]
 
 
 def lifecycle(rig: Rig, pid: DatasetPid) -> tuple[object, dict[str, Any]]:
@@ -84,7 +84,7 @@ def test_the_other_datasets_are_told_their_links_and_stay_retrieved() -> None:
         assert (entry["datasetId"], entry["size"], entry["integrity"]) == (pid, SIZE, "verified")
         assert entry["url"].startswith(BASE_URL)
         assert str(entry["expires"]) in str(message["message"])
-    assert rig.ledger.reports(Subject.dataset(Q)) == []
+    assert rig.ledger.reports.find(Subject.dataset(Q)) == []
 
 
 def test_a_dataset_that_is_not_kept_any_more_when_it_is_told_is_told_so() -> None:
@@ -109,7 +109,7 @@ def test_links_are_fresh_when_they_are_told_and_not_longer_than_the_files_are_ke
 def test_a_file_that_was_lost_is_not_promised() -> None:
     rig = ended(Q)
     tell_the_end(rig)
-    for record in rig.ledger.datablocks(PID):
+    for record in rig.ledger.datablocks.of(PID):
         rig.staging.delete(record.key)
     _, message = lifecycle(rig, PID)
     assert message["result"] == []
@@ -122,14 +122,14 @@ def test_nothing_is_told_of_links_while_the_job_goes_on() -> None:
     rig.job(PID, Q)
     rig.catalogue.delete_dataset(Q)
     tell_the_end(rig)
-    assert rig.ledger.reports(Subject.dataset(PID)) == []
+    assert rig.ledger.reports.find(Subject.dataset(PID)) == []
 
 
 def test_the_next_retrieval_takes_the_links_back() -> None:
     rig = ended(Q)
     tell_the_end(rig)
     lifecycle(rig, PID)
-    rig.ledger.tell_dataset(PID, LifecycleUpdate(LifecycleWord.STARTED))
+    rig.ledger.reports.tell_dataset(PID, LifecycleUpdate(LifecycleWord.STARTED))
     assert lifecycle(rig, PID) == (LifecycleWord.STARTED, {})
 
 

@@ -11,8 +11,8 @@ from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.pipeline.reports import report
 from scicat_retriever.pipeline.staging import eviction
 from scicat_retriever.pipeline.transfer import publish
+from scicat_retriever.ports.cache import EvictionOrder
 from scicat_retriever.ports.datablock_record import DatablockRecord
-from scicat_retriever.ports.space import EvictionOrder
 from scicat_retriever.ports.staging_area import Room
 from tests.fakes.staging_area import InMemoryStagingArea
 from tests.unit.pipeline.rig import CACHE, FILES, JOB, PID, RETENTION, SILENCE, Rig, tar
@@ -55,7 +55,7 @@ def test_room_is_made_by_what_was_used_longest_ago() -> None:
     assert eviction.make_room(1, rig.tools) == SIZE
     assert [rig.record(r.key).state for r in (old, young)] == [State.RELEASED, State.STAGED]
     assert rig.staging.staged_keys() == {young.key}
-    assert rig.ledger.usage().staged == SIZE
+    assert rig.ledger.inventory.usage().staged == SIZE
 
 
 def test_room_is_made_by_the_largest_where_the_operator_wants_that() -> None:
@@ -78,7 +78,7 @@ def test_as_much_room_is_made_as_is_wanted_or_there_is() -> None:
 def test_what_was_used_a_moment_ago_is_left_alone() -> None:
     rig = Rig()
     old, young = cached(rig, PID, Q)
-    rig.ledger.note_used(PID, old.key)
+    rig.ledger.cache.note_used(PID, old.key)
     assert eviction.make_room(2 * SIZE, rig.tools) == SIZE
     assert rig.staging.staged_keys() == {old.key}
     assert rig.record(young.key).state is State.RELEASED
@@ -147,16 +147,16 @@ def test_files_that_cannot_be_removed_go_later_and_keep_no_other_from_it() -> No
     assert rig.record(third.key).state is State.RELEASED
     staging.broken = set()
     assert eviction.sweep(rig.tools).removed == 2
-    assert (staging.staged_keys(), rig.ledger.usage().staged) == (set(), 0)
+    assert (staging.staged_keys(), rig.ledger.inventory.usage().staged) == (set(), 0)
 
 
 def test_a_sweep_ends_what_an_eviction_left_that_died_in_the_middle() -> None:
     rig = Rig()
     (record,) = cached(rig, PID)
-    rig.ledger.evict(record.key, rig.clock(), "its space was needed")
-    assert rig.ledger.usage().staged == SIZE
+    rig.ledger.cache.evict(record.key, rig.clock(), "its space was needed")
+    assert rig.ledger.inventory.usage().staged == SIZE
     assert eviction.sweep(rig.tools).removed == 1
-    assert (rig.staging.staged_keys(), rig.ledger.usage().staged) == (set(), 0)
+    assert (rig.staging.staged_keys(), rig.ledger.inventory.usage().staged) == (set(), 0)
 
 
 class SlowStaging(InMemoryStagingArea):
@@ -181,7 +181,7 @@ def test_what_a_later_run_staged_while_an_eviction_hung_is_left(by: str) -> None
     if by == "eviction":
         eviction.make_room(1, rig.tools)
     else:
-        rig.ledger.evict(record.key, rig.clock(), "its space was needed")
+        rig.ledger.cache.evict(record.key, rig.clock(), "its space was needed")
         eviction.sweep(rig.tools)
     after = rig.record(record.key)
     assert (after.state, staging.staged_size(record.key, after.partial)) == (State.STAGED, SIZE)
@@ -199,9 +199,9 @@ def test_a_sweep_removes_the_partial_of_what_the_catalogue_no_longer_lists() -> 
 def test_a_sweep_gives_back_what_was_claimed_for_a_dataset_that_nobody_asks_for() -> None:
     rig = Rig()
     rig.plan()
-    rig.ledger.claim_dataset(PID, Room(10 * SIZE, None), silence=SILENCE)
+    rig.ledger.claims.for_dataset(PID, Room(10 * SIZE, None), silence=SILENCE)
     assert eviction.sweep(rig.tools).claims == 1
-    assert rig.ledger.usage().claimed == 0
+    assert rig.ledger.inventory.usage().claimed == 0
 
 
 def test_the_catalogue_is_told_what_went_where_the_operator_wants_that() -> None:
@@ -217,7 +217,7 @@ def test_the_catalogue_is_told_nothing_otherwise() -> None:
     rig = Rig()
     cached(rig, PID)
     eviction.make_room(SIZE, rig.tools)
-    assert rig.ledger.reports() == []
+    assert rig.ledger.reports.find() == []
 
 
 def test_an_operator_evicts_a_dataset_that_was_just_used() -> None:
@@ -246,4 +246,4 @@ def test_an_operator_cannot_evict_what_somebody_pins() -> None:
 def test_what_others_have_filled_is_no_capacity(room: Room, capacity: int) -> None:
     rig = Rig()
     rig.staged_dataset()
-    assert eviction.capacity(room, rig.ledger.usage()) == capacity
+    assert eviction.capacity(room, rig.ledger.inventory.usage()) == capacity

@@ -23,7 +23,7 @@ def due(*pids: DatasetPid, content: bytes | None = None) -> Rig:
     rig.retrieved(*(pids or (PID,)))
     rig.deliver()
     if content is not None:
-        for record in rig.ledger.staged_after(None, 100):
+        for record in rig.ledger.inventory.staged_after(None, 100):
             rig.staging.damage_staged(record.key, content)
     rig.clock.advance(EVERY + timedelta(seconds=1))
     return rig
@@ -38,7 +38,7 @@ def test_what_was_staged_lately_is_not_read_again() -> None:
 def test_what_is_still_right_is_read_once_in_its_time() -> None:
     rig = due()
     assert check(rig) == Fixity(right=1)
-    assert rig.ledger.datablocks(PID)[0].checked_at == rig.clock()
+    assert rig.ledger.datablocks.of(PID)[0].checked_at == rig.clock()
     assert check(rig) == Fixity()
 
 
@@ -47,8 +47,8 @@ def test_a_flipped_bit_has_the_datablock_withdrawn_and_retrieved_again() -> None
     content[700] ^= 1
     rig = due(content=bytes(content))
     assert check(rig) == Fixity(wrong=1)
-    assert rig.ledger.datablocks(PID)[0].state is DatablockState.RELEASED
-    job = rig.ledger.job(JOB)
+    assert rig.ledger.datablocks.of(PID)[0].state is DatablockState.RELEASED
+    job = rig.ledger.jobs.get(JOB)
     assert job is not None
     assert (job.state, job.attempt) == (JobState.SUBMITTED, 2)
 
@@ -57,7 +57,7 @@ def test_all_that_changed_of_a_job_is_retrieved_again() -> None:
     pids = [DatasetPid(f"20.500.12345/{number}") for number in range(3)]
     rig = due(*pids, content=b"something else")
     assert check(rig) == Fixity(wrong=3)
-    assert {each.state.value for each in rig.ledger.job_datasets(JOB)} == {"submitted"}
+    assert {each.state.value for each in rig.ledger.jobs.datasets(JOB)} == {"submitted"}
 
 
 def test_where_many_have_changed_at_once_it_ends_and_an_operator_is_asked() -> None:
@@ -70,17 +70,17 @@ def test_where_many_have_changed_at_once_it_ends_and_an_operator_is_asked() -> N
 def test_what_cannot_be_read_is_left_as_it_is_and_keeps_no_other_from_its_turn() -> None:
     other = DatasetPid("20.500.12345/q")
     rig = due(PID, other)
-    rig.staging.delete(rig.ledger.datablocks(PID)[0].key)
+    rig.staging.delete(rig.ledger.datablocks.of(PID)[0].key)
     assert check(rig) == Fixity(right=1, unreadable=1)
-    assert rig.ledger.datablocks(PID)[0].state is DatablockState.STAGED
+    assert rig.ledger.datablocks.of(PID)[0].state is DatablockState.STAGED
 
 
 def test_what_is_released_while_it_is_read_is_no_fault() -> None:
     rig = due(content=b"something else")
-    (record,) = rig.ledger.datablocks(PID)
+    (record,) = rig.ledger.datablocks.of(PID)
 
     def release() -> bool:
-        rig.ledger.withdraw(record.key, "by somebody else")
+        rig.ledger.cache.withdraw(record.key, "by somebody else")
         return False
 
     assert FixityLook(PACE, rig.tools, release).run().wrong == 0

@@ -46,7 +46,7 @@ def test_a_file_that_is_gone_or_has_another_size_is_retrieved_again_for_the_job_
     rig = dated()
     rig.retrieved(PID)
     rig.deliver()
-    (record,) = rig.ledger.datablocks(PID)
+    (record,) = rig.ledger.datablocks.of(PID)
     if loss == "missing":
         rig.staging.delete(record.key)
     else:
@@ -54,26 +54,26 @@ def test_a_file_that_is_gone_or_has_another_size_is_retrieved_again_for_the_job_
     found = inventory.check_staging(rig.tools)
     assert (getattr(found, loss), found.withdrawn, found.retried, found.advice) == (1, 1, 1, "")
     assert rig.record(record.key).state is State.RELEASED
-    job = rig.ledger.job(JOB)
+    job = rig.ledger.jobs.get(JOB)
     assert job is not None
     assert (job.state, job.attempt) == (JobState.SUBMITTED, 2)
-    assert [each.state for each in rig.ledger.job_datasets(JOB)] == [DatasetState.SUBMITTED]
+    assert [each.state for each in rig.ledger.jobs.datasets(JOB)] == [DatasetState.SUBMITTED]
 
 
 def test_all_that_is_lost_of_a_job_is_retrieved_again_at_once() -> None:
     rig = dated()
     rig.retrieved(PID, Q)
     rig.deliver()
-    for record in rig.ledger.staged_after(None, 10):
+    for record in rig.ledger.inventory.staged_after(None, 10):
         rig.staging.delete(record.key)
     inventory.check_staging(rig.tools)
-    assert [each.state for each in rig.ledger.job_datasets(JOB)] == [DatasetState.SUBMITTED] * 2
+    assert [each.state for each in rig.ledger.jobs.datasets(JOB)] == [DatasetState.SUBMITTED] * 2
 
 
 def test_a_job_of_which_something_was_withdrawn_is_found_by_a_later_look_as_well() -> None:
     rig = dated()
     rig.retrieved(PID)
-    (record,) = rig.ledger.datablocks(PID)
+    (record,) = rig.ledger.datablocks.of(PID)
     assert inventory.withdraw(record, "it is wrong", rig.tools)
     assert inventory.mend(rig.tools) == 1
     assert inventory.mend(rig.tools) == 0
@@ -82,7 +82,7 @@ def test_a_job_of_which_something_was_withdrawn_is_found_by_a_later_look_as_well
 def test_what_another_job_brings_back_is_not_retrieved_for_all_that_had_it() -> None:
     rig = dated()
     rig.retrieved(PID)
-    (record,) = rig.ledger.datablocks(PID)
+    (record,) = rig.ledger.datablocks.of(PID)
     inventory.withdraw(record, "it is wrong", rig.tools)
     rig.job(PID, name=JobId("another"))
     assert inventory.mend(rig.tools) == 0
@@ -91,7 +91,7 @@ def test_what_another_job_brings_back_is_not_retrieved_for_all_that_had_it() -> 
 def test_a_file_that_was_staged_anew_meanwhile_is_not_withdrawn() -> None:
     rig = dated()
     rig.retrieved(PID)
-    (record,) = rig.ledger.datablocks(PID)
+    (record,) = rig.ledger.datablocks.of(PID)
     rig.staging.delete(record.key)
     (planned,) = rig.plan_again("run-2")
     rig.stage(planned)
@@ -102,7 +102,7 @@ def test_a_file_that_was_staged_anew_meanwhile_is_not_withdrawn() -> None:
 def test_what_was_withdrawn_is_removed_by_the_next_sweep() -> None:
     rig = dated()
     rig.retrieved(PID)
-    (record,) = rig.ledger.datablocks(PID)
+    (record,) = rig.ledger.datablocks.of(PID)
     rig.staging.damage_staged(record.key, b"short")
     inventory.check_staging(rig.tools)
     eviction.sweep(rig.tools)
@@ -124,8 +124,8 @@ def test_an_old_file_of_no_datablock_is_removed_and_a_young_one_left() -> None:
 def test_a_file_that_is_being_written_is_nobodys_orphan_however_old_it_is() -> None:
     rig = dated()
     (record,) = rig.plan()
-    rig.ledger.move_datablock(record.key, State.RECALLING)
-    rig.ledger.move_datablock(record.key, State.COPYING)
+    rig.ledger.datablocks.move(record.key, State.RECALLING)
+    rig.ledger.datablocks.move(record.key, State.COPYING)
     leave_behind(rig.staging, record.key, whole=False)
     rig.clock.advance(GRACE * 2)
     assert inventory.check_staging(rig.tools).orphans == 0
@@ -158,10 +158,10 @@ def test_a_copy_that_becomes_whole_while_files_are_looked_at_is_nobodys_orphan()
     rig.tools = replace(rig.tools, ledger=ledger)
     (record,) = rig.plan()
     copied = rig.copy(record)
-    manifest = ledger.manifest(record.key) or b""
-    ledger.move_datablock(record.key, State.COPYING)
+    manifest = ledger.copies.manifest(record.key) or b""
+    ledger.datablocks.move(record.key, State.COPYING)
     rig.clock.advance(GRACE * 2)
-    ledger.meanwhile = lambda: ledger.save_copy(copied, manifest)
+    ledger.meanwhile = lambda: ledger.copies.save(copied, manifest)
     assert inventory.check_staging(rig.tools).orphans == 0
 
 
@@ -172,12 +172,12 @@ def many(count: int) -> list[DatasetPid]:
 def test_where_most_files_are_gone_nothing_is_withdrawn_and_an_operator_is_asked() -> None:
     rig = dated()
     rig.retrieved(*many(inventory.FEW + 2))
-    for record in rig.ledger.staged_after(None, 100)[1:]:
+    for record in rig.ledger.inventory.staged_after(None, 100)[1:]:
         rig.staging.delete(record.key)
     found = inventory.check_staging(rig.tools)
     assert (found.missing, found.withdrawn) == (inventory.FEW + 1, 0)
     assert "11 of 12 staged files are gone or wrong" in found.advice
-    job = rig.ledger.job(JOB)
+    job = rig.ledger.jobs.get(JOB)
     assert job is not None
     assert job.state is JobState.SUCCESSFUL
 

@@ -30,15 +30,17 @@ def test_an_area_that_is_nobody_s_becomes_the_ledger_s(
     area: InMemoryStagingArea, ledger: InMemoryLedger
 ) -> None:
     take(area, ledger)
-    assert area.owner() == ledger.identity()
+    assert area.owner() == ledger.ownership.identity()
     take(area, ledger)
 
 
 def test_another_ledger_s_area_is_not_taken(area: InMemoryStagingArea, ledger: InMemoryLedger) -> None:
     take(area, ledger)
-    with pytest.raises(StagingNotOurs, match=rf"another ledger \({ledger.identity()}\).*adopt-staging"):
+    with pytest.raises(
+        StagingNotOurs, match=rf"another ledger \({ledger.ownership.identity()}\).*adopt-staging"
+    ):
         take(area, Rig().ledger)
-    assert area.owner() == ledger.identity()
+    assert area.owner() == ledger.ownership.identity()
 
 
 def test_an_area_that_lost_its_marker_is_not_made_anew(
@@ -64,7 +66,7 @@ def test_what_an_earlier_version_staged_is_known_and_its_area_taken() -> None:
     rig = Rig()
     rig.staged_dataset(rig.archive())
     take(rig.staging, rig.ledger)
-    assert rig.staging.owner() == rig.ledger.identity()
+    assert rig.staging.owner() == rig.ledger.ownership.identity()
 
 
 def test_an_empty_area_is_not_taken_where_the_ledger_has_files_in_staging() -> None:
@@ -98,7 +100,7 @@ def test_an_operator_may_have_an_area_adopted_whoever_s_it_was(
         area.mark(former)
     assert adopt(area, ledger) == former
     take(area, ledger)
-    assert area.owner() == ledger.identity()
+    assert area.owner() == ledger.ownership.identity()
 
 
 CHANGES: list[Callable[[StagingArea], object]] = [

@@ -32,7 +32,7 @@ def test_an_extended_job_keeps_its_datasets_and_gets_links_that_live_as_long() -
     assert pins.extend(JOB, until, MARGIN, rig.ledger) == {PID: until}
     (entry,) = told(rig)["result"]
     assert entry["expires"] == report.timestamp(until)
-    ((_, pin),) = rig.ledger.pins(PID)
+    ((_, pin),) = rig.ledger.pins.find(PID)
     assert pin.until == until + MARGIN
 
 

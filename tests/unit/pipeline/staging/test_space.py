@@ -44,15 +44,15 @@ def rig_of(datablocks: float, *pids: DatasetPid) -> Rig:
 
 def failed(rig: Rig, name: JobId) -> None:
     """End a job without anything staged for it."""
-    rig.ledger.keep_for_job(name, rig.clock())
-    rig.ledger.move_job(name, JobState.UNSUCCESSFUL, "", errors.JobCancelled("cancelled").failure())
-    rig.ledger.end_idle_claims()
+    rig.ledger.pins.keep_for_job(name, rig.clock())
+    rig.ledger.jobs.move(name, JobState.UNSUCCESSFUL, "", errors.JobCancelled("cancelled").failure())
+    rig.ledger.claims.end_idle()
 
 
 def test_a_job_claims_what_all_its_datasets_need() -> None:
     rig = rig_of(3, PID, Q)
     rig.job(PID, Q)
-    assert rig.ledger.usage().claimed == 2 * SIZE
+    assert rig.ledger.inventory.usage().claimed == 2 * SIZE
 
 
 def test_a_job_larger_than_the_whole_area_is_refused_at_once_with_both_sizes() -> None:
@@ -62,7 +62,7 @@ def test_a_job_larger_than_the_whole_area_is_refused_at_once_with_both_sizes() -
         errors.JobLargerThanStaging, match=r"asks for 20 kB.*holds 15 kB in all: ask for fewer"
     ):
         space.claim_job(JOB, rig.tools)
-    assert rig.ledger.usage().claimed == 0
+    assert rig.ledger.inventory.usage().claimed == 0
 
 
 def test_a_job_that_does_not_fit_now_says_what_it_waits_for_and_its_place() -> None:
@@ -152,7 +152,7 @@ def test_a_dataset_that_cannot_be_read_needs_nothing_until_its_own_retrieval_say
     rig.catalogue.add_dataset(PID, ())
     rig.catalogue.fail(error("no"), "dataset")
     rig.submit(PID)
-    assert rig.ledger.job_size(JOB) == 0
+    assert rig.ledger.claims.job_size(JOB) == 0
 
 
 def test_sizes_are_asked_for_again_where_the_catalogue_was_away() -> None:
@@ -161,7 +161,7 @@ def test_sizes_are_asked_for_again_where_the_catalogue_was_away() -> None:
     with pytest.raises(errors.CatalogueUnavailable):
         rig.submit(PID)
     space.measure_job(JOB, rig.tools)
-    assert rig.ledger.job_size(JOB) == SIZE
+    assert rig.ledger.claims.job_size(JOB) == SIZE
 
 
 class OddCatalogue(InMemoryCatalogue):
@@ -192,7 +192,7 @@ def test_one_dataset_without_a_usable_answer_does_not_hold_the_others_up_for_lon
         space.measure_job(JOB, rig.tools)
     space.measure_job(JOB, rig.tools, odd_fail_alone=True)
     space.claim_job(JOB, rig.tools)
-    assert rig.ledger.job_size(JOB) == SIZE
+    assert rig.ledger.claims.job_size(JOB) == SIZE
 
 
 def test_a_dataset_of_chosen_files_without_a_usable_answer_fails_alone() -> None:
@@ -200,10 +200,10 @@ def test_a_dataset_of_chosen_files_without_a_usable_answer_fails_alone() -> None
     rig.catalogue.add_dataset(PID, (rig.archive(),))
     rig.catalogue.add_dataset(Q, (rig.archive(pid=Q),))
     selections = (Selection(PID, ("run/a.dat",)), Selection(Q))
-    intake.accept(RetrieveJob(JOB, "retrieve", selections), rig.ledger)
+    intake.accept(RetrieveJob(JOB, "retrieve", selections), rig.ledger.jobs)
     intake.open_job(JOB, rig.tools)
     space.measure_job(JOB, rig.tools, odd_fail_alone=True)
-    failed_one, other = rig.ledger.job_datasets(JOB)
+    failed_one, other = rig.ledger.jobs.datasets(JOB)
     assert (failed_one.state, [each.code for each in failed_one.failures]) == (
         DatasetState.FAILED,
         ["catalogue_unavailable"],
@@ -216,12 +216,12 @@ def test_files_are_looked_for_once_more_where_scicat_answers_for_others() -> Non
     rig.catalogue.add_dataset(PID, (rig.archive(),))
     rig.catalogue.add_dataset(Q, (rig.archive(pid=Q),))
     selections = (Selection(PID, ("run/a.dat",)), Selection(Q))
-    intake.accept(RetrieveJob(JOB, "retrieve", selections), rig.ledger)
+    intake.accept(RetrieveJob(JOB, "retrieve", selections), rig.ledger.jobs)
     intake.open_job(JOB, rig.tools)
     rig.catalogue.fail(errors.CatalogueUnavailable("starting"), "datablocks")
     space.measure_job(JOB, rig.tools, odd_fail_alone=True)
-    assert {each.state for each in rig.ledger.job_datasets(JOB)} == {DatasetState.SUBMITTED}
-    assert rig.ledger.job_size(JOB) == 2 * SIZE
+    assert {each.state for each in rig.ledger.jobs.datasets(JOB)} == {DatasetState.SUBMITTED}
+    assert rig.ledger.claims.job_size(JOB) == 2 * SIZE
 
 
 class FlappingCatalogue(InMemoryCatalogue):
@@ -250,7 +250,7 @@ def chosen_and_whole(catalogue: InMemoryCatalogue) -> Rig:
     for pid in (PID, Q):
         rig.catalogue.add_dataset(pid, (rig.archive(pid=pid),))
     selections = (Selection(PID, ("run/a.dat",)), Selection(Q))
-    intake.accept(RetrieveJob(JOB, "retrieve", selections), rig.ledger)
+    intake.accept(RetrieveJob(JOB, "retrieve", selections), rig.ledger.jobs)
     intake.open_job(JOB, rig.tools)
     return rig
 
@@ -266,7 +266,7 @@ def test_a_dataset_of_chosen_files_does_not_fail_for_a_catalogue_that_answers_no
     for _ in range(3):
         with contextlib.suppress(errors.CatalogueUnavailable):
             space.measure_job(JOB, rig.tools, odd_fail_alone=True)
-    assert {each.state for each in rig.ledger.job_datasets(JOB)} == {DatasetState.SUBMITTED}
+    assert {each.state for each in rig.ledger.jobs.datasets(JOB)} == {DatasetState.SUBMITTED}
 
 
 def test_a_dataset_of_chosen_files_is_measured_by_a_catalogue_that_answers_now_and_then() -> None:
@@ -274,8 +274,8 @@ def test_a_dataset_of_chosen_files_is_measured_by_a_catalogue_that_answers_now_a
     for _ in range(4):
         with contextlib.suppress(errors.CatalogueUnavailable):
             space.measure_job(JOB, rig.tools, odd_fail_alone=True)
-    assert rig.ledger.datasets_without_size(JOB, 9) == []
-    assert {each.state for each in rig.ledger.job_datasets(JOB)} == {DatasetState.SUBMITTED}
+    assert rig.ledger.claims.datasets_without_size(JOB, 9) == []
+    assert {each.state for each in rig.ledger.jobs.datasets(JOB)} == {DatasetState.SUBMITTED}
 
 
 def test_a_catalogue_that_is_away_altogether_is_waited_for() -> None:
@@ -289,7 +289,7 @@ def test_a_catalogue_that_is_away_altogether_is_waited_for() -> None:
         space.measure_job(JOB, rig.tools, odd_fail_alone=True)
     catalogue.away = False
     space.measure_job(JOB, rig.tools)
-    assert rig.ledger.job_size(JOB) == 2 * SIZE
+    assert rig.ledger.claims.job_size(JOB) == 2 * SIZE
 
 
 class BoastingCatalogue(InMemoryCatalogue):
@@ -306,7 +306,7 @@ def test_a_dataset_that_declares_more_than_the_whole_area_is_measured_by_its_dat
         rig.catalogue.add_dataset(pid, (rig.archive(pid=pid),))
     rig.submit(PID, Q)
     space.claim_job(JOB, rig.tools)
-    assert rig.ledger.usage().claimed == 2 * SIZE
+    assert rig.ledger.inventory.usage().claimed == 2 * SIZE
 
 
 def test_a_dataset_larger_than_the_whole_area_fails_alone() -> None:
@@ -314,7 +314,7 @@ def test_a_dataset_larger_than_the_whole_area_fails_alone() -> None:
     rig.catalogue.add_dataset(PID, (rig.archive(0), rig.archive(1)))
     rig.submit(PID, Q)
     space.claim_job(JOB, rig.tools)
-    assert rig.ledger.usage().claimed == SIZE
+    assert rig.ledger.inventory.usage().claimed == SIZE
     rig.plan_again("run-1")
     with pytest.raises(errors.LargerThanStaging):
         space.claim_dataset(PID, rig.tools)
@@ -329,14 +329,14 @@ def test_one_refusal_is_not_believed_at_once() -> None:
     with pytest.raises(errors.CatalogueForbidden):
         space.measure_job(JOB, rig.tools, forbidden_is_final=False)
     space.measure_job(JOB, rig.tools, forbidden_is_final=False)
-    assert rig.ledger.job_size(JOB) == SIZE
+    assert rig.ledger.claims.job_size(JOB) == SIZE
 
 
 def test_a_dataset_that_declares_no_size_needs_that_of_its_datablocks() -> None:
     rig = Rig(catalogue=SilentCatalogue())
     rig.catalogue.add_dataset(PID, (rig.archive(0), rig.archive(1)))
     rig.submit(PID)
-    assert rig.ledger.job_size(JOB) == 2 * SIZE
+    assert rig.ledger.claims.job_size(JOB) == 2 * SIZE
 
 
 def test_a_job_that_came_without_its_group_is_asked_for_it_where_there_are_quotas() -> None:
@@ -360,7 +360,7 @@ def test_a_dataset_that_is_larger_than_declared_waits_for_the_rest() -> None:
         space.claim_dataset(PID, rig.tools)
     failed(rig, OTHER)
     space.claim_dataset(PID, rig.tools)
-    assert rig.ledger.usage().claimed == 2 * SIZE
+    assert rig.ledger.inventory.usage().claimed == 2 * SIZE
 
 
 def test_a_dataset_that_waits_for_what_another_one_that_grows_holds_gives_back() -> None:
@@ -368,7 +368,7 @@ def test_a_dataset_that_waits_for_what_another_one_that_grows_holds_gives_back()
     for pid, name in ((PID, JOB), (Q, OTHER)):
         rig.catalogue.add_dataset(pid, (rig.archive(0, pid=pid),))
         rig.job(pid, name=name)
-        rig.ledger.move_job_dataset(name, pid, DatasetState.STARTED)
+        rig.ledger.jobs.move_dataset(name, pid, DatasetState.STARTED)
         rig.catalogue.add_dataset(pid, tuple(rig.archive(number, pid=pid) for number in range(3)))
         rig.plan_again("run-1", pid)
     with pytest.raises(errors.NoSpaceYet):
@@ -399,7 +399,7 @@ def test_what_a_copy_writes_while_the_room_is_measured_is_given_to_nobody_else()
     bring_to(rig.ledger, record.key, DatablockState.COPYING)
     rig.submit(Q)
     written = iter((SIZE // 2, SIZE))
-    area = FilledWhileMeasured(SIZE, lambda: rig.ledger.note_progress(record.key, next(written)))
+    area = FilledWhileMeasured(SIZE, lambda: rig.ledger.datablocks.note_progress(record.key, next(written)))
     rig.tools = replace(rig.tools, staging=area)
     with pytest.raises(errors.NoSpaceYet):
         space.claim_job(JOB, rig.tools)

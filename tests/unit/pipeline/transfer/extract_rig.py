@@ -18,11 +18,11 @@ CONTENT = {f"run/{name}.dat": name.encode() * 2000 for name in ("one", "two", "t
 
 def evict(rig: Rig) -> None:
     """Have nothing of the dataset in staging."""
-    for record in rig.ledger.datablocks(PID):
+    for record in rig.ledger.datablocks.of(PID):
         if record.state is DatablockState.STAGED:
-            rig.ledger.move_datablock(record.key, DatablockState.RELEASED)
+            rig.ledger.datablocks.move(record.key, DatablockState.RELEASED)
             rig.staging.delete(record.key)
-            rig.ledger.forget_files(record.key)
+            rig.ledger.inventory.forget_files(record.key)
 
 
 def known(
@@ -35,7 +35,7 @@ def known(
     packed = tar(files) if content is None else content
     block = rig.archive(content=packed, listed=entries(files), archive_id=archive_id)
     rig.staged_dataset(block)
-    rig.ledger.end_claim(PID)
+    rig.ledger.claims.end(PID)
     evict(rig)
     rig.store.read.clear()
     return block
@@ -45,8 +45,8 @@ def choose(rig: Rig, *names: str, job: JobId = JOB) -> None:
     """Have a job in progress that chose files of the dataset, and has its space."""
     wish = RetrieveJob(job, "retrieve", (Selection(PID, names),))
     rig.catalogue.add_job(wish)
-    intake.accept(wish, rig.ledger)
-    rig.ledger.move_job(job, JobState.IN_PROGRESS)
+    intake.accept(wish, rig.ledger.jobs)
+    rig.ledger.jobs.move(job, JobState.IN_PROGRESS)
     space.measure_job(job, rig.tools)
     space.claim_job(job, rig.tools)
 
@@ -54,20 +54,20 @@ def choose(rig: Rig, *names: str, job: JobId = JOB) -> None:
 def begun(rig: Rig, *names: str) -> DatablockRecord:
     """Have a job that chose files, whose dataset's run has begun; gives the one datablock that it needs."""
     choose(rig, *names)
-    rig.ledger.move_job_dataset(JOB, PID, DatasetState.STARTED)
+    rig.ledger.jobs.move_dataset(JOB, PID, DatasetState.STARTED)
     rig.plan_again("run-2")
-    (record,) = rig.ledger.job_datablocks(JOB, PID)
+    (record,) = rig.ledger.needs.datablocks(JOB, PID)
     return record
 
 
 def bring(rig: Rig, job: JobId = JOB, run: str = "run-2") -> publish.Published:
     """Stage and publish all that is wanted, as the dataset's flow does."""
-    rig.ledger.move_job_dataset(job, PID, DatasetState.STARTED)
+    rig.ledger.jobs.move_dataset(job, PID, DatasetState.STARTED)
     for record in rig.plan_again(run):
         if record.wanted and record.state is not DatablockState.STAGED:
             rig.stage(record)
     published = publish.publish(PID, rig.tools)
-    rig.ledger.move_job_dataset(job, PID, DatasetState.RETRIEVED)
+    rig.ledger.jobs.move_dataset(job, PID, DatasetState.RETRIEVED)
     return published
 
 

@@ -192,11 +192,11 @@ def test_a_dataset_catalogued_with_absolute_paths_is_staged_and_its_result_says_
     rig = Rig()
     planned(rig, absolute())
     rig.job(PID)
-    rig.ledger.move_job_dataset(JOB, PID, DatasetState.STARTED)
+    rig.ledger.jobs.move_dataset(JOB, PID, DatasetState.STARTED)
     [record] = rig.plan_again("run-1")
     rig.stage(record)
     publish.publish(PID, rig.tools)
-    rig.ledger.move_job_dataset(JOB, PID, DatasetState.RETRIEVED)
+    rig.ledger.jobs.move_dataset(JOB, PID, DatasetState.RETRIEVED)
     report.close_job(JOB, None, rig.tools)
     rig.deliver()
     result = rig.catalogue.held_job(JOB).result

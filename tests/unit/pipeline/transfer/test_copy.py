@@ -139,7 +139,7 @@ def test_the_manifest_in_the_ledger_names_each_file_with_its_size() -> None:
     rig = Rig()
     (record,) = rig.plan()
     copied = rig.copy(record)
-    blob = rig.ledger.manifest(record.key)
+    blob = rig.ledger.copies.manifest(record.key)
     assert blob is not None
     members = list(read_manifest(blob, copied.manifest_seal).members())
     assert {member.name: member.size for member in members} == {n: len(c) for n, c in FILES.items()}
@@ -194,7 +194,7 @@ def test_an_archive_that_cannot_be_read_to_its_end_is_an_error_of_the_data(
     with pytest.raises(RetrieverError, match=block.datablock.archive_id) as raised:
         rig.copy(record)
     assert type(raised.value) is expected
-    assert rig.ledger.copied(record.key) is None
+    assert rig.ledger.copies.get(record.key) is None
 
 
 @pytest.mark.parametrize("by", [-512, 512])
@@ -211,7 +211,7 @@ def test_an_archive_whose_size_nobody_knows_is_copied_and_then_known() -> None:
     rig, content = Rig(), tar(FILES)
     (record,) = rig.plan(rig.archive(content=content))
     unknown = Recalled(record.key, record.datablock.archive_id, 0)
-    rig.ledger.move_datablock(record.key, DatablockState.RECALLING)
+    rig.ledger.datablocks.move(record.key, DatablockState.RECALLING)
     transfer.copy(unknown, record, rig.tools, progress=lambda _: None, cancelled=lambda: False)
     assert rig.record(record.key).bytes_total == len(content)
 
@@ -314,7 +314,7 @@ def test_a_cancelled_copy_ends_and_leaves_no_evidence() -> None:
     with pytest.raises(errors.JobCancelled):
         copy(rig, record, cancelled=lambda: bool(rig.staging.partial_keys()))
     assert time.monotonic() - begun < rig.stall_timeout
-    assert rig.ledger.copied(record.key) is None
+    assert rig.ledger.copies.get(record.key) is None
     rig.store.mend_reads(record.datablock.archive_id)
 
 
@@ -342,7 +342,7 @@ def test_an_attempt_that_is_given_up_at_its_end_is_no_evidence() -> None:
     recalled = recall.recall(record, rig.tools)
     with pytest.raises(errors.JobCancelled):
         transfer.copy(recalled, record, rig.tools, progress=note, cancelled=whole.is_set)
-    assert rig.ledger.copied(record.key) is None
+    assert rig.ledger.copies.get(record.key) is None
 
 
 def test_a_staging_area_without_room_is_an_error_of_staging() -> None:
@@ -392,7 +392,7 @@ def test_an_attempt_that_ends_after_another_was_begun_does_not_take_its_place() 
 
     with pytest.raises(errors.StagedFileMissing, match="another attempt was begun"):
         transfer.copy(recalled, record, rig.tools, progress=begin_another, cancelled=lambda: False)
-    assert rig.ledger.copied(record.key) == later[-1]
+    assert rig.ledger.copies.get(record.key) == later[-1]
     assert rig.staging.partial_size(record.key, later[-1].partial) == recalled.size
 
 

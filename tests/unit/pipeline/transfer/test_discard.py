@@ -46,7 +46,7 @@ def test_discarding_gives_the_space_back() -> None:
     rig.plan()
     space.claim_dataset(PID, rig.tools)
     publish.discard(PID, "run-1", "timed out", rig.tools, keep_verified=False)
-    assert rig.ledger.usage().claimed == 0
+    assert rig.ledger.inventory.usage().claimed == 0
 
 
 @pytest.mark.parametrize("keep", [False, True])
@@ -56,16 +56,16 @@ def test_discarding_again_changes_nothing(*, keep: bool) -> None:
     rig.stage(first)
     rig.copy(second)
     publish.discard(PID, "run-1", "why", rig.tools, keep_verified=keep)
-    before = rig.ledger.datablocks(PID)
+    before = rig.ledger.datablocks.of(PID)
     publish.discard(PID, "run-1", "why", rig.tools, keep_verified=keep)
-    assert rig.ledger.datablocks(PID) == before
+    assert rig.ledger.datablocks.of(PID) == before
 
 
 @pytest.mark.parametrize("keep", [False, True])
 def test_discarding_ends_what_an_attempt_left_that_died_in_the_middle(*, keep: bool) -> None:
     rig = Rig()
     (record,) = rig.staged_dataset()
-    rig.ledger.move_datablock(record.key, State.RELEASED, "why")
+    rig.ledger.datablocks.move(record.key, State.RELEASED, "why")
     publish.discard(PID, "run-1", "why", rig.tools, keep_verified=keep)
     assert rig.staging.staged_keys() == set()
 
@@ -138,7 +138,7 @@ def test_what_was_promised_to_somebody_stays_whatever_its_run_is_said_to_have_en
     staged, copied = rig.plan(rig.archive(0), rig.archive(1))
     rig.stage(staged)
     rig.copy(copied)
-    rig.ledger.pin(PID, "ada", rig.clock.now + timedelta(hours=1))
+    rig.ledger.pins.pin(PID, "ada", rig.clock.now + timedelta(hours=1))
     publish.discard(PID, "run-1", "job_cancelled", rig.tools, keep_verified=False)
     assert [rig.record(r.key).state for r in (staged, copied)] == [State.STAGED, State.FAILED]
     assert rig.staging.staged_keys() | rig.staging.partial_keys() == {staged.key}
@@ -175,4 +175,4 @@ def test_discarding_that_stood_still_touches_nothing_of_a_later_run() -> None:
     area.meanwhile = retrieve_again
     publish.discard(PID, "run-1", "why", rig.tools, keep_verified=False)
     assert rig.staging.staged_keys() == {first.key, second.key}
-    assert [record.state for record in rig.ledger.datablocks(PID)] == [State.STAGED] * 2
+    assert [record.state for record in rig.ledger.datablocks.of(PID)] == [State.STAGED] * 2

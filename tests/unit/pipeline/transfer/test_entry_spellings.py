@@ -218,7 +218,9 @@ def test_an_archive_is_staged_whose_algorithm_is_told_by_the_length_of_its_check
 ) -> None:
     rig = Rig()
     rig.staged_dataset(rig.archive(listed=listed_with(algorithm), algorithm=spelled))
-    assert [record.integrity for record in rig.ledger.datablocks(rig.archive().datablock.pid)] == [VERIFIED]
+    assert [record.integrity for record in rig.ledger.datablocks.of(rig.archive().datablock.pid)] == [
+        VERIFIED
+    ]
 
 
 def mixed() -> tuple[FileEntry, ...]:

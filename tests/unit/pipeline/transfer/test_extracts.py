@@ -54,7 +54,7 @@ def test_only_the_chosen_file_and_its_header_are_read_of_an_archive_that_was_cop
     known(rig)
     choose(rig, "run/three.dat")
     bring(rig)
-    (record,) = rig.ledger.job_datablocks(JOB, PID)
+    (record,) = rig.ledger.needs.datablocks(JOB, PID)
     assert rig.store.read == [(2 * (512 + 6144), 512 + 10240)]
     assert unpacked(staged_content(rig, record)) == {"run/three.dat": CONTENT["run/three.dat"]}
 
@@ -65,7 +65,7 @@ def test_files_that_lie_side_by_side_are_read_in_one_piece() -> None:
     choose(rig, "run/four.dat", "./run/five.dat")
     bring(rig)
     assert len(rig.store.read) == 1
-    (record,) = rig.ledger.job_datablocks(JOB, PID)
+    (record,) = rig.ledger.needs.datablocks(JOB, PID)
     assert list(unpacked(staged_content(rig, record))) == ["run/four.dat", "run/five.dat"]
 
 
@@ -85,7 +85,7 @@ def test_a_datablock_that_is_on_its_way_for_another_job_is_waited_for() -> None:
     rig = Rig()
     known(rig)
     (record,) = rig.plan_again("another run")
-    rig.ledger.want_recalls([record.key])
+    rig.ledger.recalls.want([record.key])
     assert needs_whole(rig, "run/one.dat")
 
 
@@ -140,7 +140,7 @@ def test_space_is_claimed_for_the_extract_alone() -> None:
     rig = Rig()
     known(rig)
     choose(rig, "run/one.dat")
-    assert rig.ledger.usage().claimed == 512 + 6144 + 1024
+    assert rig.ledger.inventory.usage().claimed == 512 + 6144 + 1024
 
 
 def test_jobs_that_choose_the_same_files_share_an_extract() -> None:
@@ -149,7 +149,7 @@ def test_jobs_that_choose_the_same_files_share_an_extract() -> None:
     choose(rig, "run/one.dat")
     bring(rig)
     choose(rig, "/run/one.dat", job=OTHER)
-    assert rig.ledger.is_brought(OTHER, PID)
+    assert rig.ledger.needs.is_brought(OTHER, PID)
 
 
 def test_an_extract_is_no_datablock_of_the_dataset_for_a_job_that_wants_all_of_it() -> None:
@@ -158,8 +158,8 @@ def test_an_extract_is_no_datablock_of_the_dataset_for_a_job_that_wants_all_of_i
     choose(rig, "run/one.dat")
     bring(rig)
     rig.job(PID, name=OTHER)
-    assert [record.datablock.extract for record in rig.ledger.job_datablocks(OTHER, PID)] == [None]
-    assert not rig.ledger.is_brought(OTHER, PID)
+    assert [record.datablock.extract for record in rig.ledger.needs.datablocks(OTHER, PID)] == [None]
+    assert not rig.ledger.needs.is_brought(OTHER, PID)
 
 
 def test_a_dataset_is_not_called_retrieved_for_an_extract() -> None:
@@ -199,7 +199,7 @@ def test_a_link_to_an_extract_says_that_it_is_a_part_and_of_which_archive() -> N
     assert held.state is JobState.SUCCESSFUL
     assert held.result is not None
     (entry,) = held.result["result"]
-    (record,) = rig.ledger.job_datablocks(JOB, PID)
+    (record,) = rig.ledger.needs.datablocks(JOB, PID)
     name = f"p.part-{record.key.id[-8:]}.tar"
     assert (entry["name"], entry["archiveId"]) == (f"2026/{name}", "2026/p.TAR")
     assert (entry["chosen"], entry["files"], entry["size"]) == (["run/one.dat"], 1, 512 + 6144 + 1024)
@@ -231,7 +231,7 @@ def test_an_extract_that_is_not_right_becomes_its_whole_archive() -> None:
     rig.stage(whole)
     assert staged_content(rig, whole) == again
     publish.publish(PID, rig.tools)
-    assert rig.ledger.is_brought(JOB, PID)
+    assert rig.ledger.needs.is_brought(JOB, PID)
 
 
 def test_where_a_part_cannot_be_had_all_of_the_archive_is_read_from_the_other_copy() -> None:
@@ -257,7 +257,7 @@ def test_the_whole_archive_claims_its_space_before_it_is_read_in_place_of_an_ext
     error = failed(rig, record)
     turn_to_other_copy(rig.record(record.key), "lts", error.code, str(error), rig.tools, part=True)
     rig.copy(rig.record(record.key))
-    assert rig.ledger.usage().claimed == len(again)
+    assert rig.ledger.inventory.usage().claimed == len(again)
 
 
 def test_after_an_extract_that_was_not_right_the_whole_archive_is_read_at_once() -> None:
@@ -268,7 +268,7 @@ def test_after_an_extract_that_was_not_right_the_whole_archive_is_read_at_once()
     error = failed(rig, record)
     turn_to_other_copy(rig.record(record.key), "lts", error.code, str(error), rig.tools, part=True)
     choose(rig, "run/two.dat", job=OTHER)
-    assert [each.datablock.extract for each in rig.ledger.job_datablocks(OTHER, PID)] == [None]
+    assert [each.datablock.extract for each in rig.ledger.needs.datablocks(OTHER, PID)] == [None]
 
 
 def test_a_file_that_differs_from_the_catalogue_is_not_delivered_in_an_extract() -> None:
@@ -314,10 +314,10 @@ def test_a_job_is_told_to_retry_where_the_catalogue_changed_since_its_extract_wa
     choose(rig, "run/one.dat")
     changed = replace(block.files[1], digest="0" * 64)
     rig.catalogue.add_dataset(PID, [replace(block, files=(block.files[0], changed, *block.files[2:]))])
-    rig.ledger.move_job_dataset(JOB, PID, DatasetState.STARTED)
+    rig.ledger.jobs.move_dataset(JOB, PID, DatasetState.STARTED)
     rig.plan_again("run-2")
-    assert rig.ledger.job_datablocks(JOB, PID) == []
-    assert not rig.ledger.is_brought(JOB, PID)
+    assert rig.ledger.needs.datablocks(JOB, PID) == []
+    assert not rig.ledger.needs.is_brought(JOB, PID)
 
 
 def test_an_evicted_extract_is_read_again_for_a_retry() -> None:
@@ -327,7 +327,7 @@ def test_an_evicted_extract_is_read_again_for_a_retry() -> None:
     bring(rig)
     report.close_job(JOB, None, rig.tools)
     evict(rig)
-    intake.retry(JOB, rig.ledger)
+    intake.retry(JOB, rig.ledger.jobs)
     rig.store.read.clear()
     space.measure_job(JOB, rig.tools)
     space.claim_job(JOB, rig.tools)
@@ -340,7 +340,7 @@ def test_a_plain_tar_that_is_called_gzip_is_read_in_part() -> None:
     known(rig, archive_id="a.tar.gz")
     choose(rig, "run/three.dat")
     bring(rig)
-    (record,) = rig.ledger.job_datablocks(JOB, PID)
+    (record,) = rig.ledger.needs.datablocks(JOB, PID)
     assert unpacked(staged_content(rig, record)) == {"run/three.dat": CONTENT["run/three.dat"]}
 
 
@@ -356,7 +356,7 @@ def test_of_a_file_that_another_took_the_place_of_the_last_is_read() -> None:
     known(rig, content=file(b"run/two.dat", b"older" * 3000) + tar(CONTENT))
     choose(rig, "run/one.dat", "run/two.dat")
     bring(rig)
-    (record,) = rig.ledger.job_datablocks(JOB, PID)
+    (record,) = rig.ledger.needs.datablocks(JOB, PID)
     chosen = {name: CONTENT[name] for name in ("run/one.dat", "run/two.dat")}
     assert unpacked(staged_content(rig, record)) == chosen
     assert rig.store.read == [(512 + 15360, 2 * (512 + 6144))]
@@ -375,7 +375,7 @@ def test_a_file_that_gnu_tar_was_given_twice_is_read_alone() -> None:
     known(rig, content=without_end(CONTENT) + again + END)
     choose(rig, "run/two.dat")
     bring(rig)
-    (record,) = rig.ledger.job_datablocks(JOB, PID)
+    (record,) = rig.ledger.needs.datablocks(JOB, PID)
     assert unpacked(staged_content(rig, record)) == {"run/two.dat": CONTENT["run/two.dat"]}
 
 
@@ -391,7 +391,7 @@ def test_a_tar_without_its_end_is_read_in_part() -> None:
     known(rig, content=without_end(CONTENT))
     choose(rig, "run/three.dat")
     bring(rig)
-    (record,) = rig.ledger.job_datablocks(JOB, PID)
+    (record,) = rig.ledger.needs.datablocks(JOB, PID)
     assert unpacked(staged_content(rig, record)) == {"run/three.dat": CONTENT["run/three.dat"]}
 
 
@@ -401,7 +401,7 @@ def test_what_lies_behind_a_label_or_what_is_passed_over_is_read_in_part() -> No
     known(rig, content=label + file(b"index", b"i" * 700) + tar(CONTENT))
     choose(rig, "run/one.dat")
     bring(rig)
-    (record,) = rig.ledger.job_datablocks(JOB, PID)
+    (record,) = rig.ledger.needs.datablocks(JOB, PID)
     assert unpacked(staged_content(rig, record)) == {"run/one.dat": CONTENT["run/one.dat"]}
 
 
@@ -411,6 +411,6 @@ def test_what_lies_behind_a_folder_with_a_list_of_its_files_is_read_in_part() ->
     known(rig, content=listed + tar(CONTENT))
     choose(rig, "run/one.dat")
     bring(rig)
-    (record,) = rig.ledger.job_datablocks(JOB, PID)
+    (record,) = rig.ledger.needs.datablocks(JOB, PID)
     assert record.datablock.extract is not None
     assert unpacked(staged_content(rig, record)) == {"run/one.dat": CONTENT["run/one.dat"]}

@@ -114,7 +114,9 @@ def test_a_copy_whose_file_has_another_length_is_an_error() -> None:
     copied = rig.copy(record)
     with rig.staging.open_partial(record.key, 10) as partial:
         partial.write(memoryview(b"0123456789"))
-    rig.ledger.save_copy(replace(copied, partial=partial.token), rig.ledger.manifest(record.key) or b"")
+    rig.ledger.copies.save(
+        replace(copied, partial=partial.token), rig.ledger.copies.manifest(record.key) or b""
+    )
     with pytest.raises(errors.StagedFileMissing, match="the staging area has 10"):
         publish.verify_and_stage(rig.record(record.key), rig.tools)
     assert rig.staging.staged_keys() == set()
@@ -206,7 +208,7 @@ def test_a_manifest_without_its_seal_is_an_error_of_the_system() -> None:
     rig = Rig()
     (record,) = rig.plan()
     copied = rig.copy(record)
-    rig.ledger.save_copy(copied, ManifestWriter(ChecksumAlgorithm.SHA256).seal().blob)
+    rig.ledger.copies.save(copied, ManifestWriter(ChecksumAlgorithm.SHA256).seal().blob)
     with pytest.raises(errors.ManifestDamaged, match=r"p-0\.tar") as raised:
         publish.verify_and_stage(rig.record(record.key), rig.tools)
     assert raised.value.cause is errors.Cause.SYSTEM
@@ -231,7 +233,7 @@ def test_a_whole_dataset_is_published_and_needs_no_more_space_than_it_has() -> N
     rig = Rig()
     rig.staged_dataset(rig.archive(0), rig.archive(1))
     assert publish.publish(PID, rig.tools) == publish.Published(True, Integrity.VERIFIED)
-    usage = rig.ledger.usage()
+    usage = rig.ledger.inventory.usage()
     assert (usage.claimed, usage.staged) == (0, 2 * len(tar(FILES)))
 
 

@@ -45,7 +45,7 @@ def asked(*names: str, listed: Sequence[OriginalFile] | None = None) -> Rig:
 
 
 def failure(rig: Rig) -> errors.Failure:
-    [found] = rig.ledger.job_datasets(JOB)[0].errors
+    [found] = rig.ledger.jobs.datasets(JOB)[0].errors
     return found
 
 
@@ -55,8 +55,8 @@ def failure(rig: Rig) -> errors.Failure:
 def test_a_name_that_scicat_took_leads_to_the_file_that_is_only_spelled_otherwise(name: str) -> None:
     rig = asked(name, listed=[original(name, TWO["run/two.dat"])])
     assert needed(rig) == ["p-1.tar"]
-    assert rig.ledger.respelled(JOB, PID) == {name: "run/two.dat"}
-    assert rig.ledger.job_datasets(JOB)[0].errors == ()
+    assert rig.ledger.needs.respelled(JOB, PID) == {name: "run/two.dat"}
+    assert rig.ledger.jobs.datasets(JOB)[0].errors == ()
 
 
 def result_of(rig: Rig) -> dict[str, Any]:
@@ -115,7 +115,7 @@ def test_where_two_files_can_be_meant_none_is_taken() -> None:
 def test_two_names_are_not_taken_for_one_file() -> None:
     names = (f"{SOURCE}/run/two.dat", "run1/run/two.dat")
     rig = asked(*names, listed=[original(name, TWO["run/two.dat"]) for name in names])
-    assert rig.ledger.respelled(JOB, PID) == {}
+    assert rig.ledger.needs.respelled(JOB, PID) == {}
 
 
 def test_a_file_that_several_datablocks_list_is_taken_from_all_of_them() -> None:
@@ -180,7 +180,7 @@ def known_absolute(rig: Rig) -> CataloguedDatablock:
     rig.catalogue.add_dataset(PID, [whole], source_folder=SOURCE)
     for record in rig.plan_again("run-1"):
         rig.stage(record)
-    rig.ledger.end_claim(PID)
+    rig.ledger.claims.end(PID)
     extract_rig.evict(rig)
     rig.store.read.clear()
     return whole
@@ -193,12 +193,12 @@ def test_of_an_archive_that_is_spelled_otherwise_an_extract_is_read(name: str) -
     rig.catalogue.list_originals(PID, [original("run/two.dat", extract_rig.CONTENT["run/two.dat"])])
     extract_rig.choose(rig, name)
     extract_rig.bring(rig)
-    (record,) = rig.ledger.job_datablocks(JOB, PID)
+    (record,) = rig.ledger.needs.datablocks(JOB, PID)
     assert record.datablock.ranges
     assert record.state is DatablockState.STAGED
     assert [(each.kind, each.files) for each in record.matched_by] == [("source_folder", 1)]
     assert b"run/two.dat" in extract_rig.staged_content(rig, record)
-    assert rig.ledger.job_datasets(JOB)[0].state is DatasetState.RETRIEVED
+    assert rig.ledger.jobs.datasets(JOB)[0].state is DatasetState.RETRIEVED
 
 
 def test_where_it_is_not_certain_which_member_is_chosen_all_of_the_archive_is_read() -> None:
@@ -210,5 +210,5 @@ def test_where_it_is_not_certain_which_member_is_chosen_all_of_the_archive_is_re
     )
     rig.catalogue.add_dataset(PID, [replace(whole, files=changed)], source_folder=SOURCE)
     extract_rig.choose(rig, f"{SOURCE}/run/two.dat")
-    (record,) = rig.ledger.job_datablocks(JOB, PID)
+    (record,) = rig.ledger.needs.datablocks(JOB, PID)
     assert not record.datablock.ranges

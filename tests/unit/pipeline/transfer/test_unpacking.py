@@ -259,7 +259,7 @@ def test_what_was_taken_by_an_operators_word_is_told_in_the_result() -> None:
     for record in rig.plan_again("run"):
         rig.stage(record)
     publish.publish(PID, rig.tools)
-    rig.ledger.move_job_dataset(JOB, PID, DatasetState.RETRIEVED)
+    rig.ledger.jobs.move_dataset(JOB, PID, DatasetState.RETRIEVED)
     report.close_job(JOB, None, rig.tools)
     rig.deliver()
     result = rig.catalogue.held_job(JOB).result

@@ -1,4 +1,4 @@
-"""The part of the SQL ledger that holds what SciCat has to hear."""
+"""The book that holds what SciCat has to hear."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from scicat_retriever.ledger.database.transitions import TransitionSubject
 from scicat_retriever.ledger.rows.jobs import FINISHED, lock_job
 from scicat_retriever.ledger.rows.reports import is_about, report_record, write_report
 from scicat_retriever.ports.catalogue import LifecycleUpdate
-from scicat_retriever.ports.outbox import Report, ReportKind, ReportState, Subject, is_undeliverable
+from scicat_retriever.ports.reports import Report, ReportKind, ReportState, Subject, is_undeliverable
 
 FAR_AHEAD = timedelta(days=1)
 """A report due later than that was dated by a clock that has gone back since: it is due now. So is a claim held too long."""
 
 
-class OutboxPart(Book):
-    """Reports, as `ports.outbox.Outbox` promises."""
+class SqlReports(Book):
+    """Reports, as `ports.reports.Reports` promises."""
 
     def tell_dataset(self, pid: DatasetPid, update: LifecycleUpdate) -> None:
         """Have SciCat told a dataset's state."""
@@ -64,7 +64,7 @@ class OutboxPart(Book):
             write_report(connection, self._clock(), subject, JobState(row.state))
             return True
 
-    def claim_report(self, teller: str, claim: timedelta, subject: Subject | None = None) -> Report | None:
+    def claim(self, teller: str, claim: timedelta, subject: Subject | None = None) -> Report | None:
         """Claim the first report that can be told now."""
         now = self._clock()
         wanted = _claimable(now, claim, subject)
@@ -80,7 +80,7 @@ class OutboxPart(Book):
             connection.execute(update(reports).where(reports.c.number == row.number).values(held))
             return report_record(row)
 
-    def renew_claims(self, teller: str, numbers: Collection[int], claim: timedelta) -> None:
+    def renew(self, teller: str, numbers: Collection[int], claim: timedelta) -> None:
         """Hold reports that the teller has claimed for longer."""
         if not numbers:
             return
@@ -129,7 +129,7 @@ class OutboxPart(Book):
             values = {"parked": False, "undeliverable": False, "due_at": now, "created_at": now}
             return connection.execute(update(reports).where(parked).values(values)).rowcount
 
-    def drop_reports(self, numbers: Collection[int], why: str) -> Sequence[Report]:
+    def drop(self, numbers: Collection[int], why: str) -> Sequence[Report]:
         """Give parked reports up, all of them or none."""
         wanted = sorted(set(numbers))
         with self._database.writing() as connection:
@@ -172,7 +172,7 @@ class OutboxPart(Book):
             )
         return [replace(report, dropped=why, due_at=now) for report in before]
 
-    def reports(
+    def find(
         self, subject: Subject | None = None, after: int = 0, limit: int = 100, *, dropped: bool = True
     ) -> Sequence[Report]:
         """Reports not told yet, in their order."""
@@ -184,7 +184,7 @@ class OutboxPart(Book):
         with self._database.reading() as connection:
             return [report_record(row) for row in connection.execute(page)]
 
-    def count_reports(self) -> tuple[int, int]:
+    def count(self) -> tuple[int, int]:
         """How many wait, and how many are parked."""
         waiting, parked = func.count().filter(not_(reports.c.parked)), func.count().filter(_PARKED)
         with self._database.reading() as connection:

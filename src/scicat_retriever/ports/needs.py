@@ -1,30 +1,46 @@
-"""What the ledger keeps of chosen files: which datablocks hold them, and which are wanted for that.
+"""What a job needs of its datasets: all that SciCat lists or what holds its chosen files, and what is there.
 
 A job needs of a dataset all listed datablocks or, where it chose files of it, those that were noted to hold
 them. Several jobs share one run of a dataset: it retrieves what one of them needs, which is what
 `DatablockRecord.wanted` says.
 
-In place of a datablock, a job may need an extract of it (`domain.dataset.Extract`): that is a datablock to
-all that recall, copy, verify, stage and evict, and none to those who ask whether all is there that SciCat
-lists.
+In place of a datablock, a job may need an extract of it: see `ports.datablocks`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Protocol
 
 from scicat_retriever.domain.dataset import CataloguedDatablock
 from scicat_retriever.domain.errors import Failure
-from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatablockId, DatasetPid, JobId
-from scicat_retriever.onepass.manifest import SealedManifest
 from scicat_retriever.ports.datablock_record import DatablockRecord
 
 
-class ChosenFilesLedger(Protocol):
-    """The part of the ledger for jobs that choose files. Promises and errors as of `ports.ledger.Ledger`."""
+@dataclass(frozen=True, slots=True)
+class DatasetProgress:
+    """Sums over the datablocks that a job needs of a dataset: counts (`datablocks`, `staged`), and bytes."""
+
+    pid: DatasetPid
+    datablocks: int
+    staged: int
+    bytes_done: int
+    bytes_total: int
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetWait:
+    """What a dataset waits for: the reason of its first recalled datablock, and how many are recalled."""
+
+    reason: str
+    datablocks: int
+
+
+class Needs(Protocol):
+    """What jobs need of their datasets. Promises and errors as of `ports.ledger.Ledger`."""
 
     def note_choice(
         self,
@@ -45,7 +61,7 @@ class ChosenFilesLedger(Protocol):
             job_id: The job.
             pid: One of its datasets that it chose files of.
             datablocks: Those that hold at least one of the files, extracts included.
-            size: Bytes that they take, as the catalogue declares it; see `SpaceLedger.note_sizes`.
+            size: Bytes that they take, as the catalogue declares it; see `claims.note_sizes`.
             unknown: Says which files the dataset does not have, where that is so.
             extracts: Those that the ledger may not know yet, each with the files that it holds. A run
                 retrieves such a one once it was planned for it.
@@ -57,30 +73,11 @@ class ChosenFilesLedger(Protocol):
         """
         ...
 
-    def known_manifest(self, key: DatablockKey) -> SealedManifest | None:
-        """The manifest of a datablock's last copy, with its seal; the copy may be unverified, or gone by now.
-
-        None where no archive was copied for the catalogue entry that was planned last.
-        """
-        ...
-
-    def read_whole(self, key: DatablockKey, reason: str) -> None:
-        """Have a wrong extract be read as its whole archive: it is planned again, for the same run.
-
-        The extract gets the sizes and the file list of the whole datablock. The manifest by which its ranges
-        were chosen is forgotten, unless it belongs to a copy that is there. An extract that is read whole
-        already stays as it is.
-
-        Raises:
-            TransitionIllegal: The datablock is not known, no extract, staged, or released.
-        """
-        ...
-
     def respelled(self, job_id: JobId, pid: DatasetPid) -> Mapping[str, str]:
         """The chosen names that the catalogue spells otherwise, as last noted, with catalogued paths."""
         ...
 
-    def job_datablocks(self, job_id: JobId, pid: DatasetPid) -> Sequence[DatablockRecord]:
+    def datablocks(self, job_id: JobId, pid: DatasetPid) -> Sequence[DatablockRecord]:
         """The datablocks that a job needs of a dataset, as last planned, in their order."""
         ...
 
@@ -90,4 +87,12 @@ class ChosenFilesLedger(Protocol):
         That is so if the job needs at least one datablock of it, all that it needs are staged, and SciCat
         still lists each of them.
         """
+        ...
+
+    def progress(self, job_id: JobId) -> Sequence[DatasetProgress]:
+        """Sums over the datablocks that a job needs, for each planned dataset, in the order asked for."""
+        ...
+
+    def waits(self, job_id: JobId) -> Mapping[DatasetPid, DatasetWait]:
+        """What each started dataset of a job waits for whose datablocks are recalled or wait for space."""
         ...

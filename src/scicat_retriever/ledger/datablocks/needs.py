@@ -1,31 +1,36 @@
-"""The part of the SQL ledger for jobs that choose files."""
+"""The book of needs: what jobs need of their datasets, and how much of it is there."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 
-from sqlalchemy import Connection, and_, delete, insert, select, update
+from sqlalchemy import Connection, and_, delete, func, insert, select, update
 
 from scicat_retriever.domain.dataset import CataloguedDatablock
 from scicat_retriever.domain.errors import Failure, TransitionIllegal
 from scicat_retriever.domain.ids import DatablockId, DatasetPid, JobId
-from scicat_retriever.domain.states import DatasetState
+from scicat_retriever.domain.states import DatablockState, DatasetState
+from scicat_retriever.ledger.database.book import Book
 from scicat_retriever.ledger.database.packing import pack_respelled, unpack_respelled
 from scicat_retriever.ledger.database.schema import chosen_datablocks, datablocks, job_datasets
-from scicat_retriever.ledger.database.statements import batches
+from scicat_retriever.ledger.database.statements import batches, total
 from scicat_retriever.ledger.database.transitions import TransitionSubject
-from scicat_retriever.ledger.datablocks.extracts import ExtractsPart
+from scicat_retriever.ledger.datablocks.extracts import note_extracts
 from scicat_retriever.ledger.rows.claims import NOT_ENDED
-from scicat_retriever.ledger.rows.datablocks import datablock_record
+from scicat_retriever.ledger.rows.datablocks import (
+    datablock_record,
+)
 from scicat_retriever.ledger.rows.dataset_sizes import LARGEST_DATASET
 from scicat_retriever.ledger.rows.jobs import lock_job
 from scicat_retriever.ledger.rows.needs import is_brought, needs
+from scicat_retriever.ledger.rows.recalls import WAITS_FOR_TAPE
 from scicat_retriever.ports.datablock_record import DatablockRecord
+from scicat_retriever.ports.needs import DatasetProgress, DatasetWait
 
 
-class ChosenFilesPart(ExtractsPart):
-    """Chosen files, as `ports.chosen_files.ChosenFilesLedger` promises."""
+class SqlNeeds(Book):
+    """What jobs need, as `ports.needs.Needs` promises."""
 
     def note_choice(
         self,
@@ -51,7 +56,7 @@ class ChosenFilesPart(ExtractsPart):
             _replace_choice(connection, job_id, pid, datablocks, respelled)
             if extracts:
                 self._database.lock_datasets(connection, [pid])
-                self._note_extracts(connection, pid, extracts)
+                note_extracts(self._log, connection, pid, extracts)
             if unknown is not None and not datablocks and row.state in NOT_ENDED:
                 noted |= {"state": DatasetState.FAILED, "failures": (unknown,), "reason": ""}
                 subject, old = TransitionSubject("dataset", job_id, pid), DatasetState(row.state)
@@ -66,7 +71,7 @@ class ChosenFilesPart(ExtractsPart):
             packed = connection.scalars(its.order_by(c.datablock)).all()
         return {name: path for each in packed for name, path in unpack_respelled(each).items()}
 
-    def job_datablocks(self, job_id: JobId, pid: DatasetPid) -> Sequence[DatablockRecord]:
+    def datablocks(self, job_id: JobId, pid: DatasetPid) -> Sequence[DatablockRecord]:
         """The datablocks that a job needs of a dataset."""
         its = and_(job_datasets.c.job_id == job_id, job_datasets.c.pid == pid)
         needed = select(datablocks).join_from(job_datasets, datablocks, needs()).where(its)
@@ -79,6 +84,52 @@ class ChosenFilesPart(ExtractsPart):
         its = and_(job_datasets.c.job_id == job_id, job_datasets.c.pid == pid)
         with self._database.reading() as connection:
             return bool(connection.scalar(select(is_brought()).select_from(job_datasets).where(its)))
+
+    def progress(self, job_id: JobId) -> Sequence[DatasetProgress]:
+        """Sums for each dataset of a job that was planned."""
+        staged = func.count().filter(datablocks.c.state == DatablockState.STAGED)
+        sums = (
+            select(
+                job_datasets.c.pid,
+                func.count().label("datablocks"),
+                staged.label("staged"),
+                total(datablocks.c.bytes_done).label("bytes_done"),
+                total(datablocks.c.bytes_total).label("bytes_total"),
+            )
+            .join_from(job_datasets, datablocks, needs())
+            .where(job_datasets.c.job_id == job_id)
+            .group_by(job_datasets.c.pid, job_datasets.c.position)
+            .order_by(job_datasets.c.position)
+        )
+        with self._database.reading() as connection:
+            return [
+                DatasetProgress(
+                    DatasetPid(row.pid), row.datablocks, row.staged, int(row.bytes_done), int(row.bytes_total)
+                )
+                for row in connection.execute(sums)
+            ]
+
+    def waits(self, job_id: JobId) -> Mapping[DatasetPid, DatasetWait]:
+        """What the datasets of a job wait for. Many of their datablocks wait for the same: so few rows are read."""
+        first = func.min(datablocks.c.position)
+        its = (
+            select(job_datasets.c.pid, datablocks.c.reason, func.count().label("waiting"))
+            .join_from(job_datasets, datablocks, needs())
+            .where(
+                job_datasets.c.job_id == job_id,
+                job_datasets.c.state == DatasetState.STARTED,
+                datablocks.c.state.in_(WAITS_FOR_TAPE),
+                datablocks.c.reason != "",
+            )
+            .group_by(job_datasets.c.pid, datablocks.c.reason)
+            .order_by(job_datasets.c.pid, first)
+        )
+        waits: dict[DatasetPid, DatasetWait] = {}
+        with self._database.reading() as connection:
+            for pid, reason, waiting in connection.execute(its):
+                known = waits.get(DatasetPid(pid), DatasetWait(reason, 0))
+                waits[DatasetPid(pid)] = DatasetWait(known.reason, known.datablocks + waiting)
+        return waits
 
 
 def _replace_choice(

@@ -99,12 +99,11 @@ def is_undeliverable(failure: Failure | None) -> bool:
     return failure is not None and error_of(failure, CatalogueGone) is not None
 
 
-class Outbox(Protocol):
-    """The part of the ledger that holds reports. Promises and errors as of `ports.ledger.Ledger`.
+class Reports(Protocol):
+    """The reports to SciCat. Promises and errors as of `ports.ledger.Ledger`.
 
     A subject's reports are told in their order, by one teller at a time: a teller claims a report for a short
-    while, renews the claim while it works, and loses it by dying. Reports of jobs are written by
-    `Ledger.move_job`.
+    while, renews the claim while it works, and loses it by dying. Reports of jobs are written by `jobs.move`.
     """
 
     def tell_dataset(self, pid: DatasetPid, update: LifecycleUpdate) -> None:
@@ -122,7 +121,7 @@ class Outbox(Protocol):
         """
         ...
 
-    def claim_report(self, teller: str, claim: timedelta, subject: Subject | None = None) -> Report | None:
+    def claim(self, teller: str, claim: timedelta, subject: Subject | None = None) -> Report | None:
         """Claim the first report that is due and nobody else's; None where there is none.
 
         Of each subject only the first report that is not parked can be claimed. The end of a job is not due
@@ -136,7 +135,7 @@ class Outbox(Protocol):
         """
         ...
 
-    def renew_claims(self, teller: str, numbers: Collection[int], claim: timedelta) -> None:
+    def renew(self, teller: str, numbers: Collection[int], claim: timedelta) -> None:
         """Hold those of these reports that the teller has claimed for that much longer from now."""
         ...
 
@@ -159,7 +158,7 @@ class Outbox(Protocol):
         """
         ...
 
-    def drop_reports(self, numbers: Collection[int], why: str) -> Sequence[Report]:
+    def drop(self, numbers: Collection[int], why: str) -> Sequence[Report]:
         """Give parked reports up, for the reason `why`.
 
         They are kept as dropped until a later report of their subject is delivered.
@@ -175,10 +174,10 @@ class Outbox(Protocol):
         ...
 
     def drop_undeliverable(self, parked_before: datetime, why: str) -> Sequence[Report]:
-        """As `drop_reports`, of all undeliverable ones that were parked before that moment (UTC)."""
+        """As `drop`, of all undeliverable ones that were parked before that moment (UTC)."""
         ...
 
-    def reports(
+    def find(
         self, subject: Subject | None = None, after: int = 0, limit: int = 100, *, dropped: bool = True
     ) -> Sequence[Report]:
         """Reports not told yet, parked ones included, in their order, with numbers above `after`.
@@ -191,7 +190,7 @@ class Outbox(Protocol):
         """
         ...
 
-    def count_reports(self) -> tuple[int, int]:
+    def count(self) -> tuple[int, int]:
         """How many reports wait to be told, and how many are parked, dropped ones not counted."""
         ...
 

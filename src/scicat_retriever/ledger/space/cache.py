@@ -1,17 +1,17 @@
-"""The part of the SQL ledger that says what may go from staging, and makes it go."""
+"""The book that says what may go from staging, and makes it go."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, exists, func, not_, or_, select, update
+from sqlalchemy import ColumnElement, and_, func, not_, select, update
 
 from scicat_retriever.domain.evidence import DatablockKey
-from scicat_retriever.domain.ids import DatasetPid, JobId
-from scicat_retriever.domain.states import DatablockState, DatasetState
+from scicat_retriever.domain.ids import DatasetPid
+from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.ledger.database.book import Book
-from scicat_retriever.ledger.database.schema import claims, datablocks, job_datasets, jobs, pins
+from scicat_retriever.ledger.database.schema import datablocks
 from scicat_retriever.ledger.database.statements import total
 from scicat_retriever.ledger.rows.datablocks import (
     datablock_record,
@@ -21,20 +21,18 @@ from scicat_retriever.ledger.rows.datablocks import (
     lock_row_if_there,
     move,
 )
-from scicat_retriever.ledger.rows.jobs import FINISHED
-from scicat_retriever.ledger.rows.needs import lacks_needed, needs
 from scicat_retriever.ledger.rows.reports import write_report
+from scicat_retriever.ports.cache import EvictionOrder
 from scicat_retriever.ports.catalogue import LifecycleUpdate
 from scicat_retriever.ports.datablock_record import DatablockRecord
-from scicat_retriever.ports.outbox import Subject
-from scicat_retriever.ports.space import EvictionOrder
+from scicat_retriever.ports.reports import Subject
 
 _IS_STAGED = datablocks.c.state == DatablockState.STAGED
 _IS_CACHED = and_(_IS_STAGED, not_(datablocks.c.pinned))
 
 
-class EvictionPart(Book):
-    """Use and eviction, as `ports.space.SpaceLedger` promises."""
+class SqlCache(Book):
+    """Use and eviction, as `ports.cache.Cache` promises."""
 
     def note_used(self, pid: DatasetPid, datablock: DatablockKey | None = None) -> None:
         """Note that staged datablocks are used now."""
@@ -47,7 +45,9 @@ class EvictionPart(Book):
             news = and_(its, datablocks.c.pid == pid, _IS_STAGED, datablocks.c.used_at < now)
             connection.execute(update(datablocks).where(news).values(used_at=now))
 
-    def cached(self, order: EvictionOrder, unused_since: datetime, limit: int) -> Sequence[DatablockRecord]:
+    def datablocks(
+        self, order: EvictionOrder, unused_since: datetime, limit: int
+    ) -> Sequence[DatablockRecord]:
         """Staged datablocks that nobody pins or has used, in the order in which they are to go."""
         c = datablocks.c
         by_use = (c.used_at, c.pid, c.id)
@@ -59,7 +59,7 @@ class EvictionPart(Book):
         with self._database.reading() as connection:
             return [datablock_record(row) for row in connection.execute(page.limit(limit))]
 
-    def cached_bytes(self, unused_since: datetime) -> int:
+    def size(self, unused_since: datetime) -> int:
         """Bytes of all that nobody pins or has used."""
         sizes = select(total(datablocks.c.bytes_total)).where(_IS_CACHED, _unused(unused_since))
         with self._database.reading() as connection:
@@ -88,37 +88,7 @@ class EvictionPart(Book):
             if row.state == DatablockState.STAGED:
                 move(self._log, connection, key, row, new, reason)
 
-    def is_promised(self, key: DatablockKey) -> bool:
-        """Whether somebody was told that a datablock is there, and keeps it."""
-        retrieved = and_(job_datasets.c.pid == pins.c.pid, job_datasets.c.state == DatasetState.RETRIEVED)
-        by_job = exists().where(
-            pins.c.by_job, job_datasets.c.job_id == pins.c.owner, retrieved, is_datablock(key), needs()
-        )
-        promises = exists().where(pins.c.pid == key.pid, or_(not_(pins.c.by_job), by_job.correlate(pins)))
-        with self._database.reading() as connection:
-            return bool(connection.scalar(select(promises)))
-
-    def jobs_to_mend(self, limit: int) -> Sequence[JobId]:
-        """Jobs that have ended and have links to what is not there."""
-        wanted = select(jobs.c.id).where(jobs.c.state.in_(FINISHED), exists().where(_is_broken()))
-        with self._database.reading() as connection:
-            found = connection.scalars(wanted.order_by(jobs.c.number).limit(limit))
-            return [JobId(job_id) for job_id in found]
-
 
 def _unused(since: datetime) -> ColumnElement[bool]:
     # In these words, SQLite does not look up the time in an index, but goes by size.
     return func.coalesce(datablocks.c.used_at, since) <= since
-
-
-def _is_broken() -> ColumnElement[bool]:
-    """The condition that a pin of a job has a dataset that was retrieved for it, lacks what it needs, and is not on its way."""
-    return and_(
-        pins.c.owner == jobs.c.id,
-        pins.c.by_job,
-        job_datasets.c.job_id == jobs.c.id,
-        job_datasets.c.pid == pins.c.pid,
-        job_datasets.c.state == DatasetState.RETRIEVED,
-        lacks_needed(),
-        ~exists().where(claims.c.pid == pins.c.pid),
-    )
