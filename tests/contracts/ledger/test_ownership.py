@@ -17,7 +17,7 @@ def test_a_ledger_has_one_identity(ledger: Ledger) -> None:
 def test_all_that_ask_a_new_ledger_at_once_are_told_the_same(url: str, clock: HandClock) -> None:
     ledgers = [SqlLedger.at(url, clock) for _ in range(4)]
     with ThreadPoolExecutor(8) as threads:
-        told = set(threads.map(lambda number: ledgers[number % 4].identity(), range(8)))
+        told = set(threads.map(lambda number: ledgers[number % 4].ownership.identity(), range(8)))
     for each in ledgers:
         each.close()
     assert len(told) == 1
