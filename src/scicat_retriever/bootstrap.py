@@ -31,7 +31,7 @@ from scicat_retriever.storage.staging.kinds import staging_kind
 from scicat_retriever.workflow.engine.connection import EngineAccess
 from scicat_retriever.workflow.flows import schedules
 from scicat_retriever.workflow.flows.tasks import FlowLimits
-from scicat_retriever.workflow.steps.step import Pace
+from scicat_retriever.workflow.steps.runner import Pace
 from scicat_retriever.workflow.worker import WorkerLimits
 
 _KEY_FILE, _ENGINE_KEY_FILE = "links.key", "engine.key"

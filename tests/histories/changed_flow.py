@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from temporalio import workflow
 
-from scicat_retriever.workflow.flows import calls as steps
+from scicat_retriever.workflow.flows.dataset_steps import DatasetSteps
+from scicat_retriever.workflow.flows.declaration import run as run_step
 from scicat_retriever.workflow.flows.retrieve_dataset import RetrieveDatasetFlow
 from scicat_retriever.workflow.flows.tasks import DatasetTask
 
@@ -19,5 +20,5 @@ class WithOneStepMore(RetrieveDatasetFlow):
 
     @workflow.run
     async def run(self, task: DatasetTask) -> None:
-        await steps.plan_dataset(task)
+        await run_step(DatasetSteps.plan_dataset, task.limits, task.pid, task.run)
         await super().run(task)

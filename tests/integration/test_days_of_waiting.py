@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from temporalio.client import WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
@@ -25,13 +24,13 @@ from scicat_retriever.pipeline.recalls.desk import RecallDesk
 from scicat_retriever.pipeline.recalls.watch import DeskPace
 from scicat_retriever.recall_planner.planner import RecallPlanner
 from scicat_retriever.recall_planner.requests import RecallPolicy
-from scicat_retriever.workflow.flows.calls import COPY_QUEUE, VERIFY_QUEUE
+from scicat_retriever.workflow.flows.declaration import COPY_QUEUE, FLOW_QUEUE, VERIFY_QUEUE
 from scicat_retriever.workflow.flows.retrieve_dataset import WINDOW, RetrieveDatasetFlow
 from scicat_retriever.workflow.flows.subscriptions import Subscriptions
 from scicat_retriever.workflow.flows.tasks import DatasetTask, FlowLimits
-from scicat_retriever.workflow.steps.activities import Activities
+from scicat_retriever.workflow.steps.dataset_activities import DatasetActivities
 from scicat_retriever.workflow.steps.recall_desks import RecallDesks
-from scicat_retriever.workflow.steps.step import Pace
+from scicat_retriever.workflow.steps.runner import Pace, StepRunner
 from scicat_retriever.workflow.worker import flow_runner
 from tests.unit.pipeline.rig import FILES, PID, Rig, tar
 
@@ -115,32 +114,16 @@ async def waiting_for_tape(count: int = 3) -> AsyncIterator[Waiting]:
             "lts", "desk", RecallPlanner(policy), rig.tools, subscriptions.tell_of_recalls, DeskPace()
         )
         silent = RecallDesks("none", {}, rig.tools, subscriptions.tell_of_recalls, DeskPace())
-        steps = Activities(rig.tools, Pace(Backoff(), Polling()), subscriptions, rig.teller(), silent)
+        steps, runner = DatasetActivities(rig.tools, silent), StepRunner(Pace(Backoff(), Polling()))
         threads = stack.enter_context(ThreadPoolExecutor(16))
-        short: list[Callable[..., Any]] = [
-            steps.report_dataset_started,
-            steps.plan_dataset,
-            steps.claim_dataset,
-            steps.prepare_datablocks,
-            steps.look_at_recalls,
-            steps.try_other_copy,
-            steps.publish_dataset,
-            steps.discard_dataset,
-            steps.report_dataset_failed,
-        ]
-        queues: list[tuple[str, list[Callable[..., Any]]]] = [
-            (QUEUE, short),
-            (QUEUE + COPY_QUEUE, [steps.copy_datablocks]),
-            (QUEUE + VERIFY_QUEUE, [steps.verify_datablocks]),
-        ]
-        for queue, activities in queues:
+        for suffix in (FLOW_QUEUE, COPY_QUEUE, VERIFY_QUEUE):
             await stack.enter_async_context(
                 Worker(
                     env.client,
-                    task_queue=queue,
-                    activities=activities,
+                    task_queue=QUEUE + suffix,
+                    activities=runner.activities(suffix, steps),
                     activity_executor=threads,
-                    workflows=[RetrieveDatasetFlow] if queue == QUEUE else [],
+                    workflows=[RetrieveDatasetFlow] if suffix == FLOW_QUEUE else [],
                     workflow_runner=flow_runner(),
                 )
             )

@@ -13,7 +13,7 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from scicat_retriever.workflow.flows.calls import COPY_QUEUE, VERIFY_QUEUE
+from scicat_retriever.workflow.flows.declaration import COPY_QUEUE, VERIFY_QUEUE
 
 INTERVAL, IN_TROUBLE = 4.0, 0.5
 """Seconds between two looks, and where something is wrong."""

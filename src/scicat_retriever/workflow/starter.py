@@ -17,7 +17,7 @@ from scicat_retriever.domain.errors import InternalError, LedgerUnavailable
 from scicat_retriever.domain.states import JobState
 from scicat_retriever.ports.flows import JobFlow
 from scicat_retriever.ports.ledger import Ledger
-from scicat_retriever.workflow.flows.calls import FLOW_TIMEOUT
+from scicat_retriever.workflow.engine.heart import FLOW_TIMEOUT
 from scicat_retriever.workflow.flows.retrieve_job import RetrieveJobFlow
 from scicat_retriever.workflow.flows.tasks import FlowLimits, JobTask
 

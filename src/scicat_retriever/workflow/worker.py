@@ -26,20 +26,23 @@ from scicat_retriever.pipeline.tools.toolbox import Toolbox
 from scicat_retriever.recall_planner.requests import RecallPolicy
 from scicat_retriever.workflow.engine.heart import INTERVAL
 from scicat_retriever.workflow.flows import schedules
-from scicat_retriever.workflow.flows.calls import COPY_QUEUE, VERIFY_QUEUE
 from scicat_retriever.workflow.flows.choices import WorkerSlots
+from scicat_retriever.workflow.flows.declaration import COPY_QUEUE, FLOW_QUEUE, VERIFY_QUEUE
 from scicat_retriever.workflow.flows.retrieve_dataset import RetrieveDatasetFlow
 from scicat_retriever.workflow.flows.retrieve_job import RetrieveJobFlow
 from scicat_retriever.workflow.flows.subscriptions import Subscriptions
 from scicat_retriever.workflow.flows.tasks import FlowLimits
-from scicat_retriever.workflow.steps.activities import Activities
+from scicat_retriever.workflow.steps.dataset_activities import DatasetActivities
+from scicat_retriever.workflow.steps.job_activities import JobActivities
 from scicat_retriever.workflow.steps.lost_flows import LostFlows
 from scicat_retriever.workflow.steps.recall_desks import RecallDesks
 from scicat_retriever.workflow.steps.regular_looks import RegularLooks
-from scicat_retriever.workflow.steps.step import Pace
+from scicat_retriever.workflow.steps.runner import Pace, StepRunner
 
 FLOWS = (RetrieveJobFlow, RetrieveDatasetFlow, *schedules.FLOWS)
 """All flows."""
+QUEUES = (FLOW_QUEUE, COPY_QUEUE, VERIFY_QUEUE)
+"""Suffixes of the task queues that a worker asks for something to do."""
 SHORT_STEPS = 32
 """Short steps that run at once in one worker."""
 DRAIN_SECONDS = 20.0
@@ -95,16 +98,19 @@ async def run_worker(
     teller = Teller(name, tools, limits.patience)
     desks = RecallDesks(name, limits.recall_policies, tools, subscriptions.tell_of_recalls, limits.desk_pace)
     lost_flows = LostFlows(client, loop, tools.ledger, subscriptions, flow_limits)
-    steps = Activities(tools, pace, subscriptions, teller, desks)
-    looks = RegularLooks(
-        tools, pace, lost_flows, limits.job_types, limits.fixity_pace, limits.undeliverable_kept
+    runner, steps = (
+        StepRunner(pace),
+        (
+            JobActivities(tools, subscriptions, teller),
+            DatasetActivities(tools, desks),
+            RegularLooks(tools, lost_flows, limits.job_types, limits.fixity_pace, limits.undeliverable_kept),
+        ),
     )
     async with AsyncExitStack() as stack:
-        for task_queue, activities, slots in (
-            (queue, _short_steps(steps, looks), SHORT_STEPS),
-            (queue + COPY_QUEUE, [steps.copy_datablocks], limits.slots.read_slots),
-            (queue + VERIFY_QUEUE, [steps.verify_datablocks], limits.slots.verification_slots),
+        for suffix, slots in zip(
+            QUEUES, (SHORT_STEPS, limits.slots.read_slots, limits.slots.verification_slots), strict=True
         ):
+            task_queue, activities = queue + suffix, runner.activities(suffix, *steps)
             threads = stack.enter_context(ThreadPoolExecutor(slots, thread_name_prefix=task_queue))
             await stack.enter_async_context(
                 _worker(client, task_queue, activities, slots, threads, flows=task_queue == queue)
@@ -122,33 +128,6 @@ async def _run_threads(*runs: Callable[[threading.Event], None]) -> None:
     finally:
         stop.set()
         await running
-
-
-def _short_steps(steps: Activities, looks: RegularLooks) -> list[Callable[..., Any]]:
-    return [
-        steps.report_job_started,
-        steps.open_job,
-        steps.claim_job,
-        steps.datasets_to_retrieve,
-        steps.note_outcome,
-        steps.close_job,
-        steps.report_dataset_started,
-        steps.plan_dataset,
-        steps.claim_dataset,
-        steps.prepare_datablocks,
-        steps.look_at_recalls,
-        steps.try_other_copy,
-        steps.publish_dataset,
-        steps.discard_dataset,
-        steps.report_dataset_failed,
-        looks.sweep_staging,
-        looks.check_staging,
-        looks.check_fixity,
-        steps.subscribe,
-        steps.unsubscribe,
-        looks.reconcile_jobs,
-        looks.restart_lost_flows,
-    ]
 
 
 def flow_runner() -> SandboxedWorkflowRunner:

@@ -48,6 +48,25 @@ def note_outcome(job_id: JobId, pid: DatasetPid, failures: Sequence[Failure], to
     return note_outcome(job_id, pid, [changed.failure()], tools)
 
 
+def unfinished(job_id: JobId, after: int, limit: int, tools: Toolbox) -> list[DatasetPid]:
+    """Give the datasets of a part of a job's list that have not ended for it.
+
+    Args:
+        job_id: The job.
+        after: Where the part begins.
+        limit: Its length.
+        tools: The ports.
+    """
+    ended = (DatasetState.RETRIEVED, DatasetState.FAILED)
+    return [each.pid for each in tools.ledger.jobs.datasets(job_id, after, limit) if each.state not in ended]
+
+
+def is_carried_out_by(job_id: JobId, flow: str, tools: Toolbox) -> bool:
+    """Say whether a flow is the one that carries the job out now: a step of an earlier one must not end the one after it."""
+    current = tools.ledger.flows.of(job_id)
+    return current is None or current.name == flow
+
+
 def gave_back(failures: Sequence[Failure]) -> bool:
     """Say whether a run ended because the jobs that wait for its dataset give their space back."""
     return any(failure.code == SpaceGivenBack.code for failure in failures)

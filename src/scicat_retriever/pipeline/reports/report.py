@@ -38,7 +38,9 @@ from scicat_retriever.domain.errors import (
 from scicat_retriever.domain.evidence import DatablockKey, Integrity
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState, JobState, LifecycleWord
+from scicat_retriever.pipeline.jobs.outcome import gave_back
 from scicat_retriever.pipeline.jobs.selection import ChosenNames
+from scicat_retriever.pipeline.jobs.status import STARTED
 from scicat_retriever.pipeline.reports.download_names import download_names
 from scicat_retriever.pipeline.reports.remarks import remarks_on
 from scicat_retriever.pipeline.tools.toolbox import Toolbox
@@ -58,7 +60,6 @@ FILES_RETRIEVED = "filesRetrieved"
 """The `status` of the `retrieveReturnMessage` of a dataset of which only a part is there."""
 SUMS_DIFFER = "sums_differ"
 """The `code` of the remark that a dataset declares other sums than its datablocks have."""
-STARTED = "The datasets are being retrieved."
 
 
 def job_started(job_id: JobId, tools: Toolbox) -> None:
@@ -104,7 +105,12 @@ def _files_retrieved(pid: DatasetPid, tools: Toolbox) -> LifecycleUpdate:
 
 
 def dataset_failed(pid: DatasetPid, failures: Sequence[Failure], tools: Toolbox) -> None:
-    """Have SciCat told why the dataset could not be retrieved."""
+    """Have SciCat told why the dataset could not be retrieved.
+
+    One whose jobs have to give their space back has not failed: it is retrieved once they have their space again.
+    """
+    if gave_back(failures):
+        return
     tools.ledger.reports.tell_dataset(pid, _failed(failures))
 
 

@@ -2,26 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from scicat_retriever.domain.errors import (
     CatalogueError,
     IntegrityError,
+    JobCancelled,
+    LargerThanStaging,
     ManifestDamaged,
+    RetrieverError,
+    SpaceTimedOut,
     StagedFileMissing,
+    StagingError,
 )
 from scicat_retriever.domain.evidence import DatablockKey, Integrity, Oddities, Staged, Verified
 from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.onepass.errors import ManifestDamaged as SealBroken
 from scicat_retriever.onepass.manifest import read_manifest
+from scicat_retriever.pipeline.tools.attempts import NOT_COUNTED, AttemptFailed
+from scicat_retriever.pipeline.tools.stopping import stop_if
 from scicat_retriever.pipeline.tools.toolbox import Toolbox
 from scicat_retriever.pipeline.transfer import verify
 from scicat_retriever.pipeline.transfer.copy import size_of_copy
 from scicat_retriever.pipeline.transfer.entry_check import EntryCheck
 from scicat_retriever.pipeline.transfer.unpacking import Unpacking
 from scicat_retriever.ports.datablock_record import DatablockRecord
+
+_NOTHING_KEPT_AFTER = {kind.code for kind in (JobCancelled, SpaceTimedOut, LargerThanStaging)}
+"""Failures after which nothing is kept for a retry: nobody wants it, or others need the space."""
+
+
+def verify_wanted(
+    records: Iterable[DatablockRecord], tools: Toolbox, cancelled: Callable[[], bool], *, is_last: bool
+) -> list[tuple[DatablockRecord, RetrieverError]]:
+    """Verify those of some datablocks that are wanted, one after the other, and give each its final name.
+
+    Args:
+        records: The datablocks.
+        tools: The ports.
+        cancelled: Asked before each.
+        is_last: Whether this is the last attempt that a staging area is given that fails, and does not merely wait.
+
+    Returns:
+        The datablocks that are not right, and why.
+
+    Raises:
+        JobCancelled: `cancelled` said so.
+        AttemptFailed: The staging area does not do its part.
+        CatalogueError: As `verify_and_stage`.
+    """
+    failures: list[tuple[DatablockRecord, RetrieverError]] = []
+    for record in records:
+        if not record.wanted:
+            continue
+        stop_if(cancelled)
+        try:
+            verify_and_stage(record, tools)
+        except (IntegrityError, StagedFileMissing) as error:
+            failures.append((record, error))
+        except StagingError as error:
+            is_final = is_last and not isinstance(error, NOT_COUNTED)
+            raise AttemptFailed(error, is_final=is_final, archive_id=record.datablock.archive_id) from error
+    return failures
 
 
 def verify_and_stage(record: DatablockRecord, tools: Toolbox) -> None:
@@ -147,6 +191,11 @@ def is_there(record: DatablockRecord, tools: Toolbox) -> bool:
     """Say whether a datablock is staged, and its file there in its whole length."""
     staged = record.state is DatablockState.STAGED
     return staged and tools.staging.staged_size(record.key, record.partial) == record.bytes_total
+
+
+def is_kept_after(code: str) -> bool:
+    """Say whether what a run brought that failed by this code is kept, until its space is needed: see `discard`."""
+    return code not in _NOTHING_KEPT_AFTER
 
 
 def discard(pid: DatasetPid, run: str, reason: str, tools: Toolbox, *, keep_verified: bool) -> None:

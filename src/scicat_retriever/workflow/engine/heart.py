@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from temporalio import activity
 
@@ -18,6 +19,8 @@ INTERVAL = 1.0
 """Seconds between heartbeats; steps shorter than that send none."""
 TIMEOUT = 5.0
 """Seconds of silence after which the engine gives a step to another worker."""
+FLOW_TIMEOUT = timedelta(seconds=4)
+"""Silence after which a worker is taken for dead that was deciding on a flow's next step; the engine's default is 10 s."""
 
 
 @dataclass(eq=False)

@@ -15,7 +15,8 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 from scicat_retriever.domain.errors import Failure, InternalError, ReadFailed
 from scicat_retriever.domain.ids import DatablockId
 from scicat_retriever.workflow.engine.failures import failure_of
-from scicat_retriever.workflow.flows import calls as steps
+from scicat_retriever.workflow.flows.dataset_steps import DatasetSteps
+from scicat_retriever.workflow.flows.declaration import run
 from scicat_retriever.workflow.flows.tasks import BlockFailure, BlockTask, DatasetTask, Prepared, RecallNews
 
 RECALLS = 20
@@ -98,12 +99,15 @@ class CopyWindow:
 
     async def _read(self, batch: Sequence[BlockTask]) -> list[BlockTask]:
         """Copy a batch, from another copy where one of its archives cannot be had; gives those that went back to tape."""
+        limits = self._task.limits
         archive_id = batch[0].archive_id if len(batch) == 1 else None
         while True:
             try:
                 async with self._slots:
                     with failing(archive_id):
-                        back_on_tape = await steps.copy_datablocks(self._task, batch)
+                        back_on_tape = await run(
+                            DatasetSteps.copy_datablocks, limits, list(batch), limits.transfer_attempts
+                        )
                         self._still_wanted()
                         return back_on_tape
             except DatasetFailed as failed:
@@ -121,10 +125,10 @@ class CopyWindow:
             DatasetFailed: There is none.
         """
         with failing():
-            other = await steps.try_other_copy(self._task, BlockFailure(block, failure))
+            others = await run(DatasetSteps.try_other_copy, self._task.limits, BlockFailure(block, failure))
             self._still_wanted()
-            if other is not None:
-                return other
+            if others:
+                return others[0]
         raise DatasetFailed([failure])
 
     async def _follow(self, work: asyncio.TaskGroup) -> None:
@@ -142,10 +146,18 @@ class CopyWindow:
 
     async def _next_news(self) -> RecallNews:
         """Look for news, again when the flow is told that there is some, and now and then, should the word be lost."""
+        limits = self._task.limits
         while True:
             self._news = False
             with failing():
-                found = await steps.look_at_recalls(self._task, sorted(self._on_tape))
+                found = await run(
+                    DatasetSteps.look_at_recalls,
+                    limits,
+                    self._task.pid,
+                    sorted(self._on_tape),
+                    limits.appear_timeout,
+                    limits.recall_timeout,
+                )
             self._still_wanted()
             if found.ready or found.failed:
                 return found

@@ -15,8 +15,9 @@ from temporalio.exceptions import ActivityError, ApplicationError
 
 from scicat_retriever.domain.errors import Failure, JobCancelled
 from scicat_retriever.workflow.engine.failures import failure_of, first_of
-from scicat_retriever.workflow.flows import calls as steps
 from scicat_retriever.workflow.flows.copy_window import CopyWindow, DatasetFailed, failing
+from scicat_retriever.workflow.flows.dataset_steps import DatasetSteps
+from scicat_retriever.workflow.flows.declaration import run
 from scicat_retriever.workflow.flows.tasks import DatasetOutcome, DatasetTask, Page
 
 WINDOW = 200
@@ -101,14 +102,14 @@ class RetrieveDatasetFlow:
         return DatasetOutcome(self._task.pid, failures)
 
     async def _retrieve(self) -> DatasetOutcome | None:
-        task = self._task
+        task, limits = self._task, self._task.limits
         if not task.datablocks:
-            await steps.report_dataset_started(task)
+            await run(DatasetSteps.report_dataset_started, limits, task.pid)
             self._go_on()
-            planned = await steps.plan_dataset(task)
+            planned = await run(DatasetSteps.plan_dataset, limits, task.pid, task.run)
             if not planned.claimed:
                 self._go_on()
-                await steps.claim_dataset(task)
+                await run(DatasetSteps.claim_dataset, limits, task.pid)
             done = planned.datablocks if planned.staged else 0
             self._task = task = dataclasses.replace(
                 task, datablocks=planned.datablocks, copied=done, verified=done
@@ -122,7 +123,7 @@ class RetrieveDatasetFlow:
             if workflow.info().is_continue_as_new_suggested():
                 return None
         self._go_on()
-        await steps.publish_dataset(task)
+        await run(DatasetSteps.publish_dataset, limits, task.pid)
         return DatasetOutcome(task.pid)
 
     def _go_on(self) -> None:
@@ -132,11 +133,11 @@ class RetrieveDatasetFlow:
 
     async def _copy_window(self) -> None:
         """Bring the next datablocks into staging, in parallel."""
-        page = Page(self._task.copied, WINDOW)
+        task, page = self._task, Page(self._task.copied, WINDOW)
         with failing():
-            prepared = await steps.prepare_datablocks(self._task, page)
+            prepared = await run(DatasetSteps.prepare_datablocks, task.limits, task.pid, page)
         self._go_on()
-        self._copying = CopyWindow(self._task, prepared, self._go_on)
+        self._copying = CopyWindow(task, prepared, self._go_on)
         try:
             await self._copying.copy()
         finally:
@@ -145,9 +146,9 @@ class RetrieveDatasetFlow:
 
     async def _verify_window(self) -> None:
         """Verify the next datablocks, one after the other; those that are not right are copied from another copy."""
-        page = Page(self._task.verified, VERIFICATION_WINDOW)
-        failed = await steps.verify_datablocks(self._task, page)
-        lost = [each.failure for each in failed if await steps.try_other_copy(self._task, each) is None]
+        task, limits, page = self._task, self._task.limits, Page(self._task.verified, VERIFICATION_WINDOW)
+        failed = await run(DatasetSteps.verify_datablocks, limits, task.pid, page, limits.transfer_attempts)
+        lost = [each.failure for each in failed if not await run(DatasetSteps.try_other_copy, limits, each)]
         if lost:
             raise DatasetFailed(first_of(lost))
         if failed:
@@ -158,12 +159,13 @@ class RetrieveDatasetFlow:
     async def _clean_up(self, failures: Sequence[Failure]) -> None:
         """Have SciCat told why the run failed, and begin to remove what it left."""
         with _logging_failure():
-            await steps.report_dataset_failed(self._task, failures)
+            await run(DatasetSteps.report_dataset_failed, self._task.limits, self._task.pid, list(failures))
         self._discarding = asyncio.create_task(self._discard(failures[0]))
 
     async def _discard(self, failure: Failure) -> None:
         with _logging_failure():
-            await steps.discard_dataset(self._task, failure)
+            task = self._task
+            await run(DatasetSteps.discard_dataset, task.limits, task.pid, task.run, failure)
 
     async def _wait_until_clean(self, outcome: DatasetOutcome, concerned: list[str]) -> None:
         """Wait until a failed run's files are gone, however long; those who wait for the dataset hear of it soon."""

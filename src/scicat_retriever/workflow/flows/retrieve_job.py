@@ -12,8 +12,9 @@ from temporalio.exceptions import ActivityError
 from scicat_retriever.domain.errors import Failure, JobCancelled, JobDeadlinePassed, SpaceGivenBack
 from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.workflow.engine.failures import failure_of
-from scicat_retriever.workflow.flows import calls as steps
-from scicat_retriever.workflow.flows.tasks import DatasetOutcome, JobTask, Page
+from scicat_retriever.workflow.flows.declaration import run
+from scicat_retriever.workflow.flows.job_steps import JobSteps
+from scicat_retriever.workflow.flows.tasks import DatasetOutcome, DatasetTask, JobTask, Page
 
 WINDOW = 500
 """Datasets listed at once."""
@@ -71,18 +72,19 @@ class RetrieveJobFlow:
 
     async def _retrieve(self) -> bool:
         """Retrieve all datasets; False where the flow should go on with a fresh history."""
+        limits, job_id = self._task.limits, self._task.job_id
         if not self._task.opened:
-            await steps.report_job_started(self._task)
+            await run(JobSteps.report_job_started, limits, job_id)
             self._go_on()
-            count = await steps.open_job(self._task)
+            count = await run(JobSteps.open_job, limits, job_id)
             self._go_on()
-            await steps.claim_job(self._task)
+            await run(JobSteps.claim_job, limits, job_id)
             self._task = dataclasses.replace(self._task, opened=True, datasets=count)
         while self._task.after < self._task.datasets:
             page = Page(self._task.after, WINDOW)
-            pids = await steps.datasets_to_retrieve(self._task, page)
+            pids = await run(JobSteps.datasets_to_retrieve, limits, job_id, page)
             self._go_on()
-            slots = asyncio.Semaphore(self._task.limits.parallel_datasets)
+            slots = asyncio.Semaphore(limits.parallel_datasets)
             try:
                 async with asyncio.TaskGroup() as datasets:
                     for pid in pids:
@@ -102,7 +104,7 @@ class RetrieveJobFlow:
             self._waiting.add(pid)
             # A job that joined late may need more of the dataset than its flow had set out to bring.
             outcome = await self._outcome_of(pid)
-            while not await steps.note_outcome(self._task, outcome):
+            while not await run(JobSteps.note_outcome, self._task.limits, self._task.job_id, outcome):
                 if any(failure.code == SpaceGivenBack.code for failure in outcome.failures):
                     self._gave_space_back = self._from_start = True
                 outcome = await self._outcome_of(pid)
@@ -110,9 +112,10 @@ class RetrieveJobFlow:
 
     async def _outcome_of(self, pid: DatasetPid) -> DatasetOutcome:
         """Ask for a dataset, and wait for what it ends as."""
+        limits, flow = self._task.limits, workflow.info().workflow_id
         while pid not in self._outcomes:
             await self._claim_again()
-            await steps.subscribe(self._task, pid)
+            await run(JobSteps.subscribe, limits, self._task.job_id, flow, DatasetTask(pid, limits))
             self._go_on()
             try:
                 await workflow.wait_condition(
@@ -128,7 +131,7 @@ class RetrieveJobFlow:
             if self._gave_space_back:
                 # It may have to give it back once more before it hears that it has it.
                 self._gave_space_back = False
-                await steps.claim_job(self._task)
+                await run(JobSteps.claim_job, self._task.limits, self._task.job_id)
                 self._go_on()
 
     def _go_on(self) -> None:
@@ -143,5 +146,5 @@ class RetrieveJobFlow:
             work.cancel()
             await workflow.wait([work])
         for pid in sorted(self._waiting):
-            await steps.unsubscribe(self._task, pid)
-        return await steps.close_job(self._task, failure)
+            await run(JobSteps.unsubscribe, self._task.limits, workflow.info().workflow_id, pid)
+        return await run(JobSteps.close_job, self._task.limits, self._task.job_id, failure)

@@ -19,13 +19,13 @@ from temporalio.client import (
     ScheduleUpdate,
     ScheduleUpdateInput,
 )
-from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError
 from temporalio.service import RPCError, RPCStatusCode
 
 from scicat_retriever.domain.errors import EngineNotOurs, EngineUnavailable
-from scicat_retriever.workflow.engine.answers import answer_of
-from scicat_retriever.workflow.flows.calls import FLOW_TIMEOUT, HEARTBEAT
+from scicat_retriever.workflow.engine.heart import FLOW_TIMEOUT
+from scicat_retriever.workflow.flows.declaration import look
+from scicat_retriever.workflow.flows.looks import Looks
 from scicat_retriever.workflow.flows.subscriptions import RPC_TIMEOUT
 
 SWEEP, RECONCILE, INVENTORY, FIXITY = "sweep-staging", "reconcile", "check-staging", "check-fixity"
@@ -41,17 +41,7 @@ class SweepStaging:
 
     @workflow.run
     async def run(self) -> int:
-        return await answer_of(
-            lambda: workflow.execute_activity(
-                "sweep_staging",
-                result_type=int,
-                start_to_close_timeout=timedelta(hours=1),
-                heartbeat_timeout=HEARTBEAT,
-                schedule_to_close_timeout=timedelta(hours=2),
-                # Space that is needed should not wait for long after a worker died a few times.
-                retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=5)),
-            )
-        )
+        return await look(Looks.sweep_staging)
 
 
 @workflow.defn(name="Reconcile")
@@ -61,9 +51,9 @@ class Reconcile:
     @workflow.run
     async def run(self) -> int:
         differences = 0
-        for step in ("restart_lost_flows", "reconcile_jobs"):
+        for step in (Looks.restart_lost_flows, Looks.reconcile_jobs):
             try:
-                differences += await _look(step, timedelta(minutes=10))
+                differences += await look(step)
             except ActivityError as error:
                 workflow.logger.warning("a look for differences failed: %s", error.cause)
         return differences
@@ -75,7 +65,7 @@ class CheckStaging:
 
     @workflow.run
     async def run(self) -> int:
-        return await _look("check_staging", timedelta(days=1))
+        return await look(Looks.check_staging)
 
 
 @workflow.defn(name="CheckFixity")
@@ -84,25 +74,12 @@ class CheckFixity:
 
     @workflow.run
     async def run(self) -> int:
-        return await _look("check_fixity", timedelta(days=30))
+        return await look(Looks.check_fixity)
 
 
 FLOWS = (SweepStaging, Reconcile, CheckStaging, CheckFixity)
 """The flows of the schedules."""
 _FLOW_OF = {SWEEP: "SweepStaging", RECONCILE: "Reconcile", INVENTORY: "CheckStaging", FIXITY: "CheckFixity"}
-
-
-async def _look(step: str, longest: timedelta) -> int:
-    return await answer_of(
-        lambda: workflow.execute_activity(
-            step,
-            result_type=int,
-            start_to_close_timeout=longest,
-            heartbeat_timeout=HEARTBEAT,
-            # A worker that died is made up for; any other failure is the next look's business.
-            retry_policy=RetryPolicy(maximum_attempts=2, initial_interval=timedelta(seconds=1)),
-        )
-    )
 
 
 async def ensure(client: Client, queue: str, intervals: Mapping[str, float], ledger: str) -> None:

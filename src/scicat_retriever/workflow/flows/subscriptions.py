@@ -14,7 +14,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from scicat_retriever.domain.errors import EngineUnavailable, InternalError
 from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.pipeline.jobs.intake import dataset_flow
-from scicat_retriever.workflow.flows.calls import FLOW_TIMEOUT
+from scicat_retriever.workflow.engine.heart import FLOW_TIMEOUT
 from scicat_retriever.workflow.flows.retrieve_dataset import RetrieveDatasetFlow
 from scicat_retriever.workflow.flows.tasks import DatasetTask
 

@@ -18,18 +18,17 @@ from scicat_retriever.pipeline.tools.toolbox import Toolbox
 from scicat_retriever.pipeline.transfer import publish
 from scicat_retriever.ports.catalogue import Visibility
 from scicat_retriever.workflow.engine.heart import is_stopped
+from scicat_retriever.workflow.flows.looks import Looks
 from scicat_retriever.workflow.steps.lost_flows import LostFlows
-from scicat_retriever.workflow.steps.step import Pace, Steps, step
 
 log = structlog.get_logger(__name__)
 
 
-class RegularLooks(Steps):
+class RegularLooks(Looks):
     """The looks, bound to their ports. What each found last is kept in the ledger.
 
     Args:
         tools: The ports and policies.
-        pace: How repetitions are spaced.
         lost_flows: Finds jobs whose flows are lost.
         job_types: SciCat's job types that are carried out here.
         fixity_pace: How staged datablocks are read again.
@@ -39,25 +38,21 @@ class RegularLooks(Steps):
     def __init__(
         self,
         tools: Toolbox,
-        pace: Pace,
         lost_flows: LostFlows,
         job_types: Collection[str],
         fixity_pace: FixityPace,
         undeliverable_kept: timedelta,
     ) -> None:
-        super().__init__(pace)
         self._tools = tools
         self._lost_flows = lost_flows
         self._job_types = job_types
         self._fixity = fixity_pace
         self._undeliverable_kept = undeliverable_kept
 
-    @step
     def sweep_staging(self) -> int:
         swept = eviction.sweep(self._tools)
         return swept.evicted + swept.removed + inventory.mend(self._tools)
 
-    @step
     def check_staging(self) -> int:
         try:
             found = inventory.check_staging(self._tools)
@@ -69,9 +64,7 @@ class RegularLooks(Steps):
             log.error("the staging area is not what the ledger says", advice=found.advice)
         return found.withdrawn + found.removed
 
-    @step
     def check_fixity(self) -> int:
-        """Read staged datablocks again until none is due; gives how many were wrong."""
         look = fixity.FixityLook(self._fixity, self._tools, is_stopped)
         found = look.run(lambda found: self._tools.ledger.findings.note(fixity.FINDING, found.as_finding()))
         stop_if(is_stopped)
@@ -79,7 +72,6 @@ class RegularLooks(Steps):
             log.error("staged files have changed", advice=found.advice)
         return found.wrong
 
-    @step
     def reconcile_jobs(self) -> int:
         unclosable.drop_undeliverable(self._undeliverable_kept, self._tools)
         try:
@@ -95,7 +87,6 @@ class RegularLooks(Steps):
             )
         return found.missed + found.told_again
 
-    @step
     def restart_lost_flows(self) -> int:
         found = self._lost_flows.restart()
         self._tools.ledger.findings.note("engine", asdict(found))

@@ -5,10 +5,10 @@ import pytest
 
 from scicat_retriever.domain import errors
 from scicat_retriever.domain.dataset import RetrieveJob, Selection
-from scicat_retriever.domain.ids import JobId
+from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState
 from scicat_retriever.pipeline.jobs import intake
-from scicat_retriever.pipeline.jobs.outcome import note_outcome
+from scicat_retriever.pipeline.jobs.outcome import is_carried_out_by, note_outcome, unfinished
 from scicat_retriever.pipeline.staging import space
 from scicat_retriever.ports.claims import Claims
 from tests.fakes.ledger import with_books
@@ -148,3 +148,24 @@ def test_a_job_that_has_all_that_it_needs_keeps_its_space_though_the_run_gave_ba
     rig.stage(rig.ledger.datablocks.of(PID)[1])
     assert note_outcome(JOB, PID, [GAVE_BACK], rig.tools)
     assert (state(rig), rig.ledger.claims.is_in_line(JOB)) == (DatasetState.RETRIEVED, False)
+
+
+def test_datasets_that_have_ended_for_a_job_are_not_retrieved_again() -> None:
+    rig = Rig()
+    pids = [DatasetPid(f"20.500.12345/{name}") for name in "abcd"]
+    intake.accept(RetrieveJob(JOB, "retrieve", tuple(Selection(pid) for pid in pids)), rig.ledger)
+    rig.ledger.jobs.move_dataset(JOB, pids[0], DatasetState.RETRIEVED)
+    rig.ledger.jobs.move_dataset(JOB, pids[1], DatasetState.FAILED, [FAILURE])
+    rig.ledger.jobs.move_dataset(JOB, pids[2], DatasetState.STARTED)
+    assert unfinished(JOB, 0, 10, rig.tools) == pids[2:]
+    assert unfinished(JOB, 0, 3, rig.tools) == pids[2:3]
+    assert unfinished(JOB, 3, 10, rig.tools) == pids[3:]
+
+
+def test_a_job_is_carried_out_by_the_flow_of_its_newest_attempt() -> None:
+    rig = rig_of_two()
+    flow = rig.ledger.flows.of(JOB)
+    assert flow is not None
+    assert is_carried_out_by(JOB, flow.name, rig.tools)
+    assert not is_carried_out_by(JOB, f"{flow.name}-earlier", rig.tools)
+    assert is_carried_out_by(JobId("nobody knows it"), "any", rig.tools)

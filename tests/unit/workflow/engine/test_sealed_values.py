@@ -20,8 +20,9 @@ from temporalio.exceptions import ApplicationError
 from scicat_retriever.domain.backoff import Backoff, Polling
 from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.workflow.engine.sealed_values import FORGED, Forged, sealing_converter
+from scicat_retriever.workflow.flows.declaration import ASK_LEDGER, FLOW_QUEUE, declare
 from scicat_retriever.workflow.flows.tasks import DatasetOutcome
-from scicat_retriever.workflow.steps.step import Pace, Steps, step
+from scicat_retriever.workflow.steps.runner import Pace, StepRunner
 
 FLOW = WorkflowSerializationContext("default", "retrieve-dataset-p")
 STEP = ActivitySerializationContext(
@@ -59,13 +60,14 @@ def test_what_somebody_else_gave_a_step_is_no_value() -> None:
 def test_a_step_with_an_argument_of_somebody_else_does_nothing() -> None:
     done = []
 
-    class Looks(Steps):
-        @step
+    class Steps:
+        @declare("look", ASK_LEDGER)
         def look(self, word: object) -> None:
             done.append(word)
 
+    (look,) = StepRunner(Pace(Backoff(1, 1), Polling(1, 1))).activities(FLOW_QUEUE, Steps())
     with pytest.raises(ApplicationError) as refused:
-        Looks(Pace(Backoff(1, 1), Polling(1, 1))).look(Forged())
+        look(Forged())
     assert refused.value.non_retryable
     assert done == []
 
