@@ -90,7 +90,8 @@ class RetrieveJobFlow:
                     for pid in pids:
                         datasets.create_task(self._retrieve_dataset(pid, slots))
             except ExceptionGroup as group:
-                raise group.exceptions[0] from None
+                first = group.exceptions[0]
+                raise first from first.__cause__  # which says why the step failed
             # What was there before the job gave its space back is asked for again.
             after = 0 if self._from_start else page.after + page.limit
             self._from_start = False
