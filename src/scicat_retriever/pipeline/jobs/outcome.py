@@ -62,7 +62,10 @@ def unfinished(job_id: JobId, after: int, limit: int, tools: Toolbox) -> list[Da
 
 
 def is_carried_out_by(job_id: JobId, flow: str, tools: Toolbox) -> bool:
-    """Say whether a flow is the one that carries the job out now: a step of an earlier one must not end the one after it."""
+    """Say whether a flow is the one that carries the job out now.
+
+    A late step of an earlier flow must not end the one that follows it.
+    """
     current = tools.ledger.flows.of(job_id)
     return current is None or current.name == flow
 

@@ -14,7 +14,10 @@ STARTED = "The datasets are being retrieved."
 
 
 def note_status(job_id: JobId, message: str, tools: Toolbox) -> None:
-    """Have the job's status say something, where that is news: each note is a write to disk. One that ended keeps its own."""
+    """Have the job's status say something, where that is news: each note is a write to disk.
+
+    A job that has ended keeps what it ended with.
+    """
     record = tools.ledger.jobs.get(job_id)
     if record is not None and not record.state.finished and record.message != message:
         tools.ledger.jobs.move(job_id, record.state, message)
@@ -22,7 +25,7 @@ def note_status(job_id: JobId, message: str, tools: Toolbox) -> None:
 
 @contextmanager
 def saying_why(job_id: JobId, tools: Toolbox) -> Iterator[None]:
-    """Have the job's status say that it waits for SciCat or for staging, where the body raises that it does."""
+    """Have the job's status say that it waits for SciCat or for staging, where the body raises so."""
     try:
         yield
     except WAITS_FOR_STAGING as error:

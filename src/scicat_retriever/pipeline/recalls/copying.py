@@ -27,7 +27,7 @@ _SHORTLY = 0.05
 def to_copy(
     pid: DatasetPid, after: int, limit: int, tools: Toolbox, cancelled: Callable[[], bool]
 ) -> tuple[list[DatablockRecord], list[DatablockRecord]]:
-    """Give the datablocks of a page that are wanted and not copied: those that can be copied now, and those asked for.
+    """Give the wanted datablocks of a page that are not copied: those that can be now, and those asked for.
 
     Args:
         pid: The dataset.
@@ -81,9 +81,10 @@ class Tries:
 
 
 def bring(record: DatablockRecord, tries: Tries, tools: Toolbox, cancelled: Callable[[], bool]) -> bool:
-    """Copy a datablock's archive into staging, unless an attempt before has; False where it went back to tape meanwhile.
+    """Copy a datablock's archive into staging, unless that is done; False where it went back to tape.
 
-    One that went back is asked for: the flow waits for it again, with the time that a recall, or its appearing, may take.
+    One that went back is asked for: the flow waits for it again, with the time that a recall, or its
+    appearing, may take.
 
     Args:
         record: The datablock.
@@ -105,7 +106,7 @@ def bring(record: DatablockRecord, tries: Tries, tools: Toolbox, cancelled: Call
         raise
     except RetrieverError as error:
         if isinstance(error, WAITS_FOR_STAGING):
-            # What the datablock waits for is shown; it goes on by itself once there is room, or the area is mounted.
+            # What the datablock waits for is shown.
             tools.ledger.datablocks.move(record.key, DatablockState.RECALLING, str(error))
         is_final = tries.is_last(record.key.id, error)
         raise AttemptFailed(error, is_final=is_final, archive_id=record.datablock.archive_id) from error

@@ -107,7 +107,7 @@ def _files_retrieved(pid: DatasetPid, tools: Toolbox) -> LifecycleUpdate:
 def dataset_failed(pid: DatasetPid, failures: Sequence[Failure], tools: Toolbox) -> None:
     """Have SciCat told why the dataset could not be retrieved.
 
-    One whose jobs have to give their space back has not failed: it is retrieved once they have their space again.
+    One whose jobs have to give their space back has not failed: it is retrieved once they have it again.
     """
     if gave_back(failures):
         return

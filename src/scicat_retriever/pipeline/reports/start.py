@@ -19,10 +19,11 @@ log = structlog.get_logger(__name__)
 
 
 def start_job(job_id: JobId, teller: Teller, tools: Toolbox) -> None:
-    """Tell SciCat that a job is in progress; returns when SciCat holds it: nothing is recalled for a job that it does not know.
+    """Tell SciCat that a job is in progress; returns when SciCat holds it.
 
-    A job of which a dataset was deleted is started all the same, though SciCat cannot be told of it: the others are there to
-    be retrieved, and SciCat can be told of them.
+    Nothing is recalled for a job that SciCat does not know. A job of which a dataset was deleted is started
+    all the same, though SciCat cannot be told of it: the others are there to be retrieved, and SciCat can be
+    told of them.
 
     Args:
         job_id: The job.

@@ -17,7 +17,10 @@ from scicat_retriever.pipeline.tools.attempts import FORBIDDEN_ATTEMPTS, WAITS_F
 from scicat_retriever.pipeline.tools.toolbox import Toolbox
 
 ODD_ATTEMPTS = 8
-"""After how many attempts a job goes on without a dataset that SciCat gives no usable answer for: about two minutes."""
+"""After how many attempts a job goes on without a dataset that SciCat has no usable answer for.
+
+That is about two minutes.
+"""
 
 
 def open_job(job_id: JobId, attempt: int, tools: Toolbox) -> int:

@@ -12,8 +12,10 @@ from scicat_retriever.domain.errors import (
 from scicat_retriever.domain.ids import ArchiveId
 
 FORBIDDEN_ATTEMPTS = 4
-"""How often SciCat is asked that says that the service's account may not read. A missing right is believed soon, but not at
-once: a proxy or a backend that restarts may have said so."""
+"""How often SciCat is asked that says that the service's account may not read.
+
+A missing right is believed soon, but not at once: a proxy or a backend that restarts may have said so.
+"""
 WAITS_FOR_STAGING = (NoSpaceYet, StagingNotOurs)
 """Errors of what goes on by itself once others made room, or an operator mounted the staging area."""
 NOT_COUNTED = (LedgerUnavailable, WorkerStopping, *WAITS_FOR_STAGING)

@@ -43,7 +43,7 @@ def verify_wanted(
         records: The datablocks.
         tools: The ports.
         cancelled: Asked before each.
-        is_last: Whether this is the last attempt that a staging area is given that fails, and does not merely wait.
+        is_last: Whether a staging area that fails, and does not merely wait, is given no further attempt.
 
     Returns:
         The datablocks that are not right, and why.
@@ -194,7 +194,7 @@ def is_there(record: DatablockRecord, tools: Toolbox) -> bool:
 
 
 def is_kept_after(code: str) -> bool:
-    """Say whether what a run brought that failed by this code is kept, until its space is needed: see `discard`."""
+    """Say whether what a run brought is kept that failed by this code, until its space is needed."""
     return code not in _NOTHING_KEPT_AFTER
 
 

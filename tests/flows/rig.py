@@ -1,0 +1,233 @@
+"""Flows on an engine whose clock skips what nothing happens in: days pass in a moment. All they hand on is sealed."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import Client, WorkflowHandle
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from scicat_retriever.domain.errors import Failure
+from scicat_retriever.domain.ids import DatasetPid, JobId
+from scicat_retriever.pipeline.jobs.intake import dataset_flow
+from scicat_retriever.workflow.engine.sealed_values import sealing_converter
+from scicat_retriever.workflow.flows.declaration import FLOW_QUEUE
+from scicat_retriever.workflow.flows.retrieve_dataset import RetrieveDatasetFlow
+from scicat_retriever.workflow.flows.retrieve_job import RetrieveJobFlow
+from scicat_retriever.workflow.flows.subscriptions import Subscriptions
+from scicat_retriever.workflow.flows.tasks import DatasetOutcome, DatasetTask, FlowLimits, JobTask
+from scicat_retriever.workflow.steps.runner import Pace, StepRunner
+from scicat_retriever.workflow.worker import FLOWS, QUEUES, flow_runner
+from tests.flows.fake_steps import LONGEST, FakeSteps, Joins
+
+T = TypeVar("T")
+HOUR, DAY = 3600.0, 86400.0
+KEY = "a key of the tests' own, long enough to seal with"
+LIMITS = FlowLimits(
+    parallel_datasets=4,
+    parallel_datablocks=2,
+    catalogue_timeout=6 * HOUR,
+    report_timeout=5 * DAY,
+    space_timeout=2 * DAY,
+    appear_timeout=HOUR,
+    recall_timeout=2 * DAY,
+    transfer_timeout=DAY,
+    transfer_attempts=3,
+    job_timeout=30 * DAY,
+    backoff_initial=60.0,
+    backoff_maximum=HOUR,
+    queue="retriever",
+)
+PACE = Pace(60.0, HOUR, HOUR, HOUR)
+CANCEL_REQUESTED = EventType.EVENT_TYPE_ACTIVITY_TASK_CANCEL_REQUESTED
+
+
+class Answers:
+    """Stands for the flows of datasets: answers each job that asks with what a test says, or not at all.
+
+    Attributes:
+        failures: Why a dataset's run fails; none for one that goes well.
+        silent: Datasets that nobody answers for.
+        waiting: Who asked and was not answered, or took his wish back.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._loop = asyncio.get_running_loop()
+        self._lock = threading.Lock()
+        self.failures: dict[DatasetPid, tuple[Failure, ...]] = {}
+        self.silent: set[DatasetPid] = set()
+        self.waiting: list[tuple[str, DatasetPid]] = []
+        self.most_waiting = 0
+
+    def join(self, job_flow: str, task: DatasetTask) -> None:
+        if task.pid in self.silent:
+            with self._lock:
+                self.waiting.append((job_flow, task.pid))
+                self.most_waiting = max(self.most_waiting, len(self.waiting))
+        else:
+            self.answer(job_flow, task.pid)
+
+    def leave(self, job_flow: str, pid: DatasetPid) -> None:
+        self.waiting = [each for each in self.waiting if each != (job_flow, pid)]
+
+    def answer(self, job_flow: str, pid: DatasetPid) -> None:
+        outcome = DatasetOutcome(pid, self.failures.get(pid, ()))
+        handle = self._client.get_workflow_handle(job_flow)
+        asyncio.run_coroutine_threadsafe(
+            handle.signal(RetrieveJobFlow.dataset_ended, outcome), self._loop
+        ).result(LONGEST)
+
+
+class Rig:
+    """One test's workers, steps and flows.
+
+    Attributes:
+        env: The engine.
+        steps: The steps.
+        limits: What its flows go by.
+    """
+
+    def __init__(self, env: WorkflowEnvironment, stack: AsyncExitStack) -> None:
+        self.env = env
+        self._stack = stack
+        self.limits = LIMITS
+        self.answers = Answers(env.client)
+        self.steps = FakeSteps(self.answers)
+
+    def use_dataset_flows(self, datablocks: int = 3) -> None:
+        """Have jobs ask the real flows of datasets."""
+        self._set_joins(Subscriptions(self.env.client, asyncio.get_running_loop(), LIMITS.queue), datablocks)
+
+    def _set_joins(self, joins: Joins, datablocks: int) -> None:
+        self.steps = FakeSteps(joins, datablocks)
+
+    def set_datablocks(self, count: int) -> None:
+        """Have datasets of so many datablocks. Call it before anything else."""
+        self._set_joins(self.answers, count)
+
+    def limits_with(self, **changes: Any) -> FlowLimits:
+        return replace(self.limits, **changes)
+
+    async def work(self) -> Callable[[], Awaitable[None]]:
+        """Begin to work as one more worker of the service does; gives what ends that."""
+        runner, stack = StepRunner(PACE), AsyncExitStack()
+        await self._stack.enter_async_context(stack)
+        threads = stack.enter_context(ThreadPoolExecutor(16))
+        for suffix in QUEUES:
+            await stack.enter_async_context(
+                Worker(
+                    self.env.client,
+                    task_queue=self.limits.queue + suffix,
+                    activities=runner.activities(suffix, self.steps),
+                    activity_executor=threads,
+                    workflows=FLOWS if suffix == FLOW_QUEUE else (),
+                    workflow_runner=flow_runner(),
+                    graceful_shutdown_timeout=timedelta(seconds=0),
+                    max_heartbeat_throttle_interval=timedelta(seconds=0.1),
+                )
+            )
+        return stack.aclose
+
+    async def job(self, name: str = "job", **task: Any) -> WorkflowHandle[RetrieveJobFlow, str]:
+        """Start a job's flow."""
+        return await self.env.client.start_workflow(
+            RetrieveJobFlow.run,
+            JobTask(JobId(name), self.limits, **task),
+            id=f"{LIMITS.queue}-{name}",
+            task_queue=self.limits.queue,
+        )
+
+    async def dataset(self, pid: DatasetPid, **task: Any) -> WorkflowHandle[RetrieveDatasetFlow, None]:
+        """Start a dataset's flow that no job asked for."""
+        return await self.env.client.start_workflow(
+            RetrieveDatasetFlow.run,
+            DatasetTask(pid, self.limits, **task),
+            id=dataset_flow(pid),
+            task_queue=self.limits.queue,
+        )
+
+    def flow_of(self, pid: DatasetPid) -> WorkflowHandle[Any, Any]:
+        return self.env.client.get_workflow_handle(dataset_flow(pid))
+
+    async def look(self, flow: Callable[..., Awaitable[int]]) -> WorkflowHandle[Any, int]:
+        """Start a schedule's flow."""
+        return await self.env.client.start_workflow(
+            flow, id=f"{LIMITS.queue}-look", task_queue=self.limits.queue
+        )
+
+    async def cancel(self, flow: WorkflowHandle[RetrieveJobFlow, str], by: str = "somebody") -> None:
+        await flow.signal(RetrieveJobFlow.cancel, by)
+
+    async def tell(self, flow: WorkflowHandle[RetrieveJobFlow, str], pid: DatasetPid) -> None:
+        """Have a dataset's flow say that the dataset is there."""
+        await flow.signal(RetrieveJobFlow.dataset_ended, DatasetOutcome(pid))
+
+    @property
+    def address(self) -> str:
+        """Where the engine listens."""
+        return self.env.client.service_client.config.target_host
+
+    async def begun(self, hold: Any) -> None:
+        """Wait until a step that is held has begun."""
+        assert await asyncio.to_thread(hold.entered.wait, LONGEST), self.steps.names()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait, while no time passes for the flows."""
+        end = time.monotonic() + LONGEST
+        while not condition():
+            assert time.monotonic() < end, self.steps.names()
+            await asyncio.sleep(0.01)
+
+    async def until_told_to_stop(self, flow: WorkflowHandle[Any, Any]) -> None:
+        """Wait until a flow has asked for the end of the step that it waits for."""
+        end = time.monotonic() + LONGEST
+        while CANCEL_REQUESTED not in [event.event_type async for event in flow.fetch_history_events()]:
+            assert time.monotonic() < end, self.steps.names()
+            await asyncio.sleep(0.01)
+
+    async def now(self) -> datetime:
+        return await self.env.get_current_time()
+
+    async def lasted(self, flow: WorkflowHandle[Any, Any]) -> float:
+        """Give the simulated hours from a flow's beginning to its end."""
+        found = await flow.describe()
+        assert found.close_time is not None
+        return (found.close_time - found.start_time).total_seconds() / HOUR
+
+
+class Engine:
+    """An engine, and the event loop that its client lives in."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.Runner()
+        server = Path(sys.executable).with_name("temporal-test-server")
+        self._env = self._loop.run(
+            WorkflowEnvironment.start_time_skipping(
+                test_server_existing_path=str(server), data_converter=sealing_converter([KEY])
+            )
+        )
+
+    def play(self, scene: Callable[[Rig], Coroutine[Any, Any, T]]) -> T:
+        """Play what a test says, on a rig of its own."""
+        return self._loop.run(self._play(scene))
+
+    async def _play(self, scene: Callable[[Rig], Coroutine[Any, Any, T]]) -> T:
+        async with AsyncExitStack() as stack:
+            return await scene(Rig(self._env, stack))
+
+    def close(self) -> None:
+        self._loop.run(self._env.shutdown())
+        self._loop.close()
