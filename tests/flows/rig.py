@@ -19,6 +19,7 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
+from scicat_retriever.domain.backoff import Backoff, Polling
 from scicat_retriever.domain.errors import Failure
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.pipeline.jobs.intake import dataset_flow
@@ -50,7 +51,7 @@ LIMITS = FlowLimits(
     backoff_maximum=HOUR,
     queue="retriever",
 )
-PACE = Pace(60.0, HOUR, HOUR, HOUR)
+PACE = Pace(Backoff(60.0, HOUR), Polling(HOUR, HOUR))
 CANCEL_REQUESTED = EventType.EVENT_TYPE_ACTIVITY_TASK_CANCEL_REQUESTED
 
 
