@@ -9,7 +9,6 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -119,10 +118,7 @@ class Rig:
         """Have datasets of so many datablocks. Call it before anything else."""
         self._set_joins(self.answers, count)
 
-    def limits_with(self, **changes: Any) -> FlowLimits:
-        return replace(self.limits, **changes)
-
-    async def work(self) -> Callable[[], Awaitable[None]]:
+    async def work(self, *, keeps_flows: bool = True) -> Callable[[], Awaitable[None]]:
         """Begin to work as one more worker of the service does; gives what ends that."""
         runner, stack = StepRunner(PACE), AsyncExitStack()
         await self._stack.enter_async_context(stack)
@@ -136,6 +132,8 @@ class Rig:
                     activity_executor=threads,
                     workflows=FLOWS if suffix == FLOW_QUEUE else (),
                     workflow_runner=flow_runner(),
+                    # This engine goes on asking a worker that is gone for the flows that it remembers.
+                    max_cached_workflows=100 if keeps_flows else 0,
                     graceful_shutdown_timeout=timedelta(seconds=0),
                     max_heartbeat_throttle_interval=timedelta(seconds=0.1),
                 )

@@ -307,3 +307,34 @@ def test_a_copy_whose_worker_is_lost_is_taken_again(engine: Engine) -> None:
         assert rig.steps.copied == [(FIRST, STORE)]
 
     engine.play(play)
+
+
+def test_a_copy_whose_worker_stops_goes_on_with_another_worker(engine: Engine) -> None:
+    async def play(rig: Rig) -> None:
+        rig.set_datablocks(1)
+        stop = await rig.work(keeps_flows=False)
+        hold = rig.steps.hold("copy_datablocks", deaf=False)
+        flow = await rig.dataset(PID)
+        await rig.begun(hold)
+        await stop()
+        assert rig.steps.copied == []
+        await rig.work()
+        await flow.result()
+        assert rig.steps.copied == [(FIRST, STORE)]
+        assert rig.steps.failed == []
+
+    engine.play(play)
+
+
+def test_a_flow_cancelled_in_the_engine_cleans_up(engine: Engine) -> None:
+    async def play(rig: Rig) -> None:
+        await rig.work()
+        rig.steps.on_tape = {FIRST}
+        flow = await rig.dataset(PID)
+        await rig.until(lambda: bool(rig.steps.of("look_at_recalls")))
+        await flow.cancel()
+        await flow.result()
+        assert rig.steps.names()[-2:] == ENDS
+        assert rig.steps.failed[0][1][0].code == "job_cancelled"
+
+    engine.play(play)

@@ -153,7 +153,7 @@ def test_a_job_that_has_all_that_it_needs_keeps_its_space_though_the_run_gave_ba
 def test_datasets_that_have_ended_for_a_job_are_not_retrieved_again() -> None:
     rig = Rig()
     pids = [DatasetPid(f"20.500.12345/{name}") for name in "abcd"]
-    intake.accept(RetrieveJob(JOB, "retrieve", tuple(Selection(pid) for pid in pids)), rig.ledger)
+    intake.accept(RetrieveJob(JOB, "retrieve", tuple(Selection(pid) for pid in pids)), rig.ledger.jobs)
     rig.ledger.jobs.move_dataset(JOB, pids[0], DatasetState.RETRIEVED)
     rig.ledger.jobs.move_dataset(JOB, pids[1], DatasetState.FAILED, [FAILURE])
     rig.ledger.jobs.move_dataset(JOB, pids[2], DatasetState.STARTED)
