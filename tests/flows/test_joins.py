@@ -147,23 +147,6 @@ def test_a_job_that_asks_for_a_dataset_that_is_being_given_up_gets_a_run_of_its_
     engine.play(play)
 
 
-def test_a_failed_dataset_whose_files_take_long_to_remove_is_told_before(engine: Engine) -> None:
-    async def play(rig: Rig) -> None:
-        rig.use_dataset_flows(datablocks=1)
-        await rig.work()
-        rig.steps.unreadable = {FIRST: errors.ReadFailed("bad sector")}
-        rig.steps.fail("discard_dataset", *[errors.LedgerUnavailable("locked")] * 4)
-        flow = await rig.job()
-        assert await flow.result() == "closed"
-        assert [each.failures[0].code for each in rig.steps.outcomes] == ["read_failed"]
-        await rig.flow_of(PID).result()
-        (told,), tries = rig.steps.of("note_outcome"), rig.steps.of("discard_dataset")
-        assert len(tries) == 5
-        assert told.at < tries[-1].at
-
-    engine.play(play)
-
-
 def test_a_job_that_needs_more_than_the_run_that_it_joined_asks_for_another(engine: Engine) -> None:
     async def play(rig: Rig) -> None:
         rig.use_dataset_flows(datablocks=1)
