@@ -20,7 +20,9 @@ LOOKS = [
 ]
 
 
-@pytest.mark.parametrize(("flow", "steps", "found"), LOOKS, ids=str)
+@pytest.mark.parametrize(
+    ("flow", "steps", "found"), LOOKS, ids=lambda each: getattr(each, "__qualname__", str(each))
+)
 def test_a_look_takes_its_steps_and_says_how_much_it_found(
     engine: Engine, flow: Callable[..., Awaitable[int]], steps: list[str], found: int
 ) -> None:
