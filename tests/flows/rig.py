@@ -6,6 +6,7 @@ import asyncio
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
@@ -51,6 +52,9 @@ LIMITS = FlowLimits(
     queue="retriever",
 )
 PACE = Pace(Backoff(60.0, HOUR), Polling(HOUR, HOUR))
+STEP_ENDED = EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED
+TURN_BEGUN = EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED
+TURN_ENDED = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
 CANCEL_REQUESTED = EventType.EVENT_TYPE_ACTIVITY_TASK_CANCEL_REQUESTED
 
 
@@ -194,6 +198,20 @@ class Rig:
         """Wait until a flow has asked for the end of the step that it waits for."""
         end = time.monotonic() + LONGEST
         while CANCEL_REQUESTED not in [event.event_type async for event in flow.fetch_history_events()]:
+            assert time.monotonic() < end, self.steps.names()
+            await asyncio.sleep(0.01)
+
+    async def until_idle(self, flow: WorkflowHandle[Any, Any]) -> None:
+        """Wait until a flow waits for something else than a step.
+
+        This engine stands still where a step ends by itself in the moment in which the flow gives it up.
+        """
+        end = time.monotonic() + LONGEST
+        while True:
+            kinds = Counter([event.event_type async for event in flow.fetch_history_events()])
+            steps, turns = kinds[EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED], kinds[TURN_BEGUN]
+            if steps and steps == kinds[STEP_ENDED] and turns == kinds[TURN_ENDED]:
+                return
             assert time.monotonic() < end, self.steps.names()
             await asyncio.sleep(0.01)
 

@@ -332,6 +332,7 @@ def test_a_flow_cancelled_in_the_engine_cleans_up(engine: Engine) -> None:
         rig.steps.on_tape = {FIRST}
         flow = await rig.dataset(PID)
         await rig.until(lambda: bool(rig.steps.of("look_at_recalls")))
+        await rig.until_idle(flow)
         await flow.cancel()
         await flow.result()
         assert rig.steps.names()[-2:] == ENDS

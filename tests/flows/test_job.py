@@ -292,6 +292,7 @@ def test_a_job_cancelled_while_a_dataset_is_retrieved_lets_it_go(engine: Engine)
         rig.answers.silent = {PID}
         flow = await rig.job()
         await rig.until(lambda: len(rig.answers.waiting) == 1)
+        await rig.until_idle(flow)
         await rig.cancel(flow)
         assert await flow.result() == "job_cancelled"
         assert rig.answers.waiting == []
@@ -331,6 +332,7 @@ def test_a_job_whose_flow_is_cancelled_in_the_engine_is_closed(engine: Engine) -
         rig.answers.silent = {PID}
         flow = await rig.job()
         await rig.until(lambda: len(rig.answers.waiting) == 1)
+        await rig.until_idle(flow)
         await flow.cancel()
         assert await flow.result() == "job_cancelled"
         assert rig.answers.waiting == []

@@ -72,6 +72,7 @@ def test_cancelling_one_of_two_jobs_leaves_the_other(engine: Engine) -> None:
         await rig.work()
         first, second = await rig.job("first"), await rig.job("second")
         await rig.until(lambda: len(rig.steps.of("subscribe")) == 2)
+        await rig.until_idle(first)
         await rig.cancel(first)
         assert await first.result() == "job_cancelled"
         rig.steps.on_tape.clear()
@@ -92,6 +93,7 @@ def test_a_dataset_that_nobody_waits_for_any_more_ends_after_the_step_that_it_ta
         hold = rig.steps.hold(step)
         flow = await rig.job()
         await rig.begun(hold)
+        await rig.until_idle(flow)
         await rig.cancel(flow)
         assert await flow.result() == "job_cancelled"
         await rig.until_told_to_stop(rig.flow_of(PID))
@@ -114,6 +116,7 @@ def test_a_dataset_that_is_being_published_when_nobody_waits_any_more_stays_publ
         hold = rig.steps.hold("publish_dataset")
         flow = await rig.job()
         await rig.begun(hold)
+        await rig.until_idle(flow)
         await rig.cancel(flow)
         assert await flow.result() == "job_cancelled"
         await rig.until_told_to_stop(rig.flow_of(PID))
@@ -134,6 +137,7 @@ def test_a_job_that_asks_for_a_dataset_that_is_being_given_up_gets_a_run_of_its_
         copying, discarding = rig.steps.hold("copy_datablocks", deaf=False), rig.steps.hold("discard_dataset")
         first = await rig.job("first")
         await rig.begun(copying)
+        await rig.until_idle(first)
         await rig.cancel(first)
         await first.result()
         await rig.begun(discarding)
