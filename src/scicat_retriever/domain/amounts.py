@@ -16,7 +16,7 @@ def in_words(size: int) -> str:
 
 
 def ordinal(number: int) -> str:
-    """Write a place in a line: `1st`, `2nd`, `3rd`, `4th`, `11th`, `21st`."""
+    """Write a number of order: `1st`, `2nd`, `3rd`, `4th`, `11th`, `21st`."""
     if number % 100 in {11, 12, 13}:
         return f"{number}th"
     return f"{number}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th') }"

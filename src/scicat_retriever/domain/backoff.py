@@ -1,4 +1,7 @@
-"""Pauses between repetitions: they grow with each, up to a ceiling. The one rule for all that is tried or asked again."""
+"""Pauses between repetitions: they grow with each, up to a ceiling.
+
+The one rule for all that is tried or asked again.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +55,7 @@ def pause_before(attempt: int, initial: float, maximum: float) -> timedelta:
 
 
 class GrowingPauses:
-    """Pauses that double, and begin anew after a try that went well for longer than the longest of them.
+    """Pauses that double, and begin anew after a try that went well for longer than `maximum`.
 
     Args:
         initial: The first pause, seconds.

@@ -1,4 +1,4 @@
-"""Things taken so many at a time."""
+"""Items taken in lists of a bounded length."""
 
 from __future__ import annotations
 

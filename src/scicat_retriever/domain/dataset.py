@@ -25,7 +25,7 @@ class Selection:
 
 
 def united(selections: Iterable[Selection]) -> tuple[Selection, ...]:
-    """Give each dataset once, with the files of all its entries; whole where one of them wants it whole."""
+    """Give each dataset once, with the files of all its entries; whole if one entry asks for it whole."""
     wanted: dict[DatasetPid, dict[str, None]] = {}
     whole: set[DatasetPid] = set()
     for selection in selections:
@@ -65,8 +65,10 @@ class Dataset:
         packed_size: `packedSize`: bytes of all its datablocks in the long-term store.
         owner_group: The group that owns it.
         updated_at: When the catalogue last changed it (UTC).
-        storage_location: `datasetlifecycle.storageLocation`: where it was archived, or None where SciCat does not say.
-        source_folder: `sourceFolder`: where its files lay before they were archived, or None where SciCat does not say.
+        storage_location: `datasetlifecycle.storageLocation`: where it was archived, or None where SciCat does
+            not say.
+        source_folder: `sourceFolder`: where its files lay before they were archived, or None where SciCat
+            does not say.
     """
 
     pid: DatasetPid
@@ -89,13 +91,15 @@ class EntryKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FileEntry:
-    """A file that the catalogue says a datablock holds, or a folder or a symbolic link that it lists beside them.
+    """A file of a datablock, as catalogued; or a folder or symbolic link that is listed beside files.
 
     Attributes:
         path: Its name in the archive, as catalogued.
         size: Bytes.
-        digest: Its checksum as catalogued, hexadecimal digits in lower case, or None where the catalogue has none.
-        kind: What its permissions (`perm`) say that it is; None where they do not say, and for a file with a checksum.
+        digest: Its checksum as catalogued, hexadecimal digits in lower case, or None where the catalogue has
+            none.
+        kind: What its permissions (`perm`) say that it is; None where they do not say, and for a file with a
+            checksum.
     """
 
     path: str
@@ -110,13 +114,18 @@ class FileEntry:
 
     @property
     def is_file(self) -> bool:
-        """Whether it is told to be a regular file: by a checksum, or by its permissions; a `/` at its end is believed more."""
+        """Whether it is catalogued as a regular file: by a checksum, or by its permissions.
+
+        Permissions count only where the path does not end with `/`.
+        """
         return self.digest is not None or (self.kind is EntryKind.FILE and not self.is_folder)
 
 
 @dataclass(frozen=True, slots=True)
 class OriginalFile:
-    """A file as a dataset had it before it was archived: SciCat takes no job for a file that it does not list so.
+    """A file of a dataset, as it was before it was archived.
+
+    SciCat takes no job for a file that it does not list in this way.
 
     Attributes:
         path: Its name, as catalogued.
@@ -133,13 +142,16 @@ class OriginalFile:
 
 @dataclass(frozen=True, slots=True)
 class Extract:
-    """Which part of an archive a datablock is that SciCat does not list: a tar of some of another datablock's members.
+    """The part of an archive that an extract is: a tar of some members of a datablock that SciCat lists.
+
+    SciCat does not list the extract itself.
 
     Attributes:
         of: The datablock that SciCat lists.
         archive_size: Bytes of its whole archive, as catalogued; 0 where the catalogue does not know.
-        ranges: The first byte and the length of each piece of the archive that is read, in their order; two blocks of zeros
-            follow. None at all where the whole archive is read after all, since the pieces were not right.
+        ranges: The first byte and the length of each range of the archive that is read, in their order; two
+            blocks of zeros follow. Empty where the whole archive is read after all, since the extract was not
+            right.
     """
 
     of: DatablockId
@@ -162,7 +174,8 @@ class Datablock:
         packed_size: Bytes of the archive itself; 0 where the catalogue does not know.
         algorithm: `chkAlg` as spelled in the catalogue, or None.
         file_count: How many files it declares.
-        extract: Of an extract, which part of the archive it is; `size`, `packed_size` and `file_count` are its own then.
+        extract: The part of the archive that it is, for an extract; None for a datablock that SciCat lists.
+            `size`, `packed_size` and `file_count` of an extract are its own.
     """
 
     id: DatablockId
@@ -176,12 +189,12 @@ class Datablock:
 
     @property
     def ranges(self) -> tuple[tuple[int, int], ...]:
-        """The pieces of the archive that are read; none where that is the whole archive."""
+        """The byte ranges of the archive that are read; empty where the whole archive is read."""
         return () if self.extract is None else self.extract.ranges
 
     @property
     def file_name(self) -> ArchiveId:
-        """The archiveId; of a part of the archive, one that tells so: `a/0001.part-12ab34cd.tar`."""
+        """The archiveId; for an extract made of ranges, a name that tells so: `a/0001.part-12ab34cd.tar`."""
         if not self.ranges:
             return self.archive_id
         return ArchiveId(f"{_ENDING.sub('', self.archive_id)}.part-{self.id[-8:]}.tar")

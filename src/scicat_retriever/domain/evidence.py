@@ -1,9 +1,9 @@
-"""Evidence: what a step has proved, in types that need the one before.
+"""Evidence: what a step has proved, in types of which each needs the one before.
 
     Recalled -> Copied -> Verified -> Staged
 
-A state is claimed only by code that holds the evidence of it. Only `pipeline.transfer.verify` may make a `Verified`
-(a test holds that), and the catalogue is told `datasetRetrieved` only from `Staged`.
+A state is claimed only by code that holds the evidence of it. Only `pipeline.transfer.verify` may make a
+`Verified` (a test holds that), and the catalogue is told `datasetRetrieved` only from `Staged`.
 """
 
 from __future__ import annotations
@@ -55,10 +55,13 @@ class Copied:
         recalled: The evidence before.
         bytes_copied: Bytes written.
         archive_checksum: `xxh3-128:<hex>` of the archive's bytes.
-        manifest_seal: Digest of the manifest (the list of members with the checksums seen), kept in the ledger.
+        manifest_seal: Digest of the manifest (the list of members with the checksums seen), kept in the
+            ledger.
         members: How many members the archive holds.
-        partial: Token of the file that it was written to, which no other attempt has. The file keeps it when staged.
-        receipt: What the staging area says it holds of it; the area wants to have it back when it is committed.
+        partial: Token of the file that the archive was written to. No other attempt has it, and the file
+            keeps it when it is staged.
+        receipt: What the staging area itself says it holds of the file. It is shown to the area again when
+            the file is committed.
     """
 
     recalled: Recalled
@@ -72,11 +75,11 @@ class Copied:
 
 @dataclass(frozen=True, slots=True)
 class Oddities:
-    """What of an archive was taken by an operator's word, and those who download it should know of.
+    """What of an archive was taken by an operator's word alone; those who download it should know of it.
 
     Attributes:
-        passed_over: Members that are not catalogued, and need not be.
-        replaced: Members that another one of the same path takes the place of when the archive is unpacked.
+        passed_over: Members that are not catalogued, and that an operator allowed to be passed over.
+        replaced: Members that a later member of the same path replaces when the archive is unpacked.
         tars: Tars that follow on each other in the archive.
     """
 
@@ -96,7 +99,8 @@ class Verified:
         copied: The evidence before.
         integrity: What was compared.
         files: How many catalogued files were compared.
-        matched_by: Those of them whose names are spelled otherwise in the archive; none where all are spelled alike.
+        matched_by: Compared files whose names are spelled otherwise in the archive, by kind of likeness;
+            empty where all are spelled alike.
         oddities: What of the archive was taken by an operator's word.
     """
 

@@ -1,9 +1,9 @@
 r"""Likeness: names that differ only in how they are spelled, paired where exactly one of each can be meant.
 
-Catalogues and archives spell the same file differently: a list has absolute paths below the dataset's `sourceFolder`, a tar has
-relative ones, or begins them with the dataset's own folder; one has `\` where the other has `/`; accents are composed (NFC) or not
-(NFD); bytes that are no UTF-8, which JSON cannot hold, became `?` or U+FFFD. Such names are never the same by themselves: whoever
-asks has to see that what they name agrees, too.
+Catalogues and archives spell the same file differently: a list has absolute paths below the dataset's
+`sourceFolder`, a tar has relative ones, or begins them with the dataset's own folder; one has `\` where the
+other has `/`; accents are composed (NFC) or not (NFD); bytes that are no UTF-8, which JSON cannot hold,
+became `?` or U+FFFD. Alike names alone prove nothing: the caller must check that the files agree, too.
 """
 
 from __future__ import annotations
@@ -16,19 +16,22 @@ from enum import StrEnum
 from typing import NamedTuple
 
 EXAMPLES = 2
-"""So many pairs are shown of each kind."""
+"""Pairs that are shown of each kind."""
 LONGEST_EXAMPLE = 100
 """Characters of a name in an example."""
 _LONGEST_PART = 255
-"""Characters of a path's part in which accents are composed: file systems have no longer ones, and it takes long in those."""
+"""The most characters of a part of a path in which accents are composed.
+
+File systems have no longer parts, and composing takes long in longer ones.
+"""
 _DEEPEST_FOLDER = 100
-"""Parts of a dataset's folder: each name is compared with every end of it."""
+"""The most parts of a dataset's folder: each name is compared with every end of the folder."""
 _ESCAPED = re.compile("[\udc80-\udcff]")
 _UNREADABLE = re.compile("[?\ufffd\udc80-\udcff]+")
 
 
 class Likeness(StrEnum):
-    """What two spellings differ in; each may also differ in those before it."""
+    """What two spellings differ in; those of a kind may also differ in all kinds before it."""
 
     FOLDER = "source_folder"
     """The dataset's `sourceFolder`, or the end of it, before one of them; `./`, `/` or doubled slashes."""
@@ -87,11 +90,11 @@ class Tally:
 
 
 class Spelling:
-    """Gives names one spelling, so that those that are alike become equal.
+    """A rule that gives names one spelling, so that names that are alike become equal.
 
     Args:
         source_folder: The dataset's folder as catalogued; None where it has none.
-        kind: What names may differ in, what comes before it included.
+        kind: The last kind of likeness that names may differ in; all kinds before it are included.
     """
 
     def __init__(self, source_folder: str | None, kind: Likeness) -> None:
@@ -100,7 +103,7 @@ class Spelling:
         self._backslashes = Likeness.BACKSLASHES in kinds
         self._accents = Likeness.ACCENTS in kinds
         self._bytes = Likeness.BYTES in kinds
-        # A Windows path has no slashes: it is taken apart whatever names may differ in.
+        # A Windows path has no slashes: the folder is taken apart at `\`, whatever names may differ in.
         folder = self._parts((source_folder or "").replace("\\", "/"))
         self._folder = [] if folder is None or len(folder) > _DEEPEST_FOLDER else folder
         self._ends: dict[str, list[int]] = {}
@@ -108,7 +111,10 @@ class Spelling:
             self._ends.setdefault(self._folder[-length], []).append(length)
 
     def of(self, name: str) -> str | None:
-        """Spell a name relative to the dataset's folder; empty for that folder itself, None for a name with a `..`."""
+        """Spell a name relative to the dataset's folder.
+
+        Empty for that folder itself; None for a name with a part `..`.
+        """
         parts = self._parts(name)
         if parts is None:
             return None
@@ -141,14 +147,14 @@ def alike(
 ) -> Iterator[Pair]:
     """Pair names that are alike, the closest spellings first; each is in one pair at most.
 
-    A pair is made only where no other name of either side is alike in the same way, and what the two name agrees. Time and memory
-    grow with the number of names.
+    A pair is made only if no other name of either side has the same spelling, and the two files agree. Time
+    and memory grow with the number of names.
 
     Args:
         archived: Names on one side, each once.
         catalogued: Names on the other.
         source_folder: The dataset's folder as catalogued; None where it has none.
-        agree: Asked whether what the two names name (archived, catalogued) agrees.
+        agree: Says whether the files of two names (archived, catalogued) agree.
     """
     ones, others = dict.fromkeys(archived), dict.fromkeys(catalogued)
     for kind in Likeness:
@@ -164,7 +170,7 @@ def alike(
 
 
 def _single(names: Iterable[str], spelling: Spelling) -> dict[str, str | None]:
-    """Give the name of each spelling; None where several have it."""
+    """Give the name of each spelling; None for a spelling that several names have."""
     found: dict[str, str | None] = {}
     for name in names:
         spelled = spelling.of(name)
@@ -174,7 +180,7 @@ def _single(names: Iterable[str], spelling: Spelling) -> dict[str, str | None]:
 
 
 def legible(name: str) -> str:
-    r"""Write a name for a result: bytes that are no UTF-8 as `\xff`, and the beginning of a long one alone."""
+    r"""Write a name for a result: bytes that are no UTF-8 as `\xff`; of a long name, its beginning."""
     text = _ESCAPED.sub(lambda found: f"\\x{ord(found[0]) & 0xFF:02x}", name[: LONGEST_EXAMPLE + 1])
     text = text.encode("utf-8", "backslashreplace").decode()
     return text if len(text) <= LONGEST_EXAMPLE else text[: LONGEST_EXAMPLE - 1] + "…"

@@ -1,7 +1,7 @@
-"""How a policy is declared: a frozen dataclass of the choices that operators have, kept by the code that goes by it.
+"""How a policy is declared: a frozen dataclass of operators' choices, kept by the code that goes by it.
 
-Each choice has its bounds, its default and its meaning there and nowhere else: the settings take them over (`section`).
-A policy has no `__slots__`, since a section of the settings may take over several.
+Each choice has its bounds, its default and its meaning in the policy and nowhere else: the settings take the
+choices over (`section`). A policy has no `__slots__`, since a section of the settings may take over several.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 job        submitted -> inProgress -> finishedSuccessful | finishedWithDatasetErrors | finishedUnsuccessful
 dataset    submitted -> started -> retrieved | failed
-           both: from an end -> submitted when the job is retried; what is lost from staging before SciCat was told:
+           both: from an end -> submitted when the job is retried;
+           what is lost from staging before SciCat was told:
            retrieved -> failed, finishedSuccessful -> finishedWithDatasetErrors
 datablock  planned -> waitingForSpace -> recalling -> copying -> copied -> staged -> released
            any of them before `staged` -> failed; `released` and `failed` -> planned when asked again
@@ -33,7 +34,7 @@ class JobState(StrEnum):
 def is_under_way(word: object) -> TypeGuard[str]:
     """Say whether a job's word in SciCat tells that somebody carries it out or that it has ended.
 
-    Any other word is one to begin with: SciCat sets it as it is configured.
+    A job with any other word can be begun: SciCat sets the first word as it is configured.
     """
     return isinstance(word, str) and (word == JobState.IN_PROGRESS or word.startswith("finished"))
 
@@ -64,8 +65,11 @@ class RecallPhase(StrEnum):
     """How far an open recall is."""
 
     WAITING = "waiting"
-    """It is not asked for just now: its turn has not come, the store does not answer or has no such archive, or its recall failed
-    and is asked for again."""
+    """The store is not asked for it now.
+
+    Its turn has not come; the store does not answer, or has no such archive; or the recall failed, and the
+    store is asked again.
+    """
     ASKED = "asked"
     """The store was asked for it."""
     ONLINE = "online"
@@ -75,7 +79,7 @@ class RecallPhase(StrEnum):
 
 
 class LifecycleWord(StrEnum):
-    """The words of a dataset's `retrieveStatusMessage` that SciCat's pages know; the empty one is SciCat's default."""
+    """The words of `retrieveStatusMessage` that SciCat's pages know; the empty one is SciCat's default."""
 
     NOTHING = ""
     STARTED = "started"

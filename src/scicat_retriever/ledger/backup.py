@@ -23,16 +23,20 @@ def sqlite_file(url: str) -> Path | None:
 
 
 def copy_ledger(source: Path, target: Path) -> None:
-    """Copy a ledger's file as it is at one moment, durably, and check the copy; others may use the ledger meanwhile.
+    """Copy a ledger's file as it is at one moment, durably, and check the copy.
 
-    SQLite's online backup (https://www.sqlite.org/backup.html) takes what is still in the write-ahead log, too.
+    Other processes may use the ledger meanwhile.
+
+    SQLite's online backup (https://www.sqlite.org/backup.html) takes what is still in the write-ahead log,
+    too.
 
     Args:
         source: The ledger's file.
         target: A file that is not there yet; it appears when it is complete.
 
     Raises:
-        LedgerUnavailable: The ledger cannot be read, the copy cannot be written, or it is damaged or holds no ledger.
+        LedgerUnavailable: The ledger cannot be read, the copy cannot be written, or it is damaged or holds no
+            ledger.
     """
     aside = target.with_name(f"{target.name}.{secrets.token_hex(4)}")
     try:
@@ -61,7 +65,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _copied(source: Path, target: Path) -> str | None:
-    """Copy a file, and say what is wrong with what it holds; None where nothing is."""
+    """Copy a SQLite file, and say what is wrong with the copy's content; None for a sound ledger."""
     with (
         closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True)) as ledger,
         closing(sqlite3.connect(target)) as copy,
@@ -83,7 +87,7 @@ def _copied(source: Path, target: Path) -> str | None:
 
 
 def known_tokens(url: str, tokens: Collection[str]) -> set[str]:
-    """Give those tokens of staging files that the ledger has a datablock for.
+    """Give those of the tokens of staging files that belong to a datablock of the ledger.
 
     Raises:
         LedgerUnavailable: The database does not answer or refuses.

@@ -35,7 +35,7 @@ class SqlLedger(Ledger):
     """A ledger whose books share a database.
 
     Attributes:
-        database: What they share.
+        database: The database that they share.
     """
 
     database: Database = field(repr=False)

@@ -1,4 +1,4 @@
-"""Requests in bundles: what is best asked of a store together, and what may still be asked of it now."""
+"""Bundles of requests that a store is best asked for together, and what it may still be asked for now."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class Bundle:
 
     Attributes:
         tape: The tape; empty for none.
-        waiting: What the store was not asked for, in the order in which it is best read.
-        asked: What it was asked for, in that order.
-        online: What is online and not copied yet.
-        bytes: Bytes of what waits.
-        flying: Bytes of what is asked for or online.
-        oldest: Since when the oldest waits, seconds; infinite where none does.
-        priority: The highest of those that wait.
-        groups: The owner groups of those that wait.
+        waiting: Requests that the store was not asked for, in the order in which they are best read.
+        asked: Requests that the store was asked for, in the same order.
+        online: Requests whose archives are online and not copied yet.
+        bytes: Bytes of the waiting requests.
+        flying: Bytes of the requests that are asked for or online.
+        oldest: The earliest `wanted_at` of the waiting requests, seconds; infinite where none waits.
+        priority: The highest priority of the waiting requests.
+        groups: The owner groups of the waiting requests.
     """
 
     tape: str
@@ -42,7 +42,7 @@ class Bundle:
     groups: set[str] = field(default_factory=set)
 
     def add(self, request: RecallRequest) -> None:
-        """Take a request in."""
+        """Add a request, by its phase."""
         if request.phase is RecallPhase.WAITING:
             if not self.waiting or request.priority > self.priority:
                 self.priority = request.priority
@@ -56,14 +56,14 @@ class Bundle:
         self.flying += request.bytes
 
     def take(self, taken: list[RecallRequest]) -> None:
-        """Note that the store is asked for the first of those that wait."""
+        """Note that the store is asked for `taken`, the first ones of the waiting requests."""
         left = self.waiting[len(taken) :]
         self._wait(left)
         self.asked.extend(taken)
         self.flying += sum(request.bytes for request in taken)
 
     def part(self, until: float) -> Bundle:
-        """Part with what has waited since later than `until` only; gives a bundle of that, which may be empty."""
+        """Split off the waiting requests with `wanted_at` after `until`, as a bundle that may be empty."""
         rest = Bundle(self.tape)
         rest._wait([request for request in self.waiting if request.wanted_at > until])
         if rest.waiting:
@@ -71,7 +71,7 @@ class Bundle:
         return rest
 
     def with_all(self, rest: Bundle) -> Bundle:
-        """Take back what was parted with."""
+        """Take the waiting requests back that were split off."""
         if rest.waiting:
             self._wait(sorted([*self.waiting, *rest.waiting], key=BY_PLACE))
         return self
@@ -82,11 +82,17 @@ class Bundle:
             self.add(request)
 
     def in_flight(self, *, stalled: bool) -> list[int]:
-        """Give the bytes of each archive that counts as in flight: where the tape is stalled, what is online alone."""
+        """Give the bytes of each archive that counts as in flight.
+
+        These are archives that are asked for or online; if the tape is stalled, only those that are online.
+        """
         return [each.bytes for each in (self.online if stalled else (*self.asked, *self.online))]
 
     def becomes_ripe(self, policy: RecallPolicy) -> float:
-        """Say from when on it is worth asking for; minus infinity where it is so much."""
+        """Give the moment from which the bundle is worth asking for, seconds.
+
+        Minus infinity if it has bytes or archives enough now.
+        """
         if self.bytes >= policy.mount_bytes or len(self.waiting) >= policy.mount_count:
             return -math.inf
         return self.oldest + (policy.mount_age if self.tape else policy.collect_time)
@@ -97,10 +103,10 @@ class Allowance:
     """What the store may still be asked for now.
 
     Attributes:
-        bytes: Bytes.
-        requests: Archives, for want of room.
-        tokens: Archives, for the rate.
-        idle: Whether nothing is in flight, so that one archive may be as large as it likes.
+        bytes: Bytes that may still be in flight.
+        requests: Archives that may still be in flight.
+        tokens: Archives that the rate of requests allows now.
+        idle: Whether nothing is in flight: then one archive of any size may be asked for.
     """
 
     bytes: int
@@ -109,11 +115,11 @@ class Allowance:
     idle: bool
 
     def fits(self, size: int) -> bool:
-        """Say whether an archive may be asked for."""
+        """Say whether an archive of `size` bytes may be asked for."""
         return self.requests > 0 and self.tokens >= 1 and (size <= self.bytes or self.idle)
 
     def take(self, size: int) -> None:
-        """Count an archive that is asked for."""
+        """Count an archive of `size` bytes that is asked for."""
         self.bytes -= size
         self.requests -= 1
         self.tokens -= 1
@@ -121,7 +127,11 @@ class Allowance:
 
 
 def joined(requests: Iterable[RecallRequest]) -> list[RecallRequest]:
-    """Make one of requests for the same archive: as far as the furthest, as old as the oldest, as urgent as the most urgent."""
+    """Join the requests for the same archive into one.
+
+    It has the furthest phase, the earliest `wanted_at` with the group of that request, and the highest
+    priority.
+    """
     found: dict[str, RecallRequest] = {}
     for request in requests:
         other = found.setdefault(request.archive, request)
@@ -131,7 +141,10 @@ def joined(requests: Iterable[RecallRequest]) -> list[RecallRequest]:
 
 
 def bundled(requests: Iterable[RecallRequest]) -> list[Bundle]:
-    """Put requests, each for another archive, into bundles, with those that wait in the order in which they are best read."""
+    """Put requests, each for another archive, into bundles.
+
+    The waiting and the asked requests of a bundle are in the order in which they are best read.
+    """
     bundles: dict[tuple[str, str], Bundle] = {}
     for request in requests:
         key = (request.tape, "") if request.tape else ("", request.order[0])

@@ -1,6 +1,6 @@
-"""What those who wait are told: why, and about how long.
+"""The outlooks that those who wait are told: why they wait, and about how long.
 
-Words and times are coarse, so that they change rarely: they are written down when they change.
+Words and times are coarse, so that they change rarely: each change is written into the ledger.
 """
 
 from __future__ import annotations
@@ -35,11 +35,12 @@ DEADLINE_STEP = 5 * MINUTE
 
 
 class Outlook(NamedTuple):
-    """What is to come of a request.
+    """What the planner foresees of one archive.
 
     Attributes:
-        text: Why it waits, and about how long, for the scientist.
-        seconds: From now until it is online, as far as can be told; 0 where it is; None where nothing is known.
+        text: Why it waits and about how long, in words for the scientist.
+        seconds: Seconds from now until it is online, as far as can be told; 0 where it is online; None where
+            nothing is known.
     """
 
     text: str
@@ -52,9 +53,9 @@ class Reading:
 
     Attributes:
         bundle: Its requests.
-        mounting: Whether nothing came of it yet.
+        mounting: Whether no archive of it came yet.
         since: When the last archive came, or the first was asked for, seconds.
-        stalled: Whether that is so long ago that nobody waits for it.
+        stalled: Whether `since` is so long ago that others do not wait for the tape.
     """
 
     bundle: Bundle
@@ -65,13 +66,13 @@ class Reading:
 
 @dataclass(slots=True)
 class Prospect:
-    """How all stand.
+    """All bundles of a store, by how far they are.
 
     Attributes:
         reading: The tapes that are read.
-        queue: What is worth asking for, in the order of its turn.
-        collecting: What is not yet.
-        asked_blindly: What the store was asked for without its tape being known.
+        queue: Bundles that are worth asking for, in the order of their turns.
+        collecting: Bundles that are not worth asking for yet.
+        asked_blindly: Requests that the store was asked for and whose tape is not known.
     """
 
     reading: list[Reading]
@@ -81,12 +82,12 @@ class Prospect:
 
 
 def about(seconds: float) -> str:
-    """Say a time coarsely."""
+    """Write a time, in seconds, coarsely in words."""
     return STEPS[bisect_left(LIMITS, seconds)][1]
 
 
 def place(number: int) -> str:
-    """Say the place in a queue, from 1, the far ones coarsely."""
+    """Write the number of a place in the queue, from 1; far ones coarsely."""
     if number <= EXACT_PLACES:
         return ordinal(number)
     return f"about {ordinal(_coarse(number))}"
@@ -95,7 +96,7 @@ def place(number: int) -> str:
 def outlooks(
     prospect: Prospect, policy: RecallPolicy, rates: ObservedRates, now: float
 ) -> dict[str, Outlook]:
-    """Say for each archive what is to come, as if nothing else were wanted from now on."""
+    """Give the outlook of each archive, as if nothing else were wanted from now on."""
     told: dict[str, Outlook] = {}
     ends = [_tell_reading(each, rates, now, told) for each in prospect.reading if not each.stalled]
     for reading in prospect.reading:
@@ -125,7 +126,7 @@ def by_queue(
     rates: ObservedRates,
     now: float,
 ) -> dict[str, Outlook]:
-    """Say what is to come where no tapes are known, of what waits, in its order, and of what was asked for."""
+    """Give the outlooks where no tapes are known: of `queue`, which waits in this order, and of `asked`."""
     told: dict[str, Outlook] = {}
     answer = rates.answer_seconds
     ahead = 0
@@ -148,14 +149,14 @@ def by_queue(
 
 
 def tell_online(requests: Sequence[RecallRequest], told: dict[str, Outlook]) -> None:
-    """Add what is online."""
+    """Add to `told` the outlooks of archives that are online."""
     there = Outlook("back from tape, waiting to be copied", 0.0)
     for request in requests:
         told[request.archive] = there
 
 
 def _tell_reading(reading: Reading, rates: ObservedRates, now: float, told: dict[str, Outlook]) -> float:
-    """Tell the archives of a tape that is read; gives when it will have been."""
+    """Add to `told` the archives of a tape that is read; gives the moment when all will be read."""
     bundle = reading.bundle
     passed = max(0.0, now - reading.since)
     start = max(0.0, rates.mount_seconds - passed) if reading.mounting else 0.0
@@ -183,7 +184,10 @@ def _tell_later(
     *,
     timed: bool = True,
 ) -> None:
-    """Tell the archives of a tape that is read when it is due and a drive is free, and take that drive."""
+    """Add to `told` the archives of a tape that is read once it is due and a drive is free.
+
+    The drive is taken until all of them are read.
+    """
     start = max(heapq.heappop(drives), due, now) - now + rates.mount_seconds
     end = _tell_in_turn(bundle.waiting, head, start, 0.0, rates, told, timed=timed)
     heapq.heappush(drives, now + end)
@@ -199,16 +203,16 @@ def _tell_in_turn(
     *,
     timed: bool = True,
 ) -> float:
-    """Tell archives that are read one after the other.
+    """Add to `told` archives that are read one after the other.
 
     Args:
-        requests: They, in order.
-        head: What is told before the time.
+        requests: The archives, in the order in which they are read.
+        head: The words before the time.
         start: Seconds from now until the first is read.
-        credit: Seconds for which it has been read.
-        rates: How fast.
-        told: Where it is told.
-        timed: Whether the time is told.
+        credit: Seconds for which the first has been read already.
+        rates: How fast the store is.
+        told: Where the outlooks are added.
+        timed: Whether the words tell the time.
     """
     per_byte = rates.seconds_per_byte
     limits, texts = LIMITS, [f"{head}, {words}" if timed else head for _, words in STEPS]
@@ -225,7 +229,7 @@ def _tell_in_turn(
 def _tell_unknown(
     prospect: Prospect, policy: RecallPolicy, rates: ObservedRates, now: float, told: dict[str, Outlook]
 ) -> None:
-    """Tell archives whose tape is not known."""
+    """Add to `told` archives whose tape is not known."""
     bundles = [bundle for bundle in (*prospect.queue, *prospect.collecting) if not bundle.tape]
     queue = [request for bundle in bundles for request in bundle.waiting]
     told.update(by_queue(queue, prospect.asked_blindly, policy, rates, now))
@@ -236,7 +240,7 @@ def _timed(head: str, seconds: float | None) -> str:
 
 
 def _clock(moment: float, now: float) -> str:
-    """Say a moment in UTC, rounded up, with the day where it is not within one."""
+    """Write a moment in UTC, rounded up; with the day if it is a day or more ahead."""
     rounded = datetime.fromtimestamp(math.ceil(moment / DEADLINE_STEP) * DEADLINE_STEP, UTC)
     return f"{rounded:%H:%M} UTC" if moment - now < DAY else f"{rounded:%d %B %H:%M} UTC"
 

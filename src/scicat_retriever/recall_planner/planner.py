@@ -1,7 +1,9 @@
-"""The recall planner: what one store is asked for, in which order and when, for all jobs and owner groups together.
+"""The recall planner: which archives one store is asked for, in which order and when.
 
-It commands no drives; the store does. It chooses what the store hears of, and so which tapes it mounts. It reads no clock,
-asks nobody, and remembers only what makes it better: speeds, who had how much, and which tapes are probably still mounted.
+It decides for all jobs and owner groups together. It commands no drives; the store does. It chooses what the
+store is asked for, and so which tapes the store mounts. It reads no clock and asks nobody. It remembers only
+what makes its decisions better: speeds, the drive time that groups had, and which tapes are probably still
+mounted.
 """
 
 from __future__ import annotations
@@ -21,18 +23,18 @@ from scicat_retriever.recall_planner.turns import charge, in_turn
 
 _Decided = tuple[list[RecallRequest], dict[str, Outlook], float]
 LOOK_AGAIN = 60.0
-"""Seconds after which it is worth looking again though nothing is known to be due."""
+"""The longest time until the next look, seconds."""
 SOONEST = 1.0
-"""Seconds before which it is not."""
+"""The shortest time until the next look, seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What the planner says.
+    """What the planner decided.
 
     Attributes:
-        ask: What the store is to be asked for now, in this order.
-        outlook: For each open archive, what is to come of it, with what is asked for now counted as asked for.
+        ask: The archives that the store is to be asked for now, in this order.
+        outlook: The outlook of each open archive; those in `ask` count as asked for.
         look_again: When it is worth deciding again if nothing changes until then; seconds since 1970, UTC.
     """
 
@@ -42,7 +44,7 @@ class Decision:
 
 
 class RecallPlanner:
-    """Decides for one store. Not to be used by several threads at once.
+    """The planner for one store. It must not be used by several threads at once.
 
     Args:
         policy: How the store is used.
@@ -59,14 +61,14 @@ class RecallPlanner:
 
     @property
     def eta_error(self) -> EtaError | None:
-        """How wrong the first outlooks were of archives that came lately; None before the first came."""
+        """The error of the first forecast of archives that came lately; None before the first came."""
         return self._forecasts.error
 
     def delivered(self, request: RecallRequest, now: float) -> None:
-        """Learn that an archive is online; to be told once for each.
+        """Learn that an archive is online. Call it once for each archive.
 
         Args:
-            request: It, as it was decided about last.
+            request: The archive's request, as given to the last `decide`.
             now: When that was seen, seconds since 1970, UTC.
         """
         self._forecasts.judge(request.archive, now)
@@ -76,9 +78,10 @@ class RecallPlanner:
             self._rates.saw_answer(max(0.0, now - request.asked_at))
 
     def decide(self, requests: Iterable[RecallRequest], now: float) -> Decision:
-        """Say what the store is to be asked for now.
+        """Decide which archives the store is asked for now.
 
-        What is asked for counts against the limits at once, and has to be `ASKED` when it is decided again.
+        Archives in `Decision.ask` count against the limits at once, and must be given as `ASKED` to the next
+        call.
 
         Args:
             requests: All open requests of the store.
@@ -132,19 +135,22 @@ class RecallPlanner:
         return [*asked, *(each.bytes for each in bundle.online)]
 
     def _is_given_up(self, request: RecallRequest, now: float) -> bool:
-        """Say of an archive of unknown tape whether it was asked for so long ago that others should not wait for it."""
+        """Say whether an archive of unknown tape was asked for longer than `stall_time` ago.
+
+        Others do not wait for such an archive.
+        """
         asked_at = request.asked_at if request.phase is RecallPhase.ASKED else None
         return asked_at is not None and now - asked_at > self.policy.stall_time
 
     def _fill(self, now: float) -> None:
-        """Gain the right to ask for more, as time goes on."""
+        """Add the requests that the rate allows for the time since the last call."""
         if self.policy.requests_per_second is not None and self._filled_at is not None:
             gained = max(0.0, now - self._filled_at) * self.policy.requests_per_second
             self._tokens = min(float(self.policy.burst), self._tokens + gained)
         self._filled_at = now
 
     def _allowance(self, in_flight: Sequence[int]) -> Allowance:
-        """Say what may be asked for beside archives of these bytes."""
+        """Give what may be asked for beside archives in flight, given by their bytes."""
         return Allowance(
             bytes=self.policy.bytes_in_flight - sum(in_flight),
             requests=self.policy.requests_in_flight - len(in_flight),

@@ -1,4 +1,4 @@
-"""What a store was seen to do: how long its mounts and reads take, how wrong the forecasts were, who had how much of it."""
+"""What was observed of a store: times of mounts and reads, errors of forecasts, and groups' drive time."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from typing import Protocol
 from scicat_retriever.recall_planner.requests import RecallPolicy
 
 FADING = 0.98
-"""What an observed read counts, compared with the one after it."""
+"""The weight of an observed read, relative to the read after it."""
 LEAST_BYTES = 10**9
-"""Below so many bytes seen (faded), what was read says less about the rate than the policy does."""
+"""Bytes read, faded, below which the policy says more about the rate than the reads do."""
 SHORTEST_JUDGED = 60.0
-"""Seconds: of a shorter wait, the error of its forecast is measured as if it had been so long."""
+"""Seconds: the error of a forecast for a shorter wait is relative to this time."""
 
 
 @dataclass(frozen=True, slots=True)
 class EtaError:
-    """How wrong forecasts were: `|forecast - wait| / wait` of what came lately.
+    """The relative errors of forecasts, `|forecast - wait| / wait`, of archives that came lately.
 
     Attributes:
-        median: Of half of them it was less.
-        p90: Of nine in ten it was less.
-        count: How many forecasts this is of.
+        median: Half of the errors are not larger.
+        p90: Nine in ten of the errors are not larger.
+        count: How many forecasts were judged.
     """
 
     median: float
@@ -35,23 +35,23 @@ class EtaError:
 
 
 class ObservedRates:
-    """Speeds of a store, from what it delivered.
+    """The speeds of a store, learnt from what it delivered.
 
     Args:
-        policy: What is thought of it until the first deliveries.
+        policy: Has the speeds that are assumed until the first deliveries.
     """
 
     def __init__(self, policy: RecallPolicy) -> None:
         self.mount_seconds = policy.mount_seconds
-        """From asking for the first archive of a tape to its reading."""
+        """Seconds from asking for the first archive of a tape until the tape is read."""
         self.answer_seconds: float | None = None
-        """From asking for an archive to having it, where no tape is known; None until one was seen."""
+        """Seconds from asking for an archive of unknown tape until it is online; None until one came."""
         self._seconds = LEAST_BYTES / policy.bytes_per_second
         self._bytes = float(LEAST_BYTES)
 
     @property
     def seconds_per_byte(self) -> float:
-        """What a byte takes on a mounted tape, with the seeks."""
+        """Seconds that a byte takes on a mounted tape, seeks included."""
         return self._seconds / self._bytes
 
     def saw_mount(self, seconds: float, size: int) -> None:
@@ -76,19 +76,19 @@ class ObservedRates:
 
 
 class Forecast(Protocol):
-    """What was told of an archive."""
+    """The forecast of an archive."""
 
     @property
     def seconds(self) -> float | None:
-        """From now until it is online; None where nothing is known."""
+        """Seconds from now until the archive is online; None where nothing is known."""
         ...
 
 
 class Forecasts:
-    """Remembers when each archive was first expected, and compares.
+    """The first forecast of each archive, compared with what came.
 
     Args:
-        judged: The error is that of so many, the latest.
+        judged: How many forecasts, the latest ones, the error is of.
     """
 
     def __init__(self, judged: int = 1000) -> None:
@@ -97,7 +97,7 @@ class Forecasts:
 
     @property
     def error(self) -> EtaError | None:
-        """How wrong they were; None before the first was judged."""
+        """The error of the forecasts; None before the first was judged."""
         if not self._errors:
             return None
         ordered: list[float] = []
@@ -107,7 +107,11 @@ class Forecasts:
         return EtaError(ordered[round(0.5 * last)], ordered[round(0.9 * last)], len(ordered))
 
     def note(self, told: Mapping[str, Forecast], now: float) -> None:
-        """Take forecasts, in seconds from now, of all that is open: the first of each counts, the rest are forgotten."""
+        """Take the forecasts of all open archives, in seconds from `now`.
+
+        The first forecast of an archive counts. Those of archives that are not open any more are forgotten in
+        time.
+        """
         expected = self._expected
         for archive, forecast in told.items():
             if archive not in expected and forecast.seconds is not None:
@@ -116,7 +120,7 @@ class Forecasts:
             self._expected = {archive: made for archive, made in expected.items() if archive in told}
 
     def judge(self, archive: str, now: float) -> None:
-        """Compare with what came."""
+        """Compare the forecast of an archive with the time at which it came, `now`."""
         made = self._expected.pop(archive, None)
         if made is not None:
             waited = now - made[0]
@@ -125,13 +129,13 @@ class Forecasts:
 
 @dataclass(slots=True)
 class Shares:
-    """The drive time that owner groups had, which counts less with time.
+    """The drive time that owner groups had; it counts less as time goes by.
 
     Attributes:
         weights: The groups' weights; 1 where none is given.
-        half_life: Seconds after which it counts half.
-        used: Seconds by group, as of `at`.
-        at: The time.
+        half_life: Seconds after which drive time counts half.
+        used: Seconds of drive time by group, divided by the group's weight, as of `at`.
+        at: The moment to which `used` was faded, seconds.
     """
 
     weights: Mapping[str, float]
@@ -140,23 +144,23 @@ class Shares:
     at: float = -math.inf
 
     def fade(self, now: float) -> None:
-        """Let it be `now`."""
+        """Fade the drive times to the moment `now`."""
         if now > self.at and self.used:
             kept = 0.5 ** ((now - self.at) / self.half_life)
             self.used = {group: used * kept for group, used in self.used.items() if used * kept > 1.0}
         self.at = max(now, self.at)
 
     def charge(self, group: str, seconds: float) -> None:
-        """Count drive time of a group."""
+        """Add drive time to a group, divided by its weight."""
         self.used[group] = self.used.get(group, 0.0) + seconds / self.weights.get(group, 1.0)
 
     def least(self, groups: Collection[str]) -> float:
-        """Give what the group had that had least for its weight."""
+        """Give the smallest drive time among the groups, as in `used`; infinite for no group."""
         used = self.used
         if len(groups) == 1:
             return used.get(next(iter(groups)), 0.0)
         return min([used.get(group, 0.0) for group in groups], default=math.inf)
 
     def copy(self) -> Shares:
-        """Give another one to reckon with."""
+        """Give a copy, to foresee turns with."""
         return Shares(self.weights, self.half_life, dict(self.used), self.at)

@@ -17,12 +17,12 @@ TERA = 10**12
 
 @dataclass(frozen=True, slots=True)
 class RecallRequest:
-    """An archive that is wanted from a store, whoever wants it, and however many.
+    """An archive that is wanted from a store.
 
-    Only what has its space in staging belongs here: what the planner is told of it may ask for at once.
+    Its dataset must have its space in staging: the planner may ask for any request at once.
 
     Attributes:
-        archive: Its name, unique in the store. Requests with the same name are one.
+        archive: Its name, unique in the store. Requests with the same name count as one, whoever wants it.
         bytes: Its size.
         wanted_at: When it was wanted first, seconds since 1970, UTC.
         group: The owner group that wants it; empty where that is not known, which is a group of its own.
@@ -50,9 +50,10 @@ class RecallRequest:
 class RecallChoices:
     """How one store is used, as its operator chooses. Durations are seconds, sizes are bytes.
 
-    A tape is asked for when what waits for it is worth a mount: enough bytes, enough archives, or an archive that has waited
-    long enough. An archive larger than `bytes_in_flight` goes alone. What is asked for counts no longer in flight, nor its
-    tape among the drives, when it gave nothing for `stall_time`: others should not wait for it.
+    A tape is asked for when what waits for it is worth a mount: enough bytes, enough archives, or an archive
+    that has waited long enough. An archive larger than `bytes_in_flight` goes alone. What is asked for counts
+    no longer in flight, nor its tape among the drives, when it gave nothing for `stall_time`: others should
+    not wait for it.
     """
 
     collect: bool | None = choice(
@@ -88,8 +89,8 @@ class RecallChoices:
         """Refuse what no store can be used by.
 
         Raises:
-            ValueError: A limit is not above 0 (or below 0 where 0 has a meaning), or `longest_wait` is below `mount_age`
-                or `collect_time`.
+            ValueError: A limit is not above 0 (or below 0 where 0 has a meaning), or `longest_wait` is below
+                `mount_age` or `collect_time`.
         """
         _require_above_0(
             self, "drives", "mount_bytes", "mount_count", "longest_wait", "longest_session", "stall_time", "bytes_in_flight",
@@ -106,14 +107,15 @@ class RecallChoices:
 
 @dataclass(frozen=True)
 class RecallPolicy(RecallChoices):
-    """What the planner goes by: the operator's choices, and what is taken for granted until it is seen.
+    """What the planner goes by: the operator's choices, and what is assumed until it is observed.
 
     Attributes:
-        collect: False for a store without tapes: nothing is collected, drives do not count, each archive goes by itself.
+        collect: False for a store without tapes: nothing is collected, drives do not count, each archive goes
+            by itself.
         burst: The most archives that are asked for at once where `requests_per_second` is set.
-        usage_half_life: Seconds after which the drive time that a group had counts half.
-        mount_seconds: What a mount is thought to take until the first are seen.
-        bytes_per_second: What a drive is thought to read until the first reads are seen.
+        usage_half_life: Seconds after which a group's drive time counts half.
+        mount_seconds: Seconds that a mount is assumed to take until the first are observed.
+        bytes_per_second: Bytes per second that a drive is assumed to read until the first reads are observed.
     """
 
     collect: bool = True

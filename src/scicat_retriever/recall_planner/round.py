@@ -1,4 +1,4 @@
-"""One look at a store with tapes: which go on being read, and which are begun."""
+"""One decision for a store with tapes: which tapes go on being read, and which are begun."""
 
 from __future__ import annotations
 
@@ -14,22 +14,23 @@ from scicat_retriever.recall_planner.sessions import Sessions, TapeSession
 from scicat_retriever.recall_planner.turns import FORESEEN, charge, turns_of_bundles
 
 BITE = 0.5
-"""The part of a drive's bytes in flight that must be free before an idle tape is asked for, where it has so much to give.
+"""The share of a drive's bytes in flight that must be free before an idle tape is asked for.
 
-With less it would stop in its drive, waiting for room, until the store puts it back.
+A tape for which less waits needs only room for what waits. With less room the tape would stop in its drive,
+waiting for room, until the store puts it back.
 """
 
 
 class Round:
-    """Decides once.
+    """One decision; `run` is called once.
 
     Args:
         policy: How the store is used.
         sessions: The open tapes, brought up to date.
-        shares: What groups had.
+        shares: The drive time that groups had.
         rates: How fast the store is.
-        allowance: What it may be asked for.
-        now: Seconds.
+        allowance: What the store may still be asked for.
+        now: The moment, seconds.
     """
 
     def __init__(
@@ -52,10 +53,10 @@ class Round:
         self._busy: list[Bundle] = []
         self._stalled: list[Bundle] = []
         self._blocked = False
-        """Whether something overdue waits for room, so that nothing else may take it."""
+        """Whether an overdue bundle waits for room: nothing else may take that room."""
 
     def run(self, bundles: Sequence[Bundle]) -> tuple[list[RecallRequest], Prospect]:
-        """Give what is to be asked for, in order, and how all stand then."""
+        """Give the requests that the store is asked for, in order, and the prospect after that."""
         asked = [bundle for bundle in bundles if bundle.tape and bundle.asked]
         self._stalled = [bundle for bundle in asked if self._sessions.is_stalled(bundle.tape, self._now)]
         self._busy = [bundle for bundle in asked if bundle not in self._stalled]
@@ -71,7 +72,7 @@ class Round:
         return self._asked, Prospect(readings, queue, collecting, asked_blindly)
 
     def _parted(self, bundles: Sequence[Bundle]) -> tuple[list[Bundle], list[Bundle]]:
-        """Part bundles into those that are worth asking for, and those that are not yet."""
+        """Part the bundles in which something waits: worth asking for now, or not yet."""
         ripe: list[Bundle] = []
         collecting: list[Bundle] = []
         for bundle in bundles:
@@ -80,7 +81,7 @@ class Round:
         return ripe, collecting
 
     def _begin_overdue(self, ripe: list[Bundle]) -> list[Bundle]:
-        """Begin what is overdue, the oldest first; gives what is left."""
+        """Begin overdue bundles, the oldest first; gives the bundles that are left."""
         left = [bundle for bundle in ripe if bundle.oldest > self._overdue]
         for bundle in sorted(ripe, key=lambda each: each.oldest):
             if bundle.oldest > self._overdue:
@@ -91,9 +92,9 @@ class Round:
         return left
 
     def _feed(self, open_: Sequence[Bundle], ripe: Sequence[Bundle]) -> list[Bundle]:
-        """Ask for more of the tapes that are open; gives what of them has to wait for its turn like that of others.
+        """Ask for more of the open tapes; gives bundles of the requests that must wait for a turn.
 
-        That is all of a stalled tape, and of one whose drive something overdue took.
+        A stalled tape, and one whose drive an overdue bundle took, is asked for nothing more.
         """
         others = [bundle for bundle in ripe if bundle.tape]
         others_overdue = any(bundle.oldest <= self._overdue for bundle in others)
@@ -120,19 +121,19 @@ class Round:
         return left
 
     def _served_until(self, session: TapeSession, *, contended: bool, overdue: bool) -> float:
-        """Say since when at the latest a request must wait to be read while a tape is open.
+        """Give the latest `wanted_at` of a request that is read while its tape is open, seconds.
 
         Args:
             session: The tape.
-            contended: Whether other tapes wait, and there is no drive for them beside it.
-            overdue: Whether others are overdue.
+            contended: Whether other tapes wait, and have no drive beside this tape's.
+            overdue: Whether a bundle of another tape is overdue.
         """
         if contended and self._now - session.opened_at >= self._policy.longest_session:
             return -math.inf
         return max(session.opened_at, self._overdue) if overdue else math.inf
 
     def _begin(self, ripe: Sequence[Bundle]) -> list[Bundle]:
-        """Begin what is worth it, by turn; gives those that have to wait, in the order of their turn."""
+        """Begin bundles by turn; gives those that have to wait, in the order of their turns."""
         queue = [bundle for bundle in ripe if bundle.oldest <= self._overdue]
         queue.sort(key=lambda bundle: bundle.oldest)
         foreseen = self._shares.copy()
@@ -148,7 +149,7 @@ class Round:
         return queue
 
     def _began(self, bundle: Bundle) -> bool:
-        """Begin with a bundle, if there is a drive and room for it; says whether it needs no other turn."""
+        """Ask for a bundle, if it has a drive and room; says whether it needs no other turn."""
         if not bundle.tape:
             self._take(bundle, mount=self._rates.mount_seconds)
             return not bundle.waiting
@@ -162,12 +163,12 @@ class Round:
         return True
 
     def _bites(self, bundle: Bundle) -> bool:
-        """Say whether there is room for enough of an idle tape."""
+        """Say whether there is room for enough of an idle tape: see `BITE`."""
         room = min(self._allowance.bytes, self._part() - bundle.flying)
         return self._allowance.idle or min(bundle.bytes, BITE * self._part()) <= room
 
     def _lacks_room(self, bundle: Bundle) -> bool:
-        """Say whether it is others that leave no room for a bundle, and not that it waits for a drive."""
+        """Say whether a bundle waits for room that others take, and not for a drive."""
         if bundle.tape and len(self._busy) >= self._policy.drives:
             return False
         bite = min(bundle.bytes, BITE * self._part()) if bundle.tape else 0
@@ -178,7 +179,7 @@ class Round:
         return self._policy.bytes_in_flight / self._policy.drives
 
     def _take(self, bundle: Bundle, mount: float) -> list[RecallRequest]:
-        """Ask for as much of a bundle as may be, in its order."""
+        """Ask for as much of a bundle as is allowed, in its order; gives the requests."""
         part = self._part() if bundle.tape else math.inf
         most = math.ceil(self._policy.requests_in_flight / self._policy.drives) if bundle.tape else math.inf
         taken: list[RecallRequest] = []

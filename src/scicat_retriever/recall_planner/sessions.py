@@ -16,9 +16,10 @@ class TapeSession:
 
     Attributes:
         opened_at: When the first archive was asked for, seconds.
-        since: When the last one came, or the first was asked for.
-        busy_at: When something asked for was last known not to have come.
-        mounting: Whether nothing came yet.
+        since: Since when the next archive is waited for: when the last one came, an idle tape was asked for,
+            or the session was found.
+        busy_at: When something was last known to be asked for and not to have come.
+        mounting: Whether no archive came yet.
     """
 
     opened_at: float
@@ -28,7 +29,9 @@ class TapeSession:
 
 
 class Sessions:
-    """The open tapes of a store, by label. What is lost of them in a crash is guessed from what the store was asked for.
+    """The open tapes of a store, by label.
+
+    Sessions that are lost in a crash are guessed from what the store was asked for.
 
     Args:
         linger: Seconds for which a tape that nothing is asked of is probably still in its drive.
@@ -41,7 +44,7 @@ class Sessions:
         self._open: dict[str, TapeSession] = {}
 
     def get(self, tape: str) -> TapeSession | None:
-        """Give that of a tape; None where it is not open."""
+        """Give the session of a tape; None where the tape is not open."""
         return self._open.get(tape)
 
     def is_stalled(self, tape: str, now: float) -> bool:
@@ -50,15 +53,15 @@ class Sessions:
         return session is not None and now - session.since > self._stall_time
 
     def open(self, tape: str, now: float) -> None:
-        """Note that a tape is asked for."""
+        """Begin the session of a tape that is asked for."""
         self._open[tape] = TapeSession(now, now, now)
 
     def close(self, tape: str) -> None:
-        """Note that a tape is not kept in its drive."""
+        """End the session of a tape, which is not kept in its drive."""
         self._open.pop(tape, None)
 
     def see(self, asked: Mapping[str, Bundle], now: float) -> None:
-        """Bring it up to what is asked of tapes now, and end what the store will have ended."""
+        """Bring sessions up to what is asked of tapes now; end those of tapes that were idle for `linger`."""
         for tape, bundle in asked.items():
             session = self._open.get(tape)
             if session is None:
@@ -71,7 +74,7 @@ class Sessions:
         }
 
     def make_way(self, asked: Collection[str], drives: int) -> None:
-        """Close those idle for longest that have no drive any more.
+        """Close the sessions that have no drive any more: those of tapes that are idle for longest.
 
         Args:
             asked: Tapes that something is asked of.

@@ -12,23 +12,26 @@ from scicat_retriever.recall_planner.rates import ObservedRates, Shares
 from scicat_retriever.recall_planner.requests import RecallRequest
 
 FORESEEN = 200
-"""So many turns are foreseen with what each costs its groups."""
+"""Turns that are foreseen with what each costs its groups."""
 T = TypeVar("T")
 Lane = tuple[int, frozenset[str]]
-"""Priority and owner groups: what is in one lane has its turns by age alone."""
+"""Priority and owner groups: things in the same lane have their turns by age alone."""
 REQUEST_SECONDS = 1.0
-"""What an archive costs its group beside its bytes, so that many small ones are not free."""
+"""Seconds that an archive costs its group beside its bytes, so that many small ones are not free."""
 
 
 class Turns(Generic[T]):
-    """Gives things in the order of their turn. What is charged to a group meanwhile puts its other things back.
+    """Things in the order of their turns.
+
+    Drive time that is charged to a group meanwhile puts the group's other things back.
 
     Args:
-        things: They.
-        lane: Gives the priority and groups of one.
-        age: Gives since when one waits, seconds.
+        things: What waits for a turn.
+        lane: Gives the priority and groups of a thing.
+        age: Gives the moment since which a thing waits, seconds.
         shares: What groups had.
-        foreseen: So many turns go by share, which takes long to foresee; those behind are by priority and age alone.
+        foreseen: How many turns go by share, which takes long to foresee; later turns go by priority and age
+            alone.
     """
 
     def __init__(
@@ -52,7 +55,7 @@ class Turns(Generic[T]):
         heapq.heapify(self._heap)
 
     def __iter__(self) -> Iterator[T]:
-        """Take one out after the other."""
+        """Take the things out, one after the other."""
         for _ in range(self._foreseen):
             if not self._heap:
                 return
@@ -84,7 +87,10 @@ class Turns(Generic[T]):
 
 
 def turns_of_bundles(bundles: Iterable[Bundle], shares: Shares) -> Turns[Bundle]:
-    """Give bundles by turn. A bundle is as urgent, and as deserving, as the most urgent and the most deserving in it."""
+    """Give bundles by turn.
+
+    A bundle has the highest priority of its waiting requests, and the smallest drive time of their groups.
+    """
     return Turns(
         bundles, lambda each: (each.priority, frozenset(each.groups)), lambda each: each.oldest, shares
     )
@@ -93,7 +99,10 @@ def turns_of_bundles(bundles: Iterable[Bundle], shares: Shares) -> Turns[Bundle]
 def charge(
     shares: Shares, requests: Iterable[RecallRequest], rates: ObservedRates, mount: float = 0.0
 ) -> None:
-    """Count the drive time of archives to their groups; they bear a mount of so many seconds in equal parts."""
+    """Charge the drive time of archives to their groups.
+
+    The archives bear a mount of `mount` seconds in equal parts.
+    """
     requests = list(requests)
     each = REQUEST_SECONDS + (mount / len(requests) if requests else 0.0)
     for request in requests:
@@ -106,11 +115,11 @@ def in_turn(
     """Order archives that are asked for one by one.
 
     Args:
-        requests: They.
-        shares: What groups had; it stays as it is.
+        requests: The archives.
+        shares: The drive time that groups had; it is not changed.
         rates: How fast the store is.
-        overdue: What waits since this or longer goes first, the oldest before the others.
-        count: So many may be asked for now.
+        overdue: A moment, seconds: archives wanted since then or longer go first, the oldest first.
+        count: How many may be asked for now.
     """
     late: list[RecallRequest] = []
     others: list[RecallRequest] = []

@@ -1,4 +1,4 @@
-"""Every way in which a retrieval can fail. Each class fixes its code, its cause, who acts, and whether to try again.
+"""Every way in which a retrieval can fail: each class fixes its code, its cause, who acts, whether to retry.
 
 RetrieverError
 ├── RequestError                what was sent to the service cannot be carried out

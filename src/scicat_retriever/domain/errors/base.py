@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import ClassVar, TypeVar
 
 MESSAGE_LIMIT = 1000
-"""Longest message of a `Failure`, in characters: many of them must fit into one answer of a step."""
+"""The most characters of a `Failure`'s message: many failures must fit into one answer of a step."""
 
 
 class Actor(StrEnum):
@@ -53,9 +53,10 @@ class Failure:
 class RetrieverError(Exception):
     """The root of all errors of the service.
 
-    Class attributes: `code` (stable, snake case), `cause`, `who` acts, `retryable`: whether the same step may succeed
-    when simply tried again later, and `limits`: the settings that end the repetitions, the usual one first. Which of
-    them it is depends on the step that met the error. A retryable error without limits is tried for as long as it takes.
+    Class attributes: `code` (stable, snake case), `cause`, `who` acts, `retryable`: whether the same step may
+    succeed when simply tried again later, and `limits`: the settings that end the repetitions, the usual one
+    first. Which of them it is depends on the step that met the error. A retryable error without limits is
+    tried for as long as it takes.
     """
 
     code: ClassVar[str] = "internal"
@@ -65,7 +66,7 @@ class RetrieverError(Exception):
     limits: ClassVar[tuple[str, ...]] = ()
 
     def failure(self, archive_id: str | None = None) -> Failure:
-        """Give the error as a record, which is small whatever the message is made of."""
+        """Give the error as a record, its message cut at `MESSAGE_LIMIT`."""
         message = str(self)
         if len(message) > MESSAGE_LIMIT:
             message = message[: MESSAGE_LIMIT - 1] + "…"
@@ -76,7 +77,7 @@ _Error = TypeVar("_Error", bound=RetrieverError)
 
 
 def error_of(failure: Failure, root: type[_Error]) -> _Error | None:
-    """Give the error of a branch that a failure is the record of; None where it is of none."""
+    """Give the error that a failure records, if its class is `root` or derived from it; else None."""
     for kind in concrete_errors():
         if kind.code == failure.code and issubclass(kind, root):
             return kind(failure.message)

@@ -17,7 +17,7 @@ class CatalogueUnavailable(CatalogueError):
 
 
 class CatalogueTimedOut(CatalogueUnavailable):
-    """SciCat took longer than `catalogue.request_timeout` to go on, or than `catalogue.answer_timeout` for one answer."""
+    """SciCat paused beyond `catalogue.request_timeout`, or answered beyond `catalogue.answer_timeout`."""
 
     code = "catalogue_timed_out"
 
@@ -43,7 +43,7 @@ class CatalogueRefused(CatalogueError):
 
 
 class CatalogueAnswerUnreadable(CatalogueError):
-    """SciCat's answer is not of the shape that its interface describes; a proxy on the way may have made it."""
+    """SciCat's answer has not the shape that its interface describes; a proxy on the way may have made it."""
 
     code, retryable = "catalogue_answer_unreadable", True
     limits = ("flow.catalogue_timeout", "flow.report_timeout")
@@ -57,7 +57,7 @@ class CatalogueUpdateLost(CatalogueError):
 
 
 class CatalogueGone(CatalogueError):
-    """What SciCat is asked about, or should be told of, was deleted there: it can never be told."""
+    """The job or dataset that SciCat is asked about, or should be told of, was deleted there."""
 
 
 class CatalogueJobUnknown(CatalogueGone):
@@ -85,7 +85,7 @@ class DatablocksMissing(CatalogueError):
 
 
 class DatablocksInvisible(CatalogueError):
-    """Nothing proves that the datablocks that the catalogue shows the account are all: it may lack the right."""
+    """Nothing proves that the catalogue shows the account all datablocks: it may lack the right."""
 
     code = "datablocks_invisible"
 

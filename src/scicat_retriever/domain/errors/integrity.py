@@ -54,7 +54,7 @@ class ChecksumMissing(IntegrityError):
 
 
 class ChecksumUnknown(IntegrityError):
-    """The catalogue names a checksum algorithm that this service does not know, or none, or has a checksum that is none of it."""
+    """A checksum in the catalogue has no algorithm, an unknown one, or does not fit the algorithm."""
 
     code = "checksum_unknown"
 

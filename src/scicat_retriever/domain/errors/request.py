@@ -10,7 +10,7 @@ from scicat_retriever.domain.errors.base import Actor, Cause, RetrieverError
 from scicat_retriever.domain.ids import JobId
 
 _NAMED = 5
-"""Datasets that a message names at the most."""
+"""The most datasets that a message names."""
 
 
 class RequestError(RetrieverError):
@@ -20,18 +20,20 @@ class RequestError(RetrieverError):
 
 
 class JobRefused(RequestError):
-    """The job can never be carried out as it is: it is refused for good, in the same words by whichever way it comes.
+    """The job can never be carried out as it is, and is refused for good.
+
+    The words are the same whichever way the job comes.
 
     Attributes:
-        job: Which one it is, without its datasets; None where that cannot be told, or where it is none of ours. SciCat
-            is told of a refusal only where this is known.
+        job: The refused job, without its datasets; None where the job cannot be told, or is not for this
+            service. SciCat is told of a refusal only where the job is known.
     """
 
     job: RetrieveJob | None = None
 
 
 class JobMalformed(JobRefused):
-    """It is no SciCat job, or one that cannot be worked with.
+    """What was sent is no SciCat job, or one that cannot be worked with.
 
     Attributes:
         field: The JSON path of the first offending field.
@@ -59,15 +61,15 @@ class DatasetListEmpty(JobMalformed):
 class FilesUnknown(RequestError):
     """A dataset has no file of a name that the job chose: look up how SciCat spells it.
 
-    Where SciCat took the name, since it lists the file among the dataset's original ones, the operator acts: the datablocks do not
-    list it, or spell it otherwise.
+    Where SciCat took the name, since it lists the file among the dataset's original ones, the operator acts:
+    the datablocks do not list it, or spell it otherwise.
     """
 
     code = "files_unknown"
 
 
 class FilesNotArchived(FilesUnknown):
-    """SciCat took a name that none of the dataset's datablocks has: the same code, and not the user's fault."""
+    """SciCat took a name that no datablock of the dataset has. The code is the same; the operator acts."""
 
     cause, who = Cause.DATA, Actor.OPERATOR
 
@@ -79,7 +81,7 @@ class JobTooLarge(JobRefused):
 
     @classmethod
     def than(cls, most: int) -> Self:
-        """Say it of a limit in bytes."""
+        """Make the error for a limit of `most` bytes."""
         return cls(
             f"The request is larger than {most} bytes (api.max_body_bytes): ask for fewer datasets or files at once"
         )
@@ -106,7 +108,7 @@ class JobNotFound(RequestError):
 
 
 class StoreUnknown(RequestError):
-    """The settings have no long-term store of that name, and nothing is wanted from one."""
+    """The settings have no long-term store of that name, and no recall is wanted from such a store."""
 
     code = "store_unknown"
 
@@ -130,7 +132,7 @@ class DatasetNotOfJob(RequestError):
 
     @classmethod
     def of(cls, job: JobId, pids: Sequence[str]) -> Self:
-        """Name the first ones of the pids."""
+        """Make the error, which names the first ones of the pids."""
         named = ", ".join(pids[:_NAMED]) + (f" and {len(pids) - _NAMED} more" if len(pids) > _NAMED else "")
         return cls(f"The job {job} has no dataset {named}.")
 

@@ -45,7 +45,7 @@ class EngineNotOurs(ServiceError):
 
 
 class DownloadsBusy(ServiceError):
-    """So many downloads are sent, and wait, that another one has no place now; whoever asked may try again later."""
+    """Too many downloads are running or waiting for another one now; whoever asked may try again later."""
 
     code, who = "downloads_busy", Actor.SYSTEM
 
@@ -70,7 +70,7 @@ class BrokerRefused(ServiceError):
 
 
 class TransitionIllegal(ServiceError):
-    """A state was to follow another that it must not follow."""
+    """A change of state was asked for that is not legal."""
 
     code = "transition_illegal"
 

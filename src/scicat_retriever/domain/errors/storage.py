@@ -30,7 +30,7 @@ class DatablockUnreadable(RecallError):
 
 
 class ArchiveIncomplete(RecallError):
-    """The archive in the store has another size than the catalogue's `packedSize`; it may still be written."""
+    """The archive's size in the store is not the catalogue's `packedSize`; it may still be being written."""
 
     code, cause, retryable = "archive_incomplete", Cause.DATA, True
     limits = ("flow.appear_timeout", "flow.transfer_attempts")
@@ -62,7 +62,7 @@ class StoreUnavailable(RecallError):
 
 
 class StoreTimedOut(StoreUnavailable):
-    """The store took longer than `lts.answer_timeout` to say where an archive is, or to take a request for its recall."""
+    """The store exceeded `lts.answer_timeout` when asked where an archive is, or for its recall."""
 
     code = "store_timed_out"
 
@@ -117,13 +117,13 @@ class ArchiveMalformed(TransferError):
 
 
 class ArchiveUnsupported(TransferError):
-    """The archive is no tar and no tar within gzip, or it uses a part of the format that cannot be verified (sparse members)."""
+    """The archive is no tar or tar within gzip, or has parts that cannot be verified (sparse members)."""
 
     code, cause = "archive_unsupported", Cause.DATA
 
 
 class ArchiveAmbiguous(TransferError):
-    """GNU tar, bsdtar and Python's tarfile would unpack the archive in different ways, some of them without a word."""
+    """GNU tar, bsdtar and Python's tarfile would unpack the archive differently, some without a word."""
 
     code, cause = "archive_ambiguous", Cause.DATA
 
@@ -146,7 +146,7 @@ class NoSpaceYet(StagingError):
 
 
 class SpaceGivenBack(StagingError):
-    """A dataset turned out larger than was claimed, and others wait for what its jobs hold: they stand in the line again."""
+    """A dataset is larger than its claim, and others wait for what its jobs hold: they must wait again."""
 
     code, who = "space_given_back", Actor.SYSTEM
 
@@ -164,13 +164,13 @@ class LargerThanStaging(StagingError):
 
 
 class JobLargerThanStaging(StagingError):
-    """The job's datasets would not fit together even if the staging area were empty: ask for fewer at once."""
+    """The job's datasets do not fit together, even into an empty staging area: ask for fewer at once."""
 
     code, cause, who = "job_larger_than_staging", Cause.USER, Actor.USER
 
 
 class QuotaExceeded(StagingError):
-    """The job's owner group would pin more than its quota: wait until some expires, or give something back."""
+    """The job's owner group would pin more than its quota: wait until pins end, or release something."""
 
     code, cause, who = "quota_exceeded", Cause.USER, Actor.USER
 
@@ -183,7 +183,10 @@ class StagingWriteFailed(StagingError):
 
 
 class StagingNotOurs(StagingError):
-    """The staging area is not marked as this ledger's: it is not mounted, or another service's. Nothing in it is touched."""
+    """The staging area is not marked as this ledger's: it is not mounted, or another service's.
+
+    Nothing in it is touched.
+    """
 
     code, retryable = "staging_not_ours", True
     limits = ("flow.space_timeout", "flow.catalogue_timeout", "flow.job_timeout")

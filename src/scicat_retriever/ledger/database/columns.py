@@ -18,8 +18,8 @@ _ESCAPED = re.compile(r"\\u([0-9a-f]{4})")
 class ExactText(TypeDecorator[str]):
     """Text that comes back as it went in, whatever it holds.
 
-    JSON from the network may hold NUL, which PostgreSQL refuses, and lone surrogates, which have no UTF-8. Both,
-    and the backslash, are kept in JSON's own way: a backslash, `u`, and four hexadecimal digits.
+    JSON from the network may hold NUL, which PostgreSQL refuses, and lone surrogates, which have no UTF-8.
+    Both, and the backslash, are kept in JSON's own way: a backslash, `u`, and four hexadecimal digits.
     """
 
     impl = Text

@@ -20,7 +20,7 @@ from scicat_retriever.ledger.database.refusals import named_refusals
 from scicat_retriever.ledger.database.turn import TurnNotGiven, WritersTurn
 
 WAIT_SECONDS = 30
-"""How long a step waits for another one that holds the database, a row or all connections."""
+"""Seconds for which a step waits for another one that holds the database, a row or all connections."""
 
 _SQLITE_PRAGMAS = (
     f"PRAGMA busy_timeout = {WAIT_SECONDS * 1000}",
@@ -34,10 +34,11 @@ _POSTGRES_DRIVER = "postgresql+psycopg"
 def ledger_url(url: str) -> URL:
     """Read a database URL: `sqlite:///<path of a file>` or `postgresql://user:password@host/name`.
 
-    The bytes of a path that a URL cannot hold are percent-encoded in it (RFC 3986, 2.1), whatever their encoding.
+    The bytes of a path that a URL cannot hold are percent-encoded in it (RFC 3986, 2.1), whatever their
+    encoding.
 
     Raises:
-        ValueError: It is of another kind, or names no file. The message does not repeat it.
+        ValueError: The URL is of another kind, or names no file. The message does not repeat the URL.
     """
     try:
         parsed = make_url(url)
@@ -92,7 +93,7 @@ class Database:
     def writing(self) -> Iterator[Connection]:
         """Give a connection in a transaction that is durable at the end of the block, or undone by an error.
 
-        On SQLite it is the only writer of all processes.
+        On SQLite it is the only writing transaction among all processes.
 
         Raises:
             LedgerUnavailable: The database does not answer or refuses.
@@ -107,15 +108,20 @@ class Database:
             self._file.require()
 
     def lock(self, connection: Connection, *names: str) -> None:
-        """Hold a name until the transaction ends; others that want it wait. On SQLite writing alone does that."""
+        """Hold a name until the transaction ends: other transactions that lock it wait.
+
+        On SQLite nothing is locked here: there a transaction that writes is the only one anyway.
+        """
         if self.is_sqlite:
             return
         connection.execute(select(func.pg_advisory_xact_lock(_number(*names))))
 
     def lock_datasets(self, connection: Connection, pids: Iterable[str]) -> None:
-        """Hold datasets until the transaction ends, as `lock` does: all that it needs at once, or it may block others.
+        """Hold datasets until the transaction ends, as `lock` does.
 
-        Many share a lock: PostgreSQL has a table of them that a job for thousands of datasets would fill.
+        A transaction must name all its datasets in one call, or it may block another one for ever. Many
+        datasets share one lock: PostgreSQL keeps locks in a table that a job for thousands of datasets would
+        fill.
         """
         if self.is_sqlite:
             return
@@ -126,12 +132,14 @@ class Database:
         """Set SQLite's write-ahead log, a lasting property of the file: readers and the writer work at once.
 
         Raises:
-            LedgerUnavailable: The file is there and empty, cannot be opened or written, or others were in it for too long.
+            LedgerUnavailable: The file is there and empty, cannot be opened or written, or others were in it
+                for too long.
         """
         if self._file is None:
             return
         deadline = time.monotonic() + WAIT_SECONDS
-        # In its turn: SQLite makes a file empty and fills it then, which another process must not take for a lost ledger.
+        # In its turn: SQLite makes a file empty and fills it then, which another process must not take for a
+        # lost ledger.
         with named_refusals(self._password), self._own_turn():
             self._file.refuse_empty()
             self._set_write_ahead(deadline)
@@ -143,7 +151,8 @@ class Database:
                     raw.cursor().execute("PRAGMA journal_mode = WAL")
                     return
                 except sqlite3.OperationalError as error:
-                    # SQLite does not wait with this switch, whatever the timeout, while another is in the file.
+                    # SQLite does not wait with this switch, whatever the timeout, while another is in the
+                    # file.
                     if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                         raise
                     time.sleep(0.05)
@@ -188,7 +197,7 @@ def _engine(url: URL, *, check_references: bool) -> Engine:
 
 
 def _set_up_sqlite(engine: Engine, *, check_references: bool) -> None:
-    """Take the transactions from Python's driver, which begins them too late (SQLAlchemy, "SQLite transactions")."""
+    """Begin transactions here: Python's driver begins them too late (SQLAlchemy, "SQLite transactions")."""
 
     @event.listens_for(engine, "connect")
     def _connected(raw: Any, _record: object) -> None:  # noqa: ANN401

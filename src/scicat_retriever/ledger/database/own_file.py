@@ -1,6 +1,6 @@
 """Whether a SQLite ledger's file is still the one that was opened.
 
-SQLite goes on with a file that was removed or replaced: what is written then is told as stored, and is nowhere.
+SQLite goes on with a file that was removed or replaced: what it writes then counts as stored, and is lost.
 """
 
 from __future__ import annotations
@@ -22,10 +22,12 @@ class OwnFile:
         self._seen: tuple[int, int] | None = None
 
     def require(self) -> None:
-        """Let a transaction begin; before the file was seen for the first time, it need not be there.
+        """Require that the file is the one that was seen first, before a transaction begins.
+
+        Until a file was seen for the first time, it need not be there.
 
         Raises:
-            LedgerUnavailable: It was removed, replaced or emptied since.
+            LedgerUnavailable: The file was removed, replaced or emptied since.
         """
         found = self._look()
         if self._seen is None:
@@ -41,7 +43,7 @@ class OwnFile:
         """Refuse a file that is there and has nothing in it: SQLite would take it for a new ledger.
 
         Raises:
-            LedgerUnavailable: It is so; the message says what to do.
+            LedgerUnavailable: The file is there and empty. The message says what to do.
         """
         try:
             empty = self._path.stat().st_size == 0
@@ -54,7 +56,7 @@ class OwnFile:
             )
 
     def _look(self) -> tuple[int, int] | None:
-        """Tell the file; None where there is none, or nothing in it."""
+        """Identify the file; None where there is none, or nothing in it."""
         try:
             found = self._path.stat()
         except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Lists of files and datasets as compressed bytes, a chunk at a time, and the fingerprint of a datablock's entry."""
+"""Lists of files and datasets as compressed bytes, by chunks; the fingerprint of a datablock's entry."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from scicat_retriever.domain.ids import DatablockId, DatasetPid
 from scicat_retriever.domain.likeness import Likeness, Matched
 
 FILES_IN_CHUNK = 2000
-"""Files in one chunk: some 200 kB of JSON. Another number gives other fingerprints, so datablocks count as changed."""
+"""Files in one chunk: some 200 kB of JSON.
+
+Another number gives other fingerprints, so datablocks count as changed.
+"""
 
 _KIND = 3
 """Where an entry's kind stands in its row, if it has one."""
@@ -31,7 +34,10 @@ def unpack_selections(packed: bytes) -> tuple[Selection, ...]:
 
 
 def pack_extract(extract: Extract | None) -> str:
-    """Give the whole datablock's id, its archive's bytes and the ranges as JSON; nothing for what is no extract."""
+    """Give an extract as JSON: the whole datablock's id, its archive's bytes, the ranges.
+
+    Empty text where there is no extract.
+    """
     return "" if extract is None else json.dumps([extract.of, extract.archive_size, extract.ranges])
 
 
@@ -44,7 +50,7 @@ def unpack_extract(packed: str) -> Extract | None:
 
 
 def pack_respelled(respelled: Mapping[str, str]) -> str:
-    """Give chosen names and the catalogued paths that they mean as JSON; nothing where there are none."""
+    """Give chosen names and the catalogued paths that they mean as JSON; empty text where there are none."""
     return json.dumps(dict(respelled)) if respelled else ""
 
 
@@ -54,7 +60,7 @@ def unpack_respelled(packed: str) -> dict[str, str]:
 
 
 def pack_matched(matched: Sequence[Matched]) -> str:
-    """Give kinds of likeness with their counts and examples as JSON; nothing where there are none."""
+    """Give kinds of likeness with their counts and examples as JSON; empty text where there are none."""
     return json.dumps([[each.kind, each.files, each.examples] for each in matched]) if matched else ""
 
 
@@ -67,7 +73,7 @@ def unpack_matched(packed: str) -> tuple[Matched, ...]:
 
 
 def pack_oddities(oddities: Oddities) -> str:
-    """Give members passed over, members replaced, and tars, as JSON; nothing for an archive that is not odd."""
+    """Give members passed over, members replaced, and tars, as JSON; empty text where nothing is odd."""
     told = [oddities.passed_over, oddities.replaced, oddities.tars]
     return "" if oddities == NO_ODDITIES else json.dumps(told)
 
@@ -80,7 +86,8 @@ def unpack_oddities(packed: str) -> Oddities:
 class Fingerprint:
     """A digest over what the catalogue says of a datablock: equal digests, equal entries.
 
-    That an entry is a regular file is left out, as it was before it was read: else its datablock would count as changed.
+    That an entry is a regular file is left out of the digest, since earlier versions did not read it: else
+    each such datablock would count as changed.
     """
 
     def __init__(self, entry: CataloguedDatablock) -> None:

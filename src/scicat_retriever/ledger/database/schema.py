@@ -1,6 +1,6 @@
 """The ledger's tables. A change here needs a migration; a test holds the two equal.
 
-    jobs 1--1 job_selections, 1--n job_datasets, 1--0..1 places (their row of the line for space; here `space_queue`)
+    jobs 1--1 job_selections, 1--n job_datasets, 1--0..1 places (its row of the line; here `space_queue`)
     job_datasets 1--n chosen_datablocks (where the job chose files)
     datablocks 1--n file_lists, 1--0..1 copies, 1--0..1 recalls
     recall_leads, by store
@@ -8,7 +8,7 @@
     reports, findings, transitions
     identity and marked_areas: whose staging areas and engines are
 
-Large values (dataset lists, file lists, manifests) have tables of their own, so that listing reads none of them.
+Large values (dataset lists, file lists, manifests) have tables of their own: listing reads none of them.
 """
 
 from __future__ import annotations
@@ -178,7 +178,8 @@ datablocks = Table(
     Index(None, "state", "pid", "id"),
     Index(None, "partial"),
     Index(None, "checked_at", "pid", "id"),
-    # This one and the next are in the order of eviction, so that the first datablock is found without sorting.
+    # This one and the next are in the order of eviction, so that the first datablock is found without
+    # sorting.
     Index("ix_datablocks_by_use", "state", "pinned", "used_at", "pid", "id"),
 )
 Index(
@@ -308,7 +309,8 @@ reports = Table(
     Column("claimed_until", UtcTime),
     Index(None, "kind", "name", "number"),
     Index(None, "parked", "due_at"),
-    # A number that was used once must not be used again, or a late word on a told report would hit another one.
+    # A number that was used once must not be used again, or a late word on a told report would hit another
+    # one.
     sqlite_autoincrement=True,
 )
 

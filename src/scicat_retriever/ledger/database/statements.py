@@ -15,9 +15,10 @@ _Item = TypeVar("_Item")
 
 
 def total(column: ColumnElement[int]) -> ColumnElement[float]:
-    """Sum up bytes that nobody has vouched for; none where there is no row.
+    """Sum up bytes that nobody has vouched for; 0 where there is no row.
 
-    SQLite refuses a sum of whole numbers beyond 64 bits, so this is one of floating ones: exact up to 2^53 bytes (9 PB).
+    SQLite refuses a sum of whole numbers beyond 64 bits, so this is one of floating ones: exact up to 2^53
+    bytes (9 PB).
     """
     return func.sum(cast(column, Float))
 

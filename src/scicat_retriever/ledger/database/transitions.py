@@ -22,7 +22,7 @@ Clock = Callable[[], datetime]
 
 @dataclass(frozen=True, slots=True)
 class TransitionSubject:
-    """Whose state changed: a job, a dataset of a job, a datablock of a dataset, or a report of a job or a dataset."""
+    """Whose state changed: a job, a dataset of a job, a datablock, or a report of a job or a dataset."""
 
     kind: Literal["job", "dataset", "datablock", "report"]
     job_id: str | None = None
@@ -38,7 +38,7 @@ def require_legal(subject: TransitionSubject, old: StrEnum, new: StrEnum) -> Non
     """Refuse a change of state that `domain.states` does not allow.
 
     Raises:
-        TransitionIllegal: It does not.
+        TransitionIllegal: `new` must not follow `old`.
     """
     if not may_become(old, new):
         raise TransitionIllegal(f"The {subject} is {old} and cannot become {new}.")
@@ -65,7 +65,7 @@ class TransitionLog:
         new: StrEnum,
         reason: str = "",
     ) -> None:
-        """Write a change of state into the book; a state that stays is none."""
+        """Write a change of state into the book; nothing where the state stays the same."""
         if old != new:
             self.enter_all(connection, [(subject, old)], new, reason)
 

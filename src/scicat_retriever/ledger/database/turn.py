@@ -1,12 +1,13 @@
 """Whose turn it is to write to a SQLite file, among the threads and processes of one machine.
 
-Left to itself, a process that waits for SQLite's own lock looks again only now and then, up to 100 ms late, and one that
-writes without a pause may keep the others out for a second. Here they take turns by two locks of the system (flock(2)) on
-files beside the database: the turn, and the place of the next in line. Who has had the turn must get in line for another one.
+Left to itself, a process that waits for SQLite's own lock looks again only now and then, up to 100 ms late,
+and one that writes without a pause may keep the others out for a second. Here they take turns by two locks of
+the system (flock(2)) on files beside the database: the turn, and the place of the next in line. Who has had
+the turn must get in line for another one.
 
-The system gives a lock back when its process dies, however that happens. And the locks decide the order alone: that there is one
-writer at a time is still SQLite's business, so a program that does not know of them does no harm, nor does a file
-system that has no such locks.
+The system gives a lock back when its process dies, however that happens. And the locks decide the order
+alone: that there is one writer at a time is still SQLite's business, so a program that does not know of them
+does no harm, nor does a file system that has no such locks.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 LOOK_SECONDS = 0.001
-"""How often a lock that another process holds is tried: flock(2) cannot be told to wait for so long and no longer."""
+"""Seconds between two tries for a lock that another process holds: flock(2) has no limit of time."""
 
 
 class TurnNotGiven(Exception):
@@ -71,7 +72,8 @@ class WritersTurn:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[int]:
-    # Each opening has a lock of its own, which closing gives back. It is not written to, so it may be on a disk that is full.
+    # Each opening has a lock of its own, which closing gives back. It is not written to, so it may be on a
+    # disk that is full.
     file = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         yield file

@@ -23,8 +23,8 @@ def upgrade(url: str) -> None:
         url: See `connection.ledger_url`. A SQLite file is made where there is none; its folder must exist.
 
     Raises:
-        LedgerUnavailable: The database does not answer, refuses, was upgraded by a newer version, or its file is there and
-            empty.
+        LedgerUnavailable: The database does not answer, refuses, was upgraded by a newer version, or its file
+            is there and empty.
     """
     database = Database(url, check_references=False)
     try:

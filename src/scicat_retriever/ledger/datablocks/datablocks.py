@@ -74,7 +74,7 @@ class SqlDatablocks(Book):
         return None if row is None else datablock_record(row)
 
     def files(self, key: DatablockKey) -> Iterator[FileEntry]:
-        """The catalogued files of a datablock: all chunks are read at once, packed, and unpacked one by one."""
+        """The catalogued files of a datablock: all packed chunks are read at once, and unpacked singly."""
         chunks = (
             select(file_lists.c.entries)
             .where(file_lists.c.pid == key.pid, file_lists.c.datablock == key.id)
@@ -103,7 +103,7 @@ class SqlDatablocks(Book):
             connection.execute(update(datablocks).where(is_datablock(key), under_way).values(values))
 
     def read_whole(self, key: DatablockKey, reason: str) -> None:
-        """Have an extract be its whole archive, and forget where members lie in that."""
+        """Have an extract be replaced by its whole archive, and forget where members lie in the archive."""
         with self._database.writing() as connection:
             row = lock_row(self._database, connection, key, DatablockState.PLANNED)
             make_whole(self._log, connection, key, row, reason)

@@ -1,4 +1,7 @@
-"""Extracts as rows of `datablocks`: SciCat does not list them, so jobs that chose files bring them in, and plans keep them."""
+"""Extracts as rows of `datablocks`: jobs that chose files add them, and plans keep them.
+
+SciCat does not list them.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ from scicat_retriever.ledger.rows.spool import Taken
 
 _WITH_COPY = (DatablockState.COPIED, DatablockState.STAGED)
 _PLANNED_BY_NONE = 2**31 - 1
-"""The place of an extract that no run has planned yet: after all others."""
+"""The position of an extract that no run has planned yet: after all others."""
 
 
 def make_whole(
@@ -43,10 +46,10 @@ def make_whole(
     row: Any,  # noqa: ANN401
     reason: str,
 ) -> None:
-    """Have an extract, given with its locked row, be its whole archive, and forget where members lie in that.
+    """Have an extract be replaced by its whole archive, and forget where members lie in the archive.
 
     Raises:
-        TransitionIllegal: It is no extract, or not on its way.
+        TransitionIllegal: The datablock is no extract, or is not on its way.
     """
     new = DatablockState.PLANNED
     extract = unpack_extract(row.extract)
@@ -73,7 +76,7 @@ def make_whole(
 def note_extracts(
     log: TransitionLog, connection: Connection, pid: DatasetPid, extracts: Sequence[CataloguedDatablock]
 ) -> None:
-    """Have extracts be listed; the next plan gives the new ones to its run."""
+    """Add extracts to a dataset's rows, as listed; the next plan gives new ones to its run."""
     for entry in extracts:
         key = DatablockKey(pid, entry.datablock.id)
         row = connection.execute(select(datablocks).where(is_datablock(key))).first()
@@ -118,12 +121,15 @@ def _insert_extract(
 def kept_extracts(
     connection: Connection, pid: DatasetPid, listed: Mapping[DatablockId, Taken]
 ) -> dict[DatablockId, Taken]:
-    """Give the extracts of a dataset that a plan keeps: staged or wanted by a job, and of what SciCat lists unchanged.
+    """Give the extracts of a dataset that a plan keeps.
+
+    An extract is kept if it is staged, or chosen by a job for which the dataset has not ended; and if SciCat
+    lists the whole datablock unchanged.
 
     Args:
         connection: To the ledger; the dataset is locked.
         pid: The dataset.
-        listed: What SciCat lists. The extracts' places follow on that.
+        listed: The datablocks that SciCat lists. The positions of extracts follow on theirs.
     """
     wanted = exists().where(
         chosen_datablocks.c.pid == datablocks.c.pid,

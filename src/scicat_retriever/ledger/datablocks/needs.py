@@ -110,7 +110,10 @@ class SqlNeeds(Book):
             ]
 
     def waits(self, job_id: JobId) -> Mapping[DatasetPid, DatasetWait]:
-        """What the datasets of a job wait for. Many of their datablocks wait for the same: so few rows are read."""
+        """What the datasets of a job wait for.
+
+        Many of their datablocks wait for the same: so few rows are read.
+        """
         first = func.min(datablocks.c.position)
         its = (
             select(job_datasets.c.pid, datablocks.c.reason, func.count().label("waiting"))

@@ -36,7 +36,7 @@ def write_plan(log: TransitionLog, connection: Connection, spool: Spool, planned
         planned: `run` and `store` of what is planned.
 
     Returns:
-        How many extracts are planned beside it.
+        How many extracts are planned beside what the catalogue lists.
     """
     known = _known(connection, spool.pid)
     extracts = kept_extracts(connection, spool.pid, spool.taken)
@@ -50,7 +50,7 @@ def write_plan(log: TransitionLog, connection: Connection, spool: Spool, planned
 
 
 def _unlist(log: TransitionLog, connection: Connection, pid: DatasetPid, rows: Sequence[Any]) -> int:
-    """Take datablocks that the catalogue no longer lists from the dataset; gives the bytes that are held more."""
+    """Unlist datablocks that the catalogue no longer lists; gives the change of the held bytes."""
     new = DatablockState.RELEASED
     swept_later = [row for row in rows if row.listed and row.state == DatablockState.STAGED]
     leaving = [row for row in rows if row.listed and row.state != DatablockState.STAGED]
@@ -77,12 +77,12 @@ def _write(
         log: The transitions.
         connection: To the ledger; the dataset is locked.
         spool: What was read.
-        taken: The same, and the extracts that are kept.
+        taken: The datablocks of the spool, and the extracts that are kept.
         known: The dataset's rows, by datablock.
         planned: `run` and `store` of what is planned.
 
     Returns:
-        The bytes that are held more: less than none, where what was staged has changed.
+        The change of the held bytes: negative where the entry of a staged datablock has changed.
     """
     run = planned["run"]
     new = [entry for entry in taken if entry.datablock.id not in known]
@@ -169,7 +169,10 @@ def _planned(entry: Taken) -> dict[str, object]:
 
 
 def _size(entry: Taken, row: Any) -> int:  # noqa: ANN401
-    """Bytes of an archive, as far as is known: it was larger than SciCat says when it was read last, or looked for."""
+    """Bytes of an archive, as far as is known.
+
+    That is what SciCat says; or more, where the archive was seen to be larger, and its entry has not changed.
+    """
     declared = entry.datablock.packed_size
     return max(declared, int(row.bytes_total)) if entry.fingerprint == row.fingerprint else declared
 
@@ -188,7 +191,7 @@ def _replace_file_lists(
         its = (file_lists.c.pid == bindparam("of"), file_lists.c.datablock == bindparam("block"))
         keys = [{"of": spool.pid, "block": entry.datablock.id} for entry in changed]
         connection.execute(delete(file_lists).where(*its), keys)
-        # What was copied was of the old entry: where its members lay is not known of the new one.
+        # What was copied belongs to the old entry: it says nothing of where the members of the new one lie.
         copy = (copies.c.pid == bindparam("of"), copies.c.datablock == bindparam("block"))
         connection.execute(delete(copies).where(*copy), keys)
     rows: list[dict[str, object]] = []

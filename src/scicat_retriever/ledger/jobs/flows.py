@@ -74,7 +74,7 @@ class SqlFlows(Book):
             row = lock_job(connection, job_id)
             if JobState(row.state).finished or row.attempt != lost_attempt:
                 return False
-            # It keeps its space: what it has begun holds a part of that, and would wait for the rest.
+            # The job keeps its space: its started datasets hold a part of it, and would wait for the rest.
             connection.execute(update(jobs).where(jobs.c.id == job_id).values(new_flow(row, flow)))
             return True
 

@@ -182,7 +182,7 @@ class SqlJobs(Book):
         self._add_datasets(connection, {job.id: job.datasets for job, _ in new})
 
     def _add_datasets(self, connection: Connection, lists: Mapping[JobId, Sequence[Selection]]) -> None:
-        """Write down the dataset lists of jobs; those that are empty are not known yet."""
+        """Write down the dataset lists of jobs; an empty list is one that is not known yet."""
         lists = {job_id: datasets for job_id, datasets in lists.items() if datasets}
         if not lists:
             return

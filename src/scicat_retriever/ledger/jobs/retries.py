@@ -56,7 +56,8 @@ def _resubmit(log: TransitionLog, connection: Connection, job_id: JobId, row: An
     its = and_(job_datasets.c.job_id == job_id, job_datasets.c.pid == row.pid)
     connection.execute(update(job_datasets).where(its).values(state=new, failures=(), reason=""))
     if row.chosen:
-        # The catalogue may have changed: its files are looked for anew, and until then nothing is known of them.
+        # The catalogue may have changed: its files are looked for anew, and until then nothing is known of
+        # them.
         connection.execute(update(job_datasets).where(its).values(bytes=None, unknown=()))
         c = chosen_datablocks.c
         connection.execute(delete(chosen_datablocks).where(c.job_id == job_id, c.pid == row.pid))

@@ -1,4 +1,4 @@
-"""The book that holds open recalls, and who plans them."""
+"""The book that holds open recalls, and which desk leads for each store."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class SqlRecalls(Book):
             delete_recalls(connection, over)
 
     def lead(self, store: str, holder: str, lease: timedelta) -> bool:
-        """Have one planner at a time for a store."""
+        """Have one desk at a time lead for a store."""
         with self._database.reading() as connection:
             if not self._may_lead(connection, store, holder, lease):
                 return False
@@ -129,12 +129,12 @@ class SqlRecalls(Book):
             return True
 
     def leave(self, holder: str) -> None:
-        """End the lead of a planner."""
+        """End the lead of a desk."""
         with self._database.writing() as connection:
             connection.execute(delete(recall_leads).where(recall_leads.c.holder == holder))
 
     def set_priority(self, job_id: JobId, priority: int) -> None:
-        """Have a job be of a priority, and raise that of its recalls."""
+        """Set the priority of a job, and raise that of its recalls."""
         its = select(job_datasets.c.pid).where(
             job_datasets.c.job_id == job_id, job_datasets.c.state.in_(NOT_ENDED)
         )
@@ -164,7 +164,7 @@ class SqlRecalls(Book):
         return dict(counts)
 
     def _recallable(self, connection: Connection, keys: Sequence[DatablockKey]) -> dict[DatablockKey, Any]:
-        """Give the rows of datablocks, which their datasets' locks keep as they are; all must be recallable."""
+        """Give the rows of datablocks that can all become recalling; their datasets must be locked."""
         rows: dict[DatablockKey, Any] = {}
         for batch in batches(keys):
             for row in connection.execute(select(datablocks).where(_DATABLOCK.in_(names(batch)))):
@@ -205,7 +205,7 @@ class SqlRecalls(Book):
         )
 
     def _move_to_recalling(self, connection: Connection, given: Sequence[tuple[Any, str]]) -> None:
-        """Move datablocks that are not recalling, each given with what it waits for then."""
+        """Move datablocks that are not recalling to recalling, each given with the reason of its recall."""
         entering = [(row, reason) for row, reason in given if row.state != _RECALLING]
         if not entering:
             return
@@ -220,7 +220,7 @@ class SqlRecalls(Book):
     def _may_lead(self, connection: Connection, store: str, holder: str, lease: timedelta) -> bool:
         row = connection.execute(select(recall_leads).where(recall_leads.c.store == store)).first()
         now = self._clock()
-        # A lease so far ahead was made by a clock that was wrong: nobody may be left of whom it is.
+        # A lease that ends so far ahead was made by a clock that was wrong: its holder may be gone.
         return row is None or row.holder == holder or not now < row.until <= now + lease + _CLOCKS_DIFFER
 
 
@@ -247,7 +247,10 @@ def _bytes_from_tape(row: Any) -> int:  # noqa: ANN401
 
 
 def _is_of(record: RecallRecord, row: Any) -> bool:  # noqa: ANN401
-    """Whether an open recall is of what a datablock is read from now, for this run or an earlier one."""
+    """Whether an open recall is of the store and archive that a datablock is read from now.
+
+    It may be for this run or an earlier one.
+    """
     return (record.store, record.archive_id) == (row.store, row.archive_id)
 
 

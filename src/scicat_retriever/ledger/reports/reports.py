@@ -34,7 +34,10 @@ from scicat_retriever.ports.catalogue import LifecycleUpdate
 from scicat_retriever.ports.reports import Report, ReportKind, ReportState, Subject, is_undeliverable
 
 FAR_AHEAD = timedelta(days=1)
-"""A report due later than that was dated by a clock that has gone back since: it is due now. So is a claim held too long."""
+"""A report that is due later than so far ahead was dated by a clock that has gone back since: it is due now.
+
+A claim that ends later than so far ahead is over for the same reason.
+"""
 
 
 class SqlReports(Book):

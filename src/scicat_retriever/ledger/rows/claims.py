@@ -42,14 +42,14 @@ def claim_of(connection: Connection, pid: DatasetPid) -> int | None:
 
 
 def lower_claim(connection: Connection, pid: DatasetPid, by: int) -> None:
-    """Have a dataset's claim, where there is one, be so many bytes less, and 0 at least. The space must be locked."""
+    """Lower a dataset's claim, if it has one, by so many bytes, not below 0. The space must be locked."""
     present = claim_of(connection, pid)
     if present and by:
         set_claim(connection, pid, present, max(0, present - by))
 
 
 def set_claim(connection: Connection, pid: DatasetPid, present: int | None, size: int | None) -> None:
-    """Make a dataset's claim that is `present` be of a size, or end. The space must be locked."""
+    """Set a dataset's claim from `present` to `size` bytes; None is no claim. The space must be locked."""
     if size == present:
         return
     if size is None:
@@ -74,17 +74,19 @@ _WRITTEN = select(func.sum(case((_DONE.c.bytes < _ITS_CLAIM, _DONE.c.bytes), els
 
 
 def written(connection: Connection) -> int:
-    """How much of the claims is written."""
+    """Bytes of the claims that are written already."""
     return int(connection.scalar(_WRITTEN) or 0)
 
 
 def unwritten(connection: Connection, space: Any) -> int:  # noqa: ANN401
-    """How much of the claims is still to be written, by the row of `space`."""
+    """Bytes of the claims that are still to be written, by the row of `space`."""
     return int(space.claimed) - written(connection)
 
 
 def free_bytes(connection: Connection, space: Any, room: Room) -> int:  # noqa: ANN401
-    """What is free in the room, as `ports.claims.Claims` says; less than 0 where more is claimed than there is.
+    """The free bytes of the room, as `ports.claims.Claims` defines them.
+
+    Negative where more is claimed than there is.
 
     Args:
         connection: To the ledger.
@@ -94,12 +96,12 @@ def free_bytes(connection: Connection, space: Any, room: Room) -> int:  # noqa: 
     free = int(room.total - space.staged - space.claimed)
     if room.free is None:
         return free
-    # The room was measured before the space was locked: what was written since is not free in it any more.
+    # The room was measured before the space was locked: bytes written since then are not free any more.
     return min(free, room.free - max(unwritten(connection, space), room.unwritten))
 
 
 def asks_for(pid: ColumnElement[str] | DatasetPid) -> ColumnElement[bool]:
-    """The condition that a row of `job_datasets`, joined with `jobs`, asks for a dataset: see `Claims.end`."""
+    """The condition that a row of `job_datasets`, with its job, asks for a dataset: see `Claims.end`."""
     wanted = and_(job_datasets.c.state == DatasetState.SUBMITTED, jobs.c.space_granted_at.is_not(None))
     return and_(
         job_datasets.c.pid == pid,
@@ -110,7 +112,7 @@ def asks_for(pid: ColumnElement[str] | DatasetPid) -> ColumnElement[bool]:
 
 
 def waits_for(pid: ColumnElement[str] | DatasetPid) -> ColumnElement[bool]:
-    """The condition that a row of `job_datasets`, joined with `jobs`, waits for what a dataset's run ends as."""
+    """The condition that a row of `job_datasets`, with its job, waits for the outcome of a dataset's run."""
     return and_(
         job_datasets.c.pid == pid,
         jobs.c.id == job_datasets.c.job_id,
@@ -125,5 +127,5 @@ def is_written(pid: ColumnElement[str] | DatasetPid) -> ColumnElement[bool]:
 
 
 def is_idle() -> ColumnElement[bool]:
-    """The condition that a claim is nobody's any more."""
+    """The condition that no job asks for the dataset of a claim any more, and none of it is being written."""
     return and_(~exists().where(asks_for(claims.c.pid)), ~is_written(claims.c.pid))

@@ -31,7 +31,7 @@ BEFORE_COPIED = frozenset(
 """The states in which there is no whole copy: entering one, the bytes count from 0 again."""
 
 WRITES = (DatablockState.COPYING, DatablockState.COPIED)
-"""The states in which its partial file takes space."""
+"""The states in which a datablock's partial file takes space."""
 
 ON_THEIR_WAY = (DatablockState.WAITING_FOR_SPACE, DatablockState.RECALLING, *WRITES)
 """The states in which a run is at work on a datablock, or left it."""
@@ -40,13 +40,13 @@ NOT_READ_ANEW = (DatablockState.STAGED, DatablockState.RELEASED)
 """The states in which a datablock is not on its way, so that it cannot be read from elsewhere."""
 
 THIS_DATABLOCK = and_(datablocks.c.pid == bindparam("of"), datablocks.c.id == bindparam("block"))
-"""As `is_datablock`, for statements that are made once and given the key's parts, and new values, as parameters."""
+"""As `is_datablock`, for statements that are made once: they are given the key's parts as parameters."""
 _LOCKED = select(datablocks).where(THIS_DATABLOCK).with_for_update()
 _CHANGED = update(datablocks).where(THIS_DATABLOCK)
 
 
 def lock_row(database: Database, connection: Connection, key: DatablockKey, new: str) -> Any:  # noqa: ANN401
-    """Give a datablock's row, it and its dataset's pins nobody else's to change until the transaction ends.
+    """Give a datablock's row, locked with the pins of its dataset until the transaction ends.
 
     Raises:
         TransitionIllegal: There is no such datablock, so that it cannot become `new`.
@@ -77,7 +77,7 @@ def move(
     reason: str = "",
     **values: object,
 ) -> None:
-    """Move a locked row to a state, with all that goes with it, and `values` beside.
+    """Move a locked row to a state, with the state's consequences, and set `values` beside.
 
     Raises:
         TransitionIllegal: The state must not follow the one that the row has.
@@ -95,7 +95,7 @@ def move(
 
 
 def consequences(new: DatablockState) -> dict[str, object]:
-    """What a datablock's row says, or may no longer claim, once it enters a state."""
+    """The columns of a datablock's row that change when it enters a state."""
     changes: dict[str, object] = {"files_left": new is DatablockState.RELEASED}
     if new in BEFORE_COPIED:
         changes["bytes_done"] = 0
@@ -111,13 +111,13 @@ def consequences(new: DatablockState) -> dict[str, object]:
         changes["pinned"] = False
     if new not in {DatablockState.COPIED, DatablockState.STAGED}:
         changes["archive_checksum"] = None
-        # What is released is known by its token until its files are gone, so that they are nobody else's.
+        # A released datablock keeps its token until its files are gone, so that they are known as its own.
         changes |= {} if new is DatablockState.RELEASED else {"partial": ""}
     return changes
 
 
 def held_after(row: Any, new: DatablockState) -> int:  # noqa: ANN401
-    """Bytes that a datablock's files hold, beside its dataset's claim, once it enters another state."""
+    """Bytes that a datablock's files hold, beside its dataset's claim, once it enters state `new`."""
     if new is DatablockState.STAGED:
         held = row.bytes_total
     elif new is DatablockState.RELEASED:
@@ -128,7 +128,7 @@ def held_after(row: Any, new: DatablockState) -> int:  # noqa: ANN401
 
 
 def lacks_datablocks(pid: ColumnElement[str] | DatasetPid) -> ColumnElement[bool]:
-    """The condition that SciCat lists a datablock for a dataset that is not staged."""
+    """The condition that a datablock which SciCat lists for a dataset is not staged."""
     c = datablocks.c
     return exists().where(c.pid == pid, c.listed, c.extract == "", c.state != DatablockState.STAGED)
 
@@ -139,7 +139,7 @@ def is_datablock(key: DatablockKey) -> ColumnElement[bool]:
 
 
 def tokens_of(connection: Connection, tokens: Collection[str]) -> set[str]:
-    """Give those tokens of files that belong to a datablock: copied, staged, or left behind by a released one."""
+    """Give those of the tokens that belong to a datablock: copied, staged, or released with files left."""
     known: set[str] = set()
     for batch in batches(sorted(token for token in tokens if token)):
         known.update(connection.scalars(select(datablocks.c.partial).where(datablocks.c.partial.in_(batch))))

@@ -15,7 +15,7 @@ from scicat_retriever.ledger.rows.claims import NOT_ENDED
 from scicat_retriever.ledger.rows.needs import brings_its_own, is_asked_for, needs
 
 LARGEST_DATASET = 2**60
-"""Bytes that a dataset may have at most (an exbibyte): sums over some of them stay far from the limit of 64 bits."""
+"""The most bytes that a dataset may have, an exbibyte: sums over a few stay far from the limit of 64 bits."""
 
 _IS_STAGED = datablocks.c.state == DatablockState.STAGED
 _SUMS = (
@@ -45,7 +45,7 @@ _OF_JOB = (
     .group_by(*_GROUPS)
     .order_by(job_datasets.c.position)
 )
-# Also what a job needs that asked after the last plan: a claim that was made larger for it must not shrink again.
+# Includes what jobs need that asked after the last plan: a claim that grew for them must not shrink again.
 _OF_DATASET = select(*_SUMS).where(
     datablocks.c.pid == bindparam("of"), datablocks.c.listed, or_(datablocks.c.wanted, is_asked_for())
 )
@@ -63,7 +63,8 @@ class DatasetSize:
         staged: How many bytes of it are staged.
         whole: Whether it is planned, and all of it is staged.
         claim: Bytes that are claimed for it; None where it has no claim.
-        apart: Whether the job chose files of it that nobody has brought yet.
+        apart: Whether the job chose a datablock or an extract of it that no job which asks for the dataset
+            brings.
         pinned: Whether the job pins it.
     """
 
@@ -78,12 +79,15 @@ class DatasetSize:
 
     @property
     def lacks(self) -> int:
-        """Bytes that its claim must have, once it has one."""
+        """Bytes that its claim must have: what the job needs of it and is not staged."""
         return max(0, self.size - self.staged)
 
     @property
     def is_wanted(self) -> bool:
-        """Whether it is to be retrieved for the job, or is there for it: what is long gone is not pinned again."""
+        """Whether it is to be retrieved for the job, or was retrieved and is whole.
+
+        A dataset that is long gone is not pinned again.
+        """
         return self.state in NOT_ENDED or (self.state is DatasetState.RETRIEVED and self.whole)
 
     @property
@@ -120,6 +124,9 @@ def sizes_of(connection: Connection, job_id: JobId) -> Sequence[DatasetSize]:
 
 
 def planned_and_staged(connection: Connection, pid: DatasetPid) -> tuple[int, int]:
-    """Bytes of what is wanted of a dataset, as last planned, or asked for since, and how many of them are staged."""
+    """Bytes of a dataset's wanted datablocks, and how many of these are staged.
+
+    Wanted are those that the last plan retrieves, and those that jobs need which asked since.
+    """
     row = connection.execute(_OF_DATASET, {"of": pid}).one()
     return int(row.planned or 0), int(row.staged or 0)

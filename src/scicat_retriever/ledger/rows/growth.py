@@ -1,7 +1,8 @@
 """Claims that wait to grow, as rows: who they are, what their jobs hold meanwhile, and who has to give back.
 
-Who waits while it holds something may be waited for by another one that does: so no more of them may hold what they have than
-leave the first of them its space. The first is the one of the job that came first, whatever the clock says.
+Claims that wait while their jobs hold space could wait for one another for ever. So the jobs of all waiting
+claims may hold no more together than leaves the first claim its space. The first claim is that of the job
+that came first, by its number and not by the clock.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _GROWING = select(
 ).where(_GROWS)
 _THIS = claims.c.pid == bindparam("of")
 
-# What the jobs hold that wait for some datasets: all that they pin, and those datasets themselves.
+# What jobs hold that wait for these datasets: everything that they pin, and the datasets themselves.
 _THESE: BindParameter[Any] = bindparam("pids", expanding=True)
 _WAITING = (
     select(job_datasets.c.job_id)
@@ -55,7 +56,7 @@ class Grower:
     Attributes:
         pid: The dataset.
         more: Bytes that it waits for.
-        overtaken: Bytes of those that went ahead of it since.
+        overtaken: Bytes that went ahead of it since it waits.
     """
 
     pid: DatasetPid
@@ -64,7 +65,10 @@ class Grower:
 
 
 def growers(connection: Connection, now: datetime, silence: timedelta) -> Sequence[Grower]:
-    """Give the claims that wait to grow, by when the first job came that waits for each; those passed over that do not ask."""
+    """Give the claims that wait to grow, in the order in which the first job of each came.
+
+    A claim that has not asked for longer than `silence`, or that no job waits for, is left out.
+    """
     rows = [
         row
         for row in connection.execute(_GROWING)
@@ -77,14 +81,17 @@ def growers(connection: Connection, now: datetime, silence: timedelta) -> Sequen
 
 
 def capacity(connection: Connection, space: Any, room: Room) -> int:  # noqa: ANN401
-    """Bytes that staging can hold in all, others who fill the same file system taken into account."""
+    """Bytes that staging can hold in all, less what others have filled of the same file system."""
     if room.free is None:
         return room.total
     return min(room.total, int(space.staged) + written(connection) + room.free)
 
 
 def held_for(connection: Connection, pids: Collection[str]) -> int:
-    """Bytes that are claimed and staged for the jobs that wait for any of these datasets, which have claims."""
+    """Bytes that are claimed and staged for the jobs that wait for any of these datasets.
+
+    Of these datasets, only those that have a claim count.
+    """
     these = {"pids": list(pids)}
     return sum(int(connection.scalar(each, these) or 0) for each in (_CLAIMED, _STAGED))
 
@@ -96,7 +103,11 @@ def before_all(
     now: datetime,
     silence: timedelta,
 ) -> Before:
-    """Say what those need and hold together that wait to grow: they are before all jobs in the line."""
+    """Sum up the claims that wait to grow, which are before all jobs in the line.
+
+    The sum is of what they need, what their jobs hold, and the most that went ahead of one of them; and of
+    the room that others have filled.
+    """
     growing = growers(connection, now, silence)
     if not growing:
         return Before(0, None)
@@ -109,26 +120,26 @@ def before_all(
 def wait_to_grow(
     connection: Connection, pid: DatasetPid, present: int | None, more: int, now: datetime
 ) -> None:
-    """Note that a claim waits for more. The space must be locked."""
+    """Note that a claim waits for `more` bytes. The space must be locked."""
     set_claim(connection, pid, present, present or 0)
     values = {"more": min(more, LARGEST_WISH), "asked_at": now}
     connection.execute(update(claims).where(_THIS).values(values), {"of": pid})
 
 
 def stop_waiting(connection: Connection, pid: DatasetPid) -> None:
-    """Have a claim wait for nothing more."""
+    """Note that a claim does not wait any more."""
     values = {"more": None, "asked_at": None, "overtaken": 0}
     connection.execute(update(claims).where(_THIS, _GROWS).values(values), {"of": pid})
 
 
 def note_grown(connection: Connection, by: int) -> None:
-    """Note with all that wait, in the line and to grow, that so many bytes went ahead of them."""
+    """Add bytes that went ahead to `overtaken` of all that wait: jobs in the line, and claims that grow."""
     note_went_ahead(connection, by)
     connection.execute(update(space_queue).where(WAITS).values(overtaken=space_queue.c.overtaken + by))
 
 
 def note_went_ahead(connection: Connection, by: int) -> None:
-    """Note with those that wait to grow that so many bytes went ahead of them."""
+    """Add bytes that went ahead to `overtaken` of the claims that wait to grow."""
     connection.execute(update(claims).where(_GROWS).values(overtaken=claims.c.overtaken + by))
 
 
@@ -140,11 +151,12 @@ def must_give_back(
     now: datetime,
     silence: timedelta,
 ) -> bool:
-    """Say whether waiting for more would be waiting for ever, or keep one waiting that is before this one.
+    """Say whether a dataset's jobs must give their space back, since its claim must not wait for more.
 
-    It is where what the dataset's jobs hold leaves too little, whatever the others do; and where what all hold that wait
-    to grow leaves too little for the first of them. The first never has to give back for another one: so it gets its
-    space once all that does not wait is gone.
+    That is so in two cases. What the dataset's jobs hold and `more` together are larger than `whole`: it
+    would wait for ever. Or another claim is the first of those that wait, and what the jobs of all waiting
+    claims hold leaves it too little: it would wait for ever. The first claim never gives back for another
+    one, so it gets its space once everything that does not wait is gone.
 
     Args:
         connection: To the ledger; the space is locked.

@@ -1,10 +1,12 @@
-"""How much of the staging area is held and claimed: two sums, kept right by whoever changes a datablock or a claim.
+"""How much of the staging area is held and claimed: two sums in one row.
+
+Whatever changes a datablock or a claim changes the sums in the same transaction.
 
 Summing up each time would make every claim as slow as the staging area is large.
 
-Locks are taken in this order, so that no two transactions block each other: jobs, datasets (`Database.lock_datasets`),
-rows of datablocks, the sums, claims and places in the line. Who holds the sums and goes on to rows of datablocks holds
-their datasets already.
+Locks are taken in this order, so that no two transactions block each other: jobs, datasets
+(`Database.lock_datasets`), rows of datablocks, the sums, claims and places in the line. Who holds the sums
+and goes on to rows of datablocks holds their datasets already.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ _CHANGED = update(space).values(
 
 
 def change_space(connection: Connection, staged: int = 0, claimed: int = 0) -> None:
-    """Hold and claim so many bytes more, or less."""
+    """Add bytes, or take them away if negative, to what is held (`staged`) and to what is claimed."""
     if staged or claimed:
         connection.execute(_CHANGED, {"more_staged": staged, "more_claimed": claimed})
 

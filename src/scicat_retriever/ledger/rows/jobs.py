@@ -48,7 +48,7 @@ def job_dataset_record(row: Any) -> JobDatasetRecord:  # noqa: ANN401
 
 
 def lock_job(connection: Connection, job_id: JobId) -> Any:  # noqa: ANN401
-    """Give a job's row, nobody else's to change until the transaction ends.
+    """Give a job's row, locked until the transaction ends.
 
     Raises:
         JobNotFound: There is no such job.
@@ -72,7 +72,7 @@ def move_job(
     message: str,
     **values: object,
 ) -> None:
-    """Move a locked job to a state, and set `values` beside. One that ends leaves the line for space.
+    """Move a locked job to a state, and set `values` beside. A job that ends leaves the line.
 
     Raises:
         TransitionIllegal: The state must not follow the one that the job has.
@@ -107,7 +107,7 @@ def job_record(row: Any) -> JobRecord:  # noqa: ANN401
 
 
 def new_flow(row: Any, flow: FlowName) -> dict[str, object]:  # noqa: ANN401
-    """What a row of `jobs` says once another flow carries the job out."""
+    """The columns of a row of `jobs` that change when another flow carries the job out."""
     return {
         "flow_uuid": flow.uuid,
         "flow_name": flow.name,

@@ -1,7 +1,8 @@
 """The line of jobs that wait for space, as rows: who is before whom, and how much went ahead of each.
 
-They have a table of their own, since whoever gets its space writes down with those before it that it went ahead: rows of
-jobs are locked before the space is, and so cannot be changed after that.
+The line has a table of its own, since a job that gets its space writes into the rows of the jobs before it
+that it went ahead. Rows of `jobs` could not be written then: they are locked before the space is, never after
+it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from scicat_retriever.ports.claims import PlaceInLine
 from scicat_retriever.ports.staging_area import Room
 
 LARGEST_WISH = 2**62
-"""What a job may need at most, as a column holds it: no sum with what went ahead of it leaves 64 bits."""
+"""The most bytes that a job may need, as a column holds them: a sum with `overtaken` stays within 64 bits."""
 
 # In these words, SQLite looks for those that wait in the index, beside those that have their space.
 WAITS = space_queue.c.needed >= 0
@@ -35,7 +36,8 @@ class Before:
 
     Attributes:
         count: How many they are.
-        most: Bytes that they need and hold, and that went ahead of them, together; None where there are none.
+        most: The sum of the bytes that they need, that they hold, and that went ahead of them; None where
+            there are none.
     """
 
     count: int
@@ -52,11 +54,11 @@ def ask(
     silence: timedelta,
     first: Before,
 ) -> PlaceInLine:
-    """Have a job ask for its space: it has it then, or it has a place in the line. The space must be locked.
+    """Have a job ask for its space: the job gets it, or a place in the line. The space must be locked.
 
     Args:
         connection: To the ledger.
-        job_id: A job that has not its space.
+        job_id: A job that does not have its space.
         needed: Bytes that it lacks.
         free: Bytes that are free in the room.
         room: What the staging area offers.
@@ -66,7 +68,7 @@ def ask(
     """
     place = connection.scalar(_OWN, {"job": job_id})
     before = WAITS if place is None else and_(WAITS, space_queue.c.wanted_at < place)
-    # Asked at a time that is far ahead: by a clock that has gone back since.
+    # A row asked at a time that is far ahead was written by a clock that has gone back since.
     heard = space_queue.c.asked_at.between(now - silence, now + silence)
     count, most = connection.execute(
         select(func.count(), func.max(space_queue.c.overtaken + space_queue.c.needed)).where(before, heard)
@@ -90,10 +92,14 @@ def ask(
 
 
 def stand_again(connection: Connection, job_id: JobId, since: datetime) -> None:
-    """Have a job that had its space, and gave it back, wait in the line: at its place, or since it had its space."""
+    """Have a job that gave its space back wait in the line.
+
+    Its place is the one that it had; where it never had one, that of the moment `since` when it got its
+    space.
+    """
     if connection.scalar(_OWN, {"job": job_id}) is None:
         connection.execute(insert(space_queue).values(_place(job_id, since)))
-    # What it needs is known when it asks; until then it is passed over.
+    # What the job needs is known when it asks; until then it is passed over.
     connection.execute(
         update(space_queue).where(_THIS_PLACE).values(needed=0, asked_at=None), {"job": job_id}
     )
@@ -110,7 +116,7 @@ def leave_line(connection: Connection, job_id: JobId) -> None:
 
 
 def _last(connection: Connection, now: datetime) -> datetime:
-    """A time after that of all that are in line, whatever the clock says."""
+    """A time after that of every job in the line, whatever the clock says."""
     latest = connection.scalar(_LATEST)
     return now if latest is None else max(now, latest + _MOMENT)
 

@@ -1,6 +1,7 @@
-"""What jobs need of datasets, as conditions on rows of `job_datasets`, and what a dataset's run retrieves for that.
+"""What jobs need of datasets, as conditions on rows of `job_datasets`, and what is wanted for it.
 
-A job that chose files needs the datablocks, or extracts, that hold them, any other one all datablocks that SciCat lists.
+A job that chose files needs the datablocks, or extracts, that hold them. Any other job needs all datablocks
+that SciCat lists.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def needs() -> ColumnElement[bool]:
 
 
 def lacks_needed() -> ColumnElement[bool]:
-    """The condition that something that a row of `job_datasets` needs is not staged, or not listed any more."""
+    """The condition that a datablock that a row of `job_datasets` needs is not staged, or not listed."""
     unstaged = exists().where(needs(), _BLOCK.state != DatablockState.STAGED)
     listed = exists().where(_BLOCK.pid == _CHOSEN.pid, _BLOCK.id == _CHOSEN.datablock, _BLOCK.listed)
     unlisted = exists().where(
@@ -55,15 +56,17 @@ def lacks_needed() -> ColumnElement[bool]:
 
 
 def is_brought() -> ColumnElement[bool]:
-    """The condition that all that a row of `job_datasets` needs is staged, and that there is something."""
+    """The condition that a row of `job_datasets` needs a datablock at least, and all it needs are staged."""
     return and_(exists().where(needs()).correlate(job_datasets), ~lacks_needed())
 
 
 def set_wanted(connection: Connection, pid: DatasetPid) -> bool:
-    """Have `wanted` say what the jobs that ask for a dataset need, all of it where none asks; the dataset must be locked.
+    """Set `wanted` of a dataset's datablocks to what the jobs that ask for the dataset need.
+
+    Where no job asks for it, all datablocks are wanted. The dataset must be locked.
 
     Returns:
-        Whether a job asks for it.
+        Whether a job asks for the dataset.
     """
     askers = connection.execute(_ASKERS, {"of": pid}).all()
     # An extract that no run has planned yet is left to the next one.
@@ -91,13 +94,19 @@ def _needed_ids() -> Select[tuple[str]]:
 
 
 def is_asked_for() -> ColumnElement[bool]:
-    """The condition that a row of `datablocks`, of the dataset that is given as `of`, is needed by a job that asks for it."""
+    """The condition that a row of `datablocks` is needed by a job that asks for the dataset.
+
+    The dataset is the statement's parameter `of`.
+    """
     whole = exists(_ASKERS.where(~job_datasets.c.chosen).with_only_columns(job_datasets.c.job_id))
     return or_(_BLOCK.id.in_(_needed_ids()), and_(_BLOCK.extract == "", whole))
 
 
 def brings_its_own(job_id: BindParameter[str]) -> Select[tuple[str]]:
-    """Select those of a job's datasets of which it chose what no job that asks for the dataset brings."""
+    """Select a job's datasets of which it chose a datablock or extract that no asking job brings.
+
+    Jobs that ask are those that ask for the same dataset.
+    """
     other = chosen_datablocks.alias()
     its = and_(other.c.pid == _CHOSEN.pid, other.c.datablock == _CHOSEN.datablock)
     by_choice = exists().where(its, other.c.job_id == job_datasets.c.job_id, asks_for(_CHOSEN.pid))

@@ -42,7 +42,7 @@ _UNMARKED = (
 
 
 def add_pins(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    """Make pins that are not there, each given with all its columns but the number. Their datasets must be locked."""
+    """Make new pins, each given with all its columns but the number. Their datasets must be locked."""
     for batch in batches(rows):
         connection.execute(_MADE, batch)
         connection.execute(_MARKED, {"pids": [row["pid"] for row in batch]})
@@ -56,7 +56,10 @@ def end_pins(connection: Connection, rows: Sequence[Any]) -> None:
 
 
 def pinned_by_others(connection: Connection, group: str, job_id: JobId) -> int:
-    """Bytes of the datasets that a group pins, beside those that this job pins or would pin (`DatasetSize.is_wanted`)."""
+    """Bytes of the datasets that a group pins, without those that this job pins or would pin.
+
+    These are its datasets with `DatasetSize.is_wanted`.
+    """
     c = job_datasets.c
     there = and_(c.state == DatasetState.RETRIEVED, is_brought())
     mine = exists().where(c.job_id == job_id, c.pid == pins.c.pid, or_(c.state.in_(NOT_ENDED), there))

@@ -1,4 +1,4 @@
-"""Open recalls as rows: read them, change them, write them back. Their datasets must be locked by whoever writes."""
+"""Open recalls as rows: read, change, write back. Whoever writes must have locked their datasets."""
 
 from __future__ import annotations
 
@@ -49,14 +49,17 @@ def recalls_by_key(
 
 
 def replace_recalls(connection: Connection, records: Sequence[RecallRecord]) -> None:
-    """Write recalls down, each in place of that of the same datablock."""
+    """Write recalls, each in place of the open recall of the same datablock."""
     delete_recalls(connection, [record.key for record in records])
     for batch in batches(records):
         connection.execute(_INSERTED, [_values(record) for record in batch])
 
 
 def change_rows(connection: Connection, changes: Iterable[tuple[RecallRecord, RecallRecord]]) -> None:
-    """Write down what is new of recalls, each given as it was and as it is; those of the same kind of news at once."""
+    """Write changed recalls, each given as it was and as it is now.
+
+    Recalls of which the same columns changed are written by one statement.
+    """
     by_columns: defaultdict[tuple[str, ...], list[dict[str, object]]] = defaultdict(list)
     for old, new in changes:
         before = _values(old)
@@ -68,31 +71,31 @@ def change_rows(connection: Connection, changes: Iterable[tuple[RecallRecord, Re
 
 
 def delete_recalls(connection: Connection, keys: Iterable[DatablockKey]) -> None:
-    """Have recalls no longer be open."""
+    """Delete the open recalls of datablocks."""
     for batch in batches(keys):
         connection.execute(delete(recalls).where(_KEY.in_(names(batch))))
 
 
 def names(keys: Iterable[DatablockKey]) -> list[tuple[str, str]]:
-    """Give keys as a condition on pid and datablock takes them."""
+    """Give keys as pairs of pid and datablock, for a condition on these columns."""
     return [(key.pid, key.id) for key in keys]
 
 
 def begun_again(record: RecallRecord) -> RecallRecord:
-    """Give a recall as one that the store was not asked for."""
+    """Give a recall as one for which the store was not asked yet."""
     return replace(
         record, phase=RecallPhase.WAITING, request="", asked_at=None, online_at=None, expected_at=None
     )
 
 
 def concerns(change: RecallChange, record: RecallRecord) -> bool:
-    """Say whether a change is of this recall, and no late word."""
+    """Say whether a change applies to this recall: its run and store match, and it is not late."""
     late = change.phase is RecallPhase.ASKED and record.phase in {RecallPhase.ONLINE, RecallPhase.ENDED}
     return change.run in {None, record.run} and change.store in {None, record.store} and not late
 
 
 def changed(record: RecallRecord, change: RecallChange, now: datetime) -> RecallRecord:
-    """Give a recall with what is new of it, as `RecallChange` says."""
+    """Give a recall with a change applied, by the rules of `RecallChange`."""
     if change.phase is RecallPhase.WAITING:
         record = begun_again(record)
     phase = change.phase or record.phase

@@ -1,4 +1,4 @@
-"""What was read from the catalogue for a plan, before it is written: entries in memory, file lists in a file."""
+"""The spool: what was read from the catalogue for a plan, entries in memory, file lists in a file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Taken:
 
     Attributes:
         datablock: What the catalogue says of it.
-        position: Its place in the dataset, from 0.
+        position: Its position in the dataset, from 0.
         fingerprint: Digest of its entry.
         offset: Where in the spool its packed file list begins.
         chunks: Bytes of each chunk of it.
@@ -67,7 +67,8 @@ class Spool:
         """Read all entries to the end.
 
         Raises:
-            CatalogueEntryInvalid: One is of another dataset, listed twice, or has impossible sizes; or all have so together.
+            CatalogueEntryInvalid: An entry is of another dataset, is listed twice, or has impossible sizes;
+                or the sizes of all entries together are impossible.
             LedgerUnavailable: The temporary file cannot be written.
         """
         for entry in entries:

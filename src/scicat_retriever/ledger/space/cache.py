@@ -48,7 +48,7 @@ class SqlCache(Book):
     def datablocks(
         self, order: EvictionOrder, unused_since: datetime, limit: int
     ) -> Sequence[DatablockRecord]:
-        """Staged datablocks that nobody pins or has used, in the order in which they are to go."""
+        """Staged datablocks that nobody pins or has used since, in the order of eviction."""
         c = datablocks.c
         by_use = (c.used_at, c.pid, c.id)
         if order is EvictionOrder.LARGEST:
@@ -60,7 +60,7 @@ class SqlCache(Book):
             return [datablock_record(row) for row in connection.execute(page.limit(limit))]
 
     def size(self, unused_since: datetime) -> int:
-        """Bytes of all that nobody pins or has used."""
+        """Bytes of the staged datablocks that nobody pins or has used since."""
         sizes = select(total(datablocks.c.bytes_total)).where(_IS_CACHED, _unused(unused_since))
         with self._database.reading() as connection:
             return int(connection.scalar(sizes) or 0)
@@ -68,12 +68,12 @@ class SqlCache(Book):
     def evict(
         self, key: DatablockKey, unused_since: datetime, reason: str, tell: LifecycleUpdate | None = None
     ) -> bool:
-        """Make a datablock released if it may still go."""
+        """Evict a datablock, if nobody pins it or has used it since."""
         with self._database.writing() as connection:
             row = lock_row_if_there(self._database, connection, key)
             if row is None or row.state != DatablockState.STAGED or row.pinned or row.used_at > unused_since:
                 return False
-            # With the first datablock the dataset is no longer whole; with the next ones, that is no news.
+            # The dataset stops being whole with its first datablock that goes; SciCat is told once.
             counts = row.listed and not row.extract
             if tell is not None and counts and not connection.scalar(select(lacks_datablocks(key.pid))):
                 write_report(connection, self._clock(), Subject.dataset(key.pid), tell)

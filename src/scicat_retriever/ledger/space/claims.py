@@ -113,7 +113,7 @@ class SqlClaims(Book):
         wanted: Sequence[DatasetSize],
         lacking: Sequence[DatasetSize],
     ) -> None:
-        """Make the claims that a job lacks, have those that others made be enough for it, and make the pins that it lacks."""
+        """Make the claims and pins that a job lacks, and enlarge claims that are too small for it."""
         made = [{"pid": each.pid, "bytes": each.lacks} for each in lacking if each.is_unclaimed]
         for batch in batches(made):
             connection.execute(insert(claims), batch)
@@ -134,7 +134,7 @@ class SqlClaims(Book):
         add_pins(connection, [values | {"pid": each.pid, "bytes": each.size} for each in unpinned])
 
     def for_dataset(self, pid: DatasetPid, room: Room, *, silence: timedelta) -> Growth:
-        """Have a planned dataset's claim hold exactly what of it is not staged."""
+        """Make a planned dataset's claim exact: the bytes of its wanted datablocks that are not staged."""
         with self._database.writing() as connection:
             self._database.lock_datasets(connection, [pid])
             space = lock_space(connection)
@@ -160,7 +160,7 @@ class SqlClaims(Book):
             return Growth(0)
 
     def give_back(self, job_id: JobId, pid: DatasetPid, *, if_waiting: bool = False) -> bool:
-        """Have a job stand in the line again with all that it needs, and hold nothing meanwhile."""
+        """Have a job give back its space, and wait in the line for all that it needs."""
         c = job_datasets.c
         with self._database.writing() as connection:
             row = lock_job(connection, job_id)
@@ -195,8 +195,8 @@ class SqlClaims(Book):
             return stands_in_line(connection, job_id)
 
     def end(self, pid: DatasetPid) -> None:
-        """Give a dataset's claim back, or what of it is too much."""
-        # Who chose files may have chosen others than the next one.
+        """End a dataset's claim if no job asks for the dataset; else shrink a claim that is too large."""
+        # Jobs that chose files may have chosen different ones: the sizes of their choices are added.
         chosen, size = job_datasets.c.chosen, job_datasets.c.bytes
         noted = (func.max(case((~chosen, size))), total(case((chosen, size))))
         asking = select(func.count(), *noted).select_from(job_datasets, jobs)
@@ -215,7 +215,7 @@ class SqlClaims(Book):
                 set_claim(connection, pid, present, None)
 
     def end_idle(self) -> int:
-        """Give back the claims that are nobody's."""
+        """End the claims of datasets that no job asks for and of which nothing is being written."""
         with self._database.reading() as connection:
             if connection.scalar(select(claims.c.pid).where(is_idle()).limit(1)) is None:
                 return 0
@@ -234,7 +234,10 @@ class SqlClaims(Book):
 
 
 def _remember_size(connection: Connection, job_id: JobId, pid: DatasetPid) -> None:
-    """Have a dataset be as large for a job as it turned out: that of an archive may be forgotten with its next copy."""
+    """Note the size that a dataset turned out to have for a job.
+
+    It must be kept here: the size of an archive may be forgotten with its next copy.
+    """
     its = and_(job_datasets.c.job_id == job_id, job_datasets.c.pid == pid)
     for each in sizes_of(connection, job_id):
         if each.pid == pid:
@@ -242,7 +245,7 @@ def _remember_size(connection: Connection, job_id: JobId, pid: DatasetPid) -> No
 
 
 def _pids_of(connection: Connection, job_id: JobId) -> Iterator[str]:
-    """Give the datasets of a job, read only where somebody goes through them."""
+    """Give the datasets of a job; they are read when somebody iterates."""
     yield from connection.scalars(select(job_datasets.c.pid).where(job_datasets.c.job_id == job_id))
 
 

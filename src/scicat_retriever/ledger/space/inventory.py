@@ -66,7 +66,7 @@ class SqlInventory(Book):
             return _keys(connection.execute(copying))
 
     def next_to_check(self, before: datetime, but: Collection[DatablockKey] = ()) -> DatablockRecord | None:
-        """The staged datablock that was read and compared longest ago, beside some."""
+        """The staged datablock that was checked longest ago, but for those in `but`."""
         checked_at = datablocks.c.checked_at
         due = select(datablocks).where(_IS_STAGED, checked_at < before).order_by(checked_at, *_BY_NAME)
         with self._database.reading() as connection:
@@ -110,7 +110,7 @@ class SqlInventory(Book):
             )
 
     def recount(self) -> int:
-        """Make the sums of what is staged and claimed right."""
+        """Correct the sums of staged and claimed bytes."""
         with self._database.writing() as connection:
             noted = lock_space(connection)
             staged: int = (

@@ -14,7 +14,7 @@ class SqlOwnership(Book):
     """The identity and the marked areas, as `ports.ownership.Ownership` promises."""
 
     def identity(self) -> str:
-        """The ledger's own identity, made with the first question for it."""
+        """The ledger's own identity, made when it is asked for the first time."""
         with self._database.reading() as connection:
             known: str | None = connection.scalar(select(identity.c.id))
         if known is not None:

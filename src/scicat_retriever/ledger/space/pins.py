@@ -46,7 +46,7 @@ class SqlPins(Book):
             return count
 
     def keep_for_job(self, job_id: JobId, until: datetime) -> Mapping[DatasetPid, datetime]:
-        """Have the pins of a job last until then at least, and end those of what is not retrieved for it."""
+        """Give the pins of a job an end, and unpin those of its datasets that are not retrieved for it."""
         c = pins.c
         its = and_(c.owner == job_id, c.by_job)
         of_dataset = and_(job_datasets.c.job_id == job_id, job_datasets.c.pid == c.pid)
@@ -89,7 +89,7 @@ class SqlPins(Book):
     def _end_those(
         self, connection: Connection, condition: ColumnElement[bool], candidates: Sequence[Any]
     ) -> Sequence[Any]:
-        """End those pins of which the condition is still true once their datasets are locked; gives their rows."""
+        """Lock the datasets of pins, end those for which the condition still holds; gives their rows."""
         self._database.lock_datasets(connection, [row.pid for row in candidates])
         rows: list[Any] = []
         for batch in batches(row.number for row in candidates):
@@ -119,7 +119,7 @@ class SqlPins(Book):
             return pinned_bytes(connection)
 
     def is_promised(self, key: DatablockKey) -> bool:
-        """Whether somebody was told that a datablock is there, and keeps it."""
+        """Whether a datablock is pinned by somebody who was told that it is there."""
         retrieved = and_(job_datasets.c.pid == pins.c.pid, job_datasets.c.state == DatasetState.RETRIEVED)
         by_job = exists().where(
             pins.c.by_job, job_datasets.c.job_id == pins.c.owner, retrieved, is_datablock(key), needs()
@@ -129,7 +129,7 @@ class SqlPins(Book):
             return bool(connection.scalar(select(promises)))
 
     def jobs_to_mend(self, limit: int) -> Sequence[JobId]:
-        """Jobs that have ended and have links to what is not there."""
+        """Jobs that have ended and have links to files that are gone."""
         wanted = select(jobs.c.id).where(jobs.c.state.in_(FINISHED), exists().where(_is_broken()))
         with self._database.reading() as connection:
             found = connection.scalars(wanted.order_by(jobs.c.number).limit(limit))
@@ -148,9 +148,12 @@ def _numbered(rows: Iterable[Any]) -> Iterable[tuple[int, Pin]]:
 
 
 def _is_over(now: datetime) -> ColumnElement[bool]:
-    """The condition that a pin's time is over, and that its job, if it is one's, has ended and SciCat knows.
+    """The condition that a pin is over.
 
-    Or the job was retried and waits for space: it must not wait for what it holds itself, or for one that waits for it.
+    A pin without a job is over when its time is. The pin of a job is over when its time is, if it has one,
+    and the job has ended, and no report of its end waits to be told to SciCat; parked reports do not count.
+    The pin of a retried job that waits for space is over when its time is: the job must not wait for space
+    that it holds itself, or for a job that waits for it.
     """
     # In these words, SQLite looks the job up in place of going through all reports that are not parked.
     parked = func.coalesce(reports.c.parked, False)
@@ -167,7 +170,10 @@ def _is_over(now: datetime) -> ColumnElement[bool]:
 
 
 def _is_broken() -> ColumnElement[bool]:
-    """The condition that a pin of a job has a dataset that was retrieved for it, lacks what it needs, and is not on its way."""
+    """The condition that a pinned dataset, retrieved for its job, is broken and not on its way.
+
+    Broken: a datablock that the job needs is not staged, or not listed. On its way: the dataset has a claim.
+    """
     return and_(
         pins.c.owner == jobs.c.id,
         pins.c.by_job,

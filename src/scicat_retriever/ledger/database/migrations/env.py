@@ -1,4 +1,4 @@
-"""Run by Alembic: works on the connection, and in the transaction, that `ledger.database.upgrade` hands over."""
+"""Run by Alembic: works in the transaction, on the connection, that `ledger.database.upgrade` hands over."""
 
 from alembic import context
 

@@ -1,4 +1,4 @@
-"""Space is claimed by datasets in place of datablocks; what is staged is pinned in place of kept until a time."""
+"""Datasets claim space, and no longer datablocks; they are pinned, and no longer kept until a time."""
 
 from __future__ import annotations
 
@@ -57,7 +57,10 @@ _SPACE = """
 
 
 def upgrade() -> None:
-    """Add what the cache needs. Datasets that were started have claims, and their jobs their space; others ask for it."""
+    """Add what the cache needs.
+
+    Datasets that were started have claims, and their jobs their space; others ask for it.
+    """
     _new_tables()
     _new_columns()
     _fill_datablocks()

@@ -1,4 +1,4 @@
-"""Recalls that all flows share, jobs that choose files, and datablocks that say which store they are read from."""
+"""Recalls that all flows share, jobs that choose files, and the store that each datablock is read from."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ down_revision = "r0003"
 
 
 def upgrade() -> None:
-    """Add what recalls and chosen files need. What was planned is read from the store that there was: `lts`."""
+    """Add what recalls and chosen files need.
+
+    What was planned is read from the store that there was: `lts`.
+    """
     # Not in a batch: that copies a SQLite table, and gives its constraints in any order.
     op.add_column("jobs", sa.Column("priority", sa.Integer(), nullable=False, server_default="0"))
     op.add_column(

@@ -1,6 +1,7 @@
-"""What the field brought: remarks, odd spellings, reports that can never be told, ledgers that know their areas.
+"""Remarks, odd spellings, reports that can never be told, and ledgers that know their staging areas.
 
-On datasets are the remarks, of files' names the spellings; a ledger knows itself and its staging areas.
+Remarks are on datasets, spellings of names of files. A ledger has an identity, and a list of the staging
+areas that are its own.
 """
 
 from __future__ import annotations
