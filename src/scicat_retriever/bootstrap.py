@@ -1,4 +1,7 @@
-"""Wiring: from settings to the parts that run. Nothing is a global; everything is built here and passed on."""
+"""Wiring: from settings to the parts that run.
+
+Nothing is a global; everything is built here and passed on.
+"""
 
 from __future__ import annotations
 

@@ -25,8 +25,8 @@ class JobConsumer:
     Args:
         settings: The broker's settings.
         judge: Reads a job from a message, see `JudgeJob`.
-        accept: Stores a job durably; doing so again changes nothing. Called in threads, several at once. Raises
-            `LedgerUnavailable` when it cannot now.
+        accept: Stores a job durably; doing so again changes nothing. Called in threads, several at once.
+            Raises `LedgerUnavailable` when it cannot now.
         refuse: Notes a job that can never be carried out, and has SciCat told so; as `accept` in all else.
     """
 
@@ -47,8 +47,8 @@ class JobConsumer:
         A broker or a ledger that is down, or goes away, is waited for as long as it takes.
 
         Raises:
-            BrokerRefused: The broker refuses the settings at the first try. Later refusals are logged, and tried
-                again: a broker that is being started or mended may refuse for a while.
+            BrokerRefused: The broker refuses the settings at the first try. Later refusals are logged, and
+                tried again: a broker that is being started or mended may refuse for a while.
         """
         if self._settings.readable_on_the_way:
             log.warning(
@@ -76,8 +76,8 @@ class JobConsumer:
             await _pause(pause, stop)
 
     async def _consume(self, stop: asyncio.Event) -> None:
-        # The library ends pending calls of a lost connection by cancelling them. In a task of its own that cannot be
-        # taken for a cancellation of the whole consumer.
+        # The library ends pending calls of a lost connection by cancelling them. In a task of its own that
+        # cannot be taken for a cancellation of the whole consumer.
         session = asyncio.create_task(self._session(stop))
         try:
             await asyncio.wait({session})
@@ -97,8 +97,8 @@ class JobConsumer:
     async def _wait_for_the_ledger(self, held: NotStored, stop: asyncio.Event) -> None:
         """Try to store one job until that succeeds, without a connection: its message comes again anyway.
 
-        So the messages wait in the broker for everybody to see, none is held for longer than the broker allows, and
-        none is delivered again and again, which some kinds of queues count and limit.
+        So the messages wait in the broker for everybody to see, none is held for longer than the broker
+        allows, and none is delivered again and again, which some kinds of queues count and limit.
         """
         backoff = GrowingPauses(self._settings.backoff_initial, self._settings.backoff_maximum)
         why = str(held)

@@ -70,7 +70,9 @@ class MessageJudge:
     ignored: Counter[Irrelevant] = field(default_factory=Counter)
 
     def judge_and_store(self, body: bytes) -> MessageDecision:
-        """Say what is to be done with a message; a job, or its refusal, is stored already when that is said. Blocks.
+        """Say what is to be done with a message; a job, or its refusal, is stored already when that is said.
+
+        Blocks.
 
         Raises:
             NotStored: The ledger does not take it now.

@@ -55,9 +55,10 @@ MessageDecision = Accepted | Refused | Ignored | Parked
 def decide(body: bytes, judge: JudgeJob) -> MessageDecision:
     """Say what is to be done with a message, whatever it holds.
 
-    SciCat's `rabbitmq` action publishes the whole job, commonly on updates too, so what the service reports comes back:
-    `inProgress` and the words that begin with `finished` are such echoes. Any other word is a job to carry out, since
-    SciCat sets the first one as it is configured, and storing a job again changes nothing.
+    SciCat's `rabbitmq` action publishes the whole job, commonly on updates too, so what the service reports
+    comes back: `inProgress` and the words that begin with `finished` are such echoes. Any other word is a job
+    to carry out, since SciCat sets the first one as it is configured, and storing a job again changes
+    nothing.
 
     Args:
         body: The message.

@@ -33,9 +33,9 @@ def cleaned(text: str) -> str:
 def message_in(content: bytes) -> str:
     """Find the message in an error answer of SciCat.
 
-    SciCat has three shapes, `{message, error, statusCode}`, `{status, message}` and `{message, error}` whose `error` is
-    JSON text that says what the message does not; `message` is a string or a list; a 500 may be a bare JSON string. What
-    is none of these (a proxy's page) is given as it is, bounded.
+    SciCat has three shapes, `{message, error, statusCode}`, `{status, message}` and `{message, error}` whose
+    `error` is JSON text that says what the message does not; `message` is a string or a list; a 500 may be a
+    bare JSON string. What is none of these (a proxy's page) is given as it is, bounded.
     """
     try:
         body: Any = json.loads(content)

@@ -39,8 +39,8 @@ class Grant:
 def granted_by_login(answer: Mapping[str, Any], username: str, now: float) -> Grant | None:
     """Read SciCat's answer to a login (`access_token`, `expires_in`, `user.username`).
 
-    The life is taken from `expires_in`, else from the token's own `exp` and `iat` claims (RFC 7519, 4.1), so that it
-    does not matter whether our clock and SciCat's agree.
+    The life is taken from `expires_in`, else from the token's own `exp` and `iat` claims (RFC 7519, 4.1), so
+    that it does not matter whether our clock and SciCat's agree.
 
     Returns:
         The grant, or None if the answer holds no usable token.

@@ -22,12 +22,13 @@ def elements(pieces: Iterable[bytes], prefix: str, what: str) -> Iterator[object
 
     Args:
         pieces: The answer's body.
-        prefix: Where the elements are (ijson): `item` of a list, `key.item` of a list inside an object, `item.key.item` of
-            lists inside the objects of a list.
+        prefix: Where the elements are (ijson): `item` of a list, `key.item` of a list inside an object,
+            `item.key.item` of lists inside the objects of a list.
         what: What is listed, for the error's text.
 
     Raises:
-        CatalogueAnswerUnreadable: The answer has an element that is too large, is nested too deeply, or is no list (an object for `key.item`).
+        CatalogueAnswerUnreadable: The answer has an element that is too large, is nested too deeply, or is no
+            list (an object for `key.item`).
         ijson.JSONError: It is not JSON, or ends too early.
     """
     gauge = _Gauge(what)

@@ -28,8 +28,9 @@ log = structlog.get_logger(__name__)
 class Scicat:
     """A SciCat backend, over HTTP; keeps the promises of the port `Catalogue`. May be used from any thread.
 
-    Nothing is retried here but what SciCat's own habits ask for: one request after a fresh login, and one look at
-    whether an update was stored although it was answered with an error. Trying again later is the caller's business.
+    Nothing is retried here but what SciCat's own habits ask for: one request after a fresh login, and one
+    look at whether an update was stored although it was answered with an error. Trying again later is the
+    caller's business.
     """
 
     def __init__(
@@ -96,7 +97,10 @@ class Scicat:
         return self._datasets.read(pid)
 
     def datablocks(self, pid: DatasetPid) -> Iterator[CataloguedDatablock]:
-        """Give all datablocks of a dataset; see `Catalogue.datablocks`. Nothing is sent before the first is asked for."""
+        """Give all datablocks of a dataset; see `Catalogue.datablocks`.
+
+        Nothing is sent before the first is asked for.
+        """
         return self._datablocks.read(pid)
 
     def original_files(self, pid: DatasetPid) -> Iterator[OriginalFile]:

@@ -31,9 +31,9 @@ LOGIN = "/api/v3/auth/login"
 class Session:
     """An HTTP client that is logged in to SciCat. May be used from any thread.
 
-    A password is turned into a token on first use; the token is renewed before it runs out, and once more when SciCat
-    answers 403, after which a 403 is believed. However many threads find the token stale, one of them logs in and the
-    others share the outcome. A token that the operator configured is used as it is.
+    A password is turned into a token on first use; the token is renewed before it runs out, and once more
+    when SciCat answers 403, after which a 403 is believed. However many threads find the token stale, one of
+    them logs in and the others share the outcome. A token that the operator configured is used as it is.
     """
 
     def __init__(

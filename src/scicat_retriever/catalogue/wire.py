@@ -1,4 +1,7 @@
-"""SciCat's JSON <-> the domain. What comes in is untrusted: whatever it holds, it ends in a value or in one of our errors."""
+"""SciCat's JSON <-> the domain.
+
+What comes in is untrusted: whatever it holds, it ends in a value or in one of our errors.
+"""
 
 from __future__ import annotations
 
@@ -74,12 +77,15 @@ def judge(body: bytes, accepted_types: Collection[str], longest: int) -> Retriev
 def parse_job(
     body: bytes | Mapping[str, Any], accepted_types: Collection[str] | None, longest: int | None = None
 ) -> RetrieveJob:
-    """Read a job as SciCat hands it over. The one place that says which jobs are refused for good, and in which words.
+    """Read a job as SciCat hands it over.
 
-    Four shapes are taken: the v4 job (`jobParams.datasetList`; also what the RabbitMQ action publishes), the v3 job
-    (`datasetList`), what the `url` action renders from its template (which may hold both lists and much else), and
-    the short form `{"id", "type"}`. A pid that is listed twice is taken once, with the files of both entries; `files`
-    that is empty or absent means the whole dataset and wins. A job may name `MAX_FILES` files in all.
+    The one place that says which jobs are refused for good, and in which words.
+
+    Four shapes are taken: the v4 job (`jobParams.datasetList`; also what the RabbitMQ action publishes), the
+    v3 job (`datasetList`), what the `url` action renders from its template (which may hold both lists and
+    much else), and the short form `{"id", "type"}`. A pid that is listed twice is taken once, with the files
+    of both entries; `files` that is empty or absent means the whole dataset and wins. A job may name
+    `MAX_FILES` files in all.
 
     Args:
         body: The JSON document, or the object read from it.
@@ -147,7 +153,8 @@ def _folder(value: object) -> str | None:
 def amount(value: object) -> int | None:
     """Read an amount: a whole number that is not negative, and exact in SciCat's own language, else None.
 
-    `4608.0` is 4608: JSON has one kind of number (RFC 8259, section 6), and some that fill catalogues write all as floats.
+    `4608.0` is 4608: JSON has one kind of number (RFC 8259, section 6), and some that fill catalogues write
+    all as floats.
     """
     if isinstance(value, float) and value.is_integer():
         value = int(value)

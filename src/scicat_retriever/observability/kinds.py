@@ -29,8 +29,8 @@ class _Window:
 class KindLimit(logging.Filter):
     """Lets so many lines of a kind through; the last of them says that more are left out, the next one after that, how many.
 
-    A kind is a level and a text without its numbers. Only warnings and errors are limited: who asked for what is told
-    whole. A processor of structlog, and a filter for what other libraries log.
+    A kind is a level and a text without its numbers. Only warnings and errors are limited: who asked for what
+    is told whole. A processor of structlog, and a filter for what other libraries log.
 
     Args:
         clock: Gives the time, seconds.

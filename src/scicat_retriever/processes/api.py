@@ -80,9 +80,11 @@ def _beside(starter: FlowStarter, watch: EngineWatch) -> Lifespan:
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        # What was made until now stays: looking for garbage in it again and again holds up requests for 50 ms and more.
+        # What was made until now stays: looking for garbage in it again and again holds up requests for 50 ms
+        # and more.
         gc.freeze()
-        # What many connections are made of is not looked through each time that a few hundred more objects are there.
+        # What many connections are made of is not looked through each time that a few hundred more objects
+        # are there.
         gc.set_threshold(50_000, 20, 20)
         tasks = [asyncio.create_task(starter.run()), asyncio.create_task(watch.run())]
         yield

@@ -1,7 +1,8 @@
 """`retriever backup` and `retriever restore`: the ledger and the key of the links, which is all that must not be lost.
 
-The engine's database is left out on purpose. Two databases copied one after the other disagree, and the ledger alone
-is enough: the flows that an engine does not know are started again from it (`workflow/steps/lost_flows.py`).
+The engine's database is left out on purpose. Two databases copied one after the other disagree, and the
+ledger alone is enough: the flows that an engine does not know are started again from it
+(`workflow/steps/lost_flows.py`).
 """
 
 from __future__ import annotations

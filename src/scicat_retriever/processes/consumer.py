@@ -1,7 +1,7 @@
 """The consumer process: takes the jobs that SciCat publishes to RabbitMQ.
 
-It needs the ledger and the broker alone. A stored job is started by the API process, which looks for such jobs every
-few seconds (`workflow.starter`), so neither needs to be up for the other.
+It needs the ledger and the broker alone. A stored job is started by the API process, which looks for such
+jobs every few seconds (`workflow.starter`), so neither needs to be up for the other.
 """
 
 from __future__ import annotations

@@ -21,9 +21,9 @@ log = structlog.get_logger(__name__)
 def set_aside_if_damaged(data: Path, now: datetime) -> Path | None:
     """Rename the engine's database if SQLite says that it is damaged. No engine may run.
 
-    A damaged database would have the engine end at each of its starts, for ever. Nothing is lost with it: flows that the
-    engine does not know are started again from the ledger (`workflow/steps/lost_flows.py`). A database that cannot be read for
-    another reason, as a disk that is full or away, is left.
+    A damaged database would have the engine end at each of its starts, for ever. Nothing is lost with it:
+    flows that the engine does not know are started again from the ledger (`workflow/steps/lost_flows.py`). A
+    database that cannot be read for another reason, as a disk that is full or away, is left.
 
     Args:
         data: The folder that it is in.

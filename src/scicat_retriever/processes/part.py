@@ -46,8 +46,8 @@ class Part:
         folder: Its working folder; None: that of this process.
         vital: Whether the service is of no use without it.
         prepare: Called before each start, in a thread.
-        starting: Whether the service was not ready yet. A vital part that cannot be run ends the service then; later it is
-            started again whatever happens, since it has run before.
+        starting: Whether the service was not ready yet. A vital part that cannot be run ends the service
+            then; later it is started again whatever happens, since it has run before.
     """
 
     name: str

@@ -1,7 +1,7 @@
 """`retriever serve`: engine, API, worker and consumer on one machine, each a process, restarted when it dies.
 
-Every part can be killed at any time. When the supervisor itself is killed, its parts die with it (Linux's parent
-death signal), so that a new start finds the ports free.
+Every part can be killed at any time. When the supervisor itself is killed, its parts die with it (Linux's
+parent death signal), so that a new start finds the ports free.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The one tree of settings: `retriever.toml`, overridden by `RETRIEVER_<SECTION>__<KEY>` in the environment.
 
-An unknown or a missing key stops the start with a message that names it. Durations are seconds, sizes are bytes.
+An unknown or a missing key stops the start with a message that names it. Durations are seconds, sizes are
+bytes.
 """
 
 from __future__ import annotations
@@ -147,7 +148,8 @@ def load_settings(path: Path | None = None, **overrides: object) -> Settings:
         overrides: Top-level keys that win over both (the command line's options).
 
     Raises:
-        SettingsInvalid: The file cannot be read, or a key is unknown, missing or wrong; the message names each.
+        SettingsInvalid: The file cannot be read, or a key is unknown, missing or wrong; the message names
+            each.
     """
     _check_variables()
     settings_of_file = _settings_of(_read_toml(path))

@@ -1,7 +1,7 @@
 """What is wrong with settings, told to who wrote them: each key by its name in the file, and what to do about it.
 
-A message of a section's validator that begins with one of its keys in backticks is about that key. No value is ever
-repeated, for it may be a secret.
+A message of a section's validator that begins with one of its keys in backticks is about that key. No value
+is ever repeated, for it may be a secret.
 """
 
 from __future__ import annotations

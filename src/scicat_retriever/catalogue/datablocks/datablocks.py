@@ -42,12 +42,14 @@ class Datablocks:
     def read(self, pid: DatasetPid) -> Iterator[CataloguedDatablock]:
         """Give all datablocks of a dataset, in memory for one of them.
 
-        One route is asked after the other, until what they show is what the dataset declares. Where it never is, the
-        routes have to agree (see `datablock_words`). Each datablock is given once, whichever route shows it first. Where
-        the words do not agree, all is asked once more after a fresh login: an account's groups are those of its login, a
-        token that ran out may be taken for anybody's, and datablocks may have come in between.
+        One route is asked after the other, until what they show is what the dataset declares. Where it never
+        is, the routes have to agree (see `datablock_words`). Each datablock is given once, whichever route
+        shows it first. Where the words do not agree, all is asked once more after a fresh login: an account's
+        groups are those of its login, a token that ran out may be taken for anybody's, and datablocks may
+        have come in between.
 
-        The route that showed all is asked first from then on: it depends on the release and on the account's groups.
+        The route that showed all is asked first from then on: it depends on the release and on the account's
+        groups.
 
         Raises:
             DatablocksMissing: There are none, or fewer than SciCat counts.

@@ -13,7 +13,10 @@ _OCTAL = re.compile(r"(?:0o|0)?([0-7]{5,6})\Z")
 """`st_mode` in octal digits, kind and all: `40755`, `040755`, Python's `oct` (`0o40755`)."""
 _DECIMAL = re.compile(r"[1-6][0-9]{4}\Z")
 _LINKS_IN_DECIMAL = frozenset(str(stat.S_IFLNK | bits) for bits in (0o777, 0o755))
-"""What Linux (41471) and macOS (41453) give symbolic links. As octal digits these would be folders that their owner cannot enter."""
+"""What Linux (41471) and macOS (41453) give symbolic links.
+
+As octal digits these would be folders that their owner cannot enter.
+"""
 _LETTER_KINDS = {"-": EntryKind.FILE, "d": EntryKind.FOLDER, "l": EntryKind.LINK, "L": EntryKind.LINK}
 _KINDS = {stat.S_IFREG: EntryKind.FILE, stat.S_IFDIR: EntryKind.FOLDER, stat.S_IFLNK: EntryKind.LINK}
 _NO_TYPES = frozenset((0o030000, 0o050000, 0o070000, 0o110000, 0o130000, 0o150000, 0o160000, 0o170000))
@@ -22,8 +25,8 @@ _NO_TYPES = frozenset((0o030000, 0o050000, 0o070000, 0o110000, 0o130000, 0o15000
 def kind_by_mode(perm: object) -> EntryKind | None:
     """Say whether a file's `perm` is that of a regular file, a folder or a symbolic link; None for what says neither.
 
-    Bits alone (`0755`, `rwxr-xr-x`) say nothing. Five digits are octal where they can be; `16877` and `33261` cannot, and `41471` is
-    the mode of each symbolic link on Linux.
+    Bits alone (`0755`, `rwxr-xr-x`) say nothing. Five digits are octal where they can be; `16877` and `33261`
+    cannot, and `41471` is the mode of each symbolic link on Linux.
 
     Args:
         perm: The JSON value: whatever SciCat holds.

@@ -44,7 +44,8 @@ class Route:
 
     Attributes:
         name: What it is called in messages.
-        by_groups: Whether it may leave out datablocks whose groups the account is not in, and does not say so.
+        by_groups: Whether it may leave out datablocks whose groups the account is not in, and does not say
+            so.
     """
 
     name: str

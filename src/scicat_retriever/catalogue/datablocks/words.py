@@ -1,7 +1,7 @@
 """What SciCat's words on the datablocks of a dataset prove.
 
-SciCat leaves out, without a word, what an account may not see. So no list proves that it is all: two words of different
-origin have to agree. They are the dataset's declared sums, and the routes that show datablocks.
+SciCat leaves out, without a word, what an account may not see. So no list proves that it is all: two words of
+different origin have to agree. They are the dataset's declared sums, and the routes that show datablocks.
 """
 
 from __future__ import annotations
@@ -83,13 +83,13 @@ class Words:
     def agree_among_themselves(self, declared: Dataset, *, renewed: bool) -> bool:
         """Say whether two routes show the same, one of them whatever the groups of the datablocks are.
 
-        Two that may leave out the same datablocks are taken for two words only where there is no other, and where the
-        dataset declares no more than they show.
+        Two that may leave out the same datablocks are taken for two words only where there is no other, and
+        where the dataset declares no more than they show.
 
         Args:
             declared: What the dataset declares.
-            renewed: Whether the account has logged in just now, so that a route that shows nothing is not open to it;
-                before, it may have been asked under a token that ran out meanwhile.
+            renewed: Whether the account has logged in just now, so that a route that shows nothing is not
+                open to it; before, it may have been asked under a token that ran out meanwhile.
         """
         complete = self.complete()
         if not self.shown or self.shown < (self.counted or 0) or len(complete) < 2:

@@ -19,11 +19,11 @@ SUMS = ("size", "packedSize", "numberOfFiles", "numberOfFilesArchived")
 class DatasetChange:
     """Changes a dataset so that only its lifecycle differs afterwards.
 
-    `PATCH /api/v3/datasets/{pid}` replaces the whole lifecycle, so it is sent whole, as it was read, with the news in it.
-    The sums are sent along as they were read, and SciCat is asked to refuse if the dataset was changed since (412): what an
-    ingestor adds at the same moment must not be undone. Only a backend without v3 has
-    `PATCH /api/v4/datasets/{pid}` asked, as `application/merge-patch+json`; with any other content type, even with a charset
-    added, SciCat would put back to its default what is not sent.
+    `PATCH /api/v3/datasets/{pid}` replaces the whole lifecycle, so it is sent whole, as it was read, with the
+    news in it. The sums are sent along as they were read, and SciCat is asked to refuse if the dataset was
+    changed since (412): what an ingestor adds at the same moment must not be undone. Only a backend without
+    v3 has `PATCH /api/v4/datasets/{pid}` asked, as `application/merge-patch+json`; with any other content
+    type, even with a charset added, SciCat would put back to its default what is not sent.
     """
 
     def __init__(self, session: Session) -> None:

@@ -28,8 +28,8 @@ _RETURN_MESSAGE = "retrieveReturnMessage"
 class Lifecycle:
     """The `datasetlifecycle` of datasets.
 
-    Written to `PATCH /api/v4/datasets/{pid}/datasetlifecycle`, which merges and leaves all else alone. A backend without
-    that route gets the dataset changed (see `DatasetChange`).
+    Written to `PATCH /api/v4/datasets/{pid}/datasetlifecycle`, which merges and leaves all else alone. A
+    backend without that route gets the dataset changed (see `DatasetChange`).
     """
 
     def __init__(self, session: Session, datasets: Datasets) -> None:
@@ -51,7 +51,8 @@ class Lifecycle:
         try:
             self._write(pid, told, before)
         except (CatalogueUnavailable, CatalogueRefused) as refused:
-            # An occasional 500 comes after the write; and v4.19 to v4.23 answer 409 to what they hold already.
+            # An occasional 500 comes after the write; and v4.19 to v4.23 answer 409 to what they hold
+            # already.
             failure = refused
         missing = self._missing(pid, told, before, failure)
         if missing:

@@ -28,8 +28,9 @@ class OriginalFiles:
     def read(self, pid: DatasetPid) -> Iterator[OriginalFile]:
         """Give the original files of a dataset that SciCat shows, in memory for one datablock of them.
 
-        They are a second word on a file's name alone: what cannot be read of them is passed over, and where the account may
-        not see them, there are none. The route is the one that shows them to whoever may read the dataset.
+        They are a second word on a file's name alone: what cannot be read of them is passed over, and where
+        the account may not see them, there are none. The route is the one that shows them to whoever may read
+        the dataset.
 
         Raises:
             CatalogueUnavailable: SciCat does not answer, or its answer broke off.

@@ -159,7 +159,8 @@ def _state(job: Mapping[str, Any]) -> object:
 
 
 def _failure(answer: Answer, job_id: JobId, right: str) -> CatalogueError:
-    # SciCat hands on the status that the target of a failing action gave, so a 404 or 403 may be that target's.
+    # SciCat hands on the status that the target of a failing action gave, so a 404 or 403 may be that
+    # target's.
     if "remote URL call failed" in answer.message or "unable to perform action" in answer.message:
         text = f"An action of SciCat's job configuration fails for job {job_id} ({answer.status}): {answer.message}"
         return CatalogueUnavailable(text) if answer.status >= 500 else CatalogueRefused(text)

@@ -1,12 +1,12 @@
 """Finding all open jobs, in v4 of SciCat's interface, or in v3 where a backend has no v4 of it.
 
-How ALL are had: in one answer, with a limit that is far above what a facility has open; an answer that fills the limit
-is asked for again with a larger one. Pages would lose jobs: SciCat applies `skip` to what `limit` has left, and jobs
-that close between two pages move the others forward. Asking for what is new since a time is no way either: SciCat's
-comparisons of dates match nothing.
+How ALL are had: in one answer, with a limit that is far above what a facility has open; an answer that fills
+the limit is asked for again with a larger one. Pages would lose jobs: SciCat applies `skip` to what `limit`
+has left, and jobs that close between two pages move the others forward. Asking for what is new since a time
+is no way either: SciCat's comparisons of dates match nothing.
 
-How the answer stays small: of each job only what names it is asked for (`fields`), not its dataset list and its result,
-which may have 16 MB each and which SciCat would hold, and sort, in memory for all jobs at once.
+How the answer stays small: of each job only what names it is asked for (`fields`), not its dataset list and
+its result, which may have 16 MB each and which SciCat would hold, and sort, in memory for all jobs at once.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ class OpenJobs:
     def read(self, types: Collection[str]) -> Iterator[ListedJob]:
         """Give all open jobs of these types, oldest first, in memory for one of them and the ids of all.
 
-        An empty list is asked for once more after a fresh login: an account's groups are those of its login, and a
-        token that ran out may be taken for anybody's.
+        An empty list is asked for once more after a fresh login: an account's groups are those of its login,
+        and a token that ran out may be taken for anybody's.
 
         Raises:
             CatalogueForbidden: SciCat refuses the list.

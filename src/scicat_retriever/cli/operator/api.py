@@ -54,7 +54,8 @@ class Api:
     ) -> Any:  # noqa: ANN401
         """Send a request and give the answer's JSON; where there is none, say why and end the program with 1.
 
-        It is sent with the token of the settings that may most: one of scope `operate`, else `read`, else `intake`.
+        It is sent with the token of the settings that may most: one of scope `operate`, else `read`, else
+        `intake`.
 
         Args:
             config: The settings' file, if one was named.

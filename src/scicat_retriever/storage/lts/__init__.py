@@ -1,1 +1,1 @@
-"""Long-term stores, one module each."""
+"""Long-term stores, a folder for each kind."""

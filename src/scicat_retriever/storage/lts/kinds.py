@@ -36,22 +36,22 @@ else:
     # Union of what is in the table; a type checker, who cannot read a table, sees what all of them have.
     _SECTIONS = tuple(Annotated[kind.settings, Tag(name)] for name, kind in KINDS.items())
     StoreSettings = Annotated[Union[_SECTIONS], Discriminator(_kind_of)]  # noqa: UP007 - made of a tuple
-"""The section of a long-term store: of any kind, which its key `kind` tells."""
+"""The section of a long-term store; its key `kind` tells of which kind the store is."""
 
 
 def open_store(settings: StoreKeys, section: str) -> LongTermStore:
-    """Make the store that a section of the settings describes. Nobody is asked yet.
+    """Make the store that a section of the settings describes. The store is not asked anything yet.
 
     Args:
         settings: The section.
-        section: What it is called, for errors that say what to correct.
+        section: The section's name, for errors that say what to correct.
     """
     store: LongTermStore = _of(settings).open(settings, section)
     return with_tape_places(store, settings.tape_places)
 
 
 def recall_policy(settings: StoreKeys) -> RecallPolicy:
-    """Give what the recall planner goes by for the store of a section."""
+    """Give the recall planner's policy for the store of a section."""
     return RecallPolicy.of(settings.recalls, has_tapes=_of(settings).has_tapes)
 
 

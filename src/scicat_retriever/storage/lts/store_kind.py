@@ -1,4 +1,4 @@
-"""What a kind of long-term store is: its settings, which have the keys of all stores, and how it is opened."""
+"""A kind of long-term store: its settings, which have the keys of all stores, and how it is opened."""
 
 from __future__ import annotations
 
@@ -50,7 +50,8 @@ class StoreKind(Generic[S]):
 
     Attributes:
         settings: Its section of the settings. Its key `kind` has the kind's name.
-        open: Makes the store, from its section and what that is called, for errors that say what to correct. Asks nobody.
+        open: Makes the store, from its section and the section's name, which errors mention. Does not ask
+            the store anything.
         has_tapes: Whether it has tapes whose mounts are worth waiting for.
     """
 

@@ -1,1 +1,1 @@
-"""What staging on an S3 and archives in an S3 have in common: the connection, its settings, reading an object."""
+"""What all S3 buckets of the service have in common: the connection, its settings, reading an object."""

@@ -1,4 +1,4 @@
-"""How to reach a bucket. Apart from the code that does, which takes long to import."""
+"""How to reach a bucket. It stands apart from the code, which takes long to import."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class S3Access(BaseModel):
 
     @property
     def signs_payload(self) -> bool:
-        """Whether what is sent is part of the signature: where TLS does not protect it."""
+        """Whether the bytes that are sent are part of the signature: where TLS does not protect them."""
         return self.endpoint_url is not None and self.endpoint_url.startswith("http:")
 
     @property

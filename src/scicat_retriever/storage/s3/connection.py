@@ -1,4 +1,4 @@
-"""The connection to an S3, and in words what may go wrong with it, with what to do."""
+"""The connection to an S3, and its errors in words that say what to do."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:  # stubs, of which there is nothing at run time
     from mypy_boto3_s3 import S3Client
 
 _CONNECTIONS = 64
-"""Kept open at the most: for the copies, downloads and small questions of one process."""
+"""Most connections kept open: for the copies, downloads and small requests of one process."""
 
 FAILURES = (boto.BotoCoreError, boto.ClientError, ResponseParserError, HTTPError, HTTPException, OSError)
-"""All that a request, or reading its answer, may raise; beside `ODD_ANSWER` and `EndpointInvalid`."""
+"""All that a request, or reading its answer, may raise, beside `ODD_ANSWER` and `EndpointInvalid`."""
 
 ODD_ANSWER = (ValueError, KeyError, OverflowError, RuntimeError)
 """What boto3 raises where an answer lacks something, or has a number or a date that is none."""
@@ -56,11 +56,11 @@ DAMAGED = frozenset(
         "InvalidChecksum",
     }
 )
-"""The S3 got other bytes than were sent."""
+"""Codes that mean: the S3 got other bytes than were sent."""
 
 
 class EndpointInvalid(ValueError):
-    """boto3 takes the address for none."""
+    """boto3 does not accept the endpoint as an address."""
 
 
 def connect(access: S3Access, endpoint_url: str | None, attempts: int | None = None) -> S3Client:
@@ -69,11 +69,11 @@ def connect(access: S3Access, endpoint_url: str | None, attempts: int | None = N
     Args:
         access: The settings.
         endpoint_url: Where the S3 is, for this client.
-        attempts: How often this client sends a request in all; None: as the settings say.
+        attempts: How often this client sends a request in all; None for the number of the settings.
 
     Raises:
         FileNotFoundError: There is no such file of CA certificates.
-        EndpointInvalid: The endpoint is none. Or one of `FAILURES`.
+        EndpointInvalid: The endpoint is no address. Or one of `FAILURES`.
     """
     if access.ca_bundle is not None and not access.ca_bundle.is_file():
         raise FileNotFoundError(errno.ENOENT, "there is no such file", str(access.ca_bundle))
@@ -124,19 +124,19 @@ def _config(access: S3Access, attempts: int) -> Config:
 
 
 def code_of(error: BaseException) -> str:
-    """Give what the S3 calls an error; empty where it is none of the S3's."""
+    """Give the S3's code of an error; empty where the error is not the S3's."""
     if not isinstance(error, boto.ClientError):
         return ""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
 def advice(error: BaseException, section: str, rights: str) -> str:
-    """Say what a request met, and who can do something about it; never with a secret in it.
+    """Say what went wrong with a request, and who can do something about it; never with a secret in it.
 
     Args:
         error: One of `FAILURES` or `ODD_ANSWER`, or `EndpointInvalid`.
-        section: The section of the settings that the bucket is from.
-        rights: What the key has to be allowed to, as after "let it".
+        section: The bucket's section of the settings.
+        rights: What the key must have the right to do, in words that follow "let it".
     """
     if isinstance(error, boto.ClientError):
         return _advice_of_the_s3(error, section, rights)

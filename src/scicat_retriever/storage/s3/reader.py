@@ -1,4 +1,4 @@
-"""Reading an object from any place, by ranges."""
+"""Reading an object from any position, by ranges."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import GetObjectRequestTypeDef
 
 _RANGE_BYTES = 64 << 20
-"""Bytes asked for at once: in small ranges reading takes longer, and a connection should not stay open for hours."""
+"""Bytes asked for at once: small ranges take longer, and a connection should not stay open for hours."""
 _PIECE = 256 << 10
-"""The most bytes read at once while it is not known that as many have arrived: room is made for all of them."""
+"""Most bytes read at once while it is not known that as many have arrived: room is made for all of them."""
 _RECORD = 17 << 10
-"""The most that has arrived of a TLS record and cannot be read before its end has (RFC 8446, 5.2)."""
+"""Most bytes of a TLS record that cannot be read before its end has arrived (RFC 8446, 5.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,8 @@ class Extent:
     Attributes:
         bucket: The bucket.
         key: The object.
-        end: The first byte that is not read any more: its size, or less.
-        etag: The S3 is to refuse (412) where the object has another ETag, since it was replaced; empty: it is not asked.
+        end: The first byte that is not read any more: the object's size, or less.
+        etag: The ETag that the object must have; if it was replaced, the S3 refuses (412). Empty for any.
     """
 
     bucket: str
@@ -52,7 +52,7 @@ class Extent:
 
 
 class _Answer:
-    """The bytes of one answer. They are read and closed by one thread, and may be cut off by any."""
+    """The bytes of one answer. One thread reads and closes them; any thread may cut them off."""
 
     def __init__(self, body: StreamingBody) -> None:
         with ExitStack() as closing:
@@ -65,9 +65,9 @@ class _Answer:
 
     def read(self, most: int) -> bytes:
         """Give bytes that have arrived, or wait for the next; none at the end."""
-        # Less than an eighth of what has arrived is TLS's own. In one read, since one for each record takes half as much again:
-        # 1.04 s of the processor for 512 MiB, against 0.70. Without TLS the question costs more than it saves, 0.31 against
-        # 0.22 s, which is little beside the hashing of as much.
+        # Less than an eighth of what has arrived is TLS's own. In one read, since one for each record takes
+        # half as much again: 1.04 s of the processor for 512 MiB, against 0.70. Without TLS the question
+        # costs more than it saves, 0.31 against 0.22 s, which is little beside the hashing of as much.
         sure = self._arrived() * 7 // 8 - _RECORD
         try:
             if sure > _RECORD:
@@ -77,13 +77,16 @@ class _Answer:
             raise ReadTimeoutError(endpoint_url=error.url or "", error=error) from error
 
     def cut(self) -> None:
-        """Have a read that is under way end, and every later one. TLS is not told, as another thread may be within it."""
+        """End a read that is under way, and every later one.
+
+        TLS is not told, as another thread may be within it.
+        """
         with self._lock, suppress(OSError):  # the server may have closed it
             if self._descriptor is not None:
                 self._descriptor.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Close it; not while it is read."""
+        """Close the answer; not while it is read."""
         with self._lock:
             if self._descriptor is not None:
                 self._descriptor.close()
@@ -102,8 +105,8 @@ class ObjectReader(io.RawIOBase):
 
     Args:
         client: The connection.
-        extent: What is read.
-        attempts: How often to try where the connection breaks.
+        extent: The bytes that are read.
+        attempts: How often a read is tried in all where the connection breaks.
         explained: Turns one of `FAILURES` into an error of the adapter.
     """
 
@@ -138,7 +141,7 @@ class ObjectReader(io.RawIOBase):
         return self._at
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """Go to a position; what was asked for and not read yet is dropped."""
+        """Go to a position; bytes that were asked for and not read yet are dropped."""
         begin = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._extent.end}[whence]
         if begin + offset < 0:
             raise ValueError("a position before the beginning")
@@ -148,10 +151,12 @@ class ObjectReader(io.RawIOBase):
         return self._at
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
-        """Read what has arrived, or wait for some bytes; a connection that breaks is made again at the same place.
+        """Read bytes that have arrived, or wait for some; gives their number, 0 at the end.
+
+        A connection that breaks is made again at the same position.
 
         Raises:
-            ValueError: It is closed, or was while bytes were waited for. Or what `explained` raises.
+            ValueError: The reader is closed, or was closed while it waited. Or what `explained` raises.
         """
         room = memoryview(buffer).cast("B")
         if self._at >= self._extent.end or not len(room):
@@ -164,9 +169,9 @@ class ObjectReader(io.RawIOBase):
                 self._drop_unless_reading()
 
     def close(self) -> None:
-        """Drop the connection; a thread that waits for bytes ends with an error, however few come and however slowly.
+        """Drop the connection. A thread that waits for bytes ends with an error, however slowly they come.
 
-        One that waits for the beginning of an answer ends when that comes, or does not.
+        A thread that waits for the beginning of an answer ends when that comes, or fails.
         """
         self._over.set()
         answer = self._answer
@@ -218,7 +223,7 @@ class ObjectReader(io.RawIOBase):
         return answer
 
     def _drop_unless_reading(self) -> None:
-        """Drop it, or leave that to the thread that reads, which does so as soon as its read ends."""
+        """Drop the answer, or leave that to the thread that reads: it does so as soon as its read ends."""
         if self._reading.acquire(blocking=False):
             try:
                 self._drop()

@@ -1,1 +1,1 @@
-"""Staging areas, one module each."""
+"""Staging areas, a folder for each kind."""

@@ -1,4 +1,4 @@
-"""Names of staged files, for any pid and any datablock id: safe in every storage, never the same for two of them.
+"""Names of staged files, for any pid and datablock id: safe in every storage, and never twice the same.
 
 A file is `<pid>,<id>/<token>`, with a token for each attempt to copy the datablock.
 """
@@ -23,8 +23,9 @@ _KEPT = frozenset(string.ascii_letters + string.digits + "-_.")
 def safe_part(text: str) -> str:
     """Turn any text into a file name of at most 120 characters out of `A-Z a-z 0-9 - _ . % ~`.
 
-    Other characters are percent-encoded as in RFC 3986, and so is a leading dot. What is still too long is cut and
-    ends in `~` and the SHA-256 of the whole; the empty text is a lone `%`. None of these can come out of another text.
+    Other characters are percent-encoded as in RFC 3986, and so is a leading dot. A name that is still too
+    long is cut, and ends in `~` and the SHA-256 of the whole text. The empty text gives a lone `%`. None of
+    these names can come from another text.
     """
     raw = text.encode("utf-8", "surrogatepass")
     quoted = "".join(chr(byte) if chr(byte) in _KEPT else f"%{byte:02X}" for byte in raw)
@@ -47,5 +48,5 @@ def new_token() -> str:
 
 
 def is_file_name(text: str) -> bool:
-    """Say whether `<folder>/<token>` may be the name of a file of a staging area; others are left alone."""
+    """Say whether `<folder>/<token>` may name a file of a staging area; all other files are left alone."""
     return _A_FILE.fullmatch(text) is not None and not text.startswith(".")

@@ -19,8 +19,9 @@ class StagingKind:
     """A kind of staging area.
 
     Attributes:
-        open: Makes the area from its section of the settings. Asks nobody.
-        trusted_seconds: How long its marker is believed: to look at one on a disk costs nothing, at one in a bucket a request.
+        open: Makes the area from its section of the settings. An S3 is asked whether the bucket is there.
+        trusted_seconds: How long its marker is believed after it was read: to read one on a disk costs
+            nothing, one in a bucket a request.
     """
 
     open: Callable[[Any], StagingArea]
@@ -51,7 +52,7 @@ StagingSettings = Annotated[
     Annotated[DirectoryStagingSettings, Tag("directory")] | Annotated[S3StagingSettings, Tag("s3")],
     Discriminator(_kind_of),
 ]
-"""The section of a staging area: of any kind, which its key `kind` tells."""
+"""The section of a staging area; its key `kind` tells of which kind the area is."""
 
 
 def staging_kind(settings: StagingSettings) -> StagingKind:

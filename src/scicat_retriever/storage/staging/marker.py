@@ -2,7 +2,8 @@
 
     {"ledger": "<the ledger's identity>"}
 
-It is the file `owner` in a folder, and the object `<prefix>owner` in a bucket. What it says is foreign until it is compared.
+It is the file `owner` in a folder, and the object `<prefix>owner` in a bucket. What it says is foreign until
+it is compared.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from pathlib import Path
 
 NAME = "owner"
 LONGEST = 1024
-"""Bytes of a marker that are read."""
+"""Most bytes of a marker that are read."""
 UNREADABLE = "unknown: its marker cannot be read"
-"""The owner that a marker names which is none of ours: nobody's identity."""
+"""The owner of an area whose marker cannot be read; no ledger has this identity."""
 
 
 def written(ledger: str) -> bytes:
@@ -48,7 +49,7 @@ class MarkerFile:
         """Give the owner, or None where there is no marker. A link or a device is no marker of ours.
 
         Raises:
-            OSError: It cannot be read.
+            OSError: The marker cannot be read.
         """
         try:
             descriptor = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -60,10 +61,10 @@ class MarkerFile:
             os.close(descriptor)
 
     def write(self, ledger: str, *, anew: bool) -> None:
-        """Write it, durably; one that is there stays, unless `anew`.
+        """Write the marker, durably. A marker that is there stays, unless `anew`.
 
         Raises:
-            OSError: It cannot be written.
+            OSError: The marker cannot be written.
         """
         # Written aside and linked into place, so that nobody ever reads half of it and the first of two wins.
         aside = self.path.with_name(f".{NAME}.{secrets.token_hex(4)}")

@@ -1,4 +1,4 @@
-"""An archive that a command writes, read while it does."""
+"""An archive that a command writes, read while the command writes it."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ _LOOK_SECONDS = 0.5
 """How long a read waits at most before it looks whether it was given up, or says that the command goes on."""
 
 _AFTER_THE_END_SECONDS = 5.0
-"""How long what a command left running may still hold the output open without writing to it."""
+"""How long processes that a command left running may hold its output open without writing to it."""
 
 
 class FetchPatience:
-    """How long a command may be silent that may wait for a tape: it is asked about after each moment of waiting.
+    """The time that a fetch command may be silent while it waits for a tape; asked as long as a read waits.
 
     Args:
-        seconds: How long it may take to begin; None where whoever reads decides that.
-        folder: The folder that it writes its file in; None where its output itself is read.
+        seconds: How long the command may take to begin; None where the reader decides that.
+        folder: The folder that the command writes its file in; None where its output itself is read.
         now: Gives the time in seconds.
     """
 
@@ -48,15 +48,15 @@ class FetchPatience:
         self._began_to_wait = self._told_at = now()
 
     def note_output(self) -> None:
-        """Note that it wrote something to its output."""
+        """Note that the command wrote something to its output."""
         self._has_begun |= self._folder is None
 
     def tell_life(self) -> None:
-        """Say, now and then, that it is worth waiting on; nothing where that is not known.
+        """Say, now and then, by an error, that the command goes on; nothing where that is not known.
 
         Raises:
-            BlockingIOError: It wrote to its file since, or has still time to begin.
-            TimeoutError: It took too long to begin.
+            BlockingIOError: The command wrote to its file since, or still has time to begin.
+            TimeoutError: The command took too long to begin.
         """
         now = self._now()
         if now - self._told_at < _LOOK_SECONDS:
@@ -75,7 +75,10 @@ class FetchPatience:
         raise BlockingIOError(errno.EAGAIN, "the fetch command goes on")
 
     def _look(self) -> list[tuple[str, int, int, int]]:
-        """Give what was written: some programs write under another name first, or make the file in its full size."""
+        """Give what was written, whatever its name, with its blocks.
+
+        Some programs write under another name first, or make the file in its full size at once.
+        """
         if self._folder is None:
             return []
         with os.scandir(self._folder) as entries:
@@ -93,13 +96,15 @@ def _seen(entry: os.DirEntry[str]) -> tuple[str, int, int, int] | None:
 
 
 class FetchedArchive:
-    """What a command writes to its stdout or into a FIFO. The end is only the end if the command then succeeds.
+    """What a command writes to its stdout or into a FIFO.
+
+    The end of what is written is the end of the archive only if the command then succeeds.
 
     Args:
         child: The command.
-        data: Descriptor of what it writes, which does not block; None for its stdout.
-        patience: Says how long it may be silent.
-        accepted: Exit codes with which it has succeeded, beside 0.
+        data: Non-blocking descriptor of what the command writes; None for its stdout.
+        patience: Says how long the command may be silent.
+        accepted: Exit codes with which the command has succeeded, beside 0.
     """
 
     def __init__(
@@ -141,7 +146,7 @@ class FetchedArchive:
                     self._patience.tell_life()
 
     def close(self) -> None:
-        """End the command; a thread that is left blocked in `readinto` finds the archive closed."""
+        """End the command. A thread that is still blocked in `readinto` finds the archive closed."""
         self._child.kill()
         with self._lock:
             self._closed = True
@@ -163,7 +168,7 @@ class FetchedArchive:
         return count if count or exited_at is not None else None
 
     def _wait(self) -> None:
-        """Wait until there is something to read, or the command ended, or it is time to look around."""
+        """Wait until there is something to read, or the command ended, or `_LOOK_SECONDS` are over."""
         poll = select.poll()
         for descriptor in (self._data, *self._aside):
             poll.register(descriptor, select.POLLIN)
@@ -197,7 +202,7 @@ class FetchedFile:
     Args:
         writing: The command; what it prints is read as if it were the archive, and thrown away.
         path: The file.
-        patience: As of `writing`.
+        patience: That of `writing`.
     """
 
     def __init__(self, writing: FetchedArchive, path: Path, patience: FetchPatience) -> None:
@@ -245,20 +250,22 @@ def fetched(
     patience: float | None = None,
     accepted: Collection[int] = (),
 ) -> Iterator[FetchedArchive | FetchedFile]:
-    """Start a command that fetches an archive, and give what it writes; ended, and cleaned up, with the context.
+    """Start a command that fetches an archive, and give what it writes; all ends with the context.
 
-    It is killed also when the thread ends that starts it here.
+    The command is ended and its target removed then. The command is also killed when the thread ends that
+    started it.
 
     Args:
         arguments: Gives the command for a target path; for None where it writes to its stdout.
-        environment: All that the command finds in its environment.
-        target: `stdout`, `fifo` (a named pipe is made for it) or `file` (it makes the file).
+        environment: All variables of the command's environment.
+        target: `stdout`, `fifo` (a named pipe is made for the command) or `file` (the command makes the
+            file).
         spool: Has room for the target.
-        patience: Seconds that it may take to begin; None where whoever reads decides that.
+        patience: Seconds that the command may take to begin; None where the reader decides that.
         accepted: Exit codes with which the command has succeeded, beside 0.
 
     Raises:
-        StoreUnavailable: It cannot be started, or the spool folder cannot be written.
+        StoreUnavailable: The command cannot be started, or the spool folder cannot be written.
     """
     with ExitStack() as stack:
         if target == "stdout":

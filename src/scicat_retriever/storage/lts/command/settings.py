@@ -34,8 +34,9 @@ FETCH_FIELDS = frozenset({"archive_id", "path", "target"})
 class CommandStoreSettings(StoreKeys):
     """A store that is reached by commands: `dsmc`, `hsi`, scripts of your own.
 
-    In a command `{archive_id}` is the archiveId and `{path}` the path made of it. Where it takes many, `{list_file}` is the
-    path of a list with an archiveId on each line, `{paths_file}` one with a path. No shell is between.
+    In a command `{archive_id}` is the archiveId and `{path}` the path made of it. Where it takes many,
+    `{list_file}` is the path of a list with an archiveId on each line, `{paths_file}` one with a path. No
+    shell is between.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -54,7 +54,7 @@ class CommandStore:
 
     Args:
         settings: The commands, and what they mean.
-        now: Gives the time in seconds, by which a recall that was asked for counts as on its way.
+        now: Gives the time in seconds; it tells how long a recall that was asked for counts as on its way.
     """
 
     def __init__(self, settings: CommandStoreSettings, now: Callable[[], float] = time.monotonic) -> None:
@@ -86,9 +86,10 @@ class CommandStore:
         return Capabilities(ranges=False, tape_positions=self._lookup is not None, batch=self._settings.batch)
 
     def request_recalls(self, archive_ids: Sequence[ArchiveId]) -> dict[ArchiveId, str | RecallError]:
-        """Have the recall command run for what `state` says is offline; in the background, so this returns before it ends.
+        """Have the recall command run, in the background, for the archives that `state` says are offline.
 
-        How the recalls end, `recall_states` tells. Requests have no names.
+        This returns before the command ends; `recall_states` tells how the recalls end. Requests have no
+        names.
 
         Raises:
             StoreUnavailable: As `recall_states`.
@@ -106,10 +107,12 @@ class CommandStore:
         return {**dict.fromkeys(states, ""), **errors, **refused}
 
     def recall_states(self, archives: Sequence[AskedArchive]) -> dict[ArchiveId, RecallState | RecallError]:
-        """Say where archives are, within `answer_timeout` seconds: the state command's word, and what became of the recalls.
+        """Say where archives are, within `answer_timeout` seconds.
+
+        The answer is the state command's word; where that is offline, with what became of the recall.
 
         Raises:
-            StoreUnavailable: That is the answer for all of them.
+            StoreUnavailable: That is the answer for all archives.
         """
         states = self._states([each.archive_id for each in archives])
         return {
@@ -118,7 +121,7 @@ class CommandStore:
         }
 
     def tape_positions(self, archive_ids: Sequence[ArchiveId]) -> dict[ArchiveId, TapePosition]:
-        """Say on which tapes archives lie; nothing without a command that knows.
+        """Give the tape positions of archives; none without a command that knows them.
 
         Raises:
             StoreUnavailable: The command does not answer in time.
@@ -129,18 +132,21 @@ class CommandStore:
     def open(
         self, archive_id: ArchiveId, start: int = 0, length: int | None = None
     ) -> Iterator[ArchiveSource]:
-        """Ask where the archive is, and start the command that fetches it. Reading may block as long as that does.
+        """Ask where the archive is, and start the command that fetches it.
 
-        A command that fails after it began to write makes the next read an `OSError`. While it writes its file, and until
-        `first_byte_timeout` before it does, a read that has waited for a moment is a `BlockingIOError`: it goes on.
+        A read may block as long as the command does.
+
+        If the command fails after it began to write, the next read raises `OSError`. A read that has waited
+        for a moment raises `BlockingIOError`, which means that the command goes on: while the command writes
+        its file, and before its first byte until `first_byte_timeout` is over.
 
         Raises:
             ValueError: A range is asked for.
             DatablockMissing: The store has no such archive.
-            DatablockUnreadable: It may not be read.
-            ArchiveLost: It is lost.
-            NotYetOnline: It is on tape.
-            ArchiveIdUnsafe: It cannot be given to the commands.
+            DatablockUnreadable: The archive may not be read.
+            ArchiveLost: The archive is lost.
+            NotYetOnline: The archive is on tape.
+            ArchiveIdUnsafe: The archiveId cannot be given to the commands.
             StoreUnavailable: The state command does not answer, or the fetch command cannot be started.
         """
         if start or length is not None:
@@ -173,11 +179,12 @@ class CommandStore:
     def let_go(self, archives: Sequence[AskedArchive]) -> None:
         """Take back recalls that wait for a slot, and run the release command, where there is one.
 
-        What is unsafe, or missing, needs none. That it fails for some archives is logged: they stay on the store's disk
-        until it needs the space.
+        Archives that are missing, or whose archiveIds are unsafe, are passed over. A failure for some of the
+        archives is logged: they stay on the store's disk until the store needs the space.
 
         Raises:
-            StoreUnavailable: It cannot be run, or does not end in time, or fails for all of several; repeat it.
+            StoreUnavailable: The command cannot be run, or does not end in time, or fails for all of several
+                archives; repeat it.
         """
         for each in archives:
             self._recalls.forget(each.archive_id)
@@ -281,7 +288,7 @@ def _refuse_unreadable(archive_id: ArchiveId, state: RecallState) -> None:
 
 
 def _named_missing(said: RecallState | RecallError, archive: NamedArchive) -> RecallState | RecallError:
-    """Have a missing archive's path named, where the command says by its exit code alone that it is missing."""
+    """Name the path of a missing archive in the reason, where the command told it by its exit code alone."""
     if isinstance(said, RecallState) and said.locality is Locality.MISSING and not said.reason:
         return replace(said, reason=f"the state command says that there is no {in_words(archive.path)}")
     return said

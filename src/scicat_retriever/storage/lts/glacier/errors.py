@@ -1,4 +1,4 @@
-"""What an S3 with archived objects may answer, in errors of the service that say what to do."""
+"""The errors of an S3 with archived objects, as errors of the port that say what to do."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ NOT_RESTORED = frozenset({"InvalidObjectState", "RestoreAlreadyInProgress"})
 """Answers to GET for an object that is archived; the second is Scality's."""
 JOINED = frozenset({"RestoreAlreadyInProgress"})
 NOT_ARCHIVED = frozenset({"ObjectAlreadyInActiveTierError", "InvalidObjectState"})
-"""Answers to RestoreObject for an object that can be read at once: by AWS's reference, and as AWS and MinIO do it."""
+"""Answers to RestoreObject for an object that can be read at once.
+
+The first is that of AWS's reference, the second what AWS and MinIO answer.
+"""
 NO_EXPEDITED = frozenset({"GlacierExpeditedRetrievalNotAvailable"})
 NOT_OFFERED = frozenset({"NotImplemented", "501", "MethodNotAllowed", "405"})
 REPLACED = frozenset({"PreconditionFailed", "412"})
@@ -58,7 +61,7 @@ _NOT_REACHED = (
     FileNotFoundError,
     EndpointInvalid,
 )
-"""Errors before anything is asked for."""
+"""Errors that come before any request is sent."""
 _CLOSED_ACCOUNT = frozenset({"AccountProblem"})
 _CLOSED = frozenset({"AllAccessDisabled"})
 """Said of an account, a bucket or one object; it does not tell which."""
@@ -68,8 +71,8 @@ class Explainer:
     """Turns errors of boto3, and of what it uses, into those of the port.
 
     Args:
-        access: Says which bucket.
-        section: The section of the settings that it is from.
+        access: The bucket.
+        section: The bucket's section of the settings, for errors that say what to correct.
     """
 
     def __init__(self, access: S3Access, section: str) -> None:
@@ -78,11 +81,11 @@ class Explainer:
 
     @contextmanager
     def explained(self, key: str, what: str) -> Iterator[None]:
-        """Turn what is raised within into one of the errors of `error`.
+        """Raise what `error` makes of an error of boto3 that is raised within.
 
         Args:
-            key: The object that is asked for; empty: it is the bucket.
-            what: What is done, such as "be read".
+            key: The object that is asked for; empty where it is the bucket.
+            what: What is done with it, such as "be read".
         """
         try:
             yield
@@ -90,10 +93,10 @@ class Explainer:
             raise self.error(key, what, error) from error
 
     def error(self, key: str, what: str, error: BaseException) -> RetrieverError:
-        """Give the error of the port, never with a secret in it; most are `RecallError`, `ReadFailed` is not.
+        """Give the port's error, never with a secret in it; most are `RecallError`, `ReadFailed` is not.
 
-        `StoreAway` and `StoreRefusesAccount` are about the whole bucket, whichever object is asked for. Any other
-        `StoreUnavailable` may be that object's own trouble.
+        `StoreAway` and `StoreRefusesAccount` are about the whole bucket, whichever object is asked for. Any
+        other `StoreUnavailable` may be that object's own trouble.
         """
         code = code_of(error)
         told = f"{f'{key!r} in ' if key else ''}{self._access.place} cannot {what}"

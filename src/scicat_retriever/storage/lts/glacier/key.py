@@ -16,12 +16,12 @@ def key_of(archive_id: ArchiveId, template: PathTemplate, catalogued_root: PureP
     """Give the key of an archive. A key is taken literally: `a//b` and `a/b` are two objects.
 
     Args:
-        archive_id: As catalogued.
+        archive_id: The archiveId, as catalogued.
         template: Makes the key.
         catalogued_root: What absolute archiveIds begin with; the rest goes into the template.
 
     Raises:
-        ArchiveIdUnsafe: It makes no key, or one that could lead out of the template's own.
+        ArchiveIdUnsafe: The archiveId makes no key, or a key that could be taken for another one.
     """
     key = template.expand(_relative(archive_id, catalogued_root))
     try:
@@ -32,7 +32,8 @@ def key_of(archive_id: ArchiveId, template: PathTemplate, catalogued_root: PureP
         raise ArchiveIdUnsafe(
             f"the archiveId {archive_id[:100]!r} cannot be a key: 1 to {_LONGEST_KEY} bytes, no NUL"
         )
-    # HTTP libraries and proxies take such steps out of a URL's path (RFC 3986, 5.2.4): another object would be read.
+    # HTTP libraries and proxies take such steps out of a URL's path (RFC 3986, 5.2.4): another object would
+    # be read.
     if {".", ".."} & set(key.split("/")):
         raise ArchiveIdUnsafe(f"the archiveId {archive_id!r} makes a key with the step '.' or '..'")
     if key.startswith("/"):

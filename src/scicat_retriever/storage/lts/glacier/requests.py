@@ -1,4 +1,4 @@
-"""What is asked of an S3 with archived objects, request by request. Errors are those of the long-term store."""
+"""The requests to an S3 with archived objects. Errors are those of the long-term store."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ _SAYS_TOO_LITTLE = frozenset({"400", "401", "403"})
 
 
 class GlacierRequests:
-    """The requests, over connections that any thread may use; connected with the first.
+    """The requests, over connections that any thread may use. The first request connects.
 
     Args:
-        settings: Which bucket, and how objects are restored.
-        explainer: Words its errors.
+        settings: The bucket, and how objects are restored.
+        explainer: Makes the port's errors.
     """
 
     def __init__(self, settings: S3GlacierSettings, explainer: Explainer) -> None:
@@ -70,11 +70,11 @@ class GlacierRequests:
         )
 
     def head(self, key: str) -> SeenObject:
-        """Ask for one object; where it is said to be restored and no expiry is said, ask for a byte of it, too.
+        """Ask for one object; for a byte of it too, where it is said to be restored without an expiry.
 
         Raises:
-            DatablockMissing: It is not there; or the bucket is not, see `see_the_bucket`.
-            DatablockUnreadable: It may not be looked at.
+            DatablockMissing: The object is not there; or the bucket is not, see `see_the_bucket`.
+            DatablockUnreadable: The object may not be looked at.
             StoreUnavailable: The S3 does not answer, or refuses the key.
         """
         seen = self._seen(key)
@@ -96,10 +96,10 @@ class GlacierRequests:
         raise self._why_refused(key) from refused
 
     def see_the_bucket(self) -> None:
-        """See that the bucket is there: HEAD says of an object in no bucket only that it is missing.
+        """Check that the bucket is there: without a bucket, HEAD says of an object only that it is missing.
 
         Raises:
-            StoreUnavailable: It is not there.
+            StoreUnavailable: The bucket is not there, or the S3 does not say.
         """
         with self._explained("", "be used"):
             try:
@@ -114,7 +114,7 @@ class GlacierRequests:
         """Ask for many objects whose keys begin alike, by one listing.
 
         Returns:
-            Those of which the listing says all; the others have to be asked for one by one.
+            The objects of which the listing says all; the others have to be asked for one by one.
 
         Raises:
             StoreUnavailable: The S3 does not answer, or there is no such bucket.
@@ -145,10 +145,12 @@ class GlacierRequests:
         """Ask that an object be restored, or that its restored copy be kept for longer.
 
         Returns:
-            Why it is refused; None where it was asked for, is under way, is not archived or is not there.
+            Why the restore is refused; None where it was asked for or is under way, and where the object is
+            not archived or not there.
 
         Raises:
-            StoreUnavailable: The S3 does not answer; `StoreAway`: it cannot restore.
+            StoreUnavailable: The S3 does not answer.
+            StoreAway: The S3 cannot restore.
         """
         tier = self._settings.tier_for(seen.size)
         if tier == "Expedited" and DEEP & {seen.storage_class, seen.archive_status}:
@@ -182,7 +184,10 @@ class GlacierRequests:
 
     @contextmanager
     def _explained_of(self, key: str, seen: SeenObject) -> Iterator[None]:
-        """Turn errors of reading into those of the port; what is not restored and of a class that need not be is a mistake."""
+        """Turn errors of reading into those of the port.
+
+        An object that is not restored though its class is none of `archive_classes` is a mistake there.
+        """
         try:
             with self._explained(key, "be read"):
                 yield
@@ -211,7 +216,10 @@ class GlacierRequests:
             self._restore_by(self._settings.fallback_tier, key, seen)
 
     def _says_all(self, entry: Mapping[str, Any]) -> bool:
-        """Say whether a listing's word can be relied on: not every S3 has RestoreStatus, and none has archive tiers."""
+        """Say whether an entry of a listing tells all.
+
+        Not every S3 lists RestoreStatus, and no listing has the archive tiers.
+        """
         if "Size" not in entry:
             return False
         if "RestoreStatus" in entry:

@@ -1,4 +1,7 @@
-"""How to reach a bucket of archived objects, and how they are restored. Apart from the code, which takes long to import."""
+"""How to reach a bucket of archived objects, and how they are restored.
+
+They stand apart from the code, which takes long to import.
+"""
 
 from __future__ import annotations
 

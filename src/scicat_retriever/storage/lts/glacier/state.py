@@ -1,7 +1,8 @@
 """From what an S3 says of an object to where the archive is.
 
-The header `x-amz-restore` and storage classes: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html.
-RestoreStatus of listings: https://docs.aws.amazon.com/AmazonS3/latest/API/API_RestoreStatus.html.
+The header `x-amz-restore` and storage classes:
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html. RestoreStatus of listings:
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_RestoreStatus.html.
 """
 
 from __future__ import annotations
@@ -33,9 +34,9 @@ class SeenObject:
         etag: Its ETag, as the S3 writes it.
         storage_class: Its storage class; `STANDARD` is not always said.
         archive_status: The archive tier of an object of Intelligent-Tiering; empty where it is in none.
-        ongoing: Whether it is being restored; None: nothing is said of a restore.
-        expires: Until when the restored copy is kept, UTC.
-        refused: Whether it said that the object is restored, and then did not give a byte of it.
+        ongoing: Whether it is being restored; None where nothing is said of a restore.
+        expires: Until when the restored copy is kept, UTC; None where that is not said.
+        refused: Whether the S3 said that the object is restored, and then did not give a byte of it.
     """
 
     size: int
@@ -51,7 +52,7 @@ def seen_in_head(answer: Mapping[str, Any]) -> SeenObject:
     """Read the answer to HeadObject. What cannot be read in `x-amz-restore` counts as not said.
 
     Raises:
-        ValueError: It has no size.
+        ValueError: The answer has no size.
     """
     if "ContentLength" not in answer:
         raise ValueError("it has no Content-Length")
@@ -69,7 +70,10 @@ def seen_in_head(answer: Mapping[str, Any]) -> SeenObject:
 
 
 def seen_in_listing(entry: Mapping[str, Any]) -> SeenObject:
-    """Read an entry of ListObjectsV2 that has a size. A date that is none of UTC (year 10000) counts as not said."""
+    """Read an entry of ListObjectsV2 that has a size.
+
+    A date that does not exist in UTC (year 10000) counts as not said.
+    """
     status: Mapping[str, Any] = entry.get("RestoreStatus") or {}
     expires: datetime | None = status.get("RestoreExpiryDate")
     ongoing: bool | None = status.get("IsRestoreInProgress")
@@ -88,7 +92,7 @@ def is_archived(seen: SeenObject, archive_classes: Collection[str]) -> bool:
 
 
 def is_restored_for_ever(seen: SeenObject, archive_classes: Collection[str]) -> bool:
-    """Say whether the S3 claims a restored copy and no end of it. Not every S3 that says so has one."""
+    """Say whether the S3 claims a restored copy without an expiry. Some that claim it have no copy."""
     return is_archived(seen, archive_classes) and seen.ongoing is False and seen.expires is None
 
 
@@ -110,8 +114,8 @@ def state_of(
         seen: What the S3 said.
         archive_classes: The storage classes that have to be restored.
         now: UTC.
-        extend_before: A restored copy that expires within so many seconds counts as offline, so that it is asked for
-            again: then it is kept for longer.
+        extend_before: A restored copy that expires within so many seconds counts as offline, so that it is
+            asked for again: then it is kept for longer.
     """
     tier = seen.archive_status or seen.storage_class
     if seen.ongoing:

@@ -1,7 +1,7 @@
 """A long-term store in a bucket whose objects are archived: S3 Glacier, or an S3 with tapes behind it.
 
-An archived object is restored by RestoreObject: a copy of it can then be read for some days. What is asked, and what
-the answers mean, is in `glacier_requests` and `glacier_state`.
+An archived object is restored by RestoreObject: a copy of it can then be read for some days. The requests are
+in `glacier.requests`, and what the answers mean is in `glacier.state`.
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/restoring-objects.html
 """
 
@@ -46,9 +46,9 @@ T = TypeVar("T")
 Q = TypeVar("Q")
 
 _BATCH = 200
-"""As many as are asked for one by one in a few seconds, where no listing helps."""
+"""Number of archives that are asked for one by one in a few seconds, where no listing helps."""
 _WORTH_LISTING = 10
-"""So many keys in one folder are asked for by listing: one request, which costs as much as some."""
+"""Number of keys in one folder that are worth a listing: it is one request, which costs as much as some."""
 
 
 def _utc_now() -> datetime:
@@ -84,7 +84,7 @@ class S3Glacier:
     """Archives as archived objects of a bucket. A `LongTermStore`. Nothing is asked before it is used.
 
     Args:
-        settings: Where, and how.
+        settings: The bucket, and how objects are restored.
         section: The section of the settings, for errors that say what to correct.
         now: Gives the time in UTC, to compare with the expiry of restored copies.
     """
@@ -100,18 +100,19 @@ class S3Glacier:
         self.capabilities = Capabilities(ranges=True, tape_positions=False, batch=_BATCH)
 
     def request_recalls(self, archive_ids: Sequence[ArchiveId]) -> dict[ArchiveId, str | RecallError]:
-        """Have restored what is archived, and what is restored and expires too soon. An S3 has no names for requests.
+        """Ask that archives be restored, also those whose restored copy expires too soon.
 
-        What is being restored already is left as it is (RestoreAlreadyInProgress).
+        A restore that is under way is left as it is (RestoreAlreadyInProgress). An S3 has no names for
+        requests.
 
         Returns:
-            For each an empty text, or why it is refused: `ArchiveIdUnsafe`, `DatablockUnreadable`, `StoreUnavailable`
-            where the S3 does not say or do it of that one, and `StoreRefusesAccount` where the key has no right to
-            restore it.
+            For each archive an empty text, or why it is refused: `ArchiveIdUnsafe`, `DatablockUnreadable`,
+            `StoreUnavailable` where the S3 does not answer for it or does not restore it, and
+            `StoreRefusesAccount` where the account has no right to restore it.
 
         Raises:
-            StoreUnavailable: The S3 cannot be reached, has no such bucket, refuses the key or cannot restore; or it answers
-                for no archive within `answer_timeout` seconds, or is busy.
+            StoreUnavailable: The S3 cannot be reached, has no such bucket, refuses the account or cannot
+                restore; or it answers for no archive within `answer_timeout` seconds, or is busy.
         """
         begun = time.monotonic()
         keys, unsafe = self._keys(archive_ids)
@@ -131,14 +132,16 @@ class S3Glacier:
         return unsafe | answers
 
     def recall_states(self, archives: Sequence[AskedArchive]) -> dict[ArchiveId, RecallState | RecallError]:
-        """Say where archives are; a restored copy that expires within `extend_before` seconds counts as offline.
+        """Say where archives are.
+
+        A restored copy that expires within `extend_before` seconds counts as offline.
 
         Returns:
-            For each its state, or an error; `StoreUnavailable` where the S3 does not say it of that one.
+            For each archive its state, or an error: `StoreUnavailable` where the S3 does not answer for it.
 
         Raises:
-            StoreUnavailable: The S3 cannot be reached, has no such bucket or refuses the key; or it answers for no archive
-                within `answer_timeout` seconds, or is busy.
+            StoreUnavailable: The S3 cannot be reached, has no such bucket or refuses the account; or it
+                answers for no archive within `answer_timeout` seconds, or is busy.
         """
         keys, unsafe = self._keys([each.archive_id for each in archives])
         seen = self._look(keys.values(), self._settings.answer_timeout)
@@ -147,7 +150,7 @@ class S3Glacier:
         return unsafe | answers
 
     def tape_positions(self, archive_ids: Sequence[ArchiveId]) -> dict[ArchiveId, TapePosition]:  # noqa: ARG002 - the port's
-        """Know none: an S3 does not tell on which tapes objects are."""
+        """Give none: an S3 does not tell on which tapes objects are."""
         return {}
 
     @contextmanager
@@ -157,8 +160,8 @@ class S3Glacier:
         """Open the archive; reading fails where the object is replaced meanwhile.
 
         Raises:
-            ArchiveIdUnsafe: It makes no key.
-            NotYetOnline: It is archived, and not restored.
+            ArchiveIdUnsafe: The archiveId makes no key.
+            NotYetOnline: The object is archived, and not restored.
             DatablockMissing, DatablockUnreadable, StoreUnavailable: As the port says.
         """
         key = key_of(archive_id, self._template, self._settings.catalogued_root)
@@ -190,7 +193,7 @@ class S3Glacier:
         return keys, refused
 
     def _look(self, keys: Iterable[str], seconds: float) -> dict[str, SeenObject | RecallError]:
-        """Ask for objects: by listings as far as those say enough, the others one by one."""
+        """Ask for objects: by listings as far as these say enough, for the others one by one."""
         begun = time.monotonic()
         wanted = list(dict.fromkeys(keys))
         seen: dict[str, SeenObject | RecallError] = {}
@@ -226,16 +229,17 @@ class S3Glacier:
     def _each(
         self, what: str, ask: Callable[[Q], T], questions: Iterable[Q], seconds: float
     ) -> dict[Q, T | RecallError]:
-        """Ask all, some at a time; what is raised by one, or that it has no answer in time, is its answer.
+        """Ask questions, some at a time; a question's error, or that it had no answer in time, is its answer.
 
         Args:
-            what: Tells these questions from others about the same keys. One that still hangs is not asked again.
-            ask: Asks one.
-            questions: What it is asked.
-            seconds: For all of them together.
+            what: Tells these questions from others about the same keys. A question that still hangs is not
+                asked again.
+            ask: Asks one question.
+            questions: The questions.
+            seconds: For all questions together.
 
         Raises:
-            StoreAway, StoreRefusesAccount: One was answered that; the others are not asked any more.
+            StoreAway, StoreRefusesAccount: The answer to one question; the others are not asked any more.
         """
         whole_store: list[RecallError] = []
 
@@ -269,7 +273,10 @@ class S3Glacier:
         return answer
 
     def _refuse_silence(self, answers: Mapping[ArchiveId, object]) -> None:
-        """Raise what all were answered, if that is that the S3 does not answer; that the key may not restore one is an answer."""
+        """Raise if the S3 as a whole does not answer; see `refuse_silence`.
+
+        That the account may not restore an object is an answer.
+        """
         refuse_silence(
             {each: "" if isinstance(said, StoreRefusesAccount) else said for each, said in answers.items()},
             {each: said.since for each, said in answers.items() if isinstance(said, _Hangs)},

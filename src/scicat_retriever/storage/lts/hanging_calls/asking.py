@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class StoreAway(StoreUnavailable):
-    """Nothing can be had of the whole store, whichever archive is asked about: not mounted, or its program is not there."""
+    """The whole store is away, whichever archive is asked about: it is not mounted, or has no program."""
 
 
 def split_safe(
@@ -45,11 +45,11 @@ def ask_of_each(
     """Ask about each archive on the pool's threads.
 
     Args:
-        pool: The threads. One archive hangs one of them, however often it is asked about.
+        pool: The threads. An archive hangs one of them at most, however often it is asked about.
         archive_ids: The archives.
-        question: Asked about each; gives an error as a value.
-        timeout: Seconds for all of them together.
-        hung: Makes the error of one that was not answered in time.
+        question: Asked about each archive; gives an error as a value.
+        timeout: Seconds for all archives together.
+        hung: Makes the error of an archive that had no answer in time.
 
     Raises:
         StoreUnavailable: As `refuse_silence`.
@@ -78,19 +78,22 @@ def refuse_silence(
     silent_since: Mapping[ArchiveId, float] = MappingProxyType({}),
     answered_at: float = -math.inf,
 ) -> None:
-    """Raise what every archive was answered, if that is that the store does not answer.
+    """Raise if the store as a whole does not answer: if the answer for every archive is `StoreUnavailable`.
 
-    What one archive alone was answered may be its own trouble, and is left as its value; other than `StoreTimedOut` and
-    `StoreAway`, which say nothing of it. What was not answered in time, while something else was that was asked later or at
-    the same time, is that archive's own trouble: a file on a broken disk keeps no other from an answer.
+    An archive is left out of this if it had no answer in time, and the store answered something after the
+    archive was asked about (`silent_since < answered_at`). That is this archive's own trouble: a file on a
+    broken disk keeps no other from an answer. Where one archive alone remains, its error may be its own
+    trouble too and is not raised, unless it is `StoreTimedOut` or `StoreAway`: these say nothing of an
+    archive.
 
     Args:
-        answers: Of each archive.
-        silent_since: Since when those were asked about that were not answered in time, of `time.monotonic`.
+        answers: The answer for each archive.
+        silent_since: For each archive without an answer in time, when it was asked about, of
+            `time.monotonic`.
         answered_at: When the store last answered anything, of `time.monotonic`.
 
     Raises:
-        StoreUnavailable: The first of the answers.
+        StoreUnavailable: The first of the errors.
     """
     said = [each for name, each in answers.items() if not silent_since.get(name, math.inf) < answered_at]
     errors = [each for each in said if isinstance(each, StoreUnavailable)]

@@ -1,7 +1,7 @@
 """A few threads for calls that may never return.
 
-A system call on a dead network mount cannot be cancelled. The standard `ThreadPoolExecutor` waits for such a thread
-when the process ends; these threads are daemons, which it does not.
+A system call on a dead network mount cannot be cancelled. The standard `ThreadPoolExecutor` waits for such a
+thread when the process ends; these threads are daemons, which it does not.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ IDLE_SECONDS = 10.0
 
 
 class CallHung(Exception):
-    """A call did not return in time, or no thread was free to make it, or could be started.
+    """A call did not return in time, or no thread was free for it, or no thread could be started.
 
     Attributes:
-        since: When the call began that does not return, of `time.monotonic`; infinite where it was not made.
+        since: When the call that does not return began, of `time.monotonic`; infinite where it was not made.
     """
 
     def __init__(self, message: str, since: float = math.inf) -> None:
@@ -39,9 +39,9 @@ class _Run:
     """A call that runs.
 
     Attributes:
-        began: When, of `time.monotonic`.
-        given_up: What it was asked as by whoever waits for it no longer; None while somebody does.
-        left: Whether it does not count among the calls that run at the same time.
+        began: When it began, of `time.monotonic`.
+        given_up: The key that it was asked with, once nobody waits for it any more; None before.
+        left: Whether it was left behind: it does not count among the calls that run at the same time.
     """
 
     began: float
@@ -55,11 +55,12 @@ class DaemonPool:
     Args:
         name: The threads' name.
         threads: The most threads.
-        spare: How many more there may be in place of those whose calls are left behind.
+        spare: The most further threads, in place of those whose calls are left behind.
 
     Attributes:
         threads: As given.
-        answered_at: When a call last gave what whoever asked takes for an answer, of `time.monotonic`; kept by them.
+        answered_at: When a call last gave an answer, of `time.monotonic`. It is set by the code that asks,
+            which decides what an answer is.
     """
 
     def __init__(self, name: str, threads: int, spare: int = 0) -> None:
@@ -74,10 +75,12 @@ class DaemonPool:
         self._idle = 0
 
     def submit(self, call: Callable[[], T]) -> Future[T]:
-        """Have `call` run as soon as a thread is free; returns at once. What is cancelled until then is not run.
+        """Have `call` run as soon as a thread is free; returns at once.
+
+        A call that is cancelled before that is not run.
 
         Raises:
-            CallHung: A thread is wanted for it, and the system lets none be started.
+            CallHung: The call needs a new thread, and the system lets none be started.
         """
         future: Future[T] = Future()
         with self._changed:
@@ -95,7 +98,8 @@ class DaemonPool:
         """Run `call` and give its result, or what it raised.
 
         Raises:
-            CallHung: It did not return within `timeout` seconds, or every thread has been hung for longer than that.
+            CallHung: The call did not return within `timeout` seconds; or it was not made, since every thread
+                has hung for longer than that, or no thread could be started.
         """
         key = object()
         answer = self.ask_each({key: call}, timeout)[key]
@@ -106,11 +110,12 @@ class DaemonPool:
     def ask_each(self, calls: Mapping[K, Callable[[], T]], timeout: float) -> dict[K, T | Exception]:
         """Run calls side by side.
 
-        A call whose key is that of one that was given up, and still runs, is not made: one that hangs takes one thread,
-        however often it is asked.
+        A call is not made while an earlier call with the same key still runs that was given up: a call that
+        hangs takes one thread, however often it is asked for.
 
         Returns:
-            For each its result or what it raised; `CallHung` for one that has not returned when `timeout` seconds are over.
+            For each key the result of its call or what the call raised; `CallHung` where the call was not
+            made, or has not returned when `timeout` seconds are over.
         """
         if self.hung(timeout) >= self.threads:
             stuck = CallHung(
@@ -141,14 +146,14 @@ class DaemonPool:
             return sum(run.began < before for run in self._running.values())
 
     def leave(self, future: Future[Any]) -> None:
-        """Count a call that runs no longer: a spare thread stands in for its one, if there is one."""
+        """Leave a call behind: it does not count as running, and a spare thread takes its place if it can."""
         with self._changed:
             if (run := self._running.get(future)) is not None:
                 run.left = True
             self._replace()
 
     def leave_older(self, seconds: float) -> None:
-        """Do so for all that have been running for more than `seconds`."""
+        """Leave all calls behind that have been running for more than `seconds`; see `leave`."""
         before = time.monotonic() - seconds
         with self._changed:
             for run in self._running.values():

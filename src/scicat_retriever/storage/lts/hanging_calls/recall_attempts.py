@@ -1,4 +1,4 @@
-"""Recalls that were asked for by this process: a few at a time, by reading from a file or by running a command."""
+"""Recalls that this process asks for: a few at a time, by reading from a file or by running a command."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from scicat_retriever.ports.long_term_store import Locality, RecallState
 from scicat_retriever.storage.lts.hanging_calls.daemon_pool import CallHung, DaemonPool
 
 SPARE = 3
-"""How many times as many attempts as may run at the same time may hang, or be for nobody any more, beside these."""
+"""Attempts that may hang, or be wanted by nobody any more, for each that may run at the same time."""
 
 REMEMBERED = 10_000
-"""How many finished recalls are remembered; of older ones the store's own state tells."""
+"""How many ended recalls are remembered; of older ones the store's own word alone tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +25,10 @@ class RecallAttempt:
     """How far the last recall of an archive is.
 
     Attributes:
-        under_way: Whether one waits for a free slot, or reads, or its command runs.
-        asked: Whether the last one ended well not long ago, so that the store may still be at it.
-        blocks: 512-byte blocks on disk just after that; None where nobody looked.
-        failure: What became of the last one if it failed, also while it is tried again; empty otherwise.
+        under_way: Whether an attempt waits for a free slot, or reads, or its command runs.
+        asked: Whether the last attempt ended well not long ago, so that the store may still be at it.
+        blocks: 512-byte blocks on disk just after that attempt; None where nobody looked.
+        failure: Why the last attempt that ended failed, also while it is tried again; empty if it did not.
     """
 
     under_way: bool = False
@@ -42,7 +42,7 @@ class _Attempt:
     """One call for some archives, until it ends.
 
     Attributes:
-        wanted: Those of its archives that somebody wants still.
+        wanted: Its archives that somebody still wants.
         future: The call.
         since: When it got its slot; None while it waits for one.
     """
@@ -62,13 +62,13 @@ class _Ended:
 class RecallAttempts:
     """Asks a store for archives in the background.
 
-    An attempt that gives nothing for long, or whose archives nobody wants any more, keeps no other one waiting: another
-    takes its slot, up to a limit.
+    An attempt that gives nothing for long, or whose archives nobody wants any more, keeps no other one
+    waiting: another takes its slot, up to a limit (`SPARE`).
 
     Args:
         at_once: The most that may block at the same time; further ones queue without a thread.
-        lasts: For how many seconds the store may still be at a recall after the attempt itself ended well.
-        patience: After how many seconds another attempt takes the slot of one that has not ended.
+        lasts: Seconds for which the store may still be at a recall after the attempt itself ended well.
+        patience: Seconds after which another attempt takes the slot of one that has not ended.
         now: Gives the time in seconds.
     """
 
@@ -85,9 +85,12 @@ class RecallAttempts:
     def begin(
         self, archive_ids: Sequence[ArchiveId], attempt: Callable[[Sequence[ArchiveId]], int | None]
     ) -> None:
-        """Have `attempt` run for those of the archives for which none is under way; for none, nothing happens.
+        """Have `attempt` run for those of the archives that have no attempt under way, if there are any.
 
-        It gives the file's block count afterwards, where it looked.
+        Args:
+            archive_ids: The archives. An attempt under way that was forgotten is wanted again.
+            attempt: Asks the store for archives; gives the file's block count afterwards, None where it did
+                not look.
 
         Raises:
             StoreUnavailable: The system lets no thread be started for it.
@@ -105,7 +108,7 @@ class RecallAttempts:
             self._under_way.update(dict.fromkeys(begun, this))
 
     def last(self, archive_id: ArchiveId) -> RecallAttempt:
-        """Say how far the last recall is, as far as is remembered."""
+        """Say how far the last recall of an archive is, as far as it is remembered."""
         with self._lock:
             ended, under_way = self._ended.get(archive_id), archive_id in self._under_way
         if ended is None:
@@ -114,7 +117,7 @@ class RecallAttempts:
         return RecallAttempt(under_way, asked, ended.blocks, ended.failure)
 
     def weigh(self, archive_id: ArchiveId, said: RecallState) -> RecallState:
-        """Add to a store's own word what is known of the recall that was asked for."""
+        """Add what is known of the archive's recall to the store's own word, where that says offline."""
         if said.locality is not Locality.OFFLINE:
             return said
         last = self.last(archive_id)
@@ -128,9 +131,9 @@ class RecallAttempts:
         return replace(said, reason=said.reason or "it is on tape")
 
     def forget(self, archive_id: ArchiveId) -> None:
-        """Forget how the last recall ended, and take back one that waits for a free slot.
+        """Forget how the last recall of an archive ended, and take back one that waits for a free slot.
 
-        One that runs goes on; where nobody wants any of its archives, another may take its slot.
+        An attempt that runs goes on; once nobody wants any of its archives, another may take its slot.
         """
         with self._lock:
             self._ended.pop(archive_id, None)

@@ -1,7 +1,7 @@
 """From an archiveId to a path below the store's root, without touching the file system.
 
-archiveIds come from the catalogue and are not trusted. Those in the wild are plain names, relative paths and absolute
-paths as the machine saw them that wrote the archive.
+archiveIds come from the catalogue and are not trusted. Those in the wild are plain names, relative paths and
+absolute paths as the machine saw them that wrote the archive.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from scicat_retriever.domain.errors import ArchiveIdUnsafe
 from scicat_retriever.domain.ids import ArchiveId
 
 _DOT_COMMAND = ".("
-"""What the names of files begin with that dCache makes up over NFS: `.(access)(PNFSID)` is any file it has, wherever."""
+"""The beginning of file names that dCache makes up over NFS: `.(access)(PNFSID)` is any of its files."""
 
 _FIELD = re.compile(r"\{archive_id(?:\[(-?\d{1,3})?:(-?\d{1,3})?\])?\}")
 
 
 class PathTemplate:
-    """Text with `{archive_id}` and slices of it such as `{archive_id[0:2]}`; nothing else may stand in braces.
+    """A text with `{archive_id}` and slices of it such as `{archive_id[0:2]}`; no other braces are allowed.
 
-    Slices are Python's: `[0:2]` the first two characters, `[-3:]` the last three, `[2:]` all but the first two.
-    Deliberately not `str.format`, which would give access to attributes.
+    Slices are Python's: `[0:2]` the first two characters, `[-3:]` the last three, `[2:]` all but the first
+    two. Deliberately not `str.format`, which would give access to attributes.
     """
 
     def __init__(self, text: str) -> None:
         """Read the template.
 
         Raises:
-            ValueError: It cannot be used; the message says why.
+            ValueError: The template cannot be used; the message says why.
         """
         self._pieces: list[str | slice] = []
         end = 0
@@ -71,12 +71,12 @@ def path_below_root(
     An absolute archiveId is the path of the file itself, so the template does not apply to it.
 
     Args:
-        archive_id: As catalogued.
-        template: For archiveIds that are not absolute.
-        catalogued_root: What absolute archiveIds begin with.
+        archive_id: The archiveId, as catalogued.
+        template: The template, for archiveIds that are not absolute.
+        catalogued_root: The path that absolute archiveIds begin with, in place of the store's root.
 
     Raises:
-        ArchiveIdUnsafe: It names no file below the root.
+        ArchiveIdUnsafe: The archiveId names no file below the root, or is no usable file name.
     """
     _refuse_bad_text(archive_id)
     if not archive_id.startswith("/"):

@@ -7,12 +7,12 @@ from contextlib import suppress
 
 
 class ArchiveFile:
-    """An open archive file; `readinto` reads with `read()` alone, which is what makes an HSM bring the bytes.
+    """An open archive file, read by plain reads alone (readv(2)): they make an HSM bring the bytes.
 
     Args:
-        descriptor: The open file; closed by `close`.
+        descriptor: The open file; `close` closes it.
         start: The first byte to read.
-        length: How many bytes from there; None for all.
+        length: The number of bytes from there; None for all.
     """
 
     def __init__(self, descriptor: int, start: int = 0, length: int | None = None) -> None:
@@ -40,6 +40,9 @@ class ArchiveFile:
         return count
 
     def close(self) -> None:
-        """Close it. A thread that was left blocked in `readinto` finds it closed, and never reads another's file."""
+        """Close the file.
+
+        A thread that is still blocked in `readinto` finds the file closed, and never reads another file.
+        """
         descriptor, self._descriptor = self._descriptor, -1
         os.close(descriptor)

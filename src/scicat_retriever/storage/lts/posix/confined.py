@@ -1,9 +1,10 @@
 """Finding a file below a root without ever being led out of it.
 
-Symbolic links inside the root that stay inside are followed, since operators move archives between pools that way.
-The links are resolved first and the result must lie below the root; it is then walked folder by folder without
-following any link. So a link put in between leads nowhere. `openat2(RESOLVE_BENEATH)` would do it in one call, but
-refuses absolute links that stay inside, and containers often forbid it.
+Symbolic links inside the root that stay inside are followed, since operators move archives between pools that
+way. The links are resolved first, and the resolved path must lie below the root. This path is then walked
+folder by folder without following any link, so a link that is put in meanwhile leads nowhere.
+`openat2(RESOLVE_BENEATH)` would do it in one call, but refuses absolute links that stay inside, and
+containers often forbid it.
 """
 
 from __future__ import annotations
@@ -23,11 +24,12 @@ _FILE = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 def located(root: Path, parts: tuple[str, ...]) -> Iterator[int]:
     """Give a descriptor of what stands at `parts` below `root`, closed with the context.
 
-    It is an `O_PATH` descriptor: for `fstat` and `reopened`, whatever kind of file it is; a FIFO does not block.
+    The descriptor is an `O_PATH` one, for `fstat` and `reopened`. The file may be of any kind; a FIFO does
+    not block.
 
     Raises:
-        ArchiveIdUnsafe: The way leads out of the root.
-        OSError: It is not there, or may not be looked at.
+        ArchiveIdUnsafe: The path leads out of the root.
+        OSError: Nothing is there, or it may not be looked at.
     """
     real_root = os.path.realpath(root)
     target = os.path.realpath(os.path.join(real_root, *parts))  # noqa: PTH118 - Path would normalize what we check
@@ -52,11 +54,11 @@ def located(root: Path, parts: tuple[str, ...]) -> Iterator[int]:
 
 
 def reopened(handle: int) -> int:
-    """Open for reading the very file that an `O_PATH` descriptor names, even if its path has changed meanwhile.
+    """Open for reading the very file that an `O_PATH` descriptor names, even if its path has changed.
 
     May block for as long as a recall takes.
 
     Raises:
-        OSError: It may not be read.
+        OSError: The file may not be read.
     """
     return os.open(f"/proc/self/fd/{handle}", os.O_RDONLY | os.O_CLOEXEC)

@@ -1,4 +1,4 @@
-"""The files of a mounted share: found without being led out of it, looked at, opened, with errors of the service."""
+"""The files of a mounted share: found without leaving it, looked at, opened, with the port's errors."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ class SeenFile:
     """A regular file that may be read, as far as the share says.
 
     Attributes:
-        handle: An `O_PATH` descriptor of it.
-        status: What fstat says of it.
+        handle: An `O_PATH` descriptor of the file.
+        status: What fstat(2) says of it.
     """
 
     handle: int
     status: os.stat_result
 
     def path(self) -> Path:
-        """Give the absolute path at which it stands just now, all links resolved."""
+        """Give the absolute path at which the file stands just now, with all links resolved."""
         return self.reference().readlink()
 
     def reference(self) -> Path:
@@ -54,9 +54,9 @@ class ShareFiles:
 
     Args:
         root: The folder.
-        template: Path of an archive below it.
+        template: Path of an archive below the folder.
         catalogued_root: What absolute archiveIds begin with.
-        marker: What is there below `root` whenever the share is mounted; None if nothing is known to be.
+        marker: A path below `root` that is there whenever the share is mounted; None if none is known.
     """
 
     def __init__(
@@ -68,10 +68,10 @@ class ShareFiles:
         self._marker = marker
 
     def parts(self, archive_id: ArchiveId) -> tuple[str, ...]:
-        """Give the steps from the root to the archive, without looking.
+        """Give the steps from the root to the archive, without looking at the share.
 
         Raises:
-            ArchiveIdUnsafe: It leads out of the root.
+            ArchiveIdUnsafe: The archiveId names no file below the root.
         """
         return path_below_root(archive_id, self._template, self._catalogued_root)
 
@@ -85,8 +85,8 @@ class ShareFiles:
 
         Raises:
             DatablockMissing: There is no such file.
-            DatablockUnreadable: It may not be read, or is no regular file.
-            ArchiveIdUnsafe: It leads out of the root.
+            DatablockUnreadable: The file may not be read, or is no regular file.
+            ArchiveIdUnsafe: The path leads out of the root.
             StoreUnavailable: The share fails, or is not mounted.
         """
         with self._found(archive_id) as handle:
@@ -101,7 +101,9 @@ class ShareFiles:
             return reopened(handle)
 
     def read_a_byte(self, archive_id: ArchiveId) -> int:
-        """Read the last byte, since some HSMs keep the first ones on disk; give the blocks on disk afterwards.
+        """Read the last byte of an archive; give its 512-byte blocks on disk afterwards.
+
+        It is the last one, since some HSMs keep the first bytes on disk.
 
         Raises:
             RecallError: As `seen`; `StoreUnavailable` where the read fails.
@@ -139,7 +141,7 @@ class ShareFiles:
         return StoreUnavailable(f"the share {self.root} fails for {archive_id!r}: {error.strerror}")
 
     def _not_mounted(self) -> StoreAway | None:
-        """Say why the share seems not mounted: then a missing file is no lost data."""
+        """Say why the share seems not mounted; None where it is. Then a missing file means no lost data."""
         try:
             if self._marker is not None:
                 (self.root / self._marker).stat()

@@ -22,7 +22,7 @@ from scicat_retriever.storage.lts.programs.words import StoreWords, Word
 
 _TRUSTED = "trusted."
 _CAP_SYS_ADMIN = 21
-"""Number of the capability without which Linux says of every attribute in `trusted.` that it is not there (xattr(7))."""
+"""Number of a capability; without it, Linux says that no attribute in `trusted.` is there (xattr(7))."""
 _ALL_USERS = ["0", "0", "4294967295"]
 
 PROBE_FIELDS = frozenset({"path", "archive_id"})
@@ -63,7 +63,7 @@ class XattrProbe(BaseModel):
 
 
 class DotCommandProbe(BaseModel):
-    """A file that the file system makes up beside each file, as dCache does over NFS, says where a file is."""
+    """A file that the file system makes up beside each file, as dCache over NFS does, says where it is."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -101,7 +101,8 @@ Probe = CommandProbe | XattrProbe | DotCommandProbe | PresetProbe
 """How an HSM is asked where a file is; `kind` tells which."""
 
 _COMMANDS: Mapping[str, tuple[tuple[str, ...], StoreWords]] = {
-    # lfs-hsm(1) of Lustre 2.15, flags as llapi_hsm_state_get(3) names them. What is lost in the HSM and still here is online.
+    # lfs-hsm(1) of Lustre 2.15, flags as llapi_hsm_state_get(3) names them. What is lost in the HSM and still
+    # here is online.
     "lustre": (
         ("lfs", "hsm_state", "{path}"),
         StoreWords(
@@ -115,7 +116,8 @@ _COMMANDS: Mapping[str, tuple[tuple[str, ...], StoreWords]] = {
         ("/usr/lpp/mmfs/bin/mmlsattr", "-L", "{path}"),
         StoreWords(offline=r"^Misc attributes:.*\bOFFLINE\b", online=r"^Misc attributes:"),
     ),
-    # dmattr(1) of DMF. MIG is still being copied to tape, DUL is on both, PAR is there in parts, UNM comes back.
+    # dmattr(1) of DMF. MIG is still being copied to tape, DUL is on both, PAR is there in parts, UNM comes
+    # back.
     "dmf": (
         ("dmattr", "-a", "state", "{path}"),
         StoreWords(
@@ -144,12 +146,12 @@ class ShareProbe(Protocol):
 
 
 def share_probe(settings: Probe, timeout: float, environment: Mapping[str, str]) -> ShareProbe:
-    """Make what the settings ask for.
+    """Make the probe that the settings describe.
 
     Args:
-        settings: How to ask.
+        settings: How to ask the HSM.
         timeout: Seconds that a command may take.
-        environment: All that a command finds in its environment.
+        environment: All variables of a command's environment.
     """
     match settings:
         case CommandProbe():
@@ -222,7 +224,10 @@ class _ByDotCommand:
 
 
 def _sees_trusted() -> bool:
-    """Say whether this thread has CAP_SYS_ADMIN, and not merely over the users of a container (user_namespaces(7))."""
+    """Say whether this thread has CAP_SYS_ADMIN over all users.
+
+    In a container it may have it over the container's users alone (user_namespaces(7)).
+    """
     status = Path("/proc/thread-self/status").read_text(encoding="utf-8", errors="replace")
     found = re.search(r"^CapEff:\s*([0-9a-f]+)$", status, re.MULTILINE)
     has_it = found is not None and int(found[1], 16) >> _CAP_SYS_ADMIN & 1 == 1

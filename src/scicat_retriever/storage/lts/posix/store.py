@@ -1,7 +1,8 @@
-"""A long-term store that is a mounted folder, with an HSM (GPFS, Lustre, DMF, dCache over NFS ...) behind it or not.
+"""A long-term store that is a mounted folder, with or without an HSM (GPFS, Lustre, DMF, dCache over NFS).
 
-What an HSM has moved to tape keeps its size and loses its blocks, and comes back when it is read. Any call may hang
-when the file server does; so those that must answer run on a few threads of their own, with a deadline.
+A file that an HSM has moved to tape keeps its size and loses its blocks, and comes back when it is read. Any
+call may hang when the file server does; so calls that must answer run on a few threads of their own, with a
+deadline.
 """
 
 from __future__ import annotations
@@ -37,11 +38,11 @@ BLOCK = 512
 """The unit of `st_blocks`, whatever the file system's own block size (POSIX sys/stat.h, Linux stat(2))."""
 
 SMALL = 4096
-"""Files below so many bytes may be kept inline, without blocks; they are taken as online."""
+"""Size in bytes below which a file may be kept inline, without blocks; such a file counts as online."""
 
 
 class _Sight(NamedTuple):
-    """What was seen of an archive's file: its path, what fstat says, and the HSM's own word, where it has one."""
+    """What was seen of an archive's file: its path, what fstat(2) says, and the HSM's own word, if any."""
 
     path: str
     status: os.stat_result
@@ -52,7 +53,7 @@ class PosixShare:
     """Archives as files below a folder. A `LongTermStore`.
 
     Args:
-        settings: Where, and how.
+        settings: The folder, and how it is asked.
         now: Gives the time as seconds since the epoch, to compare with files' modification times.
     """
 
@@ -87,10 +88,10 @@ class PosixShare:
         return Capabilities(ranges=True, tape_positions=False, batch=self._settings.batch)
 
     def request_recalls(self, archive_ids: Sequence[ArchiveId]) -> dict[ArchiveId, str | RecallError]:
-        """Have a byte of each archive read, or the recall command run, unless it is known to be online or on its way.
+        """Have a byte of each archive read, or the recall command run for it, in the background.
 
-        That happens in the background: this returns once the share has said where the files are. How the recalls end,
-        `recall_states` tells. Requests have no names.
+        An archive that is known to be online or on its way is left out. This returns once the share has said
+        where the files are; `recall_states` tells how the recalls end. Requests have no names.
 
         Raises:
             StoreUnavailable: As `recall_states`.
@@ -108,11 +109,12 @@ class PosixShare:
     def recall_states(self, archives: Sequence[AskedArchive]) -> dict[ArchiveId, RecallState | RecallError]:
         """Say where archives are, within `answer_timeout` seconds.
 
-        Without a probe, after a recall that this process asked for, an archive with some of its blocks missing counts as
-        online: it could be read, so it is compressed or sparse. One without any block is still on its way.
+        After a recall that this process asked for, and without a probe, an archive that has some of its
+        blocks counts as online: it could be read, so it is compressed or sparse. An archive without any block
+        is still on its way.
 
         Raises:
-            StoreUnavailable: The share hangs, fails, or is not mounted, for all of them.
+            StoreUnavailable: The share hangs, fails, or is not mounted, for all archives.
         """
         sights = self._look_at_each([each.archive_id for each in archives])
         return {
@@ -121,18 +123,20 @@ class PosixShare:
         }
 
     def tape_positions(self, archive_ids: Sequence[ArchiveId]) -> dict[ArchiveId, TapePosition]:
-        """Know no tape positions."""
+        """Give none: a share does not tell tape positions."""
         del archive_ids
         return {}
 
     @contextmanager
     def open(self, archive_id: ArchiveId, start: int = 0, length: int | None = None) -> Iterator[ArchiveFile]:
-        """Open the archive for one sequential read. Plain: without a deadline, and may block as long as a recall.
+        """Open the archive for one sequential read.
+
+        Opening and reading have no deadline, and may block as long as a recall takes.
 
         Raises:
             DatablockMissing: There is no such file.
-            DatablockUnreadable: It may not be read, or is no regular file.
-            ArchiveIdUnsafe: It leads out of the store.
+            DatablockUnreadable: The file may not be read, or is no regular file.
+            ArchiveIdUnsafe: The path leads out of the store.
             StoreUnavailable: The share fails, or is not mounted.
         """
         archive = ArchiveFile(self._files.open(archive_id), start, length)
@@ -142,12 +146,15 @@ class PosixShare:
             archive.close()
 
     def let_go(self, archives: Sequence[AskedArchive]) -> None:
-        """Forget how the archives' recalls ended, and take back those that wait. The HSM decides what goes to tape again."""
+        """Forget how the archives' recalls ended, and take back those that wait.
+
+        The HSM decides what goes to tape again.
+        """
         for each in archives:
             self._recalls.forget(each.archive_id)
 
     def _ask_for(self, paths: Mapping[ArchiveId, str]) -> dict[ArchiveId, RecallError]:
-        """Begin the recalls, and say which the command cannot be given."""
+        """Begin the recalls; give the archives that the command cannot be given."""
         if self._command is None:
             for archive_id in paths:
                 self._recalls.begin([archive_id], self._read_a_byte)

@@ -52,16 +52,16 @@ class ArchiveCommand:
 
     Args:
         arguments: The program and its arguments.
-        fields: Which of those it may hold.
-        timeout: Seconds after which it is killed.
-        environment: All that it finds in its environment.
-        spool: Folder for lists; None is the system's folder for such things.
+        fields: The names that may stand in braces.
+        timeout: Seconds after which the command is killed.
+        environment: All variables of its environment.
+        spool: Folder for lists; None is the system's folder for temporary files.
 
     Attributes:
-        takes_many: Whether it is about several archives.
+        takes_many: Whether the command reads a list of archives.
 
     Raises:
-        ValueError: It cannot be used; the message says why.
+        ValueError: The command cannot be used; the message says why.
     """
 
     def __init__(
@@ -88,7 +88,9 @@ class ArchiveCommand:
         """Raise if the command cannot be given this archive.
 
         Raises:
-            ArchiveIdUnsafe: It would be an option; or a line break would make two lines of it, or a tab two columns.
+            ArchiveIdUnsafe: As an argument, it would be an option, or holds NUL. In a list, its archiveId or
+                path holds a line break or NUL; or its archiveId holds a tab, which would make two columns of
+                it in the answer.
         """
         if not self.takes_many:
             self._template.expand({"archive_id": archive.archive_id, "path": archive.path})
@@ -99,13 +101,13 @@ class ArchiveCommand:
             raise ArchiveIdUnsafe(f"{archive.archive_id!r} holds a tab: no list can carry it")
 
     def run(self, archives: Sequence[NamedArchive]) -> Finished:
-        """Run it to its end; for one archive, unless it `takes_many`.
+        """Run the command to its end, for one archive; for any number of them where it `takes_many`.
 
         Raises:
             ArchiveIdUnsafe: As `refuse_unsafe`.
-            StoreTimedOut: It took too long, and was killed.
-            StoreAway: It cannot be started.
-            StoreUnavailable: It printed too much.
+            StoreTimedOut: The command took too long, and was killed.
+            StoreAway: The command cannot be started, or no list can be written for it.
+            StoreUnavailable: The command printed too much.
         """
         for archive in archives:
             self.refuse_unsafe(archive)
@@ -148,7 +150,7 @@ class ArchiveCommand:
 
 
 def failed(finished: Finished, accepted: Collection[int] = ()) -> StoreUnavailable | None:
-    """Give the error of a command that ended with another exit code than 0 and those that are accepted."""
+    """Give the error of a command whose exit code is neither 0 nor accepted; None for any other command."""
     if finished.code == 0 or finished.code in accepted:
         return None
     return StoreUnavailable(f"the store's command ended with exit code {finished.code}: {finished.complaint}")

@@ -1,4 +1,4 @@
-"""Programs that are run beside the service: without a shell, with an end to their time and to what they may say."""
+"""Programs that are run beside the service: without a shell, with limits to their time and their output."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ COMPLAINT_LIMIT = 4096
 """How many of the last bytes of a command's stderr are kept."""
 
 MOST_UNENDED = 32
-"""So many processes of one program that not even SIGKILL ended, and no other one is started."""
+"""Number of processes of one program that not even SIGKILL ended, from which on no other one is started."""
 
 _STARTS_AT_ONCE = 16
 """Most processes of one program that are started at the same time, and so most that may hang at it."""
@@ -45,11 +45,11 @@ class CommandFailed(Exception):
 
 
 class CommandNotStarted(CommandFailed):
-    """It could not be started."""
+    """A command could not be started."""
 
 
 class CommandTimedOut(CommandFailed):
-    """It took too long."""
+    """A command took too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,8 @@ class Finished:
     Attributes:
         code: Its exit code; negative where a signal ended it.
         output: What it printed. Bytes that are no UTF-8 are surrogates, as in file names.
-        complaint: The last line of its stderr, in printable characters; the last of `output` where that is empty.
+        complaint: The last line of its stderr, in printable characters; the last of `output` where that is
+            empty.
     """
 
     code: int
@@ -70,7 +71,7 @@ class Finished:
 def small_environment(passed: Sequence[str]) -> dict[str, str]:
     """Give what a command finds in its environment: PATH, HOME, a locale without translations, and `passed`.
 
-    Nothing else of the service's own, which holds its secrets.
+    No other variable of the service's environment is passed on: there are secrets in it.
     """
     environment = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "PATH": os.defpath}
     return environment | {name: os.environ[name] for name in ("PATH", "HOME", *passed) if name in os.environ}
@@ -88,7 +89,7 @@ def last_line(text: bytes) -> str:
 
 
 class _Program:
-    """What is known of a program in this process: what starts it, and which of its processes could not be ended."""
+    """A program, as this process knows it: threads that start it, and processes that could not be ended."""
 
     def __init__(self) -> None:
         self.starts = DaemonPool("command-start", _STARTS_AT_ONCE)
@@ -101,7 +102,7 @@ class _Program:
             self._unended.add(process)
 
     def unended(self) -> int:
-        """Count them."""
+        """Count the processes that were left and still run."""
         with self._lock:
             self._unended = {each for each in self._unended if each.poll() is None}
             return len(self._unended)
@@ -118,9 +119,9 @@ class Child:
 
     Args:
         arguments: The program and its arguments.
-        environment: All that it finds in its environment.
-        bound: Whether it is killed when the thread ends that starts it here, and so when the service dies, however that
-            happens (PR_SET_PDEATHSIG, prctl(2)). What it started itself is not.
+        environment: All variables of its environment.
+        bound: Whether it is killed when the thread that starts it ends, and so when the service dies, however
+            that happens (PR_SET_PDEATHSIG, prctl(2)). Processes that it started itself are not killed then.
 
     Attributes:
         output: Descriptor of its stdout.
@@ -172,7 +173,7 @@ class Child:
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     def end(self) -> int | None:
-        """Kill what is left of it, and give its exit code; None where not even that ends it (a dead mount)."""
+        """Kill what is left of it and give its exit code; None where not even that ends it (a dead mount)."""
         self.kill()
         try:
             return self._process.wait(_REAP_SECONDS)
@@ -203,7 +204,7 @@ def _dying_with_its_parent() -> Callable[[], None]:
 
 
 def read_available(descriptor: int) -> bytes | None:
-    """Read what a descriptor that does not block has just now: b"" at its end, None where it has nothing yet."""
+    """Read what a non-blocking descriptor has just now: b"" at its end, None where it has nothing yet."""
     try:
         return os.read(descriptor, _PIECE)
     except BlockingIOError:
@@ -220,14 +221,14 @@ def run_command(
 
     Args:
         arguments: The program and its arguments.
-        timeout: Seconds after which it is killed, or its start no longer waited for.
-        environment: All that it finds in its environment.
+        timeout: Seconds after which it is killed, or its start is no longer waited for.
+        environment: All variables of its environment.
         output_limit: Most bytes that it may print.
 
     Raises:
         CommandNotStarted: It cannot be started.
         CommandFailed: It printed more than `output_limit`.
-        CommandTimedOut: It took longer.
+        CommandTimedOut: It took longer than `timeout`, or it ended and cannot be reaped.
     """
     name, deadline = in_words(arguments[0]), time.monotonic() + timeout
     with _started(arguments, environment, timeout) as child:
@@ -257,9 +258,9 @@ def run_command(
 
 
 def _started(arguments: Sequence[str], environment: Mapping[str, str], timeout: float) -> Child:
-    """Start a program on a thread of its own: that may hang as long as the mount that the program is on.
+    """Start a program on a thread of its own, since the start may hang as long as the program's mount hangs.
 
-    One that starts too late is ended at once.
+    A program that starts too late is ended at once.
 
     Raises:
         CommandNotStarted: It cannot be started.
@@ -286,7 +287,10 @@ def _end_late(start: Future[Child]) -> None:
 
 
 def _take(said: dict[int, bytes], descriptor: int, until: int) -> bool:
-    """Add what a descriptor has, one piece or until there are more than so many bytes; says whether more may come."""
+    """Add what a descriptor has, piece by piece, until there are more than `until` bytes of it.
+
+    Says whether more may come.
+    """
     while piece := read_available(descriptor):
         said[descriptor] += piece
         if len(said[descriptor]) > until:

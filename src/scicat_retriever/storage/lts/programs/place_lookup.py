@@ -1,4 +1,4 @@
-"""On which tape an archive lies, as a command says it, remembered for a while."""
+"""Tape positions of archives, as a command says them, remembered for a while."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ _POSITION_DIGITS = 18
 
 
 def tape_place(tape: str | None, position: str | None) -> TapePosition | None:
-    """Make a place of what a store says: None where that names no tape, position 0 where that is no plain number."""
+    """Make a tape position of what a store says; None where that names no tape.
+
+    The position on the tape is 0 where the store's word for it is no plain number.
+    """
     if not tape or len(tape) > TAPE_LIMIT or not tape.isprintable():
         return None
     digits = position or ""
@@ -29,15 +32,16 @@ def tape_place(tape: str | None, position: str | None) -> TapePosition | None:
 
 
 class PlaceLookup:
-    """Asks a command for tape positions: `tape position` for one archive, `archive_id<TAB>tape<TAB>position` a line for several.
+    """Asks a command for tape positions.
 
-    A command that fails knows no place.
+    For one archive the command prints `tape position`; for several, a line for each:
+    `archive_id<TAB>tape<TAB>position`. A command that fails knows no tape position.
 
     Args:
         command: The command.
         timeout: Seconds for all archives of a batch together.
         at_once: Most commands run at the same time.
-        remembered: How many tape positions are remembered, so that nothing is asked twice.
+        remembered: The number of tape positions that are remembered, so that they are not asked for twice.
     """
 
     def __init__(self, command: ArchiveCommand, timeout: float, at_once: int, remembered: int) -> None:
@@ -51,11 +55,12 @@ class PlaceLookup:
     def tape_positions(
         self, archive_ids: Sequence[ArchiveId], name: Callable[[ArchiveId], NamedArchive]
     ) -> dict[ArchiveId, TapePosition]:
-        """Say on which tapes archives lie. What is not known is left out.
+        """Give the tape positions of archives. Those that are not known are left out.
 
         Args:
             archive_ids: The archives.
-            name: Names each for the command; raises `ArchiveIdUnsafe` for one that is left out.
+            name: Names an archive for the command. An archive for which it raises `ArchiveIdUnsafe` is left
+                out.
 
         Raises:
             StoreUnavailable: No command answers in time, or none can be started.

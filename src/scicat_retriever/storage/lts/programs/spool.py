@@ -1,4 +1,4 @@
-"""The folder where commands leave archives until they are copied, kept clean of what a service that died left there."""
+"""The folder where commands leave archives until they are copied, cleaned of what a dead service left."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ _ROOM, _NEW, _LOCK = "retriever-fetch-", "retriever-new-", "lock"
 class CommandSpool:
     """Gives each fetch a folder of its own, locked (flock(2)) as long as the fetch goes on.
 
-    The first one removes folders that nobody holds locked. On a file system without locks none are.
+    The first fetch removes folders of older ones that nobody holds locked. On a file system without locks no
+    folder is removed that way.
 
     Args:
-        folder: Where; None is the system's folder for temporary files.
+        folder: The folder to make them in; None is the system's folder for temporary files.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -33,10 +34,10 @@ class CommandSpool:
 
     @contextmanager
     def room(self) -> Iterator[Path]:
-        """Make an empty folder but for the lock; removed, with all that is in it, at the end.
+        """Make a folder that is empty but for its lock. It is removed, with all that is in it, at the end.
 
         Raises:
-            StoreAway: It cannot be made.
+            StoreAway: The folder cannot be made.
         """
         with ExitStack() as stack:
             spool = self._folder

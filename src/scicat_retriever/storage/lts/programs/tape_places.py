@@ -1,4 +1,4 @@
-"""Tapes and positions for a store that does not tell them itself: read from the archiveId, or said by a command."""
+"""Tape positions for a store that does not tell them: read from the archiveId, or said by a command."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from scicat_retriever.storage.lts.programs.place_lookup import PlaceLookup, plai
 _FIELDS = frozenset({"archive_id", "list_file"})
 
 Places = Callable[[Sequence[ArchiveId]], Mapping[ArchiveId, TapePosition]]
-"""Says on which tapes archives lie; leaves out what is not known."""
+"""Gives the tape positions of archives; leaves out those that are not known."""
 
 
 class TapePattern(BaseModel):
@@ -83,7 +83,7 @@ class TapeCommand(BaseModel):
 
 
 TapePlacesSettings = TapePattern | TapeCommand
-"""How the tapes of a store are known that does not tell them itself; `kind` tells which."""
+"""How the tape positions of a store are known that does not tell them itself; `kind` tells how."""
 
 
 class TapePlaces:
@@ -114,7 +114,7 @@ class TapePlaces:
         return self._store.recall_states(archives)
 
     def tape_positions(self, archive_ids: Sequence[ArchiveId]) -> Mapping[ArchiveId, TapePosition]:
-        """Say on which tapes archives lie. What is not known is left out.
+        """Give the tape positions of archives. Those that are not known are left out.
 
         Raises:
             StoreUnavailable: The command does not answer in time.
@@ -133,7 +133,7 @@ class TapePlaces:
 
 
 def places_by_pattern(settings: TapePattern) -> Places:
-    """Read tape positions from archiveIds."""
+    """Give a function that reads tape positions from archiveIds."""
     pattern = re.compile(settings.pattern)
 
     def read(archive_ids: Sequence[ArchiveId]) -> dict[ArchiveId, TapePosition]:
@@ -149,7 +149,7 @@ def places_by_pattern(settings: TapePattern) -> Places:
 
 
 def places_by_command(settings: TapeCommand) -> Places:
-    """Have a command say tape positions."""
+    """Give a function that asks a command for tape positions."""
     environment = small_environment(settings.environment)
     command = ArchiveCommand(settings.command, _FIELDS, settings.timeout, environment, settings.spool)
     lookup = PlaceLookup(command, settings.timeout, settings.at_once, settings.remembered)
@@ -157,7 +157,7 @@ def places_by_command(settings: TapeCommand) -> Places:
 
 
 def with_tape_places(store: LongTermStore, settings: TapePlacesSettings | None) -> LongTermStore:
-    """Give a store the tape positions that the settings know; the store itself where there are none."""
+    """Give a store the tape positions that the settings tell; the store itself where they tell none."""
     match settings:
         case None:
             return store

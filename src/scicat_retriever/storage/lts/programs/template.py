@@ -13,18 +13,19 @@ _FIELD = re.compile(r"\{([A-Za-z_]\w*)\}")
 class CommandTemplate:
     """A program and its arguments, in which `{name}` stands for a value; other braces are kept as they are.
 
-    What is put in stays inside its argument, whatever it holds. It never becomes an option either: an argument that
-    would begin with a value's `-` is refused, unless `--` stands before it, which ends options (POSIX.1-2017, XBD 12.2).
+    A value stays inside its argument, whatever it holds. A value never becomes an option either: an argument
+    that would begin with the `-` of a value is refused, unless `--`, which ends options, stands before it
+    (POSIX.1-2017, XBD 12.2).
 
     Args:
         arguments: The program, then its arguments.
         fields: The names that may stand in braces.
 
     Attributes:
-        fields: The names that do.
+        fields: The names that stand in braces.
 
     Raises:
-        ValueError: It cannot be used; the message says why.
+        ValueError: The command cannot be used; the message says why.
     """
 
     def __init__(self, arguments: Sequence[str], fields: frozenset[str]) -> None:
@@ -45,7 +46,7 @@ class CommandTemplate:
         return self._arguments[0]
 
     def expand(self, values: Mapping[str, str]) -> list[str]:
-        """Put the values in.
+        """Put the values in the place of their names.
 
         Raises:
             ArchiveIdUnsafe: An argument would become an option, or a value holds NUL.

@@ -1,4 +1,4 @@
-"""What a store's own words mean: the table from what a command prints, or its exit code, to where an archive is."""
+"""The table from what a store's command prints, or its exit code, to where an archive is."""
 
 from __future__ import annotations
 
@@ -34,9 +34,12 @@ class Word(StrEnum):
 
 
 class StoreWords(BaseModel):
-    """What a store's words mean. Regular expressions are looked for in what it says, in the order of these keys.
+    """What a store's words mean.
 
-    A group named `size`, of digits, gives the archive's size in bytes. What no expression knows is an error, never a guess.
+    Regular expressions are looked for in what it says, in the order of these keys.
+
+    A group named `size`, of digits, gives the archive's size in bytes. What no expression knows is an error,
+    never a guess.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -70,11 +73,12 @@ class StoreWords(BaseModel):
         return self
 
     def of_text(self, said: str, hidden: Iterable[str] = ()) -> RecallState | RecallError:
-        """Say what the store's text means; an error where that is the meaning, or nothing here knows the text.
+        """Say what the store's text means; an error where the text means one, or no expression knows it.
 
         Args:
             said: The text.
-            hidden: Names that it may repeat and that are not its word, such as the archive's path.
+            hidden: Names that the text may repeat, such as the archive's path. They are taken out before the
+                expressions are looked for.
         """
         said = _without(said, hidden)
         for word in Word:

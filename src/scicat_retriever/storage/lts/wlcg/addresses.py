@@ -1,6 +1,7 @@
-"""Which addresses a tape system may send the service to, and which of them get its token.
+"""The addresses that a tape system may send the service to, and those of them that get its token.
 
-Redirects and discovered addresses are chosen by a server, so that they are believed no further than the settings go.
+Redirects and discovered addresses are chosen by a server, so they are believed no further than the settings
+say.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ _PORTS = {"http": 80, "https": 443}
 _HIGHEST_PORT = 65535
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 _METADATA = frozenset({ipaddress.ip_address("fd00:ec2::254"), ipaddress.ip_address("100.100.100.200")})
-"""Where clouds tell machines their secrets, beside the link-local 169.254.169.254."""
+"""Addresses where clouds tell machines their secrets, beside the link-local 169.254.169.254."""
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 """IPv4 addresses as IPv6 ones (RFC 6052, 2.1): the last 32 bits."""
 _NO_HOST = "must be a host name or an IP address, with or without a port: no path, no wildcard"
@@ -25,16 +26,18 @@ Place = tuple[str, int | None]
 
 
 def place_of(url: httpx2.URL) -> Place:
-    """Give the host of an address, in lower case, an IDN in ASCII and IPv6 without brackets, and its port."""
+    """Give host and port of an address. The host is in lower case, an IDN in ASCII, IPv6 without brackets."""
     host = url.raw_host.decode("ascii")
     return (str(_ip(host) or host), url.port or _PORTS.get(url.scheme))
 
 
 def named_place(text: str) -> Place:
-    """Read `host`, `host:port` or `https://host`, as `token_hosts` has them; without a port and scheme it is any port.
+    """Read `host`, `host:port` or `https://host`, as `token_hosts` has them.
+
+    Without a port and a scheme, any port is meant.
 
     Raises:
-        ValueError: It is none of these.
+        ValueError: The text is none of these.
     """
     bare = f"[{text}]" if _ip(text) is not None and ":" in text else text
     try:
@@ -59,8 +62,8 @@ class TapeAddresses:
 
     Args:
         urls: The addresses of its settings.
-        token_hosts: Hosts that get the token beside them; see `named_place`.
-        redirect_hosts: Hosts that a server may lead to beside all these; None is any.
+        token_hosts: Hosts that get the token beside those of `urls`; see `named_place`.
+        redirect_hosts: Hosts that a server may lead to beside all these; None allows any host.
     """
 
     def __init__(
@@ -78,7 +81,7 @@ class TapeAddresses:
         self._inside = frozenset(_inside(host) for host in self._hosts)
 
     def takes_token(self, url: httpx2.URL) -> bool:
-        """Say whether the token may be sent there: host and port are named, and it is https, or this machine."""
+        """Say whether the token may be sent there: host and port are named, by https or to this machine."""
         host, port = place_of(url)
         secret = url.scheme == "https" or is_loopback(host)
         return secret and not self._trusted.isdisjoint({(host, port), (host, None)})
@@ -89,12 +92,15 @@ class TapeAddresses:
         return self._led_to is None or not self._led_to.isdisjoint({(host, port), (host, None)})
 
     def leads_inside(self, host: str, address: str = "", source: str = "") -> bool:
-        """Say whether this is a way into the machine or its link, such as a cloud's metadata, that no setting names.
+        """Say whether a host is inside, and no setting names it or its kind.
+
+        Inside is the machine itself, or its link, such as a cloud's metadata.
 
         Args:
-            host: As in an address, without brackets.
-            address: The IP address that it has; without it, what the host's name tells is looked at alone.
-            source: The IP address from which it is connected to. A system reaches an address of its own from that very one.
+            host: The host as in an address, without brackets.
+            address: The IP address of the host; without it, the host's name alone is judged.
+            source: The IP address from which the host is connected to. A system reaches an address of its
+                own from that very address.
         """
         kind = _inside(address or host) or ("loopback" if address and address == source else "")
         return bool(kind) and kind not in self._inside and str(_ip(host) or host.lower()) not in self._hosts

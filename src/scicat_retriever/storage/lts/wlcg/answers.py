@@ -1,7 +1,7 @@
-"""What a server of the WLCG Tape REST API v1 answers, read without trust.
+"""The answers of a server of the WLCG Tape REST API v1, read without trust.
 
-The format is that of the "WLCG Tape REST API" reference document, version 1, and of what dCache, StoRM and EOS make of it:
-keys that are not known are passed over, entries that cannot be read count as not answered.
+The format is that of the "WLCG Tape REST API" reference document, version 1, and of what dCache, StoRM and
+EOS make of it. Unknown keys are passed over. Entries that cannot be read count as not answered.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ REQUEST_LIMIT = 200
 _LOGIN = re.compile(r"://[^\s/?#\"'<>]*@")
 _QUERY = re.compile(r"(?<=\S)\?[^\s\"'<>]+")
 _LAST_MOMENT = 1e11
-"""No time stamp of so many seconds is one; of so many milliseconds, it is of 1973."""
+"""The end of what can be seconds in a time stamp: as milliseconds, this number is a moment of 1973."""
 _ENDED = frozenset({"COMPLETED", "FAILED", "CANCELLED", "CANCELED", "SKIPPED"})
 
 
 class AnswerUnreadable(Exception):
-    """An answer is not what the specification says; the message says in what."""
+    """An answer is not as the specification says; the message says in what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,8 @@ class FileInfo:
     """What `archiveinfo` says of a file.
 
     Attributes:
-        locality: `DISK`, `TAPE`, `DISK_AND_TAPE`, `LOST`, `NONE`, `UNAVAILABLE`; empty where an error is said in its place.
+        locality: `DISK`, `TAPE`, `DISK_AND_TAPE`, `LOST`, `NONE`, `UNAVAILABLE`; empty where the server gives
+            an error in its place.
         error: The server's words, printable.
     """
 
@@ -49,10 +50,10 @@ class Progress:
     """How far a file of a stage request is.
 
     Attributes:
-        active: Whether the server is still at it.
-        word: `SUBMITTED`, `STARTED`, `CANCELLED`, `FAILED`, `COMPLETED`, or what the server has in place of these.
+        active: Whether the server is still at the file.
+        word: `SUBMITTED`, `STARTED`, `CANCELLED`, `FAILED`, `COMPLETED`, or the server's own word.
         error: The server's words, printable.
-        stated: Whether the server has words for it; else `word` is made of whether the file is on disk.
+        stated: Whether the server gives a state; if not, `word` is made of `onDisk` and `error`.
         created_at: When the request was made, seconds since 1970, UTC; None where the server does not say.
     """
 
@@ -64,17 +65,23 @@ class Progress:
 
 
 def printable(text: str, limit: int = MESSAGE_LIMIT) -> str:
-    """Give foreign text as one bounded line without control characters, and without the secrets that addresses hold."""
+    """Give foreign text as one bounded line, without control characters and the secrets of addresses."""
     return one_line(without_secrets(text), limit)
 
 
 def without_secrets(text: str) -> str:
-    """Leave out user, password and query of the addresses in a text: a query may be a signature that lets anyone read."""
+    """Leave out user, password and query of the addresses in a text.
+
+    A query may be a signature that lets anyone read.
+    """
     return _QUERY.sub("", _LOGIN.sub("://", text))
 
 
 def problem_in(content: bytes) -> str:
-    """Find the message in an error answer: RFC 7807's `title` and `detail`; what is no such thing is given as it is."""
+    """Find the message in an error answer: `title` and `detail` of RFC 7807.
+
+    An answer that is no JSON is given as it is, made printable. JSON without these gives an empty text.
+    """
     try:
         body = _json(content)
     except AnswerUnreadable:
@@ -89,7 +96,7 @@ def api_uri(content: bytes) -> str:
     """Find the API's address in the answer of `/.well-known/wlcg-tape-rest-api`.
 
     Raises:
-        AnswerUnreadable: It names no endpoint of version 1.
+        AnswerUnreadable: The answer names no endpoint of version 1.
     """
     body = _json(content)
     endpoints = body.get("endpoints") if isinstance(body, dict) else None
@@ -104,7 +111,7 @@ def request_id(content: bytes, location: str) -> str:
     """Find the name of a new stage request: `requestId`, or the end of the Location header.
 
     Raises:
-        AnswerUnreadable: There is none that could be used.
+        AnswerUnreadable: The answer has no name that can be used.
     """
     try:
         body = _json(content)
@@ -121,7 +128,7 @@ def progress_in(content: bytes) -> Mapping[str, Progress]:
     """Give the files of the answer of `GET /stage/{id}`, by path.
 
     Raises:
-        AnswerUnreadable: It has no list of files.
+        AnswerUnreadable: The answer has no list of files.
     """
     body = _json(content)
     files = body.get("files") if isinstance(body, dict) else None
@@ -135,7 +142,7 @@ def localities_in(content: bytes) -> Mapping[str, FileInfo]:
     """Give the files of the answer of `POST /archiveinfo`, by path.
 
     Raises:
-        AnswerUnreadable: It is no list.
+        AnswerUnreadable: The answer is no list.
     """
     body = _json(content)
     if not isinstance(body, list):

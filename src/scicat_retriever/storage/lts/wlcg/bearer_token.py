@@ -15,10 +15,10 @@ MOST_BYTES = 64 * 1024
 
 
 def file_version(path: Path) -> tuple[int, int, int]:
-    """Give what differs when a file was replaced or written.
+    """Give a value that differs once a file was replaced or written.
 
     Raises:
-        OSError: It cannot be seen.
+        OSError: The file cannot be seen.
     """
     seen = path.stat()
     return seen.st_ino, seen.st_mtime_ns, seen.st_size
@@ -29,7 +29,7 @@ class BearerToken:
 
     Args:
         token: The token itself, or None.
-        file: A file that holds it, or None; read again when it has changed.
+        file: A file that holds the token, or None; it is read again when it has changed.
     """
 
     def __init__(self, token: SecretStr | None, file: Path | None) -> None:
@@ -64,7 +64,7 @@ class BearerToken:
             return self._token
 
     def blanked(self, content: bytes) -> bytes:
-        """Give what a server sent without the token, and without the one before, should it quote them."""
+        """Blank the token, and the one before it, in what a server sent, should it quote them."""
         with self._lock:
             known = [token for token in (self._token, self._before) if token]
         for token in known:

@@ -28,19 +28,19 @@ DISCOVERED_SECONDS = 600.0
 """How long a discovered address is used."""
 
 SILENT_SECONDS = 5.0
-"""How long a server that did not answer where its API is, is not asked again."""
+"""How long a server is not asked again that did not answer in time where its API is."""
 
 
 class TapeRestClient:
     """A server of the API. May be used from any thread.
 
-    Each call raises `StoreUnavailable` where there is no usable answer at its deadline, which is of `time.monotonic`, and
-    `Rejected` where the server refuses what it asks.
+    Each call has a deadline, of `time.monotonic`. It raises `StoreUnavailable` where there is no usable
+    answer by then, and `Rejected` where the server refuses the call.
 
     Args:
-        settings: Where it is.
+        settings: Where the server is.
         http: Carries the calls.
-        clock: Seconds, never going back.
+        clock: Gives seconds that never go back.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class TapeRestClient:
         self._silent_until = 0.0
 
     def stage(self, paths: Sequence[str], deadline: float) -> str:
-        """Ask that files be brought to disk and kept there for `disk_lifetime`; gives the request's name."""
+        """Ask that files be brought to disk and kept there for `disk_lifetime`; give the request's name."""
         lifetime = f"PT{self._settings.disk_lifetime}S"  # ISO 8601
         files = [{"path": path, "diskLifetime": lifetime} for path in paths]
         answer = self._call("POST", "/stage", deadline, {"files": files})
@@ -63,7 +63,7 @@ class TapeRestClient:
             return request_id(answer.content, answer.location)
 
     def progress(self, request: str, deadline: float) -> Mapping[str, Progress] | None:
-        """Say how far the files of a request are, by path; None where the server does not know the request any longer."""
+        """Say how far the files of a request are, by path; None where the server forgot the request."""
         try:
             answer = self._call("GET", f"/stage/{_segment(request)}", deadline)
         except Rejected as refused:
@@ -84,7 +84,10 @@ class TapeRestClient:
         self._call("POST", f"/release/{_segment(request)}", deadline, {"paths": list(paths)})
 
     def localities(self, paths: Sequence[str], deadline: float) -> Mapping[str, FileInfo]:
-        """Say where files are, by path. A server may leave some out: dCache cuts what is asked at its limit, silently."""
+        """Say where files are, by path.
+
+        A server may leave some out: dCache silently cuts the list of files at its limit.
+        """
         answer = self._call("POST", "/archiveinfo", deadline, {"paths": list(paths)})
         with _readable("POST /archiveinfo"):
             return localities_in(answer.content)
@@ -128,7 +131,7 @@ class TapeRestClient:
 
 
 def _segment(request: str) -> str:
-    """Percent-encode a request's name, which a server chose, to be one segment of a path and no other."""
+    """Percent-encode a request's name, which a server chose, so that it is one segment of a path."""
     encoded = quote(request, safe="")
     return encoded.replace(".", "%2E") if not encoded.strip(".") else encoded
 

@@ -1,4 +1,4 @@
-"""The one clock of a request: all that it waits for ends by it, from the name service to the last byte."""
+"""The one clock of a request: each of its waits ends by it, from the name service to the last byte."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ import httpcore2
 class RequestClock:
     """How long one request may take.
 
-    The time limits of HTTP libraries are those of one system call: a server that sends a byte now and then meets them for ever.
+    The time limits of HTTP libraries are those of one system call: a server that sends a byte now and then
+    keeps within them for ever.
 
     Attributes:
-        ends: When names, connection, TLS, sending, and the beginning of the answer are over, of `time.monotonic`.
-        silence: Seconds that the server may neither take nor give a byte.
-        connect: Seconds that one address, and TLS, may each take.
-        whole: Whether the body is over at `ends`, too; if not, `silence` alone ends it.
+        ends: When names, connection, TLS and sending must be over and the answer must have begun, of
+            `time.monotonic`.
+        silence: Seconds for which the server may neither take nor give a byte.
+        connect: Seconds that connecting to one address, and TLS, may each take.
+        whole: Whether the body must be over at `ends`, too; if not, `silence` alone limits it.
     """
 
     ends: float
@@ -32,7 +34,7 @@ class RequestClock:
 
     @property
     def left(self) -> float:
-        """Seconds until `ends`; 0 or less where it is over."""
+        """Seconds until `ends`; 0 or less once it is over."""
         return self.ends - time.monotonic()
 
     @property
@@ -52,7 +54,7 @@ class RunningClock:
 
     @contextmanager
     def by(self, clock: RequestClock) -> Iterator[None]:
-        """Have what this thread does inside the block go by a clock."""
+        """Have the requests of this thread inside the block go by a clock."""
         before = getattr(self._thread, "clock", None)
         self._thread.clock = clock
         try:
@@ -61,7 +63,10 @@ class RunningClock:
             self._thread.clock = before
 
     def connecting(self, *, names: bool = False) -> float:
-        """Give the seconds that connecting to one address, or TLS, may take, or that it may take to get the addresses of a name.
+        """Give the seconds that connecting to one address, or TLS, may take.
+
+        Args:
+            names: Whether it is looking up a name instead, which may take all that is left.
 
         Raises:
             httpcore2.ConnectTimeout: The time of the request is over.
@@ -72,7 +77,7 @@ class RunningClock:
         return clock.left if names else min(clock.left, clock.connect)
 
     def sending(self) -> float:
-        """Give the seconds that the server may take no byte.
+        """Give the seconds for which the server may take no byte.
 
         Raises:
             httpcore2.WriteTimeout: The time of the request is over.
@@ -83,7 +88,7 @@ class RunningClock:
         return limit
 
     def receiving(self) -> float:
-        """Give the seconds that the server may give no byte.
+        """Give the seconds for which the server may give no byte.
 
         Raises:
             httpcore2.ReadTimeout: The time of the request is over.

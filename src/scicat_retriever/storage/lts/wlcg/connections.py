@@ -1,4 +1,4 @@
-"""Connections to a tape system: names, TLS, where they may lead, and the one clock of each request."""
+"""Connections to a tape system: names, TLS, where connections may lead, and the clock of each request."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from scicat_retriever.storage.lts.wlcg.settings import WlcgTapeSettings
 
 
 class TapeNetwork(httpcore2.NetworkBackend):
-    """Connects by the clock of the request, and leads nowhere inside that no setting names.
+    """Connects by the clock of the request; never to an inside address that no setting names.
 
     Args:
         running: The clock of the request that a thread has under way.
-        addresses: Say what is inside.
-        lookups: The most names that are looked up at the same time. Each is on a thread of its own: the system's name service
-            may not answer for minutes, and cannot be told to end.
+        addresses: Say what is inside (`TapeAddresses.leads_inside`).
+        lookups: The most names that are looked up at the same time. Each look-up is on a thread of its own:
+            the system's name service may not answer for minutes, and a look-up cannot be ended.
         resolve: The name service, as `socket.getaddrinfo`.
     """
 
@@ -52,8 +52,8 @@ class TapeNetwork(httpcore2.NetworkBackend):
         """Connect to the first address of a host that takes it.
 
         Raises:
-            httpcore2.ConnectTimeout: The time of the request, or that of a connection, is over.
-            httpcore2.ConnectError: No address takes it, or it is inside.
+            httpcore2.ConnectTimeout: The time of the request, or that of the connection, is over.
+            httpcore2.ConnectError: No address takes the connection, or the address is inside.
         """
         error: Exception = httpcore2.ConnectError("the name has no address")
         for address in self._addresses_of(host, port):
@@ -122,11 +122,11 @@ class _Stream(httpcore2.NetworkStream):
 
 
 def tls_context(settings: WlcgTapeSettings) -> ssl.SSLContext:
-    """Give whom to trust, and the certificate to log in with.
+    """Make the TLS context: the CA certificates to trust, and the certificate to log in with.
 
     Raises:
         StoreUnavailable: The CA certificates cannot be used.
-        StoreRefusesAccount: The certificate or its key cannot.
+        StoreRefusesAccount: The certificate or its key cannot be used.
     """
     trusted = settings.ca_file
     try:

@@ -1,4 +1,4 @@
-"""Asking about many files at once of a server that refuses all of them for one."""
+"""Questions about many files at once, to a server that refuses all of them because of one."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from scicat_retriever.storage.lts.wlcg.http import Rejected
 T = TypeVar("T")
 
 ENOUGH_REFUSALS = 8
-"""After so many files that are refused one by one, and none that is not, it is not about the files."""
+"""Number of files refused one by one, and none answered, from which on the refusal is not about the files."""
 
 _NO_SUCH_ROUTE = frozenset({404, 405, 410})
-"""Of the routes that take many files: what they say of one of them is in their answer."""
+"""Statuses that mean a wrong address: a route for many files tells of a single file in its answer."""
 
 
 def by_halves(
     paths: Sequence[str], ask: Callable[[Sequence[str]], Mapping[str, T]]
 ) -> dict[str, T | Rejected | StoreUnavailable]:
-    """Ask about all files; where that is refused, about each half, down to the single ones that are to blame.
+    """Ask about all files; where that is refused, about each half, down to the single files to blame.
 
-    After `ENOUGH_REFUSALS` of single files, and no answer, the others count as refused, too. Once the server does not answer,
-    nothing more is asked: that is then the answer for all that is left.
+    After `ENOUGH_REFUSALS` refusals of single files, and no answer, the other files count as refused, too.
+    Once the server does not answer, nothing more is asked: `StoreUnavailable` is then the answer for all
+    files that are left.
 
     Args:
         paths: The files.
@@ -50,13 +51,14 @@ def by_halves(
 
 
 def refuse_if_all_are(answers: Mapping[str, object]) -> None:
-    """Raise what it means that nothing was answered, where that is not about the files.
+    """Raise where all answers are refusals with one status, or all are `StoreUnavailable`.
 
-    One file that is refused is that file's own matter; two that are refused alike are not.
+    One refused file alone is that file's own matter, unless the status means that there is no such route.
 
     Raises:
-        StoreRefusesAccount: With 403.
-        StoreUnavailable: With something else: the address is wrong; or the server does not answer.
+        StoreRefusesAccount: Several files are refused with 403.
+        StoreUnavailable: They are refused with another status, so the address is wrong; or the server does
+            not answer.
     """
     first, *others = list(answers.values()) or [None]
     if isinstance(first, StoreUnavailable):

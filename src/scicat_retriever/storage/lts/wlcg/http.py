@@ -1,4 +1,4 @@
-"""Requests to a tape system and its WebDAV door: login, redirects. Foreign errors end here."""
+"""Requests to a tape system and its WebDAV door: login and redirects. Errors of the HTTP library end here."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from scicat_retriever.storage.lts.wlcg.settings import WlcgTapeSettings
 from scicat_retriever.storage.lts.wlcg.transport import CLOCK, TapeTransport
 
 LARGEST_ANSWER = 16 * 2**20
-"""Bytes of an answer that are read; of 1000 files it has about one million."""
+"""Most bytes of an answer; an answer about 1000 files has about one million."""
 
 MOST_REDIRECTS = 5
 
@@ -31,7 +31,7 @@ _NOT_NAMED = "name its host in `redirect_hosts` if the service may go there"
 
 
 class Rejected(Exception):
-    """The server refuses one request for what it asks: a 4xx that is not about the account.
+    """The server refuses one request for its content: a 4xx that is not about the account.
 
     Attributes:
         status: The HTTP status.
@@ -61,8 +61,8 @@ class TapeHttp:
     """An HTTP client with the service's token or certificate. May be used from any thread.
 
     Args:
-        settings: Where, and how to log in.
-        transport: Carries the requests instead of the network.
+        settings: Where the tape system is, and how to log in.
+        transport: Carries the requests in place of the network.
     """
 
     def __init__(self, settings: WlcgTapeSettings, transport: httpx2.BaseTransport | None = None) -> None:
@@ -79,13 +79,14 @@ class TapeHttp:
 
         Args:
             method: The HTTP method.
-            url: Absolute.
-            deadline: When it ends at the latest, of `time.monotonic`.
-            body: JSON.
+            url: The absolute address.
+            deadline: When the request ends at the latest, of `time.monotonic`.
+            body: JSON; None sends no body.
 
         Raises:
             Rejected: A 4xx that is not about the account, a 403 included.
-            StoreUnavailable: No answer, a 5xx, or more of it than is read.
+            StoreRefusesAccount: A 401, or the service has no usable token or certificate.
+            StoreUnavailable: No answer, a 5xx, or more than `LARGEST_ANSWER` bytes.
         """
         headers = {"Accept": "application/json"} | (
             {} if body is None else {"Content-Type": "application/json"}
@@ -102,8 +103,8 @@ class TapeHttp:
 
         Args:
             ends: When the answer must have begun, of `time.monotonic`.
-            silence: Seconds that the server may be silent; without it, those that the API may take to answer.
-            whole: Whether all of the answer must be there by then.
+            silence: Seconds for which the server may be silent; None for `answer_timeout`.
+            whole: Whether all of the answer must be there at `ends`.
         """
         silence = self._settings.answer_timeout if silence is None else silence
         return RequestClock(ends, silence, self._settings.connect_timeout, whole)
@@ -119,18 +120,19 @@ class TapeHttp:
     ) -> Iterator[httpx2.Response]:
         """Send a request and give the answer before its body is read. GET and HEAD follow redirects.
 
-        The token goes to the addresses of the settings alone; a redirect from https leads to https alone, and to the hosts of
-        `redirect_hosts` alone where that is set.
+        The token goes only to the addresses of the settings. A redirect from https leads only to https; where
+        `redirect_hosts` is set, a redirect leads only to the hosts that the settings name.
 
         Args:
             method: The HTTP method.
-            url: Absolute.
-            headers: Beside those of the login; characters are bytes (ISO 8859-1).
-            clock: How long it may take, redirects included.
-            body: What is sent.
+            url: The absolute address.
+            headers: Headers beside those of the login; characters are bytes (ISO 8859-1).
+            clock: The time that the request may take, redirects included.
+            body: The body that is sent.
 
         Raises:
             StoreUnavailable: No answer, or a redirect that is not followed.
+            StoreRefusesAccount: The service has no usable token or certificate.
         """
         client = self._current_client()
         target, what = self._url(url), f"{method} {url}"
@@ -158,8 +160,8 @@ class TapeHttp:
         """Check an address that a server names for the API.
 
         Raises:
-            StoreUnavailable: It is none, or leads inside this machine or its link, which no setting names, or to a host that
-                `redirect_hosts` does not name.
+            StoreUnavailable: It is no address of an API; or it leads inside this machine or its link, which
+                no setting names; or to a host that `redirect_hosts` does not allow.
         """
         with errors_mapped(printable(url)):
             target = httpx2.URL(url)
@@ -172,12 +174,13 @@ class TapeHttp:
                 raise StoreUnavailable(f"the store names {_shown(target)} as its API; {_NOT_NAMED}")
 
     def refuse(self, response: httpx2.Response, what: str, content: bytes) -> None:
-        """Raise what an answer other than 2xx stands for.
+        """Raise the error that an answer other than 2xx stands for.
 
         Args:
             response: The answer.
-            what: Method and address that were asked.
-            content: Its body, as far as it was read; a token or signature that it quotes is not repeated.
+            what: Method and address of the request.
+            content: The answer's body, as far as it was read; a token or signature that it quotes is not
+                repeated.
 
         Raises:
             Rejected: A 4xx that is not about the account, a 403 included.
@@ -229,7 +232,10 @@ class TapeHttp:
         return target
 
     def _current_client(self) -> httpx2.Client:
-        """Give the client; a new one where the certificate was renewed. The old one is left to those who still read."""
+        """Give the client; a new one where the certificate was renewed.
+
+        The old client is left to the threads that still read with it.
+        """
         seen = self._certificate_version() if self._transport is None else None
         with self._lock:
             if self._client is None or seen != self._client_version:
@@ -261,9 +267,9 @@ class TapeHttp:
 
 @contextmanager
 def errors_mapped(what: str) -> Iterator[None]:
-    """Turn what httpx2 raises inside the block into a `StoreUnavailable`.
+    """Turn an error of httpx2 inside the block into a `StoreUnavailable`.
 
-    The original is not chained: it carries the request, and with it the token.
+    The original error is not chained: it carries the request, and with it the token.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""How far the recalls are that a Tape REST server was asked for, by its words and by their age."""
+"""How far the recalls of a Tape REST server are, by the server's words and the recalls' age."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from scicat_retriever.storage.lts.wlcg.halving import refuse_if_all_are
 from scicat_retriever.storage.lts.wlcg.http import Rejected
 
 REMEMBERED = 10_000
-"""Requests of which it is remembered when they were made."""
+"""Number of requests whose time is remembered."""
 
 
 class Forbidden(NamedTuple):
     """A file that the server does not give.
 
     Attributes:
-        refused: Its answer.
+        refused: The server's answer.
         words: What the API said of the file before.
     """
 
@@ -32,22 +32,24 @@ class Forbidden(NamedTuple):
 
     @property
     def error(self) -> DatablockUnreadable:
-        """What that is where it is about the file alone."""
+        """The error that this is where it is about the file alone."""
         return DatablockUnreadable(f"{self.refused} ({self.words})" if self.words else str(self.refused))
 
 
 Said = RecallState | RecallError | Forbidden
-"""What a server says of a file, all in all."""
+"""What a server says of a file, when all its answers are put together."""
 
 
 class StageAges:
-    """Tells after how long a recall of which nothing is seen counts as dropped, so that it is asked for again.
+    """The ages of stage requests: a recall of which nothing is seen for long is to be asked for again.
 
-    A server that gives no states of its own (EOS) says of a recall that an operator aborted the same as of one that waits.
+    A server that gives no states (EOS) says the same of a recall that waits and of one that an operator
+    aborted.
 
     Args:
-        limit: Seconds from the request. Of one that this process did not make, from the moment that the server says; or where
-            it says none, from its first sight.
+        limit: Seconds from the request after which its recall counts as dropped. For a request that this
+            process did not make, they count from the moment that the server says; where it says none, from
+            the moment when the request was first seen.
         now: Gives the time as seconds since 1970, UTC.
     """
 
@@ -63,7 +65,11 @@ class StageAges:
             self._age(request, None)
 
     def weighed(self, request: str, said: Progress | RecallError | None) -> Progress | RecallError | None:
-        """Give the server's word on a file of a request; or, where that is older than it is believed, what is made of it."""
+        """Give the server's word on a file of a request, judged by the request's age.
+
+        Past the limit, a recall without a state of the server's own is no longer active. None is given then
+        for a request that the account may not see: it may be another account's by now.
+        """
         if isinstance(said, Progress) and said.active and not said.stated:
             if self._age(request, said.created_at) >= self._limit:
                 return replace(said, active=False, word=f"nothing was seen of it for {self._limit:g} s")
@@ -82,7 +88,7 @@ class StageAges:
 
 
 def state_on_tape(progress: Progress | None) -> RecallState:
-    """Say what the word on its recall makes of a file that is on tape alone."""
+    """Give the state of a file that is on tape alone, by the server's word on its recall, if any."""
     if progress is None:
         return RecallState(Locality.OFFLINE, reason="it is on tape")
     words = with_words(progress.word, progress.error)
@@ -96,14 +102,15 @@ def state_on_tape(progress: Progress | None) -> RecallState:
 def settled(
     states: Mapping[ArchiveId, Said], paths: Mapping[ArchiveId, str]
 ) -> dict[ArchiveId, RecallState | RecallError]:
-    """Make errors of files that the server does not give.
+    """Make an error of each file that the server does not give.
 
     Args:
-        states: What it says of each archive.
+        states: What the server says of each archive.
         paths: The archives' paths.
 
     Raises:
-        StoreRefusesAccount: It gives none of several.
+        StoreRefusesAccount: The server gives none of several files (403).
+        StoreUnavailable: It refuses all of them in another way; see `refuse_if_all_are`.
     """
     refuse_if_all_are(
         {paths[key]: each.refused if isinstance(each, Forbidden) else None for key, each in states.items()}
@@ -112,5 +119,5 @@ def settled(
 
 
 def with_words(said: str, words: str) -> str:
-    """Add a server's words, if it has any, to what is said of it."""
+    """Add a server's words, if there are any, to a sentence."""
     return f"{said}: {words}" if words else said

@@ -1,7 +1,7 @@
-"""A long-term store that speaks the WLCG Tape REST API v1, and gives its files over WebDAV: dCache, StoRM, EOS with CTA.
+"""A long-term store with the WLCG Tape REST API v1 and files over WebDAV: dCache, StoRM, EOS with CTA.
 
-What the server says in words is passed on to the person who waits, and never decides anything: servers tell a missing
-file from a forbidden one by sentences of their own, so the WebDAV server's status decides that.
+The server's words are passed on to the person who waits, and never decide anything: each server has sentences
+of its own for missing and for forbidden files, so the status of the WebDAV server decides which it is.
 """
 
 from __future__ import annotations
@@ -64,9 +64,9 @@ class WlcgTape:
     """Archives in a tape system with the WLCG Tape REST API v1. A `LongTermStore`.
 
     Args:
-        settings: Where, and how.
-        transport: Carries the requests instead of the network.
-        now: Gives the time as seconds since 1970, UTC, by which a recall counts as on its way.
+        settings: Where the tape system is, and how to log in.
+        transport: Carries the requests in place of the network.
+        now: Gives the time as seconds since 1970, UTC; it tells how long a recall counts as on its way.
     """
 
     def __init__(
@@ -90,11 +90,11 @@ class WlcgTape:
         return Capabilities(ranges=True, batch=self._settings.batch)
 
     def request_recalls(self, archive_ids: Sequence[ArchiveId]) -> Mapping[ArchiveId, str | RecallError]:
-        """Ask for all in one stage request, whose name is each one's; asking again makes another, which the server joins.
+        """Ask for all in one stage request, and give its name for each. The server joins repeated requests.
 
         Raises:
             StoreUnavailable: The server does not take the request in time.
-            StoreRefusesAccount: The account may not ask for any of them.
+            StoreRefusesAccount: The account may not ask for any of the archives.
         """
         deadline = self._deadline()
         paths, unsafe = self._paths(archive_ids)
@@ -116,18 +116,18 @@ class WlcgTape:
     ) -> Mapping[ArchiveId, RecallState | RecallError]:
         """Say where archives are: `archiveinfo` in bulk, the progress of their requests, sizes by HEAD.
 
-        A request that the server does not know any longer is passed over: `archiveinfo` alone then says.
-        `UNAVAILABLE` without a recall under way is a `StoreUnavailable` of that archive: it is neither on its way nor
-        merely on tape, and asking for it again would not help.
+        A request that the server has forgotten is passed over: `archiveinfo` alone then tells. An archive
+        that is `UNAVAILABLE` without a recall under way has a `StoreUnavailable`: it is neither on its way
+        nor merely on tape, and asking for it again would not help.
 
         Raises:
             StoreUnavailable: The server does not answer in time.
-            StoreRefusesAccount: It does not let the account in.
+            StoreRefusesAccount: The server does not let the account in.
         """
         deadline = self._deadline()
         paths, answers = self._paths([each.archive_id for each in archives])
         requests = {each.archive_id: each.request for each in archives if each.archive_id in paths}
-        # In this order: a recall that ends between the two is then on disk, and not one that was on disk and is not.
+        # In this order: a recall that ends in between is then on disk, and not one that was and is not.
         progress = self._progress(_distinct(requests.values()), _half(deadline))
         found = self._localities(_distinct(paths.values()), deadline)
 
@@ -155,7 +155,7 @@ class WlcgTape:
 
         Raises:
             DatablockMissing, DatablockUnreadable, NotYetOnline, StoreUnavailable: As the port says.
-            OSError: It was replaced since this process read its beginning.
+            OSError: The archive was replaced since this process read its beginning.
         """
         parts = self._parts(archive_id)
         with ExitStack() as stack:
@@ -169,10 +169,10 @@ class WlcgTape:
             yield source
 
     def let_go(self, archives: Sequence[AskedArchive]) -> None:
-        """Take back the recalls that are under way still, and release all. What nobody asked for by a request is let be.
+        """Cancel recalls that are still under way, and release all files; of archives with a request alone.
 
         Raises:
-            StoreUnavailable: The server does not answer in time; repeat it.
+            StoreUnavailable: The server does not answer in time; repeat the call.
         """
         deadline = self._deadline()
         paths, _ = self._paths([each.archive_id for each in archives])
@@ -206,7 +206,7 @@ class WlcgTape:
         self._tell(lambda some: self._api.release(request, some, deadline), paths)
 
     def _tell(self, tell: Callable[[Sequence[str]], None], paths: Sequence[str]) -> None:
-        """Tell it of all files; of each by itself where one of them does not belong to the request."""
+        """Tell the server of all files; of each by itself where one of them is not of the request."""
         try:
             tell(paths)
         except Rejected as refused:
@@ -220,7 +220,7 @@ class WlcgTape:
     def _paths(
         self, archive_ids: Iterable[ArchiveId]
     ) -> tuple[dict[ArchiveId, str], dict[ArchiveId, RecallError]]:
-        """Give the paths as the API names them, and the errors of those that have none."""
+        """Give the paths as the API names them, and the errors of archives that have none."""
         paths: dict[ArchiveId, str] = {}
         unsafe: dict[ArchiveId, RecallError] = {}
         for archive_id in archive_ids:
@@ -246,7 +246,7 @@ class WlcgTape:
     def _localities(
         self, paths: Sequence[str], deadline: float
     ) -> dict[str, FileInfo | Rejected | StoreUnavailable]:
-        """Ask where files are; those that an answer leaves out are asked for again, fewer at once."""
+        """Ask where files are. Files that an answer leaves out are asked for again, fewer at once."""
 
         def ask(some: Sequence[str]) -> Mapping[str, FileInfo]:
             return self._within(deadline, lambda: self._api.localities(some, deadline))
@@ -363,7 +363,7 @@ class WlcgTape:
         return time.monotonic() + self._settings.answer_timeout
 
     def _within(self, deadline: float, call: Callable[[], T]) -> T:
-        """Make a call once one of the `parallel_requests` is free. It ends by itself, as its requests do, at the deadline."""
+        """Make a call once one of the `parallel_requests` is free; it must end at the deadline by itself."""
         try:
             return self._threads.ask(call, max(0.0, deadline - time.monotonic()))
         except CallHung:
@@ -372,7 +372,7 @@ class WlcgTape:
     def _at_once(
         self, call: Callable[[S], T], items: Sequence[S], deadline: float
     ) -> dict[S, T | RecallError]:
-        """Make a call for each of the items, some at a time; what is not answered by the deadline has timed out."""
+        """Make a call for each item, some at a time; one without an answer by the deadline has timed out."""
         answers: dict[S, T | RecallError] = {}
         calls = {item: partial(call, item) for item in items}
         for item, answer in self._threads.ask_each(calls, max(0.0, deadline - time.monotonic())).items():
@@ -391,7 +391,7 @@ class WlcgTape:
 
 
 def _half(deadline: float) -> float:
-    """Give the middle of the time that is left: what is asked after something that hangs must have some, too."""
+    """Give the middle of the time that is left: the next call must have some even if this one hangs."""
     return (time.monotonic() + deadline) / 2
 
 

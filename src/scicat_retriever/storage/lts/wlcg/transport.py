@@ -24,7 +24,7 @@ class TapeTransport(httpx2.BaseTransport):
     """An HTTP transport whose requests end by the `RequestClock` that they bring as an extension, `CLOCK`.
 
     Args:
-        tls: Whom to trust, and the certificate to log in with.
+        tls: The CA certificates to trust, and the certificate to log in with.
         keepalive: Most idle connections that are kept, and names that are looked up at the same time.
         addresses: Say where connections may lead.
         resolve: The name service, as `socket.getaddrinfo`.
@@ -50,7 +50,7 @@ class TapeTransport(httpx2.BaseTransport):
         """Send a request and give the answer before its body is read.
 
         Raises:
-            httpx2.TransportError: There is none, or not in time.
+            httpx2.TransportError: There is no answer, or not in time.
         """
         clock: RequestClock = request.extensions[CLOCK]
         url = request.url

@@ -20,7 +20,7 @@ from scicat_retriever.storage.lts.wlcg.http import TapeHttp, errors_mapped
 from scicat_retriever.storage.lts.wlcg.settings import WlcgTapeSettings
 
 REMEMBERED = 1000
-"""ETags of archives that are remembered, so that the parts of one archive are of one version of it."""
+"""Number of archives whose ETags are remembered, so that all parts of an archive are of one version."""
 
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,20})-(\d{1,20})/(?:\d{1,20}|\*)")
 _PAST_THE_END = 416
@@ -30,8 +30,8 @@ class WebdavSource:
     """An archive, open for one read. An `ArchiveSource`.
 
     Args:
-        response: Its answer, not read yet.
-        length: Bytes that it must have; None where the server does not say.
+        response: The server's answer, whose body is not read yet.
+        length: Bytes that the body must have; None where the server does not say.
     """
 
     def __init__(self, response: httpx2.Response, length: int | None) -> None:
@@ -54,7 +54,7 @@ class WebdavSource:
         return count
 
     def close(self) -> None:
-        """Close it; a thread that is blocked in `readinto` ends with an error."""
+        """Close the archive; a thread that is blocked in `readinto` ends with an error."""
         stream = self._response.extensions.get("network_stream")
         connection = stream.get_extra_info("socket") if stream is not None else None
         if connection is not None and not self._response.is_closed:
@@ -88,7 +88,7 @@ class WebdavDoor:
     """The server that archives are read from. May be used from any thread.
 
     Args:
-        settings: Where it is.
+        settings: Where the server is.
         http: Carries the requests.
     """
 
@@ -106,7 +106,7 @@ class WebdavDoor:
             deadline: When the answer must be there, of `time.monotonic`.
 
         Raises:
-            Rejected: The server does not give it: 403, 404.
+            Rejected: The server does not give the archive: 403, 404.
             StoreUnavailable: No usable answer.
         """
         url = self._url(parts)
@@ -125,12 +125,12 @@ class WebdavDoor:
         Args:
             parts: The folders and the name, below the archives' folder.
             start: The first byte.
-            length: How many bytes from there; None reads to the end.
+            length: The number of bytes from there; None reads to the end.
 
         Raises:
-            Rejected: The server does not give it.
+            Rejected: The server does not give the archive.
             StoreUnavailable: No usable answer.
-            OSError: It was replaced since its beginning was read.
+            OSError: The archive was replaced since its beginning was read.
         """
         if length == 0:
             yield EmptySource()
@@ -197,7 +197,7 @@ class WebdavDoor:
 
 
 def _etag(response: httpx2.Response) -> str:
-    """Give its bytes as characters, to be sent as they came: it may hold any (RFC 9110, 8.8.3, obs-text)."""
+    """Give the ETag's bytes as characters, to be sent back as they came (RFC 9110, 8.8.3, obs-text)."""
     values = [value for key, value in response.headers.raw if key.lower() == b"etag"]
     return values[0].decode("iso-8859-1") if values else ""
 

@@ -1,7 +1,8 @@
-"""A staging area in a folder: `partial/<pid>,<id>/<token>` while it is written, `staged/<pid>,<id>/<token>` when complete.
+"""A staging area in a folder.
 
-Both folders lie on one file system, so a commit is one rename. A file that is being written is locked (flock), which
-keeps another process from committing it half written. Modes are 0750 and 0640, less what the umask takes away.
+A file is `partial/<pid>,<id>/<token>` while it is written, and `staged/<pid>,<id>/<token>` once complete.
+Both folders lie on one file system, so a commit is one rename. A file that is being written is locked
+(flock(2)), so that no other process commits it half written. Modes are 0750 and 0640, less the umask.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ class DirectoryStaging:
         """Make the folders that are not there.
 
         Raises:
-            StagingWriteFailed: They cannot be made, or not be used; the message says what to do.
+            StagingWriteFailed: The folders cannot be made or used; the message says what to do.
         """
         root = self._settings.root
         with self._explained("be set up", root):
@@ -89,9 +90,9 @@ class DirectoryStaging:
     def room(self) -> Room:
         """Say what the area offers.
 
-        In all: the file system, less what is kept for root and what is kept free, and no more than `capacity_bytes`. At
-        the moment: what the file system offers this user, less what is kept free; and what partial files have set aside
-        and not written yet, since claims count that as not written, too.
+        `total` is the file system, less what is kept for root and what is kept free; at most
+        `capacity_bytes`. `free` is what the file system offers this user, less what is kept free; plus what
+        partial files have set aside and not written yet, since claims count that as not written, too.
         """
         with self._explained("be measured", self._settings.root):
             now = os.statvfs(self._settings.root)
@@ -118,12 +119,13 @@ class DirectoryStaging:
     def open_partial(self, key: DatablockKey, size: int) -> Iterator[Partial]:
         """Make a new partial file and open it.
 
-        Blocks for `size` bytes are set aside at once where the file system can. Whoever still writes an older partial
-        writes into a removed file from now on. An error of the body passes through, and leaves the partial. The receipt
-        is `bytes:<size>`.
+        Blocks for `size` bytes are set aside at once where the file system can. A writer of an older partial
+        writes into a removed file from now on. An error of the body passes through, and leaves the partial;
+        these errors leave none. The receipt is `bytes:<size>`.
 
         Raises:
-            StagingWriteFailed: It cannot be made, or there is no room; then no partial is left.
+            StagingWriteFailed: The file cannot be made.
+            NoSpaceYet: There is no room for it.
         """
         self.discard_partial(key)
         token = new_token()
@@ -146,12 +148,12 @@ class DirectoryStaging:
         return self._size(self._partial_path(key, token))
 
     def commit(self, key: DatablockKey, token: str, receipt: str) -> None:
-        """Make this partial file the staged one, durably and atomically; older staged ones go. May be repeated.
+        """Make this partial file the staged one, durably and atomically; remove older ones. May be repeated.
 
         Raises:
-            StagedFileMissing: It is there neither as a partial nor as a staged file.
-            StagedBytesDiffer: It has another size than the receipt says; it was removed.
-            StagingWriteFailed: Somebody is writing the partial, or it cannot be made durable.
+            StagedFileMissing: The file is there neither as a partial nor as a staged one.
+            StagedBytesDiffer: The file has another size than the receipt says; it was removed.
+            StagingWriteFailed: The partial is still being written, or it cannot be made durable.
             NoSpaceYet: There is no room for its folder, or no inode.
         """
         partial, staged = self._partial_path(key, token), self._staged_path(key, token)
@@ -180,10 +182,10 @@ class DirectoryStaging:
 
     @contextmanager
     def open_staged(self, key: DatablockKey, token: str) -> Iterator[BinaryIO]:
-        """Open this staged file for reading, unbuffered; stays readable while open, even if it is deleted.
+        """Open this staged file for reading, unbuffered; it stays readable while open, even if it is deleted.
 
         Raises:
-            StagedFileMissing: It is not there.
+            StagedFileMissing: The file is not there.
         """
         path = self._staged_path(key, token)
         with self._explained("be read", path):
@@ -207,7 +209,7 @@ class DirectoryStaging:
         return folder_name(key)
 
     def holdings(self) -> Iterator[Holding]:
-        """Give all files that are named as the area's own are, partial and staged; their sizes as written, not set aside."""
+        """Give all files with names of the area's own, partial and staged; sizes as written, not reserved."""
         for folder in (self._partial, self._staged):
             with self._explained("be listed", folder), os.scandir(folder) as names:
                 for name in names:
@@ -225,7 +227,7 @@ class DirectoryStaging:
             return
 
     def remove(self, holding: Holding) -> None:
-        """Remove a file that was found; one that is gone is no error, and a partial that is being written is left."""
+        """Remove a file that was found, if it is still there and is no partial that is being written."""
         if not is_file_name(f"{holding.name}/{holding.token}"):
             raise StagingWriteFailed(f"{holding.name}/{holding.token} is no file of the staging area")
         path = (self._staged if holding.staged else self._partial) / holding.name / holding.token
@@ -322,7 +324,7 @@ class DirectoryStaging:
                 os.close(descriptor)
 
     def _refuse_two_file_systems(self) -> None:
-        """Rename a file that is not there: the kernel compares the file systems before it looks for the file."""
+        """Rename a file that is not there: the kernel compares the file systems before it looks for it."""
         absent = ".no-such-file"
         try:
             (self._partial / absent).rename(self._staged / absent)
@@ -352,7 +354,7 @@ class DirectoryStaging:
 
 
 def _statuses(folder: os.DirEntry[str]) -> list[os.stat_result]:
-    """Give the status of each file of a folder; of one that is gone meanwhile, there are none."""
+    """Give the status of each file of a folder; none where something was removed meanwhile."""
     try:
         with os.scandir(folder) as files:
             return [file.stat(follow_symlinks=False) for file in files]
@@ -389,7 +391,7 @@ def _receipt(size: int) -> str:
 
 
 def _refuse_other_bytes(path: Path, size: int, receipt: str) -> None:
-    """Remove a file that is not what the receipt says, and say so."""
+    """Remove a file that has not the size of its receipt, and raise that."""
     if receipt == _receipt(size):
         return
     path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What the kernel says of a staging folder, in errors of the service that say what to do."""
+"""The kernel's errors on a staging folder, as errors of the service that say what to do."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 from scicat_retriever.domain.errors import NoSpaceYet, StagedFileMissing, StagingWriteFailed
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-"""There is no space, or none for this user."""
+"""Codes that mean: there is no space, or none for this user."""
 _GIVEN_BACK = NO_ROOM - {errno.EFBIG}
-"""Others may give back what is wanting."""
+"""Codes of these where others may give back what is missing."""
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM})
 
 
@@ -40,12 +40,12 @@ def explained(what: str, path: Path, area: Path) -> Iterator[None]:
 
 @contextmanager
 def waiting_for_room(path: Path) -> Iterator[None]:
-    """Have a file or folder that cannot be made for want of room be waited for: others will give some back.
+    """Turn an error for want of room into `NoSpaceYet`, which is waited for: others will give some back.
 
     A file system may be out of inodes while it has bytes, and says the same then (ENOSPC, open(2)).
 
     Raises:
-        NoSpaceYet: There is no room for it.
+        NoSpaceYet: There is no room for the file or folder.
     """
     try:
         yield
@@ -61,7 +61,7 @@ def waiting_for_room(path: Path) -> Iterator[None]:
 
 
 def staging_error(what: str, path: Path, error: OSError) -> StagingWriteFailed:
-    """Say in words what the kernel said of a path, and who can do something about it."""
+    """Make the error of a path: what the kernel said of it, and who can do something about it."""
     if error.errno == errno.ENOENT:
         advice = "the staging area's folders are gone; mount it, or start the service again to have them made"
     elif error.errno in NO_ROOM:

@@ -1,4 +1,4 @@
-"""Setting disk blocks aside before a file is written, so that a full disk shows before a tape is mounted."""
+"""Disk blocks set aside before a file is written, so that a full disk shows before a tape is mounted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ def set_aside(descriptor: int, size: int) -> bool:
     Not `os.posix_fallocate`: where the file system cannot, glibc writes every block instead.
 
     Raises:
-        OSError: ENOSPC, EDQUOT or EFBIG: there is no room. Some file systems keep what they took: remove the file.
+        OSError: ENOSPC, EDQUOT or EFBIG: there is no room. Some file systems keep what they took: remove the
+            file.
     """
     if size <= 0:
         return True

@@ -1,8 +1,9 @@
-"""A staging area in a bucket: `<prefix><pid>,<id>/<token>`, an unfinished multipart upload until it is complete.
+"""A staging area in a bucket: `<prefix><pid>,<id>/<token>`, a multipart upload until it is complete.
 
-Nobody sees an upload as an object before it is completed, which is one step of the S3's. The parts carry checksums that
-the S3 compares as they arrive, and the object has one that is compared before it counts as staged: so it is proved
-without being read back. Written for what all S3 have in common; what some lack is said where it is used.
+Nobody sees an upload as an object before it is completed, which is one step of the S3. Each part has a
+checksum that the S3 compares when the part arrives. The object has one that is compared before the object
+counts as staged: so it is proved without being read back. The area uses what all S3 have in common; what some
+lack is said where it is used.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from scicat_retriever.storage.staging.s3.settings import S3StagingSettings
 from scicat_retriever.storage.staging.s3.upload import S3Partial, other_checksum
 
 _ABORT_SECONDS = 10.0
-"""How long the parts under way are waited for before an upload is aborted: one that arrives later takes space again."""
+"""How long parts under way are waited for before an upload is aborted: a later one takes space again."""
 _READ_BYTES = 1 << 20
 
 
@@ -55,7 +56,7 @@ class S3Staging:
         return f"{self._settings.place}, {self._settings.prefix or 'without a prefix'}"
 
     def prepare(self) -> None:
-        """See that the bucket is there: it needs nothing else."""
+        """Check that the bucket is there: nothing has to be made."""
         self._requests.see_the_bucket()
 
     def owner(self) -> str | None:
@@ -76,11 +77,13 @@ class S3Staging:
     def open_partial(self, key: DatablockKey, size: int) -> Iterator[Partial]:
         """Begin an upload, and abort all older ones of the datablock.
 
-        Whoever still writes an older one is refused from now on. One that is not sealed in the end, by an error or for
-        want of bytes, is aborted: it leaves nothing. The receipt is the checksum of the whole object, and its size.
+        A writer of an older upload is refused from now on. An upload that is not sealed in the end, by an
+        error or for want of bytes, is aborted and leaves nothing. The receipt is the checksum of the whole
+        object, and its size.
 
         Raises:
-            StagingWriteFailed: It cannot be begun, or can never fit.
+            StagingWriteFailed: The upload cannot be begun.
+            NoSpaceYet: The file can never fit (`capacity_bytes`).
         """
         missing = size - self._settings.capacity_bytes
         if missing > 0:
@@ -125,7 +128,7 @@ class S3Staging:
         Raises:
             StagedFileMissing: There is neither an upload nor an object.
             StagedBytesDiffer: The S3 holds something else than the receipt says; it was removed.
-            StagingWriteFailed: It cannot be completed, or the S3 does not say a checksum.
+            StagingWriteFailed: The upload cannot be completed, or the S3 does not say a checksum.
         """
         name, read = self._file(key, token), Receipt.read(receipt)
         if read is None:
@@ -149,7 +152,7 @@ class S3Staging:
         """Open this object for reading; it cannot be read to its end if it is deleted meanwhile.
 
         Raises:
-            StagedFileMissing: It is not there.
+            StagedFileMissing: The object is not there.
         """
         name = self._file(key, token)
         size = int(self._requests.head(name)["ContentLength"])
@@ -185,7 +188,7 @@ class S3Staging:
         return folder_name(key)
 
     def holdings(self) -> Iterator[Holding]:
-        """Give all objects and uploads whose keys are the area's own; the size of an upload is that of its parts."""
+        """Give all objects and uploads with keys of the area's own; an upload's size is that of its parts."""
         prefix = self._settings.prefix
         for found in self._requests.objects(prefix):
             name, _, token = (file := found.key.removeprefix(prefix)).rpartition("/")
@@ -201,7 +204,7 @@ class S3Staging:
     def remove(self, holding: Holding) -> None:
         """Remove an object or an upload that was found; one that is gone is no error.
 
-        An S3 does not know whether somebody is still uploading: who asks for a partial to be removed has to.
+        An S3 does not know whether an upload is still being written. The caller has to know.
         """
         file = f"{holding.name}/{holding.token}"
         if not is_file_name(file):
@@ -238,7 +241,7 @@ class S3Staging:
         return None
 
     def _held(self, name: str, checksum: Checksum) -> Receipt:
-        """Say what the S3 holds, in its own words."""
+        """Give the receipt of the object that the S3 holds, in the S3's words."""
         answer = self._requests.head(name)
         whole = checksum.whole_in(answer)
         if not whole:

@@ -1,8 +1,8 @@
 """Checksums that an S3 computes itself: of each part as it arrives, and of the object that the parts make.
 
-How the whole one follows from the parts': https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html
-(full object: the parts' CRCs combined; composite: the checksum of the parts' checksums, `-` and their number; ETags
-likewise, of MD5).
+How the object's checksum follows from those of the parts:
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html (full object: the parts'
+CRCs combined; composite: the checksum of the parts' checksums, `-` and their number; ETags likewise, of MD5).
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class UploadPart:
     """A part of an upload.
 
     Attributes:
-        number: Its place, from 1.
+        number: Its number, from 1.
         size: Bytes.
-        etag: What the S3 calls it, without quotation marks.
+        etag: Its ETag, without quotation marks.
         digest: Its checksum; empty where the S3 does not say.
     """
 
@@ -42,11 +42,11 @@ class Checksum:
     """A kind of checksum.
 
     Attributes:
-        name: As in the settings and in receipts.
-        field: Its name in requests and answers; None: ETags are compared, which are MD5.
-        kind: Whether the S3 keeps one of the whole object or one of the parts' checksums.
-        of: Computes it.
-        whole: Computes that of the object from its parts', as the S3 writes it.
+        name: Its name in the settings and in receipts.
+        field: Its name in requests and answers; None where ETags are compared, which are MD5.
+        kind: Whether the S3 keeps a checksum of the whole object, or one of the parts' checksums.
+        of: Computes the checksum of bytes.
+        whole: Computes the object's checksum from those of its parts, as the S3 writes it.
     """
 
     name: Name
@@ -57,21 +57,21 @@ class Checksum:
 
     @property
     def needs_listing(self) -> bool:
-        """Whether an upload can be completed by nobody who is not told the parts' checksums."""
+        """Whether the S3 must list the parts' checksums, since an upload cannot be completed without them."""
         return self.field is not None and self.kind == "COMPOSITE"
 
     def asks(self) -> dict[str, Any]:
-        """Give what a new upload is asked to have."""
+        """Give the parameters with which an upload is begun."""
         if self.field is None:
             return {}
         return {"ChecksumAlgorithm": self.field.removeprefix("Checksum"), "ChecksumType": self.kind}
 
     def sends(self, digest: bytes) -> dict[str, Any]:
-        """Give what goes with a part, so that the S3 refuses one that was damaged on its way."""
+        """Give the parameters that go with a part, so that the S3 refuses a part damaged on its way."""
         return {self.field or "ContentMD5": base64.b64encode(digest).decode()}
 
     def completes(self, whole: str) -> dict[str, Any]:
-        """Give what goes with the request to make the object of its parts."""
+        """Give the parameters that go with the request to make the object of its parts."""
         if self.field is None or self.needs_listing:
             return {}
         return {self.field: whole, "ChecksumType": self.kind}
@@ -94,10 +94,10 @@ class Checksum:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What an object is, told alike before and after it is one: `crc64nvme:EUmN495f064=;bytes:10485763`.
+    """What an object holds, told alike before and after it is made: `crc64nvme:EUmN495f064=;bytes:10485763`.
 
     Attributes:
-        checksum: What it was summed up by.
+        checksum: The kind of checksum.
         whole: The checksum of the whole object, as the S3 writes it.
         size: Bytes.
     """
@@ -111,12 +111,12 @@ class Receipt:
 
     @classmethod
     def of(cls, checksum: Checksum, parts: Sequence[UploadPart]) -> Self:
-        """Say what the object of these parts, in their order, is."""
+        """Make the receipt of the object that these parts, in their order, make."""
         return cls(checksum, checksum.whole(parts), sum(part.size for part in parts))
 
     @classmethod
     def read(cls, text: str) -> Self | None:
-        """Read what `str` gave; None where it did not."""
+        """Read a receipt that `str` wrote; None for any other text."""
         match = _RECEIPT.fullmatch(text)
         if match is None or match["name"] not in _CHECKSUMS:
             return None
@@ -124,7 +124,7 @@ class Receipt:
 
 
 def checksum_named(name: Name) -> Checksum:
-    """Give a kind of checksum."""
+    """Give the kind of checksum with this name."""
     return _CHECKSUMS[name]
 
 
@@ -145,7 +145,7 @@ def _crc64nvme(data: bytes | bytearray) -> bytes:
 
 
 def _combined(combine: Callable[[int, int, int], int], width: int) -> Callable[[Sequence[UploadPart]], str]:
-    """Give what computes the CRC of the whole, of so many bytes, from those of the parts and their sizes."""
+    """Give a function that computes the CRC of an object, `width` bytes, from its parts' CRCs and sizes."""
 
     def whole(parts: Sequence[UploadPart]) -> str:
         crc = 0

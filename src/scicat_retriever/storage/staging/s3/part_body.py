@@ -12,10 +12,10 @@ _PIECE_BYTES = 1 << 20
 
 
 class PartBody(io.RawIOBase):
-    """Reads a buffer, which must not change meanwhile.
+    """A file that reads a buffer, which must not change meanwhile.
 
-    boto3 copies a bytearray as a whole to sign it, and sends a file in pieces of 16 KiB. This is a file whose pieces are
-    views, larger than asked for.
+    boto3 copies a bytearray as a whole to sign it, and sends a file in pieces of 16 KiB. The pieces of this
+    file are views, and larger than asked for.
 
     Args:
         data: The part.

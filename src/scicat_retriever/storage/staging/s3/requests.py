@@ -1,4 +1,4 @@
-"""What a staging area asks of its bucket, request by request. Errors are those of the staging area."""
+"""The requests of a staging area to its bucket. Errors are those of the staging area."""
 
 from __future__ import annotations
 
@@ -63,10 +63,10 @@ class S3Requests:
         self._signer = connected(settings, settings.external_url) if apart else self.client
 
     def see_the_bucket(self) -> None:
-        """See that the bucket is there.
+        """Check that the bucket is there.
 
         Raises:
-            StagingWriteFailed: It is not, or may not be used.
+            StagingWriteFailed: The bucket is not there, or may not be used.
         """
         try:
             with explained("be used", self._settings):
@@ -93,7 +93,7 @@ class S3Requests:
         return answer["UploadId"]
 
     def uploads(self, prefix: str) -> Iterator[Upload]:
-        """Give the uploads of keys that begin so. MinIO gives them only where this is a whole key."""
+        """Give the uploads whose keys begin with `prefix`. MinIO gives them only where it is a whole key."""
         pages = self.client.get_paginator("list_multipart_uploads").paginate(
             Bucket=self._bucket, Prefix=prefix
         )
@@ -103,7 +103,7 @@ class S3Requests:
                     yield Upload(found["Key"], found["UploadId"], found["Initiated"].astimezone(UTC))
 
     def uploads_of(self, key: str) -> list[str]:
-        """Give the ids of the uploads of this key, which are one at the most."""
+        """Give the ids of the uploads of this key; there is one at the most."""
         return [upload.id for upload in self.uploads(key) if upload.key == key]
 
     def parts(self, key: str, upload_id: str, checksum: Checksum) -> Iterator[UploadPart]:
@@ -131,7 +131,9 @@ class S3Requests:
             self.client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload_id)
 
     def complete(self, key: str, upload_id: str, parts: Sequence[UploadPart], receipt: Receipt) -> None:
-        """Make an upload the object; if there is one of this key already, nothing happens.
+        """Make an upload the object. If there is an object of this key already, nothing happens.
+
+        An S3 without conditions cannot tell, and replaces it.
 
         Raises:
             StagedFileMissing: There is no such upload (any more).
@@ -164,7 +166,7 @@ class S3Requests:
         )
 
     def objects(self, prefix: str) -> Iterator[Object]:
-        """Give the objects whose keys begin so."""
+        """Give the objects whose keys begin with `prefix`."""
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
         with explained("be listed", self._settings):
             for page in pages:
@@ -175,7 +177,7 @@ class S3Requests:
         """Give what the S3 says of an object, its checksum included.
 
         Raises:
-            StagedFileMissing: It is not there.
+            StagedFileMissing: The object is not there.
         """
         try:
             with explained("be looked at", self._settings):
@@ -188,7 +190,7 @@ class S3Requests:
         """Give the first bytes of an object, `most` at the most.
 
         Raises:
-            StagedFileMissing: It is not there.
+            StagedFileMissing: The object is not there.
         """
         with (
             explained("be read", self._settings),
@@ -197,7 +199,10 @@ class S3Requests:
             return body.read(most)
 
     def put(self, key: str, content: bytes, *, anew: bool) -> None:
-        """Write a small object; one that is there stays, unless `anew`. An S3 without conditions cannot tell, and writes it."""
+        """Write a small object. An object that is there stays, unless `anew`.
+
+        An S3 without conditions cannot tell, and replaces it.
+        """
         conditions: dict[str, Any] = {} if anew else {"IfNoneMatch": "*"}
         with explained("be written", self._settings):
             try:
@@ -212,13 +217,14 @@ class S3Requests:
     def delete(self, key: str) -> None:
         """Remove an object; one that is gone is no error.
 
-        One by one, not by DeleteObjects: a datablock has one or two, and not every S3 takes boto3's checksum of a list.
+        One by one, not by DeleteObjects: a datablock has one or two, and not every S3 takes boto3's checksum
+        of a list.
         """
         with suppress(StagedFileMissing), explained("be cleared", self._settings):
             self.client.delete_object(Bucket=self._bucket, Key=key)
 
     def presigned(self, key: str, name: str, lifetime: int) -> str:
-        """Give a URL that reads an object as a file of this name (RFC 6266), for so many seconds."""
+        """Give a URL that reads an object as a file of this name (RFC 6266), for `lifetime` seconds."""
         with explained("be signed for", self._settings):
             return self._signer.generate_presigned_url(
                 "get_object",

@@ -1,4 +1,7 @@
-"""How to reach a bucket that holds the staged archives. Apart from the code that does, which takes long to import."""
+"""How to reach a bucket that holds the staged archives.
+
+They stand apart from the code, which takes long to import.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,10 @@ Tag = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 
 
 class S3StagingSettings(S3Access):
-    """A bucket that holds the staged archives: AWS, MinIO, Ceph, SeaweedFS or any other S3. Sizes are bytes."""
+    """A bucket that holds the staged archives: AWS, MinIO, Ceph, SeaweedFS or any other S3.
+
+    Sizes are bytes.
+    """
 
     kind: Literal["s3"] = Field(description="A bucket of an S3.")
     capacity_bytes: PositiveInt = Field(

@@ -1,4 +1,4 @@
-"""A multipart upload as the place where a copy goes."""
+"""A multipart upload as the partial file that a copy is written to."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:  # stubs, of which there is nothing at run time
     from mypy_boto3_s3.type_defs import UploadPartOutputTypeDef
 
 MOST_PARTS = 10_000
-"""Parts of an upload, by the limits of S3."""
+"""Most parts of an upload, by the limits of S3."""
 _PLANNED_PARTS = 9_000
-"""So that an archive that turns out larger than its catalogue says fits too."""
+"""Parts that are planned for, so that an archive that turns out larger than catalogued fits too."""
 _STEP_BYTES = 8 * MIB
 
 
@@ -35,17 +35,17 @@ def part_bytes(settings: S3StagingSettings, size: int) -> int:
 
 
 class S3Partial:
-    """Fills parts and has some of them sent at a time; a `Partial`.
+    """A `Partial` that fills parts, and has some of them sent at the same time.
 
-    Memory is bounded by `upload_slots` + 1 parts: who writes waits for a part to be sent.
+    Memory is bounded by `upload_slots` + 1 parts: the writer waits until a part is sent.
 
     Args:
         client: The connection.
-        settings: Say which bucket, how many at once, and how often to try.
-        checksum: Goes with each part.
-        key: The object that is to be.
+        settings: The bucket, how many parts are sent at once, and how often each is tried.
+        checksum: The kind of checksum that goes with each part.
+        key: The key of the object that the upload makes.
         upload_id: The upload.
-        size: Bytes to expect.
+        size: The bytes to expect.
         listed: Gives the parts that the S3 has.
     """
 
@@ -80,7 +80,7 @@ class S3Partial:
         self.receipt = ""
 
     def write(self, data: memoryview) -> int:
-        """Take bytes into the part that is being filled; gives how many. Waits for a free one.
+        """Copy bytes into the part that is being filled; gives their number. Waits for a free part.
 
         Raises:
             StagingError: A part before could not be sent, or the partial is closed.
@@ -117,7 +117,7 @@ class S3Partial:
         self.receipt = str(Receipt.of(self._checksum, ours))
 
     def close(self, patience: float) -> None:
-        """Send no further part, and wait for those under way, some seconds at the most."""
+        """Send no further part, and wait for those under way, `patience` seconds at the most."""
         self._given_up.set()
         self._senders.shutdown(wait=False, cancel_futures=True)
         self._free.put(None)  # wakes who waits for a free part
@@ -191,7 +191,7 @@ class S3Partial:
 
 
 def other_checksum(settings: S3StagingSettings, checksum: Checksum, *, known: bool) -> StagingError:
-    """Say that the S3 tells another checksum than was sent, or none."""
+    """Make the error that the S3 tells another checksum than was sent (`known`), or none."""
     place = settings.place
     if not known:
         return StagingWriteFailed(
