@@ -16,8 +16,8 @@ class Answer:
     """What SciCat answered.
 
     Attributes:
-        what: Method and path that were asked.
-        status: HTTP status.
+        what: Method and path of the request.
+        status: The HTTP status.
         content: The body.
         message: SciCat's error message, cleaned; empty for a 2xx.
     """
@@ -34,19 +34,19 @@ class Answer:
 
     @property
     def route_missing(self) -> bool:
-        """Whether this SciCat does not have the route at all (`Cannot PATCH /api/...`), as opposed to the object."""
+        """Whether this SciCat has no such route (`Cannot PATCH /api/...`), rather than no such object."""
         return self.status == 404 and self.message.startswith("Cannot ")
 
     @property
     def object_missing(self) -> bool:
-        """Whether SciCat itself says that it has no such object. A proxy's 404 says nothing about it."""
+        """Whether SciCat itself says that it has no such object. A 404 of a proxy says nothing of that."""
         return self.status == 404 and not self.route_missing and isinstance(self._json(), dict)
 
     def json_object(self) -> dict[str, Any]:
         """Give the body as a JSON object.
 
         Raises:
-            CatalogueAnswerUnreadable: It is none.
+            CatalogueAnswerUnreadable: The body is no JSON object.
         """
         body = self._json()
         if not isinstance(body, dict):
@@ -57,7 +57,7 @@ class Answer:
         """Give the body as a list of JSON objects.
 
         Raises:
-            CatalogueAnswerUnreadable: It is none.
+            CatalogueAnswerUnreadable: The body is no such list.
         """
         body = self._json()
         if not isinstance(body, list) or not all(isinstance(item, dict) for item in body):
@@ -65,10 +65,10 @@ class Answer:
         return body
 
     def error(self, right: str = "") -> CatalogueError:
-        """Give the error that an answer other than 2xx stands for, without regard to the operation.
+        """Give the error that an answer other than 2xx stands for, whatever was asked.
 
         Args:
-            right: What would give the account the right to what was asked (`rights`).
+            right: The setting of SciCat that gives the account the missing right (see `rights`).
         """
         if self.status == 404 and not self.route_missing and not self.object_missing:
             return CatalogueUnavailable(f"Something that is not SciCat answers 404 to {self.what}")
@@ -82,7 +82,10 @@ class Answer:
 
 
 def segment(identifier: str) -> str:
-    """Percent-encode an identifier ONCE, to be one segment of a path (SciCat answers 404 to none and to twice)."""
+    """Percent-encode an identifier to be one segment of a path.
+
+    It is encoded ONCE: SciCat answers 404 to an identifier that is not encoded, or encoded twice.
+    """
     encoded = quote(identifier, safe="", errors="replace")
     # A segment of dots alone would be resolved away (RFC 3986, 5.2.4).
     return encoded.replace(".", "%2E") if set(encoded) == {"."} else encoded

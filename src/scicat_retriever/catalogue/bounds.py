@@ -1,4 +1,4 @@
-"""How much of an answer is taken, and for how long: whatever answers in SciCat's place, it is read to an end."""
+"""Bounds of an answer's size and time: whatever answers in SciCat's place, reading it comes to an end."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Bounds:
     """Bounds of one client's answers.
 
     Attributes:
-        seconds: What one answer may take from its first piece to its last.
-        now: Seconds of a clock that is never set.
+        seconds: The time that one answer may take from its first piece to its last.
+        now: Gives the seconds of a clock that is never set.
     """
 
     seconds: float
@@ -39,13 +39,13 @@ class Bounds:
         """Give the pieces of an answer's body, unpacked.
 
         Args:
-            response: Whose body was not read yet.
-            what: Method and path that were asked, for the error's text.
-            most: Bytes that it may have.
+            response: The response, whose body was not read yet.
+            what: Method and path of the request, for the error's text.
+            most: Most bytes of the body, unpacked.
 
         Raises:
-            CatalogueAnswerUnreadable: It has more, or is packed in another way than was asked for.
-            CatalogueTimedOut: It takes too long.
+            CatalogueAnswerUnreadable: The body has more bytes, or is packed in another way than `ENCODINGS`.
+            CatalogueTimedOut: The body takes longer than `seconds`.
         """
         packed = response.headers.get("content-encoding", "identity").strip().lower()
         if packed not in {"identity", "gzip", "deflate", ""}:

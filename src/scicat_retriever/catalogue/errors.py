@@ -1,4 +1,4 @@
-"""The one seam where foreign errors end: the HTTP client's, the JSON parser's, and SciCat's own error answers."""
+"""The seam where foreign errors end: the HTTP client's, the JSON parser's, and SciCat's error answers."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def cleaned(text: str) -> str:
 def message_in(content: bytes) -> str:
     """Find the message in an error answer of SciCat.
 
-    SciCat has three shapes, `{message, error, statusCode}`, `{status, message}` and `{message, error}` whose
-    `error` is JSON text that says what the message does not; `message` is a string or a list; a 500 may be a
-    bare JSON string. What is none of these (a proxy's page) is given as it is, bounded.
+    SciCat has three shapes: `{message, error, statusCode}`, `{status, message}`, and `{message, error}` whose
+    `error` is JSON text that says more than the message. `message` is a string or a list. A 500 may be a bare
+    JSON string. An answer that is not JSON (a proxy's page) is given as it is, bounded.
     """
     try:
         body: Any = json.loads(content)
@@ -55,8 +55,8 @@ def refusal(status: int, message: str, what: str, right: str = "") -> CatalogueE
     Args:
         status: The HTTP status.
         message: The message found in the answer.
-        what: What was asked, for the error's text.
-        right: What would give the account the right to it.
+        what: Method and path of the request, for the error's text.
+        right: The setting of SciCat that gives the account the missing right (see `rights`).
     """
     text = f"SciCat answers {status} to {what}" + (f": {message}" if message else "")
     if status == 401:
@@ -75,7 +75,7 @@ def refusal(status: int, message: str, what: str, right: str = "") -> CatalogueE
 
 
 def transport_error(error: Exception, what: str) -> CatalogueError:
-    """Give the error that one of httpx2's stands for."""
+    """Give the catalogue's error that an error of httpx2 stands for."""
     kind = type(error).__name__
     if isinstance(error, httpx2.DecodingError):
         return CatalogueAnswerUnreadable(f"SciCat's answer to {what} cannot be decompressed")
@@ -97,9 +97,9 @@ def _parser_error(error: ijson.JSONError, what: str) -> CatalogueError:
 
 @contextmanager
 def foreign_errors_mapped(what: str) -> Iterator[None]:
-    """Turn what httpx2 and ijson raise inside the block into a `CatalogueError`.
+    """Turn an error of httpx2 or ijson inside the block into a `CatalogueError`.
 
-    The original is not chained: it carries the request, and with it the token.
+    The original error is not chained: it carries the request, and with it the token.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""A token of SciCat, whose it is, and how long it is good for."""
+"""A token of SciCat, with its owner and the time until which it is good."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Grant:
 
     Attributes:
         token: The bearer token.
-        account: SciCat's name of its owner, where known.
-        good_until: Seconds since the epoch after which it must not be used any more; None where nobody says.
+        account: SciCat's name of its owner; None where that is not known.
+        good_until: Seconds since the epoch after which it must not be used any more; None where nothing says.
     """
 
     token: str = field(repr=False)
@@ -32,15 +32,15 @@ class Grant:
     good_until: float | None
 
     def stale(self, now: float) -> bool:
-        """Say whether it must not be used any more."""
+        """Say whether the token must not be used any more at `now`, seconds since the epoch."""
         return self.good_until is not None and now >= self.good_until
 
 
 def granted_by_login(answer: Mapping[str, Any], username: str, now: float) -> Grant | None:
     """Read SciCat's answer to a login (`access_token`, `expires_in`, `user.username`).
 
-    The life is taken from `expires_in`, else from the token's own `exp` and `iat` claims (RFC 7519, 4.1), so
-    that it does not matter whether our clock and SciCat's agree.
+    The token's life is `expires_in`, else the difference of the token's own `exp` and `iat` claims (RFC 7519,
+    4.1); so our clock and SciCat's need not agree.
 
     Returns:
         The grant, or None if the answer holds no usable token.
@@ -69,7 +69,7 @@ def granted_by_operator(token: str) -> Grant:
 
 
 def _claims(token: str) -> dict[str, Any]:
-    """Read the claims of a JSON Web Token without checking its signature, which is SciCat's business."""
+    """Read the claims of a JSON Web Token. Its signature is SciCat's business and is not checked."""
     try:
         payload = token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))

@@ -1,4 +1,4 @@
-"""Reading a long list out of one of SciCat's answers, element by element."""
+"""A long list in one of SciCat's answers, read element by element."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ MAX_ELEMENT = 64 * 2**20
 
 
 def elements(pieces: Iterable[bytes], prefix: str, what: str) -> Iterator[object]:
-    """Give the elements of a list in an answer, in memory for one of them.
+    """Give the elements of a list in an answer, with memory for one of them.
 
     Args:
         pieces: The answer's body.
-        prefix: Where the elements are (ijson): `item` of a list, `key.item` of a list inside an object,
-            `item.key.item` of lists inside the objects of a list.
-        what: What is listed, for the error's text.
+        prefix: Where the elements are (ijson): `item` in a list, `key.item` in a list inside an object,
+            `item.key.item` in lists inside the objects of a list.
+        what: The word for what is listed, for the error's text.
 
     Raises:
         CatalogueAnswerUnreadable: The answer has an element that is too large, is nested too deeply, or is no
             list (an object for `key.item`).
-        ijson.JSONError: It is not JSON, or ends too early.
+        ijson.JSONError: The answer is not JSON, or ends too early.
     """
     gauge = _Gauge(what)
     events = ijson.basic_parse(ijson.from_iter(gauge.passing(pieces)), use_float=True)
@@ -47,14 +47,14 @@ class _Gauge:
         self._passed = 0
 
     def begin_again(self) -> None:
-        """Begin with the next element."""
+        """Count from 0 for the next element."""
         self._passed = 0
 
     def passing(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
-        """Let pieces pass.
+        """Let pieces pass, and count their bytes.
 
         Raises:
-            CatalogueAnswerUnreadable: More passed than one element may have.
+            CatalogueAnswerUnreadable: More bytes passed than one element may have.
         """
         for piece in pieces:
             self._passed += len(piece)
@@ -66,7 +66,7 @@ class _Gauge:
 
 
 def _shallow(events: Iterable[tuple[str, object]], expected: str, what: str) -> Iterator[tuple[str, object]]:
-    """Let JSON events pass that are not nested too deeply: the parser needs memory quadratic in the depth."""
+    """Let JSON events pass, up to `MAX_DEPTH`: the parser needs memory quadratic in the depth."""
     depth = 0
     for number, (event, value) in enumerate(events):
         if number == 0 and event != expected:

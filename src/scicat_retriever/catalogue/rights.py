@@ -1,4 +1,4 @@
-"""Which setting of SciCat's backend gives the service's account a right that it lacks, in words for those who set it.
+"""Settings of SciCat's backend that give the service's account a missing right, in words for who sets them.
 
 Observed from v4.23 to the master of 2026-08. The names are those of the backend's environment.
 """

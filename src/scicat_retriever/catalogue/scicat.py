@@ -28,9 +28,9 @@ log = structlog.get_logger(__name__)
 class Scicat:
     """A SciCat backend, over HTTP; keeps the promises of the port `Catalogue`. May be used from any thread.
 
-    Nothing is retried here but what SciCat's own habits ask for: one request after a fresh login, and one
-    look at whether an update was stored although it was answered with an error. Trying again later is the
-    caller's business.
+    Only SciCat's own habits are met here: a request is repeated once after a fresh login, and an update that
+    was answered with an error is looked for once, since it may be stored all the same. Trying again later is
+    the caller's business.
     """
 
     def __init__(
@@ -46,10 +46,10 @@ class Scicat:
 
         Args:
             settings: Where SciCat is, and the account.
-            clock: Seconds since the epoch, to renew the login by.
-            transport: Carries the requests instead of the network.
+            clock: Gives seconds since the epoch, by which the login is renewed.
+            transport: Carries the requests in place of the network.
             longest_job: Most bytes of a job that is carried out; None takes any.
-            monotonic: Seconds of a clock that is never set, to bound answers by.
+            monotonic: Gives the seconds of a clock that is never set, by which answers are bounded.
         """
         if settings.can_be_overheard:
             log.warning(

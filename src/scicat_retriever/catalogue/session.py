@@ -22,7 +22,7 @@ from scicat_retriever.catalogue.wire import encoded
 from scicat_retriever.domain.errors import CatalogueAnswerUnreadable, CatalogueLoginFailed, CatalogueRefused
 
 DENIED = (401, 403)
-"""How SciCat answers somebody without a right, and also somebody whose token ran out, whom it takes for anonymous."""
+"""Statuses for an account without a right, and for one whose token ran out: SciCat takes it for anonymous."""
 
 LOGIN = "/api/v3/auth/login"
 """SciCat's only login route; there is none in v4."""
@@ -31,9 +31,10 @@ LOGIN = "/api/v3/auth/login"
 class Session:
     """An HTTP client that is logged in to SciCat. May be used from any thread.
 
-    A password is turned into a token on first use; the token is renewed before it runs out, and once more
-    when SciCat answers 403, after which a 403 is believed. However many threads find the token stale, one of
-    them logs in and the others share the outcome. A token that the operator configured is used as it is.
+    The session logs in with its password on first use. The token that it gets is renewed before it runs out,
+    and once when SciCat answers 401 or 403 to a request; the second such answer is believed. However many
+    threads find the token stale, one of them logs in and the others share the outcome. A token that the
+    operator configured is used as it is.
     """
 
     def __init__(
@@ -47,9 +48,9 @@ class Session:
 
         Args:
             settings: Where SciCat is, and the account.
-            clock: Seconds since the epoch.
-            transport: Carries the requests instead of the network.
-            monotonic: Seconds of a clock that is never set, to bound answers by.
+            clock: Gives seconds since the epoch.
+            transport: Carries the requests in place of the network.
+            monotonic: Gives the seconds of a clock that is never set, by which answers are bounded.
 
         Raises:
             CatalogueRefused: The configured file of CA certificates cannot be used.
@@ -98,14 +99,14 @@ class Session:
 
         Args:
             method: The HTTP method.
-            path: Below the backend's root, percent-encoded.
+            path: The path below the backend's root, percent-encoded.
             query: Parameters, not encoded.
             body: JSON.
-            content_type: Of the body; sent exactly so.
-            unmodified_since: A time; SciCat is asked to refuse (412) if what is written to was changed since.
+            content_type: The body's type; sent exactly so.
+            unmodified_since: A time. SciCat is asked to refuse (412) if the object was changed since.
 
         Raises:
-            CatalogueUnavailable: No answer.
+            CatalogueUnavailable: There is no answer.
             CatalogueLoginFailed: SciCat refuses the account.
         """
         with self.stream(
@@ -151,8 +152,8 @@ class Session:
         """Read a response to its end; a token that its message quotes is blanked.
 
         Args:
-            response: As `stream` gives it.
-            what: Method and path that were asked.
+            response: The response, as `stream` gives it.
+            what: Method and path of the request.
         """
         content = b"".join(self._bounds.pieces(response, what, MAX_ANSWER))
         token = response.request.headers["Authorization"].removeprefix("Bearer ").encode()
@@ -163,13 +164,13 @@ class Session:
         """Give the body of a response that holds a list, piece by piece; see `Bounds.pieces`.
 
         Args:
-            response: As `stream` gives it.
-            what: Method and path that were asked.
+            response: The response, as `stream` gives it.
+            what: Method and path of the request.
         """
         return self._bounds.pieces(response, what, MAX_LIST)
 
     def renew(self) -> bool:
-        """Log in again, where that is possible; for answers that SciCat gives to anybody (`200 []`)."""
+        """Log in again where there is a password; say whether there is. For answers to anybody (`200 []`)."""
         if self._renewable:
             self._log_in(self._grant)
         return self._renewable

@@ -83,5 +83,5 @@ class ScicatSettings(BaseModel):
 
     @property
     def root(self) -> str:
-        """The backend's root without a slash at its end; SciCat's paths, which begin with one, are appended."""
+        """The backend's root without a slash at its end; SciCat's paths, which begin with one, follow it."""
         return str(self.url).rstrip("/")

@@ -1,6 +1,6 @@
 """SciCat's JSON <-> the domain.
 
-What comes in is untrusted: whatever it holds, it ends in a value or in one of our errors.
+SciCat's JSON is not trusted: whatever it holds, reading it ends in a value or in one of our errors.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import is_under_way
 
 MAX_ID = 256
-"""Bytes (UTF-8) of a job's id or type, and of a user's or group's name: the engine's names have 1000 in all."""
+"""Bytes (UTF-8) of a job's id or type, and of a user's or group's name: names in the engine have 1000."""
 
 MAX_PID = 512
 """Bytes (UTF-8) of a pid."""
@@ -36,11 +36,11 @@ MAX_FILE_NAME = 4096
 """Bytes (UTF-8) of a file's name (Linux, PATH_MAX)."""
 
 MAX_FILES = 200_000
-"""Names of files in one job: all of a dataset's are held while its datablocks are searched for them."""
+"""File names in one job: all names of a dataset are in memory while its datablocks are searched for them."""
 
 NO_DATASET = "The job names no dataset"
 _ASKED = ("jobParams", "datasetList")
-"""What a job asks for; the rest of it is SciCat's, and the result of an earlier run may be long."""
+"""The keys of what a job asks for; the rest is SciCat's, and the result of an earlier run may be long."""
 
 LARGEST_AMOUNT = 2**53 - 1
 """The largest whole number that JavaScript keeps exactly (RFC 8259, section 6): 8 PiB."""
@@ -52,16 +52,16 @@ def encoded(value: object) -> bytes:
 
 
 def judge(body: bytes, accepted_types: Collection[str], longest: int) -> RetrieveJob:
-    """Judge what SciCat sends of a job, by whichever way: it is a job to carry out, or the error says what it is.
+    """Judge what SciCat sends of a job, whichever way it came: give the job to carry out.
 
     Args:
         body: The JSON document.
         accepted_types: The job types that are carried out.
-        longest: Most bytes of it.
+        longest: Most bytes of the document.
 
     Raises:
-        JobRefused: It can never be carried out, see `parse_job`.
-        JobUnderWay: It is the update of a job that somebody carries out or that has ended.
+        JobRefused: The job can never be carried out; see `parse_job`.
+        JobUnderWay: It is an update of a job that somebody carries out or that has ended.
     """
     if len(body) > longest:
         raise JobTooLarge.than(longest)
@@ -81,10 +81,10 @@ def parse_job(
 
     The one place that says which jobs are refused for good, and in which words.
 
-    Four shapes are taken: the v4 job (`jobParams.datasetList`; also what the RabbitMQ action publishes), the
-    v3 job (`datasetList`), what the `url` action renders from its template (which may hold both lists and
+    Four shapes are taken: the v4 job (`jobParams.datasetList`; the RabbitMQ action publishes it too), the v3
+    job (`datasetList`), the text that the `url` action renders from its template (it may hold both lists and
     much else), and the short form `{"id", "type"}`. A pid that is listed twice is taken once, with the files
-    of both entries; `files` that is empty or absent means the whole dataset and wins. A job may name
+    of both entries. `files` that is empty or absent means the whole dataset, and wins. A job may name
     `MAX_FILES` files in all.
 
     Args:
@@ -93,10 +93,10 @@ def parse_job(
         longest: Most bytes that its dataset list and parameters may take as JSON; None takes any.
 
     Raises:
-        JobMalformed: It is no job; `field` is the JSON path of the first offending field.
-        JobTypeUnknown: Its type is not accepted.
-        DatasetListEmpty: It has a dataset list, and the list is empty.
-        JobTooLarge: It is longer than `longest`.
+        JobMalformed: The document is no job; `field` is the JSON path of the first offending field.
+        JobTypeUnknown: The job's type is not accepted.
+        DatasetListEmpty: The job has a dataset list, and the list is empty.
+        JobTooLarge: The dataset list and parameters are longer than `longest`.
     """
     job = body if isinstance(body, Mapping) else _json_object(body)
     named = _named(job, accepted_types)
@@ -110,7 +110,7 @@ def parse_job(
 
 
 def owner_of(job: Mapping[str, Any]) -> str | None:
-    """Find the owner of a v4 job, or of a v3 job, which has it among its parameters."""
+    """Find the owner of a v4 job, or of a v3 job, which names its owner among its parameters."""
     params = job.get("jobParams")
     return optional_name(
         job.get("ownerUser") or (params.get("username") if isinstance(params, Mapping) else None)
@@ -121,8 +121,8 @@ def dataset_from(entry: Mapping[str, Any], pid: DatasetPid) -> Dataset:
     """Read a dataset as `GET /api/v4/datasets/{pid}` gives it.
 
     Raises:
-        CatalogueAnswerUnreadable: It is no dataset at all.
-        CatalogueEntryInvalid: It is another dataset, or declares what cannot be a number of files or bytes.
+        CatalogueAnswerUnreadable: The entry is no dataset at all.
+        CatalogueEntryInvalid: It is another dataset, or declares a sum that is no number of files or bytes.
     """
     if not isinstance(entry.get("pid"), str):
         raise CatalogueAnswerUnreadable(f"SciCat was asked for dataset {pid} and does not answer with it")
@@ -151,10 +151,10 @@ def _folder(value: object) -> str | None:
 
 
 def amount(value: object) -> int | None:
-    """Read an amount: a whole number that is not negative, and exact in SciCat's own language, else None.
+    """Read an amount: a whole number that is not negative and at most `LARGEST_AMOUNT`, else None.
 
-    `4608.0` is 4608: JSON has one kind of number (RFC 8259, section 6), and some that fill catalogues write
-    all as floats.
+    `4608.0` is 4608: JSON has one kind of number (RFC 8259, section 6), and some programs that fill
+    catalogues write all numbers as floats.
     """
     if isinstance(value, float) and value.is_integer():
         value = int(value)
@@ -174,7 +174,7 @@ def optional_name(value: object) -> str | None:
 
 
 def pruned(value: object) -> object:
-    """Give a JSON value without what SciCat's database may leave out: nulls and empty objects in objects."""
+    """Leave out of a JSON value what SciCat's database may leave out: nulls and empty objects in objects."""
     if isinstance(value, Mapping):
         kept = {key: pruned(part) for key, part in value.items()}
         return {key: part for key, part in kept.items() if part is not None} or None

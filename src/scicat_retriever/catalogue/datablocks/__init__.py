@@ -1,1 +1,1 @@
-"""Datablocks in SciCat: their entries, and whether all of them are seen."""
+"""Datablocks in SciCat: their entries, and the proof that all of them are seen."""

@@ -22,13 +22,13 @@ from scicat_retriever.domain.errors import (
 from scicat_retriever.domain.ids import DatasetPid
 
 HEADROOM = 100
-"""How many more datablocks are asked for than SciCat counts, since some may be added in between."""
+"""Number of datablocks asked for beyond SciCat's count, since some may be added in between."""
 
 UNCOUNTED_LIMIT = 1_000_000
-"""How many are asked for where SciCat does not let us count."""
+"""Number of datablocks asked for where SciCat does not let us count."""
 
 _Blocks = Generator[CataloguedDatablock, None, CatalogueUnavailable | None]
-"""Gives datablocks and, at its end, why there may be more another time."""
+"""Gives datablocks and, at its end, an error where more may be shown another time."""
 
 
 class Datablocks:
@@ -40,20 +40,20 @@ class Datablocks:
         self._first: Route = LIST
 
     def read(self, pid: DatasetPid) -> Iterator[CataloguedDatablock]:
-        """Give all datablocks of a dataset, in memory for one of them.
+        """Give all datablocks of a dataset, with memory for one of them.
 
-        One route is asked after the other, until what they show is what the dataset declares. Where it never
-        is, the routes have to agree (see `datablock_words`). Each datablock is given once, whichever route
-        shows it first. Where the words do not agree, all is asked once more after a fresh login: an account's
-        groups are those of its login, a token that ran out may be taken for anybody's, and datablocks may
-        have come in between.
+        One route is asked after the other, until the datablocks shown have the sums that the dataset
+        declares. If they never have, the routes have to agree (see `Words`). Each datablock is given once,
+        whichever route shows it first. If the routes do not agree, all routes are asked once more after a
+        fresh login: an account's groups are those of its login, a token that ran out may be taken for
+        anybody's, and datablocks may have come in between.
 
-        The route that showed all is asked first from then on: it depends on the release and on the account's
-        groups.
+        The route that showed all is asked first from then on. Which one that is depends on SciCat's release
+        and on the account's groups.
 
         Raises:
             DatablocksMissing: There are none, or fewer than SciCat counts.
-            DatablocksInvisible: Nothing proves that what SciCat shows is all.
+            DatablocksInvisible: Nothing proves that SciCat shows all of them.
             CatalogueEntryInvalid: An entry cannot be worked with.
             CatalogueUnavailable: The answer broke off, or a route that is needed fails; begin again.
         """
@@ -74,7 +74,7 @@ class Datablocks:
     def _shown(
         self, words: Words, declared: Dataset, *, renewed: bool
     ) -> Generator[CataloguedDatablock, None, bool]:
-        """Give what is shown and was not given before; says at its end whether the words agree that this is all."""
+        """Give the datablocks that were not given before; say at the end whether all of them are proved."""
         broken: CatalogueUnavailable | None = None
         for route in sorted(ROUTES, key=lambda each: each is not self._first):
             broken = (yield from self._shown_by(route, words)) or broken
@@ -122,10 +122,12 @@ class Datablocks:
 
 
 def _closed(route: Route, refused: Answer) -> CatalogueUnavailable | None:
-    """Say why a route shows nothing, where that may be another time: a database refuses documents above 16 MB.
+    """Give the error of a route that shows nothing now and may show datablocks another time; else None.
+
+    A database, for one, refuses documents above 16 MB.
 
     Raises:
-        CatalogueError: The list is refused for another reason than a missing right.
+        CatalogueError: The list is refused for another reason than a missing right, or the account is.
     """
     error = refused.error()
     if isinstance(error, CatalogueUnavailable):

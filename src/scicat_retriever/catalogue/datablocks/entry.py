@@ -27,10 +27,10 @@ def datablock_from(entry: object, pid: DatasetPid, position: int) -> CataloguedD
     Args:
         entry: The JSON value.
         pid: The dataset whose datablocks were asked for.
-        position: Where it stands in the list, to name it by if it has no id.
+        position: The datablock's position in the list, which names it if it has no id.
 
     Raises:
-        CatalogueEntryInvalid: It cannot be worked with.
+        CatalogueEntryInvalid: The entry cannot be worked with.
     """
     if not isinstance(entry, Mapping):
         raise CatalogueEntryInvalid(f"Datablock no. {position + 1} of dataset {pid} is no object")

@@ -1,4 +1,4 @@
-"""`perm` of a file in SciCat's lists: free text, in which ingestors write what the file system says."""
+"""`perm` of a file in SciCat's lists: free text, in which ingestors write the file system's mode."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ import stat
 from scicat_retriever.domain.dataset import EntryKind
 
 _LETTERS = re.compile(r"([-dlL])[a-zA-Z]?[-rwxsStTl]{9}[.+@]?\Z")
-"""`ls -l` (`drwxr-xr-x`, with a mark of further rights), Python's `stat.filemode`, and Go's `FileMode` (`Lrwxrwxrwx`)."""
+"""`ls -l` (`drwxr-xr-x`, with a mark of further rights), `stat.filemode` of Python, `FileMode` of Go.
+
+Go writes links with a large letter: `Lrwxrwxrwx`.
+"""
 _OCTAL = re.compile(r"(?:0o|0)?([0-7]{5,6})\Z")
 """`st_mode` in octal digits, kind and all: `40755`, `040755`, Python's `oct` (`0o40755`)."""
 _DECIMAL = re.compile(r"[1-6][0-9]{4}\Z")
 _LINKS_IN_DECIMAL = frozenset(str(stat.S_IFLNK | bits) for bits in (0o777, 0o755))
-"""What Linux (41471) and macOS (41453) give symbolic links.
+"""The modes that Linux (41471) and macOS (41453) give symbolic links, in decimal digits.
 
 As octal digits these would be folders that their owner cannot enter.
 """
@@ -23,13 +26,13 @@ _NO_TYPES = frozenset((0o030000, 0o050000, 0o070000, 0o110000, 0o130000, 0o15000
 
 
 def kind_by_mode(perm: object) -> EntryKind | None:
-    """Say whether a file's `perm` is that of a regular file, a folder or a symbolic link; None for what says neither.
+    """Say whether a `perm` is that of a regular file, a folder or a symbolic link; None where it is neither.
 
-    Bits alone (`0755`, `rwxr-xr-x`) say nothing. Five digits are octal where they can be; `16877` and `33261`
-    cannot, and `41471` is the mode of each symbolic link on Linux.
+    Permission bits alone (`0755`, `rwxr-xr-x`) do not say. Five digits are octal where they can be; `16877`
+    and `33261` cannot, and `41471` is the mode of each symbolic link on Linux.
 
     Args:
-        perm: The JSON value: whatever SciCat holds.
+        perm: The JSON value, whatever SciCat holds.
     """
     if isinstance(perm, int) and not isinstance(perm, bool):
         return _kind(perm)

@@ -1,7 +1,8 @@
 """What SciCat's words on the datablocks of a dataset prove.
 
-SciCat leaves out, without a word, what an account may not see. So no list proves that it is all: two words of
-different origin have to agree. They are the dataset's declared sums, and the routes that show datablocks.
+SciCat leaves out, without a word, the datablocks that an account may not see. So no list proves that it is
+complete: two words of different origin have to agree. Such words are the dataset's declared sums, and each
+route that shows datablocks.
 """
 
 from __future__ import annotations
@@ -22,14 +23,15 @@ from scicat_retriever.domain.ids import DatasetPid
 
 @dataclass(slots=True)
 class Words:
-    """What was shown of a dataset's datablocks, by any route and by each of them.
+    """The datablocks of a dataset that were shown, by all routes together and by each of them.
 
     Attributes:
         pid: The dataset.
-        counted: How many the list was said to have; None where SciCat did not say.
-        by_route: Ids of what each route showed; a route that the account does not have is missing.
-        files: How many files all of them have.
-        packed: Bytes of all of them.
+        counted: The number of datablocks in the list, by SciCat's count; None where SciCat did not say.
+        by_route: The ids of the datablocks that each route showed; a route that is not open to the account
+            is missing.
+        files: The number of files of all shown datablocks.
+        packed: The packed bytes of all shown datablocks.
     """
 
     pid: DatasetPid
@@ -40,15 +42,15 @@ class Words:
     _archive_ids: dict[str, str] = field(default_factory=dict)
 
     def begin_again(self) -> None:
-        """Forget which route showed what; what was given stays given."""
+        """Forget which route showed which datablocks; those that were shown stay known."""
         self.counted = None
         self.by_route = {}
 
     def take(self, route: Route, entry: CataloguedDatablock) -> bool:
-        """Take a datablock in that a route shows; say whether it was not shown before, by any route.
+        """Note a datablock that a route shows; say whether no route has shown it before.
 
         Raises:
-            CatalogueEntryInvalid: The route shows it twice, or another one has its archiveId.
+            CatalogueEntryInvalid: The route shows it twice, or another datablock has its archiveId.
         """
         block, shown = entry.datablock, self.by_route[route]
         known = self._archive_ids.get(block.archive_id)
@@ -66,30 +68,33 @@ class Words:
 
     @property
     def shown(self) -> int:
-        """How many datablocks were shown in all."""
+        """The number of datablocks that were shown in all."""
         return len(self._archive_ids)
 
     def complete(self) -> list[Route]:
-        """Give the routes that show all that is known of."""
+        """Give the routes that show all datablocks that any route shows."""
         everything = set(self._archive_ids.values())
         return [route for route, ids in self.by_route.items() if ids == everything]
 
     def agree_with(self, declared: Dataset) -> bool:
-        """Say whether what was shown is exactly what the dataset declares, and that is something."""
+        """Say whether the datablocks shown have exactly the sums that the dataset declares.
+
+        Without a datablock shown, or a sum declared, they do not.
+        """
         sums = ((declared.files_archived, self.files), (declared.packed_size, self.packed))
         said = [found == told for told, found in sums if told]
         return bool(self.shown and self.shown >= (self.counted or 0) and said and all(said))
 
     def agree_among_themselves(self, declared: Dataset, *, renewed: bool) -> bool:
-        """Say whether two routes show the same, one of them whatever the groups of the datablocks are.
+        """Say whether two routes show all that is known, one of them regardless of the datablocks' groups.
 
-        Two that may leave out the same datablocks are taken for two words only where there is no other, and
-        where the dataset declares no more than they show.
+        Two routes that may leave out the same datablocks count as two words only if no other route is open,
+        and if the dataset declares no more than they show.
 
         Args:
             declared: What the dataset declares.
-            renewed: Whether the account has logged in just now, so that a route that shows nothing is not
-                open to it; before, it may have been asked under a token that ran out meanwhile.
+            renewed: Whether the account has just logged in. A route that shows nothing is then not open to
+                it; before, the route may have been asked with a token that ran out meanwhile.
         """
         complete = self.complete()
         if not self.shown or self.shown < (self.counted or 0) or len(complete) < 2:
@@ -102,7 +107,7 @@ class Words:
         return declared.files_archived <= self.files and declared.packed_size <= self.packed
 
     def error(self, declared: Dataset, account: str | None) -> CatalogueError:
-        """Give the error that two words that do not agree stand for."""
+        """Give the error for words that do not agree."""
         if self.shown and self.counted is not None and self.counted > self.shown:
             return DatablocksMissing(
                 f"SciCat counts {self.counted} datablocks of dataset {self.pid} and lists {self.shown}"

@@ -1,1 +1,1 @@
-"""Datasets in SciCat: read, and told how far their retrieval is."""
+"""Datasets in SciCat: read, and updated with the state of their retrieval."""

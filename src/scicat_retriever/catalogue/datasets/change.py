@@ -1,4 +1,4 @@
-"""Writing a dataset's lifecycle by changing the dataset, where a backend has no route for the lifecycle alone."""
+"""A dataset's lifecycle, written by a change of the dataset: for backends without a route for it alone."""
 
 from __future__ import annotations
 
@@ -13,17 +13,21 @@ from scicat_retriever.catalogue.wire import amount, encoded
 from scicat_retriever.domain.ids import DatasetPid
 
 SUMS = ("size", "packedSize", "numberOfFiles", "numberOfFilesArchived")
-"""What a change of a dataset may put back to 0 where it is not sent along (all by v4 up to v5.2.1; v3 leaves them alone)."""
+"""Sums that a change of a dataset may put back to 0 where they are not sent along.
+
+v4 up to v5.2.1 does so with all of them; v3 leaves them alone.
+"""
 
 
 class DatasetChange:
     """Changes a dataset so that only its lifecycle differs afterwards.
 
-    `PATCH /api/v3/datasets/{pid}` replaces the whole lifecycle, so it is sent whole, as it was read, with the
-    news in it. The sums are sent along as they were read, and SciCat is asked to refuse if the dataset was
-    changed since (412): what an ingestor adds at the same moment must not be undone. Only a backend without
-    v3 has `PATCH /api/v4/datasets/{pid}` asked, as `application/merge-patch+json`; with any other content
-    type, even with a charset added, SciCat would put back to its default what is not sent.
+    `PATCH /api/v3/datasets/{pid}` replaces the whole lifecycle, so the lifecycle is sent whole, as it was
+    read, with the update in it. The sums are sent along as they were read, and SciCat is asked to refuse
+    (412) if the dataset was changed since: what an ingestor adds at the same moment must not be undone.
+
+    `PATCH /api/v4/datasets/{pid}` is used only for a backend without v3, as `application/merge-patch+json`:
+    with any other content type, even with a charset added, SciCat puts back to its default what is not sent.
     """
 
     def __init__(self, session: Session) -> None:
@@ -35,7 +39,7 @@ class DatasetChange:
 
         Args:
             pid: The dataset.
-            lifecycle: All of it, as it shall be.
+            lifecycle: The whole lifecycle, as it shall be.
             before: The dataset as it was read.
         """
         whole = {key: value for key, value in lifecycle.items() if key != "_id"}
@@ -76,9 +80,9 @@ def merge_patch(held: object, wanted: object) -> object:
 
 
 def _just_after(moment: object) -> str | None:
-    """Give a time that all releases take for the one that the dataset was changed at, and not for an earlier one.
+    """Give the time of the dataset's last change, one millisecond later.
 
-    Some refuse a change at that very millisecond, too.
+    Some releases would refuse the update for the last change itself, if its very millisecond were given.
     """
     try:
         changed = datetime.fromisoformat(moment) if isinstance(moment, str) else None

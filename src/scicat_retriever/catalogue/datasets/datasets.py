@@ -1,4 +1,4 @@
-"""Reading datasets."""
+"""Datasets, read from SciCat."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Datasets:
 
         Raises:
             DatasetUnknown: SciCat has no such dataset.
-            CatalogueEntryInvalid: What SciCat holds of it cannot be worked with.
+            CatalogueEntryInvalid: SciCat's entry of it cannot be worked with.
         """
         entry = self.read_raw(pid)
         if entry.get("pid") != pid:

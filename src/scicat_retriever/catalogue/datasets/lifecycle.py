@@ -1,4 +1,4 @@
-"""Telling SciCat a dataset's state: one update is read before, written, and read back."""
+"""The update of a dataset's state in SciCat: the dataset is read, the update is written and read back."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _RETURN_MESSAGE = "retrieveReturnMessage"
 class Lifecycle:
     """The `datasetlifecycle` of datasets.
 
-    Written to `PATCH /api/v4/datasets/{pid}/datasetlifecycle`, which merges and leaves all else alone. A
-    backend without that route gets the dataset changed (see `DatasetChange`).
+    Updates go to `PATCH /api/v4/datasets/{pid}/datasetlifecycle`, which merges them and leaves all else
+    alone. In a backend without that route the dataset is changed (see `DatasetChange`).
     """
 
     def __init__(self, session: Session, datasets: Datasets) -> None:
@@ -39,11 +39,12 @@ class Lifecycle:
         self._change = DatasetChange(session)
 
     def update(self, pid: DatasetPid, update: LifecycleUpdate) -> None:
-        """Tell SciCat a dataset's state; returns when it was read back.
+        """Tell SciCat a dataset's state; returns once it was read back.
 
         Raises:
             DatasetUnknown: SciCat has no such dataset.
-            CatalogueUpdateLost: The update was accepted and is not there.
+            CatalogueUpdateLost: The update was accepted and is not there; or somebody else changed the
+                dataset meanwhile.
         """
         before = self._datasets.read_raw(pid)
         told = _told(update)
@@ -90,7 +91,7 @@ class Lifecycle:
         before: Mapping[str, Any],
         failure: CatalogueError | None,
     ) -> list[str]:
-        """Name what was told and cannot be read back."""
+        """Name the keys that were told and cannot be read back."""
         try:
             after = self._datasets.read_raw(pid)
         except CatalogueUnavailable:

@@ -1,4 +1,4 @@
-"""The files that a dataset had before it was archived: what SciCat checks the `files` of a new job against."""
+"""The files that a dataset had before it was archived. SciCat checks the `files` of a new job by them."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class OriginalFiles:
         self._session = session
 
     def read(self, pid: DatasetPid) -> Iterator[OriginalFile]:
-        """Give the original files of a dataset that SciCat shows, in memory for one datablock of them.
+        """Give the original files of a dataset that SciCat shows, with memory for one datablock of them.
 
-        They are a second word on a file's name alone: what cannot be read of them is passed over, and where
-        the account may not see them, there are none. The route is the one that shows them to whoever may read
-        the dataset.
+        They are no more than a second word on a file's name: an entry that cannot be read is passed over, and
+        there are none where the account may not see them. The route is the one that shows them to each
+        account that may read the dataset.
 
         Raises:
             CatalogueUnavailable: SciCat does not answer, or its answer broke off.

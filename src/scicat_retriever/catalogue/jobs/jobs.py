@@ -1,4 +1,4 @@
-"""Reading and updating jobs, in v4 of SciCat's interface, or in v3 where a backend has no v4 of it."""
+"""Jobs, read and updated by v4 of SciCat's interface, or by v3 where a backend has no v4 of it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from scicat_retriever.domain.ids import JobId
 from scicat_retriever.ports.catalogue import JobUpdate
 
 MAX_BODY = 15_000_000
-"""Bytes; SciCat and its database take 16 MB, and SciCat answers 500, not 413, to more."""
+"""Most bytes of an update; SciCat and its database take 16 MB, and SciCat answers 500, not 413, to more."""
 
 
 _ALWAYS_SHOWN = ("statusCode", "statusMessage")
@@ -44,7 +44,7 @@ class Jobs:
 
         Raises:
             CatalogueJobUnknown: SciCat has no such job.
-            JobRefused: It can never be carried out: the words are those of `wire.judge`.
+            JobRefused: The job can never be carried out; the words are those of `wire.judge`.
         """
         raw = self.read_raw(job_id)
         if (raw.get("id") or raw.get("_id")) != job_id:
@@ -57,7 +57,7 @@ class Jobs:
         return job
 
     def read_raw(self, job_id: JobId) -> dict[str, Any]:
-        """Read a job as SciCat's v4 has it, or its v3; errors as in `read`."""
+        """Read a job as SciCat's v4 has it, or its v3 where there is no v4; errors as in `read`."""
         answer = self._session.ask("GET", f"/api/v4/jobs/{segment(job_id)}")
         if answer.route_missing:
             answer = self._session.ask("GET", f"/api/v3/jobs/{segment(job_id)}")
@@ -70,7 +70,7 @@ class Jobs:
         return answer.json_object()
 
     def update(self, job_id: JobId, update: JobUpdate) -> None:
-        """Tell SciCat a job's state; an error that may have come after SciCat stored it is looked into first.
+        """Tell SciCat a job's state; after an error, look first whether SciCat stored it all the same.
 
         Raises:
             CatalogueJobUnknown: SciCat has no such job.
@@ -102,7 +102,7 @@ class Jobs:
         return self._session.ask("PATCH", f"/api/v3/jobs/{segment(job_id)}", body=body)
 
     def _check(self, answer: Answer, job_id: JobId, told: Mapping[str, Any]) -> None:
-        """See that SciCat holds what it was told, by its answer or, where that is shortened, by the job itself."""
+        """Check that SciCat holds what it was told: by its answer or, where that is short, by the job."""
         held = answer.json_object()
         shortened = "jobResultObject" in told and "jobResultObject" not in held
         lost = _lost(
@@ -141,7 +141,7 @@ def _told(update: JobUpdate) -> dict[str, Any]:
 
 
 def _in_v3(told: Mapping[str, Any]) -> dict[str, Any]:
-    """Give an update under the names of v3, whose one word is both code and message."""
+    """Give an update by the names of v3, which has one word for both code and message."""
     v3 = {"jobStatusMessage": told["statusCode"]}
     if "jobResultObject" in told:
         v3["jobResultObject"] = told["jobResultObject"]
@@ -149,7 +149,7 @@ def _in_v3(told: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _lost(told: Mapping[str, Any], held: Mapping[str, Any]) -> list[str]:
-    """Name what a job was told and SciCat does not hold."""
+    """Name the keys of a job's update that SciCat does not hold."""
     expected = told if "statusCode" in held else _in_v3(told)
     return [key for key, value in expected.items() if pruned(held.get(key)) != pruned(value)]
 

@@ -1,12 +1,12 @@
-"""Finding all open jobs, in v4 of SciCat's interface, or in v3 where a backend has no v4 of it.
+"""All open jobs, found by v4 of SciCat's interface, or by v3 where a backend has no v4 of it.
 
-How ALL are had: in one answer, with a limit that is far above what a facility has open; an answer that fills
-the limit is asked for again with a larger one. Pages would lose jobs: SciCat applies `skip` to what `limit`
-has left, and jobs that close between two pages move the others forward. Asking for what is new since a time
-is no way either: SciCat's comparisons of dates match nothing.
+ALL jobs come in one answer. Its limit is far above the number of jobs that a facility has open; where an
+answer fills the limit, it is asked for again with a larger one. Pages would lose jobs: SciCat applies `skip`
+to what `limit` has left, and jobs that close between two pages move the others forward. Nor can new jobs be
+asked for by their time: SciCat's comparisons of dates match nothing.
 
-How the answer stays small: of each job only what names it is asked for (`fields`), not its dataset list and
-its result, which may have 16 MB each and which SciCat would hold, and sort, in memory for all jobs at once.
+The answer stays small since only the fields that name a job are asked for (`fields`). Its dataset list and
+its result may have 16 MB each, and SciCat would hold and sort them in memory for all jobs at once.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from scicat_retriever.domain.ids import JobId
 from scicat_retriever.ports.catalogue import OPEN, ListedJob, Visibility
 
 FIRST_LIMIT = 10_000
-"""How many jobs are asked for at first; ten times as many each time that there may be more."""
+"""Number of jobs that are asked for at first; ten times as many each time that there may be more."""
 
 LIST = "/api/v4/jobs"
 LIST_V3 = "/api/v3/jobs/fullquery"
@@ -44,7 +44,7 @@ class OpenJobs:
         self._jobs = jobs
 
     def read(self, types: Collection[str]) -> Iterator[ListedJob]:
-        """Give all open jobs of these types, oldest first, in memory for one of them and the ids of all.
+        """Give all open jobs of these types, oldest first, with memory for one of them and the ids of all.
 
         An empty list is asked for once more after a fresh login: an account's groups are those of its login,
         and a token that ran out may be taken for anybody's.
@@ -106,7 +106,7 @@ class OpenJobs:
             yield from elements(self._session.pieces(response, f"GET {LIST_V3}"), "item", "jobs")
 
     def _is_own(self, entry: Mapping[str, Any]) -> bool:
-        """Say whether the account may see a job without any right to see other people's."""
+        """Say whether the account may see this job without the right to see other people's jobs."""
         answer = self._session.ask("GET", WHO_AM_I)
         # SciCat says nothing at all to whom it does not know.
         groups = answer.json_object().get("currentGroups") if answer.ok and answer.content else None
@@ -120,7 +120,7 @@ def _query(where: Mapping[str, Any], limit: int) -> dict[str, str]:
 
 
 def _query_v3(where: Mapping[str, Any], limit: int) -> dict[str, str]:
-    """Give the query of v3, where a list means any of it; it has no choice of fields."""
+    """Give the query of v3, in which a list means any of its values; v3 has no choice of fields."""
     fields = {
         "jobStatusMessage" if key == "statusCode" else key: value["$in"]
         if isinstance(value, Mapping)
@@ -132,7 +132,7 @@ def _query_v3(where: Mapping[str, Any], limit: int) -> dict[str, str]:
 
 
 def _listed_job(entry: object, types: tuple[str, ...]) -> ListedJob | None:
-    """Read an entry of the list; None where it is not what was asked for."""
+    """Read an entry of the list; None for a job that was not asked for."""
     job = entry if isinstance(entry, Mapping) else {}
     status = job.get("statusCode", job.get("jobStatusMessage"))
     if job and (status not in OPEN or job.get("type") not in types):

@@ -34,9 +34,7 @@ class Word(StrEnum):
 
 
 class StoreWords(BaseModel):
-    """What a store's words mean.
-
-    Regular expressions are looked for in what it says, in the order of these keys.
+    """What a store's words mean. Regular expressions are looked for in its words, in the order of these keys.
 
     A group named `size`, of digits, gives the archive's size in bytes. What no expression knows is an error,
     never a guess.

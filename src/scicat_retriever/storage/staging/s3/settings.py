@@ -19,10 +19,7 @@ Tag = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 
 
 class S3StagingSettings(S3Access):
-    """A bucket that holds the staged archives: AWS, MinIO, Ceph, SeaweedFS or any other S3.
-
-    Sizes are bytes.
-    """
+    """A bucket that holds staged archives: AWS, MinIO, Ceph, SeaweedFS or any other S3. Sizes are bytes."""
 
     kind: Literal["s3"] = Field(description="A bucket of an S3.")
     capacity_bytes: PositiveInt = Field(
