@@ -24,10 +24,10 @@ class JobConsumer:
 
     Args:
         settings: The broker's settings.
-        judge: Reads a job from a message, see `JudgeJob`.
-        accept: Stores a job durably; doing so again changes nothing. Called in threads, several at once.
-            Raises `LedgerUnavailable` when it cannot now.
-        refuse: Notes a job that can never be carried out, and has SciCat told so; as `accept` in all else.
+        judge: Reads a job from a message; see `JudgeJob`.
+        accept: Stores a job durably; to store it again changes nothing. It is called in threads, several at
+            once, and raises `LedgerUnavailable` when the ledger does not take the job now.
+        refuse: Notes a job that can never be carried out, and has SciCat told so; in all else as `accept`.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class JobConsumer:
         self._was_let_in = False
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Consume until `stop` is set; then finish what is in hand.
+        """Consume until `stop` is set; then finish the messages in hand.
 
         A broker or a ledger that is down, or goes away, is waited for as long as it takes.
 
@@ -97,8 +97,8 @@ class JobConsumer:
     async def _wait_for_the_ledger(self, held: NotStored, stop: asyncio.Event) -> None:
         """Try to store one job until that succeeds, without a connection: its message comes again anyway.
 
-        So the messages wait in the broker for everybody to see, none is held for longer than the broker
-        allows, and none is delivered again and again, which some kinds of queues count and limit.
+        So the messages wait in the broker, for everybody to see. None is held for longer than the broker
+        allows, and none is delivered again and again: some kinds of queues count and limit deliveries.
         """
         backoff = GrowingPauses(self._settings.backoff_initial, self._settings.backoff_maximum)
         why = str(held)

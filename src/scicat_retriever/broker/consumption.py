@@ -1,4 +1,4 @@
-"""Consuming over one connection, until it breaks, the ledger fails, or we are asked to stop."""
+"""Consumption over one connection, until it breaks, the ledger fails, or the service is asked to stop."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from scicat_retriever.domain.errors import (
 from scicat_retriever.domain.ids import JobId
 
 DRAIN_SECONDS = 20.0
-"""How long messages in hand may take when we are asked to stop; after that the broker delivers them again."""
+"""How long messages in hand may take after a stop was asked for; then the broker delivers them again."""
 log = structlog.get_logger(__name__)
 
 
@@ -44,7 +44,7 @@ class NotStored(Exception):
 
     Attributes:
         job_id: The job.
-        store: Tries again.
+        store: Tries to store it again.
     """
 
     def __init__(self, job_id: JobId, store: Callable[[], object], why: str) -> None:
@@ -55,13 +55,13 @@ class NotStored(Exception):
 
 @dataclass(frozen=True, slots=True)
 class MessageJudge:
-    """What messages are judged and stored with, and the count of those that were ignored.
+    """The functions that judge and store messages, and the count of ignored messages.
 
     Attributes:
         judge: See `JobConsumer`.
         accept: See `JobConsumer`.
         refuse: See `JobConsumer`.
-        ignored: How many were ignored since the start, and why.
+        ignored: The number of messages that were ignored since the start, by the reason.
     """
 
     judge: JudgeJob
@@ -70,12 +70,10 @@ class MessageJudge:
     ignored: Counter[Irrelevant] = field(default_factory=Counter)
 
     def judge_and_store(self, body: bytes) -> MessageDecision:
-        """Say what is to be done with a message; a job, or its refusal, is stored already when that is said.
-
-        Blocks.
+        """Decide what is done with a message. Its job, or the job's refusal, is stored on return. Blocks.
 
         Raises:
-            NotStored: The ledger does not take it now.
+            NotStored: The ledger does not take the job or the refusal now.
         """
         decision = decide(body, self.judge)
         match decision:
@@ -112,7 +110,7 @@ class Consumption:
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Consume until `stop` is set, then finish what is in hand.
+        """Consume until `stop` is set, then finish the messages in hand.
 
         Raises:
             BrokerUnavailable: The connection is gone, or the queue.

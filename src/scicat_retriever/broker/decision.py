@@ -1,4 +1,4 @@
-"""What is to be done with a message: a pure function of its body."""
+"""The decision what is done with a message: a pure function of its body."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from scicat_retriever.domain.dataset import RetrieveJob
 from scicat_retriever.domain.errors import Failure, JobRefused, JobTypeUnknown, JobUnderWay
 
 JudgeJob = Callable[[bytes], RetrieveJob]
-"""Reads a job to carry out; raises `JobRefused` (`JobTypeUnknown` for other types) or `JobUnderWay` for all else."""
+"""Reads a job to carry out.
+
+Raises `JobRefused` (`JobTypeUnknown` for other types) or `JobUnderWay` for all else.
+"""
 
 
 class Irrelevant(StrEnum):
@@ -44,7 +47,7 @@ class Ignored:
 
 @dataclass(frozen=True, slots=True)
 class Parked:
-    """Nobody knows which job the message is of, if any, and somebody must look at it."""
+    """The message is put aside for an operator: no job can be read from it, or its job cannot be stored."""
 
     failure: Failure
 
@@ -53,12 +56,12 @@ MessageDecision = Accepted | Refused | Ignored | Parked
 
 
 def decide(body: bytes, judge: JudgeJob) -> MessageDecision:
-    """Say what is to be done with a message, whatever it holds.
+    """Decide what is done with a message, whatever it holds.
 
-    SciCat's `rabbitmq` action publishes the whole job, commonly on updates too, so what the service reports
-    comes back: `inProgress` and the words that begin with `finished` are such echoes. Any other word is a job
-    to carry out, since SciCat sets the first one as it is configured, and storing a job again changes
-    nothing.
+    SciCat's `rabbitmq` action publishes the whole job, commonly on updates too, so the service's own reports
+    come back. A job with the status `inProgress`, or with one that begins with `finished`, is such an echo. A
+    job with any other status is carried out: its first status is what SciCat is configured to set, and to
+    store a job again changes nothing.
 
     Args:
         body: The message.

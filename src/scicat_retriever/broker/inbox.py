@@ -1,4 +1,4 @@
-"""The connection to RabbitMQ, with the queues as SciCat declares them; what the broker refuses becomes our errors."""
+"""The connection to RabbitMQ, with the queues as SciCat declares them. Its refusals become our errors."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from scicat_retriever.broker.settings import BrokerSettings
 from scicat_retriever.domain.errors import BrokerRefused, BrokerUnavailable, Failure
 
 ANSWER_SECONDS = 30.0
-"""How long the broker may take to let us in, and to confirm a message."""
+"""How long the broker may take to accept a connection, and to confirm a message."""
 CLOSE_SECONDS = 5.0
-"""How long saying goodbye may take."""
+"""How long closing the connection may take."""
 HEARTBEAT_SECONDS = 20
-"""A broker that vanished without a word is noticed after three of these."""
+"""Seconds between two heartbeats; a broker that vanished without a word is noticed after three of them."""
 CODE_HEADER, MESSAGE_HEADER = "retriever-code", "retriever-message"
 _ADVICE = {
     "PRECONDITION_FAILED": "the exchange or the queue exists with other properties than SciCat gives it (durable, a "
@@ -34,7 +34,7 @@ _ADVICE = {
     "ACCESS_REFUSED": "the user lacks a right; grant it with `rabbitmqctl set_permissions`",
     "RESOURCE_LOCKED": "another connection has the queue for itself alone; end it",
 }
-"""By the constant that begins RabbitMQ's words (AMQP 0-9-1, reply codes)."""
+"""Advice, by the constant that begins RabbitMQ's words (AMQP 0-9-1, reply codes)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +54,10 @@ class Inbox:
     parked_queue: str
 
     async def park(self, message: AbstractIncomingMessage, failure: Failure) -> None:
-        """Put a copy of a message aside, with the reason in its headers; the broker has confirmed it on return.
+        """Park a copy of a message, with the reason in its headers; the broker has confirmed it on return.
 
         Raises:
-            aio_pika's errors: The broker did not take it.
+            aio_pika's errors: The broker did not take the copy.
         """
         copy = aio_pika.Message(
             message.body,
@@ -75,7 +75,7 @@ async def open_inbox(settings: BrokerSettings) -> AsyncIterator[Inbox]:
 
     Raises:
         BrokerRefused: The broker refuses the account, the virtual host or the queues.
-        BrokerUnavailable: It does not answer.
+        BrokerUnavailable: The broker does not answer.
     """
     with named_refusals(settings):
         async with asyncio.timeout(ANSWER_SECONDS):
@@ -114,7 +114,7 @@ async def _declare(connection: AbstractConnection, settings: BrokerSettings) -> 
 
 @contextmanager
 def named_refusals(settings: BrokerSettings) -> Iterator[None]:
-    """Turn what goes wrong between us and the broker into `BrokerRefused` or `BrokerUnavailable`."""
+    """Turn errors of the connection to the broker into `BrokerRefused` or `BrokerUnavailable`."""
     try:
         yield
     except TimeoutError:
@@ -130,7 +130,7 @@ def named_refusals(settings: BrokerSettings) -> Iterator[None]:
 
 
 def _refusal(error: BaseException, settings: BrokerSettings) -> str | None:
-    """Say what the operator must do, where trying again would not help."""
+    """Say what the operator must do, where trying again would not help; None where it may help."""
     match error:
         case ProbableAuthenticationError() | AuthenticationError():
             return "it refuses the user name or the password; correct broker.url"

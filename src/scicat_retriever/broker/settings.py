@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, mo
 
 PARKED_SUFFIX = ".parked"
 _LONGEST_NAME = 255 - len(PARKED_SUFFIX)
-"""AMQP 0-9-1 holds the name of a queue in at most 255 bytes."""
+"""Longest name of a queue in bytes: AMQP 0-9-1 takes 255, with the suffix."""
 
 
 def _amqp_url(url: SecretStr) -> SecretStr:
@@ -30,7 +30,7 @@ def _amqp_url(url: SecretStr) -> SecretStr:
 
 
 def _is_this_machine(host: str) -> bool:
-    """Say whether a host can only be this machine (RFC 6761, section 6.3, for names); nothing is looked up."""
+    """Say whether a host must be this machine (RFC 6761, section 6.3, for names); nothing is looked up."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -1,1 +1,1 @@
-"""The processes of the service: the API, the worker, and the supervisor that runs both with an engine of their own."""
+"""The processes of the service: API, worker, consumer, and the supervisor that runs them with an engine."""

@@ -13,14 +13,14 @@ from scicat_retriever.settings import Settings, SettingsInvalid
 def adopt_staging(settings: Settings) -> Iterator[str]:
     """Mark the staging area of the settings as this ledger's own; the service may run meanwhile.
 
-    A ledger is never made for that: one of another folder would take the area from a running service.
+    No ledger is made for that: the ledger of a wrong folder would take the area from a running service.
 
     Yields:
         What was done, in a sentence.
 
     Raises:
         SettingsInvalid: There is no ledger.
-        StagingError: It cannot be marked.
+        StagingError: The area cannot be marked.
         LedgerUnavailable: The ledger cannot be read or written.
     """
     file = sqlite_file(settings.ledger_url)

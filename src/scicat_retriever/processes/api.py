@@ -34,10 +34,11 @@ log = structlog.get_logger(__name__)
 async def run_api(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; then let open requests end, for a while.
 
-    The engine need not be up: jobs are stored and started when it is.
+    The engine need not be up: jobs are stored, and started once it is.
 
     Raises:
-        SettingsInvalid: `engine.address` is missing, or a key.
+        SettingsInvalid: `engine.address` or a key is missing, or something else in the settings that the
+            process needs.
     """
     bootstrap.make_data_folder(settings)
     bootstrap.check_apart(settings)
@@ -80,11 +81,11 @@ def _beside(starter: FlowStarter, watch: EngineWatch) -> Lifespan:
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        # What was made until now stays: looking for garbage in it again and again holds up requests for 50 ms
-        # and more.
+        # All objects made until now stay: looking for garbage among them again and again holds up requests
+        # for 50 ms and more.
         gc.freeze()
-        # What many connections are made of is not looked through each time that a few hundred more objects
-        # are there.
+        # The objects of many connections are not looked through each time that a few hundred more objects are
+        # there.
         gc.set_threshold(50_000, 20, 20)
         tasks = [asyncio.create_task(starter.run()), asyncio.create_task(watch.run())]
         yield

@@ -1,4 +1,4 @@
-"""`retriever backup` and `retriever restore`: the ledger and the key of the links, which is all that must not be lost.
+"""`retriever backup` and `retriever restore` of all that must not be lost: the ledger and the links' key.
 
 The engine's database is left out on purpose. Two databases copied one after the other disagree, and the
 ledger alone is enough: the flows that an engine does not know are started again from it
@@ -26,15 +26,15 @@ _BATCH = 5000
 """Files in staging that are looked at together."""
 LEDGER, KEY = "ledger.sqlite", "links.key"
 _OF_A_SERVICE = ("ledger.sqlite", "engine.sqlite", "engine.key", "links.key", "lock")
-"""What a data folder holds that was used already."""
+"""Names in a data folder, of which a folder that was used already has one or more."""
 
 
 def back_up(settings: Settings, target: Path) -> Iterator[str]:
-    """Copy what must not be lost, while the service runs.
+    """Copy the ledger and the key of the links, while the service runs.
 
     Args:
         settings: The settings.
-        target: A folder that is not there yet; it appears when all that it holds is complete.
+        target: A folder that is not there yet; it appears once its contents are complete.
 
     Yields:
         A sentence for each thing that was done, or that is left to the operator.
@@ -60,18 +60,20 @@ def back_up(settings: Settings, target: Path) -> Iterator[str]:
 
 
 def restore(settings: Settings, source: Path, *, remove_strays: bool) -> Iterator[str]:
-    """Put a backup into a fresh data folder, and look for files in staging that the restored ledger does not know.
+    """Put a backup into a fresh data folder, and look for staged files that the ledger does not know.
 
     Args:
-        settings: The settings; their data folder is empty, or made.
-        source: What `back_up` made.
-        remove_strays: Whether those files are removed. No service may use the staging area meanwhile.
+        settings: The settings; their data folder is empty, or is made.
+        source: The folder that `back_up` made.
+        remove_strays: Whether files that the restored ledger does not know are removed. No service may use
+            the staging area meanwhile.
 
     Yields:
         A sentence for each thing that was done, or that is left to the operator.
 
     Raises:
-        SettingsInvalid: The data folder is in use, or the backup lacks the ledger, or its key is none.
+        SettingsInvalid: The data folder was used already, or the backup lacks the ledger, or its key cannot
+            be used.
         LedgerUnavailable: The ledger cannot be read or written.
     """
     ledger = sqlite_file(settings.ledger_url)

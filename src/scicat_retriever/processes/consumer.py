@@ -25,7 +25,8 @@ async def run_consumer(settings: Settings) -> None:
     """Consume until SIGTERM or SIGINT; then finish the messages in hand.
 
     Raises:
-        SettingsInvalid: There is no section `[broker]`, or the data folder or the ledger cannot be used so.
+        SettingsInvalid: There is no section `[broker]`, or the data folder or the ledger cannot be used as it
+            is set.
         LedgerUnavailable: The ledger cannot be opened.
         BrokerRefused: The broker refuses the account, the virtual host or the queues.
     """

@@ -1,4 +1,4 @@
-"""How many files this process may have open."""
+"""The number of files that this process may have open."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import resource
 def raise_descriptor_limit() -> int:
     """Raise the soft limit to the hard one; gives the limit in effect.
 
-    For a process that starts no programs: some of these take as long as they may have files open, or cannot
-    have more than 1024 (select(2)).
+    Only for a process that starts no programs. Some programs take time for each file that they may have open,
+    or cannot have more than 1024 (select(2)).
     """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):  # where that is not allowed, it stays as it is

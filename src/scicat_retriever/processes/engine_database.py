@@ -1,4 +1,4 @@
-"""The own engine's database: expendable, so a damaged one is set aside, and the engine begins with an empty one."""
+"""The own engine's database. It is expendable: a damaged one is set aside, for an empty one in its place."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import structlog
 
 ENGINE_DATABASE = "engine.sqlite"
 _BESIDE = ("", "-wal", "-shm")
-"""What SQLite keeps of a database: the file, and two beside it."""
+"""Endings of the files that SQLite keeps of a database: the file itself, and two beside it."""
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _PRIMARY_CODE = 0xFF
 _PATIENCE = 5.0
@@ -21,16 +21,17 @@ log = structlog.get_logger(__name__)
 def set_aside_if_damaged(data: Path, now: datetime) -> Path | None:
     """Rename the engine's database if SQLite says that it is damaged. No engine may run.
 
-    A damaged database would have the engine end at each of its starts, for ever. Nothing is lost with it:
-    flows that the engine does not know are started again from the ledger (`workflow/steps/lost_flows.py`). A
-    database that cannot be read for another reason, as a disk that is full or away, is left.
+    With a damaged database the engine would end at each of its starts, for ever. Nothing is lost with the
+    database: flows that the engine does not know are started again from the ledger
+    (`workflow/steps/lost_flows.py`). A database that cannot be read for another reason, such as a full or
+    missing disk, is left as it is.
 
     Args:
-        data: The folder that it is in.
+        data: The folder that the database is in.
         now: The time, UTC, for the new name.
 
     Returns:
-        Its new name, or None where it is not damaged or not there.
+        The database's new name, or None where it is not damaged or not there.
     """
     file = data / ENGINE_DATABASE
     damage = _damage(file)
@@ -50,7 +51,7 @@ def set_aside_if_damaged(data: Path, now: datetime) -> Path | None:
 
 
 def _damage(file: Path) -> str | None:
-    """Say what is wrong with a database; None where nothing is, or nobody can say."""
+    """Say what is wrong with a database; None where nothing is, or where SQLite cannot say."""
     if not file.is_file():
         return None
     try:

@@ -1,4 +1,4 @@
-"""A process of the service: started, started again when it ends, asked to drain in the end."""
+"""A process of the service: started, started again when it ends, and asked to drain at the end."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from scicat_retriever.settings import SettingsInvalid
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
 """Seconds before a part that ended is started again: doubled each time it ends soon, up to the longest."""
 SETTLED_SECONDS = 10.0
-"""A part that ran so long did not end soon."""
+"""Seconds after which the end of a part does not count as soon any more."""
 STOP_SECONDS = 35.0
 """How long a part may take to drain before it is killed: longer than the worker's own patience."""
 REFUSED = 2
-"""The exit code of a part that said why it cannot be run as it is set; another start would end just so."""
+"""The exit code of a part that said why it cannot be run as it is set: another start would end the same."""
 GIVEN_UP = 5
-"""A part that ended so often in a row before the service was ready is not started again."""
+"""Ends in a row, before the service is ready, after which a vital part is not started again."""
 _PR_SET_PDEATHSIG = 1
 log = structlog.get_logger(__name__)
 
@@ -39,15 +39,15 @@ class Part:
     """A process of the service.
 
     Attributes:
-        name: What it is called in the log.
+        name: Its name in the log.
         command: Its command line.
         environment: Its environment.
-        niceness: How far it steps back when processors are scarce (nice(2)): who answers people goes first.
-        folder: Its working folder; None: that of this process.
+        niceness: Its niceness (nice(2)): when processors are scarce, parts that answer people go first.
+        folder: Its working folder; None for that of this process.
         vital: Whether the service is of no use without it.
         prepare: Called before each start, in a thread.
-        starting: Whether the service was not ready yet. A vital part that cannot be run ends the service
-            then; later it is started again whatever happens, since it has run before.
+        starting: Whether the service is not ready yet. Until it is, a vital part that cannot be run ends the
+            service. After that, the part is started again whatever happens, since it has run before.
     """
 
     name: str
@@ -60,7 +60,10 @@ class Part:
     starting: bool = True
 
     async def start(self) -> asyncio.subprocess.Process:
-        """Start the process, bound to die with this one, and out of reach of a terminal's Ctrl-C: parts end in their order."""
+        """Start the process, bound to die with this one.
+
+        A terminal's Ctrl-C does not reach it, since parts end in their order.
+        """
         await asyncio.to_thread(self.prepare)
         return await asyncio.create_subprocess_exec(
             *self.command,
@@ -78,10 +81,10 @@ class Part:
         os.nice(self.niceness)
 
     async def keep_running(self) -> None:
-        """Run the process, and start it again when it ends; cancelled, ask it to drain.
+        """Run the process, and start it again when it ends. When this is cancelled, ask it to drain.
 
         Raises:
-            PartUnusable: It ended before the service was ready, and would end so again.
+            PartUnusable: It ended before the service was ready, and would end the same way again.
         """
         pause, ends = FIRST_PAUSE, 0
         while True:

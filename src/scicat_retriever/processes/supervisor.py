@@ -33,9 +33,9 @@ from scicat_retriever.workflow.engine.connection import (
 from scicat_retriever.workflow.flows.schedules import require_ours
 
 SAYING = 10.0
-"""Seconds between two words about what the start waits for."""
+"""Seconds between two log lines about what the start waits for."""
 BEHIND = 5
-"""Niceness of the parts that nobody waits for: jobs are taken quickly also while many flows run."""
+"""Niceness of the engine and the worker: jobs are taken quickly also while many flows run."""
 log = structlog.get_logger(__name__)
 
 
@@ -45,7 +45,7 @@ async def serve(settings: Settings, config: Path | None, announce: Callable[[str
     Args:
         settings: The settings.
         config: The settings' file, which the parts read again.
-        announce: Told, in a sentence, when the service is ready.
+        announce: Called with a sentence when the service is ready.
 
     Raises:
         SettingsInvalid: Something in the settings cannot be used.
@@ -160,7 +160,9 @@ async def _drain(tasks: Sequence[asyncio.Task[None]], *, last: bool) -> None:
 
 
 async def _ready(settings: Settings, identity: str, access: EngineAccess, *, own: bool) -> None:
-    """Wait until the API says that all it needs is there, however long, and say every few seconds what is waited for.
+    """Wait until the API says that all it needs is there, however long that takes.
+
+    What is waited for is logged every few seconds.
 
     Raises:
         EngineNotOurs: The engine works for another ledger than the one of this identity.
@@ -182,7 +184,7 @@ async def _ready(settings: Settings, identity: str, access: EngineAccess, *, own
 
 
 async def _missing(http: httpx2.AsyncClient, url: str) -> str:
-    """Say what is not ready; nothing where all is."""
+    """Name the parts that are not ready; empty where all are."""
     try:
         answer = await http.get(url)
         found = answer.json()

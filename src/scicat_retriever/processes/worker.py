@@ -19,20 +19,21 @@ log = structlog.get_logger(__name__)
 
 
 async def run_worker_process(settings: Settings) -> None:
-    """Work until SIGTERM or SIGINT; then let running steps end, for a while.
+    """Carry out flows until SIGTERM or SIGINT; then let running steps end, for a while.
 
     An engine that is away is waited for.
 
     Raises:
-        SettingsInvalid: `engine.address` is missing, or a key.
+        SettingsInvalid: `engine.address` or a key is missing, or something else in the settings that the
+            process needs.
     """
     bootstrap.make_data_folder(settings)
     bootstrap.check_apart(settings)
     access = bootstrap.engine_access(settings)
     tools = bootstrap.build_toolbox(settings)
     client = await connect_when_up(access, patience=math.inf)
-    # What was made until now stays: looking for garbage in it, again and again, takes 50 ms and more each
-    # time, in which a step may hold the ledger.
+    # All objects made until now stay: looking for garbage among them, again and again, takes 50 ms and more
+    # each time, in which a step may hold the ledger.
     gc.freeze()
     work = asyncio.create_task(
         run_worker(
