@@ -25,7 +25,7 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
 class Health(BaseModel):
-    """The process answers. Whether jobs get done is what their status says."""
+    """The process answers. Whether jobs get done is told by their status."""
 
     status: str = "ok"
     version: str = __version__
@@ -45,17 +45,19 @@ def create_app(
     """Make the application.
 
     Args:
-        service: What the routes work with; None makes an application that can only describe itself.
-        lifespan: What runs beside the application.
+        service: The ports and settings of the routes; None makes an application that can only describe
+            itself.
+        lifespan: Runs beside the application.
         most_downloads: Downloads that are sent at once.
-        download_wait: Seconds that another one waits for its turn.
+        download_wait: Seconds that a further download waits for its turn.
     """
     app = FastAPI(
         title="SciCat Retriever",
         version=__version__,
         description="Takes SciCat's retrieve jobs, says how far they are, and hands out what was retrieved.",
         lifespan=lifespan,
-        # FastAPI's own pages load scripts from elsewhere, which many facilities cannot reach and none should trust.
+        # FastAPI's own pages load scripts from elsewhere, which many facilities cannot reach and none should
+        # trust.
         docs_url=None,
         redoc_url=None,
         openapi_url="/api/openapi.json",

@@ -1,4 +1,4 @@
-"""Bearer tokens (RFC 6750): compared in constant time, never logged; the log has their names."""
+"""Bearer tokens (RFC 6750): compared in constant time, and never logged; the log has the tokens' names."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from scicat_retriever.http_api.tokens import Scope, Token
 bearer_scheme = HTTPBearer(auto_error=False, description="One of the tokens in `[[api.token]]`.")
 log = structlog.get_logger(__name__)
 _PATH_SHOWN = 300
-"""Characters of a request's path that the log has."""
+"""The most characters of a request's path in the log."""
 
 
 class TokenGuard:
-    """Lets requests with one of the given tokens pass, for what that token may.
+    """The guard of the routes: lets a request pass if its token is known, valid, and has the scope.
 
     Args:
         tokens: The tokens.
@@ -34,15 +34,15 @@ class TokenGuard:
         self._clock = clock
 
     def check(self, request: Request, wanted: Sequence[Scope]) -> Token:
-        """Let a request pass; the log's further lines about it have the token's name.
+        """Let a request pass; further lines of the log about the request have the token's name.
 
         Args:
             request: The request.
             wanted: Scopes of which its token needs one, the least first.
 
         Raises:
-            TokenInvalid: It carries no valid token.
-            TokenScopeTooSmall: Its token may not do this.
+            TokenInvalid: The request carries no valid token.
+            TokenScopeTooSmall: The token has none of the wanted scopes.
         """
         token = self._token_of(request)
         structlog.contextvars.bind_contextvars(token=token.name)
@@ -54,7 +54,7 @@ class TokenGuard:
             advice = _advice(token, wanted)
             log.warning("a request was refused: its token's scope is too small", **asked, advice=advice)
             raise TokenScopeTooSmall(advice, scope=wanted[0])
-        # What changes something is told; reading is asked for every few seconds by monitors.
+        # Only requests that change something are logged: monitors read every few seconds.
         (log.debug if request.method in {"GET", "HEAD"} else log.info)("a request was let in", **asked)
         return token
 

@@ -1,4 +1,4 @@
-"""Reading what is sent, no more of it than allowed, and only once the token was checked.
+"""Bodies of requests: read only after the token was checked, and no more of them than allowed.
 
 FastAPI itself reads a body to its end, however long it is, before it asks whether the request is authorized.
 """
@@ -21,7 +21,7 @@ async def bounded_body(request: Request) -> bytes:
     """Read the body.
 
     Raises:
-        JobTooLarge: It is longer than allowed; the rest is not read.
+        JobTooLarge: The body is longer than allowed; the rest is not read.
     """
     most = service_of(request).max_body_bytes
     body = bytearray()
@@ -38,11 +38,11 @@ async def body_as(request: Request, model: type[M], absent: bytes = b"") -> M:
     Args:
         request: The request.
         model: The model.
-        absent: What stands for a body that is not there; by default it must be there.
+        absent: The body that an empty one stands for; by default a body must be there.
 
     Raises:
         JobTooLarge: It is longer than allowed.
-        RequestValidationError: It is no such object.
+        RequestValidationError: The body is no such object.
     """
     body = await bounded_body(request)
     try:
@@ -53,6 +53,9 @@ async def body_as(request: Request, model: type[M], absent: bytes = b"") -> M:
 
 
 def documented_body(model: type[BaseModel], *, required: bool) -> dict[str, Any]:
-    """Describe the body that `body_as` reads, for the OpenAPI document, whose `components` must hold the model."""
+    """Describe the body that `body_as` reads, for the OpenAPI document.
+
+    The document's `components` must hold the model.
+    """
     schema = {"$ref": f"#/components/schemas/{model.__name__}"}
     return {"requestBody": {"required": required, "content": {"application/json": {"schema": schema}}}}

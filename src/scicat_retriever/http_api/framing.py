@@ -1,4 +1,4 @@
-"""Requests whose end two readers may see at different places are refused, before any other looks at them."""
+"""The refusal of requests of which two readers may see the end at different places, before all else."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from scicat_retriever.http_api.problems import plain_problem
 
 
 class OneFraming:
-    """Refuses requests with both `Content-Length` and `Transfer-Encoding` (RFC 9112, section 6.1), and closes.
+    """Middleware that refuses requests with `Content-Length` and `Transfer-Encoding` (RFC 9112, 6.1).
 
-    A proxy that goes by the one, and this service by the other, would take a part of the body for a request of its own.
+    It also refuses `Transfer-Encoding` in HTTP/1.0, and closes the connection of a refused request.
+
+    If a proxy goes by the one header and this service by the other, a part of the body would be taken for a
+    request of its own.
 
     Args:
-        app: What answers all other requests.
+        app: The application that answers all other requests.
     """
 
     def __init__(self, app: ASGIApp) -> None:

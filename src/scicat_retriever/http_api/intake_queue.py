@@ -1,4 +1,4 @@
-"""Jobs that arrive together are stored together: one flush to disk for all that wait, in place of one for each."""
+"""The queue of arriving jobs: jobs that wait together are stored together, with one flush to disk."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ from scicat_retriever.pipeline.jobs import intake
 from scicat_retriever.ports.jobs import JobRecord, Jobs
 
 MOST_AT_ONCE = 200
-"""Jobs that are stored in one transaction at the most."""
+"""The most jobs that are stored in one transaction."""
 
 
 class IntakeQueue:
-    """Stores jobs in the order of their arrival. For one event loop; while a transaction runs, further jobs gather.
+    """The queue that stores jobs in the order of their arrival.
+
+    For one event loop. While a transaction runs, further jobs gather for the next one.
 
     Args:
-        jobs: The book that they are stored in.
+        jobs: The book in which jobs are stored.
     """
 
     def __init__(self, jobs: Jobs) -> None:
@@ -31,7 +33,7 @@ class IntakeQueue:
         self._storing: asyncio.Task[None] | None = None
 
     async def store(self, job: RetrieveJob) -> JobRecord:
-        """Store a job; returns once it is durable. A known one stays as it is.
+        """Store a job; returns once it is durable. A known job stays as it is.
 
         Raises:
             LedgerUnavailable: The ledger does not answer.
@@ -39,7 +41,8 @@ class IntakeQueue:
         stored: asyncio.Future[JobRecord] = asyncio.get_running_loop().create_future()
         self._waiting.append((job, stored))
         if self._storing is None or self._storing.done():
-            # It stores jobs of many requests: what the log says meanwhile is about none of them in particular.
+            # The task stores jobs of many requests: its lines in the log are about none of them in
+            # particular.
             self._storing = asyncio.create_task(self._store_waiting(), context=Context())
         return await stored
 
@@ -64,7 +67,7 @@ class IntakeQueue:
         except Exception as error:  # noqa: BLE001 - it belongs to whoever posted the job
             if len(jobs) == 1:
                 return [error]
-        # One of them cannot be stored: the others shall not suffer for it.
+        # One of the jobs cannot be stored: the others are stored without it.
         return [(await self._outcomes([job]))[0] for job in jobs]
 
 

@@ -22,7 +22,10 @@ from scicat_retriever.pipeline.jobs import intake
 from scicat_retriever.ports.jobs import FlowName
 
 _LARGE_BYTES = 1 << 16
-"""A longer body takes so many milliseconds to read that other requests should not wait for it."""
+"""The most bytes of a body that is judged in the event loop.
+
+A longer body takes so many milliseconds that other requests should not wait for it.
+"""
 
 _JOB_SCHEMA = {
     "type": "object",
@@ -59,7 +62,7 @@ DATASET_LIST_SCHEMA = {
 
 
 class FlowAnswer(BaseModel):
-    """The flow that carries a job out: the same for every repetition of the request."""
+    """The flow that carries the job out: the same for every repetition of the request."""
 
     uuid: str = Field(description="The flow's UUID.")
     name: str = Field(description="The flow's name.")
@@ -82,9 +85,10 @@ router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
 async def create_job(request: Request) -> FlowAnswer:
     """Store the job, answer, then retrieve it. Posting it again gives the same answer and changes nothing.
 
-    A job that can never be carried out is refused, and SciCat is told so, `finishedUnsuccessful` with the same words:
-    the answer alone would leave it open there for ever. One that was refused for a copy of it that cannot be read, and comes
-    with datasets now, is read from SciCat once and carried out as it is there.
+    A job that can never be carried out is refused, and SciCat is told `finishedUnsuccessful` with the same
+    words: with this answer alone, the job would stay open there for ever. A job may have been refused since a
+    copy of it could not be read; if it now comes with datasets, it is read from SciCat once, and carried out
+    as it is there.
     """
     service = service_of(request)
     body = await bounded_body(request)
@@ -111,11 +115,11 @@ async def _judged(body: bytes, service: Service) -> RetrieveJob:
 
 
 def _flow_in_spite_of(refused: JobRefused, service: Service) -> FlowName:
-    """Note the refusal and raise it, unless the job was taken in another form before: then that counts."""
+    """Note the refusal of a job and raise it; gives the job's flow if the job was accepted before."""
     try:
         record = intake.refuse(refused, service.ledger.jobs)
     except LedgerUnavailable as error:
-        # The judgement stands without it, and the job will be found open in SciCat.
+        # The refusal stands without the ledger, and the job will be found open in SciCat.
         log.warning("SciCat is told later that a job is refused", why=str(error))
         raise refused from None
     told = refused if record is None else intake.refusal_of(record)
@@ -125,7 +129,7 @@ def _flow_in_spite_of(refused: JobRefused, service: Service) -> FlowName:
 
 
 def _flow_that_caused(update: JobUnderWay, service: Service) -> FlowName:
-    """Give the flow of a job of ours, whose update SciCat hands back; raises the update of any other."""
+    """Give the flow of a job of this service whose update SciCat hands back; else raises `update`."""
     flow = None if update.job_id is None else service.ledger.flows.of(update.job_id)
     if flow is None:
         raise update
@@ -133,7 +137,7 @@ def _flow_that_caused(update: JobUnderWay, service: Service) -> FlowName:
 
 
 class RetryRequest(BaseModel):
-    """What to retry."""
+    """The datasets to retrieve again."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -165,9 +169,11 @@ async def cancel_job(
         ),
     ] = "an operator",
 ) -> JobStatus:
-    """Stop the job's transfers, give back what nobody else needs, and tell SciCat that it was cancelled, and by whom.
+    """Cancel the job: stop its transfers, and tell SciCat that it was cancelled, and by whom.
 
-    The answer comes at once; the job ends seconds later, which its status shows.
+    What no other job needs is given back.
+
+    The answer comes at once. The job ends seconds later, as its status shows.
     """
     service = service_of(request)
     await asyncio.to_thread(service.ledger.jobs.cancel, JobId(job_id), by)
@@ -184,7 +190,10 @@ async def cancel_job(
     openapi_extra=documented_body(RetryRequest, required=False),
 )
 async def retry_job(request: Request, job_id: str) -> JobStatus:
-    """Carry an ended job out again, from what is verified already: its datasets that failed or are gone by now."""
+    """Carry an ended job out again: its datasets that failed or are gone by now.
+
+    Datablocks that are verified already are used again.
+    """
     service = service_of(request)
     datasets = (await body_as(request, RetryRequest, absent=b"{}")).datasets
     pids = None if datasets is None else {DatasetPid(pid) for pid in datasets}

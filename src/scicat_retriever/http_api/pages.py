@@ -1,4 +1,4 @@
-"""Pages for scientists who follow a link in a browser and cannot get the file: what happened, and what to do."""
+"""Pages for scientists whose browser cannot get the file of a link: what happened, and what to do."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _WORDS = {
     errors.LinkTampered.code: ("This is not the whole link", _COPY_AGAIN),
 }
 _SIGNED = {errors.LinkExpired.code, errors.LinkReleased.code}
-"""With these the link's signature was right, so the dataset in it is one that this service named."""
+"""Errors of links whose signature was right: the dataset in the link is one that this service named."""
 
 
 def wants_page(request: Request) -> bool:

@@ -6,13 +6,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 class WithoutLastSlash:
-    """Has `/api/v1/jobs/` answered as `/api/v1/jobs`.
+    """Middleware that has `/api/v1/jobs/` answered as `/api/v1/jobs`.
 
-    A redirect in its place would name this process's own host and path, which behind a proxy lead nowhere; and SciCat
-    would follow it with a GET.
+    A redirect instead would name this process's own host and path, which lead nowhere behind a proxy; and
+    SciCat would follow it with a GET.
 
     Args:
-        app: What answers.
+        app: The application that answers.
     """
 
     def __init__(self, app: ASGIApp) -> None:

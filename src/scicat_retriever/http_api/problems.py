@@ -53,7 +53,7 @@ HTTP_STATUS: dict[type[RetrieverError], int] = {
     errors.StagingWriteFailed: 503,
     errors.StagingNotOurs: 503,
 }
-"""The HTTP status of each error that callers are told of as it is; any other is a 500."""
+"""The HTTP status of each error that callers are told as it is; any other error is a 500."""
 
 
 _INSIDE = {
@@ -80,7 +80,7 @@ def problem(error: RetrieverError) -> JSONResponse:
         type=f"urn:scicat-retriever:error:{error.code}",
         title=error.code.replace("_", " "),
         status=status,
-        # What failed inside may name machines and users: the log has it.
+        # The words of an internal error may name machines and users: only the log has them.
         detail=str(error) if isinstance(error, errors.DownloadsBusy) else _INSIDE.get(status, str(error)),
         who=error.who,
         field=error.field if isinstance(error, errors.JobMalformed) else None,
@@ -101,7 +101,7 @@ def plain_problem(status: int, detail: str) -> JSONResponse:
 
 
 def documented(*statuses: int, page: bool = False) -> dict[int | str, dict[str, Any]]:
-    """Describe the problems that a route answers with, browsers with a page, for the OpenAPI document."""
+    """Describe the problems that a route answers with, to browsers with a page, for the OpenAPI document."""
     content: dict[str, Any] = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     if page:
         content["text/html"] = {"schema": {"type": "string"}}
@@ -114,7 +114,7 @@ def _answer(body: Problem, headers: dict[str, str] | None = None) -> JSONRespons
 
 
 def _for_people(request: Request, answer: JSONResponse, code: str) -> Response:
-    """Give a page in place of the JSON where a browser followed a download's link."""
+    """Give a page instead of the JSON if a browser followed the link of a download."""
     if not request.url.path.startswith(DOWNLOADS_PATH):
         return answer
     answer.headers["Vary"] = "Accept"
@@ -127,7 +127,7 @@ def _for_people(request: Request, answer: JSONResponse, code: str) -> Response:
 
 
 def install(app: FastAPI) -> None:
-    """Answer every error, whoever raises it, with problem details."""
+    """Have every error, whoever raises it, answered with problem details."""
 
     @app.exception_handler(RetrieverError)
     def ours(request: Request, error: RetrieverError) -> Response:

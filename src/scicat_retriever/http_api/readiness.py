@@ -1,4 +1,4 @@
-"""Whether the service can do its work: for load balancers, monitoring, and whoever wonders why nothing happens."""
+"""The readiness of the service: for load balancers, monitoring, and people who see nothing happen."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WORDS = {
     "engine": "the workflow engine does not answer",
     "worker": "no worker of the service works",
 }
-"""Anybody may ask, so that is all that is told; the log, and the status of jobs, say more."""
+"""Anybody may ask, so no more is told than this; the log, and the status of jobs, say more."""
 log = structlog.get_logger(__name__)
 
 
@@ -48,9 +48,11 @@ class Readiness(BaseModel):
     responses={503: {"model": Readiness, "description": "Something that the service needs is not there."}},
 )
 async def ready(request: Request, response: Response) -> Readiness:
-    """Say of each thing that the service needs whether it is there. Jobs are taken as long as the ledger is.
+    """Say of each thing that the service needs whether it is there.
 
-    The engine and the workers are looked at every few seconds: of them, the answer is a few seconds old.
+    Jobs are accepted as long as the ledger is there.
+
+    The engine and the workers are looked at every few seconds: their part of the answer is a few seconds old.
     """
     service = service_of(request)
     ledger, staging = await asyncio.gather(

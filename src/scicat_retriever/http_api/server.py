@@ -1,4 +1,4 @@
-"""How the application is served: uvicorn, with limits of its own on connections."""
+"""The server of the application: uvicorn, with limits of the service's own on connections."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from scicat_retriever.http_api.settings import ApiSettings
 
 DRAIN_SECONDS = 10
 _AT_ONCE, _QUEUE = 64, 4096
-"""Connections that are accepted before other work goes on, and those that the system holds until then."""
+"""Connections that are accepted at once before other work goes on, and that the system holds until then."""
 
 
 class LimitedServer(uvicorn.Server):
-    """uvicorn's server, which accepts few connections at once however many come.
+    """uvicorn's server, which accepts few connections at once, and has the system hold many.
 
-    asyncio takes one number for both.
+    asyncio itself takes one number for both.
     """
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -38,7 +38,7 @@ def server_config(app: FastAPI, settings: ApiSettings, connections: int) -> uvic
     Args:
         app: The application.
         settings: The settings of the API.
-        connections: Connections at once, as far as the process may have files open.
+        connections: The most connections at once, as many as the process may have files open for.
     """
     door = Door(connections, settings.limits.connections_per_address, settings.trusted_proxies)
     return uvicorn.Config(
@@ -54,6 +54,6 @@ def server_config(app: FastAPI, settings: ApiSettings, connections: int) -> uvic
         forwarded_allow_ips=list(settings.trusted_proxies),
         timeout_keep_alive=settings.limits.idle_timeout,
         timeout_graceful_shutdown=DRAIN_SECONDS,
-        # What the log says of one request of a connection must not be said of the next.
+        # Words in the log about one request of a connection must not stay for the next request.
         reset_contextvars=True,
     )

@@ -1,4 +1,4 @@
-"""What the routes work with, built once and kept in the application's state."""
+"""The ports and settings of the routes, built once and kept in the application's state."""
 
 from __future__ import annotations
 
@@ -29,13 +29,14 @@ class Service:
         guard: Checks tokens.
         job_types: SciCat job types that are carried out.
         stores: The names of the long-term stores, as the settings have them.
-        max_body_bytes: Largest job accepted.
+        max_body_bytes: The most bytes of a job that is accepted.
         clock: Gives the time, UTC and aware.
         wake: Called when a job was stored.
         cache: How staging is used as a cache.
         margin: How much longer a dataset is pinned than its links live.
         check_staging: Has the ledger compared with the staging area soon.
-        engine_trouble: Says what is wrong with the `engine`, and with the `worker`s; None where nothing is.
+        engine_trouble: Says what is wrong with the `engine`, and with the `worker`s; None for one that is
+            well.
     """
 
     ledger: Ledger

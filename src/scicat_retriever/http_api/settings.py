@@ -25,7 +25,7 @@ from scicat_retriever.http_api.tokens import OLD_LIST_SCOPES, Scope, Token
 _USABLE = "must be one word of at least 16 printable ASCII characters, and no example of the documentation"
 
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not listened on
-"""Addresses that stand for all of a machine, and the one under which the machine itself reaches them."""
+"""Addresses that stand for all addresses of a machine, each with the one to reach the machine itself."""
 
 
 def _usable(token: SecretStr) -> bool:
@@ -116,7 +116,7 @@ class ApiSettings(BaseModel):
         return self
 
     def _doubled(self) -> list[str]:
-        """Give the names of the tokens that have their name, or what is sent, in common with another one."""
+        """Give the names of the tokens that share their name, or their secret, with another token."""
         names = Counter(each.name for each in self.all_tokens)
         secrets = Counter(each.secret for each in self.all_tokens)
         found = [each.name for each in self.all_tokens if names[each.name] > 1 or secrets[each.secret] > 1]

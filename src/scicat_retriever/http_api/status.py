@@ -1,4 +1,4 @@
-"""How far a job is, as the API tells it."""
+"""The status of a job, as the API tells it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ErrorStatus(BaseModel):
 
     @classmethod
     def of(cls, failure: Failure) -> ErrorStatus:
-        """Tell of a failure."""
+        """Make the status of a failure."""
         return cls(code=failure.code, who=failure.who, message=failure.message, archive_id=failure.archive_id)
 
 
@@ -47,7 +47,7 @@ class DatablockStatus(BaseModel):
 
     @classmethod
     def of(cls, record: DatablockRecord) -> DatablockStatus:
-        """Tell of a datablock."""
+        """Make the status of a datablock."""
         return cls(
             archive_id=record.datablock.archive_id,
             state=record.state,
@@ -85,7 +85,7 @@ class DatasetStatus(BaseModel):
 
 
 class ReportStatus(BaseModel):
-    """Something that SciCat was not told yet."""
+    """A report that is not delivered to SciCat yet."""
 
     state: ReportState = Field(
         description="`waiting` to be told; `parked` until somebody asks that it be tried again; `undeliverable`: parked, "
@@ -99,7 +99,7 @@ class ReportStatus(BaseModel):
 
     @classmethod
     def of(cls, report: Report) -> ReportStatus:
-        """Tell of a report."""
+        """Make the status of a report."""
         return cls(
             state=report.state,
             attempts=report.attempts,
@@ -142,7 +142,7 @@ class JobStatus(BaseModel):
 
 
 def job_status(job_id: JobId, ledger: Ledger, *, datablocks: bool) -> JobStatus | None:
-    """Tell of a job, with its datablocks if wanted; None where the ledger does not know it."""
+    """Give the status of a job, with its datablocks if wanted; None where the ledger has no such job."""
     record = ledger.jobs.get(job_id)
     if record is None:
         return None

@@ -1,4 +1,4 @@
-"""Tokens of the API: who has them, what they may, and until when."""
+"""The tokens of the API: their names, their scopes, and their ends."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Scope(StrEnum):
     READ = "read"
     """Read everything, change nothing."""
     OPERATE = "operate"
-    """All that the API can do: also cancel, retry, pin, evict."""
+    """Everything that the API can do: also cancel, retry, pin, evict."""
 
 
 OLD_LIST_SCOPES = frozenset({Scope.INTAKE, Scope.READ})
-"""What the tokens of `api.tokens` may, which have no scope of their own."""
+"""The scopes of the tokens of `api.tokens`, which have no scope of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +28,10 @@ class Token:
     """A token that the API lets in.
 
     Attributes:
-        name: What the log calls whoever sends it.
-        secret: What is sent.
-        scopes: What it may.
-        expires: When it ends to be valid, aware; None: never.
+        name: The name of its sender in the log.
+        secret: The text that is sent.
+        scopes: The scopes that it has.
+        expires: The moment from which it is not valid any more, aware; None for never.
         of_old_list: Whether it stands in `api.tokens`.
     """
 
@@ -42,18 +42,18 @@ class Token:
     of_old_list: bool = False
 
     def may(self, wanted: Collection[Scope]) -> bool:
-        """Say whether one of the wanted scopes is covered."""
+        """Say whether the token has one of the wanted scopes."""
         return Scope.OPERATE in self.scopes or any(scope in self.scopes for scope in wanted)
 
     def is_valid(self, now: datetime) -> bool:
-        """Say whether it has not expired."""
+        """Say whether the token has not expired."""
         return self.expires is None or now < self.expires
 
 
 def most_capable(tokens: Collection[Token], now: datetime) -> Token | None:
-    """Choose the token that an operator's command sends: one that may operate, else one that may read, else any.
+    """Choose the token that an operator's command sends.
 
-    None where all have expired.
+    That is one that may operate, else one that may read, else any. None where all have expired.
     """
     valid = [token for token in tokens if token.is_valid(now)]
     for scope in (Scope.OPERATE, Scope.READ, Scope.INTAKE):

@@ -11,7 +11,8 @@ class ArchiveStream:
 
     Args:
         walker: walks the tar.
-        plain: whether it is known to be a plain tar; else its first bytes decide, whatever its name says.
+        plain: whether the archive is known to be a plain tar; else its first bytes decide, whatever its name
+            says.
         max_unpacked_bytes: bytes that a compressed archive may unpack to; None for any number.
     """
 
@@ -43,11 +44,11 @@ class ArchiveStream:
 
     @property
     def tars(self) -> int:
-        """How many tars follow on each other in it, so far."""
+        """How many tars follow on each other in the archive, so far."""
         return self._walker.tars
 
     def finish(self, *, needs_marker: bool = True) -> MemberCounts:
-        """Say that no more bytes come, and get the sum of what came.
+        """End the archive: no more bytes come. Gives the counts of its members.
 
         Args:
             needs_marker: as of `TarWalker.finish`.
@@ -70,7 +71,7 @@ class ArchiveStream:
             self._feed(chunk[taken:])
 
     def _decide(self) -> None:
-        """Choose the way in, and pass the bytes on that were held back."""
+        """Choose between tar and gzip by the first bytes, and pass on the bytes that were held back."""
         if self._gzip is None:
             self._gzip = has_gzip_magic(self._head)
         self._feed = self._gunzip.feed if self._gzip else self._walker.feed

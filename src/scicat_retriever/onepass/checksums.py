@@ -73,12 +73,12 @@ class ChecksumAlgorithm(StrEnum):
 
     @property
     def start(self) -> StartsDigest:
-        """What starts a running checksum of this kind."""
+        """The function that starts a running checksum of this algorithm."""
         return _STARTS[self]
 
 
 class _Rolling:
-    """A 32-bit checksum of zlib, with the face of hashlib."""
+    """A 32-bit checksum of zlib, with the interface of hashlib."""
 
     def __init__(
         self, step: Callable[[bytes | memoryview, int], int], seed: int, data: bytes | memoryview = b""
@@ -94,7 +94,7 @@ class _Rolling:
 
 
 def bare_name(spelling: str) -> str:
-    """Write an algorithm's name in lower case, without blanks and punctuation, and without the ``sum`` of a program's name."""
+    """Write an algorithm's name in lower case, without blanks, punctuation, and a program's ``sum``."""
     return re.sub(r"[\s_\-./]+", "", spelling).lower().removesuffix("sum")
 
 

@@ -1,4 +1,4 @@
-"""The buffers that a copy goes round in: few, large, and used again, so that memory stays flat."""
+"""The buffers of a copy: few, large, and used again, so that memory stays flat."""
 
 import mmap
 from dataclasses import dataclass
@@ -7,17 +7,17 @@ from queue import SimpleQueue
 from threading import Lock
 
 CHUNK_BYTES = 4 << 20
-"""Bytes of a buffer."""
+"""Bytes of one buffer."""
 
 CHUNKS = 8
 """Buffers of one copy: 32 MiB in all."""
 
 USERS = 2
-"""Who must be done with a buffer before it is filled again: the writer and the hasher."""
+"""How many threads must be done with a buffer before it is filled again: the writer and the hasher."""
 
 
 class Milestone(Enum):
-    """What the threads of a copy tell the thread that called."""
+    """The events that the threads of a copy tell the thread that called."""
 
     SOURCE_ENDED = auto()
     PARTIAL_DURABLE = auto()
@@ -30,7 +30,7 @@ class Chunk:
     Attributes:
         room: the whole buffer.
         filled: the part that holds bytes of the archive.
-        users: who is not done with it yet.
+        users: how many threads are not done with it yet.
     """
 
     room: memoryview

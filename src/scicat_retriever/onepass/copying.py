@@ -1,7 +1,8 @@
 """One pass over an archive: read once, written, hashed as a whole and member by member.
 
-Three threads share the work, and at most 32 MiB of buffers: one reads, one writes, and the calling one walks the tar and
-hashes, so that each of them can wait for its own device. Python's lock is free while they read, write or hash.
+Three threads share the work, and at most 32 MiB of buffers: one reads, one writes, and the calling one walks
+the tar and hashes, so that each of them can wait for its own device. Python's lock is free while they read,
+write or hash.
 """
 
 import os
@@ -33,7 +34,8 @@ class CopyReport:
 
     Attributes:
         archive_bytes: bytes read, and written, as stored (compressed, if the archive is).
-        archive_checksum: their digest, in hexadecimal digits, of the algorithm that ``archive_checksum_name`` names.
+        archive_checksum: the digest of these bytes, in hexadecimal digits, of the algorithm that
+            ``archive_checksum_name`` names.
         algorithm: what the members were hashed with.
         gzip: whether the archive is compressed.
         unpacked_bytes: bytes of the tar itself.
@@ -51,7 +53,10 @@ class CopyReport:
 
 
 def archive_checksum_name() -> str:
-    """Name the checksum of an archive as a whole: xxh3-128, twenty times faster than sha256, so almost free."""
+    """Name the algorithm of the checksum of an archive as a whole: xxh3-128.
+
+    It is twenty times faster than sha256, so almost free.
+    """
     return ChecksumAlgorithm.XXH3_128.value
 
 
@@ -73,41 +78,47 @@ def copy_and_hash(
 ) -> CopyReport:
     """Copy an archive and hash all of its members, reading each byte once.
 
-    The partial file is durable when this returns: flushed to disk, or sealed where it is a sink. Its name, its folder's
-    entry and its removal after an error are the caller's.
+    The partial file is durable when this returns: flushed to disk, or sealed where it is a sink. The caller
+    cares for its name, its folder's entry, and its removal after an error.
 
-    No thread is left, but for those that are stuck in the system. One whose read of the source never returns touches
-    neither the partial file nor a descriptor of the caller's. One whose write to the partial file never returns keeps
-    a duplicate of its descriptor, or the sink; that write, 1 MiB at most, may reach the file at its offset whenever the
-    system lets it, so after ``PartialStalled`` (or a cancellation meanwhile) another attempt should write to a new file.
+    No thread is left, except a thread that is stuck in a call to the system. A reader that is stuck touches
+    neither the partial file nor a descriptor of the caller's. A writer that is stuck keeps a duplicate of the
+    descriptor, or the sink. Its write, 1 MiB at most, may reach the file at its offset at any later time: so
+    after ``PartialStalled`` (or a cancellation meanwhile) another attempt should write to a new file.
 
     Args:
-        source: an open file descriptor, read from where it stands, or an object with ``readinto``. The caller closes it.
-        partial: a path, which is created or emptied; or an open file descriptor, written from offset 0; or a sink.
-        algorithm: what files are hashed with, one algorithm or several in the same pass.
+        source: an open file descriptor, read from where it stands, or an object with ``readinto``. The
+            caller closes it.
+        partial: a path, which is created or emptied; or an open file descriptor, written from offset 0; or a
+            sink.
+        algorithm: the algorithm that files are hashed with, or several in the same pass.
         on_member: gets each member in the order of the archive, in the calling thread.
-        plain: whether it is known to be a plain tar; else its first bytes say whether it is compressed.
-        rules: what else is taken of a tar.
+        plain: whether the archive is known to be a plain tar; else its first bytes say whether it is
+            compressed.
+        rules: what is accepted of a tar beyond what every program unpacks alike.
         expected_bytes: the archive's declared size, as stored; None if nobody knows.
-        catalogued_bytes: the size that it had when it was archived. One of just this size has lost nothing at its end, so it
-            may lack a tar's end-of-archive marker. None if nobody knows.
+        catalogued_bytes: the size that the archive had when it was archived. An archive of just this size has
+            lost nothing at its end, so it may lack a tar's end-of-archive marker. None if nobody knows.
         max_unpacked_bytes: bytes that a compressed archive may unpack to; see ``unpacked_allowance``.
-        most_members: members that the tar may have, more or less; see ``members_allowance``. None for any number.
-        progress: gets the bytes done, about once a second even if none moved, and at the end; in the calling thread.
+        most_members: members that the tar may have, more or less; see ``members_allowance``. None for any
+            number.
+        progress: gets the bytes done, about once a second even if none moved, and at the end; in the calling
+            thread.
         cancelled: asked about ten times a second, in the calling thread.
-        stall_timeout: seconds that one read or one write may take; the flush to disk at the end, ten times as many. A read
-            ends also with a `BlockingIOError` of the source, which says that bytes are on their way.
+        stall_timeout: seconds that one read or one write may take; the flush to disk at the end may take ten
+            times as many. A `BlockingIOError` of the source ends a read, too: it says that bytes are on their
+            way.
 
     Raises:
         TarFault: the tar is damaged, cut short, or of a kind that is refused.
         GzipFault: the compressed stream is damaged, or unpacks to too much.
         Truncated: the source has fewer bytes than declared.
-        LongerThanDeclared: it has more.
+        LongerThanDeclared: the source has more bytes than declared.
         SourceStalled: no byte came in time, and no word that one is on its way.
         SourceReadFailed: reading failed.
         PartialWriteFailed: writing failed.
         PartialStalled: a write, or the flush, did not return in time.
-        CopyCancelled: ``cancelled`` said so.
+        CopyCancelled: ``cancelled`` asked for it.
     """
     walker = TarWalker(algorithm, on_member, most_members, rules)
     stream = ArchiveStream(walker, plain=plain, max_unpacked_bytes=max_unpacked_bytes)
@@ -131,7 +142,7 @@ def copy_and_hash(
 
 
 class _CopyThreads:
-    """The reader and the writer of one copy; on leaving, both are ended, or left behind if they are stuck."""
+    """The reader and the writer of one copy; both are ended on leaving, or left behind if stuck."""
 
     def __init__(
         self,

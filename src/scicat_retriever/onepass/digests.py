@@ -1,7 +1,8 @@
-"""Digests as catalogues write them: which algorithm each is of, and what its digits are.
+"""Digests as catalogues write them: the algorithm of each, and its digits.
 
-A catalogue names one algorithm for many files, and often a family of algorithms alone: ``sha2``, as in SciCat's own example, or
-``sha``. Then the length of each digest decides. Digits are hexadecimal or, as iRODS writes them (``sha2:LPJNul+wow4=``), base64.
+A catalogue names one algorithm for many files, and often only a family of algorithms: ``sha2``, as in
+SciCat's own example, or ``sha``. Then the length of each digest decides. Digits are hexadecimal or, as iRODS
+writes them (``sha2:LPJNul+wow4=``), base64.
 """
 
 import base64
@@ -17,7 +18,7 @@ from scicat_retriever.onepass.checksums import ChecksumAlgorithm, Digester, Star
 from scicat_retriever.onepass.errors import UnknownChecksumAlgorithm
 
 LONGEST_DIGEST = 300
-"""Characters of a digest that are looked at; the longest known one has 128 hexadecimal digits."""
+"""The most characters of a digest that are read; the longest known one has 128 hexadecimal digits."""
 _BYTES_OF_32_BITS = 4
 _HEX = re.compile(r"(?:0[xX])?([0-9a-fA-F]+)\Z")
 _BASE64 = re.compile(r"[0-9A-Za-z+/_-]+={0,2}\Z")
@@ -50,7 +51,9 @@ _FAMILIES: MappingProxyType[str, tuple[ChecksumAlgorithm, ...]] = MappingProxyTy
 
 
 def algorithms_named(spelling: str) -> tuple[ChecksumAlgorithm, ...]:
-    """Give the algorithms that a catalogue can mean by a name: one, or those of a family (``sha2``, ``SHA``, ``adler``).
+    """Give the algorithms that a catalogue can mean by a name.
+
+    That is one algorithm, or those of a family (``sha2``, ``SHA``, ``adler``).
 
     Args:
         spelling: the name as the catalogue has it; see `ChecksumAlgorithm.named`.
@@ -67,7 +70,7 @@ class Digest:
     """A catalogued digest that was understood.
 
     Attributes:
-        algorithm: what it is of.
+        algorithm: the algorithm that made it.
         digits: lower-case hexadecimal digits, all of them.
     """
 
@@ -76,11 +79,13 @@ class Digest:
 
     @classmethod
     def read(cls, catalogued: str, named: Sequence[ChecksumAlgorithm]) -> Self | None:
-        """Understand a digest as a catalogue has it; None where its length and alphabet fit no algorithm that is meant.
+        """Read a digest as a catalogue has it.
 
-        It may have blanks around it, ``0x`` before it, and be in either case. A prefix such as ``sha256:`` that names an
-        algorithm which fits decides; any other is passed over. 32-bit checksums may lack their leading zeros. Base64 is
-        taken in both alphabets, with padding or, of more than 32 bits, without.
+        None where its length and alphabet fit no algorithm of `named`.
+
+        It may have blanks around it, ``0x`` before it, and be in either case. A prefix such as ``sha256:``
+        that names an algorithm which fits decides; any other is passed over. 32-bit checksums may lack their
+        leading zeros. Base64 is taken in both alphabets, with padding or, of more than 32 bits, without.
 
         Args:
             catalogued: the digest as the catalogue has it.
@@ -101,7 +106,7 @@ class Digest:
 class Hashing:
     """The algorithms that each member is hashed with, all in the same pass.
 
-    A member's digest is that of each of them, one after the other. Shown as ``sha256+sha512``.
+    A member's digest is the digests of all algorithms, one after the other. Written as ``sha256+sha512``.
 
     Attributes:
         algorithms: one or more, each once.
@@ -111,7 +116,7 @@ class Hashing:
 
     @classmethod
     def of(cls, algorithms: Iterable[ChecksumAlgorithm]) -> Self:
-        """Take these algorithms, in the one order of all."""
+        """Make it of these algorithms, in one fixed order."""
         wanted = set(algorithms)
         return cls(tuple(algorithm for algorithm in ChecksumAlgorithm if algorithm in wanted))
 
@@ -130,12 +135,12 @@ class Hashing:
 
     @property
     def start(self) -> StartsDigest:
-        """What starts a running checksum of all of them."""
+        """The function that starts a running checksum of all algorithms."""
         one, *more = self.algorithms
         return partial(_SideBySide, self.algorithms) if more else one.start
 
     def part(self, digest: str, algorithm: ChecksumAlgorithm) -> str | None:
-        """Give what a member's digest has of one algorithm; None where it was not hashed with that."""
+        """Give one algorithm's part of a member's digest; None where the member was not hashed with it."""
         at = 0
         for each in self.algorithms:
             length = 2 * _BYTES[each]
@@ -146,7 +151,7 @@ class Hashing:
 
 
 class _SideBySide:
-    """Several running checksums with the face of one."""
+    """Several running checksums with the interface of one."""
 
     def __init__(self, algorithms: Sequence[ChecksumAlgorithm], data: bytes | memoryview = b"") -> None:
         self._digesters: list[Digester] = [algorithm.start(data) for algorithm in algorithms]
@@ -182,7 +187,8 @@ def _hexadecimal(text: str, size: int) -> str | None:
 
 
 def _base64(text: str, size: int) -> str | None:
-    # Hexadecimal digits are also base64, of other bytes: what is all of those is taken for the former, of a wrong length.
+    # Hexadecimal digits are also base64, of other bytes: a text of hexadecimal digits alone is never read as
+    # base64, but is hexadecimal of a wrong length.
     if not _BASE64.match(text) or _HEX.match(text) or (size == _BYTES_OF_32_BITS and text[-1] != "="):
         return None
     bare = text.rstrip("=").translate(_URL_SAFE)

@@ -52,7 +52,7 @@ class ManifestDamaged(TransferFault):
 
 
 class TarFault(TransferFault):
-    """The tar stream is not one that can be taken as proof of its members."""
+    """The tar stream cannot be taken as proof of its members."""
 
 
 class BadHeader(TarFault):
@@ -80,7 +80,7 @@ class AmbiguousMember(TarFault):
 
 
 class GnuIncremental(AmbiguousMember):
-    """What GNU tar writes with ``--incremental`` in its own format, which ``tarfile`` unpacks in other places."""
+    """A member of GNU tar's own format for ``--incremental``: ``tarfile`` unpacks it in other places."""
 
 
 class NotATar(TarFault):
@@ -96,7 +96,7 @@ class TrailingGarbage(TarFault):
 
 
 class AnotherTar(TrailingGarbage):
-    """It begins where another tar could."""
+    """The trailing bytes begin where another tar could begin."""
 
 
 class GzipFault(TransferFault):

@@ -9,7 +9,10 @@ from threading import Lock
 from typing import Protocol
 
 _SLICE_BYTES = 1 << 20
-"""Bytes of one write: larger ones were slower (the kernel looks for large free pages), smaller ones cost calls."""
+"""Bytes of one write.
+
+Larger writes were slower (the kernel looks for large free pages), smaller ones cost more calls.
+"""
 
 _RWF_DONTCACHE = 0x80
 """Write through the page cache without staying in it (Linux 6.14); pwritev2(2)."""
@@ -27,11 +30,12 @@ class WritesAt(Protocol):
 class FileSink:
     """Writes a file from offset 0, then makes it durable. A `Sink`.
 
-    A file that is longer than what was written is cut by `seal`, so that space may be allocated in it beforehand.
+    A file that is longer than what was written is cut by `seal`, so that space may be allocated in it
+    beforehand.
 
     Args:
         descriptor: Open for writing; the sink's own from now on.
-        write_at: What writes.
+        write_at: The call that writes.
 
     Attributes:
         size: Bytes written so far.
@@ -73,7 +77,7 @@ class FileSink:
             os.fsync(self._fd)
 
     def close(self) -> None:
-        """Close the file, now or as soon as the call returns that is stuck in the system; may be repeated.
+        """Close the file, now or once a call that is stuck in the system returns; may be repeated.
 
         Raises:
             OSError: The kernel's: a network file system may refuse the last bytes only now.

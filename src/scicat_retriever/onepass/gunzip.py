@@ -1,4 +1,4 @@
-"""Unpacking gzip (RFC 1952) as it comes by, without trust in what it claims."""
+"""Unpacking gzip (RFC 1952) as a stream, without trust in what the stream claims."""
 
 import zlib
 from collections.abc import Callable
@@ -11,7 +11,7 @@ _SMALLEST_STRIDE, _LARGEST_STRIDE = 4 << 10, 64 << 10
 _MAGIC = b"\x1f\x8b\x08"
 
 MAGIC_BYTES = len(_MAGIC)
-"""How many of the first bytes tell gzip."""
+"""How many of the first bytes tell whether it is gzip."""
 
 _ALLOWANCE_PER_FILE = 16 << 10
 _ALLOWANCE_AT_LEAST = 16 << 20
@@ -26,7 +26,9 @@ def has_gzip_magic(first_bytes: bytes) -> bool:
 
 
 def unpacked_allowance(content_bytes: int, files: int) -> int:
-    """Bytes that an honest tar with such content may unpack to: headers, long names, folders, padding included.
+    """Give the most bytes that an honest tar with such content may unpack to.
+
+    Headers, long names, folders and padding are included.
 
     Args:
         content_bytes: the declared sizes of all files together.
@@ -64,14 +66,15 @@ class Gunzip:
         """
         at, end = 0, len(chunk)
         while at < end:
-            # Rests of a slice are copied when a member ends in it: small slices keep many small members cheap.
+            # Rests of a slice are copied when a member ends in it: small slices keep many small members
+            # cheap.
             piece = chunk[at : at + self._stride]
             taken = self._skip_padding(piece) if self._member is None else self._unpack(self._member, piece)
             at += taken
             self._packed += taken
 
     def finish(self) -> None:
-        """Say that no more bytes come.
+        """End the stream: no more bytes come.
 
         Raises:
             BadGzip: the last member is not complete.

@@ -1,16 +1,19 @@
 r"""The manifest of an archive: its members, written down while they go by, and sealed with a checksum.
 
-A blob is ``SCRM1``, a line feed, the name of the checksum algorithm (of several, joined by ``+``) and a line feed, then pages of
-up to 4096 members, fewer where their names are long. Of an archive that is compressed, or several tars, it is ``SCRM2``, with one
-more line before the pages: ``gzip`` or ``plain``, a blank, and how many tars.
+A blob is ``SCRM1``, a line feed, the name of the checksum algorithm (of several, joined by ``+``) and a
+line feed, then pages of up to 4096 members, fewer where their names are long. The blob of an archive that is
+compressed, or several tars, begins with ``SCRM2`` instead, and has one more line before the pages: ``gzip``
+or ``plain``, a blank, and how many tars.
+
 A page is four little-endian 32-bit numbers (members, bytes of each of the three columns) and the columns:
 
 - numbers, zlib: the kinds (one letter each, a capital for ``unsafe``), the sizes, the offsets (64 bits each);
-- names, zlib: all names, then all link targets, each ended by a NUL, which no name holds; UTF-8 with surrogateescape;
-- digests: the raw bytes of the files' digests (of several algorithms, one after the other for each file), not compressed, as they
-  have no pattern.
+- names, zlib: all names, then all link targets, each ended by a NUL, which no name holds; UTF-8 with
+  surrogateescape;
+- digests: the raw bytes of the files' digests (of several algorithms, one after the other for each file), not
+  compressed, as they have no pattern.
 
-The seal is the sha256 of the blob; it is kept elsewhere, with the state that the manifest proves.
+The manifest seal is the sha256 of the blob; it is kept elsewhere, with the state that the manifest proves.
 """
 
 import hashlib
@@ -32,7 +35,7 @@ _OTHERS = re.compile(rb"(gzip|plain) ([1-9][0-9]{0,17})\n")
 _PAGE = struct.Struct("<4I")
 _MEMBERS_A_PAGE = 4096
 _NAMES_A_PAGE = 1 << 20
-"""Characters of names and link targets after which a page is turned, so that long names are not held for long."""
+"""Characters of names and link targets after which a page ends, so that long names are not held for long."""
 _LETTERS = {
     MemberKind.FILE: "f",
     MemberKind.DIRECTORY: "d",
@@ -44,7 +47,7 @@ _LETTERS = {
 _KINDS = {letter: kind for kind, letter in _LETTERS.items()}
 _FASTEST = 1
 _LONGEST_HEAD = 200
-"""Bytes: the names of all algorithms have fewer together."""
+"""The most bytes of a head line: the names of all algorithms together have fewer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +66,10 @@ class SealedManifest:
 
 
 class ManifestWriter:
-    """Writes members down, in about 50 bytes of memory each.
+    """A manifest that is being written, in about 50 bytes of memory for each member.
 
     Args:
-        algorithm: what the digests of the members are made with.
+        algorithm: the algorithm, or several, that the members' digests are made with.
     """
 
     def __init__(self, algorithm: ChecksumAlgorithm | Hashing) -> None:
@@ -76,14 +79,14 @@ class ManifestWriter:
         self._members = 0
 
     def add(self, member: Member) -> None:
-        """Write one member down, after those before."""
+        """Write one member, after those before."""
         self._open.append(member)
         self._open_names += len(member.name) + len(member.link)
         if len(self._open) == _MEMBERS_A_PAGE or self._open_names >= _NAMES_A_PAGE:
             self._turn_page()
 
     def seal(self, *, gzip: bool = False, tars: int = 1) -> SealedManifest:
-        """Finish; nothing may be added afterwards.
+        """Finish the manifest; nothing may be added afterwards.
 
         Args:
             gzip: whether the archive is compressed.
@@ -121,7 +124,7 @@ class Manifest:
     """A manifest whose seal held.
 
     Attributes:
-        hashing: what the digests of the members are made with.
+        hashing: the algorithms that the members' digests are made with.
         gzip: whether the archive is compressed; manifests of release 0.1 do not tell.
         tars: how many tars follow on each other in it.
     """
@@ -133,7 +136,7 @@ class Manifest:
 
     @property
     def in_place(self) -> bool:
-        """Whether the members lie in the archive where the manifest says, and make a tar if they are cut out."""
+        """Whether members lie in the archive at their offsets, and make a tar if they are cut out of it."""
         return not self.gzip and self.tars == 1
 
     def members(self) -> Iterator[Member]:

@@ -1,4 +1,4 @@
-"""What a tar holds, member by member."""
+"""The members of a tar."""
 
 from enum import StrEnum
 from typing import NamedTuple
@@ -7,9 +7,9 @@ _SHOWN = 200
 
 
 class MemberKind(StrEnum):
-    """What a member is once unpacked; OTHER is a device, a FIFO or an unknown type.
+    """The kind of a member, once unpacked; OTHER is a device, a FIFO or an unknown type.
 
-    LABEL is the name of a tape (``tar --label``), which nothing is made of.
+    LABEL is the name of a tape (``tar --label``): nothing is unpacked of it.
     """
 
     FILE = "file"
@@ -29,7 +29,7 @@ class Member(NamedTuple):
     Attributes:
         name: path without leading ``./``, doubled ``/``, inner ``.`` and trailing ``/``; ``.`` for the root.
         kind: what it is.
-        size: bytes of content, that of a file, or what of a folder is passed over; else 0.
+        size: bytes of content: of a file, or of a folder whose content is passed over; else 0.
         offset: where the content begins in the (decompressed) stream, in bytes.
         digest: hexadecimal digest of the content; empty unless it is a file.
         link: for a symlink the target as stored, for a hard link the tidied name of the earlier member.
@@ -59,7 +59,7 @@ def tidy_name(path: str) -> str:
 
 
 def shown(name: str) -> str:
-    """Write a name or a path for a message: quoted, odd characters escaped, the first 200 characters alone."""
+    """Write a name or a path for a message: quoted, odd characters escaped, at most 200 characters of it."""
     return repr(name[:_SHOWN]) + ("…" if len(name) > _SHOWN else "")
 
 

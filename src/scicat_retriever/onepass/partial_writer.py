@@ -20,13 +20,13 @@ class PartialWriter:
         flushing: whether all is written and the file is being made durable.
 
     Args:
-        partial: a path, which is created or emptied; or a file descriptor, which is duplicated and written from offset
-            0; or a sink, which is the caller's.
-        pool: gets each buffer back that was written.
+        partial: a path, which is created or emptied; or a file descriptor, which is duplicated and written
+            from offset 0; or a sink, which is the caller's.
+        pool: gets back each buffer that was written.
         events: gets PARTIAL_DURABLE, or the error that ended the writing.
 
     Raises:
-        PartialWriteFailed: it cannot be opened.
+        PartialWriteFailed: the partial file cannot be opened.
     """
 
     def __init__(
@@ -56,10 +56,10 @@ class PartialWriter:
         self.inbox.put(None)
 
     def stop(self, patience: float) -> None:
-        """End the thread after the write that is under way; leave it behind if that takes longer, in seconds.
+        """End the thread after the write that is under way; leave it behind after `patience` seconds.
 
-        One that is left behind holds its duplicate of the descriptor, or the sink. The write under way may still reach
-        the file (1 MiB at most); none follows it.
+        A thread that is left behind holds its duplicate of the descriptor, or the sink. Its write may still
+        reach the file (1 MiB at most); no other write follows.
         """
         self._stopped.set()
         self.inbox.put(None)

@@ -6,14 +6,16 @@ from typing import Protocol
 class Sink(Protocol):
     """Takes the bytes of an archive, in their order, from one thread.
 
-    An OSError that it raises is told as `PartialWriteFailed`; an error of any other kind reaches the caller of the copy
-    as it is.
+    An OSError that it raises is told as `PartialWriteFailed`; an error of any other kind reaches the caller
+    of the copy as it is.
     """
 
     def write(self, data: memoryview, /) -> int:
-        """Take some bytes from the start of `data`, at least one; gives how many. May block as long as the storage does.
+        """Take some bytes from the start of `data`, at least one; gives how many.
 
-        The buffer is used again once all of it was taken: whoever needs the bytes for longer copies them.
+        May block as long as the storage does.
+
+        The buffer is used again once all of it was taken: a sink that needs the bytes for longer copies them.
 
         Raises:
             OSError: They cannot be written.
@@ -23,5 +25,6 @@ class Sink(Protocol):
         """Make all that was written durable; nothing is written any more.
 
         Raises:
-            OSError: It cannot be made durable, or the storage holds something else than what was written.
+            OSError: The bytes cannot be made durable, or the storage holds something else than what was
+                written.
         """

@@ -13,7 +13,7 @@ from scicat_retriever.onepass.chunks import Chunk, ChunkPool, Milestone
 from scicat_retriever.onepass.errors import LongerThanDeclared, SourceReadFailed, Truncated
 
 _HAND_OVER_SECONDS = 0.5
-"""A slow source's bytes are passed on after this time, though the buffer is not full."""
+"""Seconds after which a slow source's bytes are passed on, though the buffer is not full."""
 
 
 class ReadsInto(Protocol):
@@ -23,15 +23,18 @@ class ReadsInto(Protocol):
         """Read some bytes into the buffer; 0 at the end.
 
         Raises:
-            BlockingIOError: there is nothing yet, and it is on its way: read again. Raised after some waiting, not at once.
+            BlockingIOError: no byte is there yet, but bytes are on their way: read again. Raised after some
+                waiting, not at once.
         """
 
 
 class SourceReader:
-    """Reads the source into free buffers and hands each to the writer and the hasher, from its construction on.
+    """The thread that reads the source into buffers, for the writer and the hasher.
 
-    The thread is a daemon: a read that never returns cannot be broken off, only left behind. A reader that is left
-    behind touches nothing but its own buffers, and ends when its read does.
+    It works from its construction on.
+
+    The thread is a daemon: a read that never returns cannot be broken off, only left behind. A reader that is
+    left behind touches nothing but its own buffers, and ends when its read does.
 
     Args:
         source: a file descriptor, which is duplicated, or an object to read from.
@@ -71,7 +74,7 @@ class SourceReader:
         self._thread.start()
 
     def stop(self, patience: float) -> None:
-        """End the thread, or leave it behind if its read does not return within some seconds.
+        """End the thread, or leave it behind if its read does not return within `patience` seconds.
 
         The pool must be closed already.
         """
@@ -79,7 +82,7 @@ class SourceReader:
         self._thread.join(patience)
 
     def waiting_seconds(self) -> float:
-        """Seconds without a byte, or a word that one is on its way; 0 while no read is under way."""
+        """Seconds without a byte, and without word that one is on its way; 0 while no read is under way."""
         since = self._waiting_since
         return 0.0 if since is None else time.monotonic() - since
 

@@ -1,4 +1,4 @@
-"""The watch over a running copy: it tells progress, and ends a copy that is cancelled or does not go on."""
+"""The watch over a running copy: tells progress, and ends a copy that is cancelled or stalled."""
 
 import time
 from collections.abc import Callable
@@ -7,10 +7,10 @@ from typing import Protocol
 from scicat_retriever.onepass.errors import CopyCancelled, PartialStalled, SourceStalled
 
 LOOK_SECONDS = 0.1
-"""How often it looks, at most."""
+"""The shortest time between two looks, seconds."""
 
 FLUSH_PATIENCE = 10
-"""A flush may take this many times as long as a write: it has all to do that the kernel still holds."""
+"""A flush may take this many times as long as a write: it writes all that the kernel still holds."""
 
 _PROGRESS_SECONDS = 1.0
 
@@ -25,7 +25,7 @@ class Waits(Protocol):
     offset: int
 
     def waiting_seconds(self) -> float:
-        """Seconds that its present call has not returned for; 0 while none is under way."""
+        """Seconds for which its present call has not returned; 0 while no call is under way."""
 
 
 class Writes(Waits, Protocol):
@@ -39,15 +39,15 @@ class Writes(Waits, Protocol):
 
 
 class CopyWatch:
-    """Looks after one copy.
+    """The watch over one copy.
 
     Args:
         progress: gets the bytes hashed, about once a second.
-        cancelled: whether the copy shall end.
+        cancelled: says whether the copy shall end.
         stall_timeout: seconds that one read or one write may take.
 
     Attributes:
-        hashed: bytes hashed so far, kept by whoever hashes.
+        hashed: bytes hashed so far; set by the thread that hashes.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class CopyWatch:
         """Look, if the last time is long enough ago.
 
         Raises:
-            CopyCancelled: the caller said so.
+            CopyCancelled: the caller asked for it.
             SourceStalled: a read does not return.
             PartialStalled: a write, or the flush, does not return.
         """

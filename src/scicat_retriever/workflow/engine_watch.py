@@ -1,4 +1,4 @@
-"""Whether the engine answers, and whether a worker asks it for something to do: looked at all the time by the API process."""
+"""A watch in the API process: whether the engine answers, and whether workers ask it for something to do."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from temporalio.service import RPCError, RPCStatusCode
 from scicat_retriever.workflow.flows.declaration import COPY_QUEUE, VERIFY_QUEUE
 
 INTERVAL, IN_TROUBLE = 4.0, 0.5
-"""Seconds between two looks, and where something is wrong."""
+"""Seconds between two looks: usually, and while something is wrong."""
 ANSWER = timedelta(seconds=4)
-"""How long the engine may take to answer; one that hangs says nothing for longer."""
+"""The time that the engine may take to answer; if it takes longer, it hangs."""
 ASKED_LATELY = timedelta(seconds=80)
 """A worker asks anew at least so often, since a question that nobody answers ends after 60 to 70 seconds."""
 STARTING = timedelta(seconds=30)
-"""So long after the engine's first answer a worker may be missing without a warning: the service is being started."""
+"""The time after the engine's first answer in which a missing worker is no warning: it may be starting."""
 ENGINE, WORKER = "engine", "worker"
 log = structlog.get_logger(__name__)
 
 
 class EngineWatch:
-    """Keeps what is wrong with the engine and the workers, and says in the log when that changes.
+    """The trouble with the engine and the workers; each change is written into the log.
 
     Args:
         client: The engine; may connect lazily.
@@ -48,7 +48,7 @@ class EngineWatch:
         self._answered_at: datetime | None = None
 
     def trouble(self) -> Mapping[str, str | None]:
-        """Give what is wrong with the engine, and with the workers; None where nothing is."""
+        """Give what is wrong with the engine, and with the workers; None for one that is well."""
         return self._trouble
 
     async def run(self) -> None:

@@ -1,4 +1,4 @@
-"""Hands stored jobs, and wishes to cancel them, to the engine. The ledger is the queue, whatever was down."""
+"""The starter: hands stored jobs, and wishes to cancel them, to the engine. The ledger is the queue."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ BATCH = 100
 AT_ONCE = 10
 """Flows started side by side."""
 RPC_TIMEOUT = timedelta(seconds=20)
-"""How long the engine may take to answer; one that hangs is asked again."""
+"""The time that the engine may take to answer; an engine that hangs is asked again."""
 
 
 class FlowStarter:
-    """Starts the flow of each stored job once, as soon as it is woken, and looks again at an interval.
+    """The starter: starts the flow of each stored job once, when woken and at an interval.
 
     Args:
         client: The engine; may connect lazily.
         ledger: The ledger.
-        limits: What new flows go by.
+        limits: The limits of new flows.
         interval: Seconds after which stored jobs are looked for without being woken.
     """
 
@@ -48,7 +48,7 @@ class FlowStarter:
         self._wake = asyncio.Event()
 
     def wake(self) -> None:
-        """A job was stored, or is to be cancelled. Call it from the event loop's thread."""
+        """Note that a job was stored, or is to be cancelled. Call it from the event loop's thread."""
         self._wake.set()
 
     async def run(self) -> None:
@@ -65,7 +65,7 @@ class FlowStarter:
             ) as error:  # RuntimeError: a lazy client cannot connect
                 log.warning("stored jobs cannot be handed to the engine now; they will be", why=str(error))
             except Exception:
-                # Were this task to end, no job would be started any more and nobody would know.
+                # If this task ended, no job would be started any more, and nobody would know.
                 log.exception("stored jobs cannot be handed over by a fault of the service")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), self._interval)
@@ -73,7 +73,8 @@ class FlowStarter:
     async def start_stored(self) -> int:
         """Start the flows of all stored jobs that have none; gives how many there were.
 
-        A job whose flow the engine refuses is closed with that reason, so that it does not hold up the others.
+        A job whose flow the engine refuses is closed with that reason, so that it does not hold up the
+        others.
         """
         count = 0
         while jobs := await asyncio.to_thread(self._ledger.flows.to_start, BATCH):
@@ -83,7 +84,9 @@ class FlowStarter:
         return count
 
     async def _start_all(self, jobs: Sequence[JobFlow]) -> None:
-        """Start flows side by side and note them all with one flush to disk, which leaves the ledger to new jobs.
+        """Start flows side by side, and note them all with one flush to disk.
+
+        So the ledger stays free for new jobs.
 
         Raises:
             RPCError: The engine did not take one of them; the others are noted.

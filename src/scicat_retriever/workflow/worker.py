@@ -1,4 +1,4 @@
-"""The workers: one for flows and short steps, one for copies, one for verification, each with its own slots."""
+"""The workers: for flows and short steps, for copies, for verification, each with slots of its own."""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ from scicat_retriever.workflow.steps.runner import Pace, StepRunner
 FLOWS = (RetrieveJobFlow, RetrieveDatasetFlow, *schedules.FLOWS)
 """All flows."""
 QUEUES = (FLOW_QUEUE, COPY_QUEUE, VERIFY_QUEUE)
-"""Suffixes of the task queues that a worker asks for something to do."""
+"""Suffixes of the task queues that a worker polls."""
 SHORT_STEPS = 32
 """Short steps that run at once in one worker."""
 DRAIN_SECONDS = 20.0
-"""How long running steps may go on when the worker is asked to stop; a longer copy is made again elsewhere."""
+"""Seconds that running steps may go on once the worker is to stop; longer copies begin again elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerLimits:
-    """How much a worker does at once, and what it looks for how often.
+    """How much a worker does at once, and how often it looks.
 
     Attributes:
         slots: How much is read and verified at once.
@@ -83,8 +83,8 @@ async def run_worker(
         client: The engine.
         tools: The ports and policies.
         pace: How repetitions are spaced.
-        flow_limits: What flows go by that the worker starts itself; names the task queues.
-        limits: The worker's own.
+        flow_limits: The limits of flows that the worker starts itself; names the task queues.
+        limits: The worker's own limits.
 
     Raises:
         EngineNotOurs: The engine works for another ledger in these task queues; nothing was taken from it.
@@ -120,7 +120,7 @@ async def run_worker(
 
 
 async def _run_threads(*runs: Callable[[threading.Event], None]) -> None:
-    """Run what works in threads of its own until cancelled."""
+    """Run functions, each in a thread of its own, until cancelled."""
     stop = threading.Event()
     running = asyncio.gather(*(asyncio.to_thread(run, stop) for run in runs))
     try:
@@ -131,7 +131,7 @@ async def _run_threads(*runs: Callable[[threading.Event], None]) -> None:
 
 
 def flow_runner() -> SandboxedWorkflowRunner:
-    """Make what flows run in: our own code, which flows share with the steps, is not imported anew for each."""
+    """Make the sandbox that flows run in; the service's own code is not imported anew for each flow."""
     restrictions = SandboxRestrictions.default.with_passthrough_modules("scicat_retriever", "structlog")
     return SandboxedWorkflowRunner(restrictions=restrictions)
 
@@ -152,9 +152,10 @@ def _worker(
         workflows=FLOWS if flows else (),
         activity_executor=threads,
         max_concurrent_activities=slots,
-        # A flow whose worker died is taken over by another after this time.
+        # A flow whose worker died is taken over by another worker after this time.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
-        # By default the SDK holds heartbeats back for four fifths of their timeout, and so the word that a step is given up.
+        # By default the SDK holds heartbeats back for four fifths of their timeout, and so the word that a
+        # step is given up.
         max_heartbeat_throttle_interval=timedelta(seconds=INTERVAL),
         graceful_shutdown_timeout=timedelta(seconds=DRAIN_SECONDS),
         workflow_runner=flow_runner(),

@@ -1,7 +1,8 @@
-"""Who may be connected. At the limit, connections that wait without a request make place for new ones, oldest first.
+"""The door: which connections are admitted.
 
-So connections that say nothing never keep SciCat's out, however many there are: a new one that sends its request at once
-is served. Those whose request is worked on, or whose answer is on its way, are never closed for another.
+At the limit, connections that wait without a request are closed for new ones, the oldest first. So silent
+connections never keep SciCat out, however many there are: a new connection that sends its request at once is
+served. A connection whose request is worked on, or whose answer is being sent, is never closed for another.
 """
 
 from __future__ import annotations
@@ -16,21 +17,21 @@ class Visitor(Protocol):
 
     @property
     def address(self) -> str:
-        """The address that it comes from."""
+        """The address of the client."""
         ...
 
     def give_way(self) -> None:
-        """Close it for another."""
+        """Close this connection for another one."""
         ...
 
 
 class Door:
-    """Counts connections, in all and by address. For one event loop.
+    """The count of connections, in all and by address. For one event loop.
 
     Args:
-        most: Connections at once.
-        most_of_one: The same of one address.
-        proxies: Addresses for which only `most` counts: behind them are many.
+        most: The most connections at once.
+        most_of_one: The most connections at once of one address.
+        proxies: Addresses for which only `most` counts: many clients are behind them.
     """
 
     def __init__(self, most: int, most_of_one: int, proxies: Collection[str] = ()) -> None:
@@ -38,7 +39,8 @@ class Door:
         self._proxies = frozenset(proxies)
         self._inside: set[Visitor] = set()
         self._of_address: Counter[str] = Counter()
-        # In the order in which connections began to wait. A plain dict finds its first key slowly where many went before.
+        # In the order in which connections began to wait. A plain dict finds its first key slowly once many
+        # keys were deleted before it.
         self._waiting: OrderedDict[Visitor, None] = OrderedDict()
         self._waiting_of: defaultdict[str, OrderedDict[Visitor, None]] = defaultdict(OrderedDict)
 
@@ -47,7 +49,7 @@ class Door:
         return len(self._inside)
 
     def admit(self, visitor: Visitor) -> bool:
-        """Let a new connection in, which waits for its request now; False where there is no place for it."""
+        """Admit a new connection, which waits for its request from now on; False where there is no place."""
         address = visitor.address
         if address not in self._proxies and self._of_address[address] >= self._most_of_one:
             if not self._make_place(self._waiting_of[address]):
@@ -65,7 +67,7 @@ class Door:
             self._waiting[visitor] = self._waiting_of[visitor.address][visitor] = None
 
     def works(self, visitor: Visitor) -> None:
-        """Note that a connection's request is read or worked on, or its answer sent."""
+        """Note that a connection's request is being read or worked on, or its answer is being sent."""
         if visitor in self._waiting:
             del self._waiting[visitor]
             of_address = self._waiting_of[visitor.address]
@@ -74,7 +76,7 @@ class Door:
                 del self._waiting_of[visitor.address]
 
     def leave(self, visitor: Visitor) -> None:
-        """Note that a connection is closed. One that is not inside is none of ours."""
+        """Note that a connection is closed. Nothing changes for one that was not admitted."""
         if visitor in self._inside:
             self.works(visitor)
             self._inside.discard(visitor)

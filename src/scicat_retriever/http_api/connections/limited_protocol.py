@@ -1,7 +1,8 @@
-"""uvicorn's HTTP protocol with deadlines: for a request's head and body, for idle connections, for clients that do not read.
+"""uvicorn's HTTP protocol with deadlines: for requests, idle connections, and clients that do not read.
 
-uvicorn itself ends only idle connections, and only while not a byte comes. Each connection looks after itself now and then,
-by one timer, so that ten thousand of them cost little.
+A request has one deadline for its head and one for its body. uvicorn itself ends only idle connections, and
+only while not a byte comes. Each connection checks its deadlines now and then, by one timer, so that ten
+thousand connections cost little.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from scicat_retriever.http_api.connections.door import Door
 from scicat_retriever.http_api.connections.limits import LimitSettings
 
 LEAST_RATE = 1024
-"""Bytes a second that a client must take of its answer, on average over `write_timeout`."""
+"""Bytes per second that a client must take of its answer, on average over `write_timeout`."""
 _LOOKS = 4
-"""How often a connection looks after itself within its shortest timeout."""
+"""How often a connection checks its deadlines within its shortest timeout."""
 _BYTES_ACKED = struct.Struct("@Q")
 _ACKED_AT = 120
 """Where `tcpi_bytes_acked` is in Linux's `struct tcp_info` (linux/tcp.h)."""
@@ -42,7 +43,7 @@ class _Phase(Enum):
 class LimitedProtocol(H11Protocol):
     """One connection.
 
-    Class attributes, set by `protocol_with`: `door`, which lets it in, and `limits`, its deadlines.
+    Class attributes, set by `protocol_with`: `door`, which admits it, and `limits`, its deadlines.
     """
 
     door: Door
@@ -57,18 +58,18 @@ class LimitedProtocol(H11Protocol):
 
     @property
     def address(self) -> str:
-        """The address that it comes from."""
+        """The address of the client."""
         return "" if self.client is None else self.client[0]
 
     def give_way(self) -> None:
-        """Close it for another."""
+        """Close this connection for another one."""
         log.warning(
             "a connection without a request was closed to make place for another", client=self.address
         )
         self.transport.abort()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin, if there is place."""
+        """Begin, if the door admits the connection."""
         super().connection_made(transport)
         self._since = self.loop.time()
         if not self.door.admit(self):
@@ -78,7 +79,7 @@ class LimitedProtocol(H11Protocol):
         self._look_later()
 
     def data_received(self, data: bytes) -> None:
-        """Take what the client sends."""
+        """Take bytes from the client."""
         super().data_received(data)
         self._note_phase()
 
@@ -88,7 +89,7 @@ class LimitedProtocol(H11Protocol):
         self._note_phase()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End."""
+        """Tell the door that the connection is closed."""
         if self._timer is not None:
             self._timer.cancel()
         self.door.leave(self)
@@ -135,7 +136,8 @@ class LimitedProtocol(H11Protocol):
         took, limits = self.loop.time() - self._since, self.limits
         match self._phase:
             case _Phase.WAITING:
-                # What comes after an answer may come later: uvicorn itself closes what stays idle.
+                # The next request after an answer may come later: uvicorn itself closes connections that stay
+                # idle.
                 return took >= limits.header_timeout + (
                     0 if self._last_request() is None else limits.idle_timeout
                 )
@@ -149,7 +151,10 @@ class LimitedProtocol(H11Protocol):
         return False
 
     def _taken(self) -> float:
-        """Give how many bytes the client's machine has taken of all that was sent; its program may lag behind by its buffer."""
+        """Give how many of the sent bytes the client's machine has taken.
+
+        The client's program may be behind by what its machine buffers.
+        """
         connection = self.transport.get_extra_info("socket")
         try:
             info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _ACKED_AT + _BYTES_ACKED.size)
@@ -159,7 +164,7 @@ class LimitedProtocol(H11Protocol):
 
 
 def protocol_with(door: Door, limits: LimitSettings) -> type[LimitedProtocol]:
-    """Give the protocol with its limits, for uvicorn's setting `http`, which is a class."""
+    """Give the class of the protocol with its door and limits, for uvicorn's setting `http`."""
     its_door, its_limits = door, limits
 
     class Protocol(LimitedProtocol):

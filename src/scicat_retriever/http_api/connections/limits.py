@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
 DOWNLOADS, DOWNLOAD_WAIT = 1000, 30.0
-"""What is usual: downloads at once, and the seconds that another one waits."""
+"""The defaults: downloads at once, and the seconds that a further one waits."""
 KEPT_BACK = 256
-"""Descriptors that no connection and no download gets: the ledger, the engine, logs, the staging area's own look-ups."""
+"""Descriptors that no connection and no download gets.
+
+They are for the ledger, the engine, logs, and the staging area's own look-ups.
+"""
 
 
 class LimitSettings(BaseModel):
@@ -48,11 +51,11 @@ class LimitSettings(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class DescriptorShares:
-    """What the process's descriptors are given to.
+    """The shares of the process's descriptors.
 
     Attributes:
-        connections: Connections at once.
-        downloads: Downloads at once, each of which has a file open beside its connection.
+        connections: The most connections at once.
+        downloads: The most downloads at once, each of which has a file open beside its connection.
     """
 
     connections: int
@@ -60,12 +63,13 @@ class DescriptorShares:
 
 
 def shares(limits: LimitSettings, descriptors: int) -> DescriptorShares:
-    """Divide the descriptors that the process may have: what is kept back, files of downloads, connections.
+    """Divide the process's descriptors: those kept back, files of downloads, connections.
 
-    Downloads that are sent, and those that wait, never are more than half of all connections: the rest is for SciCat.
+    Downloads, running and waiting together, are never more than half of all connections: the rest is for
+    SciCat.
 
     Args:
-        limits: What is wanted.
+        limits: The limits that the operator wants.
         descriptors: How many files the process may have open (`RLIMIT_NOFILE`).
     """
     free = descriptors - min(KEPT_BACK, descriptors // 2)

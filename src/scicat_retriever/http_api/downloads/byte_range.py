@@ -1,4 +1,7 @@
-"""The Range header (RFC 9110, section 14), one range at a time; several ranges get the whole file, as the RFC allows."""
+"""The Range header (RFC 9110, section 14), for one range.
+
+A request for several ranges gets the whole file, as the RFC allows.
+"""
 
 from __future__ import annotations
 

@@ -36,12 +36,12 @@ from scicat_retriever.pipeline.tools.links import DOWNLOADS_PATH
 from scicat_retriever.ports.datablock_record import DatablockRecord
 
 CHUNK = 2**18
-"""Bytes that are read at once: each download that is stalled holds so many in memory."""
+"""Bytes that are read at once: each stalled download holds so many in memory."""
 _ELSEWHERE = b"The file is in the staging area's own storage: follow redirects (curl -L).\n"
 
 
 class _LinkRoute(APIRoute):
-    """Takes links that were copied out of HTML: no link that this service makes has `&amp;` in it."""
+    """A route that takes links that were copied out of HTML: no link of this service has `&amp;` in it."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         answer = super().get_route_handler()
@@ -58,7 +58,7 @@ router = APIRouter(prefix=DOWNLOADS_PATH, tags=["downloads"], route_class=_LinkR
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What a request asks for, as it was sent."""
+    """The parts of a download request, as they were sent."""
 
     name: str
     key: DatablockKey
@@ -69,7 +69,7 @@ class _Asked:
 
 
 class _FileResponse(StreamingResponse):
-    """Streams an open file, and closes it however the answer ends: read, broken off, or never begun."""
+    """The answer that streams an open file, and closes it at any end: read, broken off, or never begun."""
 
     def __init__(
         self, content: AsyncIterator[bytes], stack: ExitStack, status: int, headers: dict[str, str]
@@ -78,7 +78,7 @@ class _FileResponse(StreamingResponse):
         self._stack = stack
 
     def then(self, action: Callable[[], None]) -> None:
-        """Have something done once the answer has ended."""
+        """Have `action` called once the answer has ended."""
         self._stack.callback(action)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -111,7 +111,10 @@ async def download(
     range_header: Annotated[str | None, Header(alias="Range")] = None,
     if_range: Annotated[str | None, Header(alias="If-Range")] = None,
 ) -> Response:
-    """Give the archive's bytes, whole or a range of them (RFC 9110), or say where they are. The link is all that is asked for."""
+    """Give the archive's bytes, whole or a range of them (RFC 9110), or redirect to them.
+
+    The link is enough: no token is needed.
+    """
     asked = _Asked(
         name,
         DatablockKey(DatasetPid(dataset), DatablockId(datablock)),
@@ -169,7 +172,7 @@ def _seconds(expires: str) -> int:
 
 
 def _teller(request: Request, record: DatablockRecord) -> Callable[[], None]:
-    """Give what tells the ledger that a file is in use."""
+    """Give the function that tells the ledger that the file of a datablock is in use."""
     service, uses = service_of(request), uses_of(request)
     return lambda: uses.tell(record, service.clock(), service.ledger.cache)
 
@@ -186,7 +189,7 @@ def _released() -> LinkReleased:
 
 
 def _redirect(request: Request, url: str, record: DatablockRecord, service: Service) -> Response:
-    # The storage would say that it has no such object in words that help nobody.
+    # If the object is gone, the storage's own answer would help nobody.
     if service.staging.staged_size(record.key, record.partial) is None:
         raise _released()
     _teller(request, record)()
@@ -269,5 +272,5 @@ def _etag(record: DatablockRecord) -> str:
 
 
 def _changed(if_range: str | None, record: DatablockRecord) -> bool:
-    """Say whether If-Range asks for something else than what is here (RFC 9110, section 13.1.5)."""
+    """Say whether If-Range names another version of the file than the present one (RFC 9110, 13.1.5)."""
     return if_range is not None and if_range.strip() != _etag(record)

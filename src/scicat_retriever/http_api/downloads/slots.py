@@ -1,4 +1,4 @@
-"""How many downloads are sent at once; the others wait in the order in which they came, for a while."""
+"""The slots of downloads that run at once; others wait for a while, in the order in which they came."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ from starlette.requests import HTTPConnection
 from scicat_retriever.domain.errors import DownloadsBusy
 
 OPENERS, READERS = 4, 16
-"""Threads that look links up and open files, and that read pieces of them. With threads of their own, downloads keep nobody
-waiting who asks for a job's state; with few, these leave the interpreter to the thread that answers everybody."""
+"""Threads that look links up and open files, and threads that read pieces of files.
+
+Downloads have threads of their own, so that requests for a job's state do not wait for them. These threads
+are few, so that the interpreter is left to the thread that answers everybody.
+"""
 
 
 class DownloadSlots:
     """Slots for downloads. For one event loop.
 
     Args:
-        most: Downloads at once; as many more may wait.
-        longest_wait: Seconds that one waits.
+        most: The most downloads at once; as many more may wait.
+        longest_wait: Seconds that a download waits for a slot.
     """
 
     def __init__(self, most: int, longest_wait: float) -> None:
@@ -32,7 +35,7 @@ class DownloadSlots:
         """Take a slot, to be given back by `release`.
 
         Raises:
-            DownloadsBusy: There is none for too long, or too many wait already.
+            DownloadsBusy: No slot came free within `longest_wait`, or too many downloads wait already.
         """
         if self._waiting >= self._most:
             raise DownloadsBusy(f"{self._most} downloads are sent already, and as many wait: try again later")

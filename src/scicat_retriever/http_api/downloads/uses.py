@@ -1,4 +1,4 @@
-"""Which files are being downloaded, as the ledger is told, so that they are not evicted."""
+"""The uses of files by downloads: the ledger is told of them, so that the files are not evicted."""
 
 from __future__ import annotations
 
@@ -12,19 +12,22 @@ from scicat_retriever.ports.cache import Cache
 from scicat_retriever.ports.datablock_record import DatablockRecord
 
 USED_AGAIN_AFTER = timedelta(minutes=1)
-"""The ledger is told at most so often that a file is in use."""
+"""The shortest time after which the ledger is told again that a file is in use."""
 _MOST_KEPT = 10_000
 
 
 class Uses:
-    """Tells the ledger, once for all downloads of a file: a thousand at once would keep it from taking jobs."""
+    """The uses that the ledger was told of, once for all downloads of a file.
+
+    A thousand downloads that told the ledger at once would keep it from taking jobs.
+    """
 
     def __init__(self) -> None:
         self._told: dict[DatablockKey, datetime] = {}
         self._lock = Lock()
 
     def tell(self, record: DatablockRecord, now: datetime, cache: Cache) -> None:
-        """Tell that a file is in use, if the ledger was not told a moment ago.
+        """Tell the ledger that a file is in use, unless it was told within the last `USED_AGAIN_AFTER`.
 
         Raises:
             LedgerUnavailable: The ledger cannot be told.
@@ -40,7 +43,7 @@ class Uses:
 
 
 def uses_of(connection: HTTPConnection) -> Uses:
-    """Give what the application was made with."""
+    """Give the uses that the application was made with."""
     uses = connection.app.state.uses
     assert isinstance(uses, Uses)  # noqa: S101 - tells the type checker what `create_app` put there
     return uses

@@ -1,1 +1,1 @@
-"""The routes for operators: staging, recalls, reports, and how the service fares."""
+"""The routes for operators: staging, recalls, reports, and the overview."""

@@ -1,4 +1,4 @@
-"""How the service as a whole fares, for operators."""
+"""The overview of the service for operators."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ router = APIRouter(prefix="/api/v1/overview", tags=["service"], dependencies=MAY
 
 
 class Look(BaseModel):
-    """What a regular look found last."""
+    """The last finding of a regular look."""
 
     at: datetime
     found: dict[str, int | str] = Field(
@@ -28,7 +28,7 @@ class Look(BaseModel):
 
 
 class Overview(BaseModel):
-    """Reports that SciCat was not told yet, and what the regular looks found."""
+    """Reports that are not delivered to SciCat yet, and the findings of the regular looks."""
 
     reports_waiting: int = Field(serialization_alias="reportsWaiting")
     reports_parked: int = Field(serialization_alias="reportsParked")
@@ -41,7 +41,7 @@ class Overview(BaseModel):
 
 @router.get("", summary="How the service fares", responses=documented(401, 403, 503))
 def overview(request: Request) -> Overview:
-    """Say what waits to be told to SciCat, and what the last comparison with SciCat and the engine found."""
+    """Give the counts of reports that wait for SciCat, and the findings of the last regular looks."""
     ledger = service_of(request).ledger
     waiting, parked = ledger.reports.count()
     looks = {

@@ -1,4 +1,4 @@
-"""What is wanted from tape, for operators: what waits, for what, and how long."""
+"""The open recalls, for operators: what each waits for, and how long."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class OpenRecall(BaseModel):
 
     @classmethod
     def of(cls, record: RecallRecord) -> OpenRecall:
-        """Tell of an open recall."""
+        """Make the entry of an open recall."""
         tape = record.tape if record.tape is not None and record.tape.tape else None
         return cls(
             pid=record.key.pid,
@@ -78,7 +78,7 @@ class OpenRecall(BaseModel):
 
 
 class Recalls(BaseModel):
-    """The open recalls: their numbers, and some of them."""
+    """The open recalls: their counts, and some of them."""
 
     stores: list[StoreRecalls]
     recalls: list[OpenRecall] = Field(description="Those that were wanted first, of each store.")
@@ -107,10 +107,10 @@ def list_recalls(
     store: Annotated[str | None, Query(max_length=100, description="Only of this store.")] = None,
     limit: Annotated[int, Query(ge=0, le=1000)] = 100,
 ) -> Recalls:
-    """Give how many recalls are open of each store, and those that were wanted first."""
+    """Give the count of open recalls of each store, and the recalls that were wanted first."""
     service = service_of(request)
     ledger, every = service.ledger, service.ledger.recalls.counts()
-    # What a store that was taken out of the settings leaves behind is still to be seen.
+    # Recalls of a store that was taken out of the settings are still shown.
     if store is not None and store not in {*service.stores, *every}:
         raise StoreUnknown(f"there is no long-term store {store!r}; {_named(service.stores)}")
     counts = {name: each for name, each in sorted(every.items()) if store is None or name == store}
@@ -135,10 +135,10 @@ def list_recalls(
     openapi_extra=documented_body(Priority, required=True),
 )
 async def set_priority(request: Request, job_id: str) -> Priority:
-    """Say how urgent a job is that has not ended.
+    """Set the priority of a job that has not ended.
 
-    Each open recall of its datasets then has the highest priority of the jobs that wait for its dataset now, so it may
-    become less urgent, too.
+    Each open recall of its datasets then has the highest priority of the jobs that wait for the dataset now;
+    this may be lower than before.
     """
     wanted = await body_as(request, Priority)
     ledger = service_of(request).ledger

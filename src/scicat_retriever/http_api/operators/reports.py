@@ -1,4 +1,4 @@
-"""What SciCat has to hear and was not told yet, for operators."""
+"""The reports that are not delivered to SciCat yet, for operators."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ router = APIRouter(prefix="/api/v1/reports", tags=["service"])
 
 
 class ReportEntry(ReportStatus):
-    """A report, and whom it is about."""
+    """A report, and its subject."""
 
     number: int = Field(description="Its place in the order of all reports; give the last one as `after`.")
     kind: Literal["job", "dataset"]
@@ -43,7 +43,7 @@ class ReportPage(BaseModel):
 
 
 class Which(BaseModel):
-    """Which parked reports to try again; all of them where neither is named."""
+    """The parked reports to try again; all of them where neither is named."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -52,7 +52,7 @@ class Which(BaseModel):
 
 
 class Drop(BaseModel):
-    """Which parked reports to give up, and why."""
+    """The parked reports to give up, and why."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -68,7 +68,7 @@ class Dropped(BaseModel):
 
 
 class Unparked(BaseModel):
-    """How many parked reports are tried again."""
+    """The number of parked reports that are tried again."""
 
     count: int
 
@@ -113,7 +113,7 @@ def _entry(report: Report) -> ReportEntry:
     openapi_extra=documented_body(Which, required=True),
 )
 async def retry_reports(request: Request) -> Unparked:
-    """Have SciCat told again what it could not be told, once its cause is mended."""
+    """Have parked reports tried again, once what kept them from being told is mended."""
     which = await body_as(request, Which)
     return await asyncio.to_thread(_unpark, which, service_of(request).ledger)
 
@@ -137,7 +137,9 @@ def _unpark(which: Which, ledger: Ledger) -> Unparked:
     openapi_extra=documented_body(Drop, required=True),
 )
 async def drop_reports(request: Request) -> Dropped:
-    """Have SciCat never told what it cannot be told; all of the reports named, or none where one is not parked.
+    """Give parked reports up: SciCat is never told of them.
+
+    All of the reports named are dropped, or none where one of them is not parked.
 
     They are kept as `dropped`, with who did it and why, and written into the ledger's book of transitions.
     """

@@ -1,4 +1,4 @@
-"""What is in staging, who keeps it there, and who waits for its space; for operators."""
+"""The staging area for operators: staged datablocks, pins, and the line of waiting jobs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from scicat_retriever.ports.staging_area import Room
 
 PREFIX, TAG = "/api/v1/staging", "staging"
 LINE_SHOWN = 100
-"""Waiting jobs that are named."""
+"""The most waiting jobs that are named."""
 router = APIRouter(prefix=PREFIX, tags=[TAG], dependencies=MAY_READ)
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
@@ -95,7 +95,7 @@ class StagedDatablock(BaseModel):
 
     @classmethod
     def of(cls, record: DatablockRecord, pins: list[Pin]) -> StagedDatablock:
-        """Tell of a datablock and the pins on its dataset."""
+        """Make the entry of a datablock, with the pins on its dataset."""
         ends = [pin.until for pin in pins]
         return cls(
             dataset=record.key.pid,
@@ -118,7 +118,7 @@ class StagedPage(BaseModel):
 
 
 class PinEntry(BaseModel):
-    """Somebody's wish that a dataset stays staged."""
+    """A pin: somebody's wish that a dataset stays staged."""
 
     number: int = Field(description="Its place in the order of all pins; give the last one as `after`.")
     dataset: str
@@ -137,7 +137,7 @@ class PinPage(BaseModel):
 
 @router.get("/usage", summary="How full staging is, and who waits", responses=documented(401, 403, 503))
 def read_usage(request: Request) -> StagingUsage:
-    """Give the sums over staging, the line of waiting jobs, the quotas, and what was found by the last looks."""
+    """Give the sums over staging, the line of jobs, the quotas, and the findings of the last looks."""
     service = service_of(request)
     usage, room = service.ledger.inventory.usage(), service.staging.room()
     looks = {
@@ -167,7 +167,7 @@ def read_usage(request: Request) -> StagingUsage:
 
 
 def _free(room: Room, usage: Usage) -> int:
-    """Count what is free as the ledger does where it gives space (see `ports.claims.Claims`)."""
+    """Count the free bytes as the ledger does when it grants space (see `ports.claims.Claims`)."""
     free = room.total - usage.staged - usage.claimed
     if room.free is not None:
         free = min(free, room.free - (usage.claimed - usage.written))

@@ -1,4 +1,4 @@
-"""Operators pin, release and evict datasets in staging, and have it checked."""
+"""The control of staging by operators: pin, release and evict datasets, and check the area."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from scicat_retriever.http_api.service import MAY_OPERATE, Service, service_of
 from scicat_retriever.pipeline.staging import eviction, inventory, pins
 
 LONGEST = timedelta(days=3650)
-"""How far ahead the end of a pin may be."""
+"""The longest time from now to the end of a pin."""
 OWNERS_NAMED = 3
-"""Owners of pins that are named where a dataset cannot be evicted."""
+"""The most owners of pins that are named where a dataset cannot be evicted."""
 router = APIRouter(prefix=PREFIX, tags=[TAG], dependencies=MAY_OPERATE)
 
 Pid = Annotated[str, Field(min_length=1, max_length=1000, description="A dataset's pid.")]
@@ -41,7 +41,7 @@ Owner = Annotated[
 
 
 class PinWish(BaseModel):
-    """What to pin: `dataset` for an `owner`, or what a `job` brought; and until when: `until`, or for `seconds`."""
+    """What to pin: a `dataset` for an `owner`, or what a `job` brought; `until` a time, or for `seconds`."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -64,7 +64,7 @@ class PinWish(BaseModel):
 
 
 class ReleaseWish(BaseModel):
-    """Whose pins to end: of an `owner` or of a `job`; all of them, or that on one `dataset`."""
+    """The pins to end: of an `owner` or of a `job`; all of them, or the one on a `dataset`."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -95,11 +95,11 @@ class EvictWish(BaseModel):
 
 
 BODIES = (PinWish, ReleaseWish, EvictWish)
-"""What the routes take, for the OpenAPI document."""
+"""The models of bodies, for the OpenAPI document."""
 
 
 class PinnedDataset(BaseModel):
-    """Until when a dataset is pinned."""
+    """A pinned dataset, with the end of its pin."""
 
     dataset: str
     until: datetime
@@ -110,25 +110,25 @@ class PinnedDataset(BaseModel):
 
 
 class Pinned(BaseModel):
-    """What is pinned for whoever asked."""
+    """The datasets that are pinned for the owner or the job."""
 
     datasets: list[PinnedDataset]
 
 
 class Released(BaseModel):
-    """What was pinned until now."""
+    """The datasets whose pins were ended."""
 
     datasets: list[str]
 
 
 class Freed(BaseModel):
-    """What was freed."""
+    """The bytes that were freed."""
 
     freed: int = Field(description="Bytes.")
 
 
 class CheckAsked(BaseModel):
-    """A comparison of the ledger with the staging area was asked for, or is under way."""
+    """The comparison of the ledger with the staging area was asked for, or is under way."""
 
     last: datetime | None = Field(
         description="When the last one ended. The next one has, when `looks.staging.at` of the overview is another."
@@ -142,7 +142,10 @@ class CheckAsked(BaseModel):
     openapi_extra=documented_body(PinWish, required=True),
 )
 async def pin(request: Request) -> Pinned:
-    """Pin a staged dataset, or have a job's links live longer, which SciCat is told. A later end that was set stays."""
+    """Pin a staged dataset, or have a job's links work longer, of which SciCat is told.
+
+    A pin that has a later end already keeps it.
+    """
     wish = await body_as(request, PinWish)
     return await asyncio.to_thread(_pin, wish, service_of(request))
 
@@ -190,7 +193,10 @@ def _wrong(field: str, why: str) -> RequestValidationError:
     openapi_extra=documented_body(ReleaseWish, required=True),
 )
 async def release(request: Request) -> Released:
-    """End pins before their time. What nobody else pins stays until its space is needed; of a job's, SciCat is told."""
+    """End pins before their time.
+
+    Datasets that nobody else pins stay until their space is needed. If the pins are a job's, SciCat is told.
+    """
     wish = await body_as(request, ReleaseWish)
     return await asyncio.to_thread(_release, wish, service_of(request))
 
@@ -209,9 +215,12 @@ def _release(wish: ReleaseWish, service: Service) -> Released:
     openapi_extra=documented_body(EvictWish, required=True),
 )
 async def evict(request: Request) -> Freed:
-    """Remove a dataset, or as many datablocks as needed; those used a moment ago stay, unless their dataset is named."""
+    """Evict a dataset, or as many datablocks as needed.
+
+    Datablocks that were used a moment ago stay, unless their dataset is named.
+    """
     wish = await body_as(request, EvictWish)
-    # May take long: not in the threads that jobs are taken in with.
+    # Eviction may take long: it must not run in the threads that take jobs in.
     return await run_in_threadpool(_evict, wish, service_of(request))
 
 
@@ -236,9 +245,10 @@ def _evict(wish: EvictWish, service: Service) -> Freed:
     responses=documented(401, 403, 503),
 )
 async def check(request: Request) -> CheckAsked:
-    """Ask for the comparison that is made at intervals anyway; what it finds is in the overview."""
+    """Ask for the regular comparison now; its finding is in the overview."""
     service = service_of(request)
-    # Before it is asked for: whoever waits for another one must not miss it.
+    # The time is taken before the comparison is asked for: a caller that waits for a newer finding must not
+    # miss it.
     last = (await asyncio.to_thread(service.ledger.findings.latest)).get(inventory.FINDING)
     await service.check_staging()
     return CheckAsked(last=None if last is None else last.at)

@@ -1,4 +1,4 @@
-"""The members that only describe the next one: pax ``x`` and ``g`` headers, GNU long names ``L`` and ``K``."""
+"""Members that only describe the next one: pax ``x`` and ``g``, GNU long names ``L`` and ``K``."""
 
 from typing import NoReturn
 
@@ -14,10 +14,13 @@ LARGEST_LONG_NAME = 1 << 20
 """Most bytes of GNU long names that may describe one member."""
 
 LARGEST_PAX = 1 << 30
-"""Most bytes of pax headers that may describe one member. GNU tar lists a folder there: some 50 bytes for each of its files."""
+"""Most bytes of pax headers that may describe one member.
+
+GNU tar lists a folder there: some 50 bytes for each of its files.
+"""
 
 MOST_EXTENSIONS = 64
-"""Most members that may describe one other."""
+"""Most describing members before one member."""
 
 LONGEST_PATH = 4096
 """Most bytes of a name or of a link target: Linux's PATH_MAX, limits.h(0p)."""
@@ -27,10 +30,10 @@ _WITHOUT_CONTENT = (b"1", b"2", b"3", b"4", b"5", b"6")
 
 
 class Extensions:
-    """What has been said about the next member so far.
+    """What describing members have said about the next member so far.
 
     Attributes:
-        pending: whether anything has.
+        pending: whether anything has been said.
         pax: whether a pax header has been seen at all.
         records: pax records seen in all.
     """
@@ -56,7 +59,8 @@ class Extensions:
             offset: where its content begins in the stream.
 
         Raises:
-            HeaderTooLarge: it, or all that describe the next member together, exceed the bounds.
+            HeaderTooLarge: the describing members before the next member exceed the bounds, together or one
+                alone.
         """
         is_pax = header.type in _PAX_TYPES
         self._count += 1
@@ -80,12 +84,12 @@ class Extensions:
             self._reader = PaxReader(offset, header.size)
 
     def feed(self, piece: memoryview) -> None:
-        """Take the next bytes of its content.
+        """Take the next bytes of the describing member's content.
 
         Raises:
-            BadHeader: they are malformed.
-            HeaderTooLarge: they would have to be held, and are too many.
-            SparseMember: they describe a sparse file.
+            BadHeader: the bytes are malformed.
+            HeaderTooLarge: the bytes would have to be held, and are too many.
+            SparseMember: the bytes describe a sparse file.
         """
         if self._header.type not in _PAX_TYPES:
             self._long_name += piece
@@ -95,11 +99,11 @@ class Extensions:
         self.records += self._reader.records - before
 
     def end(self) -> None:
-        """Say that all of its content has come.
+        """End the describing member: all of its content has come.
 
         Raises:
-            BadHeader: it is malformed, or holds for all members what can be one's alone.
-            AmbiguousMember: it says of the next member what another one says otherwise.
+            BadHeader: it is malformed, or says of all members what can be said of one alone.
+            AmbiguousMember: it contradicts another describing member of the next member.
         """
         kind = self._header.type
         if kind in _PAX_TYPES:
@@ -125,10 +129,10 @@ class Extensions:
             self._link = text
 
     def apply(self, header: Header, offset: int) -> Header:
-        """Give the member's header with all that was said about it, and forget that.
+        """Give the member's header with all that was said about the member, and begin anew.
 
         Raises:
-            AmbiguousMember: programs understand it in different ways.
+            AmbiguousMember: programs understand the member in different ways.
             BadHeader: pax and GNU headers name different paths, or the size is impossible.
             HeaderTooLarge: a path is longer than any that can be unpacked.
         """
@@ -172,14 +176,17 @@ class Extensions:
             self._count = self._pax_bytes = self._name_bytes = 0
 
     def _refuse_other(self) -> NoReturn:
-        """Refuse what was said before in other words: GNU tar goes by the last header, Python's tarfile by the first."""
+        """Refuse two describing members that disagree.
+
+        GNU tar goes by the last header, Python's tarfile by the first.
+        """
         raise AmbiguousMember(
             f"the extended header at offset {self._offset} and one before it disagree about the same member"
         )
 
 
 def _refuse_ambiguous(header: Header, name: bytes | None, size: bytes | None, offset: int) -> None:
-    """Refuse what was seen to be unpacked in different ways by GNU tar, bsdtar and Python's tarfile."""
+    """Refuse headers that GNU tar, bsdtar and Python's tarfile were seen to unpack in different ways."""
     said = ""
     if size and size.strip(b"0") and header.type in _WITHOUT_CONTENT:
         said = "is a link, a folder or a device, and has a size in its pax header, which bsdtar goes by alone"

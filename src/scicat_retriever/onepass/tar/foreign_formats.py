@@ -1,4 +1,4 @@
-"""What a file is that is no tar, by its first bytes: the message should name it."""
+"""The formats of files that are no tars, told by their first bytes, so that the message names them."""
 
 from scicat_retriever.onepass.errors import NotATar
 
@@ -36,19 +36,23 @@ _FORMATS = (
     (b"<html", "a web page"),
 )
 _SKIPPABLE = b"\x2a\x4d\x18"
-"""Ends the first four bytes of a frame that zstd and lz4 pass over (RFC 8878, 3.1.2), which pzstd begins with."""
+"""The end of the first four bytes of a frame that zstd and lz4 pass over (RFC 8878, 3.1.2).
+
+pzstd begins with such a frame.
+"""
 
 
 def refuse_foreign(first_bytes: bytes) -> None:
-    """Say what a file is that does not begin as a tar does, where its first bytes tell.
+    """Refuse a file of another known format, by its first bytes.
 
-    Asked only once these are known to be no tar header: a member may well be called ``BZh`` or ``070701-scan``.
+    Call it only once these are known to be no tar header: a member may well be called ``BZh`` or
+    ``070701-scan``.
 
     Args:
         first_bytes: a dozen of them, or all there are.
 
     Raises:
-        NotATar: it is another known kind.
+        NotATar: the file is of another known format.
     """
     if first_bytes[1:4] == _SKIPPABLE and first_bytes[0] >> 4 == 5:
         raise _refusal("compressed with zstd or lz4")

@@ -1,4 +1,7 @@
-"""One 512-byte tar header block: old v7, ustar (POSIX.1-1988) and GNU, as the pax(1) page of POSIX and the GNU tar manual lay it out."""
+"""One 512-byte tar header block: old v7, ustar (POSIX.1-1988) and GNU.
+
+Its layout is that of the pax(1) page of POSIX, and of the GNU tar manual.
+"""
 
 import re
 import struct
@@ -9,7 +12,7 @@ from zlib import adler32
 from scicat_retriever.onepass.errors import AmbiguousMember, BadHeader
 
 BLOCK = 512
-"""Bytes of a header, and the grain that content is padded to."""
+"""Bytes of a header; content is padded to a multiple of it."""
 
 END_OF_ARCHIVE = 2 * BLOCK
 """Bytes of the zeros that end an archive."""
@@ -44,8 +47,8 @@ class Header(NamedTuple):
         size: the size field, in bytes.
         link: the link target, as stored.
         posix: whether the format is that of POSIX, ustar or pax.
-        stray: whether bytes stand where POSIX has the start of the path, in another format than that. GNU tar writes times
-            there (``--incremental``).
+        stray: whether bytes stand where POSIX has the start of the path, though the format is not that of
+            POSIX. GNU tar writes times there (``--incremental``).
     """
 
     type: bytes
@@ -76,7 +79,8 @@ def read_header(block: bytes | memoryview, at: int, offset: int) -> Header | Non
     """
     raw = bytes(block[at : at + BLOCK])
     name, numbers, checksum, kind, link, magic, devices, prefix = _FIELDS.unpack(raw)
-    # adler32's lower half is 1 + the sum of the bytes (mod 65521, which ASCII never reaches): much faster than sum().
+    # adler32's lower half is 1 + the sum of the bytes (mod 65521, which ASCII never reaches): much faster
+    # than sum().
     seen = (adler32(raw) & 0xFFFF) - 1 - sum(checksum) + _BLANKS_SUM
     if checksum != _USUAL_CHECKSUM % seen or not raw.isascii():
         if raw == _ZEROS:
@@ -96,7 +100,7 @@ def read_header(block: bytes | memoryview, at: int, offset: int) -> Header | Non
 
 
 def padding_after(size: int) -> int:
-    """Bytes that fill content of this many bytes up to whole blocks."""
+    """Bytes of the padding after content of `size` bytes, up to whole blocks."""
     return -size % BLOCK
 
 
@@ -117,8 +121,8 @@ def _require_readable(numbers: bytes, devices: bytes, offset: int) -> None:
 def _readable(fields: bytes, width: int) -> bool:
     """Say whether Python's tarfile and bsdtar can read these numeric fields.
 
-    Where it cannot, the former takes that for the end of the tar; the latter takes all for another format if anything but blanks
-    and NULs follows on a number.
+    Where tarfile cannot, it takes the header for the end of the tar. bsdtar takes the whole tar for another
+    format if anything but blanks and NULs follows on a number.
     """
     for at in range(0, len(fields), width):
         field = fields[at : at + width]
@@ -135,7 +139,7 @@ def _readable(fields: bytes, width: int) -> bool:
 
 
 def _require_checksum(raw: bytes, offset: int) -> None:
-    """Accept the sum of unsigned bytes, as POSIX has it, and of signed ones, as some old tars made it."""
+    """Require the header's checksum: the sum of unsigned bytes (POSIX), or of signed ones (some old tars)."""
     field = raw[_CHECKSUM]
     if not _ANY_CHECKSUM.fullmatch(field):
         raise BadHeader(f"no tar header at offset {offset}: its checksum is no octal number: {field!r}")

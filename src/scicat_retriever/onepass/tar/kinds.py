@@ -1,4 +1,4 @@
-"""What the type flag of a tar's member makes of it, and which of them are refused."""
+"""The kinds of members by their type flags, and which kinds are refused."""
 
 from types import MappingProxyType
 
@@ -32,21 +32,22 @@ _WITH_CONTENT = MappingProxyType({_GNU_FOLDER: MemberKind.DIRECTORY, b"V": Membe
 
 
 def content_bytes(header: Header) -> int:
-    """Give the bytes of content that follow a header which is no file's."""
+    """Give the bytes of content that follow the header of a member that is no file."""
     return 0 if header.type in _WITHOUT_CONTENT else header.size
 
 
 def kind_of_other(header: Header, offset: int, rules: TarRules, *, after_pax: bool) -> MemberKind:
-    """Say what a member is that is no file.
+    """Give the kind of a member that is no file.
 
     Args:
-        header: its header, with all that was said about it before.
-        offset: where that stands in the stream, for messages.
-        rules: what else is taken.
-        after_pax: whether a pax header stands before it, be it another member's: bsdtar takes all of the tar for pax then.
+        header: its header, with all that describing members said of it.
+        offset: where the header stands in the stream, for messages.
+        rules: what is accepted beyond what every program unpacks alike.
+        after_pax: whether a pax header stands anywhere before it in the tar: bsdtar takes all of the tar for
+            pax then.
 
     Raises:
-        TarFault: it is of no kind that is taken, or contradicts itself.
+        TarFault: the member is of no kind that is accepted, or contradicts itself.
     """
     what = f"the member {header.shown()} at offset {offset}"
     _refuse_dots_at_end(header, what)
@@ -77,7 +78,7 @@ def kind_of_other(header: Header, offset: int, rules: TarRules, *, after_pax: bo
 
 
 def _refuse_dots_at_end(header: Header, what: str) -> None:
-    """Refuse what some programs look for a folder behind: `a/.` that is none, and a hard link to `a/`."""
+    """Refuse names behind which some programs look for a folder: `a/.` of no folder, a hard link to `a/`."""
     is_folder = header.type in _FOLDERS or (header.type == _OLD_FILE and header.name.endswith(b"/"))
     if not is_folder and header.name.rstrip(b"/").endswith(b"/."):
         raise AmbiguousMember(

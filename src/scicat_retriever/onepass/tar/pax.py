@@ -6,10 +6,10 @@ from typing import NoReturn
 from scicat_retriever.onepass.errors import BadHeader, HeaderTooLarge, SparseMember
 
 SHAPING = (b"path", b"linkpath", b"size")
-"""Keys of the records that change what the next member is."""
+"""Keys of shaping records: those that change the next member's path, link target or size."""
 
 LARGEST_SHAPING = 8192
-"""Most bytes of such a record. All others may be of any length: they are passed over, and not held."""
+"""Most bytes of a shaping record. Other records may be of any length: they are passed over, and not held."""
 
 _LONGEST_KEY = 4096
 _MOST_DIGITS = 10
@@ -21,7 +21,7 @@ _LINE_FEED = ord("\n")
 
 
 class PaxReader:
-    """Takes the body of an ``x`` or ``g`` member as it comes, and keeps the records that shape the next member.
+    """A reader of the body of an ``x`` or ``g`` member, which keeps the records that shape the next member.
 
     Values stay bytes: with ``hdrcharset=BINARY`` they need not be UTF-8, and names are taken byte for byte
     whatever character set is declared. NULs at the end are passed over.
@@ -31,8 +31,8 @@ class PaxReader:
         size: its bytes.
 
     Attributes:
-        shaping: the records that shape the next member; of two with one key the later.
-        records: how many there were of all kinds.
+        shaping: the records that shape the next member; of two with the same key, the later one.
+        records: how many records there were, of all keys.
     """
 
     def __init__(self, offset: int, size: int) -> None:
@@ -65,7 +65,7 @@ class PaxReader:
         self._offset += at
 
     def finish(self) -> None:
-        """Say that the body has ended.
+        """End the body.
 
         Raises:
             BadHeader: the last record is not whole.
@@ -74,7 +74,7 @@ class PaxReader:
             self._malformed(self._held, 0)
 
     def _take_usual(self, data: bytes, at: int) -> int:
-        """Take a record that has come as a whole and is as it should be; gives where it ends, or 0 where it is not."""
+        """Take a record that is whole and well-formed; gives the position of its end, or 0 if it is not."""
         head = None if self._passing or self._padding else _HEAD.match(data, at)
         if head is None:
             return 0
@@ -89,7 +89,7 @@ class PaxReader:
         return after
 
     def _take(self, data: bytes, at: int) -> int:
-        """Take the record at a position; gives where it ends, or the same position where more of it has to come."""
+        """Take the record at a position; gives the position of its end, or `at` where more has to come."""
         if self._padding or data[at] == 0:
             if data.count(0, at) != len(data) - at:
                 self._malformed(data, at)
@@ -128,7 +128,7 @@ class PaxReader:
         return after
 
     def _pass_over(self, data: bytes, at: int) -> int:
-        """Pass over what has come of a record that shapes nothing."""
+        """Pass over the bytes that have come of a record that shapes nothing."""
         after = at + min(self._passing, len(data) - at)
         self._passing -= after - at
         if not self._passing and data[after - 1] != _LINE_FEED:

@@ -3,13 +3,14 @@
 What is taken and what is refused:
 
 - An archive must end with two blocks of zeros; only zeros may follow. One that stops anywhere before, be it
-  between two members, is truncated. (GNU tar and ``tarfile`` accept both faults in silence: bytes that
-  no checksum covers, or members that nobody misses.) Only whoever knows from elsewhere that nothing is cut off may have
-  it taken without that end; and only where that is wanted, another tar may follow.
+  between two members, is truncated. (GNU tar and ``tarfile`` accept both faults in silence: bytes that no
+  checksum covers, or members that nobody misses.) Only whoever knows from elsewhere that nothing is cut off
+  may have it taken without that end; and only where that is wanted, another tar may follow.
 - Links, directories and devices have no content, whatever their size field says (as POSIX has it).
 - Type flags that are not known are OTHER, and their content is passed over.
 - A regular file of an old tar whose name ends in ``/`` is a directory.
-- What GNU tar, bsdtar and Python's ``tarfile`` would unpack in different ways is refused: a fuzzer compares them.
+- What GNU tar, bsdtar and Python's ``tarfile`` would unpack in different ways is refused: a fuzzer compares
+  them.
 """
 
 from collections.abc import Callable
@@ -51,12 +52,12 @@ class MemberCounts:
 
     @property
     def members(self) -> int:
-        """All of them."""
+        """The sum over all kinds."""
         return self.files + self.directories + self.symlinks + self.hardlinks + self.others
 
 
 def members_allowance(files: int) -> int:
-    """Members that an honest tar with so many declared files may have, folders and links included.
+    """Give the most members of an honest tar with so many declared files, folders and links included.
 
     See `TarWalker`'s ``most_members`` for how they are counted.
     """
@@ -67,12 +68,12 @@ class TarWalker:
     """Walks one tar, fed in pieces of any length.
 
     Args:
-        algorithm: what files are hashed with, one algorithm or several in the same pass.
-        on_member: gets each member once its last byte of content was seen, in the order of the archive.
-        most_members: members that the tar may have; looked at after each piece that is fed. A long name counts as
-            one more for every 256 bytes, so that this bounds the memory that all names take, and 64 pax records count as
-            one more. None for any number.
-        rules: what else is taken.
+        algorithm: the algorithm that files are hashed with, or several in the same pass.
+        on_member: gets each member once the last byte of its content was seen, in the order of the archive.
+        most_members: members that the tar may have; looked at after each piece that is fed. A long name
+            counts as one more for every 256 bytes, so that this bounds the memory that all names take, and 64
+            pax records count as one more. None for any number.
+        rules: what is accepted beyond what every program unpacks alike.
 
     Attributes:
         tars: how many tars follow on each other, so far.
@@ -114,7 +115,7 @@ class TarWalker:
             chunk: a view of single bytes.
 
         Raises:
-            TarFault: this is not a tar that can be trusted.
+            TarFault: the tar cannot be trusted.
         """
         at, end = 0, len(chunk)
         while at < end:
@@ -128,15 +129,15 @@ class TarWalker:
             )
 
     def finish(self, *, needs_marker: bool = True) -> MemberCounts:
-        """Say that no more bytes come.
+        """End the tar: no more bytes come.
 
         Args:
-            needs_marker: whether a tar without its end-of-archive marker, or with a half of it, is truncated. Else it has to
-                stop behind a whole member.
+            needs_marker: whether a tar without its end-of-archive marker, or with a half of it, counts as
+                truncated. If not, a tar without it must stop behind a whole member.
 
         Raises:
-            TruncatedArchive: it is.
-            NotATar: it is something else.
+            TruncatedArchive: the tar is truncated.
+            NotATar: the bytes are of another known format.
         """
         if self._step == self._ended_step:
             return self._counts

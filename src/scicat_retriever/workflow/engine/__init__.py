@@ -1,1 +1,1 @@
-"""The engine itself: reaching it, what crosses its border, and under which seal."""
+"""The engine: connections to it, values that cross its border, and the seal on them."""

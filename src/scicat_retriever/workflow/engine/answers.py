@@ -1,4 +1,4 @@
-"""What steps answer, to flows that believe only the service's own workers."""
+"""Answers of steps, for flows that believe only the service's own workers."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ R = TypeVar("R")
 
 
 async def answer_of(step: Callable[[], Coroutine[Any, Any, R]]) -> R:
-    """Have a step run, and again where somebody else said how it ended; gives what it gave.
+    """Run a step, and run it again if somebody else told how it ended; gives the step's result.
 
-    A step whose end was forged may still run: steps may be repeated at any time, also while a repetition runs.
+    A step whose end was forged may still run: steps may be repeated at any time, also while a repetition
+    runs.
 
     Args:
         step: Begins the step anew with each call.
@@ -37,7 +38,7 @@ async def answer_of(step: Callable[[], Coroutine[Any, Any, R]]) -> R:
 
 
 def _is_forged(error: BaseException | None) -> bool:
-    """Say whether somebody else had a word in a failure."""
+    """Say whether any part of a failure comes from somebody else."""
     while error is not None:
         if isinstance(error, ApplicationError) and error.type == FORGED:
             return True

@@ -1,4 +1,4 @@
-"""Reaching the engine, and running one of our own on a single machine."""
+"""Connections to the engine, and the command of an own engine for a single machine."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from scicat_retriever.domain.errors import EngineUnavailable
 from scicat_retriever.workflow.engine.sealed_values import sealing_converter
 
 RETENTION = timedelta(days=90)
-"""How long the own engine remembers flows that have ended."""
+"""The time for which the own engine remembers flows that have ended."""
 FIRST_WORD, NEXT_WORD = 3.0, 30.0
 """Seconds after which a process that waits for the engine says so, first and again."""
 ONE_ATTEMPT = 5.0
-"""Seconds that the engine may take to answer, before it is asked anew."""
+"""Seconds that the engine may take to answer before it is asked again."""
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class EngineAccess:
-    """How to reach a Temporal service, and how to speak to it so that nobody else is believed.
+    """How to reach a Temporal service, and the keys by which only the service's own payloads are believed.
 
     Attributes:
         address: `host:port`.
         namespace: The namespace.
-        keys: The texts that the keys of the seal are made from: the first seals, all open (`seal`). None at all for tests
-            alone: everybody is believed then.
+        keys: The texts that the keys of the seal are made from: the first seals, all open (`seal`). Empty for
+            tests alone: everybody is believed then.
         tls: Whether to speak TLS.
         api_key: The API key, if it asks for one.
     """
@@ -54,10 +54,10 @@ async def connect(access: EngineAccess, *, lazy: bool = False) -> Client:
 
     Args:
         access: Where it is, and the keys.
-        lazy: Whether to connect with the first call only, so that an engine that is down does not matter yet.
+        lazy: Whether to connect with the first call only, so that the engine may be down until then.
 
     Raises:
-        EngineUnavailable: It does not answer.
+        EngineUnavailable: The engine does not answer.
     """
     try:
         return await Client.connect(
@@ -77,10 +77,10 @@ async def connect(access: EngineAccess, *, lazy: bool = False) -> Client:
 async def connect_when_up(access: EngineAccess, *, patience: float) -> Client:
     """Connect to a Temporal service that may still be starting; gives up after `patience` seconds.
 
-    It says every few seconds what it waits for.
+    The log says what it waits for: after a few seconds, then every half minute.
 
     Raises:
-        EngineUnavailable: It did not answer in time.
+        EngineUnavailable: The engine did not answer in time.
     """
     loop = asyncio.get_running_loop()
     end, to_say = loop.time() + patience, loop.time() + FIRST_WORD
@@ -106,7 +106,7 @@ async def connect_when_up(access: EngineAccess, *, patience: float) -> Client:
 
 
 async def keep_history(client: Client) -> None:
-    """Have the own engine remember ended flows for `RETENTION`; its default is a day."""
+    """Set the time for which the own engine remembers ended flows to `RETENTION`; its default is a day."""
     ttl = Duration()
     ttl.FromTimedelta(RETENTION)
     await client.workflow_service.update_namespace(
@@ -119,8 +119,8 @@ async def keep_history(client: Client) -> None:
 def own_engine_command(port: int, ui_port: int | None) -> list[str]:
     """Give the command line of an engine of our own, listening on this machine alone.
 
-    Its database goes to the working folder that it is started in. It is not named by a path: the engine reads that as a
-    part of a URI, so a folder with `%20` in its name would be another one.
+    The engine's database goes to the working folder in which it is started. The command does not name it by a
+    path: the engine reads a path as a part of a URI, so a folder with `%20` in its name would be another one.
 
     Args:
         port: The port to listen on.

@@ -25,13 +25,13 @@ from scicat_retriever.domain.errors import (
 )
 
 INTERNAL_ATTEMPTS = 5
-"""How often a step is tried that fails by a fault of our own."""
+"""How often a step is tried that fails by a fault of the service itself."""
 
 _TOLD = 20
-"""Failures of one step that are told one by one."""
+"""The most failures of one step that are told one by one."""
 
 _EXPECTED = (NoSpaceYet, NotYetOnline, SpaceGivenBack, WorkerStopping)
-"""What happens in each service that is well: of the end of such a step the SDK writes no warning with a traceback."""
+"""Errors that are ordinary: when a step ends by one, the SDK writes no warning with a traceback."""
 _BENIGN = ApplicationErrorCategory.BENIGN
 
 _WAITED_TOO_LONG: dict[str, type[RetrieverError]] = {
@@ -42,9 +42,10 @@ _WAITED_TOO_LONG: dict[str, type[RetrieverError]] = {
 def engine_error(
     error: RetrieverError, *, attempt: int, give_up: bool, pause: timedelta, archive_id: str | None = None
 ) -> ApplicationError:
-    """Turn a step's error, about a datablock or not, into one that the engine repeats after `pause`, or does not.
+    """Turn a step's error into one after which the engine repeats the step after `pause`, or does not.
 
-    A fault of our own may be a rare accident, so it is repeated a few times.
+    A fault of the service itself may be a rare accident, so the step is repeated a few times. `archive_id`
+    names the datablock that the error is about, if it is about one.
     """
     failure = error.failure(archive_id)
     accident = isinstance(error, InternalError) and attempt < INTERNAL_ATTEMPTS
@@ -71,11 +72,11 @@ def first_of(failures: Sequence[Failure]) -> list[Failure]:
 
 
 def failure_of(error: BaseException, archive_id: str | None = None) -> Failure:
-    """Say what a failed step means to the flow; a wait that took too long gets its own code."""
+    """Give the failure that a failed step means to the flow; a wait that took too long has its own code."""
     cause = error.cause if isinstance(error, ActivityError) else error
     match cause:
         case ApplicationError() if cause.details:
-            # Not by the error's type: the engine needs it, so it is not sealed.
+            # The error's type is not asked: the engine needs it, so it is not sealed.
             told = cause.details[0]
             code = told["code"]
             failure = Failure(
@@ -90,7 +91,8 @@ def failure_of(error: BaseException, archive_id: str | None = None) -> Failure:
                 return late(f"gave up: {failure.message}").failure(failure.archive_id)
             return failure
         case engine.TimeoutError(cause=ApplicationError() as last):
-            # The time was over while the step waited to be tried again: what it waited for says more than the time.
+            # The time was over while the step waited to be tried again: the error before says more than the
+            # time.
             return failure_of(last, archive_id)
         case engine.TimeoutError():
             subject = archive_id or "the step"

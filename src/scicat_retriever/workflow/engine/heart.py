@@ -1,6 +1,6 @@
 """Heartbeats of running steps, so that the engine notices within seconds that a worker died.
 
-A step blocks in its thread for as long as it needs; one thread of the worker speaks for all of them.
+A step blocks in its thread for as long as it needs; one thread of the worker sends the heartbeats of all.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ INTERVAL = 1.0
 TIMEOUT = 5.0
 """Seconds of silence after which the engine gives a step to another worker."""
 FLOW_TIMEOUT = timedelta(seconds=4)
-"""Silence after which a worker is taken for dead that was deciding on a flow's next step; the engine's default is 10 s."""
+"""Silence after which a worker that decides on a flow's next step is taken for dead.
+
+The engine's default is 10 s.
+"""
 
 
 @dataclass(eq=False)
@@ -44,7 +47,7 @@ class Pulse:
             self._context.run(activity.heartbeat, *self.details)
 
     def is_late(self, now: float) -> bool:
-        """Say whether it was ever silent for so long that the engine may have given the step to another worker."""
+        """Say whether it was ever silent for so long that another worker may have been given the step."""
         return self._was_late or now >= self._due - INTERVAL + TIMEOUT
 
 
@@ -52,13 +55,16 @@ _current: contextvars.ContextVar[Pulse] = contextvars.ContextVar("pulse")
 
 
 def remember(*details: object) -> None:
-    """Have the engine keep `details` of the running step for its next attempt, from the next moment on."""
+    """Have the engine keep `details` of the running step for its next attempt, from now on."""
     _current.get().details = details
     activity.heartbeat(*details)
 
 
 def is_stopped() -> bool:
-    """Say whether the running step is to end: it was cancelled, or another worker may be at it, since this one stood still."""
+    """Say whether the running step is to end.
+
+    It was cancelled; or this worker stood still, so that another one may run the step.
+    """
     return _current.get().is_late(time.monotonic()) or activity.is_cancelled()
 
 
@@ -75,7 +81,8 @@ class Heart:
         """Beat for the step that the caller runs, for as long as the context lasts.
 
         Args:
-            details: What the engine kept of the attempt before; handed on until the step changes it.
+            details: The details that the engine kept of the attempt before; sent on until the step changes
+                them.
         """
         pulse = Pulse(details)
         _current.set(pulse)

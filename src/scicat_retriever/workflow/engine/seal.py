@@ -1,8 +1,9 @@
-"""The seal: whatever flows and steps hand each other is enciphered before the engine has it, and opened only if it is ours.
+"""The seal: values that flows and steps hand each other are enciphered before the engine has them.
 
-The engine asks nobody who he is: whoever reaches its port may start flows, send signals, and end steps. So each payload is
-sealed (AES-256-GCM, NIST SP 800-38D) with a key that the service's own processes share, and bound to the flow, and to the
-step, that it is about. What was not sealed, or for another flow or step, is never opened: it is refused.
+The engine does not authenticate: whoever reaches its port may start flows, send signals, and end steps. So
+each payload is sealed (AES-256-GCM, NIST SP 800-38D) with a key that the service's own processes share, and
+bound to the flow, and to the step, that it is about. A payload that was not sealed, or was sealed for another
+flow or step, is never opened: it is refused.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from temporalio.converter import (
 )
 
 SEALED, REFUSED = b"binary/retriever-sealed", b"binary/retriever-refused"
-"""The encodings of what is sealed, and of what takes the place of what cannot be opened."""
+"""The encodings of a sealed payload, and of the payload in place of one that cannot be opened."""
 _ENCODING, _KEY_ID = "encoding", "key"
 _NONCE_BYTES = 12
 _TIME_OF_SCHEDULE = re.compile(r"-[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\Z")
@@ -41,7 +42,7 @@ class SealKey:
     """A key, made from a text that is hard to guess (HKDF, RFC 5869).
 
     Attributes:
-        id: Names it; tells nothing of it.
+        id: The key's name; tells nothing of the key.
         cipher: Seals and opens.
     """
 
@@ -50,7 +51,7 @@ class SealKey:
 
     @classmethod
     def of(cls, text: str) -> SealKey:
-        """Make the key of a text."""
+        """Make the key from a text."""
         return cls(_derived(text, b"id", 8).hex().encode(), AESGCM(_derived(text, b"key", 32)))
 
 
@@ -63,8 +64,9 @@ def _derived(text: str, what: bytes, length: int) -> bytes:
 class Seal(PayloadCodec, WithSerializationContext):
     """Seals and opens payloads.
 
-    Opening never raises: a signal that cannot be opened must not hold up the flow that it is sent to. What cannot be opened
-    comes out as an empty payload of the encoding `REFUSED`, which `sealed_values` turns into no value.
+    Opening never raises: a signal that cannot be opened must not hold up the flow that it is sent to. A
+    payload that cannot be opened becomes an empty payload of the encoding `REFUSED`, of which `sealed_values`
+    makes no value.
 
     Args:
         keys: The first seals; all open, so that keys can be changed while flows run.
@@ -80,14 +82,15 @@ class Seal(PayloadCodec, WithSerializationContext):
     def with_context(self, context: SerializationContext) -> Self:
         """Give the same seal, bound to the namespace and the flow, and to the step if it is about one.
 
-        A step's id is not among it: the SDK does not tell it to both sides.
+        The step's id is left out: the SDK does not tell it to both sides.
         """
         about: tuple[str, ...] = ()
         match context:
             case ActivitySerializationContext():
                 about = (context.namespace, context.workflow_id or "", "step", context.activity_type or "")
             case WorkflowSerializationContext():
-                # A schedule's flows are named for their time, and each is given the result of the one before it.
+                # A schedule's flows are named for their time, and each is given the result of the one before
+                # it.
                 about = (context.namespace, _TIME_OF_SCHEDULE.sub("", context.workflow_id), "flow")
             case _:
                 pass
@@ -98,7 +101,7 @@ class Seal(PayloadCodec, WithSerializationContext):
         return [self._sealed(payload) for payload in payloads]
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """Open payloads; in place of one that is not ours comes one that says so."""
+        """Open payloads; one that is not ours is replaced by one that says so (`is_refused`)."""
         return [self._opened(payload) or self._refused(payload) for payload in payloads]
 
     def _sealed(self, payload: Payload) -> Payload:
@@ -132,5 +135,5 @@ class Seal(PayloadCodec, WithSerializationContext):
 
 
 def is_refused(payload: Payload) -> bool:
-    """Say whether this is what `Seal` puts in place of a payload that it cannot open."""
+    """Say whether this is the payload that `Seal` puts in place of one that it cannot open."""
     return payload.metadata.get(_ENCODING) == REFUSED

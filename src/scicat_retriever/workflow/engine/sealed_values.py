@@ -1,4 +1,4 @@
-"""Values from payloads that `seal` has opened, and what becomes of those that it refused.
+"""Values of payloads that `seal` has opened, and what becomes of payloads that it refused.
 
 | refused | what happens |
 | --- | --- |
@@ -30,20 +30,20 @@ from temporalio.exceptions import ApplicationError
 from scicat_retriever.workflow.engine.seal import Seal, SealKey, is_refused
 
 FORGED = "SealBroken"
-"""The type of the errors that stand for what was refused."""
+"""The type of the errors that stand for refused payloads."""
 _MADE_BY_OTHERS = "application_failure_info"
-"""The kind of failure that anybody can have the engine record; all others it makes itself, with words of its own."""
+"""The kind of failure that anybody can have the engine record; the engine itself makes all other kinds."""
 
 
 class Forged:
-    """What a step was given, or gave, according to somebody else."""
+    """An argument or a result of a step that comes from somebody else."""
 
 
 class ValuesOfOurs(DefaultPayloadConverter):
-    """Converts as the default does; makes no value of what was refused.
+    """The default converter, which makes no value of a refused payload.
 
     Args:
-        of_step: Whether it is about a step; set by the SDK through `with_context`.
+        of_step: Whether the payloads are about a step; set by the SDK through `with_context`.
     """
 
     def __init__(self, *, of_step: bool = False) -> None:
@@ -55,10 +55,14 @@ class ValuesOfOurs(DefaultPayloadConverter):
         return type(self)(of_step=isinstance(context, ActivitySerializationContext))
 
     def from_payloads(self, payloads: Sequence[Payload], type_hints: list[type] | None = None) -> list[Any]:
-        """Convert payloads to values; of a step, what was refused is `Forged`, for its caller to say what that means.
+        """Convert payloads to values.
+
+        If one payload of a step was refused, all its values are `Forged`, and the caller decides what that
+        means; details that an attempt before remembered are empty then.
 
         Raises:
-            ApplicationError: Something was refused that is not about a step. A flow with such arguments ends by it.
+            ApplicationError: A payload was refused that is not about a step. A flow with such arguments ends
+                by it.
         """
         if not any(map(is_refused, payloads)):
             return super().from_payloads(payloads, type_hints)
@@ -69,13 +73,13 @@ class ValuesOfOurs(DefaultPayloadConverter):
 
 
 class FailuresOfOurs(DefaultFailureConverter):
-    """Seals the words of failures, and believes none that are not sealed."""
+    """The failure converter that seals the words of failures, and believes none that are not sealed."""
 
     def __init__(self) -> None:
         super().__init__(encode_common_attributes=True)
 
     def from_failure(self, failure: Failure, payload_converter: PayloadConverter) -> BaseException:
-        """Convert a failure; one that is not ours becomes one of the type `FORGED`, with nothing of what it says."""
+        """Convert a failure; one that is not ours becomes one of the type `FORGED`, without its words."""
         kind = failure.WhichOneof("failure_info")
         if kind in (None, _MADE_BY_OTHERS) and not _is_ours(failure):
             return forged()
@@ -88,16 +92,17 @@ def _is_ours(failure: Failure) -> bool:
 
 
 def forged() -> ApplicationError:
-    """Make the error that stands for what was refused; it is not repeated."""
+    """Make the error that stands for a refused payload; it is not repeated."""
     return ApplicationError("it was not sealed by this service", type=FORGED, non_retryable=True)
 
 
 @dataclasses.dataclass(frozen=True)
 class SealingConverter(DataConverter):
-    """The SDK's converter with the seal, deaf to references to payloads that are kept elsewhere.
+    """The SDK's converter with the seal, which follows no reference to a payload that is kept elsewhere.
 
-    The SDK raises at such a reference where no such place is configured, before it asks the codec. As a signal it would hold
-    up for ever the flow that it is sent to. Here it goes on to the codec, which refuses it as all that is not sealed.
+    The SDK raises at such a reference where no place for payloads is configured, before it asks the codec. A
+    signal with such a reference would hold up its flow for ever. Here the reference is given to the codec,
+    which refuses it as it refuses all that is not sealed.
     """
 
     async def _decode_reference_payload_sequence(self, payloads: Sequence[Payload]) -> list[Payload]:
@@ -111,8 +116,8 @@ def sealing_converter(keys: Sequence[str]) -> DataConverter:
     """Make the converter for the client of a process of the service.
 
     Args:
-        keys: The texts that the keys are made from: the first seals, all open. None at all gives the SDK's own converter,
-            which takes everything: for tests alone.
+        keys: The texts that the keys are made from: the first seals, all open. Without keys it is the SDK's
+            own converter, which takes everything: for tests alone.
     """
     if not keys:
         return DataConverter.default

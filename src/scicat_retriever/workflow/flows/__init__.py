@@ -1,4 +1,4 @@
 """The flows: which steps a retrieval takes, in which order and how long each may take.
 
-The engine plays them again, so they are pure.
+The engine replays flows, so they are pure.
 """

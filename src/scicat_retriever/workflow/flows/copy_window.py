@@ -20,7 +20,7 @@ from scicat_retriever.workflow.flows.declaration import run
 from scicat_retriever.workflow.flows.tasks import BlockFailure, BlockTask, DatasetTask, Prepared, RecallNews
 
 RECALLS = 20
-"""How often a datablock is waited for that is there, and away again when it is to be copied."""
+"""How often a datablock is waited for that was online, and is gone again when it is to be copied."""
 
 
 class DatasetFailed(Exception):
@@ -31,12 +31,15 @@ class DatasetFailed(Exception):
 
 
 class CopyWindow:
-    """Copies what is online, and what is on tape as soon as it is there. The first datablock that fails stops the others.
+    """A window of datablocks: copies those that are online, and those on tape once they are online.
+
+    The first datablock that fails stops the others.
 
     Args:
         task: The dataset.
-        prepared: Which datablocks can be copied, and which were asked for.
-        go_on: Raises `CancelledError` where the flow is to end: steps that have to be waited for swallow the engine's own.
+        prepared: The datablocks that can be copied now, and those whose recall was asked for.
+        go_on: Raises `CancelledError` if the flow is to end: while a step is waited for, the engine's own
+            `CancelledError` is lost.
     """
 
     def __init__(self, task: DatasetTask, prepared: Prepared, go_on: Callable[[], None]) -> None:
@@ -51,14 +54,14 @@ class CopyWindow:
         self._failed = False
 
     def recalls_changed(self) -> None:
-        """There is news of the dataset's recalls."""
+        """Note that there is news of the dataset's recalls."""
         self._news = True
 
     async def copy(self) -> None:
-        """Have all of them copied.
+        """Copy all datablocks of the window.
 
         Raises:
-            DatasetFailed: One cannot be had.
+            DatasetFailed: A datablock cannot be had.
         """
         try:
             async with asyncio.TaskGroup() as work:
@@ -80,13 +83,13 @@ class CopyWindow:
             raise
 
     def _still_wanted(self) -> None:
-        """Stop here if the dataset has failed, or is not wanted, while a step was under way that had to be waited for."""
+        """Stop here if the dataset has failed, or is not wanted any more, while a step was waited for."""
         self._go_on()
         if self._failed:
             raise asyncio.CancelledError
 
     async def _copy(self, batch: Sequence[BlockTask]) -> None:
-        """Copy a batch; what went back to tape meanwhile is waited for again."""
+        """Copy a batch; datablocks that went back to tape meanwhile are waited for again."""
         for block in await self._read(batch):
             self._times_away[block.id] += 1
             awaited: BlockTask = block
@@ -98,7 +101,10 @@ class CopyWindow:
         self._copying.difference_update(block.id for block in batch)
 
     async def _read(self, batch: Sequence[BlockTask]) -> list[BlockTask]:
-        """Copy a batch, from another copy where one of its archives cannot be had; gives those that went back to tape."""
+        """Copy a batch; gives the datablocks that went back to tape.
+
+        A datablock whose archive cannot be had is read from its other copy.
+        """
         limits = self._task.limits
         archive_id = batch[0].archive_id if len(batch) == 1 else None
         while True:
@@ -122,7 +128,7 @@ class CopyWindow:
         """Have a datablock be read from another store.
 
         Raises:
-            DatasetFailed: There is none.
+            DatasetFailed: There is no other copy.
         """
         with failing():
             others = await run(DatasetSteps.try_other_copy, self._task.limits, BlockFailure(block, failure))
@@ -132,7 +138,7 @@ class CopyWindow:
         raise DatasetFailed([failure])
 
     async def _follow(self, work: asyncio.TaskGroup) -> None:
-        """Begin to copy what comes back from tape."""
+        """Begin to copy datablocks that come back from tape."""
         while True:
             await workflow.wait_condition(lambda: bool(self._on_tape) or not self._copying)
             if not self._on_tape:
@@ -145,7 +151,10 @@ class CopyWindow:
                     self._begin(its, work)
 
     async def _next_news(self) -> RecallNews:
-        """Look for news, again when the flow is told that there is some, and now and then, should the word be lost."""
+        """Look for news of the recalls until there is some.
+
+        It looks again when the flow is told of news, and also after a while, since the signal may be lost.
+        """
         limits = self._task.limits
         while True:
             self._news = False
@@ -167,7 +176,7 @@ class CopyWindow:
 
 @contextmanager
 def failing(archive_id: str | None = None) -> Iterator[None]:
-    """Say what a step that fails means to the dataset."""
+    """Turn a failed step into `DatasetFailed`; a cancelled one into `CancelledError`."""
     try:
         yield
     except ActivityError as error:
@@ -183,5 +192,5 @@ def _failures(error: Exception) -> list[Failure]:
         case ExceptionGroup():
             return [failure for each in error.exceptions for failure in _failures(each)]
         case _:
-            # Raised on, it would have the engine repeat the flow's last step for ever.
+            # If it were raised on, the engine would repeat the flow's last step for ever.
             return [InternalError(f"the flow met a fault: {type(error).__name__}: {error}").failure()]

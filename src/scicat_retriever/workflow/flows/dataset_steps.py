@@ -27,7 +27,10 @@ from scicat_retriever.workflow.flows.tasks import (
 
 
 class DatasetSteps(ABC):
-    """What the flow of a dataset asks for. Each may be repeated at any time, also while a lost repetition still runs."""
+    """The steps of a dataset's flow.
+
+    Each may be repeated at any time, also while a lost repetition still runs.
+    """
 
     @declare("report_dataset_started", ASK_LEDGER)
     @abstractmethod
@@ -37,34 +40,41 @@ class DatasetSteps(ABC):
     @declare("plan_dataset", ASK_CATALOGUE, gives_up={CatalogueForbidden: FORBIDDEN_ATTEMPTS})
     @abstractmethod
     def plan_dataset(self, pid: DatasetPid, run: str) -> Planned:
-        """Take down the dataset's datablocks, and have its claim be what they need where that is free."""
+        """Plan the dataset's datablocks, and make its claim exact if that much space is free."""
 
     @declare("claim_dataset", WAIT_FOR_SPACE)
     @abstractmethod
     def claim_dataset(self, pid: DatasetPid) -> None:
-        """Claim the space that the dataset needs beside what its job claimed for it, waiting for it if need be."""
+        """Make the dataset's claim exact; waits until the space that it lacks is free."""
 
     @declare("prepare_datablocks", GO_THROUGH_DATASET)
     @abstractmethod
     def prepare_datablocks(self, pid: DatasetPid, page: Page) -> Prepared:
-        """List the datablocks of a page that are not copied yet: those that can be copied now, and the others, asked for."""
+        """List a page's datablocks that are not copied: those online, and the others, which are recalled."""
 
     @declare("look_at_recalls", ASK_LEDGER)
     @abstractmethod
     def look_at_recalls(
         self, pid: DatasetPid, awaited: list[DatablockId], appear_timeout: float, recall_timeout: float
     ) -> RecallNews:
-        """Look what became of the recalls of these datablocks; the times, in seconds, are how long each is waited for."""
+        """Give the news of these datablocks' recalls.
+
+        `appear_timeout` is how long an archive is waited for that the store does not have; `recall_timeout`,
+        how long a recall is waited for. Both are seconds.
+        """
 
     @declare("try_other_copy", ASK_LEDGER)
     @abstractmethod
     def try_other_copy(self, failed: BlockFailure) -> list[BlockTask]:
-        """Have a datablock be read from the store that has another copy of it; gives it, or nothing where there is none."""
+        """Have a datablock be read from the store of its other copy; empty where there is none."""
 
     @declare("copy_datablocks", COPY)
     @abstractmethod
     def copy_datablocks(self, batch: list[BlockTask], attempts: int) -> list[BlockTask]:
-        """Copy and hash each archive of a batch in one pass, one after the other; gives those that went back to tape."""
+        """Copy and hash each archive of a batch in one pass; gives the datablocks that went back to tape.
+
+        The archives are copied one after the other.
+        """
 
     @declare("verify_datablocks", VERIFY)
     @abstractmethod
@@ -74,12 +84,12 @@ class DatasetSteps(ABC):
     @declare("publish_dataset", GO_THROUGH_DATASET, gives_up={StagedFileMissing: 1})
     @abstractmethod
     def publish_dataset(self, pid: DatasetPid) -> None:
-        """See that the whole dataset is staged, and have SciCat told that it is retrieved."""
+        """Require that the whole dataset is staged, and have SciCat told that it is retrieved."""
 
     @declare("discard_dataset", GO_THROUGH_DATASET)
     @abstractmethod
     def discard_dataset(self, pid: DatasetPid, run: str, failure: Failure) -> None:
-        """Remove what a failed run left."""
+        """Remove the files that a failed run left."""
 
     @declare("report_dataset_failed", ASK_LEDGER)
     @abstractmethod

@@ -1,8 +1,8 @@
-"""A step as it is declared, once: its name, which workers run it, how long it may take, and how it is tried again.
+"""The declaration of a step: its name, the workers that run it, its time, and how it is tried again.
 
-The declarations are in `job_steps`, `dataset_steps` and `looks`, as the methods that the steps' implementations have. Flows
-call a step by its declaration (`run`, `look`), so that no adapter is imported into a flow; workers are made of the same
-declarations (`steps.runner`).
+The declarations are in `job_steps`, `dataset_steps` and `looks`, as the methods that the steps'
+implementations have. Flows call a step by its declaration (`run`, `look`), so that no adapter is imported
+into a flow; workers are made of the same declarations (`steps.runner`).
 """
 
 from __future__ import annotations
@@ -27,26 +27,31 @@ R = TypeVar("R")
 F = TypeVar("F", bound=Callable[..., Any])
 
 FLOW_QUEUE, COPY_QUEUE, VERIFY_QUEUE = "", "-copy", "-verify"
-"""Suffixes of the task queues: that of flows and short steps, and those whose workers have as many slots as may run at once."""
+"""Suffixes of the task queues: of flows and short steps, of copies, of verification.
+
+The workers of the last two have as many slots as steps may run at once.
+"""
 HEARTBEAT = timedelta(seconds=TIMEOUT)
-"""Silence after which a step's worker is taken for dead, and the step is given to another."""
+"""Silence after which a step's worker is taken for dead, and the step is given to another worker."""
 SHORT = 120.0
-"""Seconds that one attempt of a step may take that only asks the ledger, SciCat or the store."""
+"""Seconds of one attempt of a step that only asks the ledger, SciCat or the store."""
 LONG = 3600.0
-"""Seconds that one attempt of a step may take that goes through a dataset's datablocks."""
+"""Seconds of one attempt of a step that goes through a dataset's datablocks."""
 LEDGER_TIMEOUT = 14 * 86400.0
-"""Seconds that a step is tried again whose only obstacle can be our own database."""
+"""Seconds for which a step is tried again whose only obstacle can be the service's own database."""
 TOO_LONG = "TemporalTimeout:StartToClose"
-"""The engine's name for an attempt that took longer than one may."""
+"""The engine's name for an attempt that took longer than it may."""
 _MARK = "_declaration_of_a_step"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """What steps of one kind have in common. Times are seconds, some of them by the limits of the flow that calls.
+    """The rules that steps of one kind have in common.
 
-    A step that was begun has its effect. By default a cancelled flow waits for its end and does not go on beside it:
-    SciCat would hear two voices.
+    Times are seconds; some depend on the limits of the calling flow.
+
+    A step that was begun has its effect. So by default a cancelled flow waits for the step's end, and does
+    not go on beside it: else SciCat could be told two different things.
 
     Attributes:
         patience: Time after which it is not tried again; None for no end.
@@ -64,7 +69,7 @@ class Kind:
 
 
 ASK_LEDGER = Kind(patience=lambda _: LEDGER_TIMEOUT)
-"""Steps whose only obstacle can be our own database."""
+"""Steps whose only obstacle can be the service's own database."""
 GO_THROUGH_DATASET = replace(ASK_LEDGER, attempt=lambda _: LONG)
 """The same, where one attempt goes through all datablocks or files of a dataset."""
 ASK_CATALOGUE = Kind(patience=lambda limits: limits.catalogue_timeout, attempt=lambda _: LONG)
@@ -81,22 +86,25 @@ COPY = Kind(
     queue=COPY_QUEUE,
     never=(TOO_LONG,),
 )
-"""Steps that move bytes: one attempt may take long, wait for its slot as long as it must, and never overrun."""
+"""Steps that move bytes: one attempt may take long, and waits for its slot as long as it must.
+
+An attempt that takes longer than it may is final.
+"""
 VERIFY = replace(COPY, queue=VERIFY_QUEUE)
 """Steps that compare bytes, otherwise the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """How a step is tried that nobody asks for: a flow of a schedule takes it, and has no limits that it goes by.
+    """The rules of a step that the flow of a schedule takes: such a flow has no limits.
 
-    By default a worker that died is made up for; any other failure is the next look's business.
+    By default a step whose worker died is tried once more; any other failure is left to the next look.
 
     Attributes:
         attempt: How long one attempt may take.
         patience: Time after which it is not tried again; None for no end.
         retry: How it is tried again.
-        queue: Suffix of the task queue; its flow is in the same.
+        queue: Suffix of the task queue; the schedule's flow is in the same queue.
     """
 
     attempt: timedelta
@@ -109,12 +117,13 @@ class Look:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declaration:
-    """What is declared of a step beside what it takes and gives.
+    """The declaration of a step, beside its arguments and its result.
 
     Attributes:
-        name: The engine's name of it. It is in the history of flows that run: never change it.
-        kind: How long it may take, and how it is tried again.
-        gives_up: After how many attempts an error is final that would be tried again otherwise.
+        name: The engine's name of the step. It is in the history of flows that run: never change it.
+        kind: The rules: how long the step may take, and how it is tried again.
+        gives_up: Errors that would be tried again otherwise, each with the number of attempts after which it
+            is final.
     """
 
     name: str
@@ -122,7 +131,7 @@ class Declaration:
     gives_up: Mapping[type[RetrieverError], int] = field(default_factory=dict)
 
     def is_final(self, error: RetrieverError, attempt: int) -> bool:
-        """Say whether the step is not tried again after this error of this attempt, the first being 1."""
+        """Say whether `gives_up` ends the step with this error of this attempt, counted from 1."""
         return any(
             isinstance(error, kind) and attempt >= attempts for kind, attempts in self.gives_up.items()
         )
@@ -147,12 +156,12 @@ def declare(
 
 
 def declaration_of(step: Callable[..., Any]) -> Declaration:
-    """Give what is declared of a step."""
+    """Give the declaration of a step."""
     return cast("Declaration", getattr(step, _MARK))
 
 
 def declared_in(steps: type) -> Iterator[tuple[str, Callable[..., Any]]]:
-    """Give all steps that a class declares, or one that it is derived from: each method's name and its declaration."""
+    """Give the name and the method of each step that a class, or a base of it, declares."""
     for each in reversed(inspect.getmro(steps)):
         for name, member in vars(each).items():
             if hasattr(member, _MARK):
@@ -162,12 +171,14 @@ def declared_in(steps: type) -> Iterator[tuple[str, Callable[..., Any]]]:
 async def run(
     step: Callable[Concatenate[Any, P], R], limits: FlowLimits, *args: P.args, **kwargs: P.kwargs
 ) -> R:
-    """Have a step run, repeating it as it is declared, and whatever others than the service's own workers say of its end.
+    """Run a step, and repeat it as it is declared; gives its result.
+
+    An answer that does not come from the service's own workers is not believed: the step runs again.
 
     Args:
         step: The step, by its declaration.
-        limits: What the calling flow goes by.
-        args: What the step takes.
+        limits: The limits of the calling flow.
+        args: The step's arguments.
         kwargs: None: the engine hands on positional arguments alone.
 
     Raises:
@@ -194,7 +205,7 @@ async def run(
 
 
 async def look(step: Callable[[Any], R]) -> R:
-    """Have a step run that nobody asks for, in the queue of the flow that takes it.
+    """Run a step of a schedule, in the queue of the calling flow; gives its result.
 
     Raises:
         ActivityError: It failed.
@@ -215,7 +226,7 @@ async def look(step: Callable[[Any], R]) -> R:
 
 
 def _retries(limits: FlowLimits, kind: Kind) -> RetryPolicy:
-    """Exponential backoff with a ceiling; steps that fail by an error of ours add jitter (see `failures`)."""
+    """Give exponential backoff with a ceiling; the service's own errors add jitter (see `failures`)."""
     return RetryPolicy(
         non_retryable_error_types=list(kind.never),
         initial_interval=timedelta(seconds=limits.backoff_initial),

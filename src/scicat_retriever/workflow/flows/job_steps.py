@@ -18,7 +18,10 @@ from scicat_retriever.workflow.flows.tasks import DatasetOutcome, DatasetTask, P
 
 
 class JobSteps(ABC):
-    """What the flow of a job asks for. Each may be repeated at any time, also while a lost repetition still runs."""
+    """The steps of a job's flow.
+
+    Each may be repeated at any time, also while a lost repetition still runs.
+    """
 
     @declare("report_job_started", TELL_CATALOGUE)
     @abstractmethod
@@ -28,12 +31,12 @@ class JobSteps(ABC):
     @declare("open_job", ASK_CATALOGUE, gives_up={CatalogueForbidden: FORBIDDEN_ATTEMPTS})
     @abstractmethod
     def open_job(self, job_id: JobId) -> int:
-        """Know the job's dataset list, and how large the datasets are; gives its length."""
+        """Learn the job's dataset list and the sizes of the datasets; gives the number of datasets."""
 
     @declare("claim_job", WAIT_FOR_SPACE)
     @abstractmethod
     def claim_job(self, job_id: JobId) -> None:
-        """Claim staging space for all datasets of the job, waiting for it if need be."""
+        """Claim staging space for all datasets of the job; waits in the line until they have it."""
 
     @declare("datasets_to_retrieve", ASK_LEDGER)
     @abstractmethod
@@ -43,7 +46,7 @@ class JobSteps(ABC):
     @declare("subscribe", ASK_LEDGER)
     @abstractmethod
     def subscribe(self, job_id: JobId, job_flow: str, task: DatasetTask) -> None:
-        """Ask the dataset's flow, which is started if need be, to tell this job's flow its outcome."""
+        """Subscribe the job's flow to the outcome of the dataset's flow, which is started if none runs."""
 
     @declare("unsubscribe", ASK_LEDGER)
     @abstractmethod
@@ -53,9 +56,12 @@ class JobSteps(ABC):
     @declare("note_outcome", ASK_LEDGER)
     @abstractmethod
     def note_outcome(self, job_id: JobId, outcome: DatasetOutcome) -> bool:
-        """Note in the ledger what a dataset of the job ended as; False where it did not bring what the job needs: ask again."""
+        """Note the outcome of a dataset of the job; False where the job has to ask for the dataset again.
+
+        That is so where the run did not bring what the job needs.
+        """
 
     @declare("close_job", ASK_LEDGER)
     @abstractmethod
     def close_job(self, job_id: JobId, failure: Failure | None) -> str:
-        """Note what the job came to, and have SciCat told; gives the state."""
+        """Note the end of the job, and have SciCat told; gives the job's state."""

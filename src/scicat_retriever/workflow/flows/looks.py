@@ -1,4 +1,4 @@
-"""The steps that the flows of schedules take, each declared once: the service looks after itself."""
+"""The steps of the regular looks, which flows of schedules take; each is declared once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from temporalio.common import RetryPolicy
 from scicat_retriever.workflow.flows.declaration import Look, declare
 
 _DIFFERENCES = Look(attempt=timedelta(minutes=10))
-# Space that is needed should not wait for long after a worker died a few times.
+# Jobs that need space should not wait for long after a worker died a few times.
 _SWEEP = Look(
     attempt=timedelta(hours=1),
     patience=timedelta(hours=2),
@@ -19,17 +19,17 @@ _SWEEP = Look(
 
 
 class Looks(ABC):
-    """What the service looks for at intervals. Each gives how much it found."""
+    """The regular looks. Each gives how much it found."""
 
     @declare("sweep_staging", _SWEEP)
     @abstractmethod
     def sweep_staging(self) -> int:
-        """End pins whose time is over, and remove what has to go from staging."""
+        """End pins whose time is over, evict, and delete files of released datablocks."""
 
     @declare("restart_lost_flows", _DIFFERENCES)
     @abstractmethod
     def restart_lost_flows(self) -> int:
-        """Give jobs and datasets whose flows were lost new ones; clean up after datasets that nobody asks for any more."""
+        """Start lost flows of jobs and datasets again; clean up after datasets that no job asks for."""
 
     @declare("reconcile_jobs", _DIFFERENCES)
     @abstractmethod

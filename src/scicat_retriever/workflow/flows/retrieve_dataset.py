@@ -21,16 +21,16 @@ from scicat_retriever.workflow.flows.declaration import run
 from scicat_retriever.workflow.flows.tasks import DatasetOutcome, DatasetTask, Page
 
 WINDOW = 200
-"""Datablocks taken up at once: a flow's history stays small, and SciCat's longest datasets fit."""
+"""Datablocks in one window: so a flow's history stays small, and SciCat's longest datasets fit."""
 DISCARD_PATIENCE = 60.0
-"""Seconds that those who wait for a failed dataset wait for its files to be removed, too."""
+"""Seconds for which jobs that wait for a failed dataset also wait until its files are removed."""
 VERIFICATION_WINDOW = 50
 """Datablocks verified, one after the other, by one step."""
 
 
 @workflow.defn(name="RetrieveDataset")
 class RetrieveDatasetFlow:
-    """Started by the first job that asks; later ones subscribe. All that wait are told the outcome."""
+    """The flow of a dataset: the first job that asks starts it, later ones subscribe; all get the outcome."""
 
     @workflow.init
     def __init__(self, task: DatasetTask) -> None:
@@ -44,20 +44,20 @@ class RetrieveDatasetFlow:
 
     @workflow.signal
     def recalls_changed(self) -> None:
-        """There is news of the dataset's recalls."""
+        """Note that there is news of the dataset's recalls."""
         if self._copying is not None:
             self._copying.recalls_changed()
 
     @workflow.signal
     def subscribe(self, job_flow: str) -> None:
-        """A job waits for the dataset."""
+        """Note that a job waits for the dataset."""
         self._wanted = True
         if job_flow not in self._subscribers:
             self._subscribers.append(job_flow)
 
     @workflow.signal
     def unsubscribe(self, job_flow: str) -> None:
-        """A job does not wait any longer."""
+        """Note that a job does not wait any longer."""
         if job_flow in self._subscribers:
             self._subscribers.remove(job_flow)
 
@@ -88,7 +88,7 @@ class RetrieveDatasetFlow:
         return self._wanted and not self._subscribers and not self._ending
 
     async def _outcome(self) -> DatasetOutcome | None:
-        """Give what the dataset ended as; None where the flow should go on with a fresh history."""
+        """Give the outcome of the dataset; None where the flow should go on with a fresh history."""
         try:
             return await self._retrieve()
         except DatasetFailed as failed:
@@ -127,7 +127,7 @@ class RetrieveDatasetFlow:
         return DatasetOutcome(task.pid)
 
     def _go_on(self) -> None:
-        """Stop here if the flow was told to end while a step was under way that had to be waited for."""
+        """Stop here if the flow was told to end while a step was waited for."""
         if self._dropped:
             raise asyncio.CancelledError
 
@@ -145,7 +145,7 @@ class RetrieveDatasetFlow:
         self._task = dataclasses.replace(self._task, copied=page.after + page.limit)
 
     async def _verify_window(self) -> None:
-        """Verify the next datablocks, one after the other; those that are not right are copied from another copy."""
+        """Verify the next datablocks one by one; those that are not right are read from another copy."""
         task, limits, page = self._task, self._task.limits, Page(self._task.verified, VERIFICATION_WINDOW)
         failed = await run(DatasetSteps.verify_datablocks, limits, task.pid, page, limits.transfer_attempts)
         lost = [each.failure for each in failed if not await run(DatasetSteps.try_other_copy, limits, each)]
@@ -157,7 +157,7 @@ class RetrieveDatasetFlow:
             self._task = dataclasses.replace(self._task, verified=page.after + page.limit)
 
     async def _clean_up(self, failures: Sequence[Failure]) -> None:
-        """Have SciCat told why the run failed, and begin to remove what it left."""
+        """Have SciCat told why the run failed, and begin to remove its files."""
         with _logging_failure():
             await run(DatasetSteps.report_dataset_failed, self._task.limits, self._task.pid, list(failures))
         self._discarding = asyncio.create_task(self._discard(failures[0]))
@@ -168,7 +168,10 @@ class RetrieveDatasetFlow:
             await run(DatasetSteps.discard_dataset, task.limits, task.pid, task.run, failure)
 
     async def _wait_until_clean(self, outcome: DatasetOutcome, concerned: list[str]) -> None:
-        """Wait until a failed run's files are gone, however long; those who wait for the dataset hear of it soon."""
+        """Wait until a failed run's files are gone, however long.
+
+        Jobs that wait for the dataset are told the outcome after `DISCARD_PATIENCE` at the latest.
+        """
         if self._discarding is None:
             return
         await workflow.wait([self._discarding], timeout=DISCARD_PATIENCE)
@@ -177,7 +180,7 @@ class RetrieveDatasetFlow:
         await self._discarding
 
     async def _tell(self, outcome: DatasetOutcome, concerned: list[str]) -> None:
-        """Tell those of them that still wait; one that is gone does not matter."""
+        """Tell the outcome to the `concerned` jobs that still wait; one that has ended does not matter."""
         while concerned:
             job_flow = concerned.pop(0)
             if job_flow not in self._subscribers:

@@ -1,4 +1,4 @@
-"""The retrieval of one job: each of its datasets by that dataset's flow, then the result to SciCat."""
+"""The retrieval of one job: each dataset by the flow of that dataset, then the result to SciCat."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from scicat_retriever.workflow.flows.tasks import DatasetOutcome, DatasetTask, J
 WINDOW = 500
 """Datasets listed at once."""
 CHECK_SECONDS = 12 * 3600.0
-"""How often a job asks again for a dataset it waits for, in case the dataset's flow was ended from outside."""
+"""Seconds after which a job asks again for a dataset, in case the dataset's flow was ended from outside."""
 
 
 @workflow.defn(name="RetrieveJob")
 class RetrieveJobFlow:
-    """Started once for each job; a repetition of the job finds it running or done."""
+    """The flow of a job: started once for each job; a repetition of the job finds it running or done."""
 
     @workflow.init
     def __init__(self, task: JobTask) -> None:
@@ -40,12 +40,15 @@ class RetrieveJobFlow:
 
     @workflow.signal
     def dataset_ended(self, outcome: DatasetOutcome) -> None:
-        """A dataset's flow says what the dataset ended as."""
+        """Note the outcome of a dataset, which the dataset's flow tells."""
         self._outcomes[outcome.pid] = outcome
 
     @workflow.signal
     def cancel(self, by: str) -> None:
-        """Somebody wants the job cancelled. A signal, since the engine's own word could come before the first step."""
+        """Note that somebody wants the job cancelled.
+
+        This is a signal, since the engine's own cancellation could come before the first step.
+        """
         self._cancelled_by = by
 
     @workflow.run
@@ -92,7 +95,7 @@ class RetrieveJobFlow:
             except ExceptionGroup as group:
                 first = group.exceptions[0]
                 raise first from first.__cause__  # which says why the step failed
-            # What was there before the job gave its space back is asked for again.
+            # Datasets that were there before the job gave its space back are asked for again.
             after = 0 if self._from_start else page.after + page.limit
             self._from_start = False
             self._task = dataclasses.replace(self._task, after=after)
@@ -112,7 +115,7 @@ class RetrieveJobFlow:
             self._waiting.discard(pid)
 
     async def _outcome_of(self, pid: DatasetPid) -> DatasetOutcome:
-        """Ask for a dataset, and wait for what it ends as."""
+        """Ask for a dataset, and wait for its outcome."""
         limits, flow = self._task.limits, workflow.info().workflow_id
         while pid not in self._outcomes:
             await self._claim_again()
@@ -127,21 +130,21 @@ class RetrieveJobFlow:
         return self._outcomes.pop(pid)
 
     async def _claim_again(self) -> None:
-        """Stand in the line again, where the job gave its space back; all its datasets wait for that."""
+        """Wait in the line again, if the job gave its space back; all its datasets wait for that."""
         async with self._space:
             if self._gave_space_back:
-                # It may have to give it back once more before it hears that it has it.
+                # The job may have to give its space back once more before it hears that it has the space.
                 self._gave_space_back = False
                 await run(JobSteps.claim_job, self._task.limits, self._task.job_id)
                 self._go_on()
 
     def _go_on(self) -> None:
-        """Stop here if the job is being closed while a step was under way that had to be waited for."""
+        """Stop here if the closing of the job began while a step was waited for."""
         if self._closing:
             raise asyncio.CancelledError
 
     async def _close(self, work: asyncio.Task[bool], failure: Failure | None) -> str:
-        """Let the datasets go that are still worked on, then have SciCat told."""
+        """Unsubscribe from datasets that the job still waits for, then have SciCat told."""
         self._closing = True
         if not work.done():
             work.cancel()

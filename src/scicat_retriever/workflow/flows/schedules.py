@@ -1,4 +1,4 @@
-"""What happens at intervals, driven by the engine so that it happens once for all workers."""
+"""The schedules of the regular looks, driven by the engine: each look happens once for all workers."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ from scicat_retriever.workflow.flows.looks import Looks
 from scicat_retriever.workflow.flows.subscriptions import RPC_TIMEOUT
 
 SWEEP, RECONCILE, INVENTORY, FIXITY = "sweep-staging", "reconcile", "check-staging", "check-fixity"
-"""The schedules' names, each behind the task queue's."""
+"""The schedules' names; each follows on the task queue's name."""
 
 _NOTE = "of the ledger "
-"""What the note of a schedule begins with, before the identity of the ledger that it works for."""
+"""The first words of a schedule's note; the identity of the ledger that it works for follows."""
 
 
 @workflow.defn(name="SweepStaging")
 class SweepStaging:
-    """Ends pins whose time is over, and removes what has to go from staging."""
+    """The sweep: ends pins whose time is over, evicts, and deletes files of released datablocks."""
 
     @workflow.run
     async def run(self) -> int:
@@ -46,7 +46,7 @@ class SweepStaging:
 
 @workflow.defn(name="Reconcile")
 class Reconcile:
-    """Looks for jobs that the service was never told of, for ends that SciCat missed, and for lost flows."""
+    """The look for jobs that the service was never told of, ends that SciCat missed, and lost flows."""
 
     @workflow.run
     async def run(self) -> int:
@@ -61,7 +61,7 @@ class Reconcile:
 
 @workflow.defn(name="CheckStaging")
 class CheckStaging:
-    """Compares the ledger with what the staging area holds."""
+    """The comparison of the ledger with the files in the staging area."""
 
     @workflow.run
     async def run(self) -> int:
@@ -70,7 +70,7 @@ class CheckStaging:
 
 @workflow.defn(name="CheckFixity")
 class CheckFixity:
-    """Reads staged datablocks again, slowly, and compares them."""
+    """The look that reads staged datablocks again, slowly, and compares them."""
 
     @workflow.run
     async def run(self) -> int:
@@ -83,9 +83,10 @@ _FLOW_OF = {SWEEP: "SweepStaging", RECONCILE: "Reconcile", INVENTORY: "CheckStag
 
 
 async def ensure(client: Client, queue: str, intervals: Mapping[str, float], ledger: str) -> None:
-    """See to it that the schedules exist, as set, and have a first look for differences now.
+    """Make or update the schedules as set, and run the two comparisons (SciCat, staging) now.
 
-    A schedule's note names the ledger that it works for: flows of another ledger would be answered from this one.
+    A schedule's note names the ledger that it works for: the steps of another ledger's flows would be
+    answered from this ledger.
 
     Args:
         client: The engine.
@@ -110,10 +111,10 @@ async def ensure(client: Client, queue: str, intervals: Mapping[str, float], led
 
 
 async def require_ours(client: Client, queue: str, ledger: str) -> None:
-    """See that the schedules of a task queue, where there are some, are this ledger's.
+    """Require that the schedules of a task queue, if there are any, are this ledger's.
 
     Raises:
-        EngineNotOurs: They are another's.
+        EngineNotOurs: They are another ledger's.
     """
     for word in _FLOW_OF:
         try:
@@ -132,7 +133,7 @@ async def require_ours(client: Client, queue: str, ledger: str) -> None:
 
 
 async def trigger(client: Client, queue: str, word: str) -> None:
-    """Have a schedule run now; where it runs already, nothing happens.
+    """Run a schedule now; nothing happens where it runs already.
 
     Raises:
         EngineUnavailable: The engine does not answer, or no worker ever made the schedule.

@@ -36,7 +36,9 @@ class Subscriptions:
         self._queue = queue
 
     def join(self, job_flow: str, task: DatasetTask) -> None:
-        """Start the dataset's flow, or join the one that runs; either way it will tell the job's flow the outcome.
+        """Subscribe a job's flow to the dataset's flow, which is started if none runs.
+
+        The dataset's flow tells the job's flow the outcome.
 
         Raises:
             EngineUnavailable: The engine does not answer.
@@ -57,7 +59,7 @@ class Subscriptions:
         )
 
     def leave(self, job_flow: str, pid: DatasetPid) -> None:
-        """Take a job's wish back; a flow that has ended is no matter.
+        """Unsubscribe a job's flow; it does not matter if the dataset's flow has ended.
 
         Raises:
             EngineUnavailable: The engine does not answer.
@@ -66,7 +68,7 @@ class Subscriptions:
         self._wait_for(handle.signal(RetrieveDatasetFlow.unsubscribe, job_flow, rpc_timeout=RPC_TIMEOUT))
 
     def tell_of_recalls(self, pid: DatasetPid) -> None:
-        """Have the dataset's flow look what became of its recalls; a flow that has ended is no matter.
+        """Tell the dataset's flow of news of its recalls; it does not matter if the flow has ended.
 
         Raises:
             EngineUnavailable: The engine does not answer.

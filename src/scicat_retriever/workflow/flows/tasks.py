@@ -1,4 +1,4 @@
-"""What flows and steps hand each other: small, frozen, and safe to store in the engine's history."""
+"""The values that flows and steps hand each other: small, frozen, fit for the engine's history."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scicat_retriever.workflow.flows.choices import FlowChoices
 
 @dataclass(frozen=True)
 class FlowLimits(FlowChoices, Patience):
-    """What flows go by, fixed when a flow starts.
+    """The limits of a flow, fixed when it starts.
 
     Attributes:
         queue: Prefix of the task queues' names.
@@ -22,7 +22,7 @@ class FlowLimits(FlowChoices, Patience):
 
     @classmethod
     def of(cls, choices: FlowChoices, patience: Patience, queue: str) -> FlowLimits:
-        """Take over what an operator chose."""
+        """Make the limits from an operator's choices."""
         chosen = {
             each.name: getattr(policy, each.name)
             for policy, kind in ((choices, FlowChoices), (patience, Patience))
@@ -33,14 +33,15 @@ class FlowLimits(FlowChoices, Patience):
 
 @dataclass(frozen=True)
 class JobTask:
-    """What a job's flow works on.
+    """The state of a job's flow, which it takes along into a fresh history.
 
     Attributes:
         job_id: The job.
         limits: The limits it goes by.
         deadline: Unix seconds after which the job is given up; 0 before the first run.
         after: How many of its datasets are done with.
-        opened: Whether SciCat was told that the job is in progress, the dataset list is known, and has its space.
+        opened: Whether SciCat was told that the job is in progress, the dataset list is known, and the job
+            has its space.
         datasets: How many datasets there are, once known.
     """
 
@@ -54,12 +55,12 @@ class JobTask:
 
 @dataclass(frozen=True)
 class DatasetTask:
-    """What a dataset's flow works on.
+    """The state of a dataset's flow, which it takes along into a fresh history.
 
     Attributes:
         pid: The dataset.
         limits: The limits it goes by.
-        run: Names this retrieval in the ledger; empty before the first run.
+        run: The name of this run in the ledger; empty until the flow begins.
         subscribers: The job flows that wait for the dataset.
         datablocks: How many there are, once planned; 0 before.
         copied: How many are done with copying, in order.
@@ -77,7 +78,7 @@ class DatasetTask:
 
 @dataclass(frozen=True)
 class BlockTask:
-    """One datablock, as steps are told of it: the store that it is read from, and whether only a part of its archive is."""
+    """One datablock for a step: the store that it is read from, and whether it is a part of an archive."""
 
     pid: DatasetPid
     id: DatablockId
@@ -88,12 +89,12 @@ class BlockTask:
 
 @dataclass(frozen=True)
 class Planned:
-    """What planning a dataset came to.
+    """The result of planning a dataset.
 
     Attributes:
         datablocks: How many there are.
         staged: Whether all of them are staged already.
-        claimed: Whether it has the space that it needs.
+        claimed: Whether the dataset has the space that it needs.
     """
 
     datablocks: int
@@ -103,11 +104,11 @@ class Planned:
 
 @dataclass(frozen=True)
 class Prepared:
-    """Which datablocks of a page have to be copied.
+    """The datablocks of a page that have to be copied.
 
     Attributes:
-        ready: Those that can be copied now, small ones put together in batches.
-        on_tape: Those whose recall was asked for.
+        ready: Datablocks that can be copied now, small ones put together in batches.
+        on_tape: Datablocks whose recall was asked for.
     """
 
     ready: list[list[BlockTask]]
@@ -124,11 +125,11 @@ class BlockFailure:
 
 @dataclass(frozen=True)
 class RecallNews:
-    """What became of recalls.
+    """News of a dataset's recalls.
 
     Attributes:
         ready: Datablocks that can be copied, small ones put together in batches.
-        failed: What is given up.
+        failed: Datablocks whose recall is given up.
         patience: Seconds after which it is worth looking again if nobody says that there is news.
     """
 
@@ -139,7 +140,7 @@ class RecallNews:
 
 @dataclass(frozen=True)
 class DatasetOutcome:
-    """What a dataset's flow tells the jobs that wait: no failures means that it is retrieved."""
+    """The outcome that a dataset's flow tells the jobs that wait: retrieved, if there are no failures."""
 
     pid: DatasetPid
     failures: tuple[Failure, ...] = field(default=())
@@ -147,7 +148,7 @@ class DatasetOutcome:
 
 @dataclass(frozen=True)
 class Page:
-    """A part of a list in the ledger: at most `limit` entries from place `after`."""
+    """A page of a list in the ledger: at most `limit` entries, from position `after`."""
 
     after: int
     limit: int

@@ -1,1 +1,1 @@
-"""The steps that flows ask for, as the workers run them."""
+"""The implementations of steps, as workers run them."""

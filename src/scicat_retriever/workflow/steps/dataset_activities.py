@@ -1,4 +1,4 @@
-"""What a dataset's flow asks for, done by the pipeline."""
+"""The steps of a dataset's flow, done by the pipeline."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class DatasetActivities(DatasetSteps):
 
     Args:
         tools: The ports and policies.
-        desks: Recall what is on tape.
+        desks: The recall desks, which recall archives that are on tape.
     """
 
     def __init__(self, tools: Toolbox, desks: RecallDesks) -> None:

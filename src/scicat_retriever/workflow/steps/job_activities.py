@@ -1,4 +1,4 @@
-"""What a job's flow asks for, done by the pipeline."""
+"""The steps of a job's flow, done by the pipeline."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Finds jobs whose flows the engine lost or somebody ended from outside, and gives them new ones.
+"""Lost flows: those that the engine lost, or that somebody ended from outside; they are started again.
 
-A flow that has the right name, and that none of the service's workers is ever given, is somebody else's (`_is_ours`): it is
-ended, since it would keep the service's own from being started.
+A flow with the name of one of the service's, which no worker of the service is ever given, is somebody else's
+(`_is_ours`). It is ended, since it would keep the service's own flow from being started.
 """
 
 from __future__ import annotations
@@ -31,29 +31,29 @@ T = TypeVar("T")
 _BATCH = 100
 _JOB, _DATASET = "RetrieveJob", "RetrieveDataset"
 _DELAY = timedelta(seconds=1)
-"""The service's own flows begin at once."""
+"""The service's own flows begin sooner than this after their start."""
 STUCK_ATTEMPTS = 10
-"""A flow whose own code failed so often in a row is called stuck."""
+"""A flow whose own code failed so often in a row counts as stuck."""
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a look found: flows that were missing and are started again, and flows whose code fails all the time."""
+    """The counts of a look: lost flows that were started again, and flows that are stuck."""
 
     restarted: int
     stuck: int
 
 
 class LostFlows:
-    """Compares the ledger with the engine; called from the thread of a step.
+    """The comparison of the ledger with the engine; called from the thread of a step.
 
     Args:
         client: The engine.
         loop: The event loop that the client lives in.
         ledger: The ledger.
         subscriptions: Starts and joins the flows of datasets.
-        limits: What new flows go by.
+        limits: The limits of new flows.
     """
 
     def __init__(
@@ -74,13 +74,13 @@ class LostFlows:
         self._stuck: set[str] = set()
 
     def restart(self) -> Found:
-        """Give each job under way a new flow whose flow does not run, and each dataset that a job waits for.
+        """Start a new flow for each job under way, and each dataset that a job waits for, whose flow is lost.
 
         Returns:
             What was found.
 
         Raises:
-            EngineNotOurs: It works for another ledger by now.
+            EngineNotOurs: The engine works for another ledger by now.
             EngineUnavailable: The engine does not answer.
         """
         ours = require_ours(self._client, self._limits.queue, self._ledger.ownership.identity())
@@ -96,7 +96,8 @@ class LostFlows:
                 elif intake.restart(job, self._ledger.flows):
                     log.warning("a job's flow was lost and is started again", job_id=job.job_id)
                     restarted += 1
-        # A flow that just ended has told the job, which is about to take note: twice in a row it is lost.
+        # A flow that just ended has told the job, which is about to note it: a flow counts as lost when it is
+        # missing in two looks in a row.
         for job_flow, pid in ended & self._suspects:
             log.warning("a dataset's flow was lost and is started again", pid=pid)
             self._subscriptions.join(job_flow, DatasetTask(pid, self._limits))
@@ -105,15 +106,17 @@ class LostFlows:
         return Found(restarted, len(self._stuck))
 
     def abandoned(self) -> Iterator[tuple[DatasetPid, str]]:
-        """Give datasets, with their runs, whose flow was lost before it could clean up, and that nobody asks for any more.
+        """Give datasets, with their runs, that no job asks for and whose flow was lost before it cleaned up.
 
-        Whether that is still so is asked for each when it is given: cleaning up those before it may have taken minutes.
+        Each dataset is checked again just before it is given: cleaning up those before it may have taken
+        minutes.
 
         Raises:
             EngineUnavailable: The engine does not answer.
         """
         left = frozenset(each for each in self._ledger.datablocks.abandoned(_BATCH) if self._is_lost(each))
-        # A job that is about to ask for one may have been a moment late: twice in a row nobody does.
+        # A job may be just about to ask for a dataset: it counts as abandoned when no job asks in two looks
+        # in a row.
         lost, self._left = left & self._left, left
         for each in sorted(lost):
             if each in self._ledger.datablocks.abandoned(_BATCH) and self._is_lost(each):
@@ -138,13 +141,17 @@ class LostFlows:
             return False
         attempt = found.raw_description.pending_workflow_task.attempt
         if attempt >= STUCK_ATTEMPTS:
-            # The engine repeats it for ever; only a corrected version of the service lets it go on.
+            # The engine repeats the flow's code for ever; only a corrected version of the service lets it go
+            # on.
             log.error("a flow cannot go on by a fault of the service", flow=flow, attempt=attempt)
             self._stuck.add(flow)
         return True
 
     def _is_ours(self, found: WorkflowExecutionDescription, kind: str) -> bool:
-        """Say whether the service's workers are given the flow. What was not sealed by the service then ends by itself."""
+        """Say whether the service's workers are given the flow.
+
+        A flow that they are given, and that the service did not seal, ends by itself.
+        """
         delay = timedelta() if found.execution_time is None else found.execution_time - found.start_time
         return (
             (found.task_queue, found.workflow_type) == (self._limits.queue, kind)

@@ -13,14 +13,14 @@ from scicat_retriever.recall_planner.planner import RecallPlanner
 from scicat_retriever.recall_planner.requests import RecallPolicy
 
 STOP_SECONDS = 2.0
-"""How long a desk may take to come to its end when the worker stops."""
+"""Seconds that a desk may take to end when the worker stops."""
 
 
 class RecallDesks:
-    """Makes the desks and runs them.
+    """The desks of a worker, made and run here.
 
     Args:
-        holder: Names this worker among all.
+        holder: The name of this worker among all workers.
         policies: How each store is used, by its name.
         tools: The ports.
         tell: Called with a dataset when there is news of its recalls.
@@ -41,7 +41,7 @@ class RecallDesks:
         }
 
     def ring(self) -> None:
-        """Say that something is wanted."""
+        """Say that a recall is wanted."""
         for desk in self._desks.values():
             desk.ring()
 
@@ -54,6 +54,6 @@ class RecallDesks:
         for thread in threads:
             thread.start()
         stop.wait()
-        # One that waits for a slow store is left alone: what it does is done again by the next.
+        # A desk that waits for a slow store is left alone: the next desk does its work again.
         for thread in threads:
             thread.join(STOP_SECONDS)

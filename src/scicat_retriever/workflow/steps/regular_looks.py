@@ -1,4 +1,4 @@
-"""The steps that nobody asks for: the service looks after itself at intervals."""
+"""The regular looks, done by the pipeline."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 
 class RegularLooks(Looks):
-    """The looks, bound to their ports. What each found last is kept in the ledger.
+    """The regular looks, bound to their ports. The last finding of each is kept in the ledger.
 
     Args:
         tools: The ports and policies.

@@ -1,4 +1,4 @@
-"""How the engine runs steps: with heartbeats, in threads, and with errors that it understands."""
+"""Steps as the engine runs them: with heartbeats, in threads, and with errors that it understands."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How repetitions are spaced: of failures, and of questions whether a wait is over."""
+    """The pauses between repetitions: after failures, and between questions whether a wait is over."""
 
     backoff: Backoff
     polling: Polling
 
 
 class StepRunner:
-    """Makes activities of steps. One heart beats for all that run.
+    """The maker of activities from steps. One heart sends the heartbeats of all steps that run.
 
     Args:
         pace: How repetitions are spaced.
@@ -101,7 +101,10 @@ class StepRunner:
         )
 
     def _stopped(self, declared: Declaration) -> Exception:
-        """Tell a cancelled step from one whose worker stops, or stood still: the latter goes on elsewhere."""
+        """Give the error of a stopped step.
+
+        A cancelled step ends. A step whose worker stops, or stood still, goes on elsewhere.
+        """
         details = activity.cancellation_details()
         if details is not None and details.cancel_requested:
             return CancelledError("the step was cancelled")
