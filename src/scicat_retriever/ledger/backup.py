@@ -1,4 +1,4 @@
-"""A copy of the ledger while it is in use, and what a restored ledger knows of the staging area."""
+"""Backups of the ledger while it is in use, and the tokens that a restored ledger knows."""
 
 from __future__ import annotations
 

@@ -51,9 +51,11 @@ class RecallChoices:
     """How one store is used, as its operator chooses. Durations are seconds, sizes are bytes.
 
     A tape is asked for when what waits for it is worth a mount: enough bytes, enough archives, or an archive
-    that has waited long enough. An archive larger than `bytes_in_flight` goes alone. What is asked for counts
-    no longer in flight, nor its tape among the drives, when it gave nothing for `stall_time`: others should
-    not wait for it.
+    that has waited long enough. An archive larger than `bytes_in_flight` goes alone.
+
+    A tape that gave nothing for `stall_time` is stalled: archives that are asked of it do not count as in
+    flight any more, nor the tape as taking a drive, so that others do not wait for it. An archive of unknown
+    tape that was asked for so long ago does not count as in flight either.
     """
 
     collect: bool | None = choice(

@@ -1,4 +1,4 @@
-"""The tapes that are read: from the first archive asked of one until the store will have put it back."""
+"""The sessions of tapes: from the first archive that is asked for until the store puts the tape back."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ class DatablocksMissing(CatalogueError):
 
 
 class DatablocksInvisible(CatalogueError):
-    """Nothing proves that the catalogue shows the account all datablocks: it may lack the right."""
+    """Nothing proves that the catalogue shows the account all datablocks: the account may lack the right."""
 
     code = "datablocks_invisible"
 

@@ -54,7 +54,7 @@ class ChecksumMissing(IntegrityError):
 
 
 class ChecksumUnknown(IntegrityError):
-    """A checksum in the catalogue has no algorithm, an unknown one, or does not fit the algorithm."""
+    """A checksum in the catalogue names no algorithm, or an unknown one, or does not fit the algorithm."""
 
     code = "checksum_unknown"
 

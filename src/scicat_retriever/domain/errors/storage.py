@@ -30,7 +30,7 @@ class DatablockUnreadable(RecallError):
 
 
 class ArchiveIncomplete(RecallError):
-    """The archive's size in the store is not the catalogue's `packedSize`; it may still be being written."""
+    """The archive in the store has another size than `packedSize` in SciCat; it may still be written."""
 
     code, cause, retryable = "archive_incomplete", Cause.DATA, True
     limits = ("flow.appear_timeout", "flow.transfer_attempts")
@@ -62,7 +62,7 @@ class StoreUnavailable(RecallError):
 
 
 class StoreTimedOut(StoreUnavailable):
-    """The store exceeded `lts.answer_timeout` when asked where an archive is, or for its recall."""
+    """The store took longer than `lts.answer_timeout` to say where an archive is, or to take a request."""
 
     code = "store_timed_out"
 
@@ -146,7 +146,7 @@ class NoSpaceYet(StagingError):
 
 
 class SpaceGivenBack(StagingError):
-    """A dataset is larger than its claim, and others wait for what its jobs hold: they must wait again."""
+    """A dataset outgrew its claim, and others wait for what its jobs hold: these jobs wait in line again."""
 
     code, who = "space_given_back", Actor.SYSTEM
 
@@ -183,10 +183,7 @@ class StagingWriteFailed(StagingError):
 
 
 class StagingNotOurs(StagingError):
-    """The staging area is not marked as this ledger's: it is not mounted, or another service's.
-
-    Nothing in it is touched.
-    """
+    """The staging area has not this ledger's mark (not mounted, or another's): nothing in it is touched."""
 
     code, retryable = "staging_not_ours", True
     limits = ("flow.space_timeout", "flow.catalogue_timeout", "flow.job_timeout")

@@ -1,13 +1,13 @@
 """Whose turn it is to write to a SQLite file, among the threads and processes of one machine.
 
-Left to itself, a process that waits for SQLite's own lock looks again only now and then, up to 100 ms late,
-and one that writes without a pause may keep the others out for a second. Here they take turns by two locks of
-the system (flock(2)) on files beside the database: the turn, and the place of the next in line. Who has had
-the turn must get in line for another one.
+A process that waits for SQLite's own lock looks again only now and then, up to 100 ms late; and a process
+that writes without a pause may keep the others out for a second. Here processes take turns by two locks of
+the system (flock(2)) on files beside the database: the turn, and the place of the next in line. A process
+that has had the turn must get in line for another one.
 
-The system gives a lock back when its process dies, however that happens. And the locks decide the order
-alone: that there is one writer at a time is still SQLite's business, so a program that does not know of them
-does no harm, nor does a file system that has no such locks.
+The system gives a lock back when its process dies, however that happens. The locks decide the order alone;
+SQLite itself still sees to it that there is one writer at a time. So a program that does not know of these
+locks does no harm, nor does a file system that has no such locks.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The book that holds evidence: copies and what became staged of them."""
+"""The book of evidence: copies, and the staged datablocks that came of them."""
 
 from __future__ import annotations
 

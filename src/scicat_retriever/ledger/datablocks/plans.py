@@ -27,7 +27,7 @@ _UNLISTED = "no longer in the catalogue"
 
 
 def write_plan(log: TransitionLog, connection: Connection, spool: Spool, planned: dict[str, str]) -> int:
-    """Compare what the catalogue lists for a dataset with what is known of it, and write what is new.
+    """Compare the catalogue's list of a dataset with the ledger's, and write what is new.
 
     Args:
         log: The transitions.

@@ -1,4 +1,4 @@
-"""The book that keeps what is remarkable of datasets that are retrieved all the same."""
+"""The book of remarks on datasets that are retrieved all the same."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class SqlRemarks(Book):
     """Remarks, as `ports.remarks.Remarks` promises."""
 
     def note(self, pid: DatasetPid, remark: str) -> None:
-        """Note what those who get a dataset should know of it."""
+        """Note a remark on a dataset, for those who get it."""
         its = remarks.c.pid == pid
         with self._database.reading() as connection:
             if (connection.execute(select(remarks.c.remark).where(its)).scalar() or "") == remark:

@@ -1,4 +1,4 @@
-"""The book that holds open recalls, and which desk leads for each store."""
+"""The book of recalls: those that are open, and the desk that leads for each store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The book that holds what SciCat has to hear."""
+"""The book of reports: all that SciCat has to hear."""
 
 from __future__ import annotations
 

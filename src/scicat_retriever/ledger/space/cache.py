@@ -1,4 +1,4 @@
-"""The book that says what may go from staging, and makes it go."""
+"""The book of the cache: which staged datablocks may be evicted, and their eviction."""
 
 from __future__ import annotations
 

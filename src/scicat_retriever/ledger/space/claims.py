@@ -1,4 +1,4 @@
-"""The book that shares staging space out."""
+"""The book of claims: who has staging space, and who waits for it."""
 
 from __future__ import annotations
 

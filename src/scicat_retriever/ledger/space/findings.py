@@ -1,4 +1,4 @@
-"""The book that keeps what regular looks found last."""
+"""The book of findings: the last one of each regular look."""
 
 from __future__ import annotations
 

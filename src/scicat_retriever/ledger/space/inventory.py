@@ -1,4 +1,4 @@
-"""The book that says which files should be in the staging area, and how much that is."""
+"""The book of the inventory: which files should be in the staging area, and their bytes."""
 
 from __future__ import annotations
 

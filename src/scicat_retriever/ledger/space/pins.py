@@ -1,4 +1,4 @@
-"""The book that keeps who wants which dataset to stay staged, and until when."""
+"""The book of pins: who wants which dataset to stay staged, and until when."""
 
 from __future__ import annotations
 

@@ -20,7 +20,8 @@ _STAGED_AT = """
 _BYTES = """
     coalesce((SELECT sum(bytes_total) FROM datablocks WHERE datablocks.pid = its.pid AND datablocks.listed), 0)
 """
-# A job that has not ended keeps what it asks for; one that has ended, for as long as it was kept.
+# A job that has not ended pins its datasets without an end; one that has ended, for as long as they were
+# kept.
 _PINS = f"""
     INSERT INTO pins (pid, owner, by_job, owner_group, bytes, until, created_at)
     SELECT its.pid, its.job_id, true, jobs.owner_group, {_BYTES}, NULL, :now
@@ -34,7 +35,7 @@ _PINS = f"""
     WHERE jobs.state IN {_ENDED} AND its.state = 'retrieved' AND kept.until > :now
 """  # noqa: S608 - made of the constants above alone
 
-# What was started goes on, whatever the room is now.
+# Datasets that were started go on, whatever the room is now.
 _GRANTED = f"""
     UPDATE jobs SET space_granted_at = :now WHERE jobs.state NOT IN {_ENDED} AND EXISTS (
         SELECT 1 FROM job_datasets its WHERE its.job_id = jobs.id AND its.state = 'started'
