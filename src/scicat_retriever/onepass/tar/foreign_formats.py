@@ -1,6 +1,6 @@
 """The formats of files that are no tars, told by their first bytes, so that the message names them."""
 
-from scicat_retriever.onepass.errors import NotATar
+from scicat_retriever.onepass.errors import BadHeader, NotATar
 
 _FORMATS = (
     (b"\x1f\x8b", "compressed with gzip"),
@@ -59,6 +59,35 @@ def refuse_foreign(first_bytes: bytes) -> None:
     for magic, kind in _FORMATS:
         if first_bytes.startswith(magic):
             raise _refusal(kind)
+
+
+_LZMA_PROPERTIES = 224
+"""The largest first byte of a file of lzma: ``(pb * 5 + lp) * 9 + lc`` (lzma-file-format.txt of the LZMA SDK)."""
+_LZMA_DICTIONARIES = frozenset(1 << power for power in range(12, 28))
+"""The sizes of the dictionary, bytes 1 to 4, by which libarchive takes a file for one of lzma."""
+
+
+def refuse_alike(first_bytes: bytes) -> None:
+    """Refuse a tar that begins as a file of lzma does, too.
+
+    Such a file has no magic: libarchive, and so bsdtar, goes by a dictionary size that is a power of two
+    (``lzma_bidder_bid``). In a tar that is a name of one letter with other bytes behind its end. bsdtar may
+    then unpack nothing, and end without an error.
+
+    Args:
+        first_bytes: the first header block, known to be one of a tar.
+
+    Raises:
+        BadHeader: it begins so.
+    """
+    if (
+        first_bytes[0] <= _LZMA_PROPERTIES
+        and int.from_bytes(first_bytes[1:5], "little") in _LZMA_DICTIONARIES
+    ):
+        raise BadHeader(
+            "the first member has other bytes behind the end of its name, by which bsdtar takes the tar for a "
+            "file compressed with lzma"
+        )
 
 
 def _refusal(kind: str) -> NotATar:

@@ -28,7 +28,7 @@ from scicat_retriever.onepass.errors import (
 )
 from scicat_retriever.onepass.member import Member, MemberKind, is_unsafe, tidy_name
 from scicat_retriever.onepass.tar.extensions import EXTENSION_TYPES, Extensions
-from scicat_retriever.onepass.tar.foreign_formats import refuse_foreign
+from scicat_retriever.onepass.tar.foreign_formats import refuse_alike, refuse_foreign
 from scicat_retriever.onepass.tar.header import BLOCK, Header, padding_after, read_header
 from scicat_retriever.onepass.tar.kinds import FILE_TYPES, content_bytes, kind_of_other
 from scicat_retriever.onepass.tar.rules import TarRules
@@ -158,14 +158,12 @@ class TarWalker:
             self._held += chunk[at:]
             return len(chunk)
         offset = self._base + after - BLOCK
-        try:
-            header = (
-                read_header(chunk, at, offset) if not self._held else self._read_held(chunk[at:after], offset)
-            )
-        except BadHeader:
-            if offset == 0:
-                refuse_foreign(bytes(self._held or chunk[at:after]))
-            raise
+        if offset == 0:
+            header = self._first_header(chunk[at:after])
+        elif self._held:
+            header = self._read_held(chunk[at:after], offset)
+        else:
+            header = read_header(chunk, at, offset)
         if header is None or self._lone_zero_block:
             if header is None or not self._rules.joined:
                 self._end(header, offset)
@@ -181,6 +179,17 @@ class TarWalker:
         if header.type in FILE_TYPES and not header.name.endswith(_NO_FILE_NAME):
             return self._begin_file(header, chunk, after)
         return self._begin_other(header, offset, after, len(chunk))
+
+    def _first_header(self, rest: memoryview) -> Header | None:
+        """Read the header by whose first bytes programs tell what the file is."""
+        block = bytes(self._held) + bytes(rest)
+        try:
+            header = self._read_held(rest, 0)
+        except BadHeader:
+            refuse_foreign(block)
+            raise
+        refuse_alike(block)
+        return header
 
     def _read_held(self, rest: memoryview, offset: int) -> Header | None:
         """Read a header that came in pieces."""

@@ -125,6 +125,20 @@ def test_a_link_without_a_target_is_refused(kind: bytes) -> None:
         walk(FIRST + header(b"s", kind=kind) + END)
 
 
+@pytest.mark.parametrize("cuts", [(), (1,), (5, 300)])
+def test_a_tar_that_begins_as_a_file_of_lzma_does_is_refused(cuts: tuple[int, ...]) -> None:
+    """Nothing of it is unpacked by bsdtar, which ends well."""
+    alike = field(FIRST, 0, b"f\0\0\1\0") + file(b"g", b"other") + END
+    with pytest.raises(BadHeader, match="lzma"):
+        walk(alike, cuts=cuts)
+
+
+@pytest.mark.parametrize("name", [b"f\0\0\0", b"f\0\0\3", b"f\0x", b"f\0\1"])
+def test_other_bytes_behind_the_first_name_are_nobody_s(name: bytes) -> None:
+    members = walk(field(FIRST, 0, name) + LAST + END)
+    assert members[0].name == "f"
+
+
 def test_a_name_of_a_prefix_alone_is_none() -> None:
     with pytest.raises(TarFault, match="no name"):
         walk(header(b"", prefix=b"folder") + END)
