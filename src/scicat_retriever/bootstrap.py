@@ -1,7 +1,4 @@
-"""Wiring: from settings to the parts that run.
-
-Nothing is a global; everything is built here and passed on.
-"""
+"""The wiring from settings to the parts that run. There are no globals: all is built here and passed on."""
 
 from __future__ import annotations
 
@@ -47,7 +44,7 @@ _READ_BY_LIBRARIES = {
     "ALL_PROXY",
     "NO_PROXY",
 }
-"""Variables of the environment that the clients of SciCat and the stores go by."""
+"""Variables of the environment that the libraries for SciCat and the stores read."""
 
 
 def utc_now() -> datetime:
@@ -56,10 +53,10 @@ def utc_now() -> datetime:
 
 
 def make_data_folder(settings: Settings) -> None:
-    """Make the service's own folder, and see to it that nobody else may look into it: it holds a key and user names.
+    """Make the service's own folder, and refuse one that everybody may enter: it holds keys and user names.
 
     Raises:
-        SettingsInvalid: It cannot be made, or others may enter it.
+        SettingsInvalid: The folder cannot be made or used, or everybody may enter it.
     """
     try:
         settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -75,12 +72,12 @@ def make_data_folder(settings: Settings) -> None:
 
 
 def check_apart(settings: Settings) -> None:
-    """See to it that processes on several machines have what they must share: one ledger, and the URL of the links.
+    """Check that processes on several machines have what they must share: the ledger and the links' URL.
 
-    An engine on another machine, as `engine.address` says, is what they are known by.
+    There are several machines if `engine.address` names an engine on another machine.
 
     Raises:
-        SettingsInvalid: Something of that is missing; the message names it.
+        SettingsInvalid: The URL of the ledger or of the links is missing; the message names it.
     """
     address = settings.engine.address
     if address is None or _is_of_this_machine(address.rpartition(":")[0]):
@@ -104,13 +101,16 @@ def _is_of_this_machine(host: str) -> bool:
 
 
 def make_link_key(settings: Settings) -> None:
-    """See to it that there is a key to sign links with, in the data folder, where the settings name none."""
+    """Make a key that signs links, in the data folder, if there is none and the settings name none."""
     if settings.links.secret is None:
         make_key(settings.data / _KEY_FILE)
 
 
 def make_engine_key(settings: Settings) -> None:
-    """See to it that there is a key to seal what the engine is given, in the data folder, where the settings name none."""
+    """Make a key that seals what the engine is given, in the data folder, if there is none.
+
+    None is made where the settings name keys.
+    """
     if not settings.engine.keys:
         make_key(settings.data / _ENGINE_KEY_FILE)
 
@@ -142,10 +142,10 @@ def _engine_keys(settings: Settings) -> tuple[str, ...]:
 
 
 def engine_access(settings: Settings) -> EngineAccess:
-    """Give how the engine is reached, and by which keys it is spoken to.
+    """Give the access to the engine: where it is, how to log in, and the keys that seal what it is given.
 
     Raises:
-        SettingsInvalid: Its address is missing, or the keys.
+        SettingsInvalid: The engine's address is missing, or a key.
     """
     engine = settings.engine
     if engine.address is None:
@@ -160,27 +160,27 @@ def engine_access(settings: Settings) -> EngineAccess:
 
 
 def build_ledger(settings: Settings) -> SqlLedger:
-    """Open the ledger, its tables brought up to date."""
+    """Open the ledger, and bring its tables up to date."""
     return open_ledger(settings.ledger_url, utc_now)
 
 
 def build_links(settings: Settings) -> LinkSigner:
-    """Make what signs and checks links."""
+    """Make the signer, which signs and checks links."""
     return LinkSigner([key.encode() for key in _link_keys(settings)], settings.api.base_url)
 
 
 def link_margin(settings: Settings) -> timedelta:
-    """Give how much longer a dataset is pinned than its links live."""
+    """Give the time for which a dataset stays pinned after its links have expired."""
     return timedelta(seconds=settings.links.retention - settings.links.lifetime)
 
 
 def build_staging(settings: Settings, ledger: Ledger) -> StagingArea:
-    """Open the staging area, which must be the ledger's own, or nobody's: then it becomes its own.
+    """Open the staging area. It must be the ledger's own, or nobody's: then it becomes the ledger's own.
 
     Raises:
-        SettingsInvalid: It would never have room for anything.
-        StagingNotOurs: It is another's, or not mounted.
-        StagingError: It cannot be used.
+        SettingsInvalid: The area would never have room for anything.
+        StagingNotOurs: The area is another ledger's, or it is not mounted.
+        StagingError: The area cannot be used.
     """
     area = staging_area(settings)
     ownership.take(area, ledger)
@@ -193,7 +193,7 @@ def build_staging(settings: Settings, ledger: Ledger) -> StagingArea:
 
 
 def staging_area(settings: Settings) -> StagingArea:
-    """Give the staging area, whoever's it is."""
+    """Give the staging area, whichever ledger it belongs to."""
     with _named("staging"):
         return staging_kind(settings.staging).open(settings.staging)
 
@@ -219,7 +219,7 @@ def require_broker(settings: Settings) -> BrokerSettings:
     """Give the broker's settings.
 
     Raises:
-        SettingsInvalid: There are none.
+        SettingsInvalid: The settings have no broker.
     """
     if settings.broker is None:
         raise SettingsInvalid(
@@ -231,10 +231,12 @@ def require_broker(settings: Settings) -> BrokerSettings:
 
 @contextmanager
 def _named(section: str) -> Iterator[None]:
-    """Have whatever keeps a section's client from being made be about that section, and what else its library reads.
+    """Turn an error that keeps a section's client from being made into one that names the section.
+
+    It also names the variables of the environment that the client's library reads.
 
     Raises:
-        SettingsInvalid: It cannot be made.
+        SettingsInvalid: The client cannot be made.
     """
     try:
         yield
@@ -249,7 +251,7 @@ def _named(section: str) -> Iterator[None]:
 
 
 def build_toolbox(settings: Settings) -> Toolbox:
-    """Build what the steps of a retrieval work with."""
+    """Build the toolbox: all that the steps of a retrieval work with."""
     ledger = build_ledger(settings)
     with _named("catalogue"):
         catalogue = Scicat(settings.catalogue, longest_job=settings.api.max_body_bytes)
@@ -277,12 +279,12 @@ def flow_limits(settings: Settings) -> FlowLimits:
 
 
 def pace(settings: Settings) -> Pace:
-    """Give how repetitions are spaced."""
+    """Give the pace of repetitions: how they are spaced."""
     return Pace(settings.flow, settings.flow)
 
 
 def worker_limits(settings: Settings) -> WorkerLimits:
-    """Give how much a worker does at once."""
+    """Give the limits of a worker: how much it does at once, and how often its schedules run."""
     flow, cache = settings.flow, settings.cache
     return WorkerLimits(
         slots=flow,

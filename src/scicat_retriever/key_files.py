@@ -1,4 +1,4 @@
-"""Files of keys in the data folder: a key in each line, the first of which is used, the others believed for a while."""
+"""Files of keys in the data folder, one key a line: the first is used, others are believed for a while."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scicat_retriever.settings import SettingsInvalid
 
 
 def make_key(file: Path) -> None:
-    """See to it that there is a file of keys; one that is there is left as it is."""
+    """Make a file with a new key, if there is none; a file that is there is left as it is."""
     if file.exists():
         return
     # Written aside and linked into place, so that nobody ever reads half a key and the first of two wins.
@@ -30,15 +30,16 @@ def make_key(file: Path) -> None:
 
 
 def keys_in(file: Path, missing: str, unusable: str) -> tuple[str, ...]:
-    """Give the keys of a file that the service uses, the one that is used first.
+    """Give the keys of a file that the service uses; the first is the one that it signs or seals with.
 
     Args:
-        file: The file.
-        missing: What to say where there is none.
-        unusable: What to do where what it holds is no key.
+        file: The file. It must not be open to others.
+        missing: The message for a file that is not there.
+        unusable: The advice for a file that holds no usable keys.
 
     Raises:
-        SettingsInvalid: There is none; or it cannot be used: the message says why, and never what it holds.
+        SettingsInvalid: The file is not there, or cannot be used. The message says why, and never what the
+            file holds.
     """
     try:
         mode = file.stat().st_mode
@@ -55,14 +56,15 @@ def keys_in(file: Path, missing: str, unusable: str) -> tuple[str, ...]:
 
 
 def checked_keys(file: Path, unusable: str) -> tuple[str, ...]:
-    """Give the keys that a file holds, whoever may read it: of a backup, too.
+    """Give the keys that a file holds, whoever may read it: for the file of a backup, too.
 
     Args:
         file: The file.
-        unusable: What to do where what it holds is no key.
+        unusable: The advice for a file that holds no usable keys.
 
     Raises:
-        SettingsInvalid: It cannot be read, or holds no keys; the message never says what it holds.
+        SettingsInvalid: The file cannot be read, or holds no usable keys. The message never says what it
+            holds.
     """
     try:
         keys = tuple(file.read_text(encoding="ascii").split())

@@ -104,7 +104,7 @@ def restore(
 
 @app.command("adopt-staging")
 def adopt_staging(config: Config = None, data: Data = None) -> None:
-    """Make the staging area this service's own, after it was another's, or where its marker is gone for good."""
+    """Make the staging area this service's own, after it was another's, or where its marker is gone for good."""  # noqa: W505 - a help text
     from scicat_retriever.processes.adoption import adopt_staging as adopt
 
     _say(adopt(_settings(config, data)))
@@ -170,7 +170,7 @@ for _name, _group in operator_cli.commands(lambda config: _settings(config, None
 
 
 def main() -> None:
-    """Run the command, names of files as UTF-8 whatever the locale: archiveIds of the catalogue are Unicode."""
+    """Run the command, file names as UTF-8 whatever the locale: archiveIds in the catalogue are Unicode."""
     if sys.getfilesystemencoding() != "utf-8":
         arguments = [sys.executable, "-X", "utf8", "-m", "scicat_retriever", *sys.argv[1:]]
         os.execve(sys.executable, arguments, os.environ | {"PYTHONUTF8": "1"})  # noqa: S606 - this very program

@@ -1,1 +1,1 @@
-"""What operators see of the service: logs."""
+"""Logs, by which operators see what the service does."""

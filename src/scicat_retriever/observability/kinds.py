@@ -1,4 +1,4 @@
-"""Log lines of one kind are limited in rate: whatever clients do, the log does not fill the disk."""
+"""A limit to the rate of log lines of one kind: whatever clients do, the log does not fill the disk."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 MOST, SECONDS = 20, 10.0
-"""Lines of a kind that are written within so many seconds."""
+"""Most lines of a kind that are written, and the seconds within which they are counted."""
 _MOST_KINDS = 1000
 _KIND_LENGTH = 80
 _LIMITED = {"warning", "error", "critical", "exception"}
@@ -27,13 +27,15 @@ class _Window:
 
 
 class KindLimit(logging.Filter):
-    """Lets so many lines of a kind through; the last of them says that more are left out, the next one after that, how many.
+    """Lets `MOST` lines of a kind through within `SECONDS` seconds.
 
-    A kind is a level and a text without its numbers. Only warnings and errors are limited: who asked for what
-    is told whole. A processor of structlog, and a filter for what other libraries log.
+    The last of these lines says that further ones are left out. The first line after that time says how many
+    were. A kind is a level and a text without its numbers. Only warnings and errors are limited: lines that
+    tell who asked for what are written whole. This is a processor of structlog, and a filter for the lines of
+    other libraries.
 
     Args:
-        clock: Gives the time, seconds.
+        clock: Gives the time in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -46,7 +48,7 @@ class KindLimit(logging.Filter):
         """Pass a line of structlog on.
 
         Raises:
-            DropEvent: It is left out.
+            DropEvent: The line is left out.
         """
         if level in _LIMITED:
             left_out = self._left_out(level, str(event.get("event", "")))
@@ -57,12 +59,12 @@ class KindLimit(logging.Filter):
         return event
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let a line of another library through."""
+        """Say whether a line of another library is let through."""
         level = record.levelname.lower()
         return level not in _LIMITED or self._left_out(level, f"{record.name}: {record.msg}") is not None
 
     def _left_out(self, level: str, text: str) -> str | None:
-        """Count a line; gives what to say of lines that are left out, or None where this one is."""
+        """Count a line; give the words on lines that are left out, or None where this line is left out."""
         kind = (level, _NUMBERS.sub("0", text[:_KIND_LENGTH]))
         with self._lock:
             now = self._clock()

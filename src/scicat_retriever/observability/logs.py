@@ -1,4 +1,4 @@
-"""Logs: one line an event, on standard error; JSON unless a person reads it."""
+"""Logs: one line for each event, on standard error; in JSON unless a terminal shows it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def configure(level: str, kinds: KindLimit | None = None) -> None:
     """Set the process's logs up.
 
     Args:
-        level: Least level that is written: `debug`, `info`, `warning` or `error`.
-        kinds: Limits the rate of lines of one kind.
+        level: The least level that is written: `debug`, `info`, `warning` or `error`.
+        kinds: Limits the rate of lines of one kind; None for no limit.
     """
     least = logging.getLevelNamesMapping()[level.upper()]
     shared: list[structlog.typing.Processor] = [

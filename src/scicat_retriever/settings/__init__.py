@@ -160,7 +160,7 @@ def load_settings(path: Path | None = None, **overrides: object) -> Settings:
 
 
 def _settings_of(file_values: dict[str, Any]) -> Callable[..., Settings]:
-    """Give what makes the settings: its keywords win over the environment, which wins over the file."""
+    """Give the maker of the settings: its keywords win over the environment, which wins over the file."""
 
     class LayeredSettings(Settings):
         @classmethod
@@ -191,7 +191,7 @@ def _read_toml(path: Path | None) -> dict[str, Any]:
 
 
 def _check_variables() -> None:
-    """Refuse what pydantic-settings would pass over, or could not name."""
+    """Refuse variables that pydantic-settings would pass over, or could not name in its error."""
     for variable, value in os.environ.items():
         name = variable.upper()
         if not name.startswith(ENVIRONMENT_PREFIX) or name == CONFIG_VARIABLE:

@@ -1,4 +1,4 @@
-"""What is wrong with settings, told to who wrote them: each key by its name in the file, and what to do about it.
+"""What is wrong with settings, told to their writer: each key by its name in the file, with what to do.
 
 A message of a section's validator that begins with one of its keys in backticks is about that key. No value
 is ever repeated, for it may be a secret.
@@ -35,10 +35,10 @@ class _Place:
 
     Attributes:
         steps: The names on the way there.
-        field: What is declared there; None where nothing is.
+        field: The setting that is declared there; None where none is.
         models: The kinds of section that may stand there; none where it is a plain key.
-        holder: The same of the section that it is in.
-        kind: Of which kind that section is, where there are several.
+        holder: The kinds of section that may stand one step above.
+        kind: The kind of that section above, where there are several; else empty.
     """
 
     steps: tuple[str, ...]
@@ -54,23 +54,23 @@ class _Place:
 
     @property
     def is_of_default_kind(self) -> bool:
-        """Whether the section that it is in is of the kind that it has where none is set."""
+        """Whether the section above is of the kind that it has where no kind is set."""
         default = default_of(self.holder) if self.kind else None
         return default is not None and self.kind in kinds_of([default])
 
     @property
     def kinds_that_have_it(self) -> tuple[str, ...]:
-        """The other kinds of the section that it is in which have a key of this name."""
+        """The kinds of the section above that have a key of this name."""
         return kinds_of(model for model in self.holder if self.steps[-1] in model.model_fields)
 
 
 def explain(error: ValidationError, settings: type[BaseModel], prefix: str) -> str:
-    """Write what is wrong, a line for each key.
+    """Write what is wrong with the settings, a line for each key.
 
     Args:
-        error: What pydantic says.
+        error: The error of pydantic.
         settings: The model of all settings.
-        prefix: What the names of environment variables begin with.
+        prefix: The beginning of the names of environment variables.
     """
     problems = [(problem, _place_of(problem["loc"], settings)) for problem in error.errors(include_url=False)]
     # Where the kind is not set, what the default kind lacks is no mistake: another kind was meant.
@@ -95,7 +95,7 @@ def _is_told_within(location: Sequence[int | str], problems: Sequence[tuple[Erro
 
 
 def _place_of(location: Sequence[int | str], settings: type[BaseModel]) -> _Place:
-    """Find a place by pydantic's name for it, which has the kinds of sections in between."""
+    """Find a place by pydantic's name for it, which has the kinds of sections between the keys."""
     steps, field = list[str](), None
     models: tuple[type[BaseModel], ...] = (settings,)
     holder: tuple[type[BaseModel], ...] = ()

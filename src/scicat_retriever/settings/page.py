@@ -1,4 +1,4 @@
-"""Settings for people: those in effect, and the reference page of all of them."""
+"""Settings, written for people: those in effect, and the reference page of all settings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from scicat_retriever.settings.structure import is_section, kinds_of, listed_sec
 
 
 def effective(settings: Settings) -> str:
-    """Write the settings in effect as TOML, secrets hidden; what is not set is a comment."""
+    """Write the settings in effect as TOML, secrets hidden; a key that is not set is a comment."""
     values: dict[str, Any] = settings.model_dump(mode="json")
     plain = {key: value for key, value in values.items() if not isinstance(value, dict)}
     lines = [_line(key, value) for key, value in plain.items()]

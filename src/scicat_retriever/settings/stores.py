@@ -17,9 +17,9 @@ def _store_name(value: str) -> str:
 
 
 StoreName = Annotated[str, Field(max_length=60), AfterValidator(_store_name)]
-"""The environment has no capitals, and takes two underscores for the next key."""
+"""The name of a store: the environment has no capitals, and takes two underscores for the next key."""
 
 
 def section_of(store: str) -> str:
-    """Give the section of the settings that describes the store of a name."""
+    """Give the section of the settings that describes the store with this name."""
     return store if store == "lts" else f"stores.{store}"

@@ -1,4 +1,4 @@
-"""How settings are built: which of their keys are sections, and of which kinds these may be."""
+"""The structure of the settings: which of their keys are sections, and of which kinds these may be."""
 
 from __future__ import annotations
 
@@ -16,17 +16,20 @@ def is_section(field: FieldInfo) -> bool:
 
 
 def sections_of(field: FieldInfo) -> tuple[type[BaseModel], ...]:
-    """Give the models of a section, several where it has kinds, also of one that may be left out; none for a plain field."""
+    """Give the models of a section, also of one that may be left out; none for a plain field.
+
+    There are several where the section has several kinds.
+    """
     return _models_in(field.annotation)
 
 
 def named_sections_of(field: FieldInfo) -> tuple[type[BaseModel], ...]:
-    """Give the models of each section of a table of sections by name; none for any other field."""
+    """Give the models of each section in a table of sections by name; none for any other field."""
     return _models_in(get_args(field.annotation)[1]) if get_origin(field.annotation) is dict else ()
 
 
 def listed_sections_of(field: FieldInfo) -> tuple[type[BaseModel], ...]:
-    """Give the models of each section of a list of sections (`[[api.token]]`); none for any other field."""
+    """Give the models of each section in a list of sections (`[[api.token]]`); none for any other field."""
     return _models_in(get_args(field.annotation)[0]) if get_origin(field.annotation) is tuple else ()
 
 

@@ -1,4 +1,4 @@
-"""Speaking to the API of a running service."""
+"""Requests to the API of a running service."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ class Api:
     ) -> Any:  # noqa: ANN401
         """Send a request and give the answer's JSON; where there is none, say why and end the program with 1.
 
-        It is sent with the token of the settings that may most: one of scope `operate`, else `read`, else
-        `intake`.
+        The request is sent with the token of the settings that may do most: one of scope `operate`, else
+        `read`, else `intake`.
 
         Args:
             config: The settings' file, if one was named.
             method: The HTTP method.
-            path: What follows `/api/v1`.
-            body: Sent as JSON, unless it is None.
+            path: The path that follows `/api/v1`.
+            body: The body, sent as JSON; None sends none.
             query: The query.
             timeout: Seconds that the answer may take.
         """
@@ -95,7 +95,7 @@ def segment(name: str) -> str:
 
 
 def job_segment(job: str) -> str:
-    """Write a job's id as one segment of a path; end the program where no job can have it, since no path can."""
+    """Write a job's id as one segment of a path; end the program if it is an id that no path can name."""
     if not job or "/" in job:
         _end("no such job was ever posted here")
     return segment(job)
@@ -107,7 +107,10 @@ def _end(why: str) -> NoReturn:
 
 
 def _sent(token: Token, all_tokens: Collection[Token], config: Path | None) -> str:
-    """Say which token an operator's command was refused with, and what helps: the API's own words speak to its clients."""
+    """Say which token an operator's command was refused with, and what helps.
+
+    The API's own words speak to its clients, not to operators.
+    """
     file = config or Path("retriever.toml")
     ended = ", ".join(f"'{each.name}'" for each in all_tokens if not each.is_valid(datetime.now(UTC)))
     expired = f" (expired: {ended})" if ended else ""

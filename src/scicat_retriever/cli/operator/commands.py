@@ -1,4 +1,4 @@
-"""The commands for operators of a running service: they speak to its API, as its settings name it."""
+"""The commands for operators of a running service. They ask its API, at the address in its settings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def commands(
     Args:
         load: Reads the settings, or ends the program with a message.
         transport: Carries requests in place of the network.
-        pause: Waits so many seconds.
+        pause: Waits for a number of seconds.
     """
     api = Api(load, transport)
     return {

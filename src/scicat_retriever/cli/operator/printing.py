@@ -1,4 +1,4 @@
-"""Answers as people read them."""
+"""Answers of the API, printed for people."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from rich.console import Console
 from rich.table import Table
 
 FILE_WIDTH = 1000
-"""Most columns of what is printed to a file or a pipe."""
+"""Most columns of a table that is printed to a file or a pipe."""
 
 
 def printable(text: str) -> str:
-    """Replace what a terminal would obey rather than show: names may come from anywhere."""
+    """Replace characters that a terminal would obey rather than show: names may come from anywhere."""
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
 def moment(text: str | None, absent: str = "") -> str:
-    """Write a time of the API's: `2026-11-30 05:49`, UTC."""
+    """Write a time from the API as `2026-11-30 05:49`, UTC; `absent` where there is none."""
     return absent if text is None else datetime.fromisoformat(text).astimezone(UTC).strftime("%Y-%m-%d %H:%M")
 
 

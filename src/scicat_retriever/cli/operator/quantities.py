@@ -16,28 +16,28 @@ _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
 def read_bytes(text: str) -> int:
-    """Read `500`, `10GB`, `1.2 TB`, `10 GiB`: whole bytes, decimal units unless they have an `i`.
+    """Read `500`, `10GB`, `1.2 TB`, `10 GiB` as whole bytes; units are decimal unless they have an `i`.
 
     Raises:
-        ValueError: It is no such amount, or less than a byte.
+        ValueError: The text is no such amount, or less than a byte.
     """
     return _read(text, _BYTES, "bytes, for example 500GB, 1.2TB or 10GiB")
 
 
 def read_duration(text: str) -> int:
-    """Read `90s`, `30min`, `12h`, `7d`, `2w`, `1.5d`, in whole seconds.
+    """Read `90s`, `30min`, `12h`, `7d`, `2w`, `1.5d` as whole seconds.
 
     Raises:
-        ValueError: It is no such time, or less than a second.
+        ValueError: The text is no such time, or less than a second.
     """
     return _read(text, _SECONDS, "a time, for example 30min, 12h, 7d or 2w")
 
 
 def read_moment(text: str) -> datetime:
-    """Read a time in ISO 8601; without a time zone it is this machine's. Gives it in UTC.
+    """Read a time in ISO 8601, and give it in UTC; without a time zone it is in that of this machine.
 
     Raises:
-        ValueError: It is no such time.
+        ValueError: The text is no such time.
     """
     try:
         return datetime.fromisoformat(text.strip()).astimezone(UTC)

@@ -22,7 +22,7 @@ def commands(api: Api) -> typer.Typer:
         dropped: Annotated[bool, typer.Option("--dropped", help="Also those that were given up.")] = False,
         as_json: AsJson = False,
     ) -> None:
-        """List what waits to be told to SciCat, and what is parked since it cannot be told, or can never be."""
+        """List what waits to be told to SciCat, and what is parked since it cannot be told, or can never be."""  # noqa: W505 - a help text
         query: dict[str, str | int] = {"limit": 1000, "dropped": str(dropped).lower()}
         page = api.ask(config, "GET", "/reports", query=query)
         if as_json:

@@ -17,7 +17,7 @@ T = TypeVar("T")
 PAGE = 1000
 """Entries asked for at once."""
 EVICTION_TIMEOUT = 3600.0
-"""Seconds that an eviction may take: it ends when the files are gone."""
+"""Seconds that an eviction may take: it ends once the files are gone."""
 POLL = 1.0
 """Seconds between two looks whether a check is done."""
 
@@ -31,7 +31,7 @@ def commands(api: Api, pause: Callable[[float], None]) -> typer.Typer:
 
     Args:
         api: The API.
-        pause: Waits so many seconds.
+        pause: Waits for a number of seconds.
     """
     app = typer.Typer(help="Look after what is staged: see, keep, give back, remove.", no_args_is_help=True)
     _add_looks(app, api)
@@ -167,7 +167,7 @@ def _add_check(app: typer.Typer, api: Api, pause: Callable[[float], None]) -> No
         wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for what is found.")] = True,
         as_json: AsJson = False,
     ) -> None:
-        """Have the ledger compared with what staging really holds; exit with 1 if you have to look after it."""
+        """Have the ledger compared with what staging really holds; exit with 1 if you have to look after it."""  # noqa: W505 - a help text
         last = api.ask(config, "POST", "/staging/check")["last"]
         if not wait:
             typer.echo("asked for; what is found is in: retriever staging usage")
@@ -189,7 +189,7 @@ def _add_check(app: typer.Typer, api: Api, pause: Callable[[float], None]) -> No
 def _pages(
     api: Api, config: Config, path: str, key: str, query: dict[str, str | int], limit: int
 ) -> list[dict[str, Any]]:
-    """Ask for page after page until there are so many entries, or no more."""
+    """Ask for page after page until there are `limit` entries, or no more."""
     found: list[dict[str, Any]] = []
     while len(found) < limit:
         wanted = min(PAGE, limit - len(found))

@@ -1,4 +1,4 @@
-"""What `retriever staging` prints for people."""
+"""The tables that `retriever staging` prints for people."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Entry = Mapping[str, Any]
 
 
 def print_staged(datablocks: Sequence[Entry]) -> None:
-    """Print staged datablocks, and what they take."""
+    """Print staged datablocks, and their number and bytes in all."""
     rows = [
         (
             each["dataset"],
@@ -53,14 +53,14 @@ def print_pins(pins: Sequence[Entry]) -> None:
 
 
 def print_pinned(datasets: Sequence[Entry]) -> None:
-    """Print what was pinned just now."""
+    """Print the datasets that were pinned just now."""
     for each in datasets:
         links = f"; its links expire {moment(each['linksExpire'])} UTC" if each["linksExpire"] else ""
         typer.echo(f"{printable(each['dataset'])} is pinned until {moment(each['until'])} UTC{links}")
 
 
 def print_usage(usage: Entry) -> None:
-    """Print how full staging is, who waits, who has pinned how much, and what was found last."""
+    """Print how full staging is, which jobs wait, how much each group has pinned, and the last findings."""
     rows = [
         ("capacity", in_words(usage["capacity"]), _of_settings(usage)),
         ("staged", in_words(usage["staged"]), f"in {usage['datablocks']} datablocks"),
@@ -98,6 +98,6 @@ def _of_settings(usage: Entry) -> str:
 
 
 def found_in_words(found: Mapping[str, int | str]) -> str:
-    """Write what a look found: its counts, then what an operator has to look after."""
+    """Write the findings of a look: its counts, then what an operator has to look after."""
     counts = ", ".join(f"{name.replace('_', ' ')} {each}" for name, each in found.items() if each != "")
     return printable(counts)
