@@ -62,7 +62,7 @@ def refuse_foreign(first_bytes: bytes) -> None:
 
 
 _LZMA_PROPERTIES = 224
-"""The largest first byte of a file of lzma: ``(pb * 5 + lp) * 9 + lc`` (lzma-file-format.txt of the LZMA SDK)."""
+"""The largest first byte of a file of lzma: ``(pb * 5 + lp) * 9 + lc`` (lzma-file-format.txt, LZMA SDK)."""
 _LZMA_DICTIONARIES = frozenset(1 << power for power in range(12, 28))
 """The sizes of the dictionary, bytes 1 to 4, by which libarchive takes a file for one of lzma."""
 
