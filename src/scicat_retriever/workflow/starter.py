@@ -1,4 +1,7 @@
-"""The starter: hands stored jobs, and wishes to cancel them, to the engine. The ledger is the queue."""
+"""The starter: hands stored jobs, and wishes to cancel them, to the engine.
+
+The ledger is the queue: no job is lost, whatever was down.
+"""
 
 from __future__ import annotations
 

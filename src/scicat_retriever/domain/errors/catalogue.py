@@ -57,7 +57,10 @@ class CatalogueUpdateLost(CatalogueError):
 
 
 class CatalogueGone(CatalogueError):
-    """The job or dataset that SciCat is asked about, or should be told of, was deleted there."""
+    """The job or dataset that SciCat is asked about, or should be told of, was deleted there.
+
+    So SciCat can never be told.
+    """
 
 
 class CatalogueJobUnknown(CatalogueGone):

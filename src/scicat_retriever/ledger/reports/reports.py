@@ -232,7 +232,7 @@ def _claimable(now: datetime, claim: timedelta, subject: Subject | None) -> Sele
 
 
 def _is_first(report: FromClause) -> ColumnElement[bool]:
-    """Nothing that was written earlier of the same subject waits."""
+    """The condition that no earlier report of the same subject waits."""
     earlier = reports.alias()
     waits = exists().where(
         earlier.c.kind == report.c.kind,
@@ -244,7 +244,10 @@ def _is_first(report: FromClause) -> ColumnElement[bool]:
 
 
 def _datasets_first() -> ColumnElement[bool]:
-    """SciCat hears of a job's datasets before it hears of the job's end, unless it cannot be told of them."""
+    """The condition that no dataset of an ended job has an earlier report that was not tried yet.
+
+    So SciCat hears of a job's datasets before it hears of the job's end, unless it cannot be told of them.
+    """
     of_dataset = reports.alias()
     untried = exists().where(
         job_datasets.c.job_id == reports.c.name,

@@ -1,4 +1,4 @@
-"""Claims of staging space as rows, and what is free beside them."""
+"""Claims of staging space as rows, and the space that is free beside them."""
 
 from __future__ import annotations
 

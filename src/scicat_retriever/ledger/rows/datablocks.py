@@ -34,7 +34,7 @@ WRITES = (DatablockState.COPYING, DatablockState.COPIED)
 """The states in which a datablock's partial file takes space."""
 
 ON_THEIR_WAY = (DatablockState.WAITING_FOR_SPACE, DatablockState.RECALLING, *WRITES)
-"""The states in which a run is at work on a datablock, or left it."""
+"""The states of a datablock on which a run is at work, or that a lost run left so."""
 
 NOT_READ_ANEW = (DatablockState.STAGED, DatablockState.RELEASED)
 """The states in which a datablock is not on its way, so that it cannot be read from elsewhere."""

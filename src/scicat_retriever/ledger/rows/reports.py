@@ -1,4 +1,4 @@
-"""One report's row: written with what caused it, read back as it was."""
+"""The row of a report: written in the transaction that caused the report, read back as a record."""
 
 from __future__ import annotations
 

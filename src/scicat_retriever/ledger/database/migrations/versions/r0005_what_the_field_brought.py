@@ -18,7 +18,7 @@ GONE = ("catalogue_job_unknown", "catalogue_job_unclosable", "dataset_unknown")
 
 
 def upgrade() -> None:
-    """Add a table for the first, and columns for the others."""
+    """Add the tables and columns of these."""
     _let_claims_wait()
     _tell_reports_apart()
     op.create_table(
