@@ -35,7 +35,7 @@ from scicat_retriever.domain.errors import (
 from scicat_retriever.domain.ids import JobId
 
 DRAIN_SECONDS = 20.0
-"""How long messages in hand may take after a stop was asked for; then the broker delivers them again."""
+"""Seconds that messages in hand may take after a stop was asked for; then the broker delivers them again."""
 log = structlog.get_logger(__name__)
 
 

@@ -22,9 +22,9 @@ from scicat_retriever.broker.settings import BrokerSettings
 from scicat_retriever.domain.errors import BrokerRefused, BrokerUnavailable, Failure
 
 ANSWER_SECONDS = 30.0
-"""How long the broker may take to accept a connection, and to confirm a message."""
+"""Seconds that the broker may take to accept a connection, and to confirm a message."""
 CLOSE_SECONDS = 5.0
-"""How long closing the connection may take."""
+"""Seconds that closing the connection may take."""
 HEARTBEAT_SECONDS = 20
 """Seconds between two heartbeats; a broker that vanished without a word is noticed after three of them."""
 CODE_HEADER, MESSAGE_HEADER = "retriever-code", "retriever-message"

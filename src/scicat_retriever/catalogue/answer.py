@@ -13,7 +13,7 @@ from scicat_retriever.domain.errors import CatalogueAnswerUnreadable, CatalogueE
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What SciCat answered.
+    """One answer of SciCat.
 
     Attributes:
         what: Method and path of the request.

@@ -17,7 +17,7 @@ MAX_LIST = 16 * 2**30
 """Bytes, unpacked, of a list that is read entry by entry: some 50 million files of one dataset."""
 
 ENCODINGS = "gzip, deflate"
-"""How answers may be packed.
+"""The ways in which an answer may be packed.
 
 Both unpack to a thousand times as much at most, so a piece from the network stays small.
 """

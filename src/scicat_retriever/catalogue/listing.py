@@ -10,7 +10,7 @@ from scicat_retriever.domain.amounts import in_words
 from scicat_retriever.domain.errors import CatalogueAnswerUnreadable
 
 MAX_DEPTH = 32
-"""How deeply an answer may be nested; SciCat's own are 4 deep, `scientificMetadata` a few more."""
+"""Most levels of an answer's nesting; SciCat's own answers have 4, `scientificMetadata` has a few more."""
 
 
 MAX_ELEMENT = 64 * 2**20

@@ -21,7 +21,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
 SETTLED_SECONDS = 10.0
 """Seconds after which the end of a part does not count as soon any more."""
 STOP_SECONDS = 35.0
-"""How long a part may take to drain before it is killed: longer than the worker's own patience."""
+"""Seconds that a part may take to drain before it is killed: longer than the worker's own patience."""
 REFUSED = 2
 """The exit code of a part that said why it cannot be run as it is set: another start would end the same."""
 GIVEN_UP = 5
@@ -84,7 +84,7 @@ class Part:
         """Run the process, and start it again when it ends. When this is cancelled, ask it to drain.
 
         Raises:
-            PartUnusable: It ended before the service was ready, and would end the same way again.
+            PartUnusable: The part ended before the service was ready, and would end the same way again.
         """
         pause, ends = FIRST_PAUSE, 0
         while True:

@@ -19,7 +19,7 @@ class RecallSettings(Section, RecallChoices):
 
 
 class StoreKeys(BaseModel):
-    """What all long-term stores have in common."""
+    """The keys that the sections of all long-term stores have."""
 
     locations: tuple[str, ...] = Field(
         (),

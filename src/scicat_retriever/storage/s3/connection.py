@@ -28,7 +28,7 @@ FAILURES = (boto.BotoCoreError, boto.ClientError, ResponseParserError, HTTPError
 """All that a request, or reading its answer, may raise, beside `ODD_ANSWER` and `EndpointInvalid`."""
 
 ODD_ANSWER = (ValueError, KeyError, OverflowError, RuntimeError)
-"""What boto3 raises where an answer lacks something, or has a number or a date that is none."""
+"""Errors of boto3 for an answer that lacks something, or has a number or a date that is none."""
 
 GONE = frozenset({"NoSuchKey", "NoSuchUpload", "404", "NotFound"})
 NO_BUCKET = frozenset({"NoSuchBucket"})

@@ -22,7 +22,7 @@ from scicat_retriever.storage.lts.programs.child import (
 from scicat_retriever.storage.lts.programs.spool import CommandSpool
 
 _LOOK_SECONDS = 0.5
-"""How long a read waits at most before it looks whether it was given up, or says that the command goes on."""
+"""Most seconds that a read waits before it looks whether it was given up or says that the command goes on."""
 
 _AFTER_THE_END_SECONDS = 5.0
 """How long processes that a command left running may hold its output open without writing to it."""
@@ -96,7 +96,7 @@ def _seen(entry: os.DirEntry[str]) -> tuple[str, int, int, int] | None:
 
 
 class FetchedArchive:
-    """What a command writes to its stdout or into a FIFO.
+    """An archive that a command writes to its stdout or into a FIFO.
 
     The end of what is written is the end of the archive only if the command then succeeds.
 
@@ -197,7 +197,7 @@ class FetchedArchive:
 
 
 class FetchedFile:
-    """What a command writes into a file, read when the command has succeeded.
+    """An archive that a command writes into a file, read once the command has succeeded.
 
     Args:
         writing: The command; what it prints is read as if it were the archive, and thrown away.

@@ -22,13 +22,13 @@ from scicat_retriever.storage.lts.programs.words import ExitCode, StoreWords
 from scicat_retriever.storage.lts.store_kind import StoreKeys
 
 ONE_OR_MANY = frozenset({"archive_id", "path", "list_file", "paths_file"})
-"""What may stand in braces in `state`, `recall`, `release` and `place`."""
+"""Names that may stand in braces in `state`, `recall`, `release` and `place`."""
 
 _ANSWERING = frozenset({"state", "place"})
 """The commands whose answers for many begin with the archiveId."""
 
 FETCH_FIELDS = frozenset({"archive_id", "path", "target"})
-"""What may stand in braces in `fetch`."""
+"""Names that may stand in braces in `fetch`."""
 
 
 class CommandStoreSettings(StoreKeys):

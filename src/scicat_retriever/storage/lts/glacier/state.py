@@ -27,7 +27,7 @@ _EXPIRES = re.compile(r'expiry-date\s*=\s*"([^"]{1,100})"', re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class SeenObject:
-    """What the S3 said of an object.
+    """An object as the S3 described it.
 
     Attributes:
         size: Bytes.

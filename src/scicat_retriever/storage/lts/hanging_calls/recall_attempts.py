@@ -17,12 +17,12 @@ SPARE = 3
 """Attempts that may hang, or be wanted by nobody any more, for each that may run at the same time."""
 
 REMEMBERED = 10_000
-"""How many ended recalls are remembered; of older ones the store's own word alone tells."""
+"""Number of ended recalls that are remembered; of older ones the store's own word alone tells."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecallAttempt:
-    """How far the last recall of an archive is.
+    """The progress of the last recall of an archive.
 
     Attributes:
         under_way: Whether an attempt waits for a free slot, or reads, or its command runs.

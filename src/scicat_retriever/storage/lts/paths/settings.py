@@ -37,4 +37,4 @@ AbsolutePath = Annotated[PurePosixPath, AfterValidator(_absolute)]
 PathBelowRoot = Annotated[str, AfterValidator(_below)]
 """A path that begins at the store's `root`, and does not lead out of it."""
 TemplateText = Annotated[str, AfterValidator(_usable)]
-"""What `PathTemplate` takes."""
+"""The text of a `PathTemplate`."""

@@ -25,7 +25,7 @@ from scicat_retriever.storage.lts.programs.words import ExitCode
 from scicat_retriever.storage.lts.store_kind import StoreKeys
 
 RECALL_FIELDS = frozenset({"path", "paths_file"})
-"""What may stand in braces in `recall_command`."""
+"""Names that may stand in braces in `recall_command`."""
 
 
 class PosixShareSettings(StoreKeys):

@@ -24,7 +24,7 @@ OUTPUT_LIMIT = 64 * 1024
 """Most bytes that a command about one archive may print; one that prints more is ended."""
 
 COMPLAINT_LIMIT = 4096
-"""How many of the last bytes of a command's stderr are kept."""
+"""Number of the last bytes of a command's stderr that are kept."""
 
 MOST_UNENDED = 32
 """Number of processes of one program that not even SIGKILL ended, from which on no other one is started."""
@@ -34,7 +34,7 @@ _STARTS_AT_ONCE = 16
 
 _REAP_SECONDS = 5.0
 _LOOK_SECONDS = 3600.0
-"""How long is waited at most at once; poll(2) takes no more than 24 days."""
+"""Most seconds of one wait; poll(2) takes no more than 24 days."""
 
 _PIECE = 64 * 1024
 _PR_SET_PDEATHSIG = 1
@@ -129,7 +129,7 @@ class Child:
         exited: Descriptor that becomes readable when it has ended (pidfd_open(2)).
 
     Raises:
-        CommandNotStarted: It cannot be started, or too many of the same program could not be ended.
+        CommandNotStarted: It cannot be started; or too many processes of this program could not be ended.
     """
 
     def __init__(
@@ -226,9 +226,9 @@ def run_command(
         output_limit: Most bytes that it may print.
 
     Raises:
-        CommandNotStarted: It cannot be started.
-        CommandFailed: It printed more than `output_limit`.
-        CommandTimedOut: It took longer than `timeout`, or it ended and cannot be reaped.
+        CommandNotStarted: The command cannot be started.
+        CommandFailed: The command printed more than `output_limit`.
+        CommandTimedOut: The command took longer than `timeout`, or it ended and cannot be reaped.
     """
     name, deadline = in_words(arguments[0]), time.monotonic() + timeout
     with _started(arguments, environment, timeout) as child:
@@ -263,8 +263,8 @@ def _started(arguments: Sequence[str], environment: Mapping[str, str], timeout: 
     A program that starts too late is ended at once.
 
     Raises:
-        CommandNotStarted: It cannot be started.
-        CommandTimedOut: It did not start in time.
+        CommandNotStarted: The program cannot be started.
+        CommandTimedOut: The program did not start in time.
     """
     name = in_words(arguments[0])
     try:

@@ -130,7 +130,7 @@ def plain_name(archive_id: ArchiveId) -> NamedArchive:
     """Name an archive for a command that knows no paths.
 
     Raises:
-        ArchiveIdUnsafe: It is empty, or cannot be given to a command.
+        ArchiveIdUnsafe: The archiveId is empty, or cannot be given to a command.
     """
     try:
         empty = not os.fsencode(archive_id)

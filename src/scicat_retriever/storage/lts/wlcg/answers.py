@@ -33,7 +33,7 @@ class AnswerUnreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class FileInfo:
-    """What `archiveinfo` says of a file.
+    """The answer of `archiveinfo` on one file.
 
     Attributes:
         locality: `DISK`, `TAPE`, `DISK_AND_TAPE`, `LOST`, `NONE`, `UNAVAILABLE`; empty where the server gives
@@ -47,7 +47,7 @@ class FileInfo:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a file of a stage request is.
+    """The progress of one file of a stage request.
 
     Attributes:
         active: Whether the server is still at the file.

@@ -25,10 +25,10 @@ from scicat_retriever.storage.lts.wlcg.settings import WlcgTapeSettings
 WELL_KNOWN = "/.well-known/wlcg-tape-rest-api"
 
 DISCOVERED_SECONDS = 600.0
-"""How long a discovered address is used."""
+"""Seconds for which a discovered address is used."""
 
 SILENT_SECONDS = 5.0
-"""How long a server is not asked again that did not answer in time where its API is."""
+"""Seconds for which a server is not asked again that did not answer in time where its API is."""
 
 
 class TapeRestClient:

@@ -14,7 +14,7 @@ import httpcore2
 
 @dataclass(frozen=True, slots=True)
 class RequestClock:
-    """How long one request may take.
+    """The time limits of one request.
 
     The time limits of HTTP libraries are those of one system call: a server that sends a byte now and then
     keeps within them for ever.

@@ -1,4 +1,4 @@
-"""How far the recalls of a Tape REST server are, by the server's words and the recalls' age."""
+"""The progress of the recalls of a Tape REST server, by the server's words and the recalls' age."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Forbidden(NamedTuple):
 
 
 Said = RecallState | RecallError | Forbidden
-"""What a server says of a file, when all its answers are put together."""
+"""A server's word on a file, from all its answers together."""
 
 
 class StageAges:
@@ -110,7 +110,7 @@ def settled(
 
     Raises:
         StoreRefusesAccount: The server gives none of several files (403).
-        StoreUnavailable: It refuses all of them in another way; see `refuse_if_all_are`.
+        StoreUnavailable: The server refuses all of them in another way; see `refuse_if_all_are`.
     """
     refuse_if_all_are(
         {paths[key]: each.refused if isinstance(each, Forbidden) else None for key, each in states.items()}
