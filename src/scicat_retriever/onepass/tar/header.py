@@ -159,7 +159,13 @@ def _number(field: bytes, what: str, offset: int) -> int:
         if field[0] & 0x40:
             raise BadHeader(f"the {what} in the header at offset {offset} is negative")
     else:
-        value = _octal(_text(field).strip(b" ") or b"0", what, offset)
+        digits = _text(field).strip(b" ")
+        if not digits and field.strip(b"\0 "):
+            raise AmbiguousMember(
+                f"the {what} in the header at offset {offset} is behind a NUL: GNU tar passes that over, other "
+                "programs stop there"
+            )
+        value = _octal(digits or b"0", what, offset)
     if value > _LARGEST:
         raise BadHeader(f"the {what} in the header at offset {offset} is larger than 63 bits: {value}")
     return value

@@ -66,6 +66,11 @@ AMBIGUOUS = {
     "an owner that is no number": field(FIRST, 108, b"nobody\0\0"),
     "a mode with digits behind its end": field(FIRST, 100, b"\0\0000644"),
     "a mode that is no number": field(FIRST, 100, b"1 2\0\0\0\0\0"),
+    "a size with digits behind a NUL": field(FIRST, 124, b"\0" + b"00000000005"),
+    "a size of an extension with digits behind a NUL": field(
+        pax({b"path": b"a"}), 124, b"\0" + b"00000000012"
+    )
+    + FIRST,
     "a time that is no number": field(FIRST, 136, b"00000000008\0"),
     "a device that is no number": field(FIRST, 329, b"\x81\0\0\0\0\0\0\0"),
 }
