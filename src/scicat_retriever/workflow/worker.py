@@ -98,13 +98,11 @@ async def run_worker(
     teller = Teller(name, tools, limits.patience)
     desks = RecallDesks(name, limits.recall_policies, tools, subscriptions.tell_of_recalls, limits.desk_pace)
     lost_flows = LostFlows(client, loop, tools.ledger, subscriptions, flow_limits)
-    runner, steps = (
-        StepRunner(pace),
-        (
-            JobActivities(tools, subscriptions, teller),
-            DatasetActivities(tools, desks),
-            RegularLooks(tools, lost_flows, limits.job_types, limits.fixity_pace, limits.undeliverable_kept),
-        ),
+    runner = StepRunner(pace)
+    steps = (
+        JobActivities(tools, subscriptions, teller),
+        DatasetActivities(tools, desks),
+        RegularLooks(tools, lost_flows, limits.job_types, limits.fixity_pace, limits.undeliverable_kept),
     )
     async with AsyncExitStack() as stack:
         for suffix, slots in zip(

@@ -82,10 +82,7 @@ class RunningClock:
         Raises:
             httpcore2.WriteTimeout: The time of the request is over.
         """
-        limit = self._exchanging()
-        if limit <= 0:
-            raise httpcore2.WriteTimeout("the time of the request is over")
-        return limit
+        return self._exchanging(httpcore2.WriteTimeout)
 
     def receiving(self) -> float:
         """Give the seconds for which the server may give no byte.
@@ -93,13 +90,13 @@ class RunningClock:
         Raises:
             httpcore2.ReadTimeout: The time of the request is over.
         """
-        limit = self._exchanging()
-        if limit <= 0:
-            raise httpcore2.ReadTimeout("the time of the request is over")
-        return limit
+        return self._exchanging(httpcore2.ReadTimeout)
 
-    def _exchanging(self) -> float:
-        return min(self._clock.left, self._clock.silence)
+    def _exchanging(self, over: type[httpcore2.TimeoutException]) -> float:
+        limit = min(self._clock.left, self._clock.silence)
+        if limit <= 0:
+            raise over("the time of the request is over")
+        return limit
 
     @property
     def _clock(self) -> RequestClock:
