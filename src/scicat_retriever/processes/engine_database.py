@@ -1,4 +1,4 @@
-"""The own engine's database. It is expendable: a damaged one is set aside, for an empty one in its place."""
+"""The own engine's database. It is expendable: one that no engine can run on gives way to an empty one."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import structlog
 ENGINE_DATABASE = "engine.sqlite"
 _BESIDE = ("", "-wal", "-shm")
 """Endings of the files that SQLite keeps of a database: the file itself, and two beside it."""
+_FILLED_BY_A_RUN = ("cluster_metadata_info", "executions")
+"""Tables of the engine: one that runs fills the first at once, and the second with its flows."""
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _PRIMARY_CODE = 0xFF
 _PATIENCE = 5.0
@@ -48,6 +50,46 @@ def set_aside_if_damaged(data: Path, now: datetime) -> Path | None:
         aside=str(aside),
     )
     return aside
+
+
+def remove_if_half_made(data: Path) -> bool:
+    """Remove the engine's database if no engine ever ran on it. No engine may run.
+
+    An engine makes its tables only where it finds no file. One that ends while it makes them, by a full disk
+    or a loss of power, leaves a file that lacks some, and ends at each later start, for ever.
+
+    Args:
+        data: The folder that the database is in.
+
+    Returns:
+        Whether it was removed.
+    """
+    file = data / ENGINE_DATABASE
+    if not file.is_file() or not _is_half_made(file):
+        return False
+    # The file itself last: without it, what stands beside would be taken for another database's.
+    for suffix in reversed(_BESIDE):
+        file.with_name(file.name + suffix).unlink(missing_ok=True)
+    log.warning(
+        "the engine's database was half made: it is removed, and the engine makes another", file=str(file)
+    )
+    return True
+
+
+def _is_half_made(file: Path) -> bool:
+    try:
+        with closing(sqlite3.connect(file, timeout=_PATIENCE)) as database:
+            made = {
+                name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            }
+            return not any(_is_filled(database, table) for table in made.intersection(_FILLED_BY_A_RUN))
+    except sqlite3.DatabaseError:
+        return False
+
+
+def _is_filled(database: sqlite3.Connection, table: str) -> bool:
+    query = f"SELECT EXISTS (SELECT 1 FROM {table})"  # noqa: S608 - a name of ours
+    return bool(database.execute(query).fetchone()[0])
 
 
 def _damage(file: Path) -> str | None:

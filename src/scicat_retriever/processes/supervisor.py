@@ -21,7 +21,7 @@ import httpx2
 import structlog
 
 from scicat_retriever import bootstrap
-from scicat_retriever.processes.engine_database import set_aside_if_damaged
+from scicat_retriever.processes.engine_database import remove_if_half_made, set_aside_if_damaged
 from scicat_retriever.processes.part import Part
 from scicat_retriever.settings import CONFIG_VARIABLE, ENVIRONMENT_PREFIX, Settings, SettingsInvalid
 from scicat_retriever.workflow.engine.connection import (
@@ -101,6 +101,11 @@ async def _run_parts(
 
 def _own_engine(settings: Settings, port: int) -> Part:
     data = settings.data.resolve()
+
+    def prepare() -> None:
+        set_aside_if_damaged(data, bootstrap.utc_now())
+        remove_if_half_made(data)
+
     return Part(
         "engine",
         own_engine_command(port, settings.engine.ui_port),
@@ -108,7 +113,7 @@ def _own_engine(settings: Settings, port: int) -> Part:
         {name: value for name, value in os.environ.items() if not name.startswith(ENVIRONMENT_PREFIX)},
         BEHIND,
         data,
-        prepare=lambda: set_aside_if_damaged(data, bootstrap.utc_now()),
+        prepare=prepare,
     )
 
 

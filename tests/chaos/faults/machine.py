@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 
+from scicat_retriever.processes.engine_database import ENGINE_DATABASE
 from tests.chaos.disks import can_mount
 from tests.chaos.kind import Hit, Kind
 from tests.chaos.service import wait_until
@@ -20,6 +24,7 @@ def kinds() -> Iterator[Kind]:
     yield Kind("ledger's disk full", _data_full, rereads=True, impossible=_no_mounts)
     yield Kind("ledger's disk read-only", _data_read_only, rereads=True, impossible=_no_mounts)
     yield Kind("engine's database lost", _engine_lost, rereads=True)
+    yield Kind("engine's database half made", _engine_half_made, rereads=True)
     yield Kind("clock two minutes ahead", lambda world: _clock(world, 120), impossible=_no_compiler)
     yield Kind("clock two minutes back", lambda world: _clock(world, -120), impossible=_no_compiler)
 
@@ -37,9 +42,27 @@ def _engine_lost(world: World) -> Hit:
     job = some_job(world)
     time.sleep(world.rng.uniform(0.0, 1.0))
     with world.service.parts_dead_and_not_restarted():
-        for file in world.data.root.glob("engine.sqlite*"):
-            file.unlink()
+        _throw_away(world)
     return Hit(job)
+
+
+def _engine_half_made(world: World) -> Hit:
+    """Leave of the engine's database what an engine leaves that ended while it made its tables."""
+    job = some_job(world)
+    time.sleep(world.rng.uniform(0.0, 1.0))
+    with world.service.parts_dead_and_not_restarted():
+        database = _throw_away(world)
+        with closing(sqlite3.connect(database)) as made:
+            made.execute("PRAGMA journal_mode=WAL")
+            made.execute("CREATE TABLE namespaces (id TEXT PRIMARY KEY)")
+    return Hit(job)
+
+
+def _throw_away(world: World) -> Path:
+    database = world.data.root / ENGINE_DATABASE
+    for file in world.data.root.glob(f"{ENGINE_DATABASE}*"):
+        file.unlink()
+    return database
 
 
 def _suspend_worker(world: World) -> Hit:
