@@ -14,7 +14,7 @@ from scicat_retriever.storage.lts.command.settings import CommandStoreSettings
 from scicat_retriever.storage.lts.command.store import CommandStore
 from scicat_retriever.storage.lts.posix.settings import PosixShareSettings
 from scicat_retriever.storage.lts.posix.store import PosixShare
-from scicat_retriever.storage.lts.programs.tape_places import TapeCommand, with_tape_places
+from scicat_retriever.storage.lts.programs.tape_positions import TapeCommand, with_tape_positions
 from tests.contracts import hsm_command
 from tests.contracts.test_long_term_store import (
     LongTermStoreContract,
@@ -175,7 +175,7 @@ class PlacesRig(CommandRig):
         super().__init__(folder, one_by_one(folder))
         self.tape = InMemoryLongTermStore()
         command = (*HSM, str(folder), "place", "--", "{archive_id}")
-        self.store = with_tape_places(self.tape, TapeCommand(kind="command", command=command))
+        self.store = with_tape_positions(self.tape, TapeCommand(kind="command", command=command))
 
     def put(self, archive_id: str, content: bytes, *, on_tape: bool = False) -> None:
         super().put(archive_id, content, on_tape=on_tape)
@@ -197,7 +197,7 @@ class PlacesRig(CommandRig):
         self.tape.fail_recall(archive_id, reason)
 
 
-class TestTapePlaces(LongTermStoreContract):
+class TestTapePositions(LongTermStoreContract):
     @pytest.fixture
     def rig(self, tmp_path: Path) -> StoreRig:
         return PlacesRig(tmp_path)

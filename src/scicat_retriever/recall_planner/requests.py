@@ -28,8 +28,8 @@ class RecallRequest:
         group: The owner group that wants it; empty where that is not known, which is a group of its own.
         priority: The larger goes first.
         tape: The label of its tape; empty where the store does not tell.
-        position: Its place on that tape.
-        order: Its dataset and its place among the dataset's archives: the order where no tape is known.
+        position: Where on that tape it lies.
+        order: Its dataset and its number among the dataset's archives: the order where no tape is known.
         phase: How far it is.
         asked_at: When the store was asked for it; None while it waits.
     """

@@ -44,7 +44,7 @@ class OpenRecall(BaseModel):
     )
     phase: RecallPhase
     tape: str | None = Field(description="Its tape, where the store tells.")
-    position: int | None = Field(description="Its place on that tape.")
+    position: int | None = Field(description="Where on that tape it lies.")
     size: int = Field(description="Bytes.")
     group: str = Field(description="The owner group that wants it; empty where that is not known.")
     priority: int = Field(description="The highest of the jobs that wait for its dataset.")

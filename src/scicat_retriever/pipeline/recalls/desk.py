@@ -196,31 +196,35 @@ class RecallDesk:
             if self._now() >= ends:
                 break
             self._lead.check()
-            places = self._places(list({each.archive_id: None for each in batch}), store)
+            found = self._tape_positions(list({each.archive_id: None for each in batch}), store)
             nowhere = TapePosition("")
             self._write(
-                each.change(tape=places.get(each.archive_id, nowhere))
+                each.change(tape=found.get(each.archive_id, nowhere))
                 for each in batch
-                if each.archive_id in places or not 0 < self._watched[each.archive_id].lookups < LOOKUPS
+                if each.archive_id in found or not 0 < self._watched[each.archive_id].lookups < LOOKUPS
             )
         return len(unplaced)
 
-    def _places(
+    def _tape_positions(
         self, archive_ids: Sequence[ArchiveId], store: LongTermStore
     ) -> Mapping[ArchiveId, TapePosition]:
-        """Ask where archives lie. While that cannot be told it is asked again, but not for long."""
+        """Ask the store for tape positions. A failed question is asked again, but not for long."""
         if not store.capabilities.tape_positions:
             return {}
         try:
-            places = store.tape_positions(archive_ids)
+            found = store.tape_positions(archive_ids)
         except RecallError as error:
-            log.warning("it cannot be told on which tapes archives are", store=self._name, why=str(error))
+            log.warning(
+                "a long-term store does not tell the tape positions of archives",
+                store=self._name,
+                why=str(error),
+            )
             for archive_id in archive_ids:
                 self._watched[archive_id].lookups += 1
             return {}
         for archive_id in archive_ids:
             self._watched[archive_id].lookups = 0
-        return places
+        return found
 
     def _look(self, wanted: Sequence[RecallRecord], store: LongTermStore) -> int:
         """Ask the store where what is due for a look is; gives how much was news."""

@@ -11,7 +11,7 @@ from scicat_retriever.recall_planner.requests import RecallPolicy
 from scicat_retriever.storage.lts.command.kind import COMMAND
 from scicat_retriever.storage.lts.glacier.kind import S3_GLACIER
 from scicat_retriever.storage.lts.posix.kind import POSIX
-from scicat_retriever.storage.lts.programs.tape_places import with_tape_places
+from scicat_retriever.storage.lts.programs.tape_positions import with_tape_positions
 from scicat_retriever.storage.lts.store_kind import StoreKeys, StoreKind
 from scicat_retriever.storage.lts.wlcg.kind import WLCG_TAPE
 
@@ -47,7 +47,7 @@ def open_store(settings: StoreKeys, section: str) -> LongTermStore:
         section: The section's name, for errors that say what to correct.
     """
     store: LongTermStore = _of(settings).open(settings, section)
-    return with_tape_places(store, settings.tape_places)
+    return with_tape_positions(store, settings.tape_places)
 
 
 def recall_policy(settings: StoreKeys) -> RecallPolicy:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from scicat_retriever.ports.long_term_store import LongTermStore
 from scicat_retriever.recall_planner.requests import RecallChoices
 from scicat_retriever.section import Section
-from scicat_retriever.storage.lts.programs.tape_places import TapeCommand, TapePattern
+from scicat_retriever.storage.lts.programs.tape_positions import TapeCommand, TapePattern
 
 
 class RecallSettings(Section, RecallChoices):

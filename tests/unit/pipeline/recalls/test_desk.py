@@ -264,7 +264,7 @@ def test_a_store_is_asked_for_no_more_than_it_takes_at_once() -> None:
 
 
 class MuteStore(InMemoryLongTermStore):
-    """A store that cannot be told of releases, or asked for places."""
+    """A store that cannot be told of releases, or asked for tape positions."""
 
     mute_releases = mute_places = False
     release_attempts = 0

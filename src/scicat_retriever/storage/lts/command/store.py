@@ -37,7 +37,7 @@ from scicat_retriever.storage.lts.hanging_calls.recall_attempts import RecallAtt
 from scicat_retriever.storage.lts.paths.archive_path import PathTemplate, path_below_root
 from scicat_retriever.storage.lts.programs.archive_command import ArchiveCommand, NamedArchive, failed
 from scicat_retriever.storage.lts.programs.child import Finished, in_words, small_environment
-from scicat_retriever.storage.lts.programs.place_lookup import PlaceLookup
+from scicat_retriever.storage.lts.programs.position_lookup import TapePositionLookup
 from scicat_retriever.storage.lts.programs.spool import CommandSpool
 from scicat_retriever.storage.lts.programs.template import CommandTemplate
 
@@ -46,7 +46,7 @@ log = structlog.get_logger(__name__)
 _LONGEST = 4096
 """Longest archiveId in bytes, as the longest path (limits.h PATH_MAX)."""
 
-_PLACES_REMEMBERED = 100_000
+_POSITIONS_REMEMBERED = 100_000
 
 
 class CommandStore:
@@ -70,9 +70,9 @@ class CommandStore:
         )
         self._lookup = None
         if settings.place is not None:
-            place = self._command(settings.place, settings.answer_timeout)
-            self._lookup = PlaceLookup(
-                place, settings.answer_timeout, settings.answers_at_once, _PLACES_REMEMBERED
+            command = self._command(settings.place, settings.answer_timeout)
+            self._lookup = TapePositionLookup(
+                command, settings.answer_timeout, settings.answers_at_once, _POSITIONS_REMEMBERED
             )
         self._answers = DaemonPool("store-commands", settings.answers_at_once)
         self._spool = CommandSpool(settings.spool)

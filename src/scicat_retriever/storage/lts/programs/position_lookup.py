@@ -19,7 +19,7 @@ TAPE_LIMIT = 64
 _POSITION_DIGITS = 18
 
 
-def tape_place(tape: str | None, position: str | None) -> TapePosition | None:
+def tape_position(tape: str | None, position: str | None) -> TapePosition | None:
     """Make a tape position of what a store says; None where that names no tape.
 
     The position on the tape is 0 where the store's word for it is no plain number.
@@ -31,7 +31,7 @@ def tape_place(tape: str | None, position: str | None) -> TapePosition | None:
     return TapePosition(tape, int(digits) if plain else 0)
 
 
-class PlaceLookup:
+class TapePositionLookup:
     """Asks a command for tape positions.
 
     For one archive the command prints `tape position`; for several, a line for each:
@@ -47,7 +47,7 @@ class PlaceLookup:
     def __init__(self, command: ArchiveCommand, timeout: float, at_once: int, remembered: int) -> None:
         self._command = command
         self._timeout = timeout
-        self._pool = DaemonPool("places", at_once)
+        self._pool = DaemonPool("tape-positions", at_once)
         self._remembered = remembered
         self._known: dict[ArchiveId, TapePosition] = {}
         self._lock = threading.Lock()
@@ -76,7 +76,7 @@ class PlaceLookup:
         unknown = [named[each] for each in safe if each not in known]
         found = self._ask_list(unknown) if self._command.takes_many else self._ask_each(unknown)
         self._remember(found)
-        return {each: place for each in safe if (place := known.get(each) or found.get(each)) is not None}
+        return {each: there for each in safe if (there := known.get(each) or found.get(each)) is not None}
 
     def _ask_list(self, archives: Sequence[NamedArchive]) -> dict[ArchiveId, TapePosition]:
         if not archives:
@@ -86,9 +86,9 @@ class PlaceLookup:
         for line in finished.output.split("\n") if finished.code == 0 else ():
             archive_id, _, rest = line.partition("\t")
             tape, _, position = rest.partition("\t")
-            place = tape_place(tape.strip(), position.strip())
-            if place is not None and ArchiveId(archive_id) in asked:
-                found[ArchiveId(archive_id)] = place
+            there = tape_position(tape.strip(), position.strip())
+            if there is not None and ArchiveId(archive_id) in asked:
+                found[ArchiveId(archive_id)] = there
         return found
 
     def _ask_each(self, archives: Sequence[NamedArchive]) -> dict[ArchiveId, TapePosition]:
@@ -96,7 +96,7 @@ class PlaceLookup:
         answers = ask_of_each(
             self._pool, list(named), lambda each: self._ask_one(named[each]), self._timeout, _hung
         )
-        return {each: place for each, place in answers.items() if isinstance(place, TapePosition)}
+        return {each: said for each, said in answers.items() if isinstance(said, TapePosition)}
 
     def _ask_one(self, archive: NamedArchive) -> TapePosition | RecallError | None:
         try:
@@ -105,12 +105,12 @@ class PlaceLookup:
             return error
         words = finished.output.split() if finished.code == 0 else []
         tape, position, *_ = [*words, "", ""]
-        return tape_place(tape, position)
+        return tape_position(tape, position)
 
     def _recalled(self, archive_ids: Sequence[ArchiveId]) -> dict[ArchiveId, TapePosition]:
         with self._lock:
             known = {
-                each: place for each in archive_ids if (place := self._known.pop(each, None)) is not None
+                each: there for each in archive_ids if (there := self._known.pop(each, None)) is not None
             }
             self._known.update(known)  # those asked for last are forgotten last
             return known
@@ -123,7 +123,7 @@ class PlaceLookup:
 
 
 def _hung(hung: CallHung) -> StoreTimedOut:
-    return StoreTimedOut(f"the command that says where archives lie does not answer: {hung}")
+    return StoreTimedOut(f"the command that tells tape positions does not answer: {hung}")
 
 
 def plain_name(archive_id: ArchiveId) -> NamedArchive:

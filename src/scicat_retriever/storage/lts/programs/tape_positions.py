@@ -23,11 +23,15 @@ from scicat_retriever.ports.long_term_store import (
 )
 from scicat_retriever.storage.lts.programs.archive_command import ArchiveCommand
 from scicat_retriever.storage.lts.programs.child import small_environment
-from scicat_retriever.storage.lts.programs.place_lookup import PlaceLookup, plain_name, tape_place
+from scicat_retriever.storage.lts.programs.position_lookup import (
+    TapePositionLookup,
+    plain_name,
+    tape_position,
+)
 
 _FIELDS = frozenset({"archive_id", "list_file"})
 
-Places = Callable[[Sequence[ArchiveId]], Mapping[ArchiveId, TapePosition]]
+TapePositions = Callable[[Sequence[ArchiveId]], Mapping[ArchiveId, TapePosition]]
 """Gives the tape positions of archives; leaves out those that are not known."""
 
 
@@ -39,7 +43,7 @@ class TapePattern(BaseModel):
     kind: Literal["pattern"] = Field(description="The archiveId itself names the tape.")
     pattern: str = Field(
         description="Regular expression that is looked for in the archiveId; its group `tape` is the tape's label, its "
-        "group `position`, of digits, the place on it: `^(?P<tape>[A-Z]{2}\\d{4})/(?P<position>\\d+)-`."
+        "group `position`, of digits, where on the tape it lies: `^(?P<tape>[A-Z]{2}\\d{4})/(?P<position>\\d+)-`."
     )
 
     @field_validator("pattern")
@@ -67,7 +71,7 @@ class TapeCommand(BaseModel):
     )
     timeout: PositiveFloat = Field(30.0, description="How long it may take for the archives of a batch.")
     at_once: PositiveInt = Field(4, description="Most of them run at the same time.")
-    remembered: PositiveInt = Field(100_000, description="How many places are remembered.")
+    remembered: PositiveInt = Field(100_000, description="How many tape positions are remembered.")
     environment: tuple[str, ...] = Field(
         (), description="Variables of the service's environment that it sees beside PATH and HOME."
     )
@@ -82,11 +86,11 @@ class TapeCommand(BaseModel):
         return value
 
 
-TapePlacesSettings = TapePattern | TapeCommand
+TapePositionsSettings = TapePattern | TapeCommand
 """How the tape positions of a store are known that does not tell them itself; `kind` tells how."""
 
 
-class TapePlaces:
+class StoreWithTapePositions:
     """A store whose `tape_positions` are answered by something else. A `LongTermStore`.
 
     Args:
@@ -94,7 +98,7 @@ class TapePlaces:
         known: Answers `tape_positions`.
     """
 
-    def __init__(self, store: LongTermStore, known: Places) -> None:
+    def __init__(self, store: LongTermStore, known: TapePositions) -> None:
         self._store = store
         self._known = known
 
@@ -132,7 +136,7 @@ class TapePlaces:
         self._store.let_go(archives)
 
 
-def places_by_pattern(settings: TapePattern) -> Places:
+def positions_by_pattern(settings: TapePattern) -> TapePositions:
     """Give a function that reads tape positions from archiveIds."""
     pattern = re.compile(settings.pattern)
 
@@ -140,28 +144,28 @@ def places_by_pattern(settings: TapePattern) -> Places:
         found = dict[ArchiveId, TapePosition]()
         for archive_id in archive_ids:
             groups = {} if (match := pattern.search(archive_id)) is None else match.groupdict()
-            place = tape_place(groups.get("tape"), groups.get("position"))
-            if place is not None:
-                found[archive_id] = place
+            position = tape_position(groups.get("tape"), groups.get("position"))
+            if position is not None:
+                found[archive_id] = position
         return found
 
     return read
 
 
-def places_by_command(settings: TapeCommand) -> Places:
+def positions_by_command(settings: TapeCommand) -> TapePositions:
     """Give a function that asks a command for tape positions."""
     environment = small_environment(settings.environment)
     command = ArchiveCommand(settings.command, _FIELDS, settings.timeout, environment, settings.spool)
-    lookup = PlaceLookup(command, settings.timeout, settings.at_once, settings.remembered)
+    lookup = TapePositionLookup(command, settings.timeout, settings.at_once, settings.remembered)
     return lambda archive_ids: lookup.tape_positions(archive_ids, plain_name)
 
 
-def with_tape_places(store: LongTermStore, settings: TapePlacesSettings | None) -> LongTermStore:
+def with_tape_positions(store: LongTermStore, settings: TapePositionsSettings | None) -> LongTermStore:
     """Give a store the tape positions that the settings tell; the store itself where they tell none."""
     match settings:
         case None:
             return store
         case TapePattern():
-            return TapePlaces(store, places_by_pattern(settings))
+            return StoreWithTapePositions(store, positions_by_pattern(settings))
         case TapeCommand():
-            return TapePlaces(store, places_by_command(settings))
+            return StoreWithTapePositions(store, positions_by_command(settings))
