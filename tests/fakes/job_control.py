@@ -11,7 +11,7 @@ from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState as State
 from scicat_retriever.domain.states import DatasetState, JobState
 from scicat_retriever.ports.findings import Finding
-from scicat_retriever.ports.flows import JobFlow
+from scicat_retriever.ports.job_flows import JobFlow
 from scicat_retriever.ports.jobs import FlowName, JobDatasetRecord, JobRecord
 from tests.fakes.space import InMemorySpace
 

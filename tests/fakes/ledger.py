@@ -14,7 +14,7 @@ from scicat_retriever.domain.dataset import RetrieveJob, Selection, united
 from scicat_retriever.domain.errors import Failure, TransitionIllegal
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState, JobState
-from scicat_retriever.ports.flows import JobFlow
+from scicat_retriever.ports.job_flows import JobFlow
 from scicat_retriever.ports.jobs import FlowName, JobDatasetRecord, JobRecord
 from scicat_retriever.ports.ledger import Ledger
 from scicat_retriever.ports.reports import Subject
@@ -39,7 +39,7 @@ class InMemoryLedger(InMemoryJobControl, InMemoryDatablocks, InMemoryRecalls, In
         Ledger.__init__(
             self,
             jobs=_Jobs(self),
-            flows=_Flows(self),
+            job_flows=_JobFlows(self),
             datablocks=_Datablocks(self),
             copies=_Copies(self),
             needs=_Needs(self),
@@ -181,7 +181,7 @@ class _Jobs:
         self.retry = memory.retry_job
 
 
-class _Flows:
+class _JobFlows:
     def __init__(self, memory: InMemoryLedger) -> None:
         self.of = memory.flow_of
         self.to_start = memory.jobs_to_start

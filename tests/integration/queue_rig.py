@@ -139,7 +139,7 @@ class QueueRig:
 
     def stored_jobs(self) -> list[str]:
         """Give the ids of all jobs that the ledger has, in their order."""
-        return sorted(each.job_id for each in self.ledger.flows.to_start(10_000))
+        return sorted(each.job_id for each in self.ledger.job_flows.to_start(10_000))
 
     def accept(self, job: RetrieveJob) -> object:
         """Store a job as the service does."""

@@ -32,7 +32,7 @@ def test_a_published_job_is_stored_with_its_datasets_and_acknowledged(rig: Queue
     with rig.consuming():
         rig.publish(published_job("job-1"))
         wait_until(lambda: rig.stored("job-1"), "the job is stored")
-    (stored,) = rig.ledger.flows.to_start(10)
+    (stored,) = rig.ledger.job_flows.to_start(10)
     record = rig.ledger.jobs.get(stored.job_id)
     assert record is not None
     assert [selection.pid for selection in record.job.datasets] == ["20.500.12345/job-1"]

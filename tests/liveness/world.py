@@ -165,7 +165,7 @@ class World:
         for name in self.jobs:
             record = self.ledger.jobs.get(name)
             if record is not None and not record.state.finished:
-                self.ledger.flows.restart(name, self._new_flow(), record.attempt)
+                self.ledger.job_flows.restart(name, self._new_flow(), record.attempt)
                 self._begin(name)
         for pid, run in lost.items():
             self._discard(pid, run.name)

@@ -55,7 +55,7 @@ def carried_out(rig: ApiRig, job: Wire) -> Outcome:
     """Have the first steps of the job's flow made, where it gets one, and say what came of it."""
     scicat = Backend().on(f"GET /api/v4/jobs/{ID}", ok(job)).client(longest_job=LONGEST)
     tools = replace(rig.tools, catalogue=scicat)
-    if rig.ledger.flows.to_start(1):
+    if rig.ledger.job_flows.to_start(1):
         try:
             intake.open_job(ID, tools)
         except JobRefused as refused:
@@ -158,7 +158,7 @@ def test_a_worse_copy_that_comes_first_does_not_end_a_job(worse: Wire, first: st
     rig = ApiRig()
     job = in_scicat({"datasetList": [{"pid": "20.500.12345/a"}, {"pid": "b", "files": ["f"]}]})
     WAYS[first](rig, {**job, **worse})
-    assert rig.ledger.flows.to_start(1) == []
+    assert rig.ledger.job_flows.to_start(1) == []
     WAYS[then](rig, job)
     assert carried_out(rig, job) == Outcome(
         JobState.SUBMITTED, "", "", (("20.500.12345/a", False), ("b", True))

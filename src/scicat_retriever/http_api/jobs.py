@@ -130,7 +130,7 @@ def _flow_in_spite_of(refused: JobRefused, service: Service) -> FlowName:
 
 def _flow_that_caused(update: JobUnderWay, service: Service) -> FlowName:
     """Give the flow of a job of this service whose update SciCat hands back; else raises `update`."""
-    flow = None if update.job_id is None else service.ledger.flows.of(update.job_id)
+    flow = None if update.job_id is None else service.ledger.job_flows.of(update.job_id)
     if flow is None:
         raise update
     return flow

@@ -17,7 +17,7 @@ from scicat_retriever.ledger.datablocks.copies import SqlCopies
 from scicat_retriever.ledger.datablocks.datablocks import SqlDatablocks
 from scicat_retriever.ledger.datablocks.needs import SqlNeeds
 from scicat_retriever.ledger.datablocks.remarks import SqlRemarks
-from scicat_retriever.ledger.jobs.flows import SqlFlows
+from scicat_retriever.ledger.jobs.job_flows import SqlJobFlows
 from scicat_retriever.ledger.jobs.jobs import SqlJobs
 from scicat_retriever.ledger.recalls.recalls import SqlRecalls
 from scicat_retriever.ledger.reports.reports import SqlReports
@@ -54,7 +54,7 @@ class SqlLedger(Ledger):
         database = Database(url)
         return cls(
             jobs=SqlJobs(database, clock),
-            flows=SqlFlows(database, clock),
+            job_flows=SqlJobFlows(database, clock),
             datablocks=SqlDatablocks(database, clock),
             copies=SqlCopies(database, clock),
             needs=SqlNeeds(database, clock),

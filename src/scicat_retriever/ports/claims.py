@@ -74,8 +74,8 @@ class Claims(Protocol):
     ) -> PlaceInLine:
         """Claim the space of all datasets of a job that have not ended for it, and pin them, or do neither.
 
-        `needed` is the sum over these datasets: the size of each (see `job_size`), less what of it is staged,
-        less what is claimed for it already; such a claim grows in this transaction. Where the job chose files
+        `needed` is the sum over these datasets: the dataset's size (see `job_size`), less its bytes that are
+        staged, less its claim; a claim that is too small grows in this transaction. Where the job chose files
         that no other job brings, claims for other jobs are not subtracted.
 
         A job that has its space keeps it, whatever the room: claims and pins that are missing are made again.
@@ -88,21 +88,21 @@ class Claims(Protocol):
 
         A job that has ended gets nothing, and its place is `PlaceInLine(0, 0, 0)`. A retried job
         (`jobs.retry`) has to claim anew, at the end of the line, and one that gave its space back
-        (`give_back`), at its place; a restarted one (`flows.restart`) keeps its space. What is retrieved
-        for the job already is pinned again if all of it is staged.
+        (`give_back`), at its place; a restarted one (`job_flows.restart`) keeps its space. A dataset that
+        is retrieved for the job already is pinned again if all its datablocks are staged.
 
         Args:
             job_id: The job.
             room: What the staging area offers.
-            silence: After which time a job in line that does not ask is passed over.
+            silence: The time after which a job in the line that does not ask is passed over.
             quota: Bytes that the datasets pinned by jobs of its owner group may have in all; None for any
-                number. The datasets of this job count whether they are staged or not, those that several jobs
-                pin once.
+                number. The datasets of this job count whether they are staged or not. A dataset that several
+                jobs pin counts once.
 
         Raises:
             JobNotFound: The job is not known.
-            QuotaExceeded: Its datasets, and those that its group has pinned, are more than that; nothing is
-                claimed.
+            QuotaExceeded: The job's datasets and those that its group has pinned are more than the quota;
+                nothing is claimed.
         """
         ...
 

@@ -9,8 +9,8 @@ from scicat_retriever.ports.claims import Claims
 from scicat_retriever.ports.copies import Copies
 from scicat_retriever.ports.datablocks import Datablocks
 from scicat_retriever.ports.findings import Findings
-from scicat_retriever.ports.flows import Flows
 from scicat_retriever.ports.inventory import Inventory
+from scicat_retriever.ports.job_flows import JobFlows
 from scicat_retriever.ports.jobs import Jobs
 from scicat_retriever.ports.needs import Needs
 from scicat_retriever.ports.ownership import Ownership
@@ -33,7 +33,7 @@ class Ledger:
 
     Attributes:
         jobs: What was asked for, and how far it is.
-        flows: What the engine has of it.
+        job_flows: Which flow carries each job out, and what the engine is still to be told of it.
         datablocks: What is planned for datasets, and how far each datablock is.
         copies: The evidence of what was copied and staged.
         needs: What each job needs of its datasets.
@@ -49,7 +49,7 @@ class Ledger:
     """
 
     jobs: Jobs
-    flows: Flows
+    job_flows: JobFlows
     datablocks: Datablocks
     copies: Copies
     needs: Needs

@@ -18,7 +18,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from scicat_retriever.domain.errors import InternalError, LedgerUnavailable
 from scicat_retriever.domain.states import JobState
-from scicat_retriever.ports.flows import JobFlow
+from scicat_retriever.ports.job_flows import JobFlow
 from scicat_retriever.ports.ledger import Ledger
 from scicat_retriever.workflow.engine.heart import FLOW_TIMEOUT
 from scicat_retriever.workflow.flows.retrieve_job import RetrieveJobFlow
@@ -80,7 +80,7 @@ class FlowStarter:
         others.
         """
         count = 0
-        while jobs := await asyncio.to_thread(self._ledger.flows.to_start, BATCH):
+        while jobs := await asyncio.to_thread(self._ledger.job_flows.to_start, BATCH):
             for first in range(0, len(jobs), AT_ONCE):
                 await self._start_all(jobs[first : first + AT_ONCE])
             count += len(jobs)
@@ -96,7 +96,7 @@ class FlowStarter:
         """
         outcomes = await asyncio.gather(*map(self._start, jobs), return_exceptions=True)
         started = [job.job_id for job, error in zip(jobs, outcomes, strict=True) if error is None]
-        await asyncio.to_thread(self._ledger.flows.mark_started, started)
+        await asyncio.to_thread(self._ledger.job_flows.mark_started, started)
         for job, error in zip(jobs, outcomes, strict=True):
             if isinstance(error, RPCError) and error.status is RPCStatusCode.INVALID_ARGUMENT:
                 await asyncio.to_thread(self._refuse, job, error.message)
@@ -106,7 +106,7 @@ class FlowStarter:
     async def cancel_wanted(self) -> int:
         """Tell the flows of all jobs that are to be cancelled; gives how many there were."""
         count = 0
-        while jobs := await asyncio.to_thread(self._ledger.flows.to_cancel, BATCH):
+        while jobs := await asyncio.to_thread(self._ledger.job_flows.to_cancel, BATCH):
             for job in jobs:
                 flow = self._client.get_workflow_handle(job.flow.name)
                 try:
@@ -115,7 +115,7 @@ class FlowStarter:
                     if error.status is not RPCStatusCode.NOT_FOUND:
                         raise
                     log.warning("a job to be cancelled has lost its flow", job_id=job.job_id)
-                await asyncio.to_thread(self._ledger.flows.mark_cancel_told, job.job_id, job.attempt)
+                await asyncio.to_thread(self._ledger.job_flows.mark_cancel_told, job.job_id, job.attempt)
             count += len(jobs)
         return count
 

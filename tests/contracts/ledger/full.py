@@ -58,7 +58,7 @@ def fill(ledger: Ledger, clock: HandClock) -> None:
     ledger.jobs.add(job(SHORT), FlowName("0", "never started"))
     for name in (JOB, FAILED, CANCELLED):
         ledger.jobs.add(job(name, P, Q), FLOW)
-        ledger.flows.mark_started([name])
+        ledger.job_flows.mark_started([name])
         clock.advance(HOUR)
     ledger.jobs.move(JOB, JobState.IN_PROGRESS, ODD)
     ledger.jobs.move_dataset(JOB, P, DatasetState.STARTED)
@@ -71,7 +71,7 @@ def fill(ledger: Ledger, clock: HandClock) -> None:
     ledger.claims.for_job(JOB, ROOM, silence=HOUR)
     ledger.claims.for_job(CANCELLED, Room(1000, None), silence=HOUR)
     ledger.jobs.cancel(CANCELLED, "ada")
-    ledger.flows.mark_cancel_told(CANCELLED, 1)
+    ledger.job_flows.mark_cancel_told(CANCELLED, 1)
     _recalls(ledger)
     _chosen(ledger)
     _reports(ledger)
@@ -94,7 +94,7 @@ def _kept(ledger: Ledger) -> None:
     """A job that has ended, and whose dataset is kept for a century; somebody else pins it, too."""
     ledger.datablocks.plan(R, entries(2, R), "run-1")
     ledger.jobs.add(job(KEPT, P, R), FLOW)
-    ledger.flows.mark_started([KEPT])
+    ledger.job_flows.mark_started([KEPT])
     ledger.claims.for_job(KEPT, ROOM, silence=HOUR)
     ledger.jobs.move(KEPT, JobState.IN_PROGRESS)
     bring_to(ledger, key(0, R), DatablockState.STAGED)
@@ -122,7 +122,7 @@ def _chosen(ledger: Ledger) -> None:
     """A job that chose two files of a dataset, which has one of them, in an extract."""
     selection = Selection(S, ("run/frame_0.h5", ODD))
     ledger.jobs.add(RetrieveJob(CHOSEN, "retrieve", (selection,), "ada", "p17"), FLOW)
-    ledger.flows.mark_started([CHOSEN])
+    ledger.job_flows.mark_started([CHOSEN])
     part = part_of(0, S)
     ledger.needs.note_choice(CHOSEN, S, [part.datablock.id], 70, FAILURE, [part])
 

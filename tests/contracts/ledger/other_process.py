@@ -62,7 +62,7 @@ def open_new_ledger_and_add_job(url: str, process: int) -> int:
     ledger = open_ledger(url, now)
     try:
         ledger.jobs.add(job(f"job {process}", P), FlowName(str(process), "flow"))
-        return len(ledger.flows.to_start(100))
+        return len(ledger.job_flows.to_start(100))
     finally:
         ledger.close()
 

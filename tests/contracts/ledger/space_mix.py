@@ -123,7 +123,7 @@ def _restart(ledger: Ledger, chance: random.Random) -> None:
     ledger.claims.note_sizes(name, dict.fromkeys(PIDS, 3000))
     record = ledger.jobs.get(name)
     assert record is not None
-    ledger.flows.restart(name, FlowName("3", "restarted"), record.attempt)
+    ledger.job_flows.restart(name, FlowName("3", "restarted"), record.attempt)
 
 
 def _look(ledger: Ledger, chance: random.Random) -> None:

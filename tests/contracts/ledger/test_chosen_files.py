@@ -312,5 +312,5 @@ def test_a_choice_outlives_a_restart_of_its_job(ledger: Ledger) -> None:
     choose(ledger, C, 1)
     plan(ledger, P, 100, 100)
     ledger.jobs.move(C, JobState.IN_PROGRESS)
-    assert ledger.flows.restart(C, FlowName("2", "again"), 1)
+    assert ledger.job_flows.restart(C, FlowName("2", "again"), 1)
     assert needed(ledger, C) == [1]

@@ -240,7 +240,7 @@ def test_a_retried_job_claims_anew(ledger: Ledger) -> None:
 def test_a_restarted_job_keeps_its_space_and_waits_for_nothing_while_it_holds_a_part(ledger: Ledger) -> None:
     claim(ledger, wish(ledger, A, {P: 60, Q: 40}), 100)
     ledger.jobs.move_dataset(A, P, DatasetState.STARTED)
-    ledger.flows.restart(A, FlowName("2", "again"), 1)
+    ledger.job_flows.restart(A, FlowName("2", "again"), 1)
     assert ledger.claims.end_idle() == 0
     assert not claim(ledger, wish(ledger, B, {R: 10}), 100).granted
     assert claim(ledger, A, 100) == PlaceInLine(0, 0, 0)

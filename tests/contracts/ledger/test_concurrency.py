@@ -51,7 +51,7 @@ ROOM = Room(100_000, None)
 def test_one_job_added_by_twenty_threads_is_one_row_and_one_answer(rig: Rig) -> None:
     answers = in_threads(20, lambda thread: rig.ledger.jobs.add(job(JOB, P), FlowName(str(thread), "flow")))
     assert answers == [answers[0]] * 20
-    assert [each.job_id for each in rig.ledger.flows.to_start(99)] == [JOB]
+    assert [each.job_id for each in rig.ledger.job_flows.to_start(99)] == [JOB]
     assert [t.new for t in rig.transitions()] == ["jobSubmitted", "submitted"]
 
 
@@ -65,7 +65,7 @@ def test_the_same_jobs_stored_at_once_in_any_order_have_one_answer_each(rig: Rig
 
     answers = in_threads(10, add)
     assert answers == [answers[0]] * 10
-    assert len(rig.ledger.flows.to_start(99)) == 30
+    assert len(rig.ledger.job_flows.to_start(99)) == 30
 
 
 def test_of_two_ways_that_exclude_one_another_one_is_taken(ledger: Ledger) -> None:
@@ -149,9 +149,9 @@ def test_reports_that_are_written_at_once_each_have_a_number(ledger: Ledger) -> 
 
 def test_a_job_that_lost_its_flow_is_restarted_by_one_of_many(ledger: Ledger) -> None:
     ledger.jobs.add(job(JOB, P), FLOW)
-    restarted = in_threads(8, lambda thread: ledger.flows.restart(JOB, FlowName(str(thread), "flow"), 1))
+    restarted = in_threads(8, lambda thread: ledger.job_flows.restart(JOB, FlowName(str(thread), "flow"), 1))
     assert sorted(restarted) == [False] * 7 + [True]
-    assert [record.attempt for record in ledger.flows.to_start(9)] == [2]
+    assert [record.attempt for record in ledger.job_flows.to_start(9)] == [2]
 
 
 def test_a_job_is_retried_by_one_of_many(ledger: Ledger) -> None:
@@ -159,7 +159,7 @@ def test_a_job_is_retried_by_one_of_many(ledger: Ledger) -> None:
     end(ledger)
     retried = in_threads(8, lambda _: done_or_refused(lambda: ledger.jobs.retry(JOB, FLOW)))
     assert sorted(retried) == [False] * 7 + [True]
-    assert [record.attempt for record in ledger.flows.to_start(9)] == [2]
+    assert [record.attempt for record in ledger.job_flows.to_start(9)] == [2]
 
 
 def test_a_job_is_told_again_once_though_many_ask_for_it(ledger: Ledger) -> None:
@@ -202,7 +202,7 @@ def test_one_job_added_by_two_processes_is_one_row_and_one_answer(url: str, sql_
     first, second = in_processes(2, add_the_same_job, url)
     assert len(first) == 1
     assert first == second
-    assert len(sql_ledger.flows.to_start(99)) == 1
+    assert len(sql_ledger.job_flows.to_start(99)) == 1
     submitted = DatasetState.SUBMITTED
     assert sql_ledger.jobs.datasets(JOB) == [JobDatasetRecord(P, submitted), JobDatasetRecord(Q, submitted)]
 

@@ -9,7 +9,7 @@ import pytest
 from scicat_retriever.domain.errors import DatasetNotOfJob, JobEnded, JobNotEnded, JobNotFound, NothingToRetry
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState
-from scicat_retriever.ports.flows import JobFlow
+from scicat_retriever.ports.job_flows import JobFlow
 from scicat_retriever.ports.jobs import FlowName, JobDatasetRecord, JobRecord
 from scicat_retriever.ports.ledger import Ledger
 from tests.contracts.ledger.rig import Rig
@@ -50,13 +50,13 @@ def started(ledger: Ledger, *names: str) -> None:
     """Jobs whose flows the engine has."""
     for name in names:
         ledger.jobs.add(job(name, P), FLOW)
-        ledger.flows.mark_started([JobId(name)])
+        ledger.job_flows.mark_started([JobId(name)])
 
 
 def ended(ledger: Ledger, state: JobState = JobState.WITH_DATASET_ERRORS) -> None:
     """A job whose first dataset is there and whose second failed, told to SciCat."""
     ledger.jobs.add(job(JOB, P, Q), FLOW)
-    ledger.flows.mark_started([JOB])
+    ledger.job_flows.mark_started([JOB])
     ledger.datablocks.plan(P, entries(1), "run-1")
     bring_to(ledger, key(), DatablockState.STAGED)
     ledger.jobs.move_dataset(JOB, P, RETRIEVED)
@@ -72,42 +72,42 @@ def test_jobs_under_way_are_those_whose_flow_was_started_and_that_have_not_ended
     started(ledger, "a", "b", "c")
     ledger.jobs.add(job("d", P), FLOW)
     ledger.jobs.move(JobId("b"), JobState.UNSUCCESSFUL)
-    assert ids([flow for _, flow in ledger.flows.started(0, 9)]) == ["a", "c"]
+    assert ids([flow for _, flow in ledger.job_flows.started(0, 9)]) == ["a", "c"]
 
 
 def test_jobs_under_way_are_paged_by_number(ledger: Ledger) -> None:
     started(ledger, *"abcde")
-    first = ledger.flows.started(0, 2)
-    second = ledger.flows.started(first[-1][0], 2)
-    third = ledger.flows.started(second[-1][0], 2)
+    first = ledger.job_flows.started(0, 2)
+    second = ledger.job_flows.started(first[-1][0], 2)
+    third = ledger.job_flows.started(second[-1][0], 2)
     assert [ids([flow for _, flow in page]) for page in (first, second, third)] == [
         ["a", "b"],
         ["c", "d"],
         ["e"],
     ]
-    assert ledger.flows.started(third[-1][0], 2) == []
+    assert ledger.job_flows.started(third[-1][0], 2) == []
 
 
 def test_a_restarted_job_has_a_new_flow_that_is_to_be_started(ledger: Ledger) -> None:
     started(ledger, JOB)
     before = record_of(ledger)
-    assert ledger.flows.restart(JOB, NEXT, 1)
+    assert ledger.job_flows.restart(JOB, NEXT, 1)
     assert record_of(ledger) == replace(before, flow=NEXT, attempt=2)
-    assert ledger.flows.to_start(9) == [JobFlow(JOB, NEXT, 2)]
-    assert ledger.flows.started(0, 9) == []
+    assert ledger.job_flows.to_start(9) == [JobFlow(JOB, NEXT, 2)]
+    assert ledger.job_flows.started(0, 9) == []
 
 
 def test_a_lost_attempt_is_restarted_once(ledger: Ledger) -> None:
     started(ledger, JOB)
-    ledger.flows.restart(JOB, NEXT, 1)
-    assert not ledger.flows.restart(JOB, THIRD, 1)
+    ledger.job_flows.restart(JOB, NEXT, 1)
+    assert not ledger.job_flows.restart(JOB, THIRD, 1)
     assert record_of(ledger).flow == NEXT
 
 
 def test_a_job_that_has_ended_is_not_restarted(ledger: Ledger) -> None:
     ended(ledger)
     before = record_of(ledger)
-    assert not ledger.flows.restart(JOB, NEXT, 1)
+    assert not ledger.job_flows.restart(JOB, NEXT, 1)
     assert record_of(ledger) == before
 
 
@@ -115,7 +115,7 @@ def test_a_restart_is_no_change_of_state(rig: Rig) -> None:
     started(rig.ledger, JOB)
     rig.ledger.jobs.move_dataset(JOB, P, DatasetState.STARTED)
     book = list(rig.transitions())
-    rig.ledger.flows.restart(JOB, NEXT, 1)
+    rig.ledger.job_flows.restart(JOB, NEXT, 1)
     assert rig.transitions() == book
 
 
@@ -125,7 +125,7 @@ def test_a_retried_job_is_submitted_with_a_new_flow(rig: Rig) -> None:
     assert rig.ledger.jobs.retry(JOB, NEXT) == 1
     expected = JobRecord(job(JOB, P, Q), NEXT, JobState.SUBMITTED, AGAIN, START, now, attempt=2)
     assert record_of(rig.ledger) == expected
-    assert rig.ledger.flows.to_start(9) == [JobFlow(JOB, NEXT, 2)]
+    assert rig.ledger.job_flows.to_start(9) == [JobFlow(JOB, NEXT, 2)]
 
 
 def test_what_is_there_is_not_retrieved_again(ledger: Ledger) -> None:
@@ -247,9 +247,9 @@ def test_a_retry_forgets_who_cancelled(ledger: Ledger) -> None:
     ledger.jobs.cancel(JOB, "ada")
     ledger.jobs.move(JOB, JobState.UNSUCCESSFUL)
     ledger.jobs.retry(JOB, NEXT)
-    ledger.flows.mark_started([JOB])
+    ledger.job_flows.mark_started([JOB])
     assert record_of(ledger).cancelled_by == ""
-    assert ledger.flows.to_cancel(9) == []
+    assert ledger.job_flows.to_cancel(9) == []
 
 
 def test_a_job_is_retried_as_often_as_asked_for(ledger: Ledger) -> None:
@@ -285,41 +285,41 @@ def test_flows_of_cancelled_jobs_are_to_be_told_in_the_order_of_arrival(ledger: 
     started(ledger, *"abc")
     for name in "cba":
         ledger.jobs.cancel(JobId(name), "ada")
-    assert ids(list(ledger.flows.to_cancel(2))) == ["a", "b"]
+    assert ids(list(ledger.job_flows.to_cancel(2))) == ["a", "b"]
 
 
 def test_a_flow_that_was_told_is_not_told_again(ledger: Ledger) -> None:
     started(ledger, JOB)
     ledger.jobs.cancel(JOB, "ada")
-    ledger.flows.mark_cancel_told(JOB, 1)
-    assert ledger.flows.to_cancel(9) == []
+    ledger.job_flows.mark_cancel_told(JOB, 1)
+    assert ledger.job_flows.to_cancel(9) == []
 
 
 def test_a_new_flow_of_a_cancelled_job_is_told_again(ledger: Ledger) -> None:
     started(ledger, JOB)
     ledger.jobs.cancel(JOB, "ada")
-    ledger.flows.mark_cancel_told(JOB, 1)
-    ledger.flows.restart(JOB, NEXT, 1)
-    assert ledger.flows.to_cancel(9) == []
-    ledger.flows.mark_started([JOB])
-    assert ids(list(ledger.flows.to_cancel(9))) == [JOB]
+    ledger.job_flows.mark_cancel_told(JOB, 1)
+    ledger.job_flows.restart(JOB, NEXT, 1)
+    assert ledger.job_flows.to_cancel(9) == []
+    ledger.job_flows.mark_started([JOB])
+    assert ids(list(ledger.job_flows.to_cancel(9))) == [JOB]
 
 
 def test_the_flow_of_a_job_is_the_one_of_its_present_attempt(ledger: Ledger) -> None:
     started(ledger, JOB)
-    assert ledger.flows.of(JOB) == FLOW
-    ledger.flows.restart(JOB, NEXT, 1)
-    assert ledger.flows.of(JOB) == NEXT
-    assert ledger.flows.of(NOBODY) is None
+    assert ledger.job_flows.of(JOB) == FLOW
+    ledger.job_flows.restart(JOB, NEXT, 1)
+    assert ledger.job_flows.of(JOB) == NEXT
+    assert ledger.job_flows.of(NOBODY) is None
 
 
 def test_a_late_word_on_a_flow_before_does_not_silence_the_next(ledger: Ledger) -> None:
     started(ledger, JOB)
     ledger.jobs.cancel(JOB, "ada")
-    ledger.flows.restart(JOB, NEXT, 1)
-    ledger.flows.mark_started([JOB])
-    ledger.flows.mark_cancel_told(JOB, 1)
-    assert ids(list(ledger.flows.to_cancel(9))) == [JOB]
+    ledger.job_flows.restart(JOB, NEXT, 1)
+    ledger.job_flows.mark_started([JOB])
+    ledger.job_flows.mark_cancel_told(JOB, 1)
+    assert ids(list(ledger.job_flows.to_cancel(9))) == [JOB]
 
 
 def test_a_job_that_failed_before_its_datasets_were_known_is_retried(ledger: Ledger) -> None:
@@ -342,27 +342,27 @@ def test_the_datasets_of_a_job_that_failed_as_a_whole_fail_with_it(ledger: Ledge
 def test_a_job_without_a_flow_is_told_when_it_has_one(ledger: Ledger) -> None:
     ledger.jobs.add(job(JOB, P), FLOW)
     ledger.jobs.cancel(JOB, "ada")
-    assert ledger.flows.to_cancel(9) == []
-    ledger.flows.mark_started([JOB])
-    assert ids(list(ledger.flows.to_cancel(9))) == [JOB]
+    assert ledger.job_flows.to_cancel(9) == []
+    ledger.job_flows.mark_started([JOB])
+    assert ids(list(ledger.job_flows.to_cancel(9))) == [JOB]
 
 
 def test_a_cancelled_job_that_has_ended_is_not_told(ledger: Ledger) -> None:
     started(ledger, JOB)
     ledger.jobs.cancel(JOB, "ada")
     ledger.jobs.move(JOB, JobState.UNSUCCESSFUL)
-    assert ledger.flows.to_cancel(9) == []
+    assert ledger.job_flows.to_cancel(9) == []
 
 
 def test_an_unknown_job_can_be_neither_restarted_nor_retried_nor_cancelled(ledger: Ledger) -> None:
     with pytest.raises(JobNotFound):
-        ledger.flows.restart(NOBODY, NEXT, 1)
+        ledger.job_flows.restart(NOBODY, NEXT, 1)
     with pytest.raises(JobNotFound):
         ledger.jobs.retry(NOBODY, NEXT)
     with pytest.raises(JobNotFound):
         ledger.jobs.cancel(NOBODY, "ada")
     with pytest.raises(JobNotFound):
-        ledger.flows.mark_cancel_told(NOBODY, 1)
+        ledger.job_flows.mark_cancel_told(NOBODY, 1)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from scicat_retriever.domain.dataset import RetrieveJob, Selection
 from scicat_retriever.domain.errors import JobNotFound, TransitionIllegal
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState, JobState
-from scicat_retriever.ports.flows import JobFlow
+from scicat_retriever.ports.job_flows import JobFlow
 from scicat_retriever.ports.jobs import FlowName, JobDatasetRecord, JobRecord
 from scicat_retriever.ports.ledger import Ledger
 from scicat_retriever.ports.reports import Subject
@@ -46,7 +46,7 @@ def test_a_refused_job_has_ended_with_a_report_and_is_not_started(rig: Rig) -> N
     )
     assert rig.ledger.jobs.get(JOB) == record
     assert rig.ledger.jobs.datasets(JOB) == []
-    assert rig.ledger.flows.to_start(9) == []
+    assert rig.ledger.job_flows.to_start(9) == []
     assert [(report.subject, report.content) for report in rig.ledger.reports.find()] == [
         (Subject.job(JOB), JobState.UNSUCCESSFUL)
     ]
@@ -72,7 +72,7 @@ def test_a_job_that_was_taken_is_not_refused_any_more(ledger: Ledger) -> None:
 def test_a_refused_job_can_be_retried(ledger: Ledger) -> None:
     ledger.jobs.refuse(job(JOB), FLOW, FAILURE)
     assert ledger.jobs.retry(JOB, FlowName("again", "again")) == 0
-    assert [each.attempt for each in ledger.flows.to_start(9)] == [2]
+    assert [each.attempt for each in ledger.job_flows.to_start(9)] == [2]
     again = ledger.jobs.get(JOB)
     assert again is not None
     assert (again.state, again.failure, again.attempt) == (JobState.SUBMITTED, None, 2)
@@ -91,7 +91,7 @@ def test_jobs_stored_at_once_are_as_if_stored_one_after_the_other(rig: Rig) -> N
     assert (records[1], records[3]) == (known, records[0])
     assert [record.flow.uuid for record in records[::2]] == ["uuid-b", "uuid-a"]
     assert [rig.ledger.jobs.get(record.job.id) for record in records] == records
-    assert [each.job_id for each in rig.ledger.flows.to_start(9)] == ["known", "b", "a"]
+    assert [each.job_id for each in rig.ledger.job_flows.to_start(9)] == ["known", "b", "a"]
     assert [each.pid for each in rig.ledger.jobs.datasets(JobId("b"))] == [P, Q]
     book = [(each.subject, each.old, each.new) for each in rig.transitions()]
     assert sorted(book[2:]) == sorted(
@@ -106,7 +106,7 @@ def test_jobs_stored_at_once_are_as_if_stored_one_after_the_other(rig: Rig) -> N
 
 def test_storing_no_jobs_at_once_is_nothing(ledger: Ledger) -> None:
     assert ledger.jobs.add_all([]) == []
-    assert ledger.flows.to_start(9) == []
+    assert ledger.job_flows.to_start(9) == []
 
 
 def test_any_text_comes_back_as_it_went_in(ledger: Ledger) -> None:
@@ -128,38 +128,38 @@ def test_jobs_to_start_are_given_in_the_order_of_arrival_whatever_the_clock_said
     for number in range(3):
         rig.ledger.jobs.add(job(f"job {number}", P), FLOW)
         rig.clock.advance(-HOUR)
-    assert [each.job_id for each in rig.ledger.flows.to_start(2)] == ["job 0", "job 1"]
+    assert [each.job_id for each in rig.ledger.job_flows.to_start(2)] == ["job 0", "job 1"]
 
 
 def test_a_job_whose_flow_was_started_is_not_to_be_started(ledger: Ledger) -> None:
     ledger.jobs.add(job("a", P), FLOW)
     ledger.jobs.add(job("b", P), FLOW)
-    ledger.flows.mark_started([JobId("a")])
-    ledger.flows.mark_started([JobId("a")])
-    assert ledger.flows.to_start(9) == [JobFlow(JobId("b"), FLOW)]
+    ledger.job_flows.mark_started([JobId("a")])
+    ledger.job_flows.mark_started([JobId("a")])
+    assert ledger.job_flows.to_start(9) == [JobFlow(JobId("b"), FLOW)]
 
 
 def test_jobs_whose_flows_were_started_are_marked_at_once(ledger: Ledger) -> None:
     ids = [JobId(name) for name in ("a", "b", "c")]
     ledger.jobs.add_all([(job(job_id), FlowName(f"uuid-{job_id}", job_id)) for job_id in ids])
-    ledger.flows.mark_started([ids[2], ids[0]])
-    assert [each.job_id for each in ledger.flows.to_start(9)] == ["b"]
-    ledger.flows.mark_started([])
-    ledger.flows.mark_started(ids)
-    assert ledger.flows.to_start(9) == []
+    ledger.job_flows.mark_started([ids[2], ids[0]])
+    assert [each.job_id for each in ledger.job_flows.to_start(9)] == ["b"]
+    ledger.job_flows.mark_started([])
+    ledger.job_flows.mark_started(ids)
+    assert ledger.job_flows.to_start(9) == []
 
 
 def test_of_jobs_among_which_one_is_unknown_none_is_marked(ledger: Ledger) -> None:
     ledger.jobs.add(job("a"), FLOW)
     with pytest.raises(JobNotFound):
-        ledger.flows.mark_started([JobId("a"), JobId("nobody")])
-    assert [each.job_id for each in ledger.flows.to_start(9)] == ["a"]
+        ledger.job_flows.mark_started([JobId("a"), JobId("nobody")])
+    assert [each.job_id for each in ledger.job_flows.to_start(9)] == ["a"]
 
 
 def test_a_job_that_has_ended_is_not_to_be_started(ledger: Ledger) -> None:
     ledger.jobs.add(job("a", P), FLOW)
     ledger.jobs.move(JobId("a"), JobState.UNSUCCESSFUL, "cancelled")
-    assert ledger.flows.to_start(9) == []
+    assert ledger.job_flows.to_start(9) == []
 
 
 def test_a_short_form_job_is_completed_once(ledger: Ledger) -> None:
@@ -275,7 +275,7 @@ def test_an_unknown_job_cannot_be_changed(ledger: Ledger) -> None:
     with pytest.raises(JobNotFound):
         ledger.jobs.move_dataset(nobody, P, DatasetState.STARTED)
     with pytest.raises(JobNotFound):
-        ledger.flows.mark_started([nobody])
+        ledger.job_flows.mark_started([nobody])
     with pytest.raises(JobNotFound):
         ledger.jobs.set_datasets(nobody, [Selection(P)])
 

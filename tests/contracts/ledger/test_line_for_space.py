@@ -153,7 +153,7 @@ def test_a_restarted_job_keeps_its_place_and_what_went_ahead_of_it(ledger: Ledge
     in_line(ledger)
     claim(ledger, wish(ledger, B, {Q: 30}), 100)
     claim(ledger, wish(ledger, C, {R: 90}), 100)
-    ledger.flows.restart(A, AGAIN, 1)
+    ledger.job_flows.restart(A, AGAIN, 1)
     assert ledger.claims.waiting_jobs() == [(A, 60), (C, 90)]
     assert claim(ledger, A, 100) == PlaceInLine(50, 1, 60)
     # 30 of 40 bytes went ahead of it already.

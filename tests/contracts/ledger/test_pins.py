@@ -318,7 +318,7 @@ def test_a_restarted_job_keeps_its_pins_and_claims_them_once(ledger: Ledger) -> 
     stage(ledger, P, 10)
     claim(ledger, wish(ledger, A, {P: 10}), 100)
     before = ledger.pins.find()
-    ledger.flows.restart(A, FlowName("2", "again"), 1)
+    ledger.job_flows.restart(A, FlowName("2", "again"), 1)
     claim(ledger, A, 100)
     assert ledger.pins.find() == before
 

@@ -264,11 +264,13 @@ class TwoLedgers(RuleBasedStateMachine):
 
     @rule(which=jobs)
     def mark_flow_started(self, which: JobId) -> None:
-        self.both(lambda ledger: ledger.flows.mark_started([which]))
+        self.both(lambda ledger: ledger.job_flows.mark_started([which]))
 
     @rule(which=jobs, attempt=st.integers(1, 4))
     def restart_job(self, which: JobId, attempt: int) -> None:
-        self.both(lambda ledger: ledger.flows.restart(which, FlowName(str(attempt), "restarted"), attempt))
+        self.both(
+            lambda ledger: ledger.job_flows.restart(which, FlowName(str(attempt), "restarted"), attempt)
+        )
 
     @rule(which=jobs, chosen=st.none() | st.sets(pids))
     def retry_job(self, which: JobId, chosen: set[DatasetPid] | None) -> None:
@@ -280,7 +282,7 @@ class TwoLedgers(RuleBasedStateMachine):
 
     @rule(which=jobs, attempt=st.integers(1, 2))
     def mark_cancel_told(self, which: JobId, attempt: int) -> None:
-        self.both(lambda ledger: ledger.flows.mark_cancel_told(which, attempt))
+        self.both(lambda ledger: ledger.job_flows.mark_cancel_told(which, attempt))
 
     @rule(pid=pids, reason=st.sampled_from(["", "SciCat", "space"]))
     def note_waiting(self, pid: DatasetPid, reason: str) -> None:
@@ -359,7 +361,11 @@ class TwoLedgers(RuleBasedStateMachine):
             lambda ledger: [ledger.jobs.datasets(CHOOSER), ledger.needs.progress(CHOOSER)],
             lambda ledger: [(ledger.needs.datablocks(each, P), ledger.needs.waits(each)) for each in JOBS],
             lambda ledger: [ledger.needs.is_brought(each, pid) for each in JOBS for pid in (P, Q)],
-            lambda ledger: [ledger.flows.to_start(9), ledger.flows.started(0, 9), ledger.flows.to_cancel(9)],
+            lambda ledger: [
+                ledger.job_flows.to_start(9),
+                ledger.job_flows.started(0, 9),
+                ledger.job_flows.to_cancel(9),
+            ],
             lambda ledger: [
                 ledger.reports.find(),
                 ledger.reports.find(Subject.dataset(P)),

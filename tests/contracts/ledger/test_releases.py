@@ -133,7 +133,7 @@ def test_an_upgraded_ledger_can_be_worked_with(release: Path, make: Make) -> Non
     ledger = open_ledger(make(release), clock)
     ledger.jobs.move(JOB, JobState.UNSUCCESSFUL, "too late")
     assert ledger.jobs.retry(JOB, FlowName("2", "again"), [Q]) == 1
-    assert [each.job_id for each in ledger.flows.to_start(9)] == [SHORT, JOB]
+    assert [each.job_id for each in ledger.job_flows.to_start(9)] == [SHORT, JOB]
     ledger.jobs.cancel(CANCELLED, "ada")
     ledger.reports.unpark()
     ledger.jobs.add(job("new", P), FLOW)

@@ -89,7 +89,7 @@ def test_the_same_job_in_one_transaction_is_one_job_with_one_flow() -> None:
     ledger = SlowLedger()
     outcomes = asyncio.run(store_all(ledger, ["a", "b", "b", "b"]))
     assert outcomes[1] == outcomes[2] == outcomes[3]
-    assert [each.job_id for each in ledger.flows.to_start(9)] == ["a", "b"]
+    assert [each.job_id for each in ledger.job_flows.to_start(9)] == ["a", "b"]
 
 
 def test_a_ledger_that_is_away_is_told_to_everybody_who_waits() -> None:
@@ -103,7 +103,7 @@ def test_a_job_that_cannot_be_stored_fails_alone() -> None:
     ledger = SlowLedger()
     ledger.poison = "c"
     assert answers_of(ledger, ["a", "b", "c", "d"]) == ["a", "b", "ValueError", "d"]
-    assert [each.job_id for each in ledger.flows.to_start(9)] == ["a", "b", "d"]
+    assert [each.job_id for each in ledger.job_flows.to_start(9)] == ["a", "b", "d"]
 
 
 def test_a_caller_that_went_away_holds_up_nobody() -> None:
@@ -119,6 +119,6 @@ def test_a_caller_that_went_away_holds_up_nobody() -> None:
             with pytest.raises(asyncio.CancelledError):
                 await goes
             assert (await queue.store(job("later"))).job.id == "later"
-        return [each.job_id for each in ledger.flows.to_start(9)]
+        return [each.job_id for each in ledger.job_flows.to_start(9)]
 
     assert asyncio.run(one_goes()) == ["goes", "stays", "later"]

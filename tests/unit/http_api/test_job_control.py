@@ -18,7 +18,7 @@ RETRY = f"{PATH}/retry"
 def under_way(api: ApiRig) -> None:
     """A job for two datasets in progress."""
     api.job(PID, Q)
-    api.ledger.flows.mark_started([JOB])
+    api.ledger.job_flows.mark_started([JOB])
 
 
 def ended(api: ApiRig, *retrieved: DatasetPid) -> None:
@@ -33,7 +33,7 @@ def ended(api: ApiRig, *retrieved: DatasetPid) -> None:
 
 
 def to_cancel(api: ApiRig) -> list[str]:
-    return [record.cancelled_by for record in api.ledger.flows.to_cancel(9)]
+    return [record.cancelled_by for record in api.ledger.job_flows.to_cancel(9)]
 
 
 def dataset_states(status: dict[str, Any]) -> dict[str, str]:
@@ -101,7 +101,7 @@ def test_a_retried_job_is_answered_with_its_status(client: TestClient, api: ApiR
 def test_a_retried_job_is_to_be_started_at_once(client: TestClient, api: ApiRig) -> None:
     ended(api)
     client.post(RETRY, headers=AUTHORIZED)
-    assert [each.job_id for each in api.ledger.flows.to_start(9)] == [JOB]
+    assert [each.job_id for each in api.ledger.job_flows.to_start(9)] == [JOB]
     assert api.woken == 1
 
 
@@ -147,4 +147,4 @@ def test_a_retry_that_says_something_else_is_refused_and_nothing_is_retried(
 ) -> None:
     ended(api)
     assert_problem(client.post(RETRY, json=body, headers=AUTHORIZED), 422)
-    assert api.ledger.flows.to_start(9) == []
+    assert api.ledger.job_flows.to_start(9) == []

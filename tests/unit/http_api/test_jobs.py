@@ -63,7 +63,7 @@ def test_the_same_job_posted_again_gets_the_same_answer(client: TestClient, api:
     api.ledger.jobs.move(JobId("job-1"), JobState.IN_PROGRESS)
     again = client.post(JOBS, json=V4, headers=AUTHORIZED)
     assert (again.status_code, again.json()) == (first.status_code, first.json())
-    assert len(api.ledger.flows.to_start(10)) == 1
+    assert len(api.ledger.job_flows.to_start(10)) == 1
 
 
 @pytest.mark.parametrize(

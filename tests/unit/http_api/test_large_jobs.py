@@ -44,7 +44,7 @@ def test_a_job_of_16_mb_is_stored_as_it_came(client: TestClient, ledger: SqlLedg
     content = json.dumps(body).ljust(MAX_BODY)
     assert len(content) == MAX_BODY
     assert client.post(JOBS, content=content, headers=AUTHORIZED).status_code == 201
-    [stored] = ledger.flows.to_start(10)
+    [stored] = ledger.job_flows.to_start(10)
     record = ledger.jobs.get(stored.job_id)
     assert record is not None
     assert record.job.datasets[0].files == tuple(files)
@@ -53,4 +53,4 @@ def test_a_job_of_16_mb_is_stored_as_it_came(client: TestClient, ledger: SqlLedg
 def test_a_job_of_one_byte_more_than_allowed_is_refused(client: TestClient, ledger: SqlLedger) -> None:
     content = json.dumps({"id": "long", "type": "retrieve"}).ljust(MAX_BODY + 1)
     assert_problem(client.post(JOBS, content=content, headers=AUTHORIZED), 413, "job_too_large")
-    assert ledger.flows.to_start(10) == []
+    assert ledger.job_flows.to_start(10) == []

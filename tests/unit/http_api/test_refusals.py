@@ -42,7 +42,7 @@ def test_a_job_that_is_refused_is_told_to_the_catalogue_at_once_in_the_same_word
     assert (held.state, held.message) == (JobState.UNSUCCESSFUL, f"The job failed: {WORDS}")
     assert held.result is not None
     assert held.result["errors"] == [{"code": "job_malformed", "who": "user", "message": WORDS}]
-    assert api.ledger.flows.to_start(10) == []
+    assert api.ledger.job_flows.to_start(10) == []
 
 
 @pytest.mark.parametrize("body", [BAD, {"id": "job-1", "type": "retrieve"}], ids=["same", "short"])
@@ -63,7 +63,7 @@ def test_a_refused_job_that_is_posted_in_a_better_form_is_carried_out_as_the_cat
     for _ in range(2):
         answer = client.post(JOBS, json=V4, headers=AUTHORIZED)
         assert (answer.status_code, answer.json()) == (201, {"uuid": flow.uuid, "name": flow.name})
-    assert [record.flow for record in api.ledger.flows.to_start(10)] == [flow]
+    assert [record.flow for record in api.ledger.job_flows.to_start(10)] == [flow]
 
 
 def test_a_job_that_the_catalogue_has_unusable_is_read_from_it_once_however_many_better_copies_come(
@@ -75,7 +75,7 @@ def test_a_job_that_the_catalogue_has_unusable_is_read_from_it_once_however_many
     report.close_job(JobId("job-1"), refused.failure(), api.tools)
     again = assert_problem(client.post(JOBS, json=V4, headers=AUTHORIZED), 422, "dataset_list_empty")
     assert again["detail"] == str(refused)
-    assert api.ledger.flows.to_start(10) == []
+    assert api.ledger.job_flows.to_start(10) == []
 
 
 def test_a_job_that_is_known_already_is_not_refused_for_a_worse_copy_of_it(

@@ -14,7 +14,7 @@ from scicat_retriever.ledger.database.packing import unpack_selections
 from scicat_retriever.ledger.database.schema import job_selections, jobs
 from scicat_retriever.ledger.database.transitions import TransitionLog, TransitionSubject, require_legal
 from scicat_retriever.ledger.rows.line import leave_line
-from scicat_retriever.ports.flows import JobFlow
+from scicat_retriever.ports.job_flows import JobFlow
 from scicat_retriever.ports.jobs import FlowName, JobDatasetRecord, JobRecord
 
 FINISHED = tuple(state for state in JobState if state.finished)

@@ -19,7 +19,7 @@ from scicat_retriever.domain.errors import (
 )
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.pipeline.tools.toolbox import Toolbox
-from scicat_retriever.ports.flows import Flows, JobFlow
+from scicat_retriever.ports.job_flows import JobFlow, JobFlows
 from scicat_retriever.ports.jobs import FlowName, JobRecord, Jobs
 
 log = structlog.get_logger(__name__)
@@ -102,13 +102,13 @@ def retry(job_id: JobId, jobs: Jobs, pids: Collection[DatasetPid] | None = None)
     return _known(job_id, jobs)
 
 
-def restart(lost: JobFlow, flows: Flows) -> bool:
+def restart(lost: JobFlow, job_flows: JobFlows) -> bool:
     """Have a job carried out by a new flow, since the engine lost the former one.
 
     False, and nothing changes, where the job has ended or has a newer flow.
     """
     flow = job_flow(lost.job_id, lost.attempt + 1)
-    return flows.restart(lost.job_id, flow, lost.attempt)
+    return job_flows.restart(lost.job_id, flow, lost.attempt)
 
 
 def _next_flow(job_id: JobId, jobs: Jobs) -> FlowName:

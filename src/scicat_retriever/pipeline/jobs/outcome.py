@@ -66,7 +66,7 @@ def is_carried_out_by(job_id: JobId, flow: str, tools: Toolbox) -> bool:
 
     A late step of an earlier flow must not end the one that follows it.
     """
-    current = tools.ledger.flows.of(job_id)
+    current = tools.ledger.job_flows.of(job_id)
     return current is None or current.name == flow
 
 

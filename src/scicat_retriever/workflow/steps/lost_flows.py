@@ -21,7 +21,7 @@ from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.domain.states import DatasetState
 from scicat_retriever.pipeline.jobs import intake
 from scicat_retriever.pipeline.jobs.intake import dataset_flow
-from scicat_retriever.ports.flows import JobFlow
+from scicat_retriever.ports.job_flows import JobFlow
 from scicat_retriever.ports.ledger import Ledger
 from scicat_retriever.workflow.flows.schedules import require_ours
 from scicat_retriever.workflow.flows.subscriptions import RPC_TIMEOUT, Subscriptions
@@ -88,12 +88,12 @@ class LostFlows:
         restarted, after = 0, 0
         self._stuck.clear()
         ended: set[tuple[str, DatasetPid]] = set()
-        while jobs := self._ledger.flows.started(after, _BATCH):
+        while jobs := self._ledger.job_flows.started(after, _BATCH):
             for number, job in jobs:
                 after = number
                 if self._runs(job.flow.name, _JOB):
                     ended |= self._without_flow(job)
-                elif intake.restart(job, self._ledger.flows):
+                elif intake.restart(job, self._ledger.job_flows):
                     log.warning("a job's flow was lost and is started again", job_id=job.job_id)
                     restarted += 1
         # A flow that just ended has told the job, which is about to note it: a flow counts as lost when it is

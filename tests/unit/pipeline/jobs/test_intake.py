@@ -19,7 +19,7 @@ from scicat_retriever.domain.errors import (
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState, JobState
 from scicat_retriever.pipeline.jobs import intake
-from scicat_retriever.ports.flows import JobFlow
+from scicat_retriever.ports.job_flows import JobFlow
 from tests.unit.pipeline.rig import JOB, PID, Rig
 
 SHORT = RetrieveJob(JOB, "retrieve")
@@ -129,7 +129,7 @@ def ended(*retrieved: DatasetPid) -> Rig:
     """A job that ended, some of its datasets there and the others failed."""
     rig = Rig()
     intake.accept(WHOLE, rig.ledger.jobs)
-    rig.ledger.flows.mark_started([JOB])
+    rig.ledger.job_flows.mark_started([JOB])
     for pid in (PID, Q):
         if pid in retrieved:
             (record,) = rig.staged_dataset(pid=pid)
@@ -152,7 +152,7 @@ def test_a_retried_job_is_to_be_started_with_a_flow_of_its_own() -> None:
     record = intake.retry(JOB, rig.ledger.jobs)
     assert (record.state, record.attempt, record.flow) == (JobState.SUBMITTED, 2, intake.job_flow(JOB, 2))
     assert rig.ledger.jobs.get(JOB) == record
-    assert rig.ledger.flows.to_start(9) == [JobFlow(JOB, record.flow, 2)]
+    assert rig.ledger.job_flows.to_start(9) == [JobFlow(JOB, record.flow, 2)]
 
 
 def test_a_retry_retrieves_what_is_not_there() -> None:
@@ -188,20 +188,20 @@ def test_an_unknown_job_is_not_retried() -> None:
 def test_a_job_that_lost_its_flow_gets_the_next_one() -> None:
     rig = Rig()
     lost = JobFlow(JOB, intake.accept(WHOLE, rig.ledger.jobs).flow)
-    rig.ledger.flows.mark_started([JOB])
-    assert intake.restart(lost, rig.ledger.flows)
-    assert [each.flow for each in rig.ledger.flows.to_start(9)] == [intake.job_flow(JOB, 2)]
+    rig.ledger.job_flows.mark_started([JOB])
+    assert intake.restart(lost, rig.ledger.job_flows)
+    assert [each.flow for each in rig.ledger.job_flows.to_start(9)] == [intake.job_flow(JOB, 2)]
 
 
 def test_a_lost_flow_is_replaced_once() -> None:
     rig = Rig()
     lost = JobFlow(JOB, intake.accept(WHOLE, rig.ledger.jobs).flow)
-    intake.restart(lost, rig.ledger.flows)
-    assert not intake.restart(lost, rig.ledger.flows)
-    assert [each.attempt for each in rig.ledger.flows.to_start(9)] == [2]
+    intake.restart(lost, rig.ledger.job_flows)
+    assert not intake.restart(lost, rig.ledger.job_flows)
+    assert [each.attempt for each in rig.ledger.job_flows.to_start(9)] == [2]
 
 
 def test_a_job_that_has_ended_gets_no_new_flow() -> None:
     rig = ended()
     lost = JobFlow(JOB, intake.job_flow(JOB, 1))
-    assert not intake.restart(lost, rig.ledger.flows)
+    assert not intake.restart(lost, rig.ledger.job_flows)

@@ -164,7 +164,7 @@ def test_datasets_that_have_ended_for_a_job_are_not_retrieved_again() -> None:
 
 def test_a_job_is_carried_out_by_the_flow_of_its_newest_attempt() -> None:
     rig = rig_of_two()
-    flow = rig.ledger.flows.of(JOB)
+    flow = rig.ledger.job_flows.of(JOB)
     assert flow is not None
     assert is_carried_out_by(JOB, flow.name, rig.tools)
     assert not is_carried_out_by(JOB, f"{flow.name}-earlier", rig.tools)

@@ -136,7 +136,7 @@ def look(rig: Rig) -> Differences:
 def test_a_job_that_the_service_was_never_told_of_is_taken_in() -> None:
     rig = rig_with_job()
     assert look(rig) == differences(missed=1)
-    assert [each.job_id for each in rig.ledger.flows.to_start(9)] == [JOB]
+    assert [each.job_id for each in rig.ledger.job_flows.to_start(9)] == [JOB]
 
 
 def test_a_job_that_was_taken_in_gets_its_datasets_from_the_catalogue() -> None:

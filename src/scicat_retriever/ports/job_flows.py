@@ -1,4 +1,4 @@
-"""The flows that carry jobs out: what the engine has, and what it is still to be told."""
+"""The flows that carry jobs out, as the ledger knows them: what the engine has, and is still to be told."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class JobFlow:
     cancelled_by: str = ""
 
 
-class Flows(Protocol):
-    """The flows of jobs. Promises and errors as of `ports.ledger.Ledger`."""
+class JobFlows(Protocol):
+    """The book of the flows of jobs. Promises and errors as of `ports.ledger.Ledger`."""
 
     def of(self, job_id: JobId) -> FlowName | None:
         """Name the flow that carries a job out now, without reading the job's dataset list."""

@@ -1,4 +1,4 @@
-"""The book of flows: what the engine has of the jobs."""
+"""The book of the flows of jobs: which flow carries each out, and whether the engine has it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from scicat_retriever.ledger.rows.jobs import (
     lock_job,
     new_flow,
 )
-from scicat_retriever.ports.flows import JobFlow
+from scicat_retriever.ports.job_flows import JobFlow
 from scicat_retriever.ports.jobs import FlowName
 
 
-class SqlFlows(Book):
-    """The flows of jobs, as `ports.flows.Flows` promises."""
+class SqlJobFlows(Book):
+    """The flows of jobs, as `ports.job_flows.JobFlows` promises."""
 
     def of(self, job_id: JobId) -> FlowName | None:
         """Name the flow that carries a job out now."""
