@@ -72,7 +72,7 @@ class JobConsumer:
             else:
                 continue
             pause = backoff.next()
-            log.warning("nothing is consumed now; it is tried again", why=why, pause=pause)
+            log.warning("no jobs are consumed from RabbitMQ now; it is tried again", why=why, pause=pause)
             await _pause(pause, stop)
 
     async def _consume(self, stop: asyncio.Event) -> None:

@@ -159,7 +159,7 @@ class Reports(Protocol):
         ...
 
     def drop(self, numbers: Collection[int], why: str) -> Sequence[Report]:
-        """Give parked reports up, for the reason `why`.
+        """Drop parked reports, for the reason `why`.
 
         They are kept as dropped until a later report of their subject is delivered.
 
@@ -186,7 +186,7 @@ class Reports(Protocol):
             subject: This one's alone.
             after: A report's number.
             limit: Most of them.
-            dropped: Whether those that were given up are among them.
+            dropped: Whether those that were dropped are among them.
         """
         ...
 

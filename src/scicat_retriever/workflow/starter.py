@@ -121,7 +121,7 @@ class FlowStarter:
 
     def _refuse(self, job: JobFlow, why: str) -> None:
         failure = InternalError(f"the workflow engine refuses the job's flow: {why}").failure()
-        log.error("a job cannot be started", job_id=job.job_id, why=why)
+        log.error("a job has failed: the workflow engine refuses its flow", job_id=job.job_id, why=why)
         self._ledger.jobs.move(job.job_id, JobState.UNSUCCESSFUL, failure.message, failure)
 
     async def _start(self, job: JobFlow) -> None:

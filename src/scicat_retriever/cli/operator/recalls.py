@@ -25,7 +25,7 @@ _HEADINGS = (
 
 def commands(api: Api) -> typer.Typer:
     """Make the commands."""
-    app = typer.Typer(help="Look at what is wanted from tape.", no_args_is_help=True)
+    app = typer.Typer(help="Look at recalls: archives that are wanted from tape.", no_args_is_help=True)
 
     @app.command("ls")
     def list_recalls(

@@ -13,13 +13,13 @@ from scicat_retriever.cli.operator.printing import print_json, print_table, prin
 
 def commands(api: Api) -> typer.Typer:
     """Make the commands."""
-    app = typer.Typer(help="What SciCat was not told yet.", no_args_is_help=True)
+    app = typer.Typer(help="Look after reports: what SciCat was not told yet.", no_args_is_help=True)
 
     @app.command("list")
     def list_reports(
         config: Config = None,
         *,
-        dropped: Annotated[bool, typer.Option("--dropped", help="Also those that were given up.")] = False,
+        dropped: Annotated[bool, typer.Option("--dropped", help="Also those that were dropped.")] = False,
         as_json: AsJson = False,
     ) -> None:
         """List what waits to be told to SciCat, and what is parked since it cannot be told, or can never be."""  # noqa: W505 - a help text
@@ -52,7 +52,7 @@ def commands(api: Api) -> typer.Typer:
         by: Annotated[str, typer.Option("--by", help="Who does it; else the user of this command.")] = "",
         config: Config = None,
     ) -> None:
-        """Give parked reports up, which SciCat can never be told: all of these, or none."""
+        """Drop parked reports, which SciCat can never be told: all of these, or none."""
         body = {"numbers": number, "reason": reason, "by": by or getpass.getuser()}
         for report in api.ask(config, "POST", "/reports/drop", body=body)["reports"]:
             about = printable(f"{report['kind']} {report['name']}")

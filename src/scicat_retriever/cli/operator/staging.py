@@ -33,7 +33,7 @@ def commands(api: Api, pause: Callable[[float], None]) -> typer.Typer:
         api: The API.
         pause: Waits for a number of seconds.
     """
-    app = typer.Typer(help="Look after what is staged: see, keep, give back, remove.", no_args_is_help=True)
+    app = typer.Typer(help="Look after what is staged: see, keep, release, evict.", no_args_is_help=True)
     _add_looks(app, api)
     _add_pins(app, api)
     _add_pin(app, api)
@@ -123,7 +123,7 @@ def _add_release(app: typer.Typer, api: Api) -> None:
         *,
         as_json: AsJson = False,
     ) -> None:
-        """Give back what a job or somebody else keeps; it stays until its space is needed."""
+        """End the pins of a job or of somebody else; what they kept stays until its space is needed."""
         if (job is None) is (owner is None):
             raise typer.BadParameter("give either --owner or --job")
         body = {"owner": owner, "job": job, "dataset": dataset}
@@ -146,7 +146,7 @@ def _add_eviction(app: typer.Typer, api: Api) -> None:
         *,
         as_json: AsJson = False,
     ) -> None:
-        """Remove from staging what nobody pins: a dataset, or as much as needed."""
+        """Evict what nobody pins: a dataset, or as much as needed."""
         if (dataset is None) is (size is None):
             raise typer.BadParameter("give either DATASET or --bytes")
         wanted = None if size is None else _typed(read_bytes, size, "--bytes")
@@ -170,9 +170,9 @@ def _add_check(app: typer.Typer, api: Api, pause: Callable[[float], None]) -> No
         """Have the ledger compared with what staging really holds; exit with 1 if you have to look after it."""  # noqa: W505 - a help text
         last = api.ask(config, "POST", "/staging/check")["last"]
         if not wait:
-            typer.echo("asked for; what is found is in: retriever staging usage")
+            typer.echo("the check is asked for; its finding will be in: retriever staging usage")
             return
-        typer.echo("asked for; waiting for a worker to look", err=True)
+        typer.echo("the check is asked for; waiting for a worker to do it", err=True)
         while True:
             look = api.ask(config, "GET", "/overview")["looks"].get("staging")
             if look is not None and look["at"] != last:

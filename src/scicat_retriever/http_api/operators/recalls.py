@@ -99,7 +99,7 @@ def _named(stores: Sequence[str]) -> str:
 @router.get(
     "/recalls",
     dependencies=MAY_READ,
-    summary="What is wanted from tape",
+    summary="Recalls: archives that are wanted from tape",
     responses=documented(401, 403, 404, 422, 503),
 )
 def list_recalls(

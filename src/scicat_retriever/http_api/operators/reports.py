@@ -62,7 +62,7 @@ class Drop(BaseModel):
 
 
 class Dropped(BaseModel):
-    """The reports that were given up."""
+    """The reports that were dropped."""
 
     reports: list[ReportEntry]
 
@@ -76,7 +76,7 @@ class Unparked(BaseModel):
 @router.get(
     "",
     dependencies=MAY_READ,
-    summary="What SciCat was not told yet",
+    summary="Reports: what SciCat was not told yet",
     responses=documented(401, 403, 422, 503),
 )
 def list_reports(
@@ -84,7 +84,7 @@ def list_reports(
     after: Annotated[int, Query(ge=0, le=2**62)] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     *,
-    dropped: Annotated[bool, Query(description="Whether to give also those that were given up.")] = False,
+    dropped: Annotated[bool, Query(description="Whether to give also those that were dropped.")] = False,
 ) -> ReportPage:
     """Give reports that wait to be told or are parked, in their order."""
     ledger = service_of(request).ledger
@@ -132,12 +132,12 @@ def _unpark(which: Which, ledger: Ledger) -> Unparked:
 @router.post(
     "/drop",
     dependencies=MAY_OPERATE,
-    summary="Give parked reports up",
+    summary="Drop parked reports",
     responses=documented(401, 403, 404, 413, 422, 503),
     openapi_extra=documented_body(Drop, required=True),
 )
 async def drop_reports(request: Request) -> Dropped:
-    """Give parked reports up: SciCat is never told of them.
+    """Drop parked reports: SciCat is never told of them.
 
     All of the reports named are dropped, or none where one of them is not parked.
 

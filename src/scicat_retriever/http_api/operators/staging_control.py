@@ -188,7 +188,7 @@ def _wrong(field: str, why: str) -> RequestValidationError:
 
 @router.post(
     "/release",
-    summary="Give back what a job or somebody else keeps",
+    summary="End the pins of a job or of somebody else",
     responses=documented(401, 403, 404, 409, 413, 422, 503),
     openapi_extra=documented_body(ReleaseWish, required=True),
 )
@@ -210,7 +210,7 @@ def _release(wish: ReleaseWish, service: Service) -> Released:
 
 @router.post(
     "/evict",
-    summary="Remove from staging what nobody pins",
+    summary="Evict what nobody pins",
     responses=documented(401, 403, 404, 409, 413, 422, 503),
     openapi_extra=documented_body(EvictWish, required=True),
 )

@@ -133,7 +133,7 @@ class SqlReports(Book):
             return connection.execute(update(reports).where(parked).values(values)).rowcount
 
     def drop(self, numbers: Collection[int], why: str) -> Sequence[Report]:
-        """Give parked reports up, all of them or none."""
+        """Drop parked reports, all of them or none."""
         wanted = sorted(set(numbers))
         with self._database.writing() as connection:
             dropped = [

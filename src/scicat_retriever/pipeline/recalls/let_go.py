@@ -79,7 +79,11 @@ class LettingGo:
 
     def _not_told(self, batch: Sequence[RecallRecord], error: RecallError) -> list[RecallRecord]:
         """Have it tried again after a while; gives what was tried often enough."""
-        log.warning("a store was not told of what is not wanted any more", store=self._name, why=str(error))
+        log.warning(
+            "a long-term store was not told to let archives go; it is tried again",
+            store=self._name,
+            why=str(error),
+        )
         self._next_at = self._now() + self._pace.pause_after(self._troubles)
         self._troubles += 1
         self._attempts.update({each.archive_id for each in batch})

@@ -195,7 +195,7 @@ def job_update(job_id: JobId, state: JobState, tools: Toolbox) -> JobUpdate:
     """
     record = tools.ledger.jobs.get(job_id)
     if record is None:
-        raise JobNotFound(f"the ledger has no job {job_id}")
+        raise JobNotFound(f"the service has no job {job_id}")
     if not (state.finished and record.state.finished):
         # The end of a job that is retried is not told any more: it has not ended.
         return JobUpdate(record.state if state.finished else state, STARTED)

@@ -112,7 +112,7 @@ class Teller:
             except LedgerUnavailable:
                 continue
             except Exception:
-                log.exception("claims cannot be held by a fault of the service")
+                log.exception("the claims of reports cannot be renewed by a fault of the service")
 
     def _tell(self, report: Report) -> RetrieverError | None:
         """Tell a claimed report; gives why it could not be told."""
@@ -158,7 +158,11 @@ class Teller:
         now = self._tools.clock()
         words = {"kind": report.subject.kind, "name": report.subject.name, "code": failure.code}
         if final or (now - report.created_at).total_seconds() > self._patience.report_timeout:
-            log.error("SciCat cannot be told; parked until asked for", **words, why=failure.message)
+            log.error(
+                "SciCat cannot be told; the report is parked until an operator retries it",
+                **words,
+                why=failure.message,
+            )
             self._tools.ledger.reports.park(report.number, failure)
             return
         log.info("SciCat was not told", **words, why=failure.message, attempt=report.attempts + 1)

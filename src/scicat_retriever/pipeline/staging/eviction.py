@@ -156,7 +156,10 @@ def _evict(record: DatablockRecord, unused_since: datetime, reason: str, tools: 
         _remove_files(record, tools)
     except StagingError as error:
         # The ledger remembers it: the next sweep tries again.
-        log.warning("an evicted datablock could not be removed", why=str(error))
+        log.warning(
+            "the files of an evicted datablock could not be deleted; the next sweep tries again",
+            why=str(error),
+        )
         return 0
     return record.bytes_total
 

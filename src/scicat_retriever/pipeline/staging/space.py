@@ -176,7 +176,7 @@ def _can_be_freed(missing: int, tools: Toolbox) -> bool:
 def _stand_in_line(job_id: JobId, tools: Toolbox) -> PlaceInLine:
     record = tools.ledger.jobs.get(job_id)
     if record is None:
-        raise JobNotFound(f"the ledger has no job {job_id}")
+        raise JobNotFound(f"the service has no job {job_id}")
     quota = tools.cache.quota(record.job.owner_group)
     return tools.ledger.claims.for_job(job_id, _measured_room(tools), silence=tools.silence, quota=quota)
 

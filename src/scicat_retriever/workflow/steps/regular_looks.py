@@ -92,7 +92,8 @@ class RegularLooks(Looks):
         self._tools.ledger.findings.note("engine", asdict(found))
         for pid, run in self._lost_flows.abandoned():
             log.warning(
-                "a dataset's flow was lost, and nobody asks for it any more: it is cleaned up", pid=pid
+                "a dataset's flow was lost, and no job asks for the dataset any more: what it left is deleted",
+                pid=pid,
             )
             lost = errors.JobCancelled("nobody waits for the dataset any longer").failure()
             report.dataset_failed(pid, [lost], self._tools)

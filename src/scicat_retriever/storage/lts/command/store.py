@@ -202,7 +202,11 @@ class CommandStore:
             )
         for archive_id, error in answers.items():
             if error is not None:
-                log.warning("an archive could not be released", archive_id=archive_id, why=str(error))
+                log.warning(
+                    "the release command fails for an archive, which stays on the store's disk",
+                    archive_id=archive_id,
+                    why=str(error),
+                )
 
     def _command(self, arguments: Sequence[str], timeout: float) -> ArchiveCommand:
         return ArchiveCommand(arguments, ONE_OR_MANY, timeout, self._environment, self._settings.spool)

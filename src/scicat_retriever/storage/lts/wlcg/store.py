@@ -190,7 +190,7 @@ class WlcgTape:
             raise next(iter(troubles.values()))
         for request, trouble in troubles.items():
             log.warning(
-                "archives are not released; the store keeps them until their lifetime ends",
+                "the store does not let archives go; it keeps them until their lifetime ends",
                 request=request,
                 why=str(trouble),
             )
