@@ -74,9 +74,8 @@ class LedgerSettings(Section):
     )
 
 
-class FlowSettings(
-    Section, Polling, Patience, ArchivePolicy, ChecksumPolicy, WorkerSlots, FlowChoices
-):  # the keys of the last come first
+# The keys of the last base come first, the own ones last: `undeliverable_kept` follows `report_timeout`.
+class FlowSettings(Section, Patience, Polling, ArchivePolicy, ChecksumPolicy, WorkerSlots, FlowChoices):
     """How a retrieval runs: how much at once, how long to wait, and how to try again."""
 
     undeliverable_kept: Seconds = Field(
