@@ -9,8 +9,10 @@ from enum import StrEnum
 
 import structlog
 
+from scicat_retriever.domain.errors import CatalogueError
 from scicat_retriever.domain.states import JobState
 from scicat_retriever.pipeline.jobs import intake
+from scicat_retriever.pipeline.tools.failed_look import failure_noted
 from scicat_retriever.pipeline.tools.toolbox import Toolbox
 from scicat_retriever.ports.catalogue import ListedJob, Visibility
 from scicat_retriever.ports.jobs import JobRecord
@@ -77,6 +79,30 @@ def verdict(listed: ListedJob, record: JobRecord | None, account: str | None) ->
         record.state is JobState.IN_PROGRESS and listed.status == JobState.SUBMITTED
     )
     return Verdict.UNTOLD if behind else Verdict.AGREES
+
+
+def look(types: Collection[str], tools: Toolbox) -> int:
+    """Do the regular look: `reconcile`, whose finding is kept for operators.
+
+    Args:
+        types: SciCat's job types that are carried out here.
+        tools: The ports.
+
+    Returns:
+        How many jobs were taken in or are told again.
+
+    Raises:
+        CatalogueError: SciCat does not give the list; that is kept as the finding.
+    """
+    with failure_noted(FINDING, tools.ledger.findings, CatalogueError):
+        found = reconcile(types, tools)
+    tools.ledger.findings.note(FINDING, found.as_finding())
+    if found.visibility is Visibility.HIDDEN:
+        log.error(
+            "SciCat does not list jobs to the service's account: jobs it is not told of stay unseen; put a group of "
+            "the account into UPDATE_JOB_PRIVILEGED_GROUPS"
+        )
+    return found.missed + found.told_again
 
 
 def reconcile(types: Collection[str], tools: Toolbox) -> Differences:

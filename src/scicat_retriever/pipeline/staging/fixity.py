@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 
+import structlog
 import xxhash
 
 from scicat_retriever.domain.errors import StagingError
@@ -13,6 +14,7 @@ from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.onepass.copying import archive_checksum_name
 from scicat_retriever.pipeline.staging.fixity_pace import FixityPace
 from scicat_retriever.pipeline.staging.inventory import FEW, mend, withdraw
+from scicat_retriever.pipeline.tools.stopping import stop_if
 from scicat_retriever.pipeline.tools.toolbox import Toolbox
 from scicat_retriever.ports.datablock_record import DatablockRecord
 
@@ -20,6 +22,7 @@ FINDING = "fixity"
 """Under which name the ledger keeps what was found last."""
 CHUNK = 2**20
 """Bytes read at once, and fewer where that would take longer than a second."""
+log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -42,6 +45,29 @@ class Fixity:
     def as_finding(self) -> Mapping[str, int | str]:
         """Give it as the ledger keeps it."""
         return asdict(self)
+
+
+def look(pace: FixityPace, tools: Toolbox, cancelled: Callable[[], bool]) -> int:
+    """Do the regular look: `FixityLook`, whose finding is kept for operators after each datablock.
+
+    Args:
+        pace: How.
+        tools: The ports.
+        cancelled: Asked between reads; True ends the look.
+
+    Returns:
+        How many datablocks were withdrawn.
+
+    Raises:
+        JobCancelled: `cancelled` said so.
+    """
+    found = FixityLook(pace, tools, cancelled).run(
+        lambda found: tools.ledger.findings.note(FINDING, found.as_finding())
+    )
+    stop_if(cancelled)
+    if found.advice:
+        log.error("staged files have changed", advice=found.advice)
+    return found.wrong
 
 
 @dataclass

@@ -14,11 +14,12 @@ from datetime import timedelta
 import structlog
 
 from scicat_retriever.domain.batches import in_batches
-from scicat_retriever.domain.errors import JobNotEnded, NothingToRetry
+from scicat_retriever.domain.errors import JobNotEnded, NothingToRetry, StagingError
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState
 from scicat_retriever.pipeline.jobs import intake
+from scicat_retriever.pipeline.tools.failed_look import failure_noted
 from scicat_retriever.pipeline.tools.toolbox import Toolbox
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.staging_area import Holding
@@ -65,6 +66,23 @@ class Inventory:
     def as_finding(self) -> Mapping[str, int | str]:
         """Give it as the ledger keeps it."""
         return asdict(self)
+
+
+def look(tools: Toolbox) -> int:
+    """Do the regular look: `check_staging`, whose finding is kept for operators.
+
+    Returns:
+        How many datablocks were withdrawn and files removed.
+
+    Raises:
+        StagingError: The area cannot be looked at; that is kept as the finding.
+    """
+    with failure_noted(FINDING, tools.ledger.findings, StagingError):
+        found = check_staging(tools)
+    tools.ledger.findings.note(FINDING, found.as_finding())
+    if found.advice:
+        log.error("the staging area is not what the ledger says", advice=found.advice)
+    return found.withdrawn + found.removed
 
 
 def check_staging(tools: Toolbox) -> Inventory:

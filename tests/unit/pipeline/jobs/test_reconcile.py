@@ -12,7 +12,8 @@ from scicat_retriever.domain.errors import JobMalformed
 from scicat_retriever.domain.ids import JobId
 from scicat_retriever.domain.states import JobState
 from scicat_retriever.pipeline.jobs import intake
-from scicat_retriever.pipeline.jobs.reconcile import Differences, Verdict, reconcile, verdict
+from scicat_retriever.pipeline.jobs import reconcile as regular
+from scicat_retriever.pipeline.jobs.reconcile import FINDING, Differences, Verdict, reconcile, verdict
 from scicat_retriever.ports.catalogue import OPEN, JobUpdate, ListedJob, Visibility
 from scicat_retriever.ports.jobs import FlowName, JobRecord
 from tests.fakes.catalogue import ACCOUNT, InMemoryCatalogue
@@ -245,3 +246,19 @@ def test_what_was_found_is_kept_in_plain_words() -> None:
         "unusable": 0,
         "visibility": "visible",
     }
+
+
+def test_the_regular_look_counts_what_it_mends_and_keeps_what_it_found() -> None:
+    rig = rig_with_job()
+    assert regular.look(["retrieve"], rig.tools) == 1
+    found = rig.ledger.findings.latest()[FINDING].found
+    assert found == differences(missed=1).as_finding()
+    assert regular.look(["retrieve"], rig.tools) == 0
+
+
+def test_a_regular_look_that_breaks_off_says_so_in_place_of_what_the_last_one_found() -> None:
+    rig = rig_with_job(catalogue=BreaksOff())
+    with pytest.raises(errors.CatalogueUnavailable) as failed:
+        regular.look(["retrieve"], rig.tools)
+    found = rig.ledger.findings.latest()[FINDING].found
+    assert found == {"error": failed.value.code, "message": "the answer broke off"}

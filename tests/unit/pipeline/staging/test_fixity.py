@@ -2,8 +2,10 @@ from datetime import timedelta
 
 import pytest
 
+from scicat_retriever.domain.errors import JobCancelled
 from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.domain.states import DatablockState, JobState
+from scicat_retriever.pipeline.staging import fixity
 from scicat_retriever.pipeline.staging.fixity import Fixity, FixityLook
 from scicat_retriever.pipeline.staging.fixity_pace import FixityPace
 from scicat_retriever.pipeline.staging.inventory import FEW
@@ -27,6 +29,21 @@ def due(*pids: DatasetPid, content: bytes | None = None) -> Rig:
             rig.staging.damage_staged(record.key, content)
     rig.clock.advance(EVERY + timedelta(seconds=1))
     return rig
+
+
+def test_the_regular_look_counts_what_it_withdraws_and_keeps_what_it_found() -> None:
+    rig = due(content=b"something else")
+    assert fixity.look(PACE, rig.tools, lambda: False) == 1
+    found = rig.ledger.findings.latest()[fixity.FINDING].found
+    assert found == {"right": 0, "wrong": 1, "unreadable": 0, "advice": ""}
+
+
+def test_a_regular_look_that_is_stopped_ends_as_one_that_is_not_done() -> None:
+    rig = due()
+    with pytest.raises(JobCancelled):
+        fixity.look(PACE, rig.tools, lambda: True)
+    assert fixity.FINDING not in rig.ledger.findings.latest()
+    assert check(rig) == Fixity(right=1)
 
 
 def test_what_was_staged_lately_is_not_read_again() -> None:

@@ -1,13 +1,15 @@
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 
 import pytest
 
+from scicat_retriever.domain.errors import StagingWriteFailed
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatablockId, DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState
 from scicat_retriever.pipeline.staging import eviction, inventory
 from scicat_retriever.pipeline.staging.inventory import GRACE, Inventory
+from scicat_retriever.ports.staging_area import Holding
 from tests.fakes.ledger import InMemoryLedger
 from tests.fakes.staging_area import InMemoryStagingArea
 from tests.unit.pipeline.rig import FILES, JOB, PID, HandClock, Rig, tar
@@ -31,6 +33,44 @@ def leave_behind(staging: InMemoryStagingArea, key: DatablockKey = STRANGER, *, 
         partial.seal()
     if whole:
         staging.commit(key, partial.token, partial.receipt)
+
+
+class Unlisted(InMemoryStagingArea):
+    """Staging that can be written and read, and, once it is away, not be looked through."""
+
+    away = False
+
+    def holdings(self) -> Iterator[Holding]:
+        if self.away:
+            raise StagingWriteFailed("it hangs")
+        return super().holdings()
+
+
+def finding(rig: Rig) -> Mapping[str, int | str]:
+    """What operators are told that the last look found."""
+    return rig.ledger.findings.latest()[inventory.FINDING].found
+
+
+def test_what_the_regular_look_found_is_kept_and_what_it_mended_counted() -> None:
+    rig = dated()
+    rig.retrieved(PID)
+    rig.deliver()
+    (record,) = rig.ledger.datablocks.of(PID)
+    rig.staging.delete(record.key)
+    leave_behind(rig.staging)
+    rig.clock.advance(2 * GRACE)
+    assert inventory.look(rig.tools) == 2
+    assert (finding(rig)["missing"], finding(rig)["withdrawn"], finding(rig)["removed"]) == (1, 1, 1)
+
+
+def test_a_regular_look_that_fails_says_so_in_place_of_what_the_last_one_found() -> None:
+    staging = Unlisted()
+    rig = Rig(staging=staging)
+    inventory.look(rig.tools)
+    staging.away = True
+    with pytest.raises(StagingWriteFailed) as failed:
+        inventory.look(rig.tools)
+    assert finding(rig) == {"error": failed.value.code, "message": "it hangs"}
 
 
 def test_where_ledger_and_storage_agree_nothing_is_done() -> None:
