@@ -247,6 +247,26 @@ def test_a_source_file_named_on_a_page_exists() -> None:
     assert missing == []
 
 
+def _words_of_code() -> Iterator[tuple[str, str]]:
+    """Give each word of inline code and of commands: where it stands, and the word."""
+    for place, code in code_words():
+        yield from ((place, word) for word in code.split())
+    for block in blocks(*SHELL):
+        yield from ((block.place, word) for word in block.text.split())
+
+
+def test_a_path_below_a_folder_of_the_project_that_is_named_on_a_page_exists() -> None:
+    tops = {path.name for root in (ROOT, SOURCE) for path in root.iterdir() if path.is_dir()} - {".venv"}
+    named = {
+        (place, word)
+        for place, word in _words_of_code()
+        if word.partition("/")[0] in tops and re.fullmatch(r"[\w.-]+(/[\w.-]+)+/?", word)
+    }
+    assert {"tests/unit", ".ci/run"} <= {word for _, word in named}
+    missing = {each for each in named if not ((ROOT / each[1]).exists() or (SOURCE / each[1]).exists())}
+    assert missing == set()
+
+
 def test_a_test_named_on_a_page_exists() -> None:
     named = [(place, code) for place, code in code_words() if re.fullmatch(r"test_\w+", code)]
     assert named
