@@ -7,6 +7,7 @@ A new back end joins with a subclass of `StoreRig`, which says how its tape is m
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 import time
 from abc import ABC, abstractmethod
@@ -19,6 +20,7 @@ import pytest
 
 from scicat_retriever.domain.errors import (
     ArchiveIdUnsafe,
+    ArchiveLost,
     DatablockMissing,
     DatablockUnreadable,
     RecallError,
@@ -26,6 +28,7 @@ from scicat_retriever.domain.errors import (
 )
 from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.ports.long_term_store import (
+    NOT_THERE,
     AskedArchive,
     Locality,
     LongTermStore,
@@ -160,9 +163,12 @@ class StoreRig(ABC):
         wanted = self.wanted(archive_id)
         return recall_state(self.store, wanted.archive_id, wanted.request)
 
-    def locality(self, archive_id: str) -> Locality:
-        """Where the store says that the archive is."""
-        return self.state(archive_id).locality
+    def locality(self, archive_id: str) -> Locality | type[RecallError]:
+        """Where the store says that the archive is; where it has none, the kind of its error."""
+        try:
+            return self.state(archive_id).locality
+        except NOT_THERE as error:
+            return type(error)
 
     def becomes(self, archive_id: str, locality: Locality) -> RecallState:
         """Wait until the store says that an archive is there, and give its word."""
@@ -179,7 +185,8 @@ class LongTermStoreContract:
 
     def test_what_was_never_archived_is_missing(self, rig: StoreRig) -> None:
         rig.put(A, CONTENT)
-        assert rig.locality(B) is Locality.MISSING
+        with pytest.raises(DatablockMissing, match=f"^the long-term store has no {re.escape(B)}: ."):
+            rig.state(B)
 
     def test_opening_what_was_never_archived_says_so(self, rig: StoreRig) -> None:
         rig.put(A, CONTENT)
@@ -278,18 +285,29 @@ class LongTermStoreContract:
     def test_requesting_what_is_missing_is_no_error_and_it_stays_missing(self, rig: StoreRig) -> None:
         rig.put(A, CONTENT)
         rig.request(B)
-        assert rig.locality(B) is Locality.MISSING
+        assert rig.locality(B) is DatablockMissing
 
     def test_an_archive_that_appears_late_is_found(self, rig: StoreRig) -> None:
         rig.put("other.tar", CONTENT)
-        assert rig.locality(A) is Locality.MISSING
+        assert rig.locality(A) is DatablockMissing
         rig.put(A, CONTENT)
         rig.becomes(A, Locality.ONLINE)
 
     def test_what_the_store_knows_to_be_lost_is_lost(self, rig: StoreRig) -> None:
         rig.put(A, CONTENT, on_tape=True)
         rig.lose_for_good(A)
-        assert rig.becomes(A, Locality.LOST).reason != ""
+        wait_for(lambda: rig.locality(A) is ArchiveLost)
+        with pytest.raises(
+            ArchiveLost, match=f"^the long-term store lost {re.escape(A)}: (?!it says no more)."
+        ):
+            rig.state(A)
+
+    def test_requesting_what_is_lost_is_no_error_and_it_stays_lost(self, rig: StoreRig) -> None:
+        rig.put(A, CONTENT, on_tape=True)
+        rig.lose_for_good(A)
+        wait_for(lambda: rig.locality(A) is ArchiveLost)
+        rig.request(A)
+        assert rig.locality(A) is ArchiveLost
 
     def test_in_a_batch_each_archive_has_an_answer_of_its_own(self, rig: StoreRig) -> None:
         rig.put(A, CONTENT)
@@ -304,7 +322,7 @@ class LongTermStoreContract:
         } == {
             A: Locality.ONLINE,
             "tape.tar": Locality.OFFLINE,
-            B: Locality.MISSING,
+            B: DatablockMissing,
             "../x.tar": ArchiveIdUnsafe,
         }
 

@@ -30,6 +30,7 @@ class _Archive:
     content: bytes
     locality: Locality = Locality.ONLINE
     reason: str = ""
+    lost: str = ""
     request: str = ""
     forbidden: bool = False
     fails_after: int | None = None
@@ -79,7 +80,8 @@ class InMemoryLongTermStore:
 
     def lose_for_good(self, archive_id: str) -> None:
         """Lose an archive, and know it."""
-        self._set(archive_id, Locality.LOST, "its tape is broken")
+        with self._changed:
+            self._archives[ArchiveId(archive_id)].lost = "its tape is broken"
 
     def place(self, archive_id: str, tape: str, position: int = 0) -> None:
         """Say on which tape an archive lies."""
@@ -147,11 +149,11 @@ class InMemoryLongTermStore:
         self._answer()
         archive = self._archives.get(archive_id)
         if archive is None:
-            raise DatablockMissing(f"the store has no {archive_id!r}")
+            raise DatablockMissing.of(archive_id, "the store has no such archive")
         if archive.forbidden:
             raise DatablockUnreadable(f"{archive_id!r} may not be read")
-        if archive.locality is Locality.LOST:
-            raise ArchiveLost(f"{archive_id!r} is lost: {archive.reason}")
+        if archive.lost:
+            raise ArchiveLost.of(archive_id, archive.lost)
         self.opened.append(archive_id)
         size = len(archive.content)
         end = size if length is None else min(size, start + length)
@@ -166,7 +168,7 @@ class InMemoryLongTermStore:
     def _request(self, archive_id: ArchiveId) -> str:
         with self._changed:
             archive = self._archives.get(archive_id)
-            if archive is not None and archive.locality is Locality.OFFLINE:
+            if archive is not None and archive.locality is Locality.OFFLINE and not archive.lost:
                 self.requested.append(archive_id)
                 archive.locality, archive.reason = Locality.RECALLING, "waiting for its tape"
                 archive.request = f"recall-{len(self.requested)}"
@@ -178,9 +180,11 @@ class InMemoryLongTermStore:
         with self._changed:
             archive = self._archives.get(archive_id)
             if archive is None:
-                return RecallState(Locality.MISSING, reason="the store has no such archive")
+                return DatablockMissing.of(archive_id, "the store has no such archive")
             if archive.forbidden:
                 return DatablockUnreadable(f"{archive_id!r} may not be read")
+            if archive.lost:
+                return ArchiveLost.of(archive_id, archive.lost)
             return RecallState(archive.locality, len(archive.content), archive.reason)
 
     def _set(self, archive_id: str, locality: Locality, reason: str) -> None:

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from scicat_retriever.domain.errors import RecallError
+from scicat_retriever.domain.errors import ArchiveLost, DatablockMissing, RecallError
 from scicat_retriever.domain.ids import ArchiveId
+
+NOT_THERE = (DatablockMissing, ArchiveLost)
+"""Errors of an archive that the store does not have: not (yet), or not any more."""
 
 
 class Locality(StrEnum):
-    """Where the store says an archive is."""
+    """Where the store says that an archive is which it has."""
 
     ONLINE = "online"
     """It can be read at once, and long enough."""
@@ -21,10 +24,6 @@ class Locality(StrEnum):
     """It is on tape, and on its way."""
     OFFLINE = "offline"
     """It is on tape, and no recall is under way: none was asked for, or it failed. The reason says so."""
-    MISSING = "missing"
-    """The store has no such archive; it may still be on its way into it."""
-    LOST = "lost"
-    """The store had it, and says itself that it will never give it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +115,7 @@ class LongTermStore(Protocol):
 
         Idempotent; returns soon, whatever the tape does.
 
-        An archive that is online already, or missing, is no error here; `recall_states` says so.
+        An archive that is online already, missing or lost is no error here; `recall_states` says so.
 
         Returns:
             For each archive the store's name for the request (see `AskedArchive`; empty where it has none),
@@ -133,8 +132,9 @@ class LongTermStore(Protocol):
         """Say where archives are, within seconds.
 
         Returns:
-            For each its state, or why it cannot be had: `DatablockUnreadable` where it is there and may not
-                be read.
+            For each its state, or the error that a job is told: `DatablockMissing` where the store has no
+                such archive (it may still be on its way into the store), `ArchiveLost` where it had the
+                archive and will never give it again, `DatablockUnreadable` where the archive may not be read.
 
         Raises:
             StoreUnavailable: The store does not answer in time.
@@ -163,6 +163,7 @@ class LongTermStore(Protocol):
 
         Raises:
             DatablockMissing: The store has no such archive.
+            ArchiveLost: It had the archive, and says itself that it lost it.
             DatablockUnreadable: It may not be read.
             NotYetOnline: It is on tape, where the store says so in place of blocking.
             StoreUnavailable: The store does not answer.

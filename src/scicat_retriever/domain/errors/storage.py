@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from scicat_retriever.domain.errors.base import Actor, Cause, RetrieverError
+from scicat_retriever.domain.errors.base import MESSAGE_LIMIT, Actor, Cause, RetrieverError
+from scicat_retriever.domain.foreign_text import one_line
+
+
+def _shown(archive_id: str) -> str:
+    return one_line(archive_id, MESSAGE_LIMIT)
 
 
 class RecallError(RetrieverError):
@@ -20,6 +25,11 @@ class DatablockMissing(RecallError):
 
     code, cause, retryable = "datablock_missing", Cause.DATA, True
     limits = ("flow.appear_timeout", "flow.transfer_attempts")
+
+    @classmethod
+    def of(cls, archive_id: str, words: str = "") -> DatablockMissing:
+        """Say it of an archive, with the store's own words, if there are any."""
+        return cls(f"the long-term store has no {_shown(archive_id)}{f': {words}' if words else ''}")
 
 
 class DatablockUnreadable(RecallError):
@@ -40,6 +50,11 @@ class ArchiveLost(RecallError):
     """The store says itself that it lost the archive: it will not come back."""
 
     code, cause = "archive_lost", Cause.DATA
+
+    @classmethod
+    def of(cls, archive_id: str, words: str = "") -> ArchiveLost:
+        """Say it of an archive, with the store's own words, if there are any."""
+        return cls(f"the long-term store lost {_shown(archive_id)}: {words or 'it says no more'}")
 
 
 class StoreNotConfigured(RecallError):

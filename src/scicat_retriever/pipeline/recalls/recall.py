@@ -37,11 +37,8 @@ def recall(
     Raises:
         JobCancelled: `cancelled` said so; nothing was done.
         NotYetOnline: The recall goes on.
-        DatablockMissing: The store has no such archive (yet).
-        DatablockUnreadable: It may not be read (yet).
+        RecallError: The archive cannot be had (yet), as its store says.
         ArchiveIncomplete: It is not (yet) as long as catalogued.
-        StoreUnavailable: The store does not answer.
-        ArchiveLost: It will not come back.
         NoSpaceYet: It is longer than catalogued, and there is no room for it now.
         LargerThanStaging: It is longer than catalogued, and there never will be.
     """

@@ -1,7 +1,7 @@
 """The judge of recalls: what a store's word on an archive means to its reader and to its open recall.
 
-A word that an archive cannot be read becomes one of `domain.errors` here, and stays it: what is noted, waited
-for and given up is decided by the kind of that error, and a job's failure tells it.
+The store says by an error why an archive cannot be had, and that stays it: what is noted, waited for and
+given up is decided by the kind of that error, and a job's failure tells it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 
 from scicat_retriever.domain.errors import (
     ArchiveIncomplete,
-    ArchiveLost,
     DatablockMissing,
     DatablockUnreadable,
     NotYetOnline,
@@ -47,11 +46,6 @@ def why_not(archive_id: ArchiveId, state: RecallState | RecallError | None) -> R
             return state
         case RecallState(locality=Locality.ONLINE):
             return None
-        case RecallState(locality=Locality.MISSING):
-            said = f": {state.reason}" if state.reason else ""
-            return DatablockMissing(f"the long-term store has no {archive_id}{said}")
-        case RecallState(locality=Locality.LOST):
-            return ArchiveLost(f"the long-term store lost {archive_id}: {state.reason or 'it says no more'}")
         case _:
             return NotYetOnline(state.reason or _on_tape(archive_id))
 
@@ -110,8 +104,6 @@ def verdict(
             return None
         case RecallState(locality=Locality.ONLINE):
             return _online(open_recall, state, tools)
-        case RecallState(locality=Locality.LOST):
-            return open_recall.change(RecallPhase.ENDED, reason=state.reason)
         case RecallState(locality=Locality.OFFLINE) if open_recall.phase is RecallPhase.ASKED and not patient:
             words = f"{state.reason or 'the store forgot its recall'}; it is asked for again"
             return open_recall.change(RecallPhase.WAITING, is_missing=False, reason=words)

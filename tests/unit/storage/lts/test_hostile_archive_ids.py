@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from scicat_retriever.domain.errors import ArchiveIdUnsafe, RecallError
+from scicat_retriever.domain.errors import ArchiveIdUnsafe, DatablockMissing, RecallError
 from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.ports.long_term_store import Locality
 from scicat_retriever.storage.lts.posix.settings import PosixShareSettings
@@ -99,15 +99,17 @@ def test_names_that_look_alike_are_different_archives(tmp_path: Path) -> None:
     (tmp_path / COMPOSED).write_bytes(b"composed")
     share = PosixShare(PosixShareSettings(root=tmp_path))
     assert read(share, COMPOSED) == b"composed"
-    assert recall_state(share, ArchiveId(DECOMPOSED)).locality is Locality.MISSING
+    with pytest.raises(DatablockMissing):
+        recall_state(share, ArchiveId(DECOMPOSED))
 
 
 def test_a_line_feed_is_part_of_a_name_and_never_of_a_message(tmp_path: Path) -> None:
     (tmp_path / "other").touch()
     share = PosixShare(PosixShareSettings(root=tmp_path))
-    with pytest.raises(RecallError) as raised:
-        read(share, "a\nERROR: all is lost")
-    assert "\n" not in str(raised.value)
+    for ask in (read, recall_state):
+        with pytest.raises(RecallError) as raised:
+            ask(share, ArchiveId("a\nERROR: all is lost"))
+        assert "\n" not in str(raised.value)
     (tmp_path / "a\nb").write_bytes(b"content")
     assert read(share, "a\nb") == b"content"
 
@@ -118,7 +120,8 @@ def test_a_line_feed_is_part_of_a_name_and_never_of_a_message(tmp_path: Path) ->
 def test_a_path_longer_than_any_is_missing(tmp_path: Path, archive_id: str) -> None:
     (tmp_path / "other").touch()
     share = PosixShare(PosixShareSettings(root=tmp_path))
-    assert recall_state(share, ArchiveId(archive_id)).locality is Locality.MISSING
+    with pytest.raises(DatablockMissing):
+        recall_state(share, ArchiveId(archive_id))
 
 
 @pytest.mark.parametrize("archive_id", ["a\0.tar", "a.tar\0", "\0", "\ud800.tar"])

@@ -6,15 +6,12 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import structlog
 
 from scicat_retriever.domain.errors import (
     ArchiveIdUnsafe,
-    ArchiveLost,
-    DatablockMissing,
     NotYetOnline,
     RecallError,
     StoreTimedOut,
@@ -31,7 +28,12 @@ from scicat_retriever.ports.long_term_store import (
 )
 from scicat_retriever.storage.lts.command.fetched_archive import fetched
 from scicat_retriever.storage.lts.command.settings import FETCH_FIELDS, ONE_OR_MANY, CommandStoreSettings
-from scicat_retriever.storage.lts.hanging_calls.asking import ask_of_each, refuse_silence, split_safe
+from scicat_retriever.storage.lts.hanging_calls.asking import (
+    ask_of_each,
+    refusals,
+    refuse_silence,
+    split_safe,
+)
 from scicat_retriever.storage.lts.hanging_calls.daemon_pool import CallHung, DaemonPool
 from scicat_retriever.storage.lts.hanging_calls.recall_attempts import RecallAttempts
 from scicat_retriever.storage.lts.paths.archive_path import PathTemplate, path_below_root
@@ -103,8 +105,7 @@ class CommandStore:
         safe, refused = split_safe(offline, lambda each: self._recall.refuse_unsafe(self._named(each)))
         for group in [safe] if self._recall.takes_many else [[each] for each in safe]:
             self._recalls.begin(group, self._run_recall)
-        errors = {each: state for each, state in states.items() if isinstance(state, RecallError)}
-        return {**dict.fromkeys(states, ""), **errors, **refused}
+        return {**dict.fromkeys(states, ""), **refusals(states), **refused}
 
     def recall_states(self, archives: Sequence[AskedArchive]) -> dict[ArchiveId, RecallState | RecallError]:
         """Say where archives are, within `answer_timeout` seconds.
@@ -142,10 +143,7 @@ class CommandStore:
 
         Raises:
             ValueError: A range is asked for.
-            DatablockMissing: The store has no such archive.
-            DatablockUnreadable: The archive may not be read.
-            ArchiveLost: The archive is lost.
-            NotYetOnline: The archive is on tape.
+            RecallError: As the port says, by the state command's word.
             ArchiveIdUnsafe: The archiveId cannot be given to the commands.
             StoreUnavailable: The state command does not answer, or the fetch command cannot be started.
         """
@@ -154,7 +152,8 @@ class CommandStore:
         state = self._states([archive_id])[archive_id]
         if isinstance(state, RecallError):
             raise state
-        _refuse_unreadable(archive_id, state)
+        if state.locality is not Locality.ONLINE:
+            raise NotYetOnline(f"{archive_id!r} is on tape: {state.reason}")
         named = self._named(archive_id)
 
         def arguments(target: Path | None) -> list[str]:
@@ -236,9 +235,8 @@ class CommandStore:
     def _ask(self, archive_id: ArchiveId) -> RecallState | RecallError:
         named = self._named(archive_id)
         try:
-            return _named_missing(
-                self._settings.words.of_command(self._state.run([named]), named.names), named
-            )
+            finished = self._state.run([named])
+            return self._settings.words.of_command(finished, archive_id, named.names, _no_such(named))
         except RecallError as error:
             return error
 
@@ -262,7 +260,7 @@ class CommandStore:
     def _state_said(self, archive: NamedArchive, words: str | None) -> RecallState | RecallError:
         if words is None:
             return StoreUnavailable(f"the state command says nothing of {archive.archive_id!r}")
-        return _named_missing(self._settings.words.of_text(words, archive.names), archive)
+        return self._settings.words.of_text(words, archive.archive_id, archive.names, _no_such(archive))
 
     def _run_recall(self, archive_ids: Sequence[ArchiveId]) -> None:
         finished = self._recall.run([self._named(each) for each in archive_ids])
@@ -274,28 +272,13 @@ class CommandStore:
             finished = command.run([self._named(each) for each in archive_ids])
         except RecallError as error:
             return error
-        said = self._settings.words.of_code(finished)
-        missing = isinstance(said, RecallState) and said.locality in {Locality.MISSING, Locality.LOST}
-        return None if missing else failed(finished, self._settings.accepted_exit_codes)
+        if self._settings.words.not_there(finished):
+            return None
+        return failed(finished, self._settings.accepted_exit_codes)
 
 
-def _refuse_unreadable(archive_id: ArchiveId, state: RecallState) -> None:
-    match state.locality:
-        case Locality.MISSING:
-            raise DatablockMissing(f"the store has no {archive_id!r}: {state.reason}")
-        case Locality.LOST:
-            raise ArchiveLost(f"the store lost {archive_id!r}: {state.reason}")
-        case Locality.OFFLINE | Locality.RECALLING:
-            raise NotYetOnline(f"{archive_id!r} is on tape: {state.reason}")
-        case Locality.ONLINE:
-            return
-
-
-def _named_missing(said: RecallState | RecallError, archive: NamedArchive) -> RecallState | RecallError:
-    """Name the path of a missing archive in the reason, where the command told it by its exit code alone."""
-    if isinstance(said, RecallState) and said.locality is Locality.MISSING and not said.reason:
-        return replace(said, reason=f"the state command says that there is no {in_words(archive.path)}")
-    return said
+def _no_such(archive: NamedArchive) -> str:
+    return f"the state command says that there is no {in_words(archive.path)}"
 
 
 def _lines_of(finished: Finished) -> dict[str, str]:

@@ -145,7 +145,7 @@ class S3Glacier:
         """
         keys, unsafe = self._keys([each.archive_id for each in archives])
         seen = self._look(keys.values(), self._settings.answer_timeout)
-        answers = {archive_id: self._answer(seen[key]) for archive_id, key in keys.items()}
+        answers = {archive_id: self._answer(archive_id, seen[key]) for archive_id, key in keys.items()}
         self._refuse_silence(answers)
         return unsafe | answers
 
@@ -218,9 +218,9 @@ class S3Glacier:
             folders[key.rpartition("/")[0]].append(key)
         return [tuple(each) for each in folders.values() if len(each) >= _WORTH_LISTING]
 
-    def _answer(self, seen: SeenObject | RecallError) -> RecallState | RecallError:
+    def _answer(self, archive_id: ArchiveId, seen: SeenObject | RecallError) -> RecallState | RecallError:
         if isinstance(seen, DatablockMissing):
-            return RecallState(Locality.MISSING, reason=f"{self._settings.place} has no such object")
+            return DatablockMissing.of(archive_id, f"{self._settings.place} has no such object")
         return self._state(seen) if isinstance(seen, SeenObject) else seen
 
     def _state(self, seen: SeenObject) -> RecallState:

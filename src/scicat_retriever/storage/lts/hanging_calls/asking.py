@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from scicat_retriever.domain.errors import ArchiveIdUnsafe, RecallError, StoreTimedOut, StoreUnavailable
 from scicat_retriever.domain.ids import ArchiveId
+from scicat_retriever.ports.long_term_store import NOT_THERE
 from scicat_retriever.storage.lts.hanging_calls.daemon_pool import CallHung, DaemonPool
 
 T = TypeVar("T")
@@ -33,6 +34,15 @@ def split_safe(
         else:
             safe.append(archive_id)
     return safe, refused
+
+
+def refusals(answers: Mapping[ArchiveId, object]) -> dict[ArchiveId, RecallError]:
+    """Give those answers of `recall_states` that are errors of a request, too: all but `NOT_THERE`."""
+    return {
+        archive_id: answer
+        for archive_id, answer in answers.items()
+        if isinstance(answer, RecallError) and not isinstance(answer, NOT_THERE)
+    }
 
 
 def ask_of_each(

@@ -133,7 +133,9 @@ class ShareFiles:
 
     def _recall_error(self, archive_id: ArchiveId, error: OSError) -> RecallError:
         if error.errno in _ABSENT:
-            return self._not_mounted() or DatablockMissing(f"there is no {self.named(archive_id)}")
+            return self._not_mounted() or DatablockMissing.of(
+                archive_id, f"there is no {self.named(archive_id)}"
+            )
         if error.errno in _FORBIDDEN:
             return DatablockUnreadable(
                 f"{archive_id!r} in {self.root} may not be read by user id {os.geteuid()}: give it the right to"

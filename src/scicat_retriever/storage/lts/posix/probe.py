@@ -179,7 +179,7 @@ class _ByCommand:
         path = str(file.path())
         try:
             archive = NamedArchive(archive_id, path)
-            return self._words.of_command(self._command.run([archive]), archive.names)
+            return self._words.of_command(self._command.run([archive]), archive_id, archive.names)
         except RecallError as error:
             return error
 
@@ -202,8 +202,8 @@ class _ByXattr:
             if (absent := self._settings.absent) is None:
                 return None
             words = StoreWords.model_validate({absent: ""})
-            return words.of_text(f"it has no {name}")
-        return self._settings.words.of_text(value.rstrip(b"\0").decode("utf-8", "replace"))
+            return words.of_text(f"it has no {name}", archive_id)
+        return self._settings.words.of_text(value.rstrip(b"\0").decode("utf-8", "replace"), archive_id)
 
 
 class _ByDotCommand:
@@ -220,7 +220,7 @@ class _ByDotCommand:
             return StoreUnavailable(
                 f"{in_words(beside.name)} beside {archive_id!r} cannot be read ({error.strerror}): is this file system dCache?"
             )
-        return self._words.of_text(said.decode("utf-8", "replace"))
+        return self._words.of_text(said.decode("utf-8", "replace"), archive_id)
 
 
 def _sees_trusted() -> bool:

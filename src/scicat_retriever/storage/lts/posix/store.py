@@ -14,16 +14,17 @@ from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from scicat_retriever.domain.errors import DatablockMissing, RecallError, StoreTimedOut
+from scicat_retriever.domain.errors import RecallError, StoreTimedOut
 from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.ports.long_term_store import (
+    NOT_THERE,
     AskedArchive,
     Capabilities,
     Locality,
     RecallState,
     TapePosition,
 )
-from scicat_retriever.storage.lts.hanging_calls.asking import ask_of_each, split_safe
+from scicat_retriever.storage.lts.hanging_calls.asking import ask_of_each, refusals, split_safe
 from scicat_retriever.storage.lts.hanging_calls.daemon_pool import CallHung, DaemonPool
 from scicat_retriever.storage.lts.hanging_calls.recall_attempts import RecallAttempts
 from scicat_retriever.storage.lts.paths.archive_path import PathTemplate
@@ -42,11 +43,14 @@ SMALL = 4096
 
 
 class _Sight(NamedTuple):
-    """What was seen of an archive's file: its path, what fstat(2) says, and the HSM's own word, if any."""
+    """What was seen of an archive's file: its path, what fstat(2) says, and the HSM's own word, if any.
+
+    The word is an error where the HSM does not have what the file stands for; see `NOT_THERE`.
+    """
 
     path: str
     status: os.stat_result
-    word: RecallState | None
+    word: RecallState | RecallError | None
 
 
 class PosixShare:
@@ -103,8 +107,7 @@ class PosixShare:
             if isinstance(sight, _Sight) and self._is_to_be_asked_for(sight)
         }
         refused = self._ask_for(to_ask)
-        errors = {each: sight for each, sight in sights.items() if isinstance(sight, RecallError)}
-        return {**dict.fromkeys(sights, ""), **errors, **refused}
+        return {**dict.fromkeys(sights, ""), **refusals(sights), **refused}
 
     def recall_states(self, archives: Sequence[AskedArchive]) -> dict[ArchiveId, RecallState | RecallError]:
         """Say where archives are, within `answer_timeout` seconds.
@@ -171,7 +174,7 @@ class PosixShare:
             self._recalls.begin(group, run)
         return refused
 
-    def _look_at_each(self, archive_ids: Sequence[ArchiveId]) -> dict[ArchiveId, _Sight | RecallError | None]:
+    def _look_at_each(self, archive_ids: Sequence[ArchiveId]) -> dict[ArchiveId, _Sight | RecallError]:
         # An unsafe name is refused even while the share hangs.
         safe, refused = split_safe(archive_ids, self._files.parts)
         sights = ask_of_each(self._answers, safe, self._look, self._settings.answer_timeout, self._hung)
@@ -182,29 +185,27 @@ class PosixShare:
             f"the share {self._settings.root} hangs: {hung}; look after its mount and its file server"
         )
 
-    def _look(self, archive_id: ArchiveId) -> _Sight | RecallError | None:
+    def _look(self, archive_id: ArchiveId) -> _Sight | RecallError:
         try:
             with self._files.seen(archive_id) as file:
                 word = None if self._probe is None else self._probe.ask(archive_id, file)
-                if isinstance(word, RecallError):
+                if isinstance(word, RecallError) and not isinstance(word, NOT_THERE):
                     return word
                 return _Sight("" if self._command is None else str(file.path()), file.status, word)
-        except DatablockMissing:
-            return None
         except RecallError as error:
             return error
 
     def _is_to_be_asked_for(self, sight: _Sight) -> bool:
         if sight.word is not None:
-            return sight.word.locality is Locality.OFFLINE
+            return isinstance(sight.word, RecallState) and sight.word.locality is Locality.OFFLINE
         return not self._settings.offline_by_blocks or self._on_tape(sight.status)
 
-    def _state(self, archive_id: ArchiveId, sight: _Sight | None) -> RecallState:
-        if sight is None:
-            return RecallState(Locality.MISSING, reason=f"there is no {self._files.named(archive_id)}")
+    def _state(self, archive_id: ArchiveId, sight: _Sight) -> RecallState | RecallError:
         size = sight.status.st_size
         if 0 < self._settings.settle_seconds > abs(self._now() - sight.status.st_mtime):
             return RecallState(Locality.RECALLING, size, "it is still being written: it changed a moment ago")
+        if isinstance(sight.word, RecallError):
+            return sight.word
         if sight.word is not None:
             said = RecallState(sight.word.locality, size, sight.word.reason)
             return self._recalls.weigh(archive_id, said)

@@ -9,7 +9,14 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from scicat_retriever.domain.errors import DatablockUnreadable, RecallError, StoreUnavailable
+from scicat_retriever.domain.errors import (
+    ArchiveLost,
+    DatablockMissing,
+    DatablockUnreadable,
+    RecallError,
+    StoreUnavailable,
+)
+from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.ports.long_term_store import Locality, RecallState
 from scicat_retriever.storage.lts.programs.child import Finished, in_words
 
@@ -70,13 +77,17 @@ class StoreWords(BaseModel):
             raise ValueError(f"must have an entry: {', '.join(Word)} or exit_codes")
         return self
 
-    def of_text(self, said: str, hidden: Iterable[str] = ()) -> RecallState | RecallError:
+    def of_text(
+        self, said: str, archive_id: ArchiveId, hidden: Iterable[str] = (), silent: str = ""
+    ) -> RecallState | RecallError:
         """Say what the store's text means; an error where the text means one, or no expression knows it.
 
         Args:
             said: The text.
+            archive_id: The archive that it is about.
             hidden: Names that the text may repeat, such as the archive's path. They are taken out before the
                 expressions are looked for.
+            silent: What is told of a missing archive where the text says nothing more.
         """
         said = _without(said, hidden)
         for word in Word:
@@ -85,26 +96,31 @@ class StoreWords(BaseModel):
             if match is not None:
                 digits = match.groupdict().get("size") or ""
                 known = digits.isascii() and digits.isdigit() and len(digits) <= _SIZE_DIGITS
-                return _meaning(word, _line_around(match), int(digits) if known else None)
+                size = int(digits) if known else None
+                return _meaning(word, archive_id, _line_around(match), size, silent)
         return StoreUnavailable(f"no words are set for what the store says: {in_words(said)!r}")
 
-    def of_command(self, finished: Finished, hidden: Iterable[str] = ()) -> RecallState | RecallError:
+    def of_command(
+        self, finished: Finished, archive_id: ArchiveId, hidden: Iterable[str] = (), silent: str = ""
+    ) -> RecallState | RecallError:
         """Say what a command's exit code and its text mean.
 
         Args:
             finished: The command.
+            archive_id: The archive that it is about.
             hidden: As `of_text`.
+            silent: As `of_text`.
         """
-        if (meant := self.of_code(finished)) is not None:
-            return meant
+        word = self.exit_codes.get(finished.code)
+        if word is not None:
+            return _meaning(word, archive_id, finished.complaint, None, silent)
         if finished.code != 0:
             return StoreUnavailable(f"the command ended with exit code {finished.code}: {finished.complaint}")
-        return self.of_text(finished.output, hidden)
+        return self.of_text(finished.output, archive_id, hidden, silent)
 
-    def of_code(self, finished: Finished) -> RecallState | RecallError | None:
-        """Say what a command's exit code alone means; None where it is not in the table."""
-        word = self.exit_codes.get(finished.code)
-        return None if word is None else _meaning(word, finished.complaint, None)
+    def not_there(self, finished: Finished) -> bool:
+        """Say whether a command's exit code alone tells that the store does not have the archive."""
+        return self.exit_codes.get(finished.code) in {Word.MISSING, Word.LOST}
 
 
 def _without(said: str, names: Iterable[str]) -> str:
@@ -122,9 +138,17 @@ def _line_around(match: re.Match[str]) -> str:
     return in_words(match.string[begin : end if end >= 0 else None])
 
 
-def _meaning(word: Word, reason: str, size: int | None) -> RecallState | RecallError:
-    if word is Word.UNAVAILABLE:
-        return StoreUnavailable(f"the store says: {reason}")
-    if word is Word.UNREADABLE:
-        return DatablockUnreadable(f"the store says: {reason}")
-    return RecallState(Locality(word.value), size, reason)
+def _meaning(
+    word: Word, archive_id: ArchiveId, said: str, size: int | None, silent: str
+) -> RecallState | RecallError:
+    match word:
+        case Word.MISSING:
+            return DatablockMissing.of(archive_id, said or silent)
+        case Word.LOST:
+            return ArchiveLost.of(archive_id, said)
+        case Word.UNAVAILABLE:
+            return StoreUnavailable(f"the store says: {said}")
+        case Word.UNREADABLE:
+            return DatablockUnreadable(f"the store says: {said}")
+        case Word.RECALLING | Word.OFFLINE | Word.ONLINE:
+            return RecallState(Locality(word.value), size, said)

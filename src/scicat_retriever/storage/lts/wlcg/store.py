@@ -18,6 +18,7 @@ import structlog
 
 from scicat_retriever.domain.errors import (
     ArchiveIdUnsafe,
+    ArchiveLost,
     DatablockMissing,
     DatablockUnreadable,
     NotYetOnline,
@@ -236,9 +237,9 @@ class WlcgTape:
             raise ArchiveIdUnsafe(f"the archiveId {archive_id!r} is not Unicode, and cannot be named in JSON")
         return path
 
-    def _missing(self, archive_id: ArchiveId, words: str) -> RecallState:
+    def _missing(self, archive_id: ArchiveId, words: str) -> DatablockMissing:
         named = printable(self._path(archive_id))
-        return RecallState(Locality.MISSING, reason=f"the store has no {named} ({words})")
+        return DatablockMissing.of(archive_id, f"the store has no {named} ({words})")
 
     def _parts(self, archive_id: ArchiveId) -> tuple[str, ...]:
         return path_below_root(archive_id, self._template, self._catalogued_root)
@@ -310,9 +311,7 @@ class WlcgTape:
                     with_words(f"{archive_id!r} is unavailable at the moment", found.error)
                 )
             case "LOST":
-                return RecallState(
-                    Locality.LOST, reason=with_words("the store lost the archive", found.error)
-                )
+                return ArchiveLost.of(archive_id, with_words("the store lost the archive", found.error))
             case "NONE":
                 return self._missing(archive_id, "neither on disk nor on tape")
         return self._without_locality(archive_id, found, deadline)

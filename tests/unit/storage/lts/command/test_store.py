@@ -513,10 +513,13 @@ def test_what_is_missing_is_named_also_where_the_command_says_no_word(make: Make
     silent = make(
         state="exit 8", words=words, root="/archive", path_template="{archive_id[0:2]}/{archive_id}"
     )
-    assert recall_state(silent, "abc").reason == "the state command says that there is no /archive/ab/abc"
+    told = "the long-term store has no abc: the state command says that there is no /archive/ab/abc"
+    with pytest.raises(DatablockMissing, match=f"^{told}$"):
+        recall_state(silent, "abc")
     with pytest.raises(DatablockMissing, match="/archive/ab/abc"):
         read_all(silent, "abc")
-    assert recall_state(make(state="echo not found >&2; exit 8", words=words), A).reason == "not found"
+    with pytest.raises(DatablockMissing, match=f"^the long-term store has no {A}: not found$"):
+        recall_state(make(state="echo not found >&2; exit 8", words=words), A)
 
 
 def test_a_link_in_place_of_the_fetched_file_is_not_followed(make: Make, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from scicat_retriever.domain.errors import ArchiveIdUnsafe, StoreTimedOut, StoreUnavailable
+from scicat_retriever.domain.errors import ArchiveIdUnsafe, ArchiveLost, StoreTimedOut, StoreUnavailable
 from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.ports.long_term_store import AskedArchive, Locality
 from scicat_retriever.storage.lts.posix.settings import PosixShareSettings
@@ -75,11 +75,6 @@ Encrypted:            no
         ("lustre", "PATH: (0x00000000)\n", Locality.ONLINE),
         ("lustre", "PATH: (0x00000009) exists archived, archive_id:1\n", Locality.ONLINE),
         ("lustre", "PATH: (0x0000000d) released exists archived, archive_id:1\n", Locality.OFFLINE),
-        (
-            "lustre",
-            "PATH: (0x0000004d) released exists archived lost_from_hsm, archive_id:1\n",
-            Locality.LOST,
-        ),
         ("lustre", "PATH: (0x00000049) exists archived lost_from_hsm, archive_id:1\n", Locality.ONLINE),
         ("gpfs", GPFS.format("ARCHIVE"), Locality.ONLINE),
         ("gpfs", GPFS.format("ARCHIVE OFFLINE"), Locality.OFFLINE),
@@ -97,6 +92,14 @@ def test_a_preset_knows_what_its_hsm_prints(
     program = printing(tmp_path, output)
     state = recall_state(share(root, probe={"kind": kind, "program": program}), A)
     assert (state.locality, state.size, str(root) in state.reason) == (expected, 10_000, False)
+
+
+def test_what_lustre_released_and_its_hsm_lost_is_lost(root: Path, tmp_path: Path) -> None:
+    said = "(0x0000004d) released exists archived lost_from_hsm, archive_id:1"
+    store = share(root, probe={"kind": "lustre", "program": printing(tmp_path, f"PATH: {said}\n")})
+    with pytest.raises(ArchiveLost, match=r"^the long-term store lost a\.tar: [^/]*lost_from_hsm") as lost:
+        recall_state(store, A)
+    assert str(root) not in str(lost.value)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +137,6 @@ def test_an_archive_s_name_is_never_taken_for_its_state(
         ("ONLINE\n", Locality.ONLINE),
         ("ONLINE_AND_NEARLINE\n", Locality.ONLINE),
         ("NEARLINE\n", Locality.OFFLINE),
-        ("LOST\n", Locality.LOST),
     ],
 )
 def test_the_dot_command_of_dcache_is_read_beside_the_file(root: Path, said: str, expected: Locality) -> None:
@@ -144,6 +146,19 @@ def test_the_dot_command_of_dcache_is_read_beside_the_file(root: Path, said: str
         expected,
         {Locality.OFFLINE: "NEARLINE"}.get(expected, said.strip()),
     )
+
+
+def test_what_dcache_lost_is_lost(root: Path) -> None:
+    (root / ".(get)(a.tar)(locality)").write_text("LOST\n")
+    with pytest.raises(ArchiveLost, match=r"^the long-term store lost a\.tar: LOST$"):
+        recall_state(share(root, probe={"kind": "dcache"}), A)
+
+
+def test_what_is_lost_is_waited_for_while_its_file_was_changed_a_moment_ago(root: Path) -> None:
+    (root / ".(get)(a.tar)(locality)").write_text("LOST\n")
+    (root / A).touch()
+    state = recall_state(share(root, probe={"kind": "dcache"}, settle_seconds=3600), A)
+    assert state.locality is Locality.RECALLING
 
 
 def test_what_dcache_cannot_give_at_the_moment_is_unavailable(root: Path) -> None:

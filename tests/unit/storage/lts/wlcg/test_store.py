@@ -10,6 +10,7 @@ import pytest
 
 from scicat_retriever.domain.errors import (
     ArchiveIdUnsafe,
+    DatablockMissing,
     DatablockUnreadable,
     StoreRefusesAccount,
     StoreTimedOut,
@@ -256,11 +257,13 @@ def test_a_door_that_takes_no_head_leaves_the_size_open() -> None:
 def test_a_missing_file_is_named() -> None:
     said = httpx2.Response(200, json=[{"path": "/raw/20/a.tar", "error": "no such file"}])
     store = Server(POST_archiveinfo=said).store(path_template="20/{archive_id}")
-    assert state(store) == RecallState(
-        Locality.MISSING, reason="the store has no /raw/20/a.tar (no such file)"
+    missing = word(store)
+    assert (type(missing), str(missing)) == (
+        DatablockMissing,
+        "the long-term store has no a.tar: the store has no /raw/20/a.tar (no such file)",
     )
-    nowhere = Server(POST_archiveinfo=archiveinfo(a="NONE")).store()
-    assert "/raw/a.tar" in state(nowhere).reason
+    nowhere = word(Server(POST_archiveinfo=archiveinfo(a="NONE")).store())
+    assert (type(nowhere), "/raw/a.tar" in str(nowhere)) == (DatablockMissing, True)
 
 
 # Releasing

@@ -6,6 +6,7 @@ import httpx2
 import pytest
 
 from scicat_retriever.domain.errors import (
+    ArchiveLost,
     RecallError,
     StoreRefusesAccount,
     StoreUnavailable,
@@ -136,7 +137,11 @@ def test_a_token_that_a_server_quotes_beside_a_file_is_not_repeated() -> None:
     told = httpx2.Response(
         200, json=[{"path": "/raw/a.tar", "locality": "LOST", "error": f"asked with {TOKEN}"}]
     )
-    assert "asked with ***" in state(Server(POST_archiveinfo=told).store()).reason
+    lost = word(Server(POST_archiveinfo=told).store())
+    assert (type(lost), str(lost)) == (
+        ArchiveLost,
+        "the long-term store lost a.tar: the store lost the archive: asked with ***",
+    )
 
 
 def test_the_token_is_not_sent_in_clear_to_a_host_of_the_settings() -> None:
