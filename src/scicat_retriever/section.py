@@ -4,9 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+from scicat_retriever.domain.foreign_text import is_bearer_token
+
+
+def _fit_for_a_header(token: SecretStr) -> SecretStr:
+    if not is_bearer_token(token.get_secret_value()):
+        raise ValueError("must be one word of printable ASCII")
+    return token
+
+
+BearerToken = Annotated[SecretStr, AfterValidator(_fit_for_a_header)]
+"""A token that another service gave out, and that is sent to it in a header."""
 
 
 class Section(BaseModel):

@@ -17,13 +17,13 @@ from scicat_retriever.storage.lts.posix.store import PosixShare
 from scicat_retriever.storage.lts.programs.tape_positions import TapeCommand, with_tape_positions
 from tests.contracts import hsm_command
 from tests.contracts.test_long_term_store import (
+    InMemoryRig,
     LongTermStoreContract,
     PosixRig,
     StoreRig,
     as_ordinary_user,
     wait_for,
 )
-from tests.fakes.long_term_store import InMemoryLongTermStore
 
 HSM = [sys.executable, "-I", "-S", hsm_command.__file__]
 WORDS = {
@@ -168,36 +168,24 @@ class TestPosixShareWithItsHsmsWord(LongTermStoreContract):
             yield HsmShareRig(root, Path(folder))
 
 
-class PlacesRig(CommandRig):
+class TapePositionsRig(InMemoryRig):
     """A store in memory whose tapes a command knows."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder, one_by_one(folder))
-        self.tape = InMemoryLongTermStore()
+        super().__init__()
+        self.known = CommandRig(folder, one_by_one(folder))
         command = (*HSM, str(folder), "place", "--", "{archive_id}")
         self.store = with_tape_positions(self.tape, TapeCommand(kind="command", command=command))
 
     def put(self, archive_id: str, content: bytes, *, on_tape: bool = False) -> None:
         super().put(archive_id, content, on_tape=on_tape)
-        self.tape.put(archive_id, content, on_tape=on_tape)
+        self.known.put(archive_id, content, on_tape=on_tape)
 
-    def deliver(self, archive_id: str) -> None:
-        self.tape.deliver(archive_id)
-
-    def forbid(self, archive_id: str) -> None:
-        self.tape.forbid(archive_id)
-
-    def go_away(self) -> None:
-        self.tape.go_away()
-
-    def lose_for_good(self, archive_id: str) -> None:
-        self.tape.lose_for_good(archive_id)
-
-    def fail_recall(self, archive_id: str, reason: str) -> None:
-        self.tape.fail_recall(archive_id, reason)
+    def place(self, archive_id: str, tape: str, position: int) -> None:
+        self.known.place(archive_id, tape, position)
 
 
 class TestTapePositions(LongTermStoreContract):
     @pytest.fixture
     def rig(self, tmp_path: Path) -> StoreRig:
-        return PlacesRig(tmp_path)
+        return TapePositionsRig(tmp_path)

@@ -8,7 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-from scicat_retriever.domain.foreign_text import is_bearer_token
+from scicat_retriever.section import BearerToken
 
 
 def _backend_root(url: AnyHttpUrl) -> AnyHttpUrl:
@@ -28,12 +28,6 @@ def _is_loopback(host: str) -> bool:
         return host.endswith(".localhost")
 
 
-def _fit_for_a_header(token: SecretStr | None) -> SecretStr | None:
-    if token is not None and not is_bearer_token(token.get_secret_value()):
-        raise ValueError("must be one word of printable ASCII")
-    return token
-
-
 class ScicatSettings(BaseModel):
     """SciCat's address and the account that the service uses there: user name and password, or a token."""
 
@@ -46,7 +40,7 @@ class ScicatSettings(BaseModel):
         default=None, min_length=1, description="Name of the functional account, together with `password`."
     )
     password: SecretStr | None = Field(default=None, description="Password of the functional account.")
-    token: Annotated[SecretStr | None, AfterValidator(_fit_for_a_header)] = Field(
+    token: BearerToken | None = Field(
         default=None,
         min_length=8,
         description="A long-lived SciCat token, instead of user name and password.",

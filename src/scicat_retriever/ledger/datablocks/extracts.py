@@ -27,10 +27,10 @@ from scicat_retriever.ledger.database.transitions import TransitionLog, Transiti
 from scicat_retriever.ledger.rows.claims import NOT_ENDED
 from scicat_retriever.ledger.rows.datablocks import (
     NOT_READ_ANEW,
-    consequences,
     datablock_record,
     is_datablock,
     move,
+    planned_columns,
 )
 from scicat_retriever.ledger.rows.spool import Taken
 
@@ -92,30 +92,22 @@ def note_extracts(
 def _insert_extract(
     log: TransitionLog, connection: Connection, entry: CataloguedDatablock, values: Mapping[str, object]
 ) -> None:
-    block, new = entry.datablock, DatablockState.PLANNED
+    block = entry.datablock
     row = {
         "pid": block.pid,
         "id": block.id,
         "position": _PLANNED_BY_NONE,
-        "archive_id": block.archive_id,
-        "size": block.size,
-        "packed_size": block.packed_size,
-        "algorithm": block.algorithm,
-        "file_count": block.file_count,
         "extract": pack_extract(block.extract),
-        "state": new,
-        "reason": "",
-        "bytes_total": block.packed_size,
-        "held_bytes": 0,
         "run": "",
         "store": "",
         "wanted": False,
     }
-    connection.execute(insert(datablocks).values(row | consequences(new) | dict(values)))
+    connection.execute(insert(datablocks).values(row | planned_columns(block) | dict(values)))
     its = {"pid": block.pid, "datablock": block.id}
     for chunk, packed in enumerate(Fingerprint(entry).chunks()):
         connection.execute(insert(file_lists).values(its | {"chunk": chunk, "entries": packed}))
-    log.enter(connection, TransitionSubject("datablock", pid=block.pid, datablock=block.id), None, new)
+    subject = TransitionSubject("datablock", pid=block.pid, datablock=block.id)
+    log.enter(connection, subject, None, DatablockState.PLANNED)
 
 
 def kept_extracts(

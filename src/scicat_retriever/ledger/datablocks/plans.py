@@ -17,7 +17,7 @@ from scicat_retriever.ledger.database.schema import copies, datablocks, file_lis
 from scicat_retriever.ledger.database.statements import batches
 from scicat_retriever.ledger.database.transitions import TransitionLog, TransitionSubject, require_legal
 from scicat_retriever.ledger.datablocks.extracts import kept_extracts
-from scicat_retriever.ledger.rows.datablocks import THIS_DATABLOCK, consequences, held_after
+from scicat_retriever.ledger.rows.datablocks import THIS_DATABLOCK, consequences, held_after, planned_columns
 from scicat_retriever.ledger.rows.held_space import change_space
 from scicat_retriever.ledger.rows.needs import set_wanted
 from scicat_retriever.ledger.rows.spool import Spool, Taken
@@ -150,22 +150,13 @@ def _stays(entry: Taken, row: Any, run: str) -> bool:  # noqa: ANN401
 
 
 def _planned(entry: Taken) -> dict[str, object]:
-    block = entry.datablock
-    return {
+    its: dict[str, object] = {
         "position": entry.position,
         "listed": True,
-        "archive_id": block.archive_id,
-        "size": block.size,
-        "packed_size": block.packed_size,
-        "algorithm": block.algorithm,
-        "file_count": block.file_count,
         "fingerprint": entry.fingerprint,
-        "state": DatablockState.PLANNED,
-        "reason": "",
-        "bytes_total": block.packed_size,
-        "held_bytes": 0,
         "wanted": True,
-    } | consequences(DatablockState.PLANNED)
+    }
+    return its | planned_columns(entry.datablock)
 
 
 def _size(entry: Taken, row: Any) -> int:  # noqa: ANN401

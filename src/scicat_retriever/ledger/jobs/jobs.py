@@ -11,7 +11,6 @@ from sqlalchemy import Connection, insert, select, update
 from scicat_retriever.domain.dataset import RetrieveJob, Selection, united
 from scicat_retriever.domain.errors import (
     Failure,
-    JobEnded,
     TransitionIllegal,
 )
 from scicat_retriever.domain.ids import DatasetPid, JobId
@@ -30,6 +29,7 @@ from scicat_retriever.ledger.rows.jobs import (
     job_of,
     job_record,
     lock_job,
+    lock_open_job,
     move_job,
     with_selections,
 )
@@ -218,9 +218,7 @@ class SqlJobs(Book):
     def cancel(self, job_id: JobId, by: str) -> None:
         """Note who wants a job cancelled."""
         with self._database.writing() as connection:
-            row = lock_job(connection, job_id)
-            if JobState(row.state).finished:
-                raise JobEnded(f"The job {job_id} has ended already: {row.state}.")
+            row = lock_open_job(connection, job_id)
             if not row.cancelled_by:
                 wanted = {"cancelled_by": by, "cancel_told_at": None}
                 connection.execute(update(jobs).where(jobs.c.id == job_id).values(wanted))

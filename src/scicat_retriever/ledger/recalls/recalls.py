@@ -10,10 +10,10 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, or_, select, tuple_, update
 
-from scicat_retriever.domain.errors import JobEnded, TransitionIllegal
+from scicat_retriever.domain.errors import TransitionIllegal
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid, JobId
-from scicat_retriever.domain.states import DatablockState, DatasetState, JobState, RecallPhase
+from scicat_retriever.domain.states import DatablockState, DatasetState, RecallPhase
 from scicat_retriever.ledger.database.book import Book
 from scicat_retriever.ledger.database.packing import unpack_extract
 from scicat_retriever.ledger.database.schema import datablocks, job_datasets, jobs, recall_leads, recalls
@@ -24,7 +24,7 @@ from scicat_retriever.ledger.rows.datablocks import (
     THIS_DATABLOCK,
     consequences,
 )
-from scicat_retriever.ledger.rows.jobs import FINISHED, lock_job
+from scicat_retriever.ledger.rows.jobs import FINISHED, lock_open_job
 from scicat_retriever.ledger.rows.recalls import (
     IS_WANTED,
     OPEN,
@@ -139,9 +139,7 @@ class SqlRecalls(Book):
             job_datasets.c.job_id == job_id, job_datasets.c.state.in_(NOT_ENDED)
         )
         with self._database.writing() as connection:
-            row = lock_job(connection, job_id)
-            if JobState(row.state).finished:
-                raise JobEnded(f"The job {job_id} has ended already: {row.state}.")
+            lock_open_job(connection, job_id)
             connection.execute(update(jobs).where(jobs.c.id == job_id).values(priority=priority))
             pids = [DatasetPid(pid) for pid in connection.scalars(its)]
             self._database.lock_datasets(connection, pids)

@@ -63,6 +63,21 @@ def lock_row_if_there(database: Database, connection: Connection, key: Datablock
     return connection.execute(_LOCKED, {"of": key.pid, "block": key.id}).first()
 
 
+def planned_columns(block: Datablock) -> dict[str, object]:
+    """Give the columns of a datablock that is planned and has no copy, as the catalogue describes it."""
+    return {
+        "archive_id": block.archive_id,
+        "size": block.size,
+        "packed_size": block.packed_size,
+        "algorithm": block.algorithm,
+        "file_count": block.file_count,
+        "state": DatablockState.PLANNED,
+        "reason": "",
+        "bytes_total": block.packed_size,
+        "held_bytes": 0,
+    } | consequences(DatablockState.PLANNED)
+
+
 def set_columns(connection: Connection, key: DatablockKey, values: Mapping[str, object]) -> None:
     """Change columns of a datablock's row."""
     connection.execute(_CHANGED, dict(values) | {"of": key.pid, "block": key.id})

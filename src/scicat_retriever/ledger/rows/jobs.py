@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, bindparam, select, update
 
 from scicat_retriever.domain.dataset import RetrieveJob
-from scicat_retriever.domain.errors import JobNotFound
+from scicat_retriever.domain.errors import JobEnded, JobNotFound
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState, JobState
 from scicat_retriever.ledger.database.packing import unpack_selections
@@ -56,6 +56,19 @@ def lock_job(connection: Connection, job_id: JobId) -> Any:  # noqa: ANN401
     row = connection.execute(_LOCKED, {"job": job_id}).first()
     if row is None:
         raise JobNotFound(f"The service has no job {job_id}.")
+    return row
+
+
+def lock_open_job(connection: Connection, job_id: JobId) -> Any:  # noqa: ANN401
+    """Give the row of a job that has not ended, locked until the transaction ends.
+
+    Raises:
+        JobNotFound: There is no such job.
+        JobEnded: It has ended.
+    """
+    row = lock_job(connection, job_id)
+    if JobState(row.state).finished:
+        raise JobEnded(f"The job {job_id} has ended already: {row.state}.")
     return row
 
 

@@ -42,6 +42,7 @@ from scicat_retriever.pipeline.jobs.outcome import gave_back
 from scicat_retriever.pipeline.jobs.selection import ChosenNames
 from scicat_retriever.pipeline.jobs.status import STARTED
 from scicat_retriever.pipeline.reports.download_names import download_names
+from scicat_retriever.pipeline.reports.fitting import first_that_fit
 from scicat_retriever.pipeline.reports.remarks import remarks_on
 from scicat_retriever.pipeline.tools.toolbox import Toolbox
 from scicat_retriever.pipeline.transfer.publish import Published, is_there, refuse_lost
@@ -322,13 +323,7 @@ def shortened(body: Mapping[str, Any]) -> dict[str, Any]:
 
 def _fitting(entries: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Give the first entries, as many as fit into a third of what SciCat can hold."""
-    room, kept = RESULT_LIMIT // 3, []
-    for entry in islice(entries, SHORTENED_LIMIT):
-        room -= len(json.dumps(entry)) + 2
-        if room < 0:
-            break
-        kept.append(entry)
-    return kept
+    return first_that_fit(islice(entries, SHORTENED_LIMIT), RESULT_LIMIT // 3)
 
 
 def result_entries(

@@ -9,7 +9,6 @@ downloaded, in their own `retrieveReturnMessage`, which who may read the dataset
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -27,6 +26,7 @@ from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState, JobState
 from scicat_retriever.pipeline.jobs.selection import ChosenNames
 from scicat_retriever.pipeline.reports.download_names import download_names
+from scicat_retriever.pipeline.reports.fitting import first_that_fit
 from scicat_retriever.pipeline.reports.report import result_entries
 from scicat_retriever.pipeline.tools.toolbox import Toolbox
 from scicat_retriever.pipeline.transfer.publish import refuse_lost
@@ -93,7 +93,7 @@ def with_links(pid: DatasetPid, update: LifecycleUpdate, tools: Toolbox) -> Life
     """Compose the report of a dataset in place of its job: fresh links to what is kept for the job."""
     job_id = JobId(update.return_message["jobId"])
     entries = _entries(pid, job_id, tools)
-    result = fitting(entries)
+    result = first_that_fit(entries, RESULT_LIMIT)
     message = f"SciCat cannot close job {job_id}, since a dataset of it was deleted. "
     if result:
         message += (
@@ -118,17 +118,6 @@ def _entries(pid: DatasetPid, job_id: JobId, tools: Toolbox) -> list[dict[str, A
         return []
     names = download_names((each.key, each.datablock.file_name) for each in records)
     return list(result_entries(records, names, until, ChosenNames(job_id, tools), tools))
-
-
-def fitting(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Give the first entries, as many as a dataset can hold."""
-    room, kept = RESULT_LIMIT, []
-    for entry in entries:
-        room -= len(json.dumps(entry)) + 2
-        if room < 0:
-            break
-        kept.append(entry)
-    return kept
 
 
 def drop_undeliverable(kept: timedelta, tools: Toolbox) -> int:

@@ -12,6 +12,7 @@ from scicat_retriever.domain.evidence import Integrity
 from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.domain.states import LifecycleWord
 from scicat_retriever.pipeline.reports import report, unclosable
+from scicat_retriever.pipeline.reports.fitting import first_that_fit
 from scicat_retriever.pipeline.transfer.publish import Published
 from scicat_retriever.ports.catalogue import LifecycleUpdate
 from scicat_retriever.ports.reports import Report, Subject
@@ -135,7 +136,7 @@ def test_the_next_retrieval_takes_the_links_back() -> None:
 
 def test_more_links_than_a_dataset_can_hold_are_counted() -> None:
     entry = {"url": "x" * 200_000, "expires": "2026"}
-    assert len(unclosable.fitting([entry] * 9)) == 5
+    assert len(first_that_fit([entry] * 9, unclosable.RESULT_LIMIT)) == 5
 
 
 def test_what_can_never_be_told_is_dropped_by_itself_after_a_time() -> None:

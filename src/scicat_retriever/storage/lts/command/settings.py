@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Literal, Self
 
 from pydantic import (
@@ -17,6 +16,7 @@ from pydantic import (
 
 from scicat_retriever.storage.lts.paths.settings import AbsoluteFolder, AbsolutePath, TemplateText
 from scicat_retriever.storage.lts.programs.archive_command import ArchiveCommand
+from scicat_retriever.storage.lts.programs.expressions import compiled
 from scicat_retriever.storage.lts.programs.template import CommandTemplate
 from scicat_retriever.storage.lts.programs.words import ExitCode, StoreWords
 from scicat_retriever.storage.lts.store_kind import StoreKeys
@@ -125,10 +125,7 @@ class CommandStoreSettings(StoreKeys):
     @field_validator("archive_ids")
     @classmethod
     def _compiles(cls, value: str) -> str:
-        try:
-            re.compile(value)
-        except re.error as error:
-            raise ValueError(f"is no regular expression: {error}") from None
+        compiled(value)
         return value
 
     @model_validator(mode="after")

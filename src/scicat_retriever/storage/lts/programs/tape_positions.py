@@ -23,6 +23,7 @@ from scicat_retriever.ports.long_term_store import (
 )
 from scicat_retriever.storage.lts.programs.archive_command import ArchiveCommand
 from scicat_retriever.storage.lts.programs.child import small_environment
+from scicat_retriever.storage.lts.programs.expressions import compiled
 from scicat_retriever.storage.lts.programs.position_lookup import (
     TapePositionLookup,
     plain_name,
@@ -49,11 +50,7 @@ class TapePattern(BaseModel):
     @field_validator("pattern")
     @classmethod
     def _has_a_tape(cls, value: str) -> str:
-        try:
-            groups = re.compile(value).groupindex
-        except re.error as error:
-            raise ValueError(f"is no regular expression: {error}") from None
-        if "tape" not in groups:
+        if "tape" not in compiled(value).groupindex:
             raise ValueError("must have a group named tape: (?P<tape>...)")
         return value
 

@@ -19,6 +19,7 @@ from scicat_retriever.domain.errors import (
 from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.ports.long_term_store import Locality, RecallState
 from scicat_retriever.storage.lts.programs.child import Finished, in_words
+from scicat_retriever.storage.lts.programs.expressions import compiled
 
 _SIZE_DIGITS = 18
 """Longest size that is believed: below 10^18 bytes, which a signed 64-bit number holds."""
@@ -65,10 +66,7 @@ class StoreWords(BaseModel):
     @field_validator("lost", "missing", "unreadable", "unavailable", "recalling", "offline", "online")
     @classmethod
     def _compiles(cls, value: str | None) -> str | None:
-        try:
-            re.compile(value or "")
-        except re.error as error:
-            raise ValueError(f"is no regular expression: {error}") from None
+        compiled(value or "")
         return value
 
     @model_validator(mode="after")

@@ -12,12 +12,11 @@ from pydantic import (
     ConfigDict,
     Field,
     PositiveFloat,
-    SecretStr,
     field_validator,
     model_validator,
 )
 
-from scicat_retriever.domain.foreign_text import is_bearer_token
+from scicat_retriever.section import BearerToken
 from scicat_retriever.storage.lts.paths.settings import TemplateText
 from scicat_retriever.storage.lts.store_kind import StoreKeys
 from scicat_retriever.storage.lts.wlcg.addresses import TapeAddresses, is_loopback, named_place
@@ -29,12 +28,6 @@ def _plain(url: AnyHttpUrl) -> AnyHttpUrl:
     if url.query or url.fragment:
         raise ValueError("must end before any '?' or '#'")
     return url
-
-
-def _fit_for_a_header(token: SecretStr | None) -> SecretStr | None:
-    if token is not None and not is_bearer_token(token.get_secret_value()):
-        raise ValueError("must be one word of printable ASCII")
-    return token
 
 
 def _absolute(path: PurePosixPath) -> PurePosixPath:
@@ -82,9 +75,7 @@ class WlcgTapeSettings(StoreKeys):
     catalogued_root: Root | None = Field(
         None, description="What absolute archiveIds begin with, if that is not `root_path`."
     )
-    token: Annotated[SecretStr | None, AfterValidator(_fit_for_a_header)] = Field(
-        None, description="The bearer token."
-    )
+    token: BearerToken | None = Field(None, description="The bearer token.")
     token_file: Path | None = Field(
         None,
         description="A file with the bearer token; read anew when it changes, so that it can be renewed.",
