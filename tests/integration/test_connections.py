@@ -11,19 +11,17 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from typing import BinaryIO
+from contextlib import ExitStack
 from urllib.parse import urlsplit
 
 import httpx2
 import pytest
 
-from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.http_api.app import create_app
 from scicat_retriever.http_api.server import LimitedServer, server_config
 from scicat_retriever.http_api.settings import ApiSettings
 from stand_ins.scicat.server import loopback_socket
-from tests.fakes.staging_area import InMemoryStagingArea
+from tests.fakes.watched_staging import WatchedStaging
 from tests.unit.http_api.rig import AUTHORIZED, JOBS, TOKEN, V4, ApiRig
 from tests.unit.pipeline.rig import FILES, entries, tar
 
@@ -33,20 +31,6 @@ INSIDE = {**FILES, "run/large.bin": os.urandom(24 * 2**20)}
 """More than what the system's buffers of both sides hold."""
 LONG = {"header_timeout": 600.0, "body_timeout": 600.0, "write_timeout": 600.0, "idle_timeout": 600}
 """Timeouts that no test waits for."""
-
-
-class WatchedStaging(InMemoryStagingArea):
-    """Keeps the files that were opened for reading."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.opened: list[BinaryIO] = []
-
-    @contextmanager
-    def open_staged(self, key: DatablockKey, token: str) -> Iterator[BinaryIO]:
-        with super().open_staged(key, token) as file:
-            self.opened.append(file)
-            yield file
 
 
 class Served:

@@ -20,26 +20,13 @@ from scicat_retriever.http_api.downloads.downloads import CHUNK
 from scicat_retriever.pipeline.reports.download_names import attachment
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from tests.fakes.staging_area import InMemoryStagingArea
+from tests.fakes.watched_staging import WatchedStaging
 from tests.unit.http_api.rig import ApiRig, assert_problem
 from tests.unit.pipeline.rig import FILES, LIFETIME, RETENTION, entries, tar
 
 INSIDE = {**FILES, "run/large.bin": os.urandom(CHUNK * 2 + 123)}
 CONTENT = tar(INSIDE)
 SIZE = len(CONTENT)
-
-
-class WatchedStaging(InMemoryStagingArea):
-    """Keeps the files that were opened for reading."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.opened: list[BinaryIO] = []
-
-    @contextmanager
-    def open_staged(self, key: DatablockKey, token: str) -> Iterator[BinaryIO]:
-        with super().open_staged(key, token) as file:
-            self.opened.append(file)
-            yield file
 
 
 @pytest.fixture
