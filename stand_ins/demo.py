@@ -28,6 +28,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from stand_ins import local_http
 from stand_ins.packing import PackedDataset, pack
 from stand_ins.running import TOKEN, RunningService, ServiceFolder, is_over
 from stand_ins.scicat import (
@@ -212,7 +213,7 @@ def _waits_for(dataset: dict[str, Any]) -> str:
 
 def _job_in_scicat(scicat_url: str, job_id: str) -> dict[str, Any]:
     headers = {"Authorization": f"Bearer {log_in(scicat_url, 'admin')}"}
-    answer = httpx2.get(f"{scicat_url}/api/v4/jobs/{job_id}", headers=headers, timeout=60, trust_env=False)
+    answer = local_http.get(f"{scicat_url}/api/v4/jobs/{job_id}", headers=headers, timeout=60)
     answer.raise_for_status()
     job: dict[str, Any] = answer.json()
     return job

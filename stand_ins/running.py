@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import httpx2
+from stand_ins import local_http
 
 TOKEN = "a-token-for-trying-it-out"
 START_SECONDS = 180.0
@@ -200,11 +200,10 @@ class RunningService:
         return self._ask(f"/recalls?limit={limit}")
 
     def _ask(self, path: str) -> dict[str, Any]:
-        answer = httpx2.get(
+        answer = local_http.get(
             f"{self.folder.url}/api/v1{path}",
             headers={"Authorization": f"Bearer {TOKEN}"},
             timeout=60,
-            trust_env=False,
         )
         answer.raise_for_status()
         found: dict[str, Any] = answer.json()
@@ -217,13 +216,25 @@ class RunningService:
             TimeoutError: It did not end in time; the end of the log is in the message.
         """
         end = time.monotonic() + seconds
-        while not is_over(status := self.job(job_id)):
-            if time.monotonic() > end:
-                break
-            time.sleep(0.05)
-        else:
-            return status
-        raise TimeoutError(f"job {job_id} did not end in {seconds} s:\n{status}\n{self.log_end()}")
+        while True:
+            begun = time.monotonic()
+            status = self.job(job_id)
+            if is_over(status):
+                return status
+            if begun > end:
+                raise TimeoutError(f"job {job_id} did not end in {seconds} s:\n{status}\n{self.log_end()}")
+            time.sleep(pause_after(time.monotonic() - begun))
+
+
+def pause_after(look: float) -> float:
+    """Give the seconds from one look at what is waited for to the next.
+
+    They are four times those that the look took: looking at a service takes the processor from its work.
+
+    Args:
+        look: Seconds that the last look took.
+    """
+    return min(0.5, max(0.02, 4 * look))
 
 
 def is_over(status: Mapping[str, Any]) -> bool:

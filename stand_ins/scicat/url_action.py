@@ -11,6 +11,7 @@ from typing import Literal
 
 import httpx2
 
+from stand_ins import local_http
 from stand_ins.scicat.answers import JsonObject, application_refusal
 from stand_ins.scicat.job_shapes import show_job
 
@@ -58,7 +59,12 @@ class UrlAction:
         job_id = context.job["id"]
         body = json.dumps(_TEMPLATES[self.template](context), indent=2)
         headers = {name: value.replace("{id}", job_id) for name, value in self.headers.items()}
-        client = httpx2.AsyncClient(timeout=self.timeout_seconds, trust_env=False, headers=_NODE_HEADERS)
+        client = httpx2.AsyncClient(
+            timeout=self.timeout_seconds,
+            trust_env=False,
+            verify=local_http.authorities(),
+            headers=_NODE_HEADERS,
+        )
         try:
             async with client:
                 answer = await client.post(

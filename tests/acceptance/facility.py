@@ -19,7 +19,8 @@ from typing import Any
 import httpx2
 import psutil
 
-from stand_ins.running import TOKEN, RunningService, ServiceFolder
+from stand_ins import local_http
+from stand_ins.running import TOKEN, RunningService, ServiceFolder, pause_after
 from stand_ins.scicat import (
     NEWEST_TAGGED,
     RELEASES,
@@ -134,7 +135,7 @@ class Facility:
         """Say whether the service has all that it needs to carry out jobs."""
         try:
             url = f"{self.folder.url}/api/v1/ready"
-            return httpx2.get(url, trust_env=False, timeout=30).is_success
+            return local_http.get(url, timeout=30).is_success
         except httpx2.TransportError:
             return False
 
@@ -230,7 +231,7 @@ class Facility:
     def api_answers(self) -> bool:
         """Say whether the running service's API answers."""
         try:
-            return httpx2.get(f"{self.folder.url}/api/v1/health", trust_env=False, timeout=30).is_success
+            return local_http.get(f"{self.folder.url}/api/v1/health", timeout=30).is_success
         except httpx2.TransportError:
             return False
 
@@ -286,7 +287,7 @@ def some_datablocks(prefix: str, count: int) -> list[dict[str, bytes]]:
 
 def download(url: str) -> bytes:
     """Fetch a link as a scientist does."""
-    answer = httpx2.get(url, timeout=30, trust_env=False)
+    answer = local_http.get(url, timeout=30)
     assert answer.status_code == 200, answer.text
     return answer.content
 
@@ -304,10 +305,13 @@ def wait_until(condition: Callable[[], bool], seconds: float = 90.0) -> None:
         TimeoutError: It did not come true in time.
     """
     end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
+    while True:
+        begun = time.monotonic()
+        if condition():
+            return
+        if begun > end:
             raise TimeoutError("the condition did not come true")
-        time.sleep(0.02)
+        time.sleep(pause_after(time.monotonic() - begun))
 
 
 def block_states(service: RunningService, job_id: str) -> list[str]:
@@ -342,13 +346,12 @@ def give_back_all(facility: Facility) -> None:
 
 
 def _asked_about_staging(facility: Facility, method: str, path: str, body: object) -> httpx2.Response:
-    return httpx2.request(
+    return local_http.request(
         method,
         f"{facility.folder.url}/api/v1/staging{path}",
         json=body,
         headers={"Authorization": f"Bearer {TOKEN}"},
         timeout=60,
-        trust_env=False,
     )
 
 

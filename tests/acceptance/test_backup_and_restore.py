@@ -16,6 +16,7 @@ import httpx2
 import pytest
 
 from scicat_retriever.workflow.engine.connection import EngineAccess, connect_when_up, own_engine_command
+from stand_ins import local_http
 from stand_ins.running import TOKEN, RunningService, free_port
 from stand_ins.scicat import PROFILES
 from tests.acceptance.facility import Facility, block_states, download, quick, some_datablocks, wait_until
@@ -54,7 +55,7 @@ def _restore(facility: Facility, backup: Path, *options: str) -> str:
 def _call(facility: Facility, method: str, path: str, body: object = None) -> None:
     url = f"{facility.folder.url}/api/v1/jobs{path}"
     headers = {"Authorization": f"Bearer {TOKEN}"}
-    answer = httpx2.request(method, url, json=body, headers=headers, timeout=30, trust_env=False)
+    answer = local_http.request(method, url, json=body, headers=headers, timeout=30)
     answer.raise_for_status()
 
 
@@ -62,10 +63,9 @@ def _wait_for_success(facility: Facility, job_id: str) -> dict[str, Any]:
     """Wait until the service has carried a job out, SciCat knows, and give it as SciCat has it."""
 
     def succeeded() -> bool:
-        answer = httpx2.get(
+        answer = local_http.get(
             f"{facility.folder.url}/api/v1/jobs/{job_id}",
             headers={"Authorization": f"Bearer {TOKEN}"},
-            trust_env=False,
         )
         known = answer.is_success and answer.json()["state"] == "finishedSuccessful"
         return known and not answer.json()["report"]
@@ -130,7 +130,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
             names = ("in_flight", "running", "came_later")
             jobs = {name: _wait_for_success(facility, ids[name]) for name in names}
             lost = facility.scicat.job(ids["came_and_ended"])
-            gone = httpx2.get(lost["jobResultObject"]["result"][0]["url"], trust_env=False)
+            gone = local_http.get(lost["jobResultObject"]["result"][0]["url"])
             _call(facility, "POST", "", {"id": ids["came_and_ended"], "type": "retrieve"})
             jobs["came_and_ended"] = _wait_for_success(facility, ids["came_and_ended"])
             jobs["ended"] = facility.scicat.job(ids["ended"])

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx2
 
+from stand_ins import local_http
 from stand_ins.running import TOKEN
 from tests.acceptance.conftest import MakeFacility
 from tests.acceptance.facility import (
@@ -27,13 +28,12 @@ LARGE = 3 * 2**30
 
 
 def _ask(facility: Facility, method: str, path: str, **params: str) -> httpx2.Response:
-    return httpx2.request(
+    return local_http.request(
         method,
         f"{facility.folder.url}/api/v1/jobs/{path}",
         params=params,
         headers={"Authorization": f"Bearer {TOKEN}"},
         timeout=30,
-        trust_env=False,
     )
 
 

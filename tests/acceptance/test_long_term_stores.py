@@ -8,9 +8,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx2
 import pytest
 
+from stand_ins import local_http
 from stand_ins.running import TOKEN, RunningService
 from stand_ins.tape.library import TapeLibrary
 from stand_ins.tape.rest_server import TapeRestServer
@@ -209,7 +209,7 @@ def test_a_second_copy_is_read_where_the_first_is_no_good(facility: Facility, va
     job = facility.wait_for(facility.ask_for(pid))
     assert job["statusCode"] == "finishedSuccessful", job["jobResultObject"]
     urls = [entry["url"] for entry in job["jobResultObject"]["result"]]
-    assert [httpx2.get(url, trust_env=False, timeout=30).content for url in urls] == originals
+    assert [local_http.get(url, timeout=30).content for url in urls] == originals
 
 
 def test_an_archive_that_is_damaged_in_both_copies_fails_its_dataset(facility: Facility, vault: Path) -> None:
@@ -300,12 +300,11 @@ def test_a_job_with_priority_goes_first_to_tape(facility: Facility, one_drive: T
         wait_until(lambda: one_drive.library.counts().waiting == 1)
         urgent = facility.ask_for(pids[3])
         wait_until(lambda: "tape" in waiting_words(service, urgent))
-        answer = httpx2.put(
+        answer = local_http.put(
             f"{service.folder.url}/api/v1/jobs/{urgent}/priority",
             json={"priority": 10},
             headers={"Authorization": f"Bearer {TOKEN}"},
             timeout=30,
-            trust_env=False,
         )
         assert answer.status_code == 200, answer.text
     ended = [facility.wait_for(job_id, 120)["statusCode"] for job_id in (urgent, first)]

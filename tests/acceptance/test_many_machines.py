@@ -14,6 +14,7 @@ import httpx2
 import pytest
 
 from scicat_retriever.workflow.engine.connection import own_engine_command
+from stand_ins import local_http
 from stand_ins.running import RunningService, free_port
 from tests.acceptance.facility import QUICK, Facility, download, some_datablocks
 from tests.integration.postgres import PostgresUnavailable, running_postgres
@@ -48,7 +49,7 @@ def _wait_for_api(facility: Facility) -> None:
     end = time.monotonic() + 60
     while time.monotonic() < end:
         try:
-            if httpx2.get(f"{facility.folder.url}/api/v1/health", trust_env=False).is_success:
+            if local_http.get(f"{facility.folder.url}/api/v1/health").is_success:
                 return
         except httpx2.TransportError:
             time.sleep(0.05)

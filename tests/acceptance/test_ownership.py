@@ -8,10 +8,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx2
 import pytest
 
 from scicat_retriever.storage.staging import marker
+from stand_ins import local_http
 from stand_ins.running import TOKEN, ServiceFolder
 from tests.acceptance.facility import (
     Facility,
@@ -51,12 +51,11 @@ def refused(folder: ServiceFolder) -> str:
 
 def post(facility: Facility, pid: str, name: str) -> int:
     job = {"id": name, "type": "retrieve", "jobParams": {"datasetList": [{"pid": pid, "files": []}]}}
-    answer = httpx2.post(
+    answer = local_http.post(
         f"{facility.folder.url}/api/v1/jobs",
         json=job,
         headers={"Authorization": f"Bearer {TOKEN}"},
         timeout=60,
-        trust_env=False,
     )
     return answer.status_code
 
@@ -86,7 +85,7 @@ def test_a_second_service_on_the_same_staging_area_does_not_start_and_removes_no
     assert len(owning.files_in_staging(pid)) == 2
     # An operator may hand it over all the same: then the first one stops, with what to do.
     assert "it is this ledger's now" in adopt_staging(other)
-    assert httpx2.get(link, timeout=60, trust_env=False).status_code == 200  # the file is there
+    assert local_http.get(link, timeout=60).status_code == 200  # the file is there
     late = owning.new_pid()
     owning.archive(late, some_datablocks(late, 1))
     job_id = owning.ask_for(late)
@@ -108,7 +107,7 @@ def test_while_the_staging_area_is_not_mounted_jobs_wait_and_nothing_counts_as_l
     try:
         job_id = owning.ask_for(late)
         wait_until(lambda: "lost its marker" in str(service.job(job_id)))
-        answer = httpx2.get(link, timeout=60, trust_env=False)
+        answer = local_http.get(link, timeout=60)
         assert (answer.status_code, answer.json()["title"]) == (503, "staging not ours"), answer.text
         wait_until(lambda: _is_said(owning, logged, "staging_not_ours", "check_staging"))
         service.stop()

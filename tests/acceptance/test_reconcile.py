@@ -12,13 +12,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
 
 from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.pipeline.jobs.intake import dataset_flow
 from scicat_retriever.processes.engine_database import ENGINE_DATABASE
 from scicat_retriever.workflow.engine.connection import EngineAccess, connect
+from stand_ins import local_http
 from stand_ins.running import TOKEN, RunningService, free_port
 from stand_ins.scicat import PROFILES, log_in, submit_retrieve_job
 from tests.acceptance.facility import (
@@ -100,10 +100,9 @@ def _is_told(facility: Facility, job_id: str) -> bool:
 
 
 def _overview(service: RunningService) -> dict[str, Any]:
-    answer = httpx2.get(
+    answer = local_http.get(
         f"{service.folder.url}/api/v1/overview",
         headers={"Authorization": f"Bearer {TOKEN}"},
-        trust_env=False,
         timeout=30,
     )
     overview: dict[str, Any] = answer.raise_for_status().json()
@@ -270,9 +269,7 @@ def test_what_a_lost_flow_left_is_cleaned_up_where_nobody_asks_for_it_any_more(w
     wait_until(lambda: _open_recalls(service, pid) == 1)
     url = f"{service.folder.url}/api/v1/jobs/{job_id}"
     _terminate(watchful.engine_port, f"retrieve-job-{job_id}", dataset_flow(DatasetPid(pid)))
-    httpx2.delete(
-        url, headers={"Authorization": f"Bearer {TOKEN}"}, trust_env=False, timeout=30
-    ).raise_for_status()
+    local_http.delete(url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=30).raise_for_status()
     watchful.wait_for(job_id)
     wait_until(lambda: _open_recalls(service, pid) == 0)
     assert block_states(service, job_id) == ["failed"]

@@ -7,8 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
-import httpx2
-
+from stand_ins import local_http
 from stand_ins.running import TOKEN
 from tests.acceptance.facility import Facility, download, some_datablocks, some_files, tar_of
 
@@ -182,12 +181,11 @@ def test_the_same_job_posted_twenty_times_at_once_runs_once_and_answers_the_same
 
     def post(_: int) -> tuple[int, str]:
         start.wait()
-        answer = httpx2.post(
+        answer = local_http.post(
             f"{facility.folder.url}/api/v1/jobs",
             json=body,
             headers={"Authorization": f"Bearer {TOKEN}"},
             timeout=30,
-            trust_env=False,
         )
         return answer.status_code, answer.text
 

@@ -6,9 +6,9 @@ import signal
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-import httpx2
 import pytest
 
+from stand_ins import local_http
 from stand_ins.running import TOKEN
 from tests.acceptance.facility import Facility, quick, some_datablocks, wait_until
 from tests.integration.seaweedfs import Seaweed, SeaweedUnavailable, running_seaweed
@@ -63,10 +63,10 @@ def test_a_dataset_is_staged_on_s3_and_downloaded_from_there(
     job = facility.wait_for(facility.ask_for(pid))
     assert job["statusCode"] == "finishedSuccessful"
     for entry, archive in zip(job["jobResultObject"]["result"], archives, strict=True):
-        redirected = httpx2.get(entry["url"], trust_env=False)
+        redirected = local_http.get(entry["url"])
         assert redirected.status_code == 307
         assert urlsplit(redirected.headers["location"]).port == seaweed.port
-        answer = httpx2.get(entry["url"], trust_env=False, follow_redirects=True)
+        answer = local_http.get(entry["url"], follow_redirects=True)
         assert answer.content == (facility.folder.lts / archive).read_bytes()
         assert archive.rpartition("/")[2] in answer.headers["content-disposition"]
     assert (len(keys(seaweed, bucket, pid)), uploads(seaweed, bucket)) == (3, 0)
@@ -108,8 +108,8 @@ def test_what_was_given_back_and_evicted_is_gone_from_s3_and_its_link_says_so(
     staging = f"{facility.folder.url}/api/v1/staging"
     headers = {"Authorization": f"Bearer {TOKEN}"}
     for path, body in (("release", {"job": job_id}), ("evict", {"dataset": pid})):
-        answer = httpx2.post(f"{staging}/{path}", json=body, headers=headers, trust_env=False)
+        answer = local_http.post(f"{staging}/{path}", json=body, headers=headers)
         assert answer.is_success, answer.text
     wait_until(lambda: keys(seaweed, bucket, pid) == [])
-    assert httpx2.get(entries[0]["url"], trust_env=False).status_code == 410
+    assert local_http.get(entries[0]["url"]).status_code == 410
     assert facility.wait_for(facility.ask_for(pid))["statusCode"] == "finishedSuccessful"

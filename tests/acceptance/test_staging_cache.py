@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import random
 import subprocess
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-import httpx2
 import pytest
 
+from stand_ins import local_http
 from stand_ins.running import RunningService
 from tests.acceptance.conftest import MakeFacility
 from tests.acceptance.facility import (
@@ -31,6 +29,7 @@ from tests.acceptance.facility import (
 
 KB = 1000
 SHORT_LIVED = quick(
+    flow={"poll_maximum": 2.0},  # two dozen jobs in line that ask twice a second keep a processor busy
     links={"lifetime": 1.0, "retention": 1.5},
     cache={"sweep_interval": 1.0, "spared": 0.2},
 )
@@ -115,7 +114,7 @@ def test_a_job_that_waits_for_space_says_so_and_goes_on_when_another_gives_its_s
 
     ask_staging(small, "POST", "/release", {"job": before})
     assert small.wait_for(waiting)["statusCode"] == "finishedSuccessful"
-    answer = httpx2.get(entry["url"], trust_env=False)
+    answer = local_http.get(entry["url"])
     assert (answer.status_code, answer.json()["type"].rpartition(":")[2]) == (410, "link_released")
     wait_until(lambda: small.scicat.job(before)["jobResultObject"]["result"][0]["url"] is None)
     ask_staging(small, "POST", "/release", {"job": waiting})
@@ -199,7 +198,7 @@ def test_a_file_that_is_not_to_be_kept_longer_is_removed_and_its_link_says_what_
     job = short_lived.wait_for(short_lived.ask_for(pid))
     assert len(short_lived.files_in_staging(pid)) == 2
     wait_until(lambda: short_lived.files_in_staging(pid) == [])
-    answer = httpx2.get(job["jobResultObject"]["result"][0]["url"], trust_env=False, timeout=30)
+    answer = local_http.get(job["jobResultObject"]["result"][0]["url"], timeout=30)
     assert answer.status_code == 403
     assert answer.headers["content-type"] == "application/problem+json"
     assert "ask for the dataset again" in answer.json()["detail"]
@@ -279,8 +278,7 @@ def test_ten_times_more_than_fits_is_brought_without_ever_filling_the_disk(
             wanted = dice.sample(sorted(sizes), dice.randint(1, 3))
             asked_for += sum(sizes[pid] for pid in wanted)
             jobs.append(facility.ask_for(*wanted))
-        with ThreadPoolExecutor(4) as threads:
-            ended = list(threads.map(facility.wait_for, jobs, itertools.repeat(1000.0)))
+        ended = [facility.wait_for(job_id, 1000.0) for job_id in jobs]
         assert [job["statusCode"] for job in ended] == ["finishedSuccessful"] * len(jobs)
     log = facility.folder.log.read_text()
     assert "staging_write_failed" not in log

@@ -9,10 +9,10 @@ import subprocess
 import sys
 from typing import Any
 
-import httpx2
 import psutil
 import pytest
 
+from stand_ins import local_http
 from stand_ins.running import free_port
 from tests.acceptance.conftest import MakeFacility
 from tests.acceptance.facility import Facility, running, some_datablocks, wait_until
@@ -131,7 +131,7 @@ def test_while_the_engine_hangs_the_service_is_not_ready_and_jobs_say_what_they_
 
 
 def _ready(facility: Facility) -> dict[str, Any]:
-    answer = httpx2.get(f"{facility.folder.url}/api/v1/ready", trust_env=False, timeout=30)
+    answer = local_http.get(f"{facility.folder.url}/api/v1/ready", timeout=30)
     found: dict[str, Any] = answer.json()
     assert (answer.status_code == 200) == found["ready"]
     return found

@@ -8,10 +8,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-import httpx2
 import pytest
 
 from scicat_retriever.storage.staging import marker
+from stand_ins import local_http
 from stand_ins.running import TOKEN
 from stand_ins.scicat import JobType
 from tests.acceptance.facility import (
@@ -136,11 +136,10 @@ def test_the_short_form_reads_the_dataset_list_from_scicat(unusual: Facility) ->
     unusual.archive(pid, some_datablocks(pid, 1))
     unusual.scicat.set_job_type(_job_type_that_posts_nothing())
     job_id = unusual.ask_for(pid)
-    answer = httpx2.post(
+    answer = local_http.post(
         f"{unusual.folder.url}/api/v1/jobs",
         json={"id": job_id, "type": "retrieve"},
         headers={"Authorization": f"Bearer {TOKEN}"},
-        trust_env=False,
         timeout=30,
     )
     job = unusual.wait_for(job_id)
@@ -158,7 +157,7 @@ def test_the_service_listens_on_ipv6_and_its_links_lead_there(unusual: Facility)
     (archive,) = unusual.archive(pid, some_datablocks(pid, 1))
     [entry] = unusual.wait_for(unusual.ask_for(pid))["jobResultObject"]["result"]
     assert entry["url"].startswith(f"http://[::1]:{unusual.folder.port}/api/v1/downloads/")
-    got = httpx2.get(entry["url"], trust_env=False, timeout=30).content
+    got = local_http.get(entry["url"], timeout=30).content
     assert got == (unusual.folder.lts / archive).read_bytes()
     shown = subprocess.run(  # the commands reach it, too
         [

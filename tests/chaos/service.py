@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx2
 import psutil
 
+from stand_ins import local_http
 from stand_ins.running import RunningService, ServiceFolder
 
 PARTS = ("engine", "api", "worker")
@@ -126,7 +127,7 @@ class Service:
     def answers(self) -> bool:
         """Whether the API does."""
         try:
-            answer = httpx2.get(f"{self.folder.url}/api/v1/health", timeout=2, trust_env=False)
+            answer = local_http.get(f"{self.folder.url}/api/v1/health", timeout=2)
             return answer.is_success
         except httpx2.HTTPError:
             return False

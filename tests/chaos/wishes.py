@@ -6,6 +6,7 @@ import time
 
 import httpx2
 
+from stand_ins import local_http
 from stand_ins.running import TOKEN
 from tests.chaos.truth import NEVER, Job
 from tests.chaos.world import World
@@ -45,7 +46,7 @@ def _asked(world: World, method: str, job: Job, what: str = "") -> bool:
     headers, end = {"Authorization": f"Bearer {TOKEN}"}, time.monotonic() + ANSWER_SECONDS
     while time.monotonic() < end:
         try:
-            answer = httpx2.request(method, url, headers=headers, timeout=ANSWER_SECONDS, trust_env=False)
+            answer = local_http.request(method, url, headers=headers, timeout=ANSWER_SECONDS)
         except httpx2.ConnectError:
             pass
         except httpx2.HTTPError:

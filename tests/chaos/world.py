@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx2
 
+from stand_ins import local_http
 from stand_ins.running import TOKEN, ServiceFolder, free_port
 from stand_ins.scicat import PROFILES, JobType, ScicatStandIn, archival_service
 from tests.chaos.archives import Archives, Home
@@ -156,7 +157,7 @@ class World:
         headers = {"Authorization": f"Bearer {TOKEN}"}
         try:
             url = f"{self.service.folder.url}/api/v1/jobs"
-            answer = httpx2.post(url, json=body, headers=headers, timeout=40, trust_env=False)
+            answer = local_http.post(url, json=body, headers=headers, timeout=40)
         except httpx2.HTTPError:
             return False
         return answer.status_code == 201
@@ -195,7 +196,7 @@ class World:
         url = f"{self.line.url}/api/v4/jobs"
         while self._stored(body) is None:
             try:
-                httpx2.post(url, json=body, headers=headers, timeout=120, trust_env=False)
+                local_http.post(url, json=body, headers=headers, timeout=120)
             except httpx2.HTTPError:
                 time.sleep(0.05)
 

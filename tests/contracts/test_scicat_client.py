@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import httpx2
 import pytest
 
 from scicat_retriever.domain.errors import (
@@ -16,6 +15,7 @@ from scicat_retriever.domain.errors import (
 )
 from scicat_retriever.domain.states import JobState
 from scicat_retriever.ports.catalogue import JobUpdate, Visibility
+from stand_ins import local_http
 from stand_ins.scicat import (
     PROFILES,
     RELEASES,
@@ -227,7 +227,7 @@ def test_the_list_of_open_jobs_is_small_however_large_the_jobs(release: Release)
         rig.catalogue.update_job(job_id, JobUpdate(JobState.IN_PROGRESS, "m", {"result": ["x" * 1_000_000]}))
         assert [one.id for one in rig.catalogue.open_jobs(["retrieve"])] == [job_id]
         asked = stand_in.log.requests(method="GET", path_contains="/jobs")[-1].target
-        answer = httpx2.get(f"{url}{asked}", headers={"Authorization": f"Bearer {log_in(url, 'admin')}"})
+        answer = local_http.get(f"{url}{asked}", headers={"Authorization": f"Bearer {log_in(url, 'admin')}"})
     assert [one["id"] for one in answer.json()] == [job_id]
     assert len(answer.content) < 500
 

@@ -7,7 +7,6 @@ import subprocess
 from html.parser import HTMLParser
 from typing import Any
 
-import httpx2
 import pytest
 import yaml
 
@@ -16,6 +15,7 @@ from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.domain.states import DatasetState, JobState
 from scicat_retriever.pipeline.reports import report
 from scicat_retriever.ports.catalogue import JobUpdate
+from stand_ins import local_http
 from stand_ins.scicat import RELEASES, ScicatStandIn
 from tests.docs.handlebars import rendered
 from tests.docs.pages import Block, blocks
@@ -158,7 +158,7 @@ def test_the_token_that_the_page_makes_may_report(release: str) -> None:
             timeout=120,
         )
         token = shown.stdout.split()[-1]
-        answer = httpx2.patch(
+        answer = local_http.patch(
             f"{url}/api/v4/datasets/{PID.replace('/', '%2F')}/datasetlifecycle",
             json={"retrieveStatusMessage": "started"},
             headers={"Authorization": f"Bearer {token}"},

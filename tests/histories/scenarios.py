@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-import httpx2
-
+from stand_ins import local_http
 from stand_ins.running import TOKEN, RunningService
 from tests.acceptance.facility import Facility, block_states, some_datablocks, wait_until
 
@@ -128,7 +127,7 @@ def _ended(facility: Facility, *jobs: str) -> list[str]:
 def _ask(facility: Facility, method: str, path: str) -> None:
     url = f"{facility.folder.url}/api/v1/jobs/{path}"
     headers = {"Authorization": f"Bearer {TOKEN}"}
-    httpx2.request(method, url, headers=headers, timeout=30, trust_env=False).raise_for_status()
+    local_http.request(method, url, headers=headers, timeout=30).raise_for_status()
 
 
 SCENARIOS: Mapping[str, Scenario] = {

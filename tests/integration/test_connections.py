@@ -20,6 +20,7 @@ import pytest
 from scicat_retriever.http_api.app import create_app
 from scicat_retriever.http_api.server import LimitedServer, server_config
 from scicat_retriever.http_api.settings import ApiSettings
+from stand_ins import local_http
 from stand_ins.scicat.server import loopback_socket
 from tests.fakes.watched_staging import WatchedStaging
 from tests.unit.http_api.rig import AUTHORIZED, JOBS, TOKEN, V4, ApiRig
@@ -58,12 +59,11 @@ class Served:
 
     def post(self, job_id: str) -> int:
         """Post a job as SciCat does, over a connection of its own; gives the status."""
-        return httpx2.post(
+        return local_http.post(
             f"http://127.0.0.1:{self.port}{JOBS}",
             json={**V4, "id": job_id},
             headers=AUTHORIZED,
             timeout=PATIENCE,
-            trust_env=False,
         ).status_code
 
     def link(self) -> str:
@@ -236,7 +236,7 @@ def test_downloads_wait_for_their_turn_and_then_are_told_to_come_again(serve: Se
     for _ in range(2):
         served.connect(head("GET", link), receive_buffer=4096)
     wait_until(lambda: len(served.staging.opened) == 2)
-    answer = httpx2.get(f"http://127.0.0.1:{served.port}{link}", timeout=PATIENCE, trust_env=False)
+    answer = local_http.get(f"http://127.0.0.1:{served.port}{link}", timeout=PATIENCE)
     assert answer.status_code == 503
     assert answer.json()["type"].endswith("downloads_busy")
     assert "2 downloads are sent already: try again later" in answer.json()["detail"]
@@ -290,7 +290,5 @@ def test_a_request_of_two_lengths_is_refused_and_nothing_after_it_is_read(serve:
 def test_a_link_can_be_followed_behind_limits(serve: Serve) -> None:
     served = serve()
     url = urlsplit(served.link())
-    answer = httpx2.get(
-        f"http://127.0.0.1:{served.port}{url.path}?{url.query}", timeout=PATIENCE, trust_env=False
-    )
+    answer = local_http.get(f"http://127.0.0.1:{served.port}{url.path}?{url.query}", timeout=PATIENCE)
     assert answer.content == tar(INSIDE)

@@ -19,6 +19,7 @@ from typing import Any
 
 import httpx2
 
+from stand_ins import local_http
 from stand_ins.scicat import (
     NEWEST_TAGGED,
     PROFILES,
@@ -33,7 +34,6 @@ from stand_ins.scicat import (
     default_accounts,
     log_in,
 )
-from stand_ins.scicat.user_actions import authorities
 from tests.contracts.scicat.scenario import Scenario
 
 STATUS_CODES = frozenset({"jobSubmitted", "inProgress", "finishedSuccessful", "finishedUnsuccessful"})
@@ -148,7 +148,9 @@ def target(
 ) -> Iterator[Target]:
     """Give a SciCat with this configuration: the real one if the environment names it."""
     with ExitStack() as stack:
-        client = stack.enter_context(httpx2.Client(timeout=60, trust_env=False, verify=authorities()))
+        client = stack.enter_context(
+            httpx2.Client(timeout=60, trust_env=False, verify=local_http.authorities())
+        )
         real = os.environ.get("SCICAT_CONTRACT_URL")
         if real is not None:
             yield Target(real.rstrip("/"), private=False, client=client)

@@ -5,9 +5,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-import httpx2
 import pytest
 
+from stand_ins import local_http
 from stand_ins.scicat import ScicatStandIn, log_in, submit_retrieve_job
 from tests.contracts.scicat.targets import catching
 
@@ -30,36 +30,36 @@ def url(stand_in: ScicatStandIn) -> Iterator[str]:
 
 
 def test_faults_are_set_and_ended(url: str) -> None:
-    httpx2.post(f"{url}/_control/faults", json={"status": 503, "times": None}).raise_for_status()
-    refused = httpx2.get(f"{url}/api/v3/health").status_code
-    httpx2.delete(f"{url}/_control/faults").raise_for_status()
-    assert (refused, httpx2.get(f"{url}/api/v3/health").status_code) == (503, 200)
+    local_http.post(f"{url}/_control/faults", json={"status": 503, "times": None}).raise_for_status()
+    refused = local_http.get(f"{url}/api/v3/health").status_code
+    local_http.delete(f"{url}/_control/faults").raise_for_status()
+    assert (refused, local_http.get(f"{url}/api/v3/health").status_code) == (503, 200)
 
 
 def test_the_log_is_read_and_control_requests_are_not_in_it(url: str) -> None:
-    httpx2.get(f"{url}/api/v3/health")
-    found = httpx2.get(f"{url}/_control/requests", params={"method": "GET"}).json()["result"]
+    local_http.get(f"{url}/api/v3/health")
+    found = local_http.get(f"{url}/_control/requests", params={"method": "GET"}).json()["result"]
     assert [(one["method"], one["path"], one["status"]) for one in found] == [("GET", "/api/v3/health", 200)]
 
 
 def test_tokens_expire(url: str) -> None:
     headers = {"Authorization": f"Bearer {log_in(url, 'scientist')}"}
-    httpx2.post(f"{url}/_control/tokens/expire", json={}).raise_for_status()
-    assert httpx2.get(f"{url}/api/v4/jobs", headers=headers).status_code == 401
+    local_http.post(f"{url}/_control/tokens/expire", json={}).raise_for_status()
+    assert local_http.get(f"{url}/api/v4/jobs", headers=headers).status_code == 401
 
 
 def test_the_lifecycle_route_is_switched_off(url: str) -> None:
     headers = {"Authorization": f"Bearer {log_in(url, 'archiveManager')}"}
     path = f"{url}/api/v4/datasets/20.500.12345%2Fabc/datasetlifecycle"
-    before = httpx2.get(path, headers=headers).status_code
-    httpx2.put(f"{url}/_control/lifecycle-route", json={"offered": False}).raise_for_status()
-    assert (before, httpx2.get(path, headers=headers).status_code) == (200, 404)
+    before = local_http.get(path, headers=headers).status_code
+    local_http.put(f"{url}/_control/lifecycle-route", json={"offered": False}).raise_for_status()
+    assert (before, local_http.get(path, headers=headers).status_code) == (200, 404)
 
 
 def test_the_url_action_is_set(url: str) -> None:
     with catching() as catcher:
         action = {"url": catcher.url, "token": "secret", "template": "short"}
-        httpx2.put(f"{url}/_control/url-action", json=action).raise_for_status()
+        local_http.put(f"{url}/_control/url-action", json=action).raise_for_status()
         job = submit_retrieve_job(url, [PID], token=log_in(url, "scientist")).json()
         sent = catcher.received.get(timeout=60)
     assert (sent["json"], sent["headers"]["authorization"]) == (
@@ -70,11 +70,11 @@ def test_the_url_action_is_set(url: str) -> None:
 
 @pytest.mark.parametrize("body", [{"nonsense": 1}, ["x"]])
 def test_nonsense_is_refused(url: str, body: object) -> None:
-    assert httpx2.post(f"{url}/_control/faults", json=body).status_code == 422
+    assert local_http.post(f"{url}/_control/faults", json=body).status_code == 422
 
 
 def test_an_unknown_control_route_is_not_found(url: str) -> None:
-    assert httpx2.get(f"{url}/_control/nothing").status_code == 404
+    assert local_http.get(f"{url}/_control/nothing").status_code == 404
 
 
 @pytest.mark.parametrize(("release", "visitor"), [("4.27", 403), ("master", 404)])
@@ -87,7 +87,7 @@ def test_runs_as_a_process_that_says_where_it_is_and_answers_as_it_was_told(
             assert process.stdout is not None
             said = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())
             assert said is not None
-            assert httpx2.get(f"{said.group()}/api/v3/health").json()["status"] == "ok"
-            assert httpx2.get(f"{said.group()}/api/v4/datasets/none").status_code == visitor
+            assert local_http.get(f"{said.group()}/api/v3/health").json()["status"] == "ok"
+            assert local_http.get(f"{said.group()}/api/v4/datasets/none").status_code == visitor
         finally:
             process.terminate()

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import httpx2
 import pytest
 
+from stand_ins import local_http
 from stand_ins.scicat import RELEASES, Fault, Faults, ScicatStandIn, log_in
-from stand_ins.scicat.user_actions import authorities
 from tests.unit.stand_ins.waiting import wait_for
 
 PID = "20.500.12345/abc"
@@ -41,7 +41,7 @@ def running() -> Iterator[Running]:
     stand_in.add_dataset(PID)
     with (
         stand_in.serve() as url,
-        httpx2.Client(base_url=url, trust_env=False, verify=authorities()) as client,
+        httpx2.Client(base_url=url, trust_env=False, verify=local_http.authorities()) as client,
     ):
         client.headers["Authorization"] = f"Bearer {log_in(url, 'archiveManager')}"
         yield Running(stand_in, url, client)
@@ -110,8 +110,8 @@ def test_an_older_release_takes_the_bearer_of_an_expired_token_for_a_visitor() -
     stand_in.add_dataset(PID)
     expired = {"Authorization": f"Bearer {stand_in.issue_token('archiveManager', -1)}"}
     with stand_in.serve() as url:
-        refused = httpx2.patch(f"{url}{LIFECYCLE}", json={"retrieveStatusMessage": "x"}, headers=expired)
-        listed = httpx2.get(f"{url}/api/v3/datasets", headers=expired)
+        refused = local_http.patch(f"{url}{LIFECYCLE}", json={"retrieveStatusMessage": "x"}, headers=expired)
+        listed = local_http.get(f"{url}/api/v3/datasets", headers=expired)
     assert (refused.status_code, listed.status_code, listed.json()) == (403, 200, [])
 
 
@@ -135,7 +135,9 @@ def test_a_token_stops_working_when_its_lifetime_is_over() -> None:
     stand_in = ScicatStandIn(token_lifetime_seconds=4)
     with stand_in.serve() as url:
         headers = {"Authorization": f"Bearer {log_in(url, 'scientist')}"}
-        with httpx2.Client(base_url=url, headers=headers, trust_env=False, verify=authorities()) as client:
+        with httpx2.Client(
+            base_url=url, headers=headers, trust_env=False, verify=local_http.authorities()
+        ) as client:
             assert client.get("/api/v3/auth/whoami").status_code == 200
             wait_for(lambda: client.get("/api/v3/auth/whoami").status_code == 401)
 
@@ -196,4 +198,6 @@ def test_a_fault_concerns_its_method_and_path(method: str, path: str, concerned:
 def _two_at_once(url: str, headers: dict[str, str]) -> list[int]:
     bodies = [{"retrieveStatusMessage": "A"}, {"archiveStatusMessage": "B"}]
     with ThreadPoolExecutor(2) as pool:
-        return list(pool.map(lambda body: httpx2.patch(url, json=body, headers=headers).status_code, bodies))
+        return list(
+            pool.map(lambda body: local_http.patch(url, json=body, headers=headers).status_code, bodies)
+        )

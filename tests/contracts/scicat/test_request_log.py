@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import httpx2
 import pytest
 
+from stand_ins import local_http
 from stand_ins.scicat import ScicatStandIn, log_in
-from stand_ins.scicat.user_actions import authorities
 
 PID = "20.500.12345/abc"
 LIFECYCLE = "/api/v4/datasets/20.500.12345%2Fabc/datasetlifecycle"
@@ -24,7 +24,10 @@ def stand_in() -> ScicatStandIn:
 @pytest.fixture
 def client(stand_in: ScicatStandIn) -> Iterator[httpx2.Client]:
     """A client of the archive manager."""
-    with stand_in.serve() as url, httpx2.Client(base_url=url, trust_env=False, verify=authorities()) as made:
+    with (
+        stand_in.serve() as url,
+        httpx2.Client(base_url=url, trust_env=False, verify=local_http.authorities()) as made,
+    ):
         made.headers["Authorization"] = f"Bearer {log_in(url, 'archiveManager')}"
         yield made
 

@@ -8,6 +8,7 @@ from urllib.parse import quote, urlencode
 
 import httpx2
 
+from stand_ins import local_http
 from stand_ins.scicat import (
     PROFILES,
     RELEASES,
@@ -106,7 +107,7 @@ def test_thousands_of_datablocks_come_whole_when_the_limit_says_so() -> None:
     with stand_in.serve() as url:
         headers = {"Authorization": f"Bearer {log_in(url, 'archiveManager')}"}
         query = urlencode({"filter": json.dumps(wanted)})
-        found = httpx2.get(f"{url}/api/v3/datablocks?{query}", headers=headers, timeout=60).json()
+        found = local_http.get(f"{url}/api/v3/datablocks?{query}", headers=headers, timeout=60).json()
     assert [block["archiveId"] for block in found] == [f"tar-{n}" for n in range(5000)]
     assert stand_in.dataset("20.500.12345/many")["packedSize"] == 10_000
 
@@ -120,7 +121,7 @@ def test_a_datablock_of_a_hundred_thousand_files_comes_whole() -> None:
     )
     with stand_in.serve() as url:
         headers = {"Authorization": f"Bearer {log_in(url, 'archiveManager')}"}
-        found = httpx2.get(f"{url}/api/v3/datablocks", headers=headers, timeout=60).json()
+        found = local_http.get(f"{url}/api/v3/datablocks", headers=headers, timeout=60).json()
     assert [(one["path"], one["size"]) for one in found[0]["dataFileList"]] == [
         (one["path"], one["size"]) for one in files
     ]
@@ -134,7 +135,7 @@ def test_in_newer_releases_the_right_to_create_jobs_lists_them_all(release: Rele
     with stand_in.serve() as url:
         submit_retrieve_job(url, ["20.500.12345/abc"], token=log_in(url, "scientist")).raise_for_status()
         headers = {"Authorization": f"Bearer {log_in(url, 'creator')}"}
-        listed = httpx2.get(f"{url}/api/v4/jobs", headers=headers).json()
+        listed = local_http.get(f"{url}/api/v4/jobs", headers=headers).json()
     assert len(listed) == (1 if release.job_creators_see_jobs else 0)
 
 
@@ -146,9 +147,9 @@ def test_newer_releases_list_a_hundred_jobs_unless_told_otherwise(release: Relea
         for _ in range(101):
             submit_retrieve_job(url, ["20.500.12345/abc"], token=token).raise_for_status()
         headers = {"Authorization": f"Bearer {log_in(url, 'archiveManager')}"}
-        listed = httpx2.get(f"{url}/api/v4/jobs", headers=headers).json()
+        listed = local_http.get(f"{url}/api/v4/jobs", headers=headers).json()
         query = urlencode({"filter": json.dumps({"limits": {"limit": 10_000}})})
-        all_of_them = httpx2.get(f"{url}/api/v4/jobs?{query}", headers=headers).json()
+        all_of_them = local_http.get(f"{url}/api/v4/jobs?{query}", headers=headers).json()
     assert (len(listed), len(all_of_them)) == (release.jobs_limit or 101, 101)
 
 
@@ -159,7 +160,7 @@ def test_an_older_backend_has_no_lifecycle_route() -> None:
     path = "/api/v4/datasets/20.500.12345%2Fabc/datasetlifecycle"
     with stand_in.serve() as url:
         headers = {"Authorization": f"Bearer {log_in(url, 'archiveManager')}"}
-        answer = httpx2.patch(f"{url}{path}", json={"retrieveStatusMessage": "started"}, headers=headers)
+        answer = local_http.patch(f"{url}{path}", json={"retrieveStatusMessage": "started"}, headers=headers)
     assert (answer.status_code, answer.json()["message"]) == (404, f"Cannot PATCH {path}")
     assert stand_in.dataset("20.500.12345/abc")["datasetlifecycle"]["retrieveStatusMessage"] == ""
 
@@ -171,7 +172,7 @@ def test_an_old_release_takes_a_lifecycle_change_that_changes_nothing_for_a_conf
     with stand_in.serve() as url:
         headers = {"Authorization": f"Bearer {log_in(url, 'archiveManager')}"}
         body = {"retrieveStatusMessage": "started"}
-        answers = [httpx2.patch(f"{url}{path}", json=body, headers=headers) for _ in range(2)]
+        answers = [local_http.patch(f"{url}{path}", json=body, headers=headers) for _ in range(2)]
     assert [one.status_code for one in answers] == [200, 409]
     assert "already has the same lifecycle" in answers[1].json()["message"]
 
@@ -185,7 +186,7 @@ def test_an_old_release_matches_a_part_of_the_name_of_a_group() -> None:
         stand_in.add_dataset("20.500.12345/abc")
         with stand_in.serve() as url:
             headers = {"Authorization": f"Bearer {log_in(url, 'part')}"}
-            answer = httpx2.get(f"{url}/api/v4/datasets/20.500.12345%2Fabc", headers=headers)
+            answer = local_http.get(f"{url}/api/v4/datasets/20.500.12345%2Fabc", headers=headers)
             statuses[name] = answer.status_code
     assert statuses == {"4.27": 200, "5.2.1": 403}
 
@@ -195,8 +196,8 @@ def test_an_older_backend_has_jobs_in_v3_alone() -> None:
     stand_in.offer_jobs_in_v4(offered=False)
     with stand_in.serve() as url:
         headers = {"Authorization": f"Bearer {log_in(url, 'admin')}"}
-        refused = httpx2.get(f"{url}/api/v4/jobs", headers=headers)
-        listed = httpx2.get(f"{url}/api/v3/jobs/fullquery", headers=headers)
+        refused = local_http.get(f"{url}/api/v4/jobs", headers=headers)
+        listed = local_http.get(f"{url}/api/v3/jobs/fullquery", headers=headers)
     assert (refused.status_code, refused.json()["message"]) == (404, "Cannot GET /api/v4/jobs")
     assert (listed.status_code, listed.json()) == (200, [])
 
@@ -204,4 +205,4 @@ def test_an_older_backend_has_jobs_in_v3_alone() -> None:
 def test_a_route_that_the_stand_in_does_not_imitate_says_so() -> None:
     with ScicatStandIn().serve() as url:
         headers = {"Authorization": f"Bearer {log_in(url, 'admin')}"}
-        assert httpx2.get(f"{url}/api/v3/jobs/fullfacet", headers=headers).status_code == 501
+        assert local_http.get(f"{url}/api/v3/jobs/fullfacet", headers=headers).status_code == 501

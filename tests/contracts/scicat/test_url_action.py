@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import httpx2
 import pytest
 
+from stand_ins import local_http
 from stand_ins.scicat import JobType, ScicatStandIn, UrlAction, log_in, submit_retrieve_job
 from stand_ins.scicat.url_action import Template
 from tests.contracts.scicat.targets import Catcher, catching
@@ -134,4 +134,4 @@ def change(url: str, job_id: str) -> int:
     """Set a job in progress as the archive manager; gives the status of the answer."""
     body = {"statusCode": "inProgress", "statusMessage": "staging"}
     headers = {"Authorization": f"Bearer {log_in(url, 'archiveManager')}"}
-    return httpx2.patch(f"{url}/api/v4/jobs/{job_id}", json=body, headers=headers).status_code
+    return local_http.patch(f"{url}/api/v4/jobs/{job_id}", json=body, headers=headers).status_code
