@@ -110,6 +110,7 @@ class FakeSteps(JobSteps, DatasetSteps, Looks):
         self._mishaps: dict[str, deque[Exception]] = defaultdict(deque)
         self._always: dict[str, Exception] = {}
         self._holds: dict[str, Hold] = {}
+        self._all_holds: list[Hold] = []
         self._held_copies: dict[DatablockId, Hold] = {}
         self._running = 0
         self.taken: list[Taken] = []
@@ -146,12 +147,19 @@ class FakeSteps(JobSteps, DatasetSteps, Looks):
     def hold(self, step: str, *, deaf: bool = True) -> Hold:
         """Have the next attempt at a step stand still."""
         hold = self._holds[step] = Hold(deaf)
+        self._all_holds.append(hold)
         return hold
 
     def hold_copy(self, datablock: DatablockId) -> Hold:
         """Have the copy of a datablock stand still until it is told to stop."""
         hold = self._held_copies[datablock] = Hold(deaf=False)
+        self._all_holds.append(hold)
         return hold
+
+    def let_go(self) -> None:
+        """Have all steps go on that stand still: a worker that is to end waits for them."""
+        for hold in self._all_holds:
+            hold.released.set()
 
     def names(self, flow: str | None = None) -> list[str]:
         return [each.name for each in self.taken if flow in (None, each.flow)]

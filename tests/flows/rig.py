@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import sys
 import threading
 import time
@@ -31,7 +32,7 @@ from scicat_retriever.workflow.flows.subscriptions import Subscriptions
 from scicat_retriever.workflow.flows.tasks import DatasetOutcome, DatasetTask, FlowLimits, JobTask
 from scicat_retriever.workflow.steps.runner import Pace, StepRunner
 from scicat_retriever.workflow.worker import FLOWS, QUEUES, flow_runner
-from tests.flows.fake_steps import LONGEST, FakeSteps, Joins
+from tests.flows.fake_steps import LONGEST, PID, FakeSteps, Joins
 
 T = TypeVar("T")
 HOUR, DAY = 3600.0, 86400.0
@@ -126,7 +127,8 @@ class Rig:
         """Begin to work as one more worker of the service does; gives what ends that."""
         runner, stack = StepRunner(PACE), AsyncExitStack()
         await self._stack.enter_async_context(stack)
-        threads = stack.enter_context(ThreadPoolExecutor(16))
+        threads = ThreadPoolExecutor(16)
+        stack.callback(threads.shutdown, wait=False)  # a worker ends when its steps have ended
         for suffix in QUEUES:
             await stack.enter_async_context(
                 Worker(
@@ -152,6 +154,22 @@ class Rig:
             id=f"{LIMITS.queue}-{name}",
             task_queue=self.limits.queue,
         )
+
+    async def waiting_job(self, *datasets: DatasetPid) -> WorkflowHandle[RetrieveJobFlow, str]:
+        """Start a job's flow, and wait until it waits for its datasets, which nobody answers for."""
+        self.steps.datasets = list(datasets)
+        self.answers.silent = set(datasets)
+        flow = await self.job()
+        await self.until(lambda: len(self.answers.waiting) == len(datasets))
+        await self.until_idle(flow)
+        return flow
+
+    async def two_jobs(self) -> list[WorkflowHandle[RetrieveJobFlow, str]]:
+        """Start the flows of two jobs that wait for the same dataset, whose first datablock is on tape."""
+        self.steps.on_tape = {self.steps.blocks[PID][0].id}
+        flows = [await self.job("first"), await self.job("second")]
+        await self.until(lambda: len(self.steps.of("subscribe")) == len(flows))
+        return flows
 
     async def dataset(self, pid: DatasetPid, **task: Any) -> WorkflowHandle[RetrieveDatasetFlow, None]:
         """Start a dataset's flow that no job asked for."""
@@ -225,6 +243,20 @@ class Rig:
         return (found.close_time - found.start_time).total_seconds() / HOUR
 
 
+async def ended(what: str, end: Awaitable[None], seconds: float = LONGEST) -> None:
+    """Wait for an end, but not for ever.
+
+    Raises:
+        AssertionError: It did not come; what each thread does is written to the standard error.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            await end
+    except TimeoutError:
+        faulthandler.dump_traceback()
+        raise AssertionError(f"{what} did not end in {seconds:g} s; see above what hangs") from None
+
+
 class Engine:
     """An engine, and the event loop that its client lives in."""
 
@@ -243,8 +275,15 @@ class Engine:
 
     async def _play(self, scene: Callable[[Rig], Coroutine[Any, Any, T]]) -> T:
         async with AsyncExitStack() as stack:
-            return await scene(Rig(self._env, stack))
+            rig = Rig(self._env, stack)
+            try:
+                return await scene(rig)
+            finally:
+                rig.steps.let_go()
+                await ended("the test's workers", stack.aclose())
 
     def close(self) -> None:
-        self._loop.run(self._env.shutdown())
-        self._loop.close()
+        try:
+            self._loop.run(ended("the engine", self._env.shutdown()))
+        finally:
+            self._loop.close()

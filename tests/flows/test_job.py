@@ -289,10 +289,7 @@ def test_a_job_cancelled_during_a_step_takes_no_other(engine: Engine, step: str)
 def test_a_job_cancelled_while_a_dataset_is_retrieved_lets_it_go(engine: Engine) -> None:
     async def play(rig: Rig) -> None:
         await rig.work()
-        rig.answers.silent = {PID}
-        flow = await rig.job()
-        await rig.until(lambda: len(rig.answers.waiting) == 1)
-        await rig.until_idle(flow)
+        flow = await rig.waiting_job(PID)
         await rig.cancel(flow)
         assert await flow.result() == "job_cancelled"
         assert rig.answers.waiting == []
@@ -329,10 +326,7 @@ def test_a_job_cancelled_before_its_first_step_takes_none(engine: Engine) -> Non
 def test_a_job_whose_flow_is_cancelled_in_the_engine_is_closed(engine: Engine) -> None:
     async def play(rig: Rig) -> None:
         await rig.work()
-        rig.answers.silent = {PID}
-        flow = await rig.job()
-        await rig.until(lambda: len(rig.answers.waiting) == 1)
-        await rig.until_idle(flow)
+        flow = await rig.waiting_job(PID)
         await flow.cancel()
         assert await flow.result() == "job_cancelled"
         assert rig.answers.waiting == []
@@ -354,9 +348,7 @@ def test_a_step_whose_worker_is_lost_is_taken_again(engine: Engine, step: str) -
 def test_a_signal_of_somebody_without_the_key_is_nothing(engine: Engine) -> None:
     async def play(rig: Rig) -> None:
         await rig.work()
-        rig.answers.silent = {PID}
-        flow = await rig.job()
-        await rig.until(lambda: len(rig.answers.waiting) == 1)
+        flow = await rig.waiting_job(PID)
         other = await Client.connect(rig.address, namespace=rig.env.client.namespace)
         await other.get_workflow_handle(flow.id).signal("cancel", "somebody else")
         await rig.tell(flow, PID)

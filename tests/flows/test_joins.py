@@ -34,10 +34,8 @@ def test_a_job_of_two_datasets_has_a_flow_for_each(engine: Engine) -> None:
 def test_two_jobs_for_one_dataset_are_both_told_and_it_is_copied_once(engine: Engine) -> None:
     async def play(rig: Rig) -> None:
         rig.use_dataset_flows()
-        rig.steps.on_tape = {FIRST}
         await rig.work()
-        first, second = await rig.job("first"), await rig.job("second")
-        await rig.until(lambda: len(rig.steps.of("subscribe")) == 2)
+        first, second = await rig.two_jobs()
         rig.steps.on_tape.clear()
         assert [await first.result(), await second.result()] == ["closed", "closed"]
         assert len(rig.steps.copied) == 3
@@ -50,10 +48,8 @@ def test_two_jobs_for_one_dataset_are_both_told_and_it_is_copied_once(engine: En
 def test_a_failure_is_told_to_both_jobs_that_wait(engine: Engine) -> None:
     async def play(rig: Rig) -> None:
         rig.use_dataset_flows()
-        rig.steps.on_tape = {FIRST}
         await rig.work()
-        first, second = await rig.job("first"), await rig.job("second")
-        await rig.until(lambda: len(rig.steps.of("subscribe")) == 2)
+        first, second = await rig.two_jobs()
         await rig.until(lambda: bool(rig.steps.of("look_at_recalls")))
         rig.steps.recall_failed = {FIRST: errors.ArchiveLost("burnt")}
         await first.result()
@@ -68,10 +64,8 @@ def test_a_failure_is_told_to_both_jobs_that_wait(engine: Engine) -> None:
 def test_cancelling_one_of_two_jobs_leaves_the_other(engine: Engine) -> None:
     async def play(rig: Rig) -> None:
         rig.use_dataset_flows()
-        rig.steps.on_tape = {FIRST}
         await rig.work()
-        first, second = await rig.job("first"), await rig.job("second")
-        await rig.until(lambda: len(rig.steps.of("subscribe")) == 2)
+        first, second = await rig.two_jobs()
         await rig.until_idle(first)
         await rig.cancel(first)
         assert await first.result() == "job_cancelled"
@@ -178,10 +172,8 @@ def test_a_dataset_goes_on_although_the_flow_of_a_job_that_waited_was_ended_from
 ) -> None:
     async def play(rig: Rig) -> None:
         rig.use_dataset_flows(datablocks=1)
-        rig.steps.on_tape = {FIRST}
         await rig.work()
-        lost, other = await rig.job("lost"), await rig.job("other")
-        await rig.until(lambda: len(rig.steps.of("subscribe")) == 2)
+        lost, other = await rig.two_jobs()
         await lost.terminate()
         rig.steps.on_tape.clear()
         assert await other.result() == "closed"
