@@ -1,1 +1,1 @@
-"""Where an archive of the catalogue lies in a store."""
+"""Where an archive of the catalogue lies in a store, and how none is led out of it."""

@@ -21,7 +21,7 @@ from scicat_retriever.domain.foreign_text import one_line
 from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.storage.lts.hanging_calls.asking import StoreAway
 from scicat_retriever.storage.lts.paths.archive_path import PathTemplate, path_below_root
-from scicat_retriever.storage.lts.posix.confined import located, reopened
+from scicat_retriever.storage.lts.paths.confined import located, reopened
 
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM})
