@@ -97,17 +97,15 @@ class InMemoryLedger(InMemoryJobControl, InMemoryDatablocks, InMemoryRecalls, In
                 self._known_job(job_id)
             self._started.update(job_ids)
 
-    def set_datasets(
-        self, job_id: JobId, datasets: Sequence[Selection], owner_group: str | None = None
-    ) -> None:
+    def complete(self, job_id: JobId, known: RetrieveJob) -> None:
         with self._lock:
             record = self._known_job(job_id)
             job = record.job
             if job.owner_group is None:
-                job = replace(job, owner_group=owner_group)
+                job = replace(job, owner_group=known.owner_group)
             if not job.datasets:
-                job = replace(job, datasets=tuple(datasets))
-                self._add_datasets(job_id, datasets)
+                job = replace(job, datasets=known.datasets)
+                self._add_datasets(job_id, known.datasets)
             self._jobs[job_id] = replace(record, job=job)
 
     def job_datasets(
@@ -172,7 +170,7 @@ class _Jobs:
         self.refuse = memory.refuse_job
         self.get = memory.job
         self.recent = memory.recent_job
-        self.set_datasets = memory.set_datasets
+        self.complete = memory.complete
         self.datasets = memory.job_datasets
         self.move = memory.move_job
         self.move_dataset = memory.move_job_dataset

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from scicat_retriever.domain.dataset import RetrieveJob, Selection
+from scicat_retriever.domain.dataset import RetrieveJob
 from scicat_retriever.domain.errors import Failure
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState, JobState
@@ -121,10 +121,13 @@ class Jobs(Protocol):
         """The job that was stored last, or None in an empty ledger."""
         ...
 
-    def set_datasets(
-        self, job_id: JobId, datasets: Sequence[Selection], owner_group: str | None = None
-    ) -> None:
-        """Complete a short-form job's dataset list and owner group; one that is there stays as it is."""
+    def complete(self, job_id: JobId, known: RetrieveJob) -> None:
+        """Complete a job that came without its dataset list or owner group; one that is there stays as it is.
+
+        Args:
+            job_id: The job.
+            known: What is known of it by now.
+        """
         ...
 
     def datasets(self, job_id: JobId, after: int = 0, limit: int | None = None) -> Sequence[JobDatasetRecord]:

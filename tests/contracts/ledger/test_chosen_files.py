@@ -62,7 +62,7 @@ def test_a_dataset_is_chosen_where_every_entry_of_it_has_files(
 ) -> None:
     ledger.jobs.add(RetrieveJob(A, "retrieve", () if late else tuple(selections)), FlowName(A, "flow"))
     if late:
-        ledger.jobs.set_datasets(A, selections)
+        ledger.jobs.complete(A, RetrieveJob(A, "retrieve", tuple(selections)))
     assert ledger.jobs.datasets(A) == [JobDatasetRecord(P, DatasetState.SUBMITTED, chosen=chosen)]
 
 

@@ -164,8 +164,8 @@ def test_a_job_that_has_ended_is_not_to_be_started(ledger: Ledger) -> None:
 
 def test_a_short_form_job_is_completed_once(ledger: Ledger) -> None:
     ledger.jobs.add(job(JOB), FLOW)
-    ledger.jobs.set_datasets(JOB, [Selection(Q), Selection(P, ("a",))])
-    ledger.jobs.set_datasets(JOB, [Selection(P)])
+    ledger.jobs.complete(JOB, RetrieveJob(JOB, "retrieve", (Selection(Q), Selection(P, ("a",)))))
+    ledger.jobs.complete(JOB, job(JOB, P))
     record = ledger.jobs.get(JOB)
     assert record is not None
     assert record.job.datasets == (Selection(Q), Selection(P, ("a",)))
@@ -174,7 +174,7 @@ def test_a_short_form_job_is_completed_once(ledger: Ledger) -> None:
 
 def test_a_list_that_came_with_the_job_is_not_replaced(ledger: Ledger) -> None:
     ledger.jobs.add(job(JOB, P), FLOW)
-    ledger.jobs.set_datasets(JOB, [Selection(Q)])
+    ledger.jobs.complete(JOB, job(JOB, Q))
     assert [d.pid for d in ledger.jobs.datasets(JOB)] == [P]
 
 
@@ -277,7 +277,7 @@ def test_an_unknown_job_cannot_be_changed(ledger: Ledger) -> None:
     with pytest.raises(JobNotFound):
         ledger.job_flows.mark_started([nobody])
     with pytest.raises(JobNotFound):
-        ledger.jobs.set_datasets(nobody, [Selection(P)])
+        ledger.jobs.complete(nobody, job("nobody", P))
 
 
 def test_every_change_of_a_job_and_its_datasets_is_in_the_book_with_its_time(rig: Rig) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from scicat_retriever.domain.errors import QuotaExceeded
@@ -90,8 +92,8 @@ def test_a_quota_counts_what_was_planned_where_that_is_more_than_was_noted(ledge
 def test_a_group_that_came_later_counts(ledger: Ledger) -> None:
     ledger.jobs.add(job(JOB), FLOW)
     wish(ledger, A, {P: 60}, None)
-    ledger.jobs.set_datasets(A, [], "p18")
-    ledger.jobs.set_datasets(JOB, [], "p18")
+    ledger.jobs.complete(A, replace(job(A), owner_group="p18"))
+    ledger.jobs.complete(JOB, replace(job(JOB), owner_group="p18"))
     records = [ledger.jobs.get(name) for name in (A, JOB)]
     assert [record and record.job.owner_group for record in records] == ["p18", "p17"]
     with pytest.raises(QuotaExceeded):

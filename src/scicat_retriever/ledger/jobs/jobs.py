@@ -31,6 +31,7 @@ from scicat_retriever.ledger.rows.jobs import (
     lock_job,
     lock_open_job,
     move_job,
+    of_job,
     with_selections,
 )
 from scicat_retriever.ledger.rows.reports import write_report
@@ -79,16 +80,15 @@ class SqlJobs(Book):
         with self._database.reading() as connection:
             return job_of(connection, job_id)
 
-    def set_datasets(
-        self, job_id: JobId, datasets: Sequence[Selection], owner_group: str | None = None
-    ) -> None:
-        """Complete a short-form job's dataset list, and its owner group."""
+    def complete(self, job_id: JobId, known: RetrieveJob) -> None:
+        """Complete a job that came without its dataset list or owner group."""
         with self._database.writing() as connection:
             if lock_job(connection, job_id).owner_group is None:
-                connection.execute(update(jobs).where(jobs.c.id == job_id).values(owner_group=owner_group))
+                group = known.owner_group
+                connection.execute(update(jobs).where(jobs.c.id == job_id).values(owner_group=group))
             there = select(job_selections.c.job_id).where(job_selections.c.job_id == job_id)
             if connection.execute(there).first() is None:
-                self._add_datasets(connection, {job_id: datasets})
+                self._add_datasets(connection, {job_id: known.datasets})
 
     def datasets(self, job_id: JobId, after: int = 0, limit: int | None = None) -> Sequence[JobDatasetRecord]:
         """A job's datasets in the order asked for."""
@@ -158,10 +158,7 @@ class SqlJobs(Book):
             return
         rows = [
             {
-                "id": job.id,
-                "type": job.type,
-                "owner_user": job.owner_user,
-                "owner_group": job.owner_group,
+                **of_job(job),
                 "flow_uuid": flow.uuid,
                 "flow_name": flow.name,
                 "state": JobState.SUBMITTED,

@@ -102,6 +102,16 @@ def move_job(
     log.enter(connection, subject, old, state, message)
 
 
+def of_job(job: RetrieveJob) -> dict[str, object]:
+    """Give the columns of `jobs` that hold a job as SciCat handed it over; `job_record` reads them."""
+    return {
+        "id": job.id,
+        "type": job.type,
+        "owner_user": job.owner_user,
+        "owner_group": job.owner_group,
+    }
+
+
 def job_record(row: Any) -> JobRecord:  # noqa: ANN401
     """Give a row of `with_selections` as a record."""
     datasets = () if row.selections is None else unpack_selections(row.selections)

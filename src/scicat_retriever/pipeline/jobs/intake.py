@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 import structlog
 
@@ -134,8 +135,7 @@ def open_job(job_id: JobId, tools: Toolbox) -> int:
     datasets = tools.ledger.jobs.datasets(job_id)
     _learn_group(job_id, tools)
     if not datasets:
-        job = tools.catalogue.job(job_id)
-        tools.ledger.jobs.set_datasets(job_id, job.datasets, job.owner_group)
+        tools.ledger.jobs.complete(job_id, tools.catalogue.job(job_id))
         datasets = tools.ledger.jobs.datasets(job_id)
     return len(datasets)
 
@@ -153,4 +153,4 @@ def _learn_group(job_id: JobId, tools: Toolbox) -> None:
         return
     except JobRefused:
         return  # it was taken as it came, and SciCat has it otherwise: its list is known
-    tools.ledger.jobs.set_datasets(job_id, record.job.datasets, group)
+    tools.ledger.jobs.complete(job_id, replace(record.job, owner_group=group))
