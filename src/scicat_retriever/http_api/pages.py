@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Iterable
 from html import escape
 
 from fastapi.responses import HTMLResponse
@@ -71,14 +72,31 @@ def page(request: Request, status: int, code: str, detail: str) -> HTMLResponse:
     if status == 422:
         heading, advice = _WORDS[errors.LinkTampered.code]
     dataset = request.query_params.get("dataset", "") if code in _SIGNED else ""
+    return document(
+        heading,
+        [
+            f"<p>Dataset: <code>{escape(dataset)}</code></p>" if dataset else "",
+            f"<p>{escape(advice)}</p>",
+            f'<p class="code">SciCat Retriever: {escape(detail)} ({status} {escape(code)})</p>',
+        ],
+        status,
+    )
+
+
+def document(heading: str, parts: Iterable[str], status: int = 200) -> HTMLResponse:
+    """Make a page that loads nothing and runs nothing.
+
+    Args:
+        heading: Its heading, as text.
+        parts: The HTML below it, in which everything foreign is escaped.
+        status: The HTTP status.
+    """
     lines = [
         "<!doctype html>",
         '<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">',
         f"<title>{escape(heading)}</title><style>{_STYLE}</style></head><body>",
         f"<h1>{escape(heading)}</h1>",
-        f"<p>Dataset: <code>{escape(dataset)}</code></p>" if dataset else "",
-        f"<p>{escape(advice)}</p>",
-        f'<p class="code">SciCat Retriever: {escape(detail)} ({status} {escape(code)})</p>',
+        *parts,
         "</body></html>",
     ]
     return HTMLResponse("\n".join(filter(None, lines)) + "\n", status, _HEADERS)
