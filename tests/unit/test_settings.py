@@ -453,6 +453,7 @@ def test_the_key_of_the_s3_comes_from_the_environment(
         (S3.replace('"s3"', '["s3"]'), ["  staging.kind must be directory or s3"]),
         (S3.replace('kind = "s3"', 'root = "/staging"'), ["staging.bucket is no setting"]),
         (LEAST.replace("[staging]", "[stagging]"), ["the section [staging] is missing"]),
+        (LEAST + "[cache]\nevict_above = 0.5\n", ["  cache.evict_to must not be above `evict_above`"]),
         (S3 + "[cache]\nspared = 1\n", ["  cache.spared must not be shorter than `staging.url_lifetime`"]),
     ],
 )

@@ -90,6 +90,15 @@ def test_a_body_that_ends_within_a_record_is_malformed(cut: int) -> None:
         walk(header(b"x", octal(len(body)), b"x") + padded(body) + file(b"one", b"x") + END)
 
 
+@pytest.mark.parametrize("cuts", [(), (511,), (4096,)])
+def test_a_record_that_is_passed_over_is_malformed_too_where_it_ends_without_a_line_feed(
+    cuts: tuple[int, ...],
+) -> None:
+    body = pax_record(b"comment", b"c" * 30_000)[:-1] + b"c" + pax_record(b"path", b"other")
+    with pytest.raises(BadHeader, match="malformed"):
+        walk(header(b"x", octal(len(body)), b"x") + padded(body) + file(b"one", b"x") + END, cuts)
+
+
 @pytest.mark.parametrize("key", [b" path", b"\tpath"])
 def test_a_key_behind_more_blanks_is_malformed_since_gnu_tar_passes_over_them(key: bytes) -> None:
     with pytest.raises(BadHeader, match="malformed"):

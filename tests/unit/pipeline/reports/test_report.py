@@ -15,6 +15,7 @@ from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState, LifecycleWord
 from scicat_retriever.pipeline.reports import report
 from scicat_retriever.pipeline.tools.checksum_policy import ChecksumPolicy
+from scicat_retriever.pipeline.transfer import publish
 from scicat_retriever.pipeline.transfer.publish import Published
 from tests.examples import examples
 from tests.fakes.catalogue import HeldDataset, HeldJob
@@ -73,6 +74,16 @@ def told_message(rig: Rig) -> str:
     message = (dataset(rig).return_message or {})["message"]
     assert isinstance(message, str)
     return message
+
+
+def test_a_dataset_whose_file_is_lost_before_scicat_heard_of_it_is_told_as_failed() -> None:
+    rig = Rig()
+    (record,) = rig.staged_dataset()
+    report.dataset_retrieved(PID, publish.publish(PID, rig.tools), rig.tools)
+    rig.staging.delete(record.key)
+    held = dataset(rig)
+    assert held.status is LifecycleWord.SYSTEM_ERROR
+    assert (held.return_message or {})["code"] == "staged_file_missing"
 
 
 def test_a_started_job_is_in_progress_for_the_catalogue_and_the_ledger() -> None:
