@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from scicat_retriever.domain.policy import NotNegative, Positive, Seconds, choice
 from scicat_retriever.section import Section
+from scicat_retriever.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -68,3 +70,19 @@ def test_defaults_are_not_shared() -> None:
     Waiting().shares["a"] = 1
     assert Waiting().shares == {}
     assert Both().shares == {}
+
+
+def parts(of: object) -> Iterator[type[BaseModel]]:
+    """Give the models that a type names, and those within them."""
+    if isinstance(of, type) and issubclass(of, BaseModel):
+        yield of
+        for field in of.model_fields.values():
+            yield from parts(field.annotation)
+    for each in get_args(of):
+        yield from parts(each)
+
+
+def test_all_parts_of_the_settings_are_sections() -> None:
+    found = {each for field in Settings.model_fields.values() for each in parts(field.annotation)}
+    assert len(found) > 20
+    assert {each.__name__ for each in found if not issubclass(each, Section)} == set()

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import unquote, urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
+
+from scicat_retriever.section import Section
 
 PARKED_SUFFIX = ".parked"
 _LONGEST_NAME = 255 - len(PARKED_SUFFIX)
@@ -37,10 +39,8 @@ def _is_this_machine(host: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
-class BrokerSettings(BaseModel):
+class BrokerSettings(Section):
     """RabbitMQ, to which SciCat publishes jobs; without this section none is asked."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     url: Annotated[SecretStr, AfterValidator(_amqp_url)] = Field(
         description="`amqp://user:password@host:port/vhost`, or `amqps://` for TLS. Special characters are "

@@ -6,9 +6,9 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, AnyHttpUrl, Field, SecretStr, model_validator
 
-from scicat_retriever.section import BearerToken
+from scicat_retriever.section import BearerToken, Section
 
 
 def _backend_root(url: AnyHttpUrl) -> AnyHttpUrl:
@@ -28,10 +28,8 @@ def _is_loopback(host: str) -> bool:
         return host.endswith(".localhost")
 
 
-class ScicatSettings(BaseModel):
+class ScicatSettings(Section):
     """SciCat's address and the account that the service uses there: user name and password, or a token."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     url: Annotated[AnyHttpUrl, AfterValidator(_backend_root)] = Field(
         description="Root of the SciCat backend, without /api/v3, for example https://scicat.example.org."

@@ -8,8 +8,6 @@ from typing import Any, Self
 
 from pydantic import (
     AwareDatetime,
-    BaseModel,
-    ConfigDict,
     Field,
     PositiveInt,
     SecretStr,
@@ -21,6 +19,7 @@ from scicat_retriever.domain.foreign_text import is_bearer_token
 from scicat_retriever.domain.secret_text import is_placeholder
 from scicat_retriever.http_api.connections.limits import LimitSettings
 from scicat_retriever.http_api.tokens import OLD_LIST_SCOPES, Scope, Token
+from scicat_retriever.section import Section
 
 _USABLE = "must be one word of at least 16 printable ASCII characters, and no example of the documentation"
 
@@ -38,10 +37,8 @@ def _in_url(host: str) -> str:
     return f"[{host.replace('%', '%25')}]" if ":" in host else host
 
 
-class ApiToken(BaseModel):
+class ApiToken(Section):
     """A token that lets somebody in, and what for. Write one section for each."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     name: str = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$",
@@ -68,10 +65,8 @@ class ApiToken(BaseModel):
         return token
 
 
-class ApiSettings(BaseModel):
+class ApiSettings(Section):
     """The HTTP interface."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     host: str = Field("127.0.0.1", description="Address to listen on, IPv4 or IPv6 (`::1`).")
     port: int = Field(8080, ge=1, le=65535, description="Port to listen on.")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from scicat_retriever.section import Section
 
 DOWNLOADS, DOWNLOAD_WAIT = 1000, 30.0
 """The defaults: downloads at once, and the seconds that a further one waits."""
@@ -15,10 +17,8 @@ They are for the ledger, the engine, logs, and the staging area's own look-ups.
 """
 
 
-class LimitSettings(BaseModel):
+class LimitSettings(Section):
     """How much of the service clients may hold, and for how long. Durations are seconds."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     connections: PositiveInt = Field(
         5000,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from scicat_retriever.ports.long_term_store import LongTermStore
 from scicat_retriever.recall_planner.requests import RecallChoices
@@ -18,7 +18,7 @@ class RecallSettings(Section, RecallChoices):
     """How recalls from one store are put together. Durations are seconds, sizes are bytes."""
 
 
-class StoreKeys(BaseModel):
+class StoreKeys(Section):
     """The keys that the sections of all long-term stores have."""
 
     locations: tuple[str, ...] = Field(

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
+
+from scicat_retriever.section import Section
 
 
 def _endpoint(value: str) -> str:
@@ -28,10 +30,8 @@ def _bucket_name(value: str) -> str:
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 
 
-class S3Access(BaseModel):
+class S3Access(Section):
     """A bucket, and the key that opens it. Durations are seconds."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     kind: str = Field(description="What the bucket is for.")
     bucket: Annotated[str, AfterValidator(_bucket_name)] = Field(description="The bucket; it must be there.")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Literal, Self
 
 from pydantic import (
-    ConfigDict,
     Field,
     PositiveFloat,
     PositiveInt,
@@ -38,8 +37,6 @@ class CommandStoreSettings(StoreKeys):
     `{list_file}` is the path of a list with an archiveId on each line, `{paths_file}` one with a path. No
     shell is between.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["command"] = Field(description="A store that is spoken to by commands.")
     state: tuple[str, ...] = Field(

@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from scicat_retriever.domain.errors import RecallError, StoreUnavailable
 from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.ports.long_term_store import RecallState
+from scicat_retriever.section import Section
 from scicat_retriever.storage.lts.hanging_calls.asking import StoreAway
 from scicat_retriever.storage.lts.posix.files import SeenFile
 from scicat_retriever.storage.lts.programs.archive_command import ArchiveCommand, NamedArchive
@@ -28,10 +29,8 @@ _ALL_USERS = ["0", "0", "4294967295"]
 PROBE_FIELDS = frozenset({"path", "archive_id"})
 
 
-class CommandProbe(BaseModel):
+class CommandProbe(Section):
     """A command says where a file is."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["command"] = Field(description="A command says where a file is.")
     command: tuple[str, ...] = Field(
@@ -49,10 +48,8 @@ class CommandProbe(BaseModel):
         return value
 
 
-class XattrProbe(BaseModel):
+class XattrProbe(Section):
     """An extended attribute says where a file is."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["xattr"] = Field(description="An extended attribute says where a file is.")
     name: str = Field(min_length=1, description="The attribute, with its name space: `user.hsm.state`.")
@@ -62,10 +59,8 @@ class XattrProbe(BaseModel):
     )
 
 
-class DotCommandProbe(BaseModel):
+class DotCommandProbe(Section):
     """A file that the file system makes up beside each file, as dCache over NFS does, says where it is."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["dot_command"] = Field(description="A made-up file beside each file says where it is.")
     file: str = Field(
@@ -81,10 +76,8 @@ class DotCommandProbe(BaseModel):
         return value
 
 
-class PresetProbe(BaseModel):
+class PresetProbe(Section):
     """What a well-known HSM says, read as it is documented."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["lustre", "gpfs", "dmf", "dcache"] = Field(
         description="`lustre`: `lfs hsm_state`; `gpfs`: `mmlsattr -L`; `dmf`: `dmattr -a state`; `dcache`: the dot command "

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Literal
 
 from pydantic import (
-    ConfigDict,
     Field,
     NonNegativeFloat,
     PositiveFloat,
@@ -30,8 +29,6 @@ RECALL_FIELDS = frozenset({"path", "paths_file"})
 
 class PosixShareSettings(StoreKeys):
     """A mounted folder that holds the archives, with or without an HSM behind it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["posix"] = Field("posix", description="A mounted folder, with or without an HSM behind it.")
     root: AbsoluteFolder = Field(description="The folder; absolute. No archiveId leads out of it.")

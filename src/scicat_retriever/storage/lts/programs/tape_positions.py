@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, field_validator
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator
 
 from scicat_retriever.domain.errors import RecallError
 from scicat_retriever.domain.ids import ArchiveId
@@ -21,6 +21,7 @@ from scicat_retriever.ports.long_term_store import (
     RecallState,
     TapePosition,
 )
+from scicat_retriever.section import Section
 from scicat_retriever.storage.lts.programs.archive_command import ArchiveCommand
 from scicat_retriever.storage.lts.programs.child import small_environment
 from scicat_retriever.storage.lts.programs.expressions import compiled
@@ -36,10 +37,8 @@ TapePositions = Callable[[Sequence[ArchiveId]], Mapping[ArchiveId, TapePosition]
 """Gives the tape positions of archives; leaves out those that are not known."""
 
 
-class TapePattern(BaseModel):
+class TapePattern(Section):
     """The archiveId itself names the tape."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["pattern"] = Field(description="The archiveId itself names the tape.")
     pattern: str = Field(
@@ -55,10 +54,8 @@ class TapePattern(BaseModel):
         return value
 
 
-class TapeCommand(BaseModel):
+class TapeCommand(Section):
     """A command knows the tapes. Durations are seconds."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["command"] = Field(description="A command knows the tapes.")
     command: tuple[str, ...] = Field(

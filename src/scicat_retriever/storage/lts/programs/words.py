@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from scicat_retriever.domain.errors import (
     ArchiveLost,
@@ -18,6 +18,7 @@ from scicat_retriever.domain.errors import (
 )
 from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.ports.long_term_store import Locality, RecallState
+from scicat_retriever.section import Section
 from scicat_retriever.storage.lts.programs.child import Finished, in_words
 from scicat_retriever.storage.lts.programs.expressions import compiled
 
@@ -41,14 +42,12 @@ class Word(StrEnum):
     ONLINE = "online"
 
 
-class StoreWords(BaseModel):
+class StoreWords(Section):
     """What a store's words mean. Regular expressions are looked for in its words, in the order of these keys.
 
     A group named `size`, of digits, gives the archive's size in bytes. What no expression knows is an error,
     never a guess.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     lost: str | None = Field(None, description="It lost the archive for good.")
     missing: str | None = Field(None, description="It has no such archive.")

@@ -9,7 +9,6 @@ from urllib.parse import quote
 from pydantic import (
     AfterValidator,
     AnyHttpUrl,
-    ConfigDict,
     Field,
     PositiveFloat,
     field_validator,
@@ -43,8 +42,6 @@ Seconds = Annotated[float, Field(gt=0, le=86400)]
 
 class WlcgTapeSettings(StoreKeys):
     """A tape system with the WLCG Tape REST API v1 (dCache, StoRM, EOS with CTA)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     kind: Literal["wlcg_tape"] = Field(
         description="A tape system with the WLCG Tape REST API v1: dCache, StoRM, EOS with CTA."

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, field_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, field_validator
+
+from scicat_retriever.section import Section
 
 
-class DirectoryStagingSettings(BaseModel):
+class DirectoryStagingSettings(Section):
     """A folder that holds the staged archives. Sizes are bytes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["directory"] = Field("directory", description="A folder on a local or shared file system.")
     root: Path = Field(description="The folder; absolute. It is made if its parent is there.")
