@@ -36,10 +36,15 @@ _COPY_AGAIN = (
     "Copy the link again, whole and unchanged, from the job in SciCat or from the e-mail. On a command line put it in "
     "quotes: 'https://…'."
 )
+_ASK_WHO_GAVE_IT = (
+    "Whoever runs this service, or asked for the data, has ended this link. Ask them for another one; or open SciCat and "
+    "ask for the dataset again (Retrieve)."
+)
 _LATER = "Try the same link again in a few minutes. If it stays so, tell those who run this service."
 _WORDS = {
     errors.LinkExpired.code: ("This download link has expired", _ASK_AGAIN),
     errors.LinkReleased.code: ("This file is no longer kept for download", _ASK_AGAIN),
+    errors.LinkRevoked.code: ("This link was revoked", _ASK_WHO_GAVE_IT),
     errors.LinkTampered.code: ("This is not the whole link", _COPY_AGAIN),
 }
 _SIGNED = {errors.LinkExpired.code, errors.LinkReleased.code}

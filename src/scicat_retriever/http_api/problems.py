@@ -46,6 +46,7 @@ HTTP_STATUS: dict[type[RetrieverError], int] = {
     errors.LinkTampered: 403,
     errors.LinkExpired: 403,
     errors.LinkReleased: 410,
+    errors.LinkRevoked: 410,
     errors.RangeUnsatisfiable: 416,
     errors.DownloadsBusy: 503,
     errors.EngineUnavailable: 503,

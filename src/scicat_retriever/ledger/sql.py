@@ -1,8 +1,8 @@
 """The ledger in a SQL database: a SQLite file on one machine, PostgreSQL for many.
 
-jobs, datablocks, space, recalls, reports   the books, none of which knows another
-rows                                        what several books read and write
-database                                    connections, transactions, tables and their upgrades
+jobs, datablocks, space, recalls, reports, delivery   the books, none of which knows another
+rows                                                  what several books read and write
+database                                              connections, transactions, tables and their upgrades
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from scicat_retriever.ledger.datablocks.copies import SqlCopies
 from scicat_retriever.ledger.datablocks.datablocks import SqlDatablocks
 from scicat_retriever.ledger.datablocks.needs import SqlNeeds
 from scicat_retriever.ledger.datablocks.remarks import SqlRemarks
+from scicat_retriever.ledger.delivery.downloads import SqlDownloads
+from scicat_retriever.ledger.delivery.links import SqlLinks
 from scicat_retriever.ledger.jobs.job_flows import SqlJobFlows
 from scicat_retriever.ledger.jobs.jobs import SqlJobs
 from scicat_retriever.ledger.recalls.recalls import SqlRecalls
@@ -67,6 +69,8 @@ class SqlLedger(Ledger):
             inventory=SqlInventory(database, clock),
             recalls=SqlRecalls(database, clock),
             reports=SqlReports(database, clock),
+            links=SqlLinks(database, clock),
+            downloads=SqlDownloads(database, clock),
             database=database,
         )
 

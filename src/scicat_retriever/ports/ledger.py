@@ -8,10 +8,12 @@ from scicat_retriever.ports.cache import Cache
 from scicat_retriever.ports.claims import Claims
 from scicat_retriever.ports.copies import Copies
 from scicat_retriever.ports.datablocks import Datablocks
+from scicat_retriever.ports.downloads import Downloads
 from scicat_retriever.ports.findings import Findings
 from scicat_retriever.ports.inventory import Inventory
 from scicat_retriever.ports.job_flows import JobFlows
 from scicat_retriever.ports.jobs import Jobs
+from scicat_retriever.ports.links import Links
 from scicat_retriever.ports.needs import Needs
 from scicat_retriever.ports.ownership import Ownership
 from scicat_retriever.ports.pins import Pins
@@ -46,6 +48,8 @@ class Ledger:
         inventory: What should be in staging.
         recalls: What is wanted from the stores.
         reports: What SciCat has to hear.
+        links: Which links of retrievals are still good.
+        downloads: What was downloaded.
     """
 
     jobs: Jobs
@@ -62,3 +66,5 @@ class Ledger:
     inventory: Inventory
     recalls: Recalls
     reports: Reports
+    links: Links
+    downloads: Downloads

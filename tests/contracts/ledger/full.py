@@ -1,6 +1,6 @@
 """A ledger with rows of every kind; run as a program it writes one down as the fixture of the schema of today.
 
-    python -m tests.contracts.ledger.full >tests/contracts/ledger/released/r0005.sql
+    python -m tests.contracts.ledger.full >tests/contracts/ledger/released/r0006.sql
 
 Do so before the schema is changed that a released version has: `test_releases.py` upgrades each of them.
 """
@@ -18,6 +18,7 @@ from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState, LifecycleWord, RecallPhase
 from scicat_retriever.ledger.sql import open_ledger
 from scicat_retriever.ports.catalogue import LifecycleUpdate
+from scicat_retriever.ports.downloads import Download, DownloadEnd
 from scicat_retriever.ports.jobs import FlowName
 from scicat_retriever.ports.ledger import Ledger
 from scicat_retriever.ports.long_term_store import TapePosition
@@ -78,6 +79,10 @@ def fill(ledger: Ledger, clock: HandClock) -> None:
     ledger.findings.note("catalogue", {"open": 3, "visibility": "visible"})
     ledger.ownership.identity()
     ledger.ownership.note_marked("/staging/of the last year")
+    ledger.links.revoke(KEPT)
+    ledger.downloads.note(
+        [Download("one", "link 1a2b", ODD, 0, 9, START, KEPT, 10, DownloadEnd.WHOLE, START + HOUR)]
+    )
 
 
 def _datablocks(ledger: Ledger) -> None:

@@ -7,7 +7,7 @@ RetrieverError
 │   ├── JobEnded, JobNotEnded, DatasetNotOfJob, NothingToRetry, NothingStaged, DatasetPinned
 │   ├── FilesUnknown, FilesNotArchived (of the same code)
 │   ├── StoreUnknown, ReportNotParked
-│   └── TokenInvalid, TokenScopeTooSmall, LinkTampered, LinkExpired, LinkReleased, RangeUnsatisfiable
+│   └── TokenInvalid, TokenScopeTooSmall, LinkTampered, LinkExpired, LinkReleased, LinkRevoked, RangeUnsatisfiable
 ├── CatalogueError              SciCat
 │   ├── CatalogueUnavailable, CatalogueTimedOut, CatalogueLoginFailed, CatalogueForbidden, CatalogueRefused
 │   ├── CatalogueAnswerUnreadable, CatalogueUpdateLost
@@ -88,6 +88,7 @@ from scicat_retriever.domain.errors.request import (
     JobUnderWay,
     LinkExpired,
     LinkReleased,
+    LinkRevoked,
     LinkTampered,
     NothingStaged,
     NothingToRetry,
@@ -209,6 +210,7 @@ __all__ = [
     "LedgerUnavailable",
     "LinkExpired",
     "LinkReleased",
+    "LinkRevoked",
     "LinkTampered",
     "ManifestDamaged",
     "MemberDuplicated",

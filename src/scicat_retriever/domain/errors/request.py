@@ -195,6 +195,12 @@ class LinkExpired(RequestError):
     code = "link_expired"
 
 
+class LinkRevoked(RequestError):
+    """The link was revoked; ask whoever gave it for another one, or SciCat for the dataset again."""
+
+    code = "link_revoked"
+
+
 class LinkReleased(RequestError):
     """The file was removed from staging; ask SciCat for the dataset again."""
 

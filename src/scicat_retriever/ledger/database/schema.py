@@ -314,6 +314,34 @@ reports = Table(
     sqlite_autoincrement=True,
 )
 
+revoked_links = Table(
+    "revoked_links",
+    metadata,
+    Column("job_id", ExactText, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("times", Integer, nullable=False, doc="How often the job's links were revoked."),
+    Column("at", UtcTime, nullable=False, doc="The last time."),
+)
+
+downloads = Table(
+    "downloads",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("id", ExactText, nullable=False, unique=True),
+    Column("job_id", ExactText, doc="The job of the retrieval; none for a link to one datablock."),
+    Column("who", ExactText, nullable=False, doc="The id of the link, or the person's name."),
+    Column("what", ExactText, nullable=False),
+    Column("first", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    Column("began", UtcTime, nullable=False),
+    Column("sent", BigInteger, nullable=False),
+    Column("end", ExactText, nullable=False),
+    Column("ended", UtcTime, doc="None while it runs."),
+    Index(None, "job_id", "number"),
+    Index(None, "began"),
+    # Pages are asked for by the last number seen: one that was used once must not be used again.
+    sqlite_autoincrement=True,
+)
+
 identity = Table(
     "identity",
     metadata,

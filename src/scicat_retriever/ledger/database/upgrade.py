@@ -9,7 +9,7 @@ from sqlalchemy import Connection, inspect, text
 from scicat_retriever.domain.errors import LedgerUnavailable
 from scicat_retriever.ledger.database.connection import Database
 
-HEAD = "r0005"
+HEAD = "r0006"
 """The newest revision of the tables."""
 VERSION_TABLE = "alembic_version"
 """The table that says which revision a ledger has; each ledger has it."""

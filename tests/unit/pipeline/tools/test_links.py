@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from scicat_retriever.domain.errors import LinkExpired, LinkTampered
 from scicat_retriever.domain.evidence import DatablockKey
-from scicat_retriever.domain.ids import DatablockId, DatasetPid
-from scicat_retriever.pipeline.tools.links import DOWNLOADS_PATH, Link, LinkSigner
+from scicat_retriever.domain.ids import DatablockId, DatasetPid, JobId
+from scicat_retriever.pipeline.tools.links import DOWNLOADS_PATH, RETRIEVALS_PATH, Link, LinkSigner
 from tests.unit.pipeline.rig import BASE_URL, LIFETIME, SECRET, START
 
 SIGNER = LinkSigner([SECRET], BASE_URL)
@@ -121,3 +121,48 @@ def test_an_expired_link_that_was_changed_says_nothing_about_its_expiry() -> Non
     name, query = parts(SIGNER.link(KEY, "a.tar", FOREVER))
     with pytest.raises(LinkTampered):
         check(name, {**query, "dataset": "other"}, FOREVER)
+
+
+def ticket_of(url: str) -> str:
+    """The last part of a retrieval's link, as a server reads it."""
+    parts = urlsplit(url)
+    assert f"{parts.scheme}://{parts.netloc}" == BASE_URL
+    folder, _, last = parts.path.rpartition("/")
+    assert folder == RETRIEVALS_PATH
+    assert not parts.query
+    return unquote(last)
+
+
+@given(TEXT.map(JobId), st.integers(0, 10**9 - 1))
+def test_the_link_of_a_retrieval_survives_its_way_through_a_url(job_id: JobId, serial: int) -> None:
+    url = SIGNER.retrieval(job_id, serial)
+    assert re.fullmatch(r"[!-~]+", url)
+    ticket = SIGNER.ticket(ticket_of(url))
+    assert (ticket.job_id, ticket.serial) == (job_id, serial)
+    assert ticket.id not in url
+
+
+@given(TEXT.map(JobId), st.integers(0, 10**9 - 1), st.data())
+def test_a_change_of_any_character_of_a_ticket_is_noticed(
+    job_id: JobId, serial: int, data: st.DataObject
+) -> None:
+    ticket = ticket_of(SIGNER.retrieval(job_id, serial))
+    at = data.draw(st.integers(0, len(ticket) - 1))
+    new = data.draw(TEXT | st.just(""))
+    assume(new != ticket[at])
+    with pytest.raises(LinkTampered):
+        SIGNER.ticket(ticket[:at] + new + ticket[at + 1 :])
+
+
+@given(TEXT)
+def test_anything_else_is_no_ticket(text: str) -> None:
+    with pytest.raises(LinkTampered):
+        SIGNER.ticket(text)
+
+
+def test_a_retrieval_is_believed_under_every_key_and_not_under_another() -> None:
+    other = b"k" * 32
+    ticket = ticket_of(SIGNER.retrieval(JobId("job"), 3))
+    assert LinkSigner([other, SECRET], BASE_URL).ticket(ticket) == SIGNER.ticket(ticket)
+    with pytest.raises(LinkTampered):
+        LinkSigner([other], BASE_URL).ticket(ticket)

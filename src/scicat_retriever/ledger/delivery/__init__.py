@@ -1,0 +1,1 @@
+"""Delivery: the links of jobs, and what was downloaded by them."""
