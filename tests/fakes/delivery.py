@@ -1,15 +1,37 @@
-"""Links and downloads in memory."""
+"""Titles, links and downloads in memory."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from threading import Lock
 
 from scicat_retriever.domain.errors import JobNotFound
-from scicat_retriever.domain.ids import JobId
+from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.ports.downloads import Download, DownloadSum
+from scicat_retriever.ports.jobs import JobDatasetRecord
+from scicat_retriever.ports.titles import Title
+
+
+class InMemoryTitles:
+    """Keeps what SciCat calls each dataset.
+
+    Args:
+        datasets: Gives the datasets of a job.
+    """
+
+    def __init__(self, datasets: Callable[[JobId], Sequence[JobDatasetRecord]]) -> None:
+        self._datasets = datasets
+        self._titles: dict[DatasetPid, Title] = {}
+
+    def note(self, pid: DatasetPid, title: Title) -> None:
+        self._titles[pid] = title
+
+    def of(self, job_id: JobId) -> Mapping[DatasetPid, Title]:
+        return {
+            each.pid: self._titles[each.pid] for each in self._datasets(job_id) if each.pid in self._titles
+        }
 
 
 class InMemoryLinks:

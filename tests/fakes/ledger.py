@@ -19,7 +19,7 @@ from scicat_retriever.ports.jobs import FlowName, JobDatasetRecord, JobRecord
 from scicat_retriever.ports.ledger import Ledger
 from scicat_retriever.ports.reports import Subject
 from tests.fakes.datablocks import InMemoryDatablocks
-from tests.fakes.delivery import InMemoryDownloads, InMemoryLinks
+from tests.fakes.delivery import InMemoryDownloads, InMemoryLinks, InMemoryTitles
 from tests.fakes.inventory import InMemoryInventory
 from tests.fakes.job_control import InMemoryJobControl, flow_of
 from tests.fakes.recalls import InMemoryRecalls
@@ -53,6 +53,7 @@ class InMemoryLedger(InMemoryJobControl, InMemoryDatablocks, InMemoryRecalls, In
             inventory=_Inventory(self),
             recalls=_Recalls(self),
             reports=_Reports(self),
+            titles=InMemoryTitles(self.job_datasets),
             links=InMemoryLinks(self.job),
             downloads=InMemoryDownloads(),
         )

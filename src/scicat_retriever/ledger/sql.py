@@ -19,6 +19,7 @@ from scicat_retriever.ledger.datablocks.needs import SqlNeeds
 from scicat_retriever.ledger.datablocks.remarks import SqlRemarks
 from scicat_retriever.ledger.delivery.downloads import SqlDownloads
 from scicat_retriever.ledger.delivery.links import SqlLinks
+from scicat_retriever.ledger.delivery.titles import SqlTitles
 from scicat_retriever.ledger.jobs.job_flows import SqlJobFlows
 from scicat_retriever.ledger.jobs.jobs import SqlJobs
 from scicat_retriever.ledger.recalls.recalls import SqlRecalls
@@ -69,6 +70,7 @@ class SqlLedger(Ledger):
             inventory=SqlInventory(database, clock),
             recalls=SqlRecalls(database, clock),
             reports=SqlReports(database, clock),
+            titles=SqlTitles(database, clock),
             links=SqlLinks(database, clock),
             downloads=SqlDownloads(database, clock),
             database=database,

@@ -20,6 +20,7 @@ from scicat_retriever.ports.pins import Pins
 from scicat_retriever.ports.recalls import Recalls
 from scicat_retriever.ports.remarks import Remarks
 from scicat_retriever.ports.reports import Reports
+from scicat_retriever.ports.titles import Titles
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -48,6 +49,7 @@ class Ledger:
         inventory: What should be in staging.
         recalls: What is wanted from the stores.
         reports: What SciCat has to hear.
+        titles: What SciCat calls datasets.
         links: Which links of retrievals are still good.
         downloads: What was downloaded.
     """
@@ -66,5 +68,6 @@ class Ledger:
     inventory: Inventory
     recalls: Recalls
     reports: Reports
+    titles: Titles
     links: Links
     downloads: Downloads

@@ -25,6 +25,7 @@ from scicat_retriever.ports.long_term_store import TapePosition
 from scicat_retriever.ports.recalls import RecallChange
 from scicat_retriever.ports.reports import Subject
 from scicat_retriever.ports.staging_area import Room
+from scicat_retriever.ports.titles import Title
 from tests.contracts.ledger.samples import (
     FAILURE,
     FLOW,
@@ -79,6 +80,8 @@ def fill(ledger: Ledger, clock: HandClock) -> None:
     ledger.findings.note("catalogue", {"open": 3, "visibility": "visible"})
     ledger.ownership.identity()
     ledger.ownership.note_marked("/staging/of the last year")
+    ledger.titles.note(P, Title(ODD, None))
+    ledger.titles.note(R, Title("Battery, run 3", "/data/2026/battery"))
     ledger.links.revoke(KEPT)
     ledger.downloads.note(
         [Download("one", "link 1a2b", ODD, 0, 9, START, KEPT, 10, DownloadEnd.WHOLE, START + HOUR)]

@@ -7,7 +7,8 @@ RetrieverError
 │   ├── JobEnded, JobNotEnded, DatasetNotOfJob, NothingToRetry, NothingStaged, DatasetPinned
 │   ├── FilesUnknown, FilesNotArchived (of the same code)
 │   ├── StoreUnknown, ReportNotParked
-│   └── TokenInvalid, TokenScopeTooSmall, LinkTampered, LinkExpired, LinkReleased, LinkRevoked, RangeUnsatisfiable
+│   ├── TokenInvalid, TokenScopeTooSmall
+│   └── LinkTampered, LinkExpired, LinkReleased, LinkRevoked, RangeUnsatisfiable
 ├── CatalogueError              SciCat
 │   ├── CatalogueUnavailable, CatalogueTimedOut, CatalogueLoginFailed, CatalogueForbidden, CatalogueRefused
 │   ├── CatalogueAnswerUnreadable, CatalogueUpdateLost

@@ -314,6 +314,14 @@ reports = Table(
     sqlite_autoincrement=True,
 )
 
+titles = Table(
+    "titles",
+    metadata,
+    Column("pid", ExactText, primary_key=True),
+    Column("name", ExactText, nullable=False),
+    Column("source_folder", ExactText),
+)
+
 revoked_links = Table(
     "revoked_links",
     metadata,

@@ -1,1 +1,1 @@
-"""Delivery: the links of jobs, and what was downloaded by them."""
+"""Delivery: what datasets are called, the links of jobs, and what was downloaded by them."""

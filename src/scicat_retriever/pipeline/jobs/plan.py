@@ -8,6 +8,7 @@ from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.pipeline.tools.toolbox import Toolbox
 from scicat_retriever.ports.datablocks import Plan
+from scicat_retriever.ports.titles import Title
 
 
 def plan_dataset(pid: DatasetPid, run: str, tools: Toolbox) -> Plan:
@@ -33,6 +34,7 @@ def plan_dataset(pid: DatasetPid, run: str, tools: Toolbox) -> Plan:
         raise DatablocksMissing(f"dataset {pid} has no datablocks in the catalogue: was it ever archived?")
     refuse_less_than_declared(dataset, plan, tools)
     tools.ledger.remarks.note(pid, sums_that_differ(dataset, plan))
+    tools.ledger.titles.note(pid, Title(dataset.name, dataset.source_folder))
     return plan
 
 

@@ -1,4 +1,4 @@
-"""Links that were revoked, and downloads."""
+"""Titles of datasets, links that were revoked, and downloads."""
 
 from __future__ import annotations
 
@@ -11,6 +11,13 @@ down_revision = "r0005"
 
 def upgrade() -> None:
     """Add the tables of these."""
+    op.create_table(
+        "titles",
+        sa.Column("pid", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("source_folder", sa.Text()),
+        sa.PrimaryKeyConstraint("pid", name="pk_titles"),
+    )
     op.create_table(
         "revoked_links",
         sa.Column("job_id", sa.Text(), nullable=False),
