@@ -17,7 +17,7 @@ from scicat_retriever.http_api.app import create_app
 from scicat_retriever.http_api.auth import TokenGuard
 from scicat_retriever.http_api.service import Service
 from scicat_retriever.http_api.tokens import OLD_LIST_SCOPES, Scope, Token
-from scicat_retriever.pipeline.reports.download_names import download_name
+from scicat_retriever.pipeline.delivery.names import download_name
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.ledger import Ledger
 from tests.unit.pipeline.rig import BASE_URL, LIFETIME, PID, RETENTION, SECRET, Rig

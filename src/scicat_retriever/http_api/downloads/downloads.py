@@ -31,7 +31,7 @@ from scicat_retriever.http_api.downloads.slots import slots_of
 from scicat_retriever.http_api.downloads.uses import uses_of
 from scicat_retriever.http_api.problems import documented, problem
 from scicat_retriever.http_api.service import Service, service_of
-from scicat_retriever.pipeline.reports.download_names import attachment
+from scicat_retriever.pipeline.delivery.names import attachment
 from scicat_retriever.pipeline.tools.links import DOWNLOADS_PATH
 from scicat_retriever.ports.datablock_record import DatablockRecord
 

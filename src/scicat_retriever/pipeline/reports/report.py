@@ -38,10 +38,10 @@ from scicat_retriever.domain.errors import (
 from scicat_retriever.domain.evidence import DatablockKey, Integrity
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState, JobState, LifecycleWord
+from scicat_retriever.pipeline.delivery.names import download_names
 from scicat_retriever.pipeline.jobs.outcome import gave_back
 from scicat_retriever.pipeline.jobs.selection import ChosenNames
 from scicat_retriever.pipeline.jobs.status import STARTED
-from scicat_retriever.pipeline.reports.download_names import download_names
 from scicat_retriever.pipeline.reports.fitting import first_that_fit
 from scicat_retriever.pipeline.reports.remarks import remarks_on
 from scicat_retriever.pipeline.tools.toolbox import Toolbox

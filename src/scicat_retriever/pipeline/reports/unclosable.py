@@ -24,8 +24,8 @@ from scicat_retriever.domain.errors import (
 )
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState, JobState
+from scicat_retriever.pipeline.delivery.names import download_names
 from scicat_retriever.pipeline.jobs.selection import ChosenNames
-from scicat_retriever.pipeline.reports.download_names import download_names
 from scicat_retriever.pipeline.reports.fitting import first_that_fit
 from scicat_retriever.pipeline.reports.report import result_entries
 from scicat_retriever.pipeline.tools.toolbox import Toolbox

@@ -17,7 +17,7 @@ from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatablockId, DatasetPid
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.http_api.downloads.downloads import CHUNK
-from scicat_retriever.pipeline.reports.download_names import attachment
+from scicat_retriever.pipeline.delivery.names import attachment
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from tests.fakes.staging_area import InMemoryStagingArea
 from tests.fakes.watched_staging import WatchedStaging

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 from botocore.exceptions import ClientError
 
 from scicat_retriever.domain.errors import StagedFileMissing, StagingWriteFailed
-from scicat_retriever.pipeline.reports.download_names import attachment
+from scicat_retriever.pipeline.delivery.names import attachment
 from scicat_retriever.storage.s3.connection import code_of
 from scicat_retriever.storage.staging.s3.checksums import Checksum, Receipt, UploadPart
 from scicat_retriever.storage.staging.s3.connection import connected, explained

@@ -1,4 +1,8 @@
-"""Names of downloaded files: `<dataset>__<archive>`, no two alike within a job, usable on every file system.
+"""Names that a person understands and every file system takes, no two alike within a job.
+
+- The folder of a dataset: its `datasetName`, or the last part of its `sourceFolder`, or its pid.
+- A file within it: its catalogued path, relative to the `sourceFolder`.
+- The file of a datablock: `<dataset>__<archive>`.
 
 People put the files of a job into one folder. Archives of several datasets are often called alike (`1.tar`),
 and some file systems take `A.tar` and `a.tar`, or two spellings of an accent, for the same file.
@@ -8,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -16,6 +21,7 @@ from urllib.parse import quote
 
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import ArchiveId, DatasetPid
+from scicat_retriever.ports.titles import Title
 
 LONGEST_NAME = 240
 """Bytes of a name in UTF-8. File systems take 255; browsers add ` (1)` or `.part`."""
@@ -23,6 +29,14 @@ _LONGEST_ENDING = len("~0123456789abcdef")
 _ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 _FORBIDDEN = frozenset('/\\:*?"<>|')
 """What Windows takes in no name; browsers replace them there, and then names would be alike again."""
+_RESERVED = re.compile(
+    r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9\u00b9\u00b2\u00b3])(?:\..*)?\Z", re.IGNORECASE
+)
+"""What Windows takes for devices, with any ending (Microsoft, "Naming Files, Paths, and Namespaces")."""
+LONGEST_FOLDER = 100
+"""Bytes of the name of a dataset's folder, in UTF-8: Windows takes 260 characters for a whole path."""
+_DIGITS = 8
+"""Digits that tell altered names apart."""
 
 
 def download_name(pid: DatasetPid, archive_id: ArchiveId) -> str:
@@ -49,12 +63,74 @@ def download_names(archives: Iterable[tuple[DatablockKey, ArchiveId]]) -> Mappin
     }
 
 
+def folder_names(titles: Mapping[DatasetPid, Title | None]) -> Mapping[DatasetPid, str]:
+    """Name the folders of a job's datasets.
+
+    Where names would be alike, each of them gets some digits that only its dataset has.
+
+    Args:
+        titles: What SciCat calls the datasets, all of the job; None where that is not known.
+    """
+    plain = {pid: _folder_name(pid, title) for pid, title in titles.items()}
+    counts = Counter(spelling for name in plain.values() for spelling in _spellings(name))
+    return {
+        pid: name if all(counts[each] == 1 for each in _spellings(name)) else f"{name}~{_digits(pid, 12)}"
+        for pid, name in plain.items()
+    }
+
+
+def relative_path(path: str, source_folder: str | None) -> str:
+    """Give a catalogued path relative to the `sourceFolder`; one that lies elsewhere, relative to `/`."""
+    folder = "" if source_folder is None else source_folder.rstrip("/")
+    inside = path.removeprefix(f"{folder}/") if folder.startswith("/") else path
+    return inside.lstrip("/")
+
+
+def usable_path(path: str) -> str:
+    """Give a relative path whose parts Linux, macOS and Windows take.
+
+    A part that one of them refuses is altered, and gets digits of its own, so that no two become alike that
+    were not. Names that differ by case alone stay as they are.
+
+    Args:
+        path: Relative, its parts separated by `/`; bytes that are no UTF-8 as lone surrogates (PEP 383).
+    """
+    return "/".join(_usable(part) for part in path.split("/"))
+
+
 def attachment(name: str) -> str:
     """Write the header `Content-Disposition` (RFC 6266) that has a file saved under a name.
 
     Clients that know no `filename*` (curl, wget, older ones) get the same name as far as ASCII goes.
     """
     return f"attachment; filename=\"{_in_ascii(name)}\"; filename*=UTF-8''{quote(name, safe='')}"
+
+
+def _folder_name(pid: DatasetPid, title: Title | None) -> str:
+    named = title is not None and title.name != pid and title.name.strip()
+    told = title.name if title is not None and named else _last_part(title) or pid
+    name = _cut(_tame(told).strip(" ."), LONGEST_FOLDER).rstrip(" .")
+    return f"_{name}" if not name or name[0] in "-~" or _RESERVED.match(name) else name
+
+
+def _last_part(title: Title | None) -> str:
+    return "" if title is None else PurePosixPath(title.source_folder or "").name
+
+
+def _usable(part: str) -> str:
+    tame = "".join("_" if each in _FORBIDDEN or not each.isprintable() else each for each in part)
+    tame = f"_{tame}" if _RESERVED.match(tame) or tame in {"", ".", ".."} else tame
+    tame = f"{tame[:-1]}_" if tame[-1] in " ." else tame
+    if tame == part and len(part.encode()) <= LONGEST_NAME:
+        return part
+    stem, dot, ending = tame.rpartition(".")
+    if not stem or len(ending) > _DIGITS:
+        stem, dot, ending = tame, "", ""
+    return f"{_cut(stem, LONGEST_NAME - 2 * _DIGITS - 4 * len(ending))}~{_digits(part, _DIGITS)}{dot}{ending}"
+
+
+def _digits(text: str, count: int) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:count]
 
 
 def _marked(name: str, key: DatablockKey, taken: Mapping[str, int]) -> str:
@@ -76,7 +152,7 @@ def _tame(text: str) -> str:
 
 
 def _cut(text: str, most: int) -> str:
-    return text.encode()[:most].decode(errors="ignore")
+    return text.encode("utf-8", "replace")[:most].decode(errors="ignore")
 
 
 def _in_ascii(name: str) -> str:

@@ -8,12 +8,17 @@ from hypothesis import strategies as st
 
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid
-from scicat_retriever.pipeline.reports.download_names import (
+from scicat_retriever.pipeline.delivery.names import (
+    LONGEST_FOLDER,
     LONGEST_NAME,
     attachment,
     download_name,
     download_names,
+    folder_names,
+    relative_path,
+    usable_path,
 )
+from scicat_retriever.ports.titles import Title
 
 PID = DatasetPid("20.500.12345/abc")
 ENDINGS = (".tar", ".tar.gz", ".tgz")
@@ -104,3 +109,108 @@ def test_a_disposition_is_one_plain_header_and_says_the_whole_name(text: str) ->
     assert not set(match[1]) & set('"\\%/')
     if name.isascii() and "%" not in name:
         assert match[1] == name
+
+
+@pytest.mark.parametrize(
+    ("title", "name"),
+    [
+        (Title("Battery, run 3"), "Battery, run 3"),
+        (Title("Größe ☢"), "Größe ☢"),
+        (Title("20.500.12345/abc", "/data/2026/battery/"), "battery"),
+        (Title("  ", "/data/2026/battery"), "battery"),
+        (Title("20.500.12345/abc"), "20.500.12345_abc"),
+        (Title("", "/"), "20.500.12345_abc"),
+        (None, "20.500.12345_abc"),
+        (Title("a/b:c"), "a_b_c"),
+        (Title(".. hidden. "), "hidden"),
+        (Title("-rf"), "_-rf"),
+        (Title("nul"), "_nul"),
+        (Title("Com1.data"), "_Com1.data"),
+        (Title("..."), "_"),
+    ],
+)
+def test_the_folder_of_a_dataset_is_named_as_people_name_it(title: Title | None, name: str) -> None:
+    assert folder_names({PID: title}) == {PID: name}
+
+
+WINDOWS = re.compile(r'[<>:"/\\|?*\x00-\x1f]|[ .]\Z')
+DEVICES = {
+    "con",
+    "prn",
+    "aux",
+    "nul",
+    *(f"{each}{number}" for each in ("com", "lpt") for number in range(10)),
+}
+
+
+def is_usable(name: str) -> bool:
+    return (
+        bool(name)
+        and name not in {".", ".."}
+        and WINDOWS.search(name) is None
+        and name.partition(".")[0].lower() not in DEVICES
+        and len(name.encode()) <= 255
+    )
+
+
+@given(st.lists(st.one_of(ALIKE, st.text(max_size=300)), max_size=6))
+@example(["A", "a", "À", "A\u0300"])
+@example(["con", "CON", "x" * 300, "x" * 301])
+def test_folders_of_a_job_are_usable_and_never_alike(given_names: list[str]) -> None:
+    titles = {DatasetPid(f"20.500.12345/{number}"): Title(name) for number, name in enumerate(given_names)}
+    names = list(folder_names(titles).values())
+    assert all(is_usable(name) and len(name.encode()) <= LONGEST_FOLDER + 13 for name in names)
+    folded = {unicodedata.normalize("NFKC", name).casefold() for name in names}
+    assert len(folded) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("path", "folder", "relative"),
+    [
+        ("run/a.h5", "/data/p", "run/a.h5"),
+        ("/data/p/run/a.h5", "/data/p", "run/a.h5"),
+        ("/data/p/run/a.h5", "/data/p/", "run/a.h5"),
+        ("/data/pq/a.h5", "/data/p", "data/pq/a.h5"),
+        ("/elsewhere/a.h5", "/data/p", "elsewhere/a.h5"),
+        ("/elsewhere/a.h5", None, "elsewhere/a.h5"),
+        ("data/p/a.h5", "data/p", "data/p/a.h5"),
+        ("/a.h5", "/", "a.h5"),
+    ],
+)
+def test_a_path_is_relative_to_the_source_folder(path: str, folder: str | None, relative: str) -> None:
+    assert relative_path(path, folder) == relative
+
+
+@pytest.mark.parametrize(
+    ("path", "usable"),
+    [
+        ("run/a.h5", "run/a.h5"),
+        ("Größe/☢ und.txt", "Größe/☢ und.txt"),
+        (".hidden/-x", ".hidden/-x"),
+        ("a/12:30.dat", "a/12_30~7f3f1f17.dat"),
+        ("aux.c/b", "_aux~1d1e5b1c.c/b"),
+    ],
+)
+def test_what_every_system_takes_stays_as_it_is(path: str, usable: str) -> None:
+    found = usable_path(path)
+    assert re.sub("~[0-9a-f]{8}", "~", found) == re.sub("~[0-9a-f]{8}", "~", usable)
+
+
+PARTS = st.one_of(ALIKE, st.text(max_size=300), st.text("aA.~ conCON:_\udcff", max_size=8))
+
+
+@given(st.lists(PARTS, min_size=1, max_size=4))
+@example(["..", "", ".", "con"])
+@example(["a" * 300 + ".h5"])
+def test_every_part_of_a_usable_path_is_taken_everywhere(parts: list[str]) -> None:
+    found = usable_path("/".join(part.replace("/", "") for part in parts)).split("/")
+    assert all(map(is_usable, found))
+
+
+@given(PARTS, PARTS)
+@example("a:b", "a?b")
+@example("con", "_con")
+@example("a.", "a_")
+def test_two_names_that_are_not_alike_do_not_become_so(one: str, other: str) -> None:
+    one, other = one.replace("/", ""), other.replace("/", "")
+    assert (usable_path(one) == usable_path(other)) == (one == other)
