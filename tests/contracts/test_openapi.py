@@ -102,6 +102,7 @@ def api_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         clock=clock,
         wake=lambda: None,
         cache=CACHE,
+        lifetime=LIFETIME,
         margin=RETENTION - LIFETIME,
         check_staging=check_nothing,
         engine_trouble=lambda: {"engine": None, "worker": None},

@@ -17,8 +17,9 @@ from scicat_retriever.http_api.downloads.slots import DownloadSlots
 from scicat_retriever.http_api.downloads.uses import Uses
 from scicat_retriever.http_api.framing import OneFraming
 from scicat_retriever.http_api.intake_queue import IntakeQueue
-from scicat_retriever.http_api.operators import overview, recalls, reports, staging, staging_control
+from scicat_retriever.http_api.operators import links, overview, recalls, reports, staging, staging_control
 from scicat_retriever.http_api.paths import WithoutLastSlash
+from scicat_retriever.http_api.retrievals import routes as retrievals
 from scicat_retriever.http_api.service import Service
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -72,12 +73,14 @@ def create_app(
     problems.install(app)
     app.include_router(readiness.router)
     app.include_router(jobs.router)
+    app.include_router(links.router)
     app.include_router(reports.router)
     app.include_router(overview.router)
     app.include_router(recalls.router)
     app.include_router(staging.router)
     app.include_router(staging_control.router)
     app.include_router(downloads.router)
+    app.include_router(retrievals.router)
 
     @app.get("/api/v1/health", tags=["service"], summary="Whether the process answers")
     async def health() -> Health:  # no function of a thread: it answers also while all of these are taken

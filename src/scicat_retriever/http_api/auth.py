@@ -12,12 +12,11 @@ from fastapi import Request
 from fastapi.security import HTTPBearer
 
 from scicat_retriever.domain.errors import TokenInvalid, TokenScopeTooSmall
+from scicat_retriever.http_api.paths import path_for_log
 from scicat_retriever.http_api.tokens import Scope, Token
 
 bearer_scheme = HTTPBearer(auto_error=False, description="One of the tokens in `[[api.token]]`.")
 log = structlog.get_logger(__name__)
-_PATH_SHOWN = 300
-"""The most characters of a request's path in the log."""
 
 
 class TokenGuard:
@@ -46,7 +45,7 @@ class TokenGuard:
         """
         token = self._token_of(request)
         structlog.contextvars.bind_contextvars(token=token.name)
-        asked = {"method": request.method, "path": request.url.path[:_PATH_SHOWN]}
+        asked = {"method": request.method, "path": path_for_log(request.url.path)}
         if not token.is_valid(self._clock()):
             log.warning("a request with an expired token was refused", **asked)
             raise TokenInvalid(f"the token {token.name!r} has expired: ask the operator for another one")

@@ -2,32 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from collections.abc import Iterable
-from html import escape
-
 from fastapi.responses import HTMLResponse
 from starlette.requests import Request
 
 from scicat_retriever.domain import errors
+from scicat_retriever.http_api.html import html
 
-_STYLE = (
-    "body{font:1.1rem/1.5 system-ui,sans-serif;max-width:38rem;margin:12vh auto;padding:0 1.5rem;color:#1a1a1a;"
-    "background:#fff}h1{font-size:1.6rem;line-height:1.25}p.code{color:#555;font-size:.9rem;margin-top:2.5rem}"
-    "code{overflow-wrap:anywhere}"
-    "@media(prefers-color-scheme:dark){body{color:#e8e8e8;background:#161616}p.code{color:#aaa}}"
-)
-_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-_HEADERS = {
-    # Nothing is loaded, run, framed or sent from the page; its own style is let in by its hash.
-    "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{_HASH}'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-store",
-    "Vary": "Accept",
-}
 _ASK_AGAIN = (
     "Open SciCat, find the dataset, and ask for it again (Retrieve). Once it is there, SciCat has new links for you: in "
     "the job's result, and in the e-mail, if your facility sends one."
@@ -77,34 +57,9 @@ def page(request: Request, status: int, code: str, detail: str) -> HTMLResponse:
     if status == 422:
         heading, advice = _WORDS[errors.LinkTampered.code]
     dataset = request.query_params.get("dataset", "") if code in _SIGNED else ""
-    return document(
-        heading,
-        [
-            f"<p>Dataset: <code>{escape(dataset)}</code></p>" if dataset else "",
-            f"<p>{escape(advice)}</p>",
-            f'<p class="code">SciCat Retriever: {escape(detail)} ({status} {escape(code)})</p>',
-        ],
-        status,
+    return html(
+        "problem.html", status, heading=heading, dataset=dataset, advice=advice, detail=detail, code=code
     )
-
-
-def document(heading: str, parts: Iterable[str], status: int = 200) -> HTMLResponse:
-    """Make a page that loads nothing and runs nothing.
-
-    Args:
-        heading: Its heading, as text.
-        parts: The HTML below it, in which everything foreign is escaped.
-        status: The HTTP status.
-    """
-    lines = [
-        "<!doctype html>",
-        '<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">',
-        f"<title>{escape(heading)}</title><style>{_STYLE}</style></head><body>",
-        f"<h1>{escape(heading)}</h1>",
-        *parts,
-        "</body></html>",
-    ]
-    return HTMLResponse("\n".join(filter(None, lines)) + "\n", status, _HEADERS)
 
 
 def _quality(parameters: list[str]) -> float:

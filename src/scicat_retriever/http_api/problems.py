@@ -17,7 +17,8 @@ from starlette.requests import ClientDisconnect
 from scicat_retriever.domain import errors
 from scicat_retriever.domain.errors import RetrieverError
 from scicat_retriever.http_api.pages import page, wants_page
-from scicat_retriever.pipeline.tools.links import DOWNLOADS_PATH
+from scicat_retriever.http_api.paths import path_for_log
+from scicat_retriever.pipeline.tools.links import DOWNLOADS_PATH, RETRIEVALS_PATH
 
 log = structlog.get_logger(__name__)
 MEDIA_TYPE = "application/problem+json"
@@ -116,7 +117,7 @@ def _answer(body: Problem, headers: dict[str, str] | None = None) -> JSONRespons
 
 def _for_people(request: Request, answer: JSONResponse, code: str) -> Response:
     """Give a page instead of the JSON if a browser followed the link of a download."""
-    if not request.url.path.startswith(DOWNLOADS_PATH):
+    if not request.url.path.startswith((DOWNLOADS_PATH, f"{RETRIEVALS_PATH}/")):
         return answer
     answer.headers["Vary"] = "Accept"
     if not wants_page(request):
@@ -134,7 +135,9 @@ def install(app: FastAPI) -> None:
     def ours(request: Request, error: RetrieverError) -> Response:
         answer = problem(error)
         if answer.status_code >= 500:
-            log.error("a request failed", path=request.url.path, code=error.code, why=str(error))
+            log.error(
+                "a request failed", path=path_for_log(request.url.path), code=error.code, why=str(error)
+            )
         return _for_people(request, answer, error.code)
 
     @app.exception_handler(HTTPException)
@@ -162,5 +165,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     def unforeseen(request: Request, error: Exception) -> Response:
-        log.error("a request failed by a fault of the service", path=request.url.path, exc_info=error)
+        log.error(
+            "a request failed by a fault of the service", path=path_for_log(request.url.path), exc_info=error
+        )
         return _for_people(request, problem(errors.InternalError(str(error))), errors.InternalError.code)

@@ -33,6 +33,7 @@ class Service:
         clock: Gives the time, UTC and aware.
         wake: Called when a job was stored.
         cache: How staging is used as a cache.
+        lifetime: How long a link lives.
         margin: How much longer a dataset is pinned than its links live.
         check_staging: Has the ledger compared with the staging area soon.
         engine_trouble: Says what is wrong with the `engine`, and with the `worker`s; None for one that is
@@ -49,6 +50,7 @@ class Service:
     clock: Clock
     wake: Callable[[], None]
     cache: CachePolicy
+    lifetime: timedelta
     margin: timedelta
     check_staging: Callable[[], Awaitable[None]]
     engine_trouble: Callable[[], Mapping[str, str | None]]

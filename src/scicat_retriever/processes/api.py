@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from datetime import timedelta
 from functools import partial
 
 import structlog
@@ -114,6 +115,7 @@ def _service(
         clock=bootstrap.utc_now,
         wake=wake,
         cache=settings.cache,
+        lifetime=timedelta(seconds=settings.links.lifetime),
         margin=bootstrap.link_margin(settings),
         check_staging=check_staging,
         engine_trouble=engine_trouble,

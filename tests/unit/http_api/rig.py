@@ -79,6 +79,7 @@ class ApiRig(Rig):
             clock=self.clock,
             wake=self._wake,
             cache=self.cache,
+            lifetime=LIFETIME,
             margin=RETENTION - LIFETIME,
             check_staging=self._check_staging,
             engine_trouble=lambda: self.trouble,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import httpx2
 import typer
 
-from scicat_retriever.cli.operator import jobs, recalls, reports, staging
+from scicat_retriever.cli.operator import jobs, links, recalls, reports, staging
 from scicat_retriever.cli.operator.api import Api, LoadSettings
 
 
@@ -27,6 +27,7 @@ def commands(
     api = Api(load, transport)
     return {
         "jobs": jobs.commands(api),
+        "links": links.commands(api),
         "recalls": recalls.commands(api),
         "reports": reports.commands(api),
         "staging": staging.commands(api, pause),

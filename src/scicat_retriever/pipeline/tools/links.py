@@ -74,7 +74,7 @@ class LinkSigner:
     def __init__(self, keys: Sequence[bytes], base_url: str) -> None:
         self._keys = {_key_id(key): key for key in reversed(keys)}
         self._signing = _key_id(keys[0])
-        self._base_url = base_url
+        self.base_url = base_url
 
     def link(self, key: DatablockKey, name: str, until: datetime) -> Link:
         """Make a link to a datablock, to be saved under a name; it expires then, or up to a second before."""
@@ -87,7 +87,7 @@ class LinkSigner:
                 "signature": self._sign([key.pid, key.id, expires, name]),
             }
         )
-        url = f"{self._base_url}{DOWNLOADS_PATH}/{quote(name, safe='')}?{query}"
+        url = f"{self.base_url}{DOWNLOADS_PATH}/{quote(name, safe='')}?{query}"
         return Link(url, datetime.fromtimestamp(expires, UTC))
 
     def check(self, key: DatablockKey, name: str, expires: int, signature: str, now: datetime) -> None:
@@ -110,7 +110,7 @@ class LinkSigner:
             serial: As `ports.links.Links.serial` gives it.
         """
         ticket = f"{job_id}.{serial}-{self._sign(_of_retrieval(job_id, serial))}"
-        return f"{self._base_url}{RETRIEVALS_PATH}/{quote(ticket, safe='')}"
+        return f"{self.base_url}{RETRIEVALS_PATH}/{quote(ticket, safe='')}"
 
     def ticket(self, text: str) -> Ticket:
         """Read the part of a retrieval's link that follows on `RETRIEVALS_PATH`, unquoted.

@@ -23,6 +23,8 @@ COMMANDS = [
     ("jobs", "cancel", JOB),
     ("jobs", "retry", JOB),
     ("jobs", "priority", JOB, "1"),
+    ("links", "show", JOB),
+    ("links", "revoke", JOB),
     ("recalls", "ls"),
     ("reports", "list"),
     ("reports", "retry"),
@@ -212,3 +214,16 @@ def test_a_command_whose_tokens_have_all_expired_says_so(api: ApiRig) -> None:
     operator = Operator(api.client(), settings)
     assert "every token of the settings has expired" in operator.fails("jobs", "show", JOB, code=1)
     assert not operator.requests
+
+
+def test_the_link_of_a_job_is_shown_and_revoked(operator: Operator, api: ApiRig) -> None:
+    api.retrieved(PID)
+    old = operator.gets("links", "show", JOB).strip()
+    assert old == api.links.retrieval(JOB, 0)
+    told = operator.gets("links", "revoke", JOB)
+    assert api.links.retrieval(JOB, 1) in told
+    assert operator.gets("links", "show", JOB).strip() == api.links.retrieval(JOB, 1)
+    assert json.loads(operator.gets("links", "show", JOB, "--json")) == {
+        "url": api.links.retrieval(JOB, 1),
+        "revoked": 1,
+    }

@@ -1,0 +1,218 @@
+"""What the page of a retrieval shows; as JSON, the contract for clients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from functools import cached_property
+
+from pydantic import BaseModel, Field
+
+from scicat_retriever.domain.errors import JobNotFound
+from scicat_retriever.domain.evidence import DatablockKey, Integrity
+from scicat_retriever.domain.ids import DatasetPid, JobId
+from scicat_retriever.domain.states import DatasetState, JobState
+from scicat_retriever.http_api.service import Service
+from scicat_retriever.http_api.status import DatasetStatus, ErrorStatus, job_status
+from scicat_retriever.pipeline.delivery.names import download_names, folder_names
+from scicat_retriever.ports.datablock_record import DatablockRecord
+
+PAGE = 200
+"""The most datasets, and the most datablocks of a dataset, that are given at once."""
+
+
+class Availability(StrEnum):
+    """What there is of a dataset.
+
+    WAITING: its retrieval has not begun.
+    RETRIEVING: it is on its way.
+    READY: all that was asked for is there, compared with the catalogue.
+    FAILED: it could not be retrieved.
+    GONE: it was there, and is not kept any more.
+    """
+
+    WAITING = "waiting"
+    RETRIEVING = "retrieving"
+    READY = "ready"
+    FAILED = "failed"
+    GONE = "gone"
+
+
+class RetrievedDatablock(BaseModel):
+    """A datablock of a dataset that is ready: an archive, as it is stored."""
+
+    name: str = Field(description="What the file is called: no two of a job are called alike.")
+    size: int = Field(description="Bytes.")
+    checksum: str | None = Field(description="Of the whole file: `<algorithm>:<hexadecimal digits>`.")
+    url: str = Field(description="Where it is downloaded; no token is needed.")
+
+
+class RetrievedDataset(BaseModel):
+    """A dataset of the retrieval."""
+
+    number: int = Field(description="Its place in the job, from 1.")
+    pid: str
+    name: str = Field(description="What SciCat calls it, as a name that every file system takes.")
+    state: Availability
+    reason: str | None = Field(description="What it waits for, in words.")
+    bytes_done: int = Field(serialization_alias="bytesDone")
+    bytes_total: int = Field(serialization_alias="bytesTotal", description="0 as long as that is not known.")
+    chosen: bool = Field(
+        description="Whether files of it were chosen, and only what holds them is retrieved."
+    )
+    expires: datetime | None = Field(description="Until when it can be downloaded (UTC).")
+    errors: list[ErrorStatus]
+    integrity: Integrity | None = Field(
+        None,
+        description="On its own page, once it is ready: whether every file was compared with its catalogued checksum, or by "
+        "size alone, for want of checksums.",
+    )
+    url: str = Field(description="Its own page, or JSON.")
+    datablocks: list[RetrievedDatablock] | None = Field(
+        None, description="On its own page, once it is ready."
+    )
+    next: str | None = Field(None, description="Where the datablocks after these are, if there are more.")
+
+
+class Retrieval(BaseModel):
+    """A job, as whoever has its link sees it."""
+
+    id: str = Field(description="The id of the job in SciCat.")
+    state: JobState
+    message: str = Field(description="What it is doing, waits for, or came to, in words.")
+    url: str = Field(description="This page, or JSON.")
+    ready: int = Field(description="How many datasets are ready.")
+    total: int = Field(description="How many datasets there are in all.")
+    bytes: int = Field(description="The sum over the datasets that are ready.")
+    expires: datetime | None = Field(
+        description="The first time at which one of the ready datasets is not kept any more (UTC)."
+    )
+    datasets: list[RetrievedDataset]
+    next: str | None = Field(None, description="Where the datasets after these are, if there are more.")
+
+
+def retrieval(job_id: JobId, url: str, service: Service, after: int = 0) -> Retrieval:
+    """Give a retrieval with its datasets behind number `after`, at most `PAGE` of them.
+
+    Args:
+        job_id: The job.
+        url: Its link.
+        service: The ports and settings.
+        after: The number of the last dataset that was given before; 0 for the first ones.
+
+    Raises:
+        JobNotFound: The ledger does not know the job.
+    """
+    status = job_status(job_id, service.ledger, datablocks=False)
+    if status is None:
+        raise JobNotFound("the ledger has no such job")
+    shown = _Shown(job_id, url, service)
+    of_page = [each for each in enumerate(status.datasets, 1) if each[0] > after][:PAGE]
+    states = {each.pid: shown.state(each) for each in status.datasets}
+    ready = [each for each in status.datasets if states[each.pid] is Availability.READY]
+    last = of_page[-1][0] if of_page else after
+    return Retrieval(
+        id=job_id,
+        state=status.state,
+        message=status.message,
+        url=url,
+        ready=len(ready),
+        total=len(status.datasets),
+        bytes=sum(each.bytes_total for each in ready),
+        expires=min((end for each in ready if (end := shown.expires(each.pid)) is not None), default=None),
+        datasets=[shown.dataset(number, each, states[each.pid]) for number, each in of_page],
+        next=f"{url}?after={last}" if last < len(status.datasets) else None,
+    )
+
+
+def dataset(job_id: JobId, number: int, url: str, service: Service, after: int = 0) -> RetrievedDataset:
+    """Give a dataset of a retrieval, with its datablocks behind number `after`, at most `PAGE` of them.
+
+    Args:
+        job_id: The job.
+        number: The dataset's place in the job, from 1.
+        url: The link of the retrieval.
+        service: The ports and settings.
+        after: How many datablocks were given before.
+
+    Raises:
+        JobNotFound: The ledger does not know the job, or it has no such dataset.
+    """
+    status = job_status(job_id, service.ledger, datablocks=False)
+    if status is None or not 1 <= number <= len(status.datasets):
+        raise JobNotFound("this retrieval has no such dataset")
+    shown, its = _Shown(job_id, url, service), status.datasets[number - 1]
+    found = shown.dataset(number, its, shown.state(its))
+    if found.state is Availability.READY:
+        records = service.ledger.needs.datablocks(job_id, DatasetPid(its.pid))
+        is_verified = all(each.integrity is Integrity.VERIFIED for each in records)
+        found.integrity = Integrity.VERIFIED if is_verified else Integrity.SIZE_ONLY
+        found.datablocks = [shown.datablock(each) for each in records[after : after + PAGE]]
+        if after + PAGE < len(records):
+            found.next = f"{found.url}?after={after + PAGE}"
+    return found
+
+
+class _Shown:
+    """What is shown of the datasets of a job, from one look at the ledger."""
+
+    def __init__(self, job_id: JobId, url: str, service: Service) -> None:
+        ledger = service.ledger
+        self._job_id, self._url, self._service = job_id, url, service
+        self._now = service.clock()
+        titles = ledger.titles.of(job_id)
+        self._pids = [each.pid for each in ledger.jobs.datasets(job_id)]
+        self._names = folder_names({pid: titles.get(pid) for pid in self._pids})
+        self._pins = {pin.pid: pin.until for _, pin in ledger.pins.find(owner=job_id) if pin.by_job}
+
+    def expires(self, pid: str) -> datetime | None:
+        """Until when a dataset can be downloaded; None where that is not known yet."""
+        until = self._pins.get(DatasetPid(pid))
+        return None if until is None else until - self._service.margin
+
+    def state(self, its: DatasetStatus) -> Availability:
+        """Say what there is of a dataset."""
+        if its.state is DatasetState.SUBMITTED:
+            return Availability.WAITING
+        if its.state is DatasetState.STARTED:
+            return Availability.RETRIEVING
+        if its.state is DatasetState.FAILED:
+            return Availability.FAILED
+        end = self.expires(its.pid)
+        is_kept = its.pid in self._pins and (end is None or end > self._now)
+        is_there = 0 < its.datablocks_total == its.datablocks_staged
+        return Availability.READY if is_kept and is_there else Availability.GONE
+
+    def dataset(self, number: int, its: DatasetStatus, state: Availability) -> RetrievedDataset:
+        """Give what is shown of a dataset."""
+        return RetrievedDataset(
+            number=number,
+            pid=its.pid,
+            name=self._names[DatasetPid(its.pid)],
+            state=state,
+            reason=its.waiting_for if state in {Availability.WAITING, Availability.RETRIEVING} else None,
+            bytes_done=its.bytes_done,
+            bytes_total=its.bytes_total,
+            chosen=its.chosen,
+            expires=self.expires(its.pid) if state is Availability.READY else None,
+            errors=its.errors,
+            url=f"{self._url}/datasets/{number}",
+        )
+
+    def datablock(self, record: DatablockRecord) -> RetrievedDatablock:
+        """Give a datablock with a link of its own."""
+        service, key = self._service, record.key
+        until = self.expires(key.pid) or self._now + service.lifetime
+        return RetrievedDatablock(
+            name=self._file_names[key],
+            size=record.bytes_total,
+            checksum=record.archive_checksum,
+            url=service.links.link(key, self._file_names[key], until).url,
+        )
+
+    @cached_property
+    def _file_names(self) -> Mapping[DatablockKey, str]:
+        needs = self._service.ledger.needs
+        records = (record for pid in self._pids for record in needs.datablocks(self._job_id, pid))
+        return download_names((each.key, each.datablock.file_name) for each in records)
