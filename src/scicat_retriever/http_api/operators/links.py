@@ -21,7 +21,7 @@ class JobLink(BaseModel):
 
 
 @router.get(
-    "/{job_id}/link", summary="The link of a job's retrieval", responses=documented(401, 403, 404, 503)
+    "/{job_id}/link", summary="The link of a job's retrieval", responses=documented(401, 403, 404, 422, 503)
 )
 def show_link(request: Request, job_id: str) -> JobLink:
     """Give the link that is good now."""
@@ -34,7 +34,7 @@ def show_link(request: Request, job_id: str) -> JobLink:
 @router.post(
     "/{job_id}/link/revoke",
     summary="End all links of a job's retrieval",
-    responses=documented(401, 403, 404, 503),
+    responses=documented(401, 403, 404, 422, 503),
 )
 def revoke_links(request: Request, job_id: str) -> JobLink:
     """End the links that were given, those to its single datablocks left out. Gives a new one.
