@@ -2,14 +2,16 @@
 
 Job: `statusCode`, `statusMessage` and `jobResultObject`
 
-    {"result": [{"datasetId", "name", "size", "archiveId", "url", "checksum", "expires", "files", "integrity",
+    {"url",
+     "result": [{"datasetId", "name", "size", "archiveId", "url", "checksum", "expires", "files", "integrity",
                  "matched_by"?, "passed_over"?, "replaced"?, "tars"?, "chosen"?, "asked_as"?}],
      "errors": [{"datasetId", "archiveId"?, "code", "who", "message"}],
      "remarks"?: [{"datasetId", "code", "message"}]}
 
-with one entry of `result` for each datablock that the job needs. `url` is null, and `expires` over, for what
-is not kept any more. A remark is on a dataset that is there all the same: `sums_differ` says that SciCat
-declares other sums of it than its datablocks have. Dataset: the lifecycle's `retrieveStatusMessage`,
+The first `url` is the page of the retrieval, which the message ends with where something is there. `result`
+has an entry for each datablock that the job needs; its `url` is null, and `expires` over, for what is not
+kept any more. A remark is on a dataset that is there all the same: `sums_differ` says that SciCat declares
+other sums of it than its datablocks have. Dataset: the lifecycle's `retrieveStatusMessage`,
 `retrievable`, `retrieveIntegrityCheck`, and `retrieveReturnMessage`:
 
     {"status": "retrievalFailed", "code", "message"}    where it failed
@@ -207,12 +209,15 @@ def job_update(job_id: JobId, state: JobState, tools: Toolbox) -> JobUpdate:
     if ended is JobState.SUCCESSFUL and result.state is not ended:
         ended = result.state
         tools.ledger.jobs.move(job_id, ended, result.message)
+    url = tools.links.retrieval(job_id, tools.ledger.links.serial(job_id))
     body = result.body
     if len(json.dumps(body)) > RESULT_LIMIT:
         body = without_examples(body)
     if len(json.dumps(body)) > RESULT_LIMIT:
         body = shortened(body)
-    return JobUpdate(ended, result.message, body)
+    body = {"url": url, **body}
+    message = _short(result.message.removesuffix("."), f". What is there: {url}") if kept else result.message
+    return JobUpdate(ended, message, body)
 
 
 def _withdraw_lost(job_id: JobId, kept: Collection[DatasetPid], tools: Toolbox) -> None:
@@ -318,7 +323,7 @@ def shortened(body: Mapping[str, Any]) -> dict[str, Any]:
     kept = {"result": _fitting(sums.values()), "errors": _fitting(body["errors"])}
     if "remarks" in body:
         kept["remarks"] = _fitting(body["remarks"])
-    return {**kept, "shortened": "the links do not fit into SciCat: ask for fewer datasets at once"}
+    return {**kept, "shortened": "the links do not fit into SciCat: the page has them"}
 
 
 def _fitting(entries: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

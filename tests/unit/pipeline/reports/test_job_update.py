@@ -173,4 +173,5 @@ def test_a_result_that_the_catalogue_cannot_hold_is_told_without_links() -> None
     told = update(rig, state)
     assert state is JobState.SUCCESSFUL
     assert [entry["datablocks"] for entry in body(told)["result"]] == [15] * 3
-    assert "ask for fewer datasets" in body(told)["shortened"]
+    assert body(told)["url"] == rig.links.retrieval(JOB, 0)
+    assert "the page has them" in body(told)["shortened"]

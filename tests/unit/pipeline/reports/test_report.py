@@ -109,10 +109,13 @@ def test_a_successful_jobs_result_has_each_datablock_with_its_link() -> None:
     held = told(rig)
     expires = "2026-03-08T12:00:00.000Z"
     assert held.state is JobState.SUCCESSFUL
-    assert held.message == f"1 of 1 datasets are ready for download until {expires}."
+    page = rig.links.retrieval(JOB, 0)
+    assert held.message == f"1 of 1 datasets are ready for download until {expires}. What is there: {page}"
     result = result_of(held)
+    assert next(iter(result.items())) == ("url", page)
     urls = [entry.pop("url") for entry in result["result"]]
     assert result == {
+        "url": page,
         "result": [
             {
                 "datasetId": PID,
@@ -213,7 +216,7 @@ def test_a_job_with_a_failed_dataset_has_its_errors_and_the_others_results() -> 
     assert held.state is JobState.WITH_DATASET_ERRORS
     assert held.message == (
         "1 of 2 datasets are ready for download until 2026-03-08T12:00:00.000Z; "
-        f"{Q} failed: 'a' differs (and 1 more)"
+        f"{Q} failed: 'a' differs (and 1 more). What is there: {rig.links.retrieval(JOB, 0)}"
     )
     result = result_of(held)
     assert [entry["datasetId"] for entry in result["result"]] == [PID]
@@ -242,7 +245,8 @@ def test_a_job_that_failed_as_a_whole_is_unsuccessful_and_still_gives_what_is_th
     rig = Rig()
     finished(rig, others=(Q,))
     held = told(rig, errors.JobDeadlinePassed("30 days are over").failure())
-    assert (held.state, held.message) == (JobState.UNSUCCESSFUL, "The job failed: 30 days are over")
+    assert held.state is JobState.UNSUCCESSFUL
+    assert held.message == f"The job failed: 30 days are over. What is there: {rig.links.retrieval(JOB, 0)}"
     result = result_of(held)
     assert [entry["datasetId"] for entry in result["result"]] == [PID]
     assert result["errors"] == [
@@ -344,3 +348,18 @@ def test_a_written_time_is_the_time_cut_to_milliseconds(moment: datetime) -> Non
     text = report.timestamp(moment)
     assert len(text) == len("2026-01-02T03:04:05.067Z")
     assert datetime.fromisoformat(text) == moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def test_a_message_that_is_long_still_ends_with_the_page() -> None:
+    rig = Rig()
+    finished(rig)
+    held = told(rig, errors.JobDeadlinePassed("x" * 600).failure())
+    assert held.message.endswith(f"… What is there: {rig.links.retrieval(JOB, 0)}".replace("… ", "…. "))
+    assert len(held.message) == report.MESSAGE_LIMIT
+
+
+def test_a_page_whose_links_were_revoked_is_told_anew() -> None:
+    rig = Rig()
+    finished(rig)
+    rig.ledger.links.revoke(JOB)
+    assert result_of(told(rig))["url"] == rig.links.retrieval(JOB, 1)
