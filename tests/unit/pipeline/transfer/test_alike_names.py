@@ -23,7 +23,7 @@ from scicat_retriever.pipeline.transfer import publish
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from tests.cpu_time import within_cpu_seconds
 from tests.unit.pipeline.rig import FILES, JOB, PID, Rig, entries, tar
-from tests.unit.pipeline.transfer.test_verify import (
+from tests.unit.pipeline.transfer.archive_samples import (
     FAIL,
     KIND,
     SIZE_ONLY,

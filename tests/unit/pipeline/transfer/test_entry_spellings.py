@@ -14,7 +14,7 @@ from scicat_retriever.onepass.checksums import ChecksumAlgorithm
 from scicat_retriever.onepass.member import Member
 from scicat_retriever.pipeline.tools.checksum_policy import ChecksumPolicy
 from tests.unit.pipeline.rig import FILES, Rig, entries, tar
-from tests.unit.pipeline.transfer.test_verify import (
+from tests.unit.pipeline.transfer.archive_samples import (
     COPIED,
     FAIL,
     KIND,

@@ -15,7 +15,7 @@ from scicat_retriever.domain.evidence import Integrity
 from scicat_retriever.onepass.member import Member
 from scicat_retriever.pipeline.tools.checksum_policy import ChecksumPolicy
 from scicat_retriever.pipeline.transfer.verify import entry_name
-from tests.unit.pipeline.transfer.test_verify import entry, file, symlink, verify
+from tests.unit.pipeline.transfer.archive_samples import entry, file, symlink, verify
 
 NAMES = (
     st.lists(st.text("ab.é ", min_size=1, max_size=3), min_size=1, max_size=3)
