@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis.strategies import SearchStrategy, sampled_from
+from hypothesis.strategies import SearchStrategy, integers, sampled_from
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.result import Ok
 from schemathesis.generation import GenerationMode
@@ -33,6 +34,7 @@ from scicat_retriever.ledger.sql import open_ledger
 from scicat_retriever.pipeline.jobs import intake, plan
 from scicat_retriever.pipeline.recalls import recall
 from scicat_retriever.pipeline.staging import space
+from scicat_retriever.pipeline.tools.links import RETRIEVALS_PATH
 from scicat_retriever.pipeline.transfer import copy as transfer
 from scicat_retriever.pipeline.transfer import publish
 from scicat_retriever.ports.ledger import Ledger
@@ -116,7 +118,9 @@ DOCUMENT = schemathesis.openapi.from_dict(create_app(None).openapi())
 OPERATIONS = [found.ok() for found in DOCUMENT.get_all_operations() if isinstance(found, Ok)]
 ABOUT_A_JOB = [each for each in OPERATIONS if "{job_id}" in each.path]
 ABOUT_STAGING = [each for each in OPERATIONS if "/staging" in each.path and each.method == "post"]
-CLOSED = [each for each in OPERATIONS if each.path.split("/")[3] not in {"health", "ready", "downloads"}]
+ABOUT_A_RETRIEVAL = [each for each in OPERATIONS if each.path.startswith(f"{RETRIEVALS_PATH}/")]
+OPEN = ("/api/v1/health", "/api/v1/ready", "/api/v1/downloads/", f"{RETRIEVALS_PATH}/")
+CLOSED = [each for each in OPERATIONS if not each.path.startswith(OPEN)]
 
 
 def for_each(operations: list[Operation]) -> pytest.MarkDecorator:
@@ -156,6 +160,22 @@ def test_so_is_every_answer_about_a_job_that_is_there(api_url: str, operation: O
     def holds(case: Case) -> None:
         case.path_parameters["job_id"] = KNOWN
         case.call_and_validate(base_url=api_url, headers=AUTHORIZED, checks=CHECKS)
+
+    holds()
+
+
+@for_each(ABOUT_A_RETRIEVAL)
+def test_so_is_every_answer_to_a_good_link(api_url: str, operation: Operation) -> None:
+    ticket = unquote(Rig().links.retrieval(KNOWN, 0).rpartition("/")[2])
+
+    @bounded
+    @given(good_and_bad(operation), integers(1, 2))
+    def holds(case: Case, number: int) -> None:
+        case.path_parameters["ticket"] = ticket
+        if "number" in case.path_parameters:
+            case.path_parameters["number"] = number
+        case.headers.pop("Accept", None)
+        case.call_and_validate(base_url=api_url, checks=CHECKS, allow_redirects=False)
 
     holds()
 
