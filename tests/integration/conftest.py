@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scicat_retriever.bootstrap import utc_now
+from scicat_retriever.bootstrap.clock import utc_now
 from scicat_retriever.broker.settings import BrokerSettings
 from scicat_retriever.ledger.sql import open_ledger
 from tests.integration.queue_rig import QueueRig

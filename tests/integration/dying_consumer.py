@@ -13,7 +13,7 @@ import signal
 import sys
 from functools import partial
 
-from scicat_retriever.bootstrap import utc_now
+from scicat_retriever.bootstrap.clock import utc_now
 from scicat_retriever.broker.consumer import JobConsumer
 from scicat_retriever.broker.settings import BrokerSettings
 from scicat_retriever.domain.dataset import RetrieveJob

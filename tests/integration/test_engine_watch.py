@@ -13,7 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 from temporalio.testing import WorkflowEnvironment
 
-from scicat_retriever.bootstrap import utc_now
+from scicat_retriever.bootstrap.clock import utc_now
 from scicat_retriever.domain.errors import EngineUnavailable
 from scicat_retriever.workflow.engine.connection import EngineAccess, connect, connect_when_up
 from scicat_retriever.workflow.engine_watch import STARTING, EngineWatch

@@ -5,7 +5,14 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from scicat_retriever import bootstrap
+from scicat_retriever.bootstrap.broker import require_broker
+from scicat_retriever.bootstrap.clock import utc_now
+from scicat_retriever.bootstrap.data_folder import check_apart, make_data_folder
+from scicat_retriever.bootstrap.engine import engine_access
+from scicat_retriever.bootstrap.keys import make_engine_key, make_link_key
+from scicat_retriever.bootstrap.links import build_links
+from scicat_retriever.bootstrap.staging import build_staging
+from scicat_retriever.bootstrap.toolbox import build_toolbox
 from scicat_retriever.domain.errors import LinkTampered
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatablockId, DatasetPid
@@ -28,7 +35,7 @@ def settings(tmp_path: Path, **sections: dict[str, object]) -> Settings:
 
 
 def test_the_data_folder_is_made_for_its_user_alone(tmp_path: Path) -> None:
-    bootstrap.make_data_folder(settings(tmp_path))
+    make_data_folder(settings(tmp_path))
     assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
 
 
@@ -36,16 +43,16 @@ def test_a_data_folder_that_is_open_to_everybody_is_refused_with_what_to_do(tmp_
     (tmp_path / "data").mkdir()
     (tmp_path / "data").chmod(0o755)
     with pytest.raises(SettingsInvalid, match="chmod 700"):
-        bootstrap.make_data_folder(settings(tmp_path))
+        make_data_folder(settings(tmp_path))
 
 
 def test_a_link_key_is_made_once_and_readable_by_its_user_alone(tmp_path: Path) -> None:
     used = settings(tmp_path)
-    bootstrap.make_data_folder(used)
-    bootstrap.make_link_key(used)
+    make_data_folder(used)
+    make_link_key(used)
     (key,) = (tmp_path / "data").iterdir()
     first = key.read_bytes()
-    bootstrap.make_link_key(used)
+    make_link_key(used)
     assert key.read_bytes() == first
     assert len(first) == 64
     assert key.stat().st_mode & 0o777 == 0o600
@@ -53,7 +60,7 @@ def test_a_link_key_is_made_once_and_readable_by_its_user_alone(tmp_path: Path) 
 
 def test_without_a_key_links_cannot_be_made_and_the_missing_setting_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsInvalid, match=r"links\.secret is missing"):
-        bootstrap.build_links(settings(tmp_path))
+        build_links(settings(tmp_path))
 
 
 def with_address(tmp_path: Path, **engine: object) -> Settings:
@@ -64,12 +71,12 @@ def test_the_engine_is_spoken_to_with_a_key_that_is_made_once_and_readable_by_it
     tmp_path: Path,
 ) -> None:
     used = with_address(tmp_path)
-    bootstrap.make_data_folder(used)
-    bootstrap.make_engine_key(used)
+    make_data_folder(used)
+    make_engine_key(used)
     (key,) = (tmp_path / "data").iterdir()
-    first = bootstrap.engine_access(used)
-    bootstrap.make_engine_key(used)
-    assert bootstrap.engine_access(used) == first
+    first = engine_access(used)
+    make_engine_key(used)
+    assert engine_access(used) == first
     assert first.keys == (key.read_text(),)
     assert len(key.read_text()) == 64
     assert key.stat().st_mode & 0o777 == 0o600
@@ -78,25 +85,25 @@ def test_the_engine_is_spoken_to_with_a_key_that_is_made_once_and_readable_by_it
 
 def test_a_second_line_in_the_file_of_the_engines_key_is_a_second_key(tmp_path: Path) -> None:
     used = with_address(tmp_path)
-    bootstrap.make_data_folder(used)
-    bootstrap.make_engine_key(used)
+    make_data_folder(used)
+    make_engine_key(used)
     file = tmp_path / "data" / "engine.key"
     old = file.read_text()
     file.write_text(f"{'n' * 64}\n{old}\n")
-    assert bootstrap.engine_access(used).keys == ("n" * 64, old)
+    assert engine_access(used).keys == ("n" * 64, old)
 
 
 def test_keys_that_are_set_win_and_none_is_made(tmp_path: Path) -> None:
     used = with_address(tmp_path, keys=["k" * 32, "o" * 32])
-    bootstrap.make_data_folder(used)
-    bootstrap.make_engine_key(used)
+    make_data_folder(used)
+    make_engine_key(used)
     assert list((tmp_path / "data").iterdir()) == []
-    assert bootstrap.engine_access(used).keys == ("k" * 32, "o" * 32)
+    assert engine_access(used).keys == ("k" * 32, "o" * 32)
 
 
 def test_without_a_key_the_engine_is_not_spoken_to_and_the_missing_setting_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsInvalid, match=r"engine\.keys is missing"):
-        bootstrap.engine_access(with_address(tmp_path))
+        engine_access(with_address(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -109,14 +116,12 @@ def test_without_a_key_the_engine_is_not_spoken_to_and_the_missing_setting_is_na
         ("é" * 40, 0o600, "read"),
     ],
 )
-@pytest.mark.parametrize(
-    ("name", "use"), [("engine.key", bootstrap.engine_access), ("links.key", bootstrap.build_links)]
-)
+@pytest.mark.parametrize(("name", "use"), [("engine.key", engine_access), ("links.key", build_links)])
 def test_a_file_of_keys_that_cannot_be_trusted_is_refused(
     tmp_path: Path, content: str, mode: int, why: str, name: str, use: Callable[[Settings], object]
 ) -> None:
     used = with_address(tmp_path)
-    bootstrap.make_data_folder(used)
+    make_data_folder(used)
     file = tmp_path / "data" / name
     file.write_text(content, encoding="utf-8")
     file.chmod(mode)
@@ -128,10 +133,10 @@ def test_a_file_of_keys_that_cannot_be_trusted_is_refused(
 @pytest.mark.parametrize(
     ("name", "use", "what"),
     [
-        ("engine.key", bootstrap.engine_access, "jobs under way are started again"),
+        ("engine.key", engine_access, "jobs under way are started again"),
         (
             "links.key",
-            bootstrap.build_links,
+            build_links,
             "put it back from the backup.*all links that were given until now end",
         ),
     ],
@@ -140,7 +145,7 @@ def test_who_removes_a_file_of_keys_is_told_what_that_costs(
     tmp_path: Path, content: str, name: str, use: Callable[[Settings], object], what: str
 ) -> None:
     used = with_address(tmp_path)
-    bootstrap.make_data_folder(used)
+    make_data_folder(used)
     file = tmp_path / "data" / name
     file.write_text(content, encoding="utf-8")
     file.chmod(0o600)
@@ -161,11 +166,11 @@ def test_links_of_a_former_key_are_valid_while_it_is_named(tmp_path: Path, where
         changed = settings(tmp_path, links={"secret": new, "former_secrets": [old]})
     now = datetime.now(UTC)
     key = DatablockKey(DatasetPid("p"), DatablockId("b"))
-    query = parse_qs(urlsplit(bootstrap.build_links(first).link(key, "a.tar", now + timedelta(1)).url).query)
+    query = parse_qs(urlsplit(build_links(first).link(key, "a.tar", now + timedelta(1)).url).query)
     signed = (key, "a.tar", int(query["expires"][0]), query["signature"][0], now)
-    bootstrap.build_links(changed).check(*signed)
+    build_links(changed).check(*signed)
     with pytest.raises(LinkTampered):
-        bootstrap.build_links(settings(tmp_path, links={"secret": new})).check(*signed)
+        build_links(settings(tmp_path, links={"secret": new})).check(*signed)
 
 
 @pytest.mark.parametrize(
@@ -190,7 +195,7 @@ def test_a_service_that_listens_everywhere_must_say_what_its_links_begin_with(tm
 
 def test_without_a_broker_nothing_can_be_consumed_and_the_missing_setting_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsInvalid, match=r"broker\.url is missing.*RETRIEVER_BROKER__URL"):
-        bootstrap.require_broker(settings(tmp_path))
+        require_broker(settings(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -204,25 +209,25 @@ def test_where_an_engine_serves_several_machines_each_must_know_what_they_share(
     tmp_path: Path, engine: str, more: dict[str, dict[str, object]], missing: str
 ) -> None:
     with pytest.raises(SettingsInvalid, match=rf"^{missing} is missing: the engine at {engine}"):
-        bootstrap.check_apart(settings(tmp_path, engine={"address": engine}, **more))
+        check_apart(settings(tmp_path, engine={"address": engine}, **more))
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:7233", "localhost:7233", "127.8.8.8:7233"])
 def test_what_runs_apart_on_one_machine_shares_its_files(tmp_path: Path, address: str) -> None:
-    bootstrap.check_apart(settings(tmp_path, engine={"address": address}))
-    bootstrap.check_apart(settings(tmp_path))
+    check_apart(settings(tmp_path, engine={"address": address}))
+    check_apart(settings(tmp_path))
 
 
 def test_a_data_folder_that_is_none_is_refused(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("")
     with pytest.raises(SettingsInvalid, match="data: "):
-        bootstrap.make_data_folder(settings(tmp_path))
+        make_data_folder(settings(tmp_path))
 
 
 def test_a_staging_area_that_would_never_have_room_is_refused(tmp_path: Path) -> None:
     used = settings(tmp_path, staging={"root": str(tmp_path / "staging"), "keep_free_bytes": 2**62})
     with pytest.raises(SettingsInvalid, match=r"staging\.keep_free_bytes"):
-        bootstrap.build_staging(used, InMemoryLedger(bootstrap.utc_now))
+        build_staging(used, InMemoryLedger(utc_now))
 
 
 def test_a_library_that_cannot_go_by_the_environment_is_an_error_that_names_it(
@@ -236,4 +241,4 @@ def test_a_library_that_cannot_go_by_the_environment_is_an_error_that_names_it(
     )
     used.data.mkdir()
     with pytest.raises(SettingsInvalid, match=r"^catalogue: .*SSL_CERT_FILE"):
-        bootstrap.build_toolbox(used)
+        build_toolbox(used)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scicat_retriever import bootstrap
+from scicat_retriever.bootstrap.stores import build_stores
 from scicat_retriever.settings import SettingsInvalid, load_settings
 from scicat_retriever.settings.page import effective
 from scicat_retriever.storage.lts.posix.settings import PosixShareSettings
@@ -139,7 +139,7 @@ def test_folders_and_files_that_are_not_there_yet_are_no_mistake(tmp_path: Path)
 def test_stores_are_built_with_their_locations_and_copies(tmp_path: Path) -> None:
     file = tmp_path / "retriever.toml"
     file.write_text(LEAST + LTS + 'other_copy = "vault"\n' + VAULT + 'locations = ["cold"]\n')
-    stores = bootstrap.build_stores(load_settings(file))
+    stores = build_stores(load_settings(file))
     assert (stores.of_location("cold"), stores.of_location("warm")) == ("vault", "lts")
     assert stores.copies == {"lts": "vault"}
     assert isinstance(stores.named("vault"), PosixShare)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from scicat_retriever import bootstrap
+from scicat_retriever.bootstrap.ledger import build_ledger
+from scicat_retriever.bootstrap.staging import staging_area
 from scicat_retriever.ledger.backup import sqlite_file
 from scicat_retriever.pipeline.staging.ownership import adopt
 from scicat_retriever.settings import Settings, SettingsInvalid
@@ -26,9 +27,9 @@ def adopt_staging(settings: Settings) -> Iterator[str]:
     file = sqlite_file(settings.ledger_url)
     if file is not None and not file.exists():
         raise SettingsInvalid(f"data: there is no ledger at {file}: name the service's folder with --data")
-    ledger = bootstrap.build_ledger(settings)
+    ledger = build_ledger(settings)
     try:
-        area = bootstrap.staging_area(settings)
+        area = staging_area(settings)
         former = adopt(area, ledger)
         if former == ledger.ownership.identity():
             yield f"the staging area {area.location} is this ledger's already"

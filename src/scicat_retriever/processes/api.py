@@ -12,7 +12,12 @@ from functools import partial
 import structlog
 from fastapi import FastAPI
 
-from scicat_retriever import bootstrap
+from scicat_retriever.bootstrap.clock import utc_now
+from scicat_retriever.bootstrap.data_folder import check_apart, make_data_folder
+from scicat_retriever.bootstrap.engine import engine_access, flow_limits
+from scicat_retriever.bootstrap.ledger import build_ledger
+from scicat_retriever.bootstrap.links import build_links, link_margin
+from scicat_retriever.bootstrap.staging import build_staging
 from scicat_retriever.http_api.app import Lifespan, create_app
 from scicat_retriever.http_api.auth import TokenGuard
 from scicat_retriever.http_api.connections.limits import shares
@@ -41,16 +46,16 @@ async def run_api(settings: Settings) -> None:
         SettingsInvalid: `engine.address` or a key is missing, or something else in the settings that the
             process needs.
     """
-    bootstrap.make_data_folder(settings)
-    bootstrap.check_apart(settings)
-    access = bootstrap.engine_access(settings)
+    make_data_folder(settings)
+    check_apart(settings)
+    access = engine_access(settings)
     logs.configure(settings.log_level, KindLimit())
-    ledger = bootstrap.build_ledger(settings)
+    ledger = build_ledger(settings)
     client = await connect(access, lazy=True)
-    starter = FlowStarter(client, ledger, bootstrap.flow_limits(settings))
+    starter = FlowStarter(client, ledger, flow_limits(settings))
     check_staging = partial(trigger, client, settings.engine.task_queue, INVENTORY)
     _warn_of_tokens(settings)
-    watch = EngineWatch(client, settings.engine.task_queue, access.address, bootstrap.utc_now)
+    watch = EngineWatch(client, settings.engine.task_queue, access.address, utc_now)
     limits = settings.api.limits
     share = shares(limits, raise_descriptor_limit())
     service = _service(settings, ledger, starter.wake, check_staging, watch.trouble)
@@ -63,7 +68,7 @@ async def run_api(settings: Settings) -> None:
 
 
 def _warn_of_tokens(settings: Settings) -> None:
-    now = bootstrap.utc_now()
+    now = utc_now()
     valid = [token for token in settings.api.all_tokens if token.is_valid(now)]
     for scope, what in (
         (Scope.INTAKE, "SciCat's jobs are refused"),
@@ -106,17 +111,17 @@ def _service(
 ) -> Service:
     return Service(
         ledger=ledger,
-        staging=bootstrap.build_staging(settings, ledger),
-        links=bootstrap.build_links(settings),
-        guard=TokenGuard(settings.api.all_tokens, bootstrap.utc_now),
+        staging=build_staging(settings, ledger),
+        links=build_links(settings),
+        guard=TokenGuard(settings.api.all_tokens, utc_now),
         job_types=settings.job_types,
         stores=tuple(settings.all_stores),
         max_body_bytes=settings.api.max_body_bytes,
-        clock=bootstrap.utc_now,
+        clock=utc_now,
         wake=wake,
         cache=settings.cache,
         lifetime=timedelta(seconds=settings.links.lifetime),
-        margin=bootstrap.link_margin(settings),
+        margin=link_margin(settings),
         check_staging=check_staging,
         engine_trouble=engine_trouble,
     )

@@ -14,7 +14,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from scicat_retriever import bootstrap
+from scicat_retriever.bootstrap.data_folder import make_data_folder
+from scicat_retriever.bootstrap.ledger import build_ledger
+from scicat_retriever.bootstrap.staging import build_staging
 from scicat_retriever.domain.batches import in_batches
 from scicat_retriever.domain.errors import StagingError
 from scicat_retriever.key_files import checked_keys
@@ -82,7 +84,7 @@ def restore(settings: Settings, source: Path, *, remove_strays: bool) -> Iterato
     has_key = (source / KEY).exists()
     if has_key:
         checked_keys(source / KEY, "take it from another backup; or remove it: all links that were given end")
-    bootstrap.make_data_folder(settings)
+    make_data_folder(settings)
     used = [name for name in _OF_A_SERVICE if (settings.data / name).exists()]
     if used or (ledger is not None and ledger.exists()):
         raise SettingsInvalid(f"data: {settings.data} is not empty: name a fresh folder, or move it aside")
@@ -100,9 +102,9 @@ def restore(settings: Settings, source: Path, *, remove_strays: bool) -> Iterato
 def _look_for_strays(settings: Settings, *, remove_strays: bool) -> str:
     count = size = 0
     try:
-        ledger = bootstrap.build_ledger(settings)
+        ledger = build_ledger(settings)
         try:
-            staging = bootstrap.build_staging(settings, ledger)
+            staging = build_staging(settings, ledger)
         finally:
             ledger.close()
         for stray in _strays(staging, settings.ledger_url):

@@ -12,7 +12,9 @@ from functools import partial
 
 import structlog
 
-from scicat_retriever import bootstrap
+from scicat_retriever.bootstrap.broker import require_broker
+from scicat_retriever.bootstrap.data_folder import check_apart, make_data_folder
+from scicat_retriever.bootstrap.ledger import build_ledger
 from scicat_retriever.broker.consumer import JobConsumer
 from scicat_retriever.catalogue.wire import judge
 from scicat_retriever.pipeline.jobs import intake
@@ -30,10 +32,10 @@ async def run_consumer(settings: Settings) -> None:
         LedgerUnavailable: The ledger cannot be opened.
         BrokerRefused: The broker refuses the account, the virtual host or the queues.
     """
-    bootstrap.make_data_folder(settings)
-    bootstrap.check_apart(settings)
-    broker = bootstrap.require_broker(settings)
-    ledger = bootstrap.build_ledger(settings)
+    make_data_folder(settings)
+    check_apart(settings)
+    broker = require_broker(settings)
+    ledger = build_ledger(settings)
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

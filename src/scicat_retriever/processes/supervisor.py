@@ -20,7 +20,12 @@ from pathlib import Path
 import httpx2
 import structlog
 
-from scicat_retriever import bootstrap
+from scicat_retriever.bootstrap.clock import utc_now
+from scicat_retriever.bootstrap.data_folder import make_data_folder
+from scicat_retriever.bootstrap.engine import engine_access
+from scicat_retriever.bootstrap.keys import make_engine_key, make_link_key
+from scicat_retriever.bootstrap.ledger import build_ledger
+from scicat_retriever.bootstrap.staging import build_staging
 from scicat_retriever.processes.engine_database import remove_if_half_made, set_aside_if_damaged
 from scicat_retriever.processes.part import Part
 from scicat_retriever.settings import CONFIG_VARIABLE, ENVIRONMENT_PREFIX, Settings, SettingsInvalid
@@ -51,13 +56,13 @@ async def serve(settings: Settings, config: Path | None, announce: Callable[[str
         SettingsInvalid: Something in the settings cannot be used.
         EngineUnavailable: There is no engine to run.
     """
-    bootstrap.make_data_folder(settings)
+    make_data_folder(settings)
     with _alone(settings.data):
-        bootstrap.make_link_key(settings)
-        bootstrap.make_engine_key(settings)
-        ledger = bootstrap.build_ledger(settings)
+        make_link_key(settings)
+        make_engine_key(settings)
+        ledger = build_ledger(settings)
         try:
-            bootstrap.build_staging(settings, ledger)
+            build_staging(settings, ledger)
             identity = ledger.ownership.identity()
         finally:
             ledger.close()
@@ -84,7 +89,7 @@ async def _run_parts(
     own = engine is not None
     parts = [*([engine] if engine else []), *_parts(settings, config, address)]
     engine_settings = settings.engine.model_copy(update={"address": address})
-    access = bootstrap.engine_access(settings.model_copy(update={"engine": engine_settings}))
+    access = engine_access(settings.model_copy(update={"engine": engine_settings}))
     tasks: list[asyncio.Task[None]] = []
     try:
         tasks += [asyncio.create_task(part.keep_running()) for part in parts]
@@ -103,7 +108,7 @@ def _own_engine(settings: Settings, port: int) -> Part:
     data = settings.data.resolve()
 
     def prepare() -> None:
-        set_aside_if_damaged(data, bootstrap.utc_now())
+        set_aside_if_damaged(data, utc_now())
         remove_if_half_made(data)
 
     return Part(

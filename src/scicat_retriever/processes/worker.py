@@ -10,7 +10,10 @@ import signal
 
 import structlog
 
-from scicat_retriever import bootstrap
+from scicat_retriever.bootstrap.data_folder import check_apart, make_data_folder
+from scicat_retriever.bootstrap.engine import engine_access, flow_limits
+from scicat_retriever.bootstrap.toolbox import build_toolbox
+from scicat_retriever.bootstrap.worker import pace, worker_limits
 from scicat_retriever.settings import Settings
 from scicat_retriever.workflow.engine.connection import connect_when_up
 from scicat_retriever.workflow.worker import run_worker
@@ -27,10 +30,10 @@ async def run_worker_process(settings: Settings) -> None:
         SettingsInvalid: `engine.address` or a key is missing, or something else in the settings that the
             process needs.
     """
-    bootstrap.make_data_folder(settings)
-    bootstrap.check_apart(settings)
-    access = bootstrap.engine_access(settings)
-    tools = bootstrap.build_toolbox(settings)
+    make_data_folder(settings)
+    check_apart(settings)
+    access = engine_access(settings)
+    tools = build_toolbox(settings)
     client = await connect_when_up(access, patience=math.inf)
     # All objects made until now stay: looking for garbage among them, again and again, takes 50 ms and more
     # each time, in which a step may hold the ledger.
@@ -39,9 +42,9 @@ async def run_worker_process(settings: Settings) -> None:
         run_worker(
             client,
             tools,
-            bootstrap.pace(settings),
-            bootstrap.flow_limits(settings),
-            bootstrap.worker_limits(settings),
+            pace(settings),
+            flow_limits(settings),
+            worker_limits(settings),
         )
     )
     loop = asyncio.get_running_loop()

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from scicat_retriever import bootstrap
+from scicat_retriever.bootstrap.data_folder import make_data_folder
+from scicat_retriever.bootstrap.keys import make_link_key
+from scicat_retriever.bootstrap.ledger import build_ledger
+from scicat_retriever.bootstrap.staging import staging_area
 from scicat_retriever.domain.errors import LedgerUnavailable
 from scicat_retriever.processes.adoption import adopt_staging
 from scicat_retriever.processes.backup import KEY, LEDGER, back_up, restore
@@ -29,9 +32,9 @@ def settings(folder: Path, data: str = "data") -> Settings:
 def a_backup(folder: Path) -> Path:
     """Make a ledger with a key, and a backup of both."""
     used = settings(folder)
-    bootstrap.make_data_folder(used)
-    bootstrap.make_link_key(used)
-    bootstrap.build_ledger(used).close()
+    make_data_folder(used)
+    make_link_key(used)
+    build_ledger(used).close()
     list(back_up(used, folder / "backup"))
     return folder / "backup"
 
@@ -45,10 +48,10 @@ def test_a_staging_area_is_not_given_to_a_ledger_that_is_made_for_it(tmp_path: P
 
 def test_a_staging_area_is_given_to_the_ledger_that_is_there(tmp_path: Path) -> None:
     used = settings(tmp_path)
-    bootstrap.make_data_folder(used)
-    with closing(bootstrap.build_ledger(used)) as ledger:
+    make_data_folder(used)
+    with closing(build_ledger(used)) as ledger:
         (told,) = adopt_staging(used)
-        assert bootstrap.staging_area(used).owner() == ledger.ownership.identity()
+        assert staging_area(used).owner() == ledger.ownership.identity()
     assert "it is this ledger's now" in told
 
 
