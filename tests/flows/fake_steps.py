@@ -48,13 +48,18 @@ class Joins(Protocol):
 
 @dataclass(frozen=True)
 class Taken:
-    """A step that was taken: its name, what it was given, and when the engine had it begin."""
+    """A step that was taken: its name, what it was given, and when the engine had it begin.
+
+    Attributes:
+        run: The run of the flow; another one where the flow went on with a fresh history.
+    """
 
     name: str
     given: tuple[object, ...]
     at: datetime
     attempt: int
     flow: str
+    run: str
 
 
 @dataclass
@@ -86,6 +91,7 @@ class FakeSteps(JobSteps, DatasetSteps, Looks):
     Attributes:
         taken: All steps, in the order in which they were begun.
         datasets: Those of the job, in its order.
+        retrieved: Which of them the job has already.
         blocks: The datablocks of each dataset.
         on_tape: Which are on tape.
         unreadable: Which cannot be copied from their first store, for good, and why.
@@ -115,6 +121,7 @@ class FakeSteps(JobSteps, DatasetSteps, Looks):
         self._running = 0
         self.taken: list[Taken] = []
         self.datasets = [PID]
+        self.retrieved: set[DatasetPid] = set()
         self.blocks = {pid: [block(number, pid) for number in range(datablocks)] for pid in (PID, Q)}
         self.on_tape: set[DatablockId] = set()
         self.unreadable: dict[DatablockId, RetrieverError] = {}
@@ -164,6 +171,10 @@ class FakeSteps(JobSteps, DatasetSteps, Looks):
     def names(self, flow: str | None = None) -> list[str]:
         return [each.name for each in self.taken if flow in (None, each.flow)]
 
+    def runs(self, step: str) -> list[str]:
+        """Give the run in which the flow took each attempt at a step."""
+        return [each.run for each in self.of(step)]
+
     def of(self, step: str) -> list[Taken]:
         return [each for each in self.taken if each.name == step]
 
@@ -174,7 +185,7 @@ class FakeSteps(JobSteps, DatasetSteps, Looks):
         name, flow = info.activity_type, info.workflow_id or ""
         with self._lock:
             begun = info.current_attempt_scheduled_time
-            self.taken.append(Taken(name, given, begun, info.attempt, flow))
+            self.taken.append(Taken(name, given, begun, info.attempt, flow, info.workflow_run_id or ""))
             hold = self._holds.pop(name, None)
         if hold is not None:
             hold.wait()
@@ -200,7 +211,8 @@ class FakeSteps(JobSteps, DatasetSteps, Looks):
 
     def datasets_to_retrieve(self, job_id: JobId, page: Page) -> list[DatasetPid]:
         self._take(job_id, page)
-        return self.datasets[page.after : page.after + page.limit]
+        listed = self.datasets[page.after : page.after + page.limit]
+        return [pid for pid in listed if pid not in self.retrieved]
 
     def subscribe(self, job_id: JobId, job_flow: str, task: DatasetTask) -> None:
         self._take(job_id, job_flow, task)

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -196,6 +197,10 @@ class Rig:
         """Have a dataset's flow say that the dataset is there."""
         await flow.signal(RetrieveJobFlow.dataset_ended, DatasetOutcome(pid))
 
+    async def tell_of_recalls(self, pid: DatasetPid) -> None:
+        """Have a dataset's flow hear that there is news of its recalls."""
+        await self.flow_of(pid).signal(RetrieveDatasetFlow.recalls_changed)
+
     @property
     def address(self) -> str:
         """Where the engine listens."""
@@ -243,6 +248,16 @@ class Rig:
         return (found.close_time - found.start_time).total_seconds() / HOUR
 
 
+def _program(name: str) -> str:
+    return str(Path(sys.executable).with_name(name))
+
+
+async def _skipping_time() -> WorkflowEnvironment:
+    return await WorkflowEnvironment.start_time_skipping(
+        test_server_existing_path=_program("temporal-test-server"), data_converter=sealing_converter([KEY])
+    )
+
+
 async def ended(what: str, end: Awaitable[None], seconds: float = LONGEST) -> None:
     """Wait for an end, but not for ever.
 
@@ -258,16 +273,29 @@ async def ended(what: str, end: Awaitable[None], seconds: float = LONGEST) -> No
 
 
 class Engine:
-    """An engine, and the event loop that its client lives in."""
+    """An engine, and the event loop that its client lives in. Time is skipped, unless another one is given.
 
-    def __init__(self) -> None:
+    Args:
+        start: Starts the engine.
+    """
+
+    def __init__(self, start: Callable[[], Coroutine[Any, Any, WorkflowEnvironment]] | None = None) -> None:
         self._loop = asyncio.Runner()
-        server = Path(sys.executable).with_name("temporal-test-server")
-        self._env = self._loop.run(
-            WorkflowEnvironment.start_time_skipping(
-                test_server_existing_path=str(server), data_converter=sealing_converter([KEY])
+        self._env = self._loop.run((start or _skipping_time)())
+
+    @classmethod
+    def forgetful(cls, events: int) -> Engine:
+        """Start an engine as the service runs it, which asks for a fresh history after so many events."""
+        return cls(
+            partial(
+                WorkflowEnvironment.start_local,
+                data_converter=sealing_converter([KEY]),
+                dev_server_existing_path=_program("temporal"),
+                dev_server_extra_args=[
+                    "--dynamic-config-value", f"limit.historyCount.suggestContinueAsNew={events}"
+                ],
             )
-        )
+        )  # fmt: skip
 
     def play(self, scene: Callable[[Rig], Coroutine[Any, Any, T]]) -> T:
         """Play what a test says, on a rig of its own."""

@@ -160,10 +160,10 @@ def test_a_flow_that_is_told_of_its_recalls_looks_at_once(engine: Engine) -> Non
         flow = await rig.dataset(PID)
         await rig.until(lambda: len(rig.steps.of("look_at_recalls")) == 1)
         rig.steps.on_tape.discard(FIRST)
-        await flow.signal(RetrieveDatasetFlow.recalls_changed)
+        await rig.tell_of_recalls(PID)
         await rig.until(lambda: len(rig.steps.copied) == 2)
         rig.steps.on_tape.clear()
-        await flow.signal(RetrieveDatasetFlow.recalls_changed)
+        await rig.tell_of_recalls(PID)
         await rig.until(lambda: len(rig.steps.copied) == 3)
         await flow.result()
         assert await rig.lasted(flow) < PATIENCE / HOUR
