@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.acceptance.facility import Facility, some_datablocks, wait_until
+from tests.acceptance.facility import Facility, block_states, running, some_datablocks, wait_until
 
 
 def test_updates_arrive_although_scicat_answers_503_for_a_while(patient: Facility) -> None:
@@ -92,3 +92,26 @@ def test_a_dataset_deleted_in_mid_flow_ends_the_job_with_a_reason_and_without_a_
     assert status["report"]["error"]["who"] == "operator"
     assert len(patient.scicat.log.requests(method="PATCH", path_contains=job_id)) < 10
     wait_until(lambda: patient.files_in_staging(pid) == [])
+
+
+def test_a_dataset_deleted_after_it_was_planned_ends_the_job_with_a_reason_and_keeps_its_files(
+    patient: Facility,
+) -> None:
+    pid, bring_back = patient.late_dataset()
+    service = running(patient)
+    job_id = patient.ask_for(pid)
+    wait_until(lambda: block_states(service, job_id) == ["recalling"])
+
+    del patient.scicat.store.datasets[pid]
+    bring_back()
+    status = service.wait_for_job(job_id)
+
+    assert status["state"] == "finishedSuccessful"
+    assert status["report"]["state"] == "undeliverable"
+    assert status["report"]["error"]["code"] == "catalogue_job_unclosable"
+    assert status["report"]["error"]["who"] == "operator"
+    assert pid in status["report"]["error"]["message"]
+    assert [block["state"] for block in status["datasets"][0]["datablocks"]] == ["staged"]
+    assert len(patient.files_in_staging(pid)) == 1
+    assert len(patient.scicat.log.requests(method="PATCH", path_contains=job_id)) < 10
+    assert len(patient.scicat.log.requests(method="PATCH", path_contains=f"{pid}/datasetlifecycle")) < 10
