@@ -319,17 +319,17 @@ def block_states(service: RunningService, job_id: str) -> list[str]:
     return [block["state"] for dataset in service.job(job_id)["datasets"] for block in dataset["datablocks"]]
 
 
+def retriever(settings: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of `retriever` as an operator does, with a file of settings; gives how it ended."""
+    command = [sys.executable, "-m", "scicat_retriever", *arguments, "--config", str(settings)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
 def adopt_staging(folder: ServiceFolder) -> str:
     """Have a service's staging area marked as its own, as an operator does; gives what is said."""
-    command = [
-        sys.executable,
-        "-m",
-        "scicat_retriever",
-        "adopt-staging",
-        "--config",
-        str(folder.root / "retriever.toml"),
-    ]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    done = retriever(folder.root / "retriever.toml", "adopt-staging")
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def ask_staging(facility: Facility, method: str, path: str, body: object = None) -> Any:

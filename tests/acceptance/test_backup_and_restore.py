@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -19,7 +18,15 @@ from scicat_retriever.workflow.engine.connection import EngineAccess, connect_wh
 from stand_ins import local_http
 from stand_ins.running import TOKEN, RunningService, free_port
 from stand_ins.scicat import PROFILES
-from tests.acceptance.facility import Facility, block_states, download, quick, some_datablocks, wait_until
+from tests.acceptance.facility import (
+    Facility,
+    block_states,
+    download,
+    quick,
+    retriever,
+    some_datablocks,
+    wait_until,
+)
 from tests.integration.postgres import PostgresUnavailable, running_postgres
 
 SECONDS = 90.0
@@ -34,9 +41,7 @@ def _facility(root: Path) -> Iterator[Facility]:
 
 
 def _retriever(facility: Facility, *arguments: str) -> subprocess.CompletedProcess[str]:
-    config = str(facility.folder.write_settings())
-    command = [sys.executable, "-m", "scicat_retriever", *arguments, "--config", config]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return retriever(facility.folder.write_settings(), *arguments)
 
 
 def _back_up(facility: Facility) -> Path:

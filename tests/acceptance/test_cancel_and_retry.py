@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import time
 from typing import Any
 
@@ -18,6 +17,7 @@ from tests.acceptance.facility import (
     block_states,
     download,
     quick,
+    retriever,
     running,
     some_datablocks,
     wait_until,
@@ -38,15 +38,7 @@ def _ask(facility: Facility, method: str, path: str, **params: str) -> httpx2.Re
 
 
 def _retriever(facility: Facility, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [
-        sys.executable,
-        "-m",
-        "scicat_retriever",
-        *arguments,
-        "--config",
-        str(facility.folder.write_settings()),
-    ]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return retriever(facility.folder.write_settings(), *arguments)
 
 
 def _codes(job: dict[str, Any]) -> set[str]:

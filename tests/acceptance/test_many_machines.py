@@ -16,7 +16,7 @@ import pytest
 from scicat_retriever.workflow.engine.connection import own_engine_command
 from stand_ins import local_http
 from stand_ins.running import RunningService, free_port
-from tests.acceptance.facility import QUICK, Facility, download, some_datablocks
+from tests.acceptance.facility import QUICK, Facility, download, retriever, some_datablocks
 from tests.integration.postgres import PostgresUnavailable, running_postgres
 
 SECRET = "a secret that all processes share, long enough"
@@ -102,19 +102,6 @@ def test_apart_without_a_shared_secret_the_start_is_refused(
     keys: dict[str, object] = {} if missing == "engine.keys" else {"keys": [SECRET]}
     settings: dict[str, dict[str, object]] = {"engine": {"address": "127.0.0.1:9", **keys}, "links": shared}
     with Facility.open(tmp_path, settings) as facility:
-        started = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "scicat_retriever",
-                command,
-                "--config",
-                str(facility.folder.write_settings()),
-            ],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        started = retriever(facility.folder.write_settings(), command)
     assert started.returncode == 2
     assert f"{missing} is missing" in started.stderr

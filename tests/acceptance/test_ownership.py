@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from tests.acceptance.facility import (
     adopt_staging,
     download,
     quick,
+    retriever,
     running,
     some_datablocks,
     wait_until,
@@ -43,8 +42,7 @@ def owning(standing: Facility) -> Iterator[Facility]:
 
 def refused(folder: ServiceFolder) -> str:
     """Start a service that must not start; gives what it says."""
-    command = [sys.executable, "-m", "scicat_retriever", "serve", "--config", str(folder.write_settings())]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    ended = retriever(folder.write_settings(), "serve")
     assert ended.returncode == 2, ended.stderr
     return ended.stderr
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import socket
-import subprocess
-import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +11,15 @@ import pytest
 
 from stand_ins.running import RunningService
 from tests.acceptance.conftest import MakeFacility
-from tests.acceptance.facility import Facility, block_states, quick, running, some_datablocks, wait_until
+from tests.acceptance.facility import (
+    Facility,
+    block_states,
+    quick,
+    retriever,
+    running,
+    some_datablocks,
+    wait_until,
+)
 
 
 @dataclass(frozen=True)
@@ -94,14 +100,7 @@ def test_a_job_that_comes_while_the_engine_is_down_is_started_when_it_is_up(pati
 
 
 def test_a_second_service_on_the_same_data_folder_is_refused(patient: Facility) -> None:
-    config = patient.folder.write_settings()
-    second = subprocess.run(
-        [sys.executable, "-m", "scicat_retriever", "serve", "--config", str(config)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    second = retriever(patient.folder.write_settings(), "serve")
     assert second.returncode == 2
     assert "another `retriever serve`" in second.stderr
 
@@ -131,13 +130,7 @@ def test_a_missing_section_stops_the_start_with_its_name(make_facility: MakeFaci
         if not skipping:
             kept.append(line)
     config.write_text("\n".join(kept))
-    started = subprocess.run(
-        [sys.executable, "-m", "scicat_retriever", "serve", "--config", str(config)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    started = retriever(config, "serve")
     assert started.returncode == 2
     assert f"the section [{missing}] is missing" in started.stderr
 
@@ -145,19 +138,7 @@ def test_a_missing_section_stops_the_start_with_its_name(make_facility: MakeFaci
 def test_a_port_that_another_has_is_told_on_ipv6_too(make_facility: MakeFacility) -> None:
     facility = make_facility(**quick(api={"host": "::1"}))
     with socket.create_server(("::1", facility.folder.port), family=socket.AF_INET6):
-        refused = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "scicat_retriever",
-                "serve",
-                "--config",
-                str(facility.folder.write_settings()),
-            ],
-            capture_output=True,
-            check=False,
-            timeout=120,
-        )
+        refused = retriever(facility.folder.write_settings(), "serve")
     assert refused.returncode == 2
-    said = refused.stderr.decode().splitlines()[-1]
+    said = refused.stderr.splitlines()[-1]
     assert said.endswith(f"api.port: cannot listen on ::1:{facility.folder.port}: Address already in use")

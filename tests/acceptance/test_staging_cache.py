@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import subprocess
-import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -22,6 +21,7 @@ from tests.acceptance.facility import (
     download,
     give_back_all,
     quick,
+    retriever,
     running,
     some_datablocks,
     wait_until,
@@ -157,15 +157,8 @@ def test_a_file_that_somebody_removed_is_found_by_a_check_and_recalled_again(fac
     (staged,) = facility.files_in_staging(pid)
     original = staged.read_bytes()
     staged.unlink()
-    command = ["--config", str(facility.folder.root / "retriever.toml")]
-    checked = subprocess.run(
-        [sys.executable, "-m", "scicat_retriever", "staging", "check", *command],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    assert "missing" in checked.stdout
+    checked = retriever(facility.folder.root / "retriever.toml", "staging", "check")
+    assert (checked.returncode, "missing" in checked.stdout) == (0, True), checked.stderr
     service = facility.service
     wait_until(lambda: service.job(job_id)["attempt"] == 2)
     (entry,) = facility.wait_for(job_id)["jobResultObject"]["result"]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
@@ -20,6 +18,7 @@ from tests.acceptance.facility import (
     block_states,
     give_back_all,
     quick,
+    retriever,
     running,
     some_datablocks,
     wait_until,
@@ -159,18 +158,5 @@ def test_the_service_listens_on_ipv6_and_its_links_lead_there(unusual: Facility)
     assert entry["url"].startswith(f"http://[::1]:{unusual.folder.port}/api/v1/downloads/")
     got = local_http.get(entry["url"], timeout=30).content
     assert got == (unusual.folder.lts / archive).read_bytes()
-    shown = subprocess.run(  # the commands reach it, too
-        [
-            sys.executable,
-            "-m",
-            "scicat_retriever",
-            "staging",
-            "ls",
-            "--config",
-            str(unusual.folder.write_settings()),
-        ],
-        capture_output=True,
-        check=False,
-        timeout=60,
-    )
-    assert (shown.returncode, pid in shown.stdout.decode()) == (0, True)
+    shown = retriever(unusual.folder.write_settings(), "staging", "ls")  # the commands reach it, too
+    assert (shown.returncode, pid in shown.stdout) == (0, True)
