@@ -11,6 +11,13 @@ DEEP, DEEPER = "deep", 10
 """The profile for long runs, and how many times as many examples it has."""
 
 
-def examples(number: int) -> int:
-    """Give how many examples are tried where an ordinary run tries this number."""
-    return number * DEEPER if os.environ.get(PROFILE) == DEEP else number
+def examples(number: int, *, deep: int | None = None) -> int:
+    """Give how many examples are tried.
+
+    Args:
+        number: how many an ordinary run tries.
+        deep: how many the deep profile tries, if not ten times as many.
+    """
+    if os.environ.get(PROFILE) != DEEP:
+        return number
+    return number * DEEPER if deep is None else deep

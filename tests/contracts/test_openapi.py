@@ -58,7 +58,7 @@ CHECKS = [
 Case = schemathesis.Case[Any]
 Operation = APIOperation[Any, Any, Any, Any]
 bounded = settings(
-    max_examples=examples(60),
+    max_examples=examples(20, deep=600),
     derandomize=True,
     deadline=None,
     phases=[Phase.explicit, Phase.generate],
