@@ -20,6 +20,7 @@ from scicat_retriever.domain.states import JobState
 from scicat_retriever.pipeline.jobs import intake
 from scicat_retriever.pipeline.jobs.reconcile import reconcile
 from scicat_retriever.pipeline.reports import report
+from tests.examples import examples
 from tests.unit.catalogue.backend import Backend, ok
 from tests.unit.http_api.rig import AUTHORIZED, JOBS, ApiRig
 
@@ -135,7 +136,7 @@ params = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None)
+@settings(max_examples=examples(40, deep=1000))
 @given(params)
 def test_a_job_is_judged_alike_by_whichever_way_it_comes(asked: Mapping[str, Any]) -> None:
     found = outcomes(asked)

@@ -24,7 +24,7 @@ LIMIT = 4096
 UPDATES = ("inProgress", "finishedSuccessful", "finishedWithDatasetErrors", "finishedUnsuccessful")
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=10,
 )
 

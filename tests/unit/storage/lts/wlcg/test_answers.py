@@ -30,7 +30,8 @@ JSON = st.recursive(
 ENTRIES = st.lists(
     st.fixed_dictionaries(
         {}, optional={"path": JSON, "locality": JSON, "state": JSON, "onDisk": JSON, "error": JSON}
-    )
+    ),
+    max_size=4,
 )
 
 
