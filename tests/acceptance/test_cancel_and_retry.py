@@ -80,12 +80,6 @@ def test_cancelling_one_of_two_jobs_leaves_the_other(patient: Facility) -> None:
     assert entry["archiveId"] == archive_id
 
 
-def test_a_failure_is_told_to_both_jobs_that_wait(facility: Facility) -> None:
-    pid, _ = facility.late_dataset()
-    jobs = [facility.wait_for(job_id) for job_id in (facility.ask_for(pid), facility.ask_for(pid))]
-    assert [_codes(job) for job in jobs] == [{"datablock_missing"}] * 2
-
-
 def test_an_ended_job_cannot_be_cancelled_and_a_whole_one_not_retried(patient: Facility) -> None:
     pid = patient.new_pid()
     patient.archive(pid, some_datablocks(pid, 1))

@@ -206,16 +206,6 @@ def test_a_v3_job_is_retrieved(facility: Facility) -> None:
     assert job["statusCode"] == "finishedSuccessful"
 
 
-def test_two_jobs_for_one_dataset_both_get_links(facility: Facility) -> None:
-    pid = facility.new_pid()
-    facility.archive(pid, some_datablocks(pid, 3))
-    job_ids = [facility.ask_for(pid), facility.ask_for(pid)]
-    for job_id in job_ids:
-        job = facility.wait_for(job_id)
-        assert job["statusCode"] == "finishedSuccessful"
-        assert len(job["jobResultObject"]["result"]) == 3
-
-
 def test_a_dataset_without_datablocks_is_an_error(facility: Facility) -> None:
     pid = facility.new_pid()
     facility.archive(pid, [])

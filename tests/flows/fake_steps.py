@@ -11,7 +11,7 @@ from typing import Protocol
 
 from temporalio import activity
 
-from scicat_retriever.domain.errors import Failure, RetrieverError
+from scicat_retriever.domain.errors import Failure, RetrieverError, SpaceGivenBack
 from scicat_retriever.domain.ids import ArchiveId, DatablockId, DatasetPid, JobId
 from scicat_retriever.pipeline.tools.attempts import AttemptFailed
 from scicat_retriever.pipeline.tools.stopping import stop_if
@@ -91,7 +91,7 @@ class FakeSteps(JobSteps, DatasetSteps, Looks):
     Attributes:
         taken: All steps, in the order in which they were begun.
         datasets: Those of the job, in its order.
-        retrieved: Which of them the job has already.
+        retrieved: Which of them the job has already; none once it gave its space back.
         blocks: The datablocks of each dataset.
         on_tape: Which are on tape.
         unreadable: Which cannot be copied from their first store, for good, and why.
@@ -226,7 +226,12 @@ class FakeSteps(JobSteps, DatasetSteps, Looks):
         self._take(job_id, outcome)
         with self._lock:
             self.outcomes.append(outcome)
+            if any(failure.code == SpaceGivenBack.code for failure in outcome.failures):
+                self.retrieved.clear()
+                return False
             self.refused -= 1
+            if self.refused < 0:
+                self.retrieved.add(outcome.pid)
             return self.refused < 0
 
     def close_job(self, job_id: JobId, failure: Failure | None) -> str:

@@ -65,6 +65,7 @@ class Answers:
 
     Attributes:
         failures: Why a dataset's run fails; none for one that goes well.
+        passing: Why the next run of a dataset fails, and those after it do not.
         silent: Datasets that nobody answers for.
         waiting: Who asked and was not answered, or took his wish back.
     """
@@ -74,6 +75,7 @@ class Answers:
         self._loop = asyncio.get_running_loop()
         self._lock = threading.Lock()
         self.failures: dict[DatasetPid, tuple[Failure, ...]] = {}
+        self.passing: dict[DatasetPid, tuple[Failure, ...]] = {}
         self.silent: set[DatasetPid] = set()
         self.waiting: list[tuple[str, DatasetPid]] = []
         self.most_waiting = 0
@@ -90,7 +92,7 @@ class Answers:
         self.waiting = [each for each in self.waiting if each != (job_flow, pid)]
 
     def answer(self, job_flow: str, pid: DatasetPid) -> None:
-        outcome = DatasetOutcome(pid, self.failures.get(pid, ()))
+        outcome = DatasetOutcome(pid, self.passing.pop(pid, self.failures.get(pid, ())))
         handle = self._client.get_workflow_handle(job_flow)
         asyncio.run_coroutine_threadsafe(
             handle.signal(RetrieveJobFlow.dataset_ended, outcome), self._loop

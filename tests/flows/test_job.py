@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -13,7 +14,7 @@ from scicat_retriever.domain import errors
 from scicat_retriever.domain.errors import Actor, RetrieverError
 from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.workflow.flows.retrieve_job import CHECK_SECONDS, WINDOW
-from scicat_retriever.workflow.flows.tasks import Page
+from scicat_retriever.workflow.flows.tasks import DatasetTask, Page
 from tests.flows.fake_steps import PID, Lost, Q
 from tests.flows.rig import DAY, HOUR, Engine, Rig
 
@@ -195,6 +196,9 @@ def test_a_job_ends_at_its_deadline_and_lets_its_datasets_go(engine: Engine) -> 
         rig.answers.silent = {PID, Q}
         flow = await rig.job()
         assert await flow.result() == "job_deadline_passed"
+        (closed,) = rig.steps.closed
+        assert closed is not None
+        assert closed.code == "job_deadline_passed"
         assert [each.given[1] for each in rig.steps.of("unsubscribe")] == [PID, Q]
         assert 30 * 24 <= await rig.lasted(flow) <= 30 * 24 + 1
 
@@ -252,17 +256,24 @@ def test_a_dataset_that_did_not_bring_what_the_job_needs_is_asked_for_again(engi
     engine.play(play)
 
 
-def test_a_job_that_gave_its_space_back_stands_in_line_before_it_asks_again(engine: Engine) -> None:
+def test_a_job_that_gave_its_space_back_stands_in_line_before_it_asks_again_also_for_what_was_there(
+    engine: Engine,
+) -> None:
     async def play(rig: Rig) -> None:
+        rig.limits = replace(rig.limits, parallel_datasets=1)
+        rig.steps.datasets = [PID, Q]
+        rig.answers.passing = {Q: (errors.SpaceGivenBack("others wait").failure(),)}
         await rig.work()
-        rig.steps.refused = 1
-        rig.answers.failures = {PID: (errors.SpaceGivenBack("others wait").failure(),)}
         assert await (await rig.job()).result() == "closed"
-        again = ["claim_job", "subscribe", "note_outcome"]
+        once = ["subscribe", "note_outcome"]
         # What was there before the job gave its space back is asked for again: the list is read from its start.
-        assert rig.steps.names()[4:] == [
-            "subscribe", "note_outcome", *again, "datasets_to_retrieve", "subscribe", "note_outcome", "close_job"
+        assert rig.steps.names()[3:] == [
+            "datasets_to_retrieve", *once, *once, "claim_job", *once, "datasets_to_retrieve", *once, "close_job"
         ]  # fmt: skip
+        asked = [each.given[2] for each in rig.steps.of("subscribe")]
+        assert [each.pid for each in asked if isinstance(each, DatasetTask)] == [PID, Q, Q, PID]
+        assert rig.steps.retrieved == {PID, Q}
+        assert rig.steps.closed == [None]
 
     engine.play(play)
 

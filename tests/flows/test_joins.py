@@ -41,6 +41,7 @@ def test_two_jobs_for_one_dataset_are_both_told_and_it_is_copied_once(engine: En
         assert len(rig.steps.copied) == 3
         assert len(rig.steps.of("plan_dataset")) == 1
         assert [each.failures for each in rig.steps.outcomes] == [(), ()]
+        assert {each.given[0] for each in rig.steps.of("note_outcome")} == {"first", "second"}
 
     engine.play(play)
 
@@ -56,6 +57,7 @@ def test_a_failure_is_told_to_both_jobs_that_wait(engine: Engine) -> None:
         await second.result()
         why = (errors.ArchiveLost("burnt").failure("000.tar"),)
         assert [each.failures for each in rig.steps.outcomes] == [why, why]
+        assert {each.given[0] for each in rig.steps.of("note_outcome")} == {"first", "second"}
         assert len(rig.steps.of("discard_dataset")) == 1
 
     engine.play(play)
