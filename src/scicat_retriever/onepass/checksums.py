@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import zlib
 from collections.abc import Callable
 from enum import StrEnum
 from functools import partial
@@ -10,6 +9,7 @@ from types import MappingProxyType
 from typing import Protocol, Self
 
 import xxhash
+from zlib_ng.zlib_ng import adler32, crc32
 
 from scicat_retriever.onepass.errors import UnknownChecksumAlgorithm
 
@@ -76,6 +76,11 @@ class ChecksumAlgorithm(StrEnum):
         """The function that starts a running checksum of this algorithm."""
         return _STARTS[self]
 
+    @property
+    def digest_bytes(self) -> int:
+        """Bytes of its raw digest."""
+        return _DIGEST_BYTES[self]
+
 
 class _Rolling:
     """A 32-bit checksum of zlib, with the interface of hashlib."""
@@ -129,9 +134,13 @@ _STARTS: MappingProxyType[ChecksumAlgorithm, StartsDigest] = MappingProxyType(
         ChecksumAlgorithm.SHA3_512: hashlib.sha3_512,
         ChecksumAlgorithm.BLAKE2B: hashlib.blake2b,
         ChecksumAlgorithm.BLAKE2S: hashlib.blake2s,
-        ChecksumAlgorithm.CRC32: partial(_Rolling, zlib.crc32, 0),
-        ChecksumAlgorithm.ADLER32: partial(_Rolling, zlib.adler32, 1),
+        ChecksumAlgorithm.CRC32: partial(_Rolling, crc32, 0),
+        ChecksumAlgorithm.ADLER32: partial(_Rolling, adler32, 1),
         ChecksumAlgorithm.XXH3_64: xxhash.xxh3_64,
         ChecksumAlgorithm.XXH3_128: xxhash.xxh3_128,
     }
+)
+
+_DIGEST_BYTES = MappingProxyType(
+    {algorithm: len(start().hexdigest()) // 2 for algorithm, start in _STARTS.items()}
 )

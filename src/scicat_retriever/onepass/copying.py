@@ -19,8 +19,10 @@ from scicat_retriever.onepass.digests import Hashing
 from scicat_retriever.onepass.errors import SourceStalled
 from scicat_retriever.onepass.member import Member
 from scicat_retriever.onepass.partial_writer import PartialWriter
+from scicat_retriever.onepass.pieces import Pieces
 from scicat_retriever.onepass.sink import Sink
 from scicat_retriever.onepass.source_reader import ReadsInto, SourceReader
+from scicat_retriever.onepass.staged_sums import StagedSums
 from scicat_retriever.onepass.tar.rules import TarRules
 from scicat_retriever.onepass.tar.walker import MemberCounts, TarWalker
 from scicat_retriever.onepass.watch import LOOK_SECONDS, CopyWatch
@@ -36,6 +38,7 @@ class CopyReport:
         archive_bytes: bytes read, and written, as stored (compressed, if the archive is).
         archive_checksum: the digest of these bytes, in hexadecimal digits, of the algorithm that
             ``archive_checksum_name`` names.
+        pieces: the digests of each piece of what was written.
         algorithm: what the members were hashed with.
         gzip: whether the archive is compressed.
         unpacked_bytes: bytes of the tar itself.
@@ -45,19 +48,12 @@ class CopyReport:
 
     archive_bytes: int
     archive_checksum: str
+    pieces: Pieces
     algorithm: ChecksumAlgorithm | Hashing
     gzip: bool
     unpacked_bytes: int
     tars: int
     counts: MemberCounts
-
-
-def archive_checksum_name() -> str:
-    """Name the algorithm of the checksum of an archive as a whole: xxh3-128.
-
-    It is twenty times faster than sha256, so almost free.
-    """
-    return ChecksumAlgorithm.XXH3_128.value
 
 
 def copy_and_hash(
@@ -75,6 +71,7 @@ def copy_and_hash(
     progress: Callable[[int], None] = lambda _: None,
     cancelled: Callable[[], bool] = lambda: False,
     stall_timeout: float = 300.0,
+    crc: bool = True,
 ) -> CopyReport:
     """Copy an archive and hash all of its members, reading each byte once.
 
@@ -108,6 +105,7 @@ def copy_and_hash(
         stall_timeout: seconds that one read or one write may take; the flush to disk at the end may take ten
             times as many. A `BlockingIOError` of the source ends a read, too: it says that bytes are on their
             way.
+        crc: whether members and pieces get their CRC-32; without it a benchmark measures what that costs.
 
     Raises:
         TarFault: the tar is damaged, cut short, or of a kind that is refused.
@@ -120,10 +118,10 @@ def copy_and_hash(
         PartialStalled: a write, or the flush, did not return in time.
         CopyCancelled: ``cancelled`` asked for it.
     """
-    walker = TarWalker(algorithm, on_member, most_members, rules)
+    walker = TarWalker(algorithm, on_member, most_members, rules, crc=crc)
     stream = ArchiveStream(walker, plain=plain, max_unpacked_bytes=max_unpacked_bytes)
     watch = CopyWatch(progress, cancelled, stall_timeout)
-    with _CopyThreads(source, partial, expected_bytes, watch) as threads:
+    with _CopyThreads(source, partial, expected_bytes, watch, crc=crc) as threads:
         for data in threads.chunks():
             stream.feed(data)
             watch.hashed += len(data)
@@ -132,7 +130,8 @@ def copy_and_hash(
     progress(watch.hashed)
     return CopyReport(
         archive_bytes=watch.hashed,
-        archive_checksum=threads.archive_checksum,
+        archive_checksum=threads.sums.checksum,
+        pieces=threads.sums.pieces(),
         algorithm=algorithm,
         gzip=stream.is_gzip,
         unpacked_bytes=stream.unpacked_bytes,
@@ -150,13 +149,17 @@ class _CopyThreads:
         partial: int | str | os.PathLike[str] | Sink,
         expected_bytes: int | None,
         watch: CopyWatch,
+        *,
+        crc: bool,
     ) -> None:
         self._watch = watch
         self._pool = ChunkPool()
         self._events: SimpleQueue[Chunk | Milestone | BaseException] = SimpleQueue()
         self._writer = PartialWriter(partial, self._pool, self._events)
         try:
-            self._reader = SourceReader(source, self._pool, self._writer.inbox, self._events, expected_bytes)
+            self._reader = SourceReader(
+                source, self._pool, self._writer.inbox, self._events, expected_bytes, crc=crc
+            )
         except BaseException:
             self._writer.stop(self._watch.stall_timeout)
             raise
@@ -173,9 +176,9 @@ class _CopyThreads:
         self._writer.stop(max(_PATIENCE, self._watch.stall_timeout - self._writer.waiting_seconds()))
 
     @property
-    def archive_checksum(self) -> str:
-        """The checksum of all bytes, once the source has ended."""
-        return self._reader.checksum.hexdigest()
+    def sums(self) -> StagedSums:
+        """The sums over all bytes, once the source has ended."""
+        return self._reader.sums
 
     def chunks(self) -> Iterator[memoryview]:
         """Give the bytes of the source, piece by piece; each piece is valid until the next is asked for."""

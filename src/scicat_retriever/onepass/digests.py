@@ -97,7 +97,7 @@ class Digest:
         for meant in (_prefixed(head.rpartition(":")[2]), named):
             for digits_in in (_hexadecimal, _base64):
                 for algorithm in meant:
-                    if (digits := digits_in(text, _BYTES[algorithm])) is not None:
+                    if (digits := digits_in(text, algorithm.digest_bytes)) is not None:
                         return cls(algorithm, digits)
         return None
 
@@ -143,7 +143,7 @@ class Hashing:
         """Give one algorithm's part of a member's digest; None where the member was not hashed with it."""
         at = 0
         for each in self.algorithms:
-            length = 2 * _BYTES[each]
+            length = 2 * each.digest_bytes
             if each is algorithm:
                 return digest[at : at + length]
             at += length
@@ -162,11 +162,6 @@ class _SideBySide:
 
     def hexdigest(self) -> str:
         return "".join(digester.hexdigest() for digester in self._digesters)
-
-
-_BYTES = MappingProxyType(
-    {algorithm: len(algorithm.start().hexdigest()) // 2 for algorithm in ChecksumAlgorithm}
-)
 
 
 def _prefixed(name: str) -> tuple[ChecksumAlgorithm, ...]:

@@ -1,53 +1,63 @@
 r"""The manifest of an archive: its members, written down while they go by, and sealed with a checksum.
 
-A blob is ``SCRM1``, a line feed, the name of the checksum algorithm (of several, joined by ``+``) and a
-line feed, then pages of up to 4096 members, fewer where their names are long. The blob of an archive that is
-compressed, or several tars, begins with ``SCRM2`` instead, and has one more line before the pages: ``gzip``
-or ``plain``, a blank, and how many tars.
+A blob begins with three lines, each ended by a line feed:
 
-A page is four little-endian 32-bit numbers (members, bytes of each of the three columns) and the columns:
+- ``SCRM3``;
+- the name of the checksum algorithm of the members (of several, joined by ``+``);
+- five words with blanks between them: ``plain``, or ``gzip`` for an archive that is compressed, or
+  ``unpacked`` for a compressed one of which the tar is staged; how many tars follow on each other; the
+  members; the bytes of the staged file; the algorithms of its pieces' digests (`onepass.pieces`), joined by
+  ``+``.
 
-- numbers, zlib: the kinds (one letter each, a capital for ``unsafe``), the sizes, the offsets (64 bits each);
+Then come the digests of the pieces, of all pieces by each algorithm in turn, then pages of up to 4096
+members, fewer where their names are long. A page is four little-endian 32-bit numbers (members, bytes of each
+of the three columns) and the columns:
+
+- numbers, zlib: the kinds (one letter each, a capital for ``unsafe``), then, of 64 bits each, the sizes, how
+  far each content begins behind that of the member before (of a page's first one: behind the archive's
+  start), the bytes of headers before each content, the times of change;
 - names, zlib: all names, then all link targets, each ended by a NUL, which no name holds; UTF-8 with
   surrogateescape;
-- digests: the raw bytes of the files' digests (of several algorithms, one after the other for each file), not
-  compressed, as they have no pattern.
+- digests: the CRC-32 of all members, of 32 bits each, then the raw bytes of the files' digests (of several
+  algorithms, one after the other for each file), not compressed, as they have no pattern.
+
+Earlier releases wrote ``SCRM1``: no third line, no pieces, and in its pages neither headers, times nor
+CRC-32, and the places of contents as they are. ``SCRM2`` is that with a third line of two words: ``gzip`` or
+``plain``, and how many tars.
 
 The manifest seal is the sha256 of the blob; it is kept elsewhere, with the state that the manifest proves.
 """
 
 import hashlib
 import re
-import struct
-import sys
-import zlib
-from array import array
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, overload
 
 from scicat_retriever.onepass.checksums import ChecksumAlgorithm
 from scicat_retriever.onepass.digests import Hashing
 from scicat_retriever.onepass.errors import ManifestDamaged, UnknownChecksumAlgorithm
-from scicat_retriever.onepass.member import Member, MemberKind
+from scicat_retriever.onepass.manifest_page import Page, packed_page, places_of_pages, read_page
+from scicat_retriever.onepass.member import Member
+from scicat_retriever.onepass.pieces import Pieces, pieces_of
 
-_MAGIC, _MAGIC_OF_OTHERS = b"SCRM1\n", b"SCRM2\n"
-_OTHERS = re.compile(rb"(gzip|plain) ([1-9][0-9]{0,17})\n")
-_PAGE = struct.Struct("<4I")
+_MAGIC = re.compile(rb"SCRM([123])\n")
+_THIRD_LINES = {
+    1: re.compile(rb"()()"),
+    2: re.compile(rb"(gzip|plain) ([1-9][0-9]{0,17})\n"),
+    3: re.compile(
+        rb"(gzip|plain|unpacked) ([1-9][0-9]{0,17}) ([0-9]{1,18}) ([0-9]{1,18}) ([0-9a-z+-]{0,200})\n"
+    ),
+}
+_FIRST_WITH_CRC = 3
 _MEMBERS_A_PAGE = 4096
 _NAMES_A_PAGE = 1 << 20
 """Characters of names and link targets after which a page ends, so that long names are not held for long."""
-_LETTERS = {
-    MemberKind.FILE: "f",
-    MemberKind.DIRECTORY: "d",
-    MemberKind.SYMLINK: "s",
-    MemberKind.HARDLINK: "h",
-    MemberKind.LABEL: "l",
-    MemberKind.OTHER: "o",
-}
-_KINDS = {letter: kind for kind, letter in _LETTERS.items()}
-_FASTEST = 1
 _LONGEST_HEAD = 200
-"""The most bytes of a head line: the names of all algorithms together have fewer."""
+"""The most bytes of the line with the algorithms: the names of all of them together have fewer."""
+
+Stored = Literal["plain", "gzip", "unpacked"]
+"""How an archive is kept: as a tar; compressed; or compressed in the store, and staged as its tar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +76,15 @@ class SealedManifest:
 
 
 class ManifestWriter:
-    """A manifest that is being written, in about 50 bytes of memory for each member.
+    """A manifest that is being written, in about 55 bytes of memory for each member.
 
     Args:
         algorithm: the algorithm, or several, that the members' digests are made with.
     """
 
     def __init__(self, algorithm: ChecksumAlgorithm | Hashing) -> None:
-        self._pages = [_MAGIC + str(algorithm).encode("ascii") + b"\n"]
+        self._algorithm = algorithm
+        self._pages: list[bytes] = []
         self._open: list[Member] = []
         self._open_names = 0
         self._members = 0
@@ -85,38 +96,66 @@ class ManifestWriter:
         if len(self._open) == _MEMBERS_A_PAGE or self._open_names >= _NAMES_A_PAGE:
             self._turn_page()
 
-    def seal(self, *, gzip: bool = False, tars: int = 1) -> SealedManifest:
+    def seal(
+        self,
+        *,
+        stored: Stored = "plain",
+        tars: int = 1,
+        pieces: Pieces = Pieces(),  # noqa: B008 - frozen
+    ) -> SealedManifest:
         """Finish the manifest; nothing may be added afterwards.
 
         Args:
-            gzip: whether the archive is compressed.
+            stored: how the archive is kept.
             tars: how many tars follow on each other in it.
+            pieces: the pieces of the staged file.
         """
         if self._open:
             self._turn_page()
-        if gzip or tars > 1:
-            head = self._pages[0].replace(_MAGIC, _MAGIC_OF_OTHERS, 1)
-            self._pages[0] = head + b"%s %d\n" % (b"gzip" if gzip else b"plain", tars)
-        blob = b"".join(self._pages)
+        hashing = Hashing(tuple(pieces.digests))
+        head = f"SCRM3\n{self._algorithm}\n{stored} {tars} {self._members} {pieces.size} {hashing}\n"
+        blob = b"".join((head.encode("ascii"), *pieces.digests.values(), *self._pages))
         return SealedManifest(blob, hashlib.sha256(blob).hexdigest(), self._members)
 
     def _turn_page(self) -> None:
-        names, kinds, sizes, offsets, digests, links, unsafe = zip(*self._open, strict=True)
-        letters = "".join(
-            _LETTERS[kind].upper() if danger else _LETTERS[kind]
-            for kind, danger in zip(kinds, unsafe, strict=True)
-        )
-        text = "\0".join((*names, *links, ""))
-        columns = (
-            zlib.compress(letters.encode("ascii") + _packed(sizes) + _packed(offsets), _FASTEST),
-            zlib.compress(text.encode("utf-8", "surrogateescape"), _FASTEST),
-            bytes.fromhex("".join(digests)),
-        )
+        self._pages.extend(packed_page(self._open))
         self._members += len(self._open)
-        self._pages.append(_PAGE.pack(len(self._open), *map(len, columns)))
-        self._pages.extend(columns)
         self._open.clear()
         self._open_names = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Pages(Sequence[Page]):
+    """The pages of a manifest, each read when it is asked for.
+
+    Attributes:
+        has_crc: whether they tell of CRC-32, headers and times.
+    """
+
+    has_crc: bool
+    _bytes: memoryview
+    _places: Sequence[int]
+
+    def __len__(self) -> int:
+        """Count the pages."""
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, index: int) -> Page: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "Pages": ...
+
+    def __getitem__(self, index: "int | slice") -> "Page | Pages":
+        """Read one page; or choose some, which reads none.
+
+        Raises:
+            IndexError: there is no such page.
+            ManifestDamaged: it cannot be read.
+        """
+        if isinstance(index, slice):
+            return Pages(self.has_crc, self._bytes, self._places[index])
+        return read_page(self._bytes, self._places[index], has_crc=self.has_crc)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,31 +164,44 @@ class Manifest:
 
     Attributes:
         hashing: the algorithms that the members' digests are made with.
-        gzip: whether the archive is compressed; manifests of release 0.1 do not tell.
+        pages: its members, page by page.
+        stored: how the archive is kept; manifests of release 0.1 say ``plain`` of all.
         tars: how many tars follow on each other in it.
+        pieces: the pieces of the staged file; None where the manifest does not tell.
     """
 
     hashing: Hashing
-    _pages: memoryview
-    gzip: bool = False
+    pages: Pages
+    stored: Stored = "plain"
     tars: int = 1
+    pieces: Pieces | None = field(default=None, repr=False)
+
+    @property
+    def has_crc(self) -> bool:
+        """Whether it tells the CRC-32, the time and the first header of each member, and pieces.
+
+        If not, these are 0 for all members: not known.
+        """
+        return self.pages.has_crc
 
     @property
     def in_place(self) -> bool:
-        """Whether members lie in the archive at their offsets, and make a tar if they are cut out of it."""
-        return not self.gzip and self.tars == 1
+        """Whether members lie in the stored archive at their offsets, and make a tar if they are cut out."""
+        return self.stored == "plain" and self.tars == 1
+
+    @property
+    def in_staged(self) -> bool:
+        """Whether the contents of members lie in the staged file at their offsets."""
+        return self.stored != "gzip"
+
+    def page(self, index: int) -> list[Member]:
+        """Give the members of one page; see `Pages`."""
+        return list(self.pages[index].members())
 
     def members(self) -> Iterator[Member]:
         """Give the members in the order of the archive; each call begins anew. Memory: one page."""
-        at = 0
-        while at < len(self._pages):
-            count, *lengths = _PAGE.unpack_from(self._pages, at)
-            at += _PAGE.size
-            columns = []
-            for length in lengths:
-                columns.append(self._pages[at : at + length])
-                at += length
-            yield from _read_page(count, *columns)
+        for page in self.pages:
+            yield from page.members()
 
 
 def read_manifest(blob: bytes, seal: str) -> Manifest:
@@ -165,50 +217,39 @@ def read_manifest(blob: bytes, seal: str) -> Manifest:
     seen = hashlib.sha256(blob).hexdigest()
     if seen != seal:
         raise ManifestDamaged(f"the manifest's sha256 is {seen}, sealed was {seal[:64]}")
-    head, line, _ = blob[len(_MAGIC) : len(_MAGIC) + _LONGEST_HEAD].partition(b"\n")
-    if not blob.startswith((_MAGIC, _MAGIC_OF_OTHERS)) or not line:
+    magic = _MAGIC.match(blob)
+    if magic is None:
         raise ManifestDamaged(f"not a manifest: it begins with {blob[:16]!r}")
+    version, begin = int(magic[1]), magic.end()
+    head, line, _ = blob[begin : begin + _LONGEST_HEAD].partition(b"\n")
+    begin += len(head) + 1
+    third = _THIRD_LINES[version].match(blob, begin)
+    if not line or third is None:
+        raise ManifestDamaged(f"not a manifest: it goes on with {blob[begin : begin + 16]!r}")
+    words, begin = [word.decode("ascii") for word in third.groups()], third.end()
+    pieces = None
+    if version >= _FIRST_WITH_CRC:
+        pieces, begin = _read_pieces(blob, begin, int(words[3]), words[4])
+    rest = memoryview(blob)[begin:]
+    pages = Pages(version >= _FIRST_WITH_CRC, rest, places_of_pages(rest))
+    stored: Stored = "gzip" if words[0] == "gzip" else "unpacked" if words[0] == "unpacked" else "plain"
+    return Manifest(_hashing(head), pages, stored, int(words[1] or 1), pieces)
+
+
+def _read_pieces(blob: bytes, begin: int, size: int, names: str) -> tuple[Pieces, int]:
+    """Read the digests of the pieces; gives them, and where they end."""
+    digests = {}
+    for algorithm in _hashing(names.encode("ascii")).algorithms if names else ():
+        length = pieces_of(size) * algorithm.digest_bytes
+        digests[algorithm] = blob[begin : begin + length]
+        begin += length
+    if begin > len(blob):
+        raise ManifestDamaged(f"the manifest ends in the digests of the pieces of {size} bytes")
+    return Pieces(size, digests), begin
+
+
+def _hashing(names: bytes) -> Hashing:
     try:
-        hashing = Hashing.parse(head.decode("ascii", "backslashreplace"))
+        return Hashing.parse(names.decode("ascii", "backslashreplace"))
     except UnknownChecksumAlgorithm as unknown:
         raise ManifestDamaged(f"the manifest names an {unknown}") from unknown
-    begin = len(_MAGIC) + len(head) + 1
-    if blob.startswith(_MAGIC):
-        return Manifest(hashing, memoryview(blob)[begin:])
-    others = _OTHERS.match(blob, begin)
-    if others is None:
-        raise ManifestDamaged(f"not a manifest: it goes on with {blob[begin : begin + 16]!r}")
-    return Manifest(hashing, memoryview(blob)[others.end() :], others[1] == b"gzip", int(others[2]))
-
-
-def _read_page(count: int, numbers: memoryview, names: memoryview, digests: memoryview) -> Iterator[Member]:
-    unpacked = zlib.decompress(numbers)
-    letters = unpacked[:count].decode("ascii")
-    sizes, offsets = _unpacked(unpacked[count : 9 * count]), _unpacked(unpacked[9 * count :])
-    texts = zlib.decompress(names).decode("utf-8", "surrogateescape").split("\0")
-    files = letters.lower().count("f")
-    width = 2 * len(digests) // max(files, 1)
-    digits = digests.hex()
-    at = 0
-    for index, letter in enumerate(letters):
-        kind = _KINDS[letter.lower()]
-        digest = ""
-        if kind is MemberKind.FILE:
-            digest = digits[at : at + width]
-            at += width
-        link = texts[count + index]
-        yield Member(texts[index], kind, sizes[index], offsets[index], digest, link, letter.isupper())
-
-
-def _packed(values: tuple[int, ...]) -> bytes:
-    numbers = array("Q", values)
-    if sys.byteorder == "big":
-        numbers.byteswap()
-    return numbers.tobytes()
-
-
-def _unpacked(packed: bytes) -> "array[int]":
-    numbers = array("Q", packed)
-    if sys.byteorder == "big":
-        numbers.byteswap()
-    return numbers

@@ -3,6 +3,9 @@
 from enum import StrEnum
 from typing import NamedTuple
 
+LATEST_MTIME = 8**11 - 1
+"""The latest time of a member: what the 11 octal digits of every tar header can hold, in the year 2242."""
+
 _SHOWN = 200
 
 
@@ -34,6 +37,10 @@ class Member(NamedTuple):
         digest: hexadecimal digest of the content; empty unless it is a file.
         link: for a symlink the target as stored, for a hard link the tidied name of the earlier member.
         unsafe: the name, or the target of a hard link, is absolute or has a ``..`` in it.
+        crc: CRC-32 of the content of a file (that of zip, gzip and ``zlib.crc32``); else 0.
+        mtime: when it was changed last, in whole seconds since 1970 UTC, as `bounded_mtime` gives them.
+        start: where the first of its header blocks begins in the (decompressed) stream: what describes it
+            alone included, so that from here on it can be cut out whole.
     """
 
     name: str
@@ -43,6 +50,20 @@ class Member(NamedTuple):
     digest: str
     link: str
     unsafe: bool
+    crc: int = 0
+    mtime: int = 0
+    start: int = 0
+
+
+def bounded_mtime(seconds: int) -> int:
+    """Give a time of change that every archive can hold, for one that may be anything.
+
+    A time before 1970 becomes 0, one after `LATEST_MTIME` that. Parts of a second are cut off before.
+
+    Args:
+        seconds: since 1970 UTC.
+    """
+    return min(max(seconds, 0), LATEST_MTIME)
 
 
 def tidy_name(path: str) -> str:

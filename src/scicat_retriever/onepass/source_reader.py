@@ -7,10 +7,9 @@ from queue import SimpleQueue
 from threading import Event, Thread
 from typing import Protocol
 
-import xxhash
-
 from scicat_retriever.onepass.chunks import Chunk, ChunkPool, Milestone
 from scicat_retriever.onepass.errors import LongerThanDeclared, SourceReadFailed, Truncated
+from scicat_retriever.onepass.staged_sums import StagedSums
 
 _HAND_OVER_SECONDS = 0.5
 """Seconds after which a slow source's bytes are passed on, though the buffer is not full."""
@@ -42,6 +41,7 @@ class SourceReader:
         to_write: gets each buffer that was filled.
         events: gets each buffer that was filled, then SOURCE_ENDED or the error that ended the reading.
         expected_bytes: bytes that the source was declared to have; None if nobody knows.
+        crc: whether the pieces get their CRC-32.
 
     Raises:
         SourceReadFailed: the file descriptor is not open.
@@ -54,6 +54,8 @@ class SourceReader:
         to_write: "SimpleQueue[Chunk | None]",
         events: "SimpleQueue[Chunk | Milestone | BaseException]",
         expected_bytes: int | None,
+        *,
+        crc: bool = True,
     ) -> None:
         self._pool = pool
         self._to_write = to_write
@@ -69,7 +71,7 @@ class SourceReader:
         self._waiting_since: float | None = None
         self._ended = False
         self.offset = 0
-        self.checksum = xxhash.xxh3_128()
+        self.sums = StagedSums(crc=crc)
         self._thread = Thread(target=self._run, name="onepass-reader", daemon=True)
         self._thread.start()
 
@@ -109,7 +111,7 @@ class SourceReader:
                 return
             if chunk.filled:
                 self._to_write.put(chunk)
-                self.checksum.update(chunk.filled)
+                self.sums.update(chunk.filled)
                 self._events.put(chunk)
         if self._expected is not None and self.offset < self._expected:
             raise Truncated(self._expected, self.offset)

@@ -3,14 +3,17 @@
 import gzip
 import os
 import tarfile
+import zlib
 from pathlib import Path
 
 import pytest
 import xxhash
 
 from scicat_retriever.onepass.checksums import ChecksumAlgorithm
-from scicat_retriever.onepass.copying import CopyReport, archive_checksum_name, copy_and_hash
+from scicat_retriever.onepass.copying import CopyReport, copy_and_hash
 from scicat_retriever.onepass.member import Member
+from scicat_retriever.onepass.pieces import PIECE_BYTES
+from scicat_retriever.onepass.staged_sums import archive_checksum_name
 from tests.unit.onepass.tars import info, packed, walk
 
 
@@ -71,6 +74,13 @@ def test_the_archive_has_a_checksum_of_its_own(tmp_path: Path) -> None:
         "xxh3-128",
         xxhash.xxh3_128(data).hexdigest(),
     )
+
+
+def test_each_piece_of_what_was_written_has_a_crc(large_tar: bytes, tmp_path: Path) -> None:
+    report, _ = copied(Trickle(large_tar, 3_000_000), tmp_path / "partial")
+    written = (tmp_path / "partial").read_bytes()
+    crcs = [f"{zlib.crc32(written[at : at + PIECE_BYTES]):08x}" for at in range(0, len(written), PIECE_BYTES)]
+    assert (report.pieces.size, report.pieces.of(ChecksumAlgorithm.CRC32)) == (len(written), crcs)
 
 
 @pytest.mark.parametrize("most", [1, 700, 100_000])

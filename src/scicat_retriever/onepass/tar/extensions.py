@@ -34,17 +34,21 @@ class Extensions:
 
     Attributes:
         pending: whether anything has been said.
+        alters: whether the next member's header is not what it shows: something has been said of it, or of
+            all members.
         pax: whether a pax header has been seen at all.
         records: pax records seen in all.
     """
 
     def __init__(self) -> None:
-        self.pending = False
+        self.pending = self.alters = False
         self.pax = False
         self.records = 0
         self._name: bytes | None = None
         self._link: bytes | None = None
         self._pax: dict[bytes, bytes] | None = None
+        self._mtime: int | None = None
+        self._mtime_of_all: int | None = None
         self._count = self._pax_bytes = self._name_bytes = 0
         self._header = Header(b"", b"", 0, b"")
         self._offset = 0
@@ -111,8 +115,10 @@ class Extensions:
         if kind == b"g":
             self._end_global()
             return
-        self.pending = True
+        self.pending = self.alters = True
         if kind in _PAX_TYPES:
+            if self._reader.mtime is not None:
+                self._mtime = self._reader.mtime
             if self._pax is not None and self._pax != self._reader.shaping:
                 self._refuse_other()
             self._pax = self._reader.shaping
@@ -151,27 +157,33 @@ class Extensions:
         its_name, its_link = name or self._name or header.name, link or self._link or header.link
         its_size = pax_size(size, offset) if size else header.size
         is_stray = header.stray and its_name is header.name
-        applied = _new(Header, (header.type, its_name, its_size, its_link, header.posix, is_stray))
+        mtime = next((time for time in (self._mtime, self._mtime_of_all) if time is not None), header.mtime)
+        applied = _new(Header, (header.type, its_name, its_size, its_link, header.posix, is_stray, mtime))
         longest = max(len(its_name), len(its_link))
         if longest > LONGEST_PATH:
             raise HeaderTooLarge(
                 f"a path of {longest} bytes for the member at offset {offset}; {LONGEST_PATH} is the most"
             )
         self._name = self._link = None
-        self._pax = None
+        self._pax = self._mtime = None
         self._count = self._pax_bytes = self._name_bytes = 0
         self.pending = False
+        self.alters = self._mtime_of_all is not None
         return applied
 
     def _end_global(self) -> None:
         """Check a global header, whose records would hold for every member that follows.
 
-        Comments, times and owners are harmless; one path or one size for all members is not a real archive.
+        Comments, times and owners are harmless, and a time is that of all members whose own pax header gives
+        none; one path or one size for all members is not a real archive.
         """
         for key in self._reader.shaping:
             raise BadHeader(
                 f"the global pax header at offset {self._offset} sets {key.decode()} for all members"
             )
+        if self._reader.mtime is not None:
+            self._mtime_of_all = self._reader.mtime
+            self.alters = True
         if not self.pending:
             self._count = self._pax_bytes = self._name_bytes = 0
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from zlib import adler32
 
 from scicat_retriever.onepass.errors import AmbiguousMember, BadHeader
+from scicat_retriever.onepass.member import bounded_mtime
 
 BLOCK = 512
 """Bytes of a header; content is padded to a multiple of it."""
@@ -49,6 +50,7 @@ class Header(NamedTuple):
         posix: whether the format is that of POSIX, ustar or pax.
         stray: whether bytes stand where POSIX has the start of the path, though the format is not that of
             POSIX. GNU tar writes times there (``--incremental``).
+        mtime: the time of change, in seconds since 1970 UTC, as `bounded_mtime` gives them.
     """
 
     type: bytes
@@ -57,6 +59,7 @@ class Header(NamedTuple):
     link: bytes
     posix: bool = False
     stray: bool = False
+    mtime: int = 0
 
     def shown(self) -> str:
         """Write the name for a message."""
@@ -87,16 +90,16 @@ def read_header(block: bytes | memoryview, at: int, offset: int) -> Header | Non
             return None
         _require_checksum(raw, offset)
     if numbers.translate(_DIGITS_TO_0) == _USUAL_NUMBERS and devices in _USUAL_DEVICES:
-        length = int(numbers[24:35], 8)
+        length, mtime = int(numbers[24:35], 8), int(numbers[36:47], 8)
     else:
         _require_readable(numbers, devices, offset)
-        length = _number(numbers[_SIZE], "size", offset)
+        length, mtime = _number(numbers[_SIZE], "size", offset), _mtime(numbers[_TIME])
     name = name.partition(b"\0")[0]
     posix = magic == _POSIX
     if prefix[0] and posix:
         name = _text(prefix) + b"/" + name if name else name
     link = _text(link) if kind in LINK_TYPES else b""
-    return _new(Header, (kind, name, length, link, posix, not posix and prefix[0] != 0))
+    return _new(Header, (kind, name, length, link, posix, not posix and prefix[0] != 0, mtime))
 
 
 def padding_after(size: int) -> int:
@@ -136,6 +139,14 @@ def _readable(fields: bytes, width: int) -> bool:
         except ValueError:
             return False
     return True
+
+
+def _mtime(field: bytes) -> int:
+    """Read a time that `_readable` passed; GNU tar and star write those before 1970 in base-256."""
+    if field[0] in _BASE_256:
+        value = int.from_bytes(field[1:], "big")
+        return bounded_mtime(value if field[0] == _BASE_256[0] else value - (1 << 8 * (len(field) - 1)))
+    return bounded_mtime(int(_text(field).strip() or b"0", 8))
 
 
 def _require_checksum(raw: bytes, offset: int) -> None:

@@ -4,6 +4,7 @@ import re
 from typing import NoReturn
 
 from scicat_retriever.onepass.errors import BadHeader, HeaderTooLarge, SparseMember
+from scicat_retriever.onepass.member import bounded_mtime
 
 SHAPING = (b"path", b"linkpath", b"size")
 """Keys of shaping records: those that change the next member's path, link target or size."""
@@ -11,6 +12,10 @@ SHAPING = (b"path", b"linkpath", b"size")
 LARGEST_SHAPING = 8192
 """Most bytes of a shaping record. Other records may be of any length: they are passed over, and not held."""
 
+_MTIME = b"mtime"
+_LONGEST_MTIME = 100
+"""Most bytes of a record of a time that is read."""
+_SECONDS = re.compile(rb"(-?)([0-9]{1,20})(?:\.[0-9]*)?")
 _LONGEST_KEY = 4096
 _MOST_DIGITS = 10
 _LARGEST = 2**63 - 1
@@ -32,11 +37,13 @@ class PaxReader:
 
     Attributes:
         shaping: the records that shape the next member; of two with the same key, the later one.
+        mtime: the time of change that they give, as `bounded_mtime` gives it; None where there is none.
         records: how many records there were, of all keys.
     """
 
     def __init__(self, offset: int, size: int) -> None:
         self.shaping: dict[bytes, bytes] = {}
+        self.mtime: int | None = None
         self.records = 0
         self._offset = offset
         self._end = offset + size
@@ -85,6 +92,8 @@ class PaxReader:
             return 0
         if key in SHAPING:
             return self._keep(data, at, key, begin, after) if after - at <= LARGEST_SHAPING else 0
+        if key == _MTIME and after - at <= _LONGEST_MTIME:
+            self._note_mtime(data[begin : after - 1])
         self.records += 1
         return after
 
@@ -107,6 +116,10 @@ class PaxReader:
             raise SparseMember(
                 f"the pax header at offset {self._offset + at} describes a sparse file ({_shown(key)})"
             )
+        if key == _MTIME and after - at <= _LONGEST_MTIME:
+            if after > len(data):
+                return at
+            self._note_mtime(data[equals + 1 : after - 1])
         if key not in SHAPING:
             self.records += 1
             self._passing = after - at
@@ -126,6 +139,12 @@ class PaxReader:
         self.records += 1
         self.shaping[key] = value
         return after
+
+    def _note_mtime(self, value: bytes) -> None:
+        """Note a time; what is none is passed over, as GNU tar does."""
+        time = _SECONDS.fullmatch(value)
+        if time is not None:
+            self.mtime = 0 if time[1] else bounded_mtime(int(time[2]))
 
     def _pass_over(self, data: bytes, at: int) -> int:
         """Pass over the bytes that have come of a record that shapes nothing."""

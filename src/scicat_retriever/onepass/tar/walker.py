@@ -16,6 +16,8 @@ What is taken and what is refused:
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from zlib_ng.zlib_ng import crc32
+
 from scicat_retriever.onepass.checksums import ChecksumAlgorithm, Digester
 from scicat_retriever.onepass.digests import Hashing
 from scicat_retriever.onepass.errors import (
@@ -38,6 +40,8 @@ _new = tuple.__new__  # half the time of calling the class
 _SHORT_NAME = 256
 _NO_FILE_NAME = (b"/", b"/.")
 _FEW_RECORDS = 64
+_STRIDE = 256 << 10
+"""Bytes of content that are hashed at once: few enough to be in the processor's cache for the CRC-32, too."""
 
 
 @dataclass(slots=True)
@@ -74,6 +78,7 @@ class TarWalker:
             counts as one more for every 256 bytes, so that this bounds the memory that all names take, and 64
             pax records count as one more. None for any number.
         rules: what is accepted beyond what every program unpacks alike.
+        crc: whether the CRC-32 of files is computed; else it is given as 0.
 
     Attributes:
         tars: how many tars follow on each other, so far.
@@ -85,8 +90,11 @@ class TarWalker:
         on_member: Callable[[Member], None],
         most_members: int | None = None,
         rules: TarRules = TarRules(),  # noqa: B008 - frozen
+        *,
+        crc: bool = True,
     ) -> None:
         self._start_digest = algorithm.start
+        self._crc32: Callable[[memoryview, int], int] = crc32 if crc else _no_crc32
         self._on_member = on_member
         self._most_members = most_members
         self._rules = rules
@@ -100,6 +108,7 @@ class TarWalker:
         self._held = bytearray()
         self._header = Header(b"", b"", 0, b"")
         self._digester: Digester | None = None
+        self._crc = self._start = self._described_from = 0
         self._content_offset = 0
         self._lone_zero_block = False
 
@@ -171,14 +180,16 @@ class TarWalker:
             self._begin_next_tar()
         if header.type in EXTENSION_TYPES:
             return self._begin_extension(header, after, len(chunk))
-        if self._extensions.pending:
+        start = offset
+        if self._extensions.alters:
+            start = self._described_from if self._extensions.pending else offset
             header = self._extensions.apply(header, offset)
             self._counted_for_names += (len(header.name) + len(header.link)) // _SHORT_NAME
         if header.stray or not header.name:
             self._refuse_odd_name(header, offset)
         if header.type in FILE_TYPES and not header.name.endswith(_NO_FILE_NAME):
-            return self._begin_file(header, chunk, after)
-        return self._begin_other(header, offset, after, len(chunk))
+            return self._begin_file(header, start, chunk, after)
+        return self._begin_other(header, start, offset, after, len(chunk))
 
     def _first_header(self, rest: memoryview) -> Header | None:
         """Read the header by whose first bytes programs tell what the file is."""
@@ -207,16 +218,17 @@ class TarWalker:
                 "Python's tarfile looks for the start of its path"
             )
 
-    def _begin_file(self, header: Header, chunk: memoryview, after: int) -> int:
+    def _begin_file(self, header: Header, start: int, chunk: memoryview, after: int) -> int:
         size = header.size
         end = after + size
         offset = self._base + after
         self._header = header
-        if end <= len(chunk):
-            self._emit_file(header, offset, self._start_digest(chunk[after:end]))
+        if end <= len(chunk) and size <= _STRIDE:
+            content = chunk[after:end]
+            self._emit_file(header, start, offset, self._start_digest(content), self._crc32(content, 0))
             return self._skip(end, padding_after(size), len(chunk))
-        self._content_offset = offset
-        self._digester = self._start_digest()
+        self._start, self._content_offset = start, offset
+        self._digester, self._crc = self._start_digest(), 0
         self._wanted = size
         self._step = self._content_step
         return after
@@ -225,21 +237,26 @@ class TarWalker:
         if self._digester is None:
             raise AssertionError
         end = min(at + self._wanted, len(chunk))
-        self._digester.update(chunk[at:end])
+        for begin in range(at, end, _STRIDE):
+            content = chunk[begin : min(begin + _STRIDE, end)]
+            self._digester.update(content)
+            self._crc = self._crc32(content, self._crc)
         self._wanted -= end - at
         if not self._wanted:
-            self._emit_file(self._header, self._content_offset, self._digester)
+            self._emit_file(self._header, self._start, self._content_offset, self._digester, self._crc)
             return self._skip(end, padding_after(self._header.size), len(chunk))
         return end
 
-    def _emit_file(self, header: Header, offset: int, digester: Digester) -> None:
-        size = header.size
+    def _emit_file(self, header: Header, start: int, offset: int, digester: Digester, crc: int) -> None:
         name = tidy_name(header.name.decode("utf-8", "surrogateescape"))
         self._counts.files += 1
-        self._on_member(_new(Member, (name, _FILE, size, offset, digester.hexdigest(), "", is_unsafe(name))))
+        digest, unsafe = digester.hexdigest(), is_unsafe(name)
+        self._on_member(
+            _new(Member, (name, _FILE, header.size, offset, digest, "", unsafe, crc, header.mtime, start))
+        )
 
-    def _begin_other(self, header: Header, offset: int, after: int, end: int) -> int:
-        self._header = header
+    def _begin_other(self, header: Header, start: int, offset: int, after: int, end: int) -> int:
+        self._header, self._start = header, start
         kind = kind_of_other(header, offset, self._rules, after_pax=self._extensions.pax)
         content = content_bytes(header)
         self._emit_other(kind, offset + BLOCK, content if kind is MemberKind.DIRECTORY else 0)
@@ -259,9 +276,12 @@ class TarWalker:
             unsafe = unsafe or is_unsafe(link)
         else:
             self._counts.others += 1
-        self._on_member(Member(name, kind, size, offset, "", link, unsafe))
+        mtime, start = self._header.mtime, self._start
+        self._on_member(Member(name, kind, size, offset, "", link, unsafe, 0, mtime, start))
 
     def _begin_extension(self, header: Header, after: int, end: int) -> int:
+        if not self._extensions.pending:
+            self._described_from = self._base + after - BLOCK
         self._extensions.begin(header, self._base + after)
         self._header = header
         self._wanted = header.size
@@ -315,3 +335,7 @@ class TarWalker:
         self._begin_next_tar()
         self._step = self._header_step
         return at + zeros
+
+
+def _no_crc32(content: memoryview, before: int) -> int:  # noqa: ARG001 - in the place of crc32
+    return 0

@@ -11,7 +11,7 @@ import xxhash
 
 from scicat_retriever.domain.errors import StagingError
 from scicat_retriever.domain.evidence import DatablockKey
-from scicat_retriever.onepass.copying import archive_checksum_name
+from scicat_retriever.onepass.staged_sums import archive_checksum_name
 from scicat_retriever.pipeline.staging.fixity_pace import FixityPace
 from scicat_retriever.pipeline.staging.inventory import FEW, mend, withdraw
 from scicat_retriever.pipeline.tools.stopping import stop_if

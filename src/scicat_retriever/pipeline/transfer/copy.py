@@ -13,9 +13,10 @@ from scicat_retriever.domain.errors import RetrieverError
 from scicat_retriever.domain.evidence import Copied, DatablockKey, Recalled
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.onepass import errors as faults
-from scicat_retriever.onepass.copying import archive_checksum_name, copy_and_hash
+from scicat_retriever.onepass.copying import copy_and_hash
 from scicat_retriever.onepass.gunzip import unpacked_allowance
 from scicat_retriever.onepass.manifest import ManifestWriter
+from scicat_retriever.onepass.staged_sums import archive_checksum_name
 from scicat_retriever.onepass.tar.walker import members_allowance
 from scicat_retriever.pipeline.tools.stopping import stop_if
 from scicat_retriever.pipeline.tools.toolbox import Toolbox
@@ -121,7 +122,7 @@ def copy(
             cancelled=cancelled,
             stall_timeout=tools.stall_timeout,
         )
-    sealed = manifest.seal(gzip=report.gzip, tars=report.tars)
+    sealed = manifest.seal(stored="gzip" if report.gzip else "plain", tars=report.tars, pieces=report.pieces)
     copied = Copied(
         recalled=replace(recalled, size=report.archive_bytes),
         bytes_copied=report.archive_bytes,
