@@ -6,7 +6,9 @@ Three tars are made in a temporary folder (``--dir``: where; it should be a disk
 pseudo-random bytes that are the same each time. Every way is run in turn, in a process of its own, with the source in
 the page cache; the medians are shown. The transfer's seconds include the manifest and fsync; ``cp`` makes nothing durable.
 ``ratio_to_slower`` is seconds / max(cp_seconds, hash_seconds); ``read_per_byte`` is what /proc/self/io counts as read,
-per byte of the archive; ``rss_mb`` is the process's peak. Slow ratios are no failure: this measures.
+per byte of the archive; ``rss_mb`` is the process's peak. ``bare_seconds`` is the transfer without the CRC-32 of members
+and of pieces, and ``crc_ratio`` how many times as long it takes with them, by the fastest run of each: a busy machine
+only ever adds. Slow ratios are no failure: this measures.
 """
 
 import argparse
@@ -59,6 +61,8 @@ class Row:
     ratio_to_slower: float
     read_per_byte: float
     rss_mb: float
+    bare_seconds: float
+    crc_ratio: float
 
 
 class RandomBytes:
@@ -86,18 +90,19 @@ def make_tar(path: Path, size: int, files: int) -> None:
             tar.addfile(info, RandomBytes(block, number))  # type: ignore[arg-type]
 
 
-def copy_once(source: Path, partial: Path, algorithm: ChecksumAlgorithm) -> None:
+def copy_once(source: Path, partial: Path, algorithm: ChecksumAlgorithm, *, crc: bool) -> None:
     """Do the transfer, with its manifest."""
     manifest = ManifestWriter(algorithm)
     with source.open("rb", buffering=0) as opened:
-        copy_and_hash(
+        report = copy_and_hash(
             opened.fileno(),
             partial,
             algorithm=algorithm,
             on_member=manifest.add,
             expected_bytes=source.stat().st_size,
+            crc=crc,
         )
-    manifest.seal()
+    manifest.seal(pieces=report.pieces)
 
 
 def hash_once(source: Path, algorithm: ChecksumAlgorithm) -> None:
@@ -157,15 +162,16 @@ def bench_case(folder: Path, size: int, files: int, algorithm: str, rounds: int)
     """Measure all ways on one tar, in turn, so that a busy moment hits none of them alone."""
     source, partial = folder / "source.tar", folder / "partial"
     make_tar(source, size, files)
-    runs: dict[str, list[Run]] = {"cp": [], "hash": [], "copy": []}
+    runs: dict[str, list[Run]] = {"cp": [], "hash": [], "bare": [], "copy": []}
     for _ in range(rounds):
         for way, done in runs.items():
             done.append(run_apart(way, source, partial, algorithm))
     length = source.stat().st_size
     source.unlink()
-    seconds, cp_seconds, hash_seconds = (
-        median(run.seconds for run in runs[way]) for way in ("copy", "cp", "hash")
+    seconds, cp_seconds, hash_seconds, bare_seconds = (
+        median(run.seconds for run in runs[way]) for way in ("copy", "cp", "hash", "bare")
     )
+    fastest, fastest_bare = (min(run.seconds for run in runs[way]) for way in ("copy", "bare"))
     return Row(
         case=f"{size / 1e9:g} GB x {files}",
         seconds=round(seconds, 3),
@@ -174,6 +180,8 @@ def bench_case(folder: Path, size: int, files: int, algorithm: str, rounds: int)
         ratio_to_slower=round(seconds / max(cp_seconds, hash_seconds), 3),
         read_per_byte=round(median(run.read_bytes for run in runs["copy"]) / length, 4),
         rss_mb=round(max(run.rss_mb for run in runs["copy"]), 1),
+        bare_seconds=round(bare_seconds, 3),
+        crc_ratio=round(fastest / fastest_bare, 3),
     )
 
 
@@ -187,7 +195,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--dir", type=Path, help="where the temporary folder is made")
     parser.add_argument("--algorithm", default="sha256", help="the checksum of the members")
     parser.add_argument("--rounds", type=int, default=5, help="runs of each way")
-    parser.add_argument("--way", choices=("copy", "hash"), help=argparse.SUPPRESS)
+    parser.add_argument("--way", choices=("copy", "bare", "hash"), help=argparse.SUPPRESS)
     parser.add_argument("paths", nargs="*", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -199,14 +207,18 @@ def main() -> None:
         algorithm = ChecksumAlgorithm.named(options.algorithm)
         source, partial = options.paths
         work = {
-            "copy": lambda: copy_once(source, partial, algorithm),
+            "copy": lambda: copy_once(source, partial, algorithm, crc=True),
+            "bare": lambda: copy_once(source, partial, algorithm, crc=False),
             "hash": lambda: hash_once(source, algorithm),
         }
         print(json.dumps(asdict(measured(work[options.way]))))
         return
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))  # so that the folder goes, as on Ctrl-C
     rows = []
-    print(f"{'case':>18} {'seconds':>8} {'cp':>8} {'hash':>8} {'ratio':>6} {'read/B':>7} {'RSS MB':>7}")
+    print(
+        f"{'case':>18} {'seconds':>8} {'cp':>8} {'hash':>8} {'ratio':>6} {'read/B':>7} {'RSS MB':>7} "
+        f"{'bare':>8} {'crc':>6}"
+    )
     with tempfile.TemporaryDirectory(prefix="transfer-bench-", dir=options.dir) as folder:
         for size, files in CASES:
             size, files = int(size * options.scale), max(1, int(files * options.scale))  # noqa: PLW2901
@@ -214,7 +226,8 @@ def main() -> None:
             rows.append(row)
             print(
                 f"{row.case:>18} {row.seconds:8.3f} {row.cp_seconds:8.3f} {row.hash_seconds:8.3f} "
-                f"{row.ratio_to_slower:6.2f} {row.read_per_byte:7.4f} {row.rss_mb:7.1f}",
+                f"{row.ratio_to_slower:6.2f} {row.read_per_byte:7.4f} {row.rss_mb:7.1f} "
+                f"{row.bare_seconds:8.3f} {row.crc_ratio:6.3f}",
                 flush=True,
             )
     if options.json:

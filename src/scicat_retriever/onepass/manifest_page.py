@@ -3,7 +3,7 @@
 import struct
 import sys
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from operator import sub
@@ -90,7 +90,11 @@ class Page:
 
 
 def packed_page(members: Sequence[Member]) -> tuple[bytes, bytes, bytes, bytes]:
-    """Write members as the head and the three columns of a page."""
+    """Write members as the head and the three columns of a page.
+
+    Args:
+        members: in the order of the archive, in which contents never begin before those of earlier members.
+    """
     names, kinds, sizes, offsets, digests, links, unsafe, crcs, mtimes, starts = zip(*members, strict=True)
     letters = "".join(map(LETTERS.__getitem__, kinds))
     if any(unsafe):
@@ -98,9 +102,9 @@ def packed_page(members: Sequence[Member]) -> tuple[bytes, bytes, bytes, bytes]:
             letter.upper() if danger else letter for letter, danger in zip(letters, unsafe, strict=True)
         )
     text = "\0".join((*names, *links, ""))
-    numbers = (sizes, map(sub, offsets, (0, *offsets)), map(sub, offsets, starts), mtimes)
+    numbers = (sizes, list(map(sub, offsets, (0, *offsets))), list(map(sub, offsets, starts)), mtimes)
     columns = (
-        zlib_ng.compress(letters.encode("ascii") + b"".join(_packed("q", each) for each in numbers), _FAST),
+        zlib_ng.compress(letters.encode("ascii") + b"".join(_packed("Q", each) for each in numbers), _FAST),
         zlib_ng.compress(text.encode("utf-8", "surrogateescape"), _FAST),
         _packed("I", crcs) + bytes.fromhex("".join(digests)),
     )
@@ -154,30 +158,30 @@ def _read(count: int, columns: Sequence[memoryview], *, has_crc: bool) -> Page:
     if letters.strip("".join(_KINDS)):
         raise ValueError(f"kinds {letters[:20]!r}")
     sizes, offsets, *more = (
-        _unpacked("q", unpacked[at : at + count * _WORD]) for at in range(count, len(unpacked), count * _WORD)
+        _unpacked("Q", unpacked[at : at + count * _WORD]) for at in range(count, len(unpacked), count * _WORD)
     )
     texts = zlib_ng.decompress(names).decode("utf-8", "surrogateescape").split("\0")
     if len(texts) != 2 * count + 1:
         raise ValueError(f"{len(texts)} names for {count} members")
-    starts = mtimes = array("q", bytes(count * _WORD))
+    starts = mtimes = array("Q", bytes(count * _WORD))
     crcs = array("I", bytes(count * _CRC))
     if has_crc:
-        offsets = array("q", accumulate(offsets))
-        starts, mtimes = array("q", map(sub, offsets, more[0])), more[1]
+        offsets = array("Q", accumulate(offsets))
+        starts, mtimes = array("Q", map(sub, offsets, more[0])), more[1]
         crcs, digests = _unpacked("I", digests[: count * _CRC]), digests[count * _CRC :]
     return Page(
         letters, texts[:count], sizes, offsets, starts, crcs, mtimes, texts[count : 2 * count], bytes(digests)
     )
 
 
-def _packed(kind: Literal["q", "I"], values: Iterable[int]) -> bytes:
+def _packed(kind: Literal["Q", "I"], values: Sequence[int]) -> bytes:
     numbers = array(kind, values)
     if sys.byteorder == "big":
         numbers.byteswap()
     return numbers.tobytes()
 
 
-def _unpacked(kind: Literal["q", "I"], packed: bytes | memoryview) -> "array[int]":
+def _unpacked(kind: Literal["Q", "I"], packed: bytes | memoryview) -> "array[int]":
     numbers = array(kind, bytes(packed))
     if sys.byteorder == "big":
         numbers.byteswap()

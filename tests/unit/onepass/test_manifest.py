@@ -43,7 +43,7 @@ MEMBERS = st.lists(
         st.integers(512, 2**31),
     ),
     max_size=20,
-)
+).map(lambda members: sorted(members, key=lambda member: member.offset))
 
 
 def a_file(number: int) -> Member:
