@@ -138,6 +138,14 @@ def test_an_unknown_key_of_each_required_section_is_named(tmp_path: Path, sectio
         ),
         ("[flow]\npass_over = ['']", "flow.pass_over"),
         (
+            "[flow]\nalso_hash = ['sha256', 'md6']",
+            "flow.also_hash: unknown checksum algorithm",
+        ),
+        (
+            "[flow]\nalso_hash = ['md5', 'sha1', 'sha256', 'sha512', 'crc32']",
+            "flow.also_hash: 4 algorithms are the most",
+        ),
+        (
             "[flow]\nunnamed_algorithm = 'md6'",
             "flow.unnamed_algorithm: unknown checksum algorithm",
         ),

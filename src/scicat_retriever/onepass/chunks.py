@@ -13,7 +13,10 @@ CHUNKS = 8
 """Buffers of one copy: 32 MiB in all."""
 
 USERS = 2
-"""How many threads must be done with a buffer before it is filled again: the writer and the hasher."""
+"""How many threads must be done with a buffer before it is filled again: the writer and the hasher.
+
+One more where there is a further hash.
+"""
 
 
 class Milestone(Enum):
@@ -21,6 +24,7 @@ class Milestone(Enum):
 
     SOURCE_ENDED = auto()
     PARTIAL_DURABLE = auto()
+    ALSO_HASHED = auto()
 
 
 @dataclass(slots=True, eq=False)
@@ -39,9 +43,14 @@ class Chunk:
 
 
 class ChunkPool:
-    """The free buffers; memory is touched only as far as a copy needs it."""
+    """The free buffers; memory is touched only as far as a copy needs it.
 
-    def __init__(self) -> None:
+    Args:
+        users: how many threads use each buffer.
+    """
+
+    def __init__(self, users: int = USERS) -> None:
+        self._users = users
         self._free: SimpleQueue[Chunk | None] = SimpleQueue()
         self._lock = Lock()
         for _ in range(CHUNKS):
@@ -52,7 +61,7 @@ class ChunkPool:
         """Wait for a free buffer; None once the pool is closed."""
         chunk = self._free.get()
         if chunk is not None:
-            chunk.users = USERS
+            chunk.users = self._users
         return chunk
 
     def give_back(self, chunk: Chunk) -> None:

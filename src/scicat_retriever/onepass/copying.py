@@ -1,8 +1,8 @@
 """One pass over an archive: read once, written, hashed as a whole and member by member.
 
 Three threads share the work, and at most 32 MiB of buffers: one reads, one writes, and the calling one walks
-the tar and hashes, so that each of them can wait for its own device. Python's lock is free while they read,
-write or hash.
+the tar and hashes, so that each of them can wait for its own device; a fourth computes a further hash where
+one is wanted. Python's lock is free while they read, write or hash.
 """
 
 import os
@@ -12,9 +12,10 @@ from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Self
 
+from scicat_retriever.onepass.also_hasher import AlsoHasher
 from scicat_retriever.onepass.archive_stream import ArchiveStream
 from scicat_retriever.onepass.checksums import ChecksumAlgorithm
-from scicat_retriever.onepass.chunks import Chunk, ChunkPool, Milestone
+from scicat_retriever.onepass.chunks import USERS, Chunk, ChunkPool, Milestone
 from scicat_retriever.onepass.digests import Hashing
 from scicat_retriever.onepass.errors import SourceStalled
 from scicat_retriever.onepass.member import Member
@@ -39,7 +40,7 @@ class CopyReport:
         archive_checksum: the digest of these bytes, in hexadecimal digits, of the algorithm that
             ``archive_checksum_name`` names.
         pieces: the digests of each piece of what was written.
-        algorithm: what the members were hashed with.
+        algorithm: what the members were hashed with, the further algorithms last.
         gzip: whether the archive is compressed.
         unpacked_bytes: bytes of the tar itself.
         tars: how many tars follow on each other; more than one only by the caller's rules.
@@ -49,7 +50,7 @@ class CopyReport:
     archive_bytes: int
     archive_checksum: str
     pieces: Pieces
-    algorithm: ChecksumAlgorithm | Hashing
+    algorithm: Hashing
     gzip: bool
     unpacked_bytes: int
     tars: int
@@ -61,6 +62,7 @@ def copy_and_hash(
     partial: int | str | os.PathLike[str] | Sink,
     *,
     algorithm: ChecksumAlgorithm | Hashing,
+    also: Hashing | None = None,
     on_member: Callable[[Member], None],
     plain: bool = False,
     rules: TarRules = TarRules(),  # noqa: B008 - frozen
@@ -89,6 +91,8 @@ def copy_and_hash(
         partial: a path, which is created or emptied; or an open file descriptor, written from offset 0; or a
             sink.
         algorithm: the algorithm that files are hashed with, or several in the same pass.
+        also: further algorithms for files and pieces, computed in another thread. A file's digest is that of
+            `algorithm`, and then those of `also` which are not among it: see `Hashing.and_also`.
         on_member: gets each member in the order of the archive, in the calling thread.
         plain: whether the archive is known to be a plain tar; else its first bytes say whether it is
             compressed.
@@ -118,10 +122,14 @@ def copy_and_hash(
         PartialStalled: a write, or the flush, did not return in time.
         CopyCancelled: ``cancelled`` asked for it.
     """
-    walker = TarWalker(algorithm, on_member, most_members, rules, crc=crc)
+    main = algorithm if isinstance(algorithm, Hashing) else Hashing((algorithm,))
+    further = None if also is None else AlsoHasher(main, also, on_member)
+    walker = TarWalker(
+        further or main, further.on_member if further else on_member, most_members, rules, crc=crc
+    )
     stream = ArchiveStream(walker, plain=plain, max_unpacked_bytes=max_unpacked_bytes)
     watch = CopyWatch(progress, cancelled, stall_timeout)
-    with _CopyThreads(source, partial, expected_bytes, watch, crc=crc) as threads:
+    with _CopyThreads(source, partial, expected_bytes, watch, further, crc=crc) as threads:
         for data in threads.chunks():
             stream.feed(data)
             watch.hashed += len(data)
@@ -131,8 +139,8 @@ def copy_and_hash(
     return CopyReport(
         archive_bytes=watch.hashed,
         archive_checksum=threads.sums.checksum,
-        pieces=threads.sums.pieces(),
-        algorithm=algorithm,
+        pieces=threads.pieces(),
+        algorithm=main.and_also(also),
         gzip=stream.is_gzip,
         unpacked_bytes=stream.unpacked_bytes,
         tars=stream.tars,
@@ -149,11 +157,13 @@ class _CopyThreads:
         partial: int | str | os.PathLike[str] | Sink,
         expected_bytes: int | None,
         watch: CopyWatch,
+        also: AlsoHasher | None,
         *,
         crc: bool,
     ) -> None:
         self._watch = watch
-        self._pool = ChunkPool()
+        self._also = also
+        self._pool = ChunkPool(USERS if also is None else USERS + 1)
         self._events: SimpleQueue[Chunk | Milestone | BaseException] = SimpleQueue()
         self._writer = PartialWriter(partial, self._pool, self._events)
         try:
@@ -163,6 +173,8 @@ class _CopyThreads:
         except BaseException:
             self._writer.stop(self._watch.stall_timeout)
             raise
+        if also is not None:
+            also.begin(self._pool, self._events)
 
     def __enter__(self) -> Self:
         return self
@@ -173,6 +185,8 @@ class _CopyThreads:
         self._pool.close()
         stuck = isinstance(value, SourceStalled)
         self._reader.stop(0.0 if stuck else _PATIENCE)
+        if self._also is not None:
+            self._also.stop(_PATIENCE)
         self._writer.stop(max(_PATIENCE, self._watch.stall_timeout - self._writer.waiting_seconds()))
 
     @property
@@ -185,13 +199,28 @@ class _CopyThreads:
         while (event := self._next()) is not Milestone.SOURCE_ENDED:
             if isinstance(event, Chunk):
                 yield event.filled
+                if self._also is not None:
+                    self._also.pass_on(event)
                 self._pool.give_back(event)
         self._writer.finish()
+        if self._also is not None:
+            self._also.finish()
 
     def wait_until_durable(self) -> None:
-        """Wait until all is written and synced."""
-        while self._next() is not Milestone.PARTIAL_DURABLE:
-            pass
+        """Wait until all is written and synced, and the further hash is computed."""
+        awaited: set[Chunk | Milestone] = {Milestone.PARTIAL_DURABLE}
+        if self._also is not None:
+            awaited.add(Milestone.ALSO_HASHED)
+        while awaited:
+            awaited.discard(self._next())
+        if self._also is not None:
+            self._also.pass_on_rest()
+
+    def pieces(self) -> Pieces:
+        """Give the digests of each piece, once all is written."""
+        pieces = self._reader.sums.pieces()
+        further = {} if self._also is None else self._also.pieces()
+        return Pieces(pieces.size, {**further, **pieces.digests})
 
     def _next(self) -> Chunk | Milestone:
         while True:

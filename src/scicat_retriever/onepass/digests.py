@@ -139,6 +139,11 @@ class Hashing:
         one, *more = self.algorithms
         return partial(_SideBySide, self.algorithms) if more else one.start
 
+    def and_also(self, further: Self | None) -> Self:
+        """Give these algorithms, and behind them those of `further` that are not among them."""
+        more = () if further is None else further.algorithms
+        return type(self)((*self.algorithms, *(each for each in more if each not in self.algorithms)))
+
     def part(self, digest: str, algorithm: ChecksumAlgorithm) -> str | None:
         """Give one algorithm's part of a member's digest; None where the member was not hashed with it."""
         at = 0

@@ -21,7 +21,7 @@ from scicat_retriever.pipeline.reports.patience import Patience
 from scicat_retriever.pipeline.staging.fixity_pace import FixityPace
 from scicat_retriever.pipeline.tools.archive_policy import ArchivePolicy
 from scicat_retriever.pipeline.tools.cache_policy import CachePolicy
-from scicat_retriever.pipeline.tools.checksum_policy import ChecksumPolicy
+from scicat_retriever.pipeline.tools.checksum_policy import MOST_ALGORITHMS, ChecksumPolicy
 from scicat_retriever.section import Section
 from scicat_retriever.workflow.flows.choices import FlowChoices, WorkerSlots
 
@@ -106,6 +106,13 @@ class FlowSettings(Section, Patience, Polling, ArchivePolicy, ChecksumPolicy, Wo
             return None if value is None else ChecksumAlgorithm.named(value)
         except UnknownChecksumAlgorithm as unknown:
             raise ValueError(f"{unknown}; known are {', '.join(ChecksumAlgorithm)}") from None
+
+    @field_validator("also_hash")
+    @classmethod
+    def _each_known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(value) > MOST_ALGORITHMS:
+            raise ValueError(f"{MOST_ALGORITHMS} algorithms are the most")
+        return tuple(filter(None, map(cls._known, value)))
 
 
 class LinkSettings(Section):

@@ -15,11 +15,11 @@ What is taken and what is refused:
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from zlib_ng.zlib_ng import crc32
 
-from scicat_retriever.onepass.checksums import ChecksumAlgorithm, Digester
-from scicat_retriever.onepass.digests import Hashing
+from scicat_retriever.onepass.checksums import Digester, StartsDigest
 from scicat_retriever.onepass.errors import (
     AnotherTar,
     BadHeader,
@@ -42,6 +42,15 @@ _NO_FILE_NAME = (b"/", b"/.")
 _FEW_RECORDS = 64
 _STRIDE = 256 << 10
 """Bytes of content that are hashed at once: few enough to be in the processor's cache for the CRC-32, too."""
+
+
+class StartsDigests(Protocol):
+    """A checksum algorithm, or several in the same pass."""
+
+    @property
+    def start(self) -> StartsDigest:
+        """The function that starts a running checksum."""
+        ...
 
 
 @dataclass(slots=True)
@@ -86,7 +95,7 @@ class TarWalker:
 
     def __init__(
         self,
-        algorithm: ChecksumAlgorithm | Hashing,
+        algorithm: StartsDigests,
         on_member: Callable[[Member], None],
         most_members: int | None = None,
         rules: TarRules = TarRules(),  # noqa: B008 - frozen

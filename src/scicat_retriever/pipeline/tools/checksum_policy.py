@@ -33,6 +33,12 @@ class ChecksumPolicy:
     unnamed_algorithm: str | None = choice(
         None, "Checksum algorithm of datablocks that have checksums and no `chkAlg`."
     )
+    also_hash: tuple[str, ...] = choice(
+        (),
+        "Checksum algorithms, such as `sha256`, by which each file and each 16 MiB of what is staged is hashed as "
+        "well, beside the catalogue's, for lists of checksums in them. Each costs two more passes of it over all bytes, on "
+        "a processor's core of its own.",
+    )
 
     def named(self, spelled: str | None, archive_id: str) -> tuple[ChecksumAlgorithm, ...]:
         """Give the algorithms that a datablock's `chkAlg` can mean; none where neither side names one.
@@ -77,6 +83,11 @@ class ChecksumPolicy:
             )
         default = named if len(named) == 1 else (FALLBACK_ALGORITHM,)
         return Hashing.of(needed or default)
+
+    @property
+    def also(self) -> Hashing | None:
+        """The algorithms of `also_hash`; None where there are none."""
+        return Hashing.of(map(ChecksumAlgorithm.named, self.also_hash)) if self.also_hash else None
 
 
 def digest_of(entry: FileEntry, named: tuple[ChecksumAlgorithm, ...]) -> Digest:

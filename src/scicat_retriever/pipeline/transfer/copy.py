@@ -100,7 +100,8 @@ def copy(
     datablock = record.datablock
     files = tools.ledger.datablocks.files(record.key)
     hashing = tools.checksums.hashing(datablock.algorithm, datablock.archive_id, files)
-    manifest = ManifestWriter(hashing)
+    also = tools.checksums.also
+    manifest = ManifestWriter(hashing.and_also(also))
     reading = opened(datablock, tools.stores.named(record.store))
     stop_if(cancelled)
     tools.ledger.datablocks.move(record.key, DatablockState.COPYING)
@@ -111,6 +112,7 @@ def copy(
             source,
             partial,
             algorithm=hashing,
+            also=also,
             on_member=manifest.add,
             plain=bool(datablock.ranges),
             rules=tools.archives.rules,

@@ -1,8 +1,10 @@
 import bz2
 import errno
 import gzip
+import hashlib
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import _GeneratorContextManager, contextmanager
 from dataclasses import replace
@@ -16,9 +18,11 @@ from scicat_retriever.domain.evidence import Copied, DatablockKey, Recalled
 from scicat_retriever.domain.ids import ArchiveId
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.onepass import errors as faults
+from scicat_retriever.onepass.checksums import ChecksumAlgorithm
 from scicat_retriever.onepass.manifest import read_manifest
 from scicat_retriever.pipeline.recalls import recall
 from scicat_retriever.pipeline.tools.archive_policy import ArchivePolicy
+from scicat_retriever.pipeline.tools.checksum_policy import ChecksumPolicy
 from scicat_retriever.pipeline.transfer import copy as transfer
 from scicat_retriever.pipeline.transfer import publish
 from scicat_retriever.ports.datablock_record import DatablockRecord
@@ -143,6 +147,34 @@ def test_the_manifest_in_the_ledger_names_each_file_with_its_size() -> None:
     assert blob is not None
     members = list(read_manifest(blob, copied.manifest_seal).members())
     assert {member.name: member.size for member in members} == {n: len(c) for n, c in FILES.items()}
+
+
+def test_the_manifest_in_the_ledger_tells_the_crc_of_files_and_pieces() -> None:
+    rig = Rig()
+    (record,) = rig.plan()
+    copied = rig.copy(record)
+    manifest = read_manifest(rig.ledger.copies.manifest(record.key) or b"", copied.manifest_seal)
+    assert {member.name: member.crc for member in manifest.members()} == {
+        name: zlib.crc32(content) for name, content in FILES.items()
+    }
+    assert manifest.pieces is not None
+    assert manifest.pieces.of(ChecksumAlgorithm.CRC32) == [f"{zlib.crc32(tar(FILES)):08x}"]
+
+
+def test_files_and_pieces_are_also_hashed_by_what_an_operator_wants() -> None:
+    rig = Rig(policy=ChecksumPolicy(also_hash=("sha-512",)))
+    (record,) = rig.plan()
+    copied = rig.copy(record)
+    manifest = read_manifest(rig.ledger.copies.manifest(record.key) or b"", copied.manifest_seal)
+    assert str(manifest.hashing) == "sha256+sha512"
+    assert {
+        member.name: manifest.hashing.part(member.digest, ChecksumAlgorithm.SHA512)
+        for member in manifest.members()
+    } == {name: hashlib.sha512(content).hexdigest() for name, content in FILES.items()}
+    assert manifest.pieces is not None
+    assert manifest.pieces.of(ChecksumAlgorithm.SHA512) == [hashlib.sha512(tar(FILES)).hexdigest()]
+    publish.verify_and_stage(rig.record(record.key), rig.tools)
+    assert rig.record(record.key).state is DatablockState.STAGED
 
 
 def test_progress_is_told_to_the_last_byte() -> None:
