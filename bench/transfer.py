@@ -1,14 +1,15 @@
 """Measures the one-pass transfer against its two limits: ``cp``, and one pass of the checksum over the same bytes.
 
-    python bench/transfer.py [--json FILE] [--scale F] [--dir D] [--algorithm sha256] [--rounds 5]
+    python bench/transfer.py [--json FILE] [--scale F] [--dir D] [--algorithm sha256] [--also md5] [--rounds 5]
 
 Three tars are made in a temporary folder (``--dir``: where; it should be a disk, with twice the largest tar free), of
 pseudo-random bytes that are the same each time. Every way is run in turn, in a process of its own, with the source in
 the page cache; the medians are shown. The transfer's seconds include the manifest and fsync; ``cp`` makes nothing durable.
 ``ratio_to_slower`` is seconds / max(cp_seconds, hash_seconds); ``read_per_byte`` is what /proc/self/io counts as read,
 per byte of the archive; ``rss_mb`` is the process's peak. ``bare_seconds`` is the transfer without the CRC-32 of members
-and of pieces, and ``crc_ratio`` how many times as long it takes with them, by the fastest run of each: a busy machine
-only ever adds. Slow ratios are no failure: this measures.
+and of pieces; ``crc_ratio`` how many times as long it takes with them, and ``crc_cpu_ratio`` how many times the processor
+time of all its threads, by the smallest of the runs of each: a busy machine only ever adds. With ``--also`` the same of
+a further hash, against the transfer without it. Slow ratios are no failure: this measures.
 """
 
 import argparse
@@ -28,6 +29,7 @@ from statistics import median
 
 from scicat_retriever.onepass.checksums import ChecksumAlgorithm
 from scicat_retriever.onepass.copying import copy_and_hash
+from scicat_retriever.onepass.digests import Hashing
 from scicat_retriever.onepass.manifest import ManifestWriter
 
 CASES = ((4_000_000_000, 40), (2_000_000_000, 20_000), (500_000_000, 100_000))
@@ -43,11 +45,13 @@ class Run:
         seconds: wall time, without the start of the process (but for ``cp``).
         read_bytes: bytes read meanwhile.
         rss_mb: peak of the process.
+        cpu_seconds: processor time of all its threads meanwhile.
     """
 
     seconds: float
     read_bytes: int
     rss_mb: float
+    cpu_seconds: float = 0
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,9 @@ class Row:
     rss_mb: float
     bare_seconds: float
     crc_ratio: float
+    crc_cpu_ratio: float
+    also_ratio: float | None = None
+    also_cpu_ratio: float | None = None
 
 
 class RandomBytes:
@@ -90,14 +97,17 @@ def make_tar(path: Path, size: int, files: int) -> None:
             tar.addfile(info, RandomBytes(block, number))  # type: ignore[arg-type]
 
 
-def copy_once(source: Path, partial: Path, algorithm: ChecksumAlgorithm, *, crc: bool) -> None:
+def copy_once(
+    source: Path, partial: Path, algorithm: ChecksumAlgorithm, also: Hashing | None, *, crc: bool
+) -> None:
     """Do the transfer, with its manifest."""
-    manifest = ManifestWriter(algorithm)
+    manifest = ManifestWriter(Hashing.of([algorithm]).and_also(also))
     with source.open("rb", buffering=0) as opened:
         report = copy_and_hash(
             opened.fileno(),
             partial,
             algorithm=algorithm,
+            also=also,
             on_member=manifest.add,
             expected_bytes=source.stat().st_size,
             crc=crc,
@@ -117,10 +127,10 @@ def hash_once(source: Path, algorithm: ChecksumAlgorithm) -> None:
 
 def measured(work: Callable[[], None]) -> Run:
     """Run something in this process and measure it."""
-    read, begun = bytes_read(), time.perf_counter()
+    read, begun, cpu = bytes_read(), time.perf_counter(), time.process_time()
     work()
-    seconds = time.perf_counter() - begun
-    return Run(seconds, bytes_read() - read, peak_mb())
+    seconds, cpu_seconds = time.perf_counter() - begun, time.process_time() - cpu
+    return Run(seconds, bytes_read() - read, peak_mb(), cpu_seconds)
 
 
 def bytes_read() -> int:
@@ -133,7 +143,7 @@ def peak_mb() -> float:
     return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) / 1000
 
 
-def run_apart(way: str, source: Path, partial: Path, algorithm: str) -> Run:
+def run_apart(way: str, source: Path, partial: Path, algorithm: str, also: str | None) -> Run:
     """Run one way in a process of its own, on a quiet disk, and remove what it wrote."""
     partial.unlink(missing_ok=True)
     os.sync()
@@ -149,6 +159,7 @@ def run_apart(way: str, source: Path, partial: Path, algorithm: str) -> Run:
             way,
             "--algorithm",
             algorithm,
+            *(["--also", also] if also else []),
             str(source),
             str(partial),
         ]
@@ -158,20 +169,20 @@ def run_apart(way: str, source: Path, partial: Path, algorithm: str) -> Run:
     return run
 
 
-def bench_case(folder: Path, size: int, files: int, algorithm: str, rounds: int) -> Row:
+def bench_case(folder: Path, size: int, files: int, algorithm: str, also: str | None, rounds: int) -> Row:
     """Measure all ways on one tar, in turn, so that a busy moment hits none of them alone."""
     source, partial = folder / "source.tar", folder / "partial"
     make_tar(source, size, files)
-    runs: dict[str, list[Run]] = {"cp": [], "hash": [], "bare": [], "copy": []}
+    ways = ["cp", "hash", "bare", "copy"] + (["also"] if also else [])
+    runs: dict[str, list[Run]] = {way: [] for way in ways}
     for _ in range(rounds):
         for way, done in runs.items():
-            done.append(run_apart(way, source, partial, algorithm))
+            done.append(run_apart(way, source, partial, algorithm, also))
     length = source.stat().st_size
     source.unlink()
     seconds, cp_seconds, hash_seconds, bare_seconds = (
         median(run.seconds for run in runs[way]) for way in ("copy", "cp", "hash", "bare")
     )
-    fastest, fastest_bare = (min(run.seconds for run in runs[way]) for way in ("copy", "bare"))
     return Row(
         case=f"{size / 1e9:g} GB x {files}",
         seconds=round(seconds, 3),
@@ -181,8 +192,21 @@ def bench_case(folder: Path, size: int, files: int, algorithm: str, rounds: int)
         read_per_byte=round(median(run.read_bytes for run in runs["copy"]) / length, 4),
         rss_mb=round(max(run.rss_mb for run in runs["copy"]), 1),
         bare_seconds=round(bare_seconds, 3),
-        crc_ratio=round(fastest / fastest_bare, 3),
+        crc_ratio=ratio(runs["copy"], runs["bare"]),
+        crc_cpu_ratio=cpu_ratio(runs["copy"], runs["bare"]),
+        also_ratio=ratio(runs["also"], runs["copy"]) if also else None,
+        also_cpu_ratio=cpu_ratio(runs["also"], runs["copy"]) if also else None,
     )
+
+
+def ratio(runs: list[Run], others: list[Run]) -> float:
+    """How many times as long the fastest run took as the fastest one of others."""
+    return round(min(run.seconds for run in runs) / min(run.seconds for run in others), 3)
+
+
+def cpu_ratio(runs: list[Run], others: list[Run]) -> float:
+    """The same of the processor time."""
+    return round(min(run.cpu_seconds for run in runs) / min(run.cpu_seconds for run in others), 3)
 
 
 def arguments() -> argparse.Namespace:
@@ -194,8 +218,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--scale", type=float, default=1.0, help="make the tars this many times as large")
     parser.add_argument("--dir", type=Path, help="where the temporary folder is made")
     parser.add_argument("--algorithm", default="sha256", help="the checksum of the members")
+    parser.add_argument("--also", help="a further checksum of members and pieces, in another thread")
     parser.add_argument("--rounds", type=int, default=5, help="runs of each way")
-    parser.add_argument("--way", choices=("copy", "bare", "hash"), help=argparse.SUPPRESS)
+    parser.add_argument("--way", choices=("copy", "bare", "also", "hash"), help=argparse.SUPPRESS)
     parser.add_argument("paths", nargs="*", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -205,10 +230,12 @@ def main() -> None:
     options = arguments()
     if options.way:
         algorithm = ChecksumAlgorithm.named(options.algorithm)
+        also = Hashing.of([ChecksumAlgorithm.named(options.also)]) if options.also else None
         source, partial = options.paths
         work = {
-            "copy": lambda: copy_once(source, partial, algorithm, crc=True),
-            "bare": lambda: copy_once(source, partial, algorithm, crc=False),
+            "copy": lambda: copy_once(source, partial, algorithm, None, crc=True),
+            "bare": lambda: copy_once(source, partial, algorithm, None, crc=False),
+            "also": lambda: copy_once(source, partial, algorithm, also, crc=True),
             "hash": lambda: hash_once(source, algorithm),
         }
         print(json.dumps(asdict(measured(work[options.way]))))
@@ -217,17 +244,18 @@ def main() -> None:
     rows = []
     print(
         f"{'case':>18} {'seconds':>8} {'cp':>8} {'hash':>8} {'ratio':>6} {'read/B':>7} {'RSS MB':>7} "
-        f"{'bare':>8} {'crc':>6}"
+        f"{'bare':>8} {'crc':>6} {'CPU':>6} {'also':>6} {'CPU':>6}"
     )
     with tempfile.TemporaryDirectory(prefix="transfer-bench-", dir=options.dir) as folder:
         for size, files in CASES:
             size, files = int(size * options.scale), max(1, int(files * options.scale))  # noqa: PLW2901
-            row = bench_case(Path(folder), size, files, options.algorithm, options.rounds)
+            row = bench_case(Path(folder), size, files, options.algorithm, options.also, options.rounds)
             rows.append(row)
             print(
                 f"{row.case:>18} {row.seconds:8.3f} {row.cp_seconds:8.3f} {row.hash_seconds:8.3f} "
                 f"{row.ratio_to_slower:6.2f} {row.read_per_byte:7.4f} {row.rss_mb:7.1f} "
-                f"{row.bare_seconds:8.3f} {row.crc_ratio:6.3f}",
+                f"{row.bare_seconds:8.3f} {row.crc_ratio:6.3f} {row.crc_cpu_ratio:6.3f} "
+                f"{row.also_ratio or 0:6.3f} {row.also_cpu_ratio or 0:6.3f}",
                 flush=True,
             )
     if options.json:
