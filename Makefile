@@ -85,6 +85,7 @@ bench: venv
 	$(BIN)/python bench/transfer.py
 	$(BIN)/python bench/flow.py
 	$(BIN)/python bench/intake.py
+	$(BIN)/python bench/start.py
 	$(BIN)/python bench/s3.py
 	$(BIN)/python bench/staging_ledger.py
 	$(BIN)/python bench/recall_planner.py

@@ -14,7 +14,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from scicat_retriever.workflow.engine.connection import EngineAccess, connect_when_up, own_engine_command
+from scicat_retriever.workflow.engine.connection import EngineAccess, connect_when_up
+from scicat_retriever.workflow.engine.own_engine import own_engine_command
 from stand_ins import local_http
 from stand_ins.running import TOKEN, RunningService, free_port
 from stand_ins.scicat import PROFILES

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from scicat_retriever.workflow.engine.connection import own_engine_command
+from scicat_retriever.workflow.engine.own_engine import own_engine_command
 from stand_ins import local_http
 from stand_ins.running import RunningService, free_port
 from tests.acceptance.facility import QUICK, Facility, download, retriever, some_datablocks

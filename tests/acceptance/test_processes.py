@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import psutil
 import pytest
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 
+from scicat_retriever.workflow.engine.connection import RETENTION, EngineAccess, connect_when_up
 from stand_ins.running import RunningService
 from tests.acceptance.conftest import MakeFacility
 from tests.acceptance.facility import (
@@ -72,6 +76,20 @@ def test_a_part_that_is_killed_is_started_again(patient: Facility) -> None:
     wait_until(patient.api_answers)
     job = patient.wait_for(patient.ask_for(pid))
     assert job["statusCode"] == "finishedSuccessful"
+
+
+def test_the_own_engine_remembers_what_has_ended_for_months(patient: Facility) -> None:
+    wait_until(patient.is_ready)
+    command = patient.part("temporal").cmdline()
+    address = f"127.0.0.1:{command[command.index('--port') + 1]}"
+
+    async def kept() -> timedelta:
+        client = await connect_when_up(EngineAccess(address, "default", ()), patience=60)
+        asked = DescribeNamespaceRequest(namespace="default")
+        found = await client.workflow_service.describe_namespace(asked)
+        return found.config.workflow_execution_retention_ttl.ToTimedelta()
+
+    assert asyncio.run(kept()) == RETENTION
 
 
 def test_sigterm_drains_and_leaves_nothing_running(patient: Facility) -> None:

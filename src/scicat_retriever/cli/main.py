@@ -19,7 +19,13 @@ from scicat_retriever import __version__
 from scicat_retriever.cli.operator import commands as operator_cli
 from scicat_retriever.domain.errors import RetrieverError
 from scicat_retriever.observability import logs
-from scicat_retriever.settings import CONFIG_VARIABLE, Settings, SettingsInvalid, load_settings
+from scicat_retriever.settings import (
+    CONFIG_VARIABLE,
+    OWN_ENGINE_VARIABLE,
+    Settings,
+    SettingsInvalid,
+    load_settings,
+)
 
 app = typer.Typer(
     name="retriever",
@@ -61,7 +67,7 @@ def worker(config: Config = None, data: Data = None) -> None:
     from scicat_retriever.processes.worker import run_worker_process
 
     settings = _settings(config, data)
-    _run(lambda: run_worker_process(settings))
+    _run(lambda: run_worker_process(settings, own_engine=OWN_ENGINE_VARIABLE in os.environ))
 
 
 @app.command()

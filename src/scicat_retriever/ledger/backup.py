@@ -12,7 +12,7 @@ from pathlib import Path
 from scicat_retriever.domain.errors import LedgerUnavailable
 from scicat_retriever.ledger.database.connection import Database, ledger_url
 from scicat_retriever.ledger.database.refusals import named_refusals
-from scicat_retriever.ledger.database.upgrade import VERSION_TABLE
+from scicat_retriever.ledger.database.revision import VERSION_TABLE
 from scicat_retriever.ledger.rows.datablocks import tokens_of
 
 

@@ -2,6 +2,9 @@
 
 Every part can be killed at any time. When the supervisor itself is killed, its parts die with it (Linux's
 parent death signal), so that a new start finds the ports free.
+
+The supervisor does little itself, and imports little for it: the parts, started at once, check what they
+need. A part that refuses says why, and ends the start.
 """
 
 from __future__ import annotations
@@ -9,38 +12,42 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
-import math
+import json
 import os
 import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from http.client import HTTPException
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import ProxyHandler, build_opener
 
-import httpx2
 import structlog
 
 from scicat_retriever.bootstrap.clock import utc_now
 from scicat_retriever.bootstrap.data_folder import make_data_folder
-from scicat_retriever.bootstrap.engine import engine_access
 from scicat_retriever.bootstrap.keys import make_engine_key, make_link_key
-from scicat_retriever.bootstrap.ledger import build_ledger
-from scicat_retriever.bootstrap.staging import build_staging
+from scicat_retriever.ledger.database.revision import lacks_migrations
 from scicat_retriever.processes.engine_database import remove_if_half_made, set_aside_if_damaged
 from scicat_retriever.processes.part import Part
-from scicat_retriever.settings import CONFIG_VARIABLE, ENVIRONMENT_PREFIX, Settings, SettingsInvalid
-from scicat_retriever.workflow.engine.connection import (
-    EngineAccess,
-    connect_when_up,
-    keep_history,
-    own_engine_command,
+from scicat_retriever.settings import (
+    CONFIG_VARIABLE,
+    ENVIRONMENT_PREFIX,
+    OWN_ENGINE_VARIABLE,
+    Settings,
+    SettingsInvalid,
 )
-from scicat_retriever.workflow.flows.schedules import require_ours
+from scicat_retriever.workflow.engine.own_engine import own_engine_command
 
-SAYING = 10.0
-"""Seconds between two log lines about what the start waits for."""
+LOOK, SAYING = 0.1, 10.0
+"""Seconds between two questions to the API whether it is ready, and between two log lines about the wait."""
+ANSWER, LONGEST_ANSWER = 5.0, 100_000
+"""Seconds that the API may take to say whether it is ready, and bytes that are read of what it says."""
 BEHIND = 5
 """Niceness of the engine and the worker: jobs are taken quickly also while many flows run."""
+_HTTP = build_opener(ProxyHandler({}))
+"""A proxy of the environment is for the world outside, not for this machine."""
 log = structlog.get_logger(__name__)
 
 
@@ -53,33 +60,41 @@ async def serve(settings: Settings, config: Path | None, announce: Callable[[str
         announce: Called with a sentence when the service is ready.
 
     Raises:
-        SettingsInvalid: Something in the settings cannot be used.
+        SettingsInvalid: Something in the settings cannot be used, or a part cannot be run (`PartUnusable`).
+        LedgerUnavailable: The ledger cannot be brought up to date.
         EngineUnavailable: There is no engine to run.
     """
     make_data_folder(settings)
     with _alone(settings.data):
         make_link_key(settings)
         make_engine_key(settings)
-        ledger = build_ledger(settings)
-        try:
-            build_staging(settings, ledger)
-            identity = ledger.ownership.identity()
-        finally:
-            ledger.close()
         _check_ports(settings)
+        upgrade_ledger(settings)
         stopped = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopped.set)
-        await _run_parts(settings, config, announce, stopped, identity)
+        await _run_parts(settings, config, announce, stopped)
+
+
+def upgrade_ledger(settings: Settings) -> None:
+    """Bring the ledger up to date before the parts start: none of them waits as long as that may take.
+
+    The tables of a new ledger in SQLite are made at once, by the first part that needs them. Where the tables
+    of one that is there are up to date, nothing need be done.
+
+    Raises:
+        LedgerUnavailable: The ledger cannot be read or brought up to date.
+    """
+    if settings.ledger.url is not None or lacks_migrations(settings.ledger_file):
+        # Deferred: what SQL needs is imported for this alone.
+        from scicat_retriever.bootstrap.ledger import build_ledger
+
+        build_ledger(settings).close()
 
 
 async def _run_parts(
-    settings: Settings,
-    config: Path | None,
-    announce: Callable[[str], None],
-    stopped: asyncio.Event,
-    identity: str,
+    settings: Settings, config: Path | None, announce: Callable[[str], None], stopped: asyncio.Event
 ) -> None:
     engine = None
     address = settings.engine.address
@@ -87,13 +102,11 @@ async def _run_parts(
         port = settings.engine.port or _free_port()
         address, engine = f"127.0.0.1:{port}", _own_engine(settings, port)
     own = engine is not None
-    parts = [*([engine] if engine else []), *_parts(settings, config, address)]
-    engine_settings = settings.engine.model_copy(update={"address": address})
-    access = engine_access(settings.model_copy(update={"engine": engine_settings}))
+    parts = [*([engine] if engine else []), *_parts(settings, config, address, own=own)]
     tasks: list[asyncio.Task[None]] = []
     try:
         tasks += [asyncio.create_task(part.keep_running()) for part in parts]
-        ready = asyncio.create_task(_ready(settings, identity, access, own=own))
+        ready = asyncio.create_task(_ready(f"{settings.api.local_url}/api/v1/ready"))
         await _first_of(ready, stopped, tasks)
         if not stopped.is_set():
             for part in parts:
@@ -122,7 +135,7 @@ def _own_engine(settings: Settings, port: int) -> Part:
     )
 
 
-def _parts(settings: Settings, config: Path | None, address: str) -> list[Part]:
+def _parts(settings: Settings, config: Path | None, address: str, *, own: bool) -> list[Part]:
     environment = {
         **os.environ,
         f"{ENVIRONMENT_PREFIX}ENGINE__ADDRESS": address,
@@ -133,10 +146,11 @@ def _parts(settings: Settings, config: Path | None, address: str) -> list[Part]:
     }
     if config is not None:
         environment[CONFIG_VARIABLE] = str(config)
+    of_own_engine = {OWN_ENGINE_VARIABLE: "1"} if own else {}
     program = [sys.executable, "-m", "scicat_retriever"]
     parts = [
         Part("api", [*program, "api"], environment),
-        Part("worker", [*program, "worker"], environment, BEHIND),
+        Part("worker", [*program, "worker"], environment | of_own_engine, BEHIND),
     ]
     if settings.broker:
         # One that the broker refuses leaves all other ways for jobs to come.
@@ -169,38 +183,40 @@ async def _drain(tasks: Sequence[asyncio.Task[None]], *, last: bool) -> None:
         await asyncio.gather(*group, return_exceptions=True)
 
 
-async def _ready(settings: Settings, identity: str, access: EngineAccess, *, own: bool) -> None:
+async def _ready(url: str) -> None:
     """Wait until the API says that all it needs is there, however long that takes.
 
     What is waited for is logged every few seconds.
 
-    Raises:
-        EngineNotOurs: The engine works for another ledger than the one of this identity.
+    Args:
+        url: Where it says so.
     """
-    client = await connect_when_up(access, patience=math.inf)
-    await require_ours(client, settings.engine.task_queue, identity)
-    if own:
-        await keep_history(client)
-    url = f"{settings.api.local_url}/api/v1/ready"
     loop = asyncio.get_running_loop()
     said = loop.time()
-    # A proxy of the environment is for the world outside, not for this machine.
-    async with httpx2.AsyncClient(trust_env=False) as http:
-        while missing := await _missing(http, url):
-            if loop.time() - said > SAYING:
-                said = loop.time()
-                log.warning("the start waits", waits_for=missing)
-            await asyncio.sleep(0.1)
+    while missing := await asyncio.to_thread(_missing, url):
+        if loop.time() - said > SAYING:
+            said = loop.time()
+            log.warning("the start waits", waits_for=missing)
+        await asyncio.sleep(LOOK)
 
 
-async def _missing(http: httpx2.AsyncClient, url: str) -> str:
+def _missing(url: str) -> str:
     """Name the parts that are not ready; empty where all are."""
     try:
-        answer = await http.get(url)
-        found = answer.json()
-    except (httpx2.HTTPError, ValueError):
+        found = json.loads(_answer(url))
+    except (OSError, HTTPException, ValueError):
         return "the API, which does not answer"
     return ", ".join(name for name, each in found.items() if name != "ready" and not each["ready"])
+
+
+def _answer(url: str) -> bytes:
+    try:
+        with _HTTP.open(url, timeout=ANSWER) as answer:
+            said: bytes = answer.read(LONGEST_ANSWER)
+            return said
+    except HTTPError as refusal:  # it says what is missing
+        with refusal:
+            return refusal.read(LONGEST_ANSWER)
 
 
 @contextlib.contextmanager

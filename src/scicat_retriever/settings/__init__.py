@@ -42,6 +42,7 @@ from scicat_retriever.storage.staging.s3.settings import S3StagingSettings
 __all__ = [
     "CONFIG_VARIABLE",
     "ENVIRONMENT_PREFIX",
+    "OWN_ENGINE_VARIABLE",
     "Settings",
     "SettingsInvalid",
     "load_settings",
@@ -49,6 +50,8 @@ __all__ = [
 ]
 ENVIRONMENT_PREFIX = "RETRIEVER_"
 CONFIG_VARIABLE = ENVIRONMENT_PREFIX + "CONFIG"
+OWN_ENGINE_VARIABLE = ENVIRONMENT_PREFIX + "OWN_ENGINE"
+"""Set by `retriever serve` alone, for a worker whose engine is the service's own. It is no setting."""
 
 
 class SettingsInvalid(Exception):
@@ -137,7 +140,12 @@ class Settings(BaseSettings):
         """The ledger's database URL, for SQLAlchemy. Holds a password: never print it."""
         if self.ledger.url is not None:
             return self.ledger.url.get_secret_value()
-        return f"sqlite:///{quote(os.fsencode(self.data.absolute() / 'ledger.sqlite'))}"
+        return f"sqlite:///{quote(os.fsencode(self.ledger_file))}"
+
+    @property
+    def ledger_file(self) -> Path:
+        """The file of the ledger where no URL is set."""
+        return self.data.absolute() / "ledger.sqlite"
 
 
 def load_settings(path: Path | None = None, **overrides: object) -> Settings:
@@ -194,7 +202,7 @@ def _check_variables() -> None:
     """Refuse variables that pydantic-settings would pass over, or could not name in its error."""
     for variable, value in os.environ.items():
         name = variable.upper()
-        if not name.startswith(ENVIRONMENT_PREFIX) or name == CONFIG_VARIABLE:
+        if not name.startswith(ENVIRONMENT_PREFIX) or name in {CONFIG_VARIABLE, OWN_ENGINE_VARIABLE}:
             continue
         top, *keys = name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
         field = Settings.model_fields.get(top)

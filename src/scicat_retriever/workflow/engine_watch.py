@@ -15,8 +15,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from scicat_retriever.workflow.flows.declaration import COPY_QUEUE, VERIFY_QUEUE
 
-INTERVAL, IN_TROUBLE = 4.0, 0.5
-"""Seconds between two looks: usually, and while something is wrong."""
+INTERVAL, IN_TROUBLE, AT_START = 4.0, 0.5, 0.1
+"""Seconds between two looks: usually, while something is wrong, and while the first worker is starting."""
 ANSWER = timedelta(seconds=4)
 """The time that the engine may take to answer; if it takes longer, it hangs."""
 ASKED_LATELY = timedelta(seconds=80)
@@ -55,7 +55,12 @@ class EngineWatch:
         """Look until cancelled."""
         while True:
             await self.look()
-            await asyncio.sleep(IN_TROUBLE if any(self._trouble.values()) else INTERVAL)
+            await asyncio.sleep(self._pause())
+
+    def _pause(self) -> float:
+        if not any(self._trouble.values()):
+            return INTERVAL
+        return AT_START if self._trouble[ENGINE] is None and self._workers_may_be_starting() else IN_TROUBLE
 
     async def look(self) -> None:
         """Look once."""

@@ -18,8 +18,9 @@ from sqlalchemy import create_engine, text
 
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState
 from scicat_retriever.ledger.database.connection import Database
+from scicat_retriever.ledger.database.revision import HEAD
 from scicat_retriever.ledger.database.schema import metadata
-from scicat_retriever.ledger.database.upgrade import HEAD, upgrade
+from scicat_retriever.ledger.database.upgrade import upgrade
 from scicat_retriever.ledger.sql import SqlLedger, open_ledger
 from scicat_retriever.ports.cache import EvictionOrder
 from scicat_retriever.ports.claims import PlaceInLine

@@ -6,15 +6,17 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 from urllib.parse import quote
 
-import httpx2
 import typer
 
 from scicat_retriever.cli.operator.printing import printable
 from scicat_retriever.http_api.tokens import Token, most_capable
 from scicat_retriever.settings import CONFIG_VARIABLE, Settings
+
+if TYPE_CHECKING:
+    import httpx2
 
 TIMEOUT = 60.0
 """Seconds that the API may take to answer."""
@@ -65,6 +67,9 @@ class Api:
             query: The query.
             timeout: Seconds that the answer may take.
         """
+        # Deferred: most processes of the service ask no API.
+        import httpx2
+
         settings = self.load(config)
         url = settings.api.local_url
         token = most_capable(settings.api.all_tokens, datetime.now(UTC))

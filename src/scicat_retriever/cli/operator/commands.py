@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
-import httpx2
 import typer
 
 from scicat_retriever.cli.operator import jobs, links, recalls, reports, staging
 from scicat_retriever.cli.operator.api import Api, LoadSettings
+
+if TYPE_CHECKING:
+    import httpx2
 
 
 def commands(

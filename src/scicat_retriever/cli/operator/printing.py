@@ -8,8 +8,6 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 FILE_WIDTH = 1000
 """Most columns of a table that is printed to a file or a pipe."""
@@ -32,6 +30,10 @@ def print_json(answer: object) -> None:
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print rows below their headings, nothing of them cut off."""
+    # Deferred: most processes of the service print no table.
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table()
     for heading in headings:
         table.add_column(heading, overflow="fold")

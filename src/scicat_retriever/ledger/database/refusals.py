@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import psycopg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -55,7 +55,9 @@ def named_refusals(password: str) -> Iterator[None]:
     except DBAPIError as error:
         # No chain: the driver's own text and the statement may repeat the connection's URL.
         raise LedgerUnavailable(refusal(error.orig, password)) from None
-    except (sqlite3.Error, psycopg.Error) as error:
+    except Exception as error:
+        if not (isinstance(error, sqlite3.Error) or _is_of_postgres(error)):
+            raise
         raise LedgerUnavailable(refusal(error, password)) from None
 
 
@@ -74,6 +76,12 @@ def refusal(error: BaseException | None, password: str) -> str:
     return f"The ledger did not answer: {advice}. The database says: {words}"
 
 
+def _is_of_postgres(error: BaseException) -> bool:
+    # A ledger in PostgreSQL has its driver imported; a ledger in SQLite does without it.
+    driver = sys.modules.get("psycopg")
+    return driver is not None and isinstance(error, driver.Error)
+
+
 def _advice(error: BaseException | None, words: str) -> str:
     if isinstance(error, sqlite3.Error):
         if "no such table" in words or "no such column" in words:
@@ -81,9 +89,9 @@ def _advice(error: BaseException | None, words: str) -> str:
         name = getattr(error, "sqlite_errorname", "")
         primary = "_".join(name.split("_")[:2])
         return _SQLITE_ADVICE.get(primary, "the database refused")
-    if isinstance(error, psycopg.Error):
+    if error is not None and _is_of_postgres(error):
         # A server that does not answer at all gives no SQLSTATE.
-        state = error.sqlstate or _state_in(words)
+        state = str(getattr(error, "sqlstate", None) or _state_in(words))
         if state in {"42P01", "42703"}:
             return _NO_TABLES
         return _POSTGRES_ADVICE.get(state) or _POSTGRES_ADVICE.get(state[:2], "the database refused")

@@ -8,11 +8,8 @@ from sqlalchemy import Connection, inspect, text
 
 from scicat_retriever.domain.errors import LedgerUnavailable
 from scicat_retriever.ledger.database.connection import Database
+from scicat_retriever.ledger.database.revision import HEAD, VERSION_TABLE
 
-HEAD = "r0006"
-"""The newest revision of the tables."""
-VERSION_TABLE = "alembic_version"
-"""The table that says which revision a ledger has; each ledger has it."""
 _SCRIPTS = Path(__file__).with_name("migrations")
 
 
