@@ -11,6 +11,7 @@ from scicat_retriever.domain.errors import CatalogueEntryInvalid, TransitionIlle
 from scicat_retriever.domain.evidence import Copied, DatablockKey, Staged
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState
+from scicat_retriever.onepass.manifest import SealedManifest
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.datablocks import Plan
 from scicat_retriever.ports.needs import DatasetProgress, DatasetWait
@@ -122,6 +123,17 @@ class InMemoryDatablocks(InMemoryChosenFiles):
                 partial=copied.partial,
             )
             block.copied, block.manifest = copied, manifest
+
+    def renew_manifest(self, key: DatablockKey, old_seal: str, renewed: SealedManifest) -> bool:
+        with self._lock:
+            block = self._blocks.get(key)
+            if block is None or block.copied is None or block.record.state is not State.STAGED:
+                return False
+            if block.copied.manifest_seal != old_seal:
+                return False
+            block.copied = replace(block.copied, manifest_seal=renewed.seal, members=renewed.members)
+            block.manifest = renewed.blob
+            return True
 
     def copied(self, key: DatablockKey) -> Copied | None:
         with self._lock:

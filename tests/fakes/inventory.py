@@ -54,13 +54,28 @@ class InMemoryInventory(InMemoryRecords):
 
     def next_to_check(self, before: datetime, but: Collection[DatablockKey] = ()) -> DatablockRecord | None:
         with self._lock:
+            for record in self.wanted_checks():
+                if record.key not in but:
+                    return record
             others = [record for record in self._staged_records() if record.key not in but]
             dated = [(record.checked_at or before, record) for record in others]
             due = [(at, record.key.pid, record.key.id, record) for at, record in dated if at < before]
             return min(due, key=lambda each: each[:3])[3] if due else None
 
+    def want_check(self, key: DatablockKey) -> None:
+        with self._lock:
+            block = self._blocks.get(key)
+            if block is not None and block.record.state is DatablockState.STAGED:
+                self._wanted_checks.setdefault(key)
+
+    def wanted_checks(self) -> Sequence[DatablockRecord]:
+        with self._lock:
+            blocks = [self._blocks[key] for key in self._wanted_checks if key in self._blocks]
+            return [block.record for block in blocks if block.record.state is DatablockState.STAGED]
+
     def note_checked(self, key: DatablockKey) -> None:
         with self._lock:
+            self._wanted_checks.pop(key, None)
             block = self._blocks.get(key)
             if block is not None and block.record.state is DatablockState.STAGED:
                 block.record = replace(block.record, checked_at=self._clock())

@@ -211,6 +211,7 @@ class _Copies:
     def __init__(self, memory: InMemoryLedger) -> None:
         self.save = memory.save_copy
         self.save_staged = memory.save_staged
+        self.renew_manifest = memory.renew_manifest
         self.get = memory.copied
         self.manifest = memory.manifest
         self.known_manifest = memory.known_manifest
@@ -288,6 +289,8 @@ class _Inventory:
         self.known_tokens = memory.known_tokens
         self.being_copied = memory.being_copied
         self.next_to_check = memory.next_to_check
+        self.want_check = memory.want_check
+        self.wanted_checks = memory.wanted_checks
         self.note_checked = memory.note_checked
         self.unwritten = memory.unwritten
         self.usage = memory.usage

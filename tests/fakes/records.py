@@ -67,6 +67,7 @@ class InMemoryRecords:
         self._remarks: dict[DatasetPid, str] = {}
         self.transitions: list[Transition] = []
         self._marked_areas: set[str] = set()
+        self._wanted_checks: dict[DatablockKey, None] = {}
 
     def _known_job(self, job_id: JobId) -> JobRecord:
         if job_id not in self._jobs:

@@ -1,5 +1,7 @@
 """What is kept of a staged file's bytes as they are: the checksum of the whole, and of each piece."""
 
+from collections.abc import Iterable
+
 import xxhash
 
 from scicat_retriever.onepass.checksums import ChecksumAlgorithm
@@ -21,12 +23,14 @@ class StagedSums:
     """The sums over a file, while its bytes go by.
 
     Args:
+        also: what the pieces are hashed with as well.
         crc: whether the pieces get their CRC-32.
     """
 
-    def __init__(self, *, crc: bool = True) -> None:
+    def __init__(self, also: Iterable[ChecksumAlgorithm] = (), *, crc: bool = True) -> None:
         self._whole = xxhash.xxh3_128()
-        self._crc = PieceSums(ChecksumAlgorithm.CRC32) if crc else None
+        algorithms = [*also, *([ChecksumAlgorithm.CRC32] if crc else [])]
+        self._pieces = {algorithm: PieceSums(algorithm) for algorithm in algorithms}
         self._size = 0
 
     def update(self, data: memoryview) -> None:
@@ -35,8 +39,8 @@ class StagedSums:
         for at in range(0, len(data), _STRIDE):
             part = data[at : at + _STRIDE]
             self._whole.update(part)
-            if self._crc is not None:
-                self._crc.update(part)
+            for sums in self._pieces.values():
+                sums.update(part)
 
     @property
     def checksum(self) -> str:
@@ -45,5 +49,4 @@ class StagedSums:
 
     def pieces(self) -> Pieces:
         """Give the digests of all pieces; no more bytes come."""
-        digests = {} if self._crc is None else {ChecksumAlgorithm.CRC32: self._crc.digests()}
-        return Pieces(self._size, digests)
+        return Pieces(self._size, {algorithm: sums.digests() for algorithm, sums in self._pieces.items()})

@@ -24,6 +24,19 @@ class Copies(Protocol):
         """
         ...
 
+    def renew_manifest(self, key: DatablockKey, old_seal: str, renewed: SealedManifest) -> bool:
+        """Put a manifest of the same copy in the place of its old one.
+
+        False, and nothing is done, where the datablock is not staged, or its manifest does not have the old
+        seal any more.
+
+        Args:
+            key: The datablock.
+            old_seal: The seal of the manifest of which the new one is made.
+            renewed: The new manifest: of the same members, with the same digests.
+        """
+        ...
+
     def get(self, key: DatablockKey) -> Copied | None:
         """The evidence of a finished copy, while the datablock is copied or staged."""
         ...

@@ -64,14 +64,29 @@ class Inventory(Protocol):
         ...
 
     def next_to_check(self, before: datetime, but: Collection[DatablockKey] = ()) -> DatablockRecord | None:
-        """The staged datablock that was checked longest ago, if that was before `before` (UTC).
+        """The staged datablock that is checked next.
 
-        Datablocks in `but` are left out.
+        That is the first whose check is wanted; else the one that was checked longest ago, if that was before
+        `before` (UTC). Datablocks in `but` are left out.
         """
         ...
 
+    def want_check(self, key: DatablockKey) -> None:
+        """Note that a staged datablock shall be checked before others, after those that were wanted before.
+
+        Nothing changes where it is wanted already, or not staged.
+        """
+        ...
+
+    def wanted_checks(self) -> Sequence[DatablockRecord]:
+        """The staged datablocks whose check is wanted, in the order in which that was asked for."""
+        ...
+
     def note_checked(self, key: DatablockKey) -> None:
-        """Note that the bytes of a staged datablock were read now, and are right."""
+        """Note that the bytes of a staged datablock were read now, and are right.
+
+        Its check is not wanted any more.
+        """
         ...
 
     def unwritten(self) -> int:

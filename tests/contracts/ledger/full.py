@@ -91,6 +91,7 @@ def fill(ledger: Ledger, clock: HandClock) -> None:
 def _datablocks(ledger: Ledger) -> None:
     ledger.datablocks.plan(P, entries(3), "run-1")
     bring_to(ledger, key(0), DatablockState.STAGED)
+    ledger.inventory.want_check(key(0))
     bring_to(ledger, key(1), DatablockState.COPYING)
     ledger.datablocks.note_progress(key(1), 300, 2000)
     ledger.datablocks.plan(Q, [entry(0, Q, algorithm=None), entry(1, Q)], "run-1")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from scicat_retriever.domain.errors import TransitionIllegal
 from scicat_retriever.domain.evidence import NO_ODDITIES, Integrity, Oddities
 from scicat_retriever.domain.likeness import Likeness, Matched
 from scicat_retriever.domain.states import LEGAL_DATABLOCK, DatablockState
+from scicat_retriever.onepass.manifest import SealedManifest
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.ledger import Ledger
 from tests.contracts.ledger.rig import Rig
@@ -176,6 +179,34 @@ def test_evidence_of_a_copy_is_given_while_copied_or_staged(planned: Ledger, sta
     bring_to(planned, key(), state)
     holds = state in {State.COPIED, State.STAGED}
     assert planned.copies.get(key()) == (copied(key()) if holds else None)
+
+
+def test_a_staged_datablock_s_manifest_is_made_anew_with_its_seal(planned: Ledger) -> None:
+    bring_to(planned, key(), State.STAGED)
+    before = planned.copies.get(key())
+    assert before is not None
+    assert planned.copies.renew_manifest(key(), "seal", SealedManifest(b"renewed", "new seal", 3))
+    assert planned.copies.known_manifest(key()) == SealedManifest(b"renewed", "new seal", 3)
+    assert planned.copies.get(key()) == replace(before, manifest_seal="new seal", members=3)
+    record = planned.datablocks.get(key())
+    assert record is not None
+    assert record.state is State.STAGED
+
+
+def test_a_manifest_of_another_seal_is_not_made_anew(planned: Ledger) -> None:
+    bring_to(planned, key(), State.STAGED)
+    before = planned.copies.known_manifest(key())
+    assert not planned.copies.renew_manifest(key(), "another", SealedManifest(b"renewed", "new seal", 3))
+    assert planned.copies.known_manifest(key()) == before
+
+
+@pytest.mark.parametrize("state", [state for state in State if state is not State.STAGED])
+def test_a_manifest_of_what_is_not_staged_is_not_made_anew(planned: Ledger, state: DatablockState) -> None:
+    bring_to(planned, key(), state)
+    before = planned.copies.known_manifest(key())
+    assert not planned.copies.renew_manifest(key(), "seal", SealedManifest(b"renewed", "new seal", 3))
+    assert not planned.copies.renew_manifest(key(9), "seal", SealedManifest(b"renewed", "new seal", 3))
+    assert planned.copies.known_manifest(key()) == before
 
 
 def test_the_last_manifest_stays_when_the_copy_is_gone(planned: Ledger) -> None:

@@ -143,6 +143,33 @@ def test_what_cannot_be_checked_now_is_left_out(rig: Rig) -> None:
     assert ledger.inventory.next_to_check(later, [key(number) for number in range(3)]) is None
 
 
+def test_what_is_wanted_is_checked_first_in_the_order_in_which_it_was_asked_for(ledger: Ledger) -> None:
+    plan(ledger, P, 1, 1, 1)
+    for number in range(3):
+        bring_to(ledger, key(number), State.STAGED)
+    for number in (2, 0, 2):
+        ledger.inventory.want_check(key(number))
+    assert [record.key for record in ledger.inventory.wanted_checks()] == [key(2), key(0)]
+    assert ledger.inventory.next_to_check(START) == ledger.datablocks.get(key(2))
+    assert ledger.inventory.next_to_check(START, [key(2)]) == ledger.datablocks.get(key(0))
+    assert ledger.inventory.next_to_check(START, [key(2), key(0)]) is None
+    later = ledger.inventory.next_to_check(START + HOUR, [key(2), key(0)])
+    assert later == ledger.datablocks.get(key(1))
+    ledger.inventory.note_checked(key(2))
+    assert [record.key for record in ledger.inventory.wanted_checks()] == [key(0)]
+    ledger.datablocks.move(key(0), State.RELEASED)
+    assert (ledger.inventory.wanted_checks(), ledger.inventory.next_to_check(START)) == ([], None)
+
+
+@pytest.mark.parametrize("state", [state for state in State if state is not State.STAGED])
+def test_no_check_is_wanted_of_what_is_not_staged(ledger: Ledger, state: DatablockState) -> None:
+    plan(ledger, P, 10)
+    bring_to(ledger, key(), state)
+    ledger.inventory.want_check(key())
+    ledger.inventory.want_check(key(7))
+    assert ledger.inventory.wanted_checks() == []
+
+
 @pytest.mark.parametrize("state", [state for state in State if state is not State.STAGED])
 def test_what_is_not_staged_is_not_checked(ledger: Ledger, state: DatablockState) -> None:
     plan(ledger, P, 10)

@@ -22,6 +22,7 @@ from scicat_retriever.domain.evidence import DatablockKey, Integrity
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState, LifecycleWord, RecallPhase
 from scicat_retriever.ledger.sql import SqlLedger
+from scicat_retriever.onepass.manifest import SealedManifest
 from scicat_retriever.ports.cache import EvictionOrder
 from scicat_retriever.ports.catalogue import LifecycleUpdate
 from scicat_retriever.ports.jobs import FlowName
@@ -251,6 +252,15 @@ class TwoLedgers(RuleBasedStateMachine):
         self.both(lambda ledger: ledger.inventory.note_checked(block))
 
     @rule(block=blocks)
+    def want_check(self, block: DatablockKey) -> None:
+        self.both(lambda ledger: ledger.inventory.want_check(block))
+
+    @rule(block=blocks, old=st.sampled_from(["seal", "another"]))
+    def renew_manifest(self, block: DatablockKey, old: str) -> None:
+        renewed = SealedManifest(b"renewed", "another", 2)
+        self.both(lambda ledger: ledger.copies.renew_manifest(block, old, renewed))
+
+    @rule(block=blocks)
     def forget_files(self, block: DatablockKey) -> None:
         self.both(lambda ledger: ledger.inventory.forget_files(block))
 
@@ -403,6 +413,7 @@ class TwoLedgers(RuleBasedStateMachine):
                 ledger.inventory.left_behind(9),
                 ledger.inventory.left_behind(9, BLOCKS[1]),
                 ledger.inventory.being_copied(),
+                ledger.inventory.wanted_checks(),
             ],
             lambda ledger: [
                 ledger.inventory.staged_after(None, 9),

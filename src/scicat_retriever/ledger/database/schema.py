@@ -2,7 +2,7 @@
 
     jobs 1--1 job_selections, 1--n job_datasets, 1--0..1 places (its row of the line; here `space_queue`)
     job_datasets 1--n chosen_datablocks (where the job chose files)
-    datablocks 1--n file_lists, 1--0..1 copies, 1--0..1 recalls
+    datablocks 1--n file_lists, 1--0..1 copies, 1--0..1 recalls, 1--0..1 wanted_checks
     recall_leads, by store
     claims, pins and remarks, by pid; space, sums over datablocks and claims in one row
     reports, findings, transitions
@@ -215,6 +215,18 @@ copies = Table(
     Column("members", BigInteger, nullable=False),
     Column("manifest", LargeBinary, nullable=False),
     Column("receipt", ExactText, nullable=False, doc="What the staging area says it holds of it."),
+    ForeignKeyConstraint(["pid", "datablock"], ["datablocks.pid", "datablocks.id"], ondelete="CASCADE"),
+)
+
+wanted_checks = Table(
+    "wanted_checks",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("pid", ExactText, nullable=False),
+    Column(
+        "datablock", ExactText, nullable=False, doc="One that is read again before others, in their order."
+    ),
+    UniqueConstraint("pid", "datablock"),
     ForeignKeyConstraint(["pid", "datablock"], ["datablocks.pid", "datablocks.id"], ondelete="CASCADE"),
 )
 

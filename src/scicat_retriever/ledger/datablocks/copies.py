@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, exists, insert, select
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, insert, select, update
 
 from scicat_retriever.domain.errors import TransitionIllegal
 from scicat_retriever.domain.evidence import Copied, DatablockKey, Recalled, Staged
@@ -24,6 +24,7 @@ from scicat_retriever.ledger.rows.claims import lower_claim
 from scicat_retriever.ledger.rows.datablocks import (
     is_datablock,
     lock_row,
+    lock_row_if_there,
     move,
 )
 from scicat_retriever.onepass.manifest import SealedManifest
@@ -66,6 +67,16 @@ class SqlCopies(Book):
                     receipt=copied.receipt,
                 )
             )
+
+    def renew_manifest(self, key: DatablockKey, old_seal: str, renewed: SealedManifest) -> bool:
+        """Put a manifest of the same copy in the place of its old one."""
+        with self._database.writing() as connection:
+            row = lock_row_if_there(self._database, connection, key)
+            if row is None or row.state != DatablockState.STAGED:
+                return False
+            its = update(copies).where(_is_copy(key), copies.c.manifest_seal == old_seal)
+            values = {"manifest": renewed.blob, "manifest_seal": renewed.seal, "members": renewed.members}
+            return connection.execute(its.values(values)).rowcount == 1
 
     def get(self, key: DatablockKey) -> Copied | None:
         """The evidence of a finished copy, while it is good."""

@@ -6,13 +6,13 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, true, update
+from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, or_, select, true, update
 
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatablockId, DatasetPid
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.ledger.database.book import Book
-from scicat_retriever.ledger.database.schema import claims, datablocks, space, space_queue
+from scicat_retriever.ledger.database.schema import claims, datablocks, space, space_queue, wanted_checks
 from scicat_retriever.ledger.database.statements import total
 from scicat_retriever.ledger.rows.claims import unwritten, written
 from scicat_retriever.ledger.rows.datablocks import (
@@ -29,6 +29,15 @@ from scicat_retriever.ports.inventory import Usage
 
 _IS_STAGED = datablocks.c.state == DatablockState.STAGED
 _BY_NAME = (datablocks.c.pid, datablocks.c.id)
+_WANTED = (
+    select(datablocks)
+    .join(
+        wanted_checks,
+        and_(wanted_checks.c.pid == datablocks.c.pid, wanted_checks.c.datablock == datablocks.c.id),
+    )
+    .where(_IS_STAGED)
+    .order_by(wanted_checks.c.number)
+)
 
 
 class SqlInventory(Book):
@@ -66,18 +75,36 @@ class SqlInventory(Book):
             return _keys(connection.execute(copying))
 
     def next_to_check(self, before: datetime, but: Collection[DatablockKey] = ()) -> DatablockRecord | None:
-        """The staged datablock that was checked longest ago, but for those in `but`."""
+        """The staged datablock that is wanted first, or was checked longest ago, but for those in `but`."""
         checked_at = datablocks.c.checked_at
         due = select(datablocks).where(_IS_STAGED, checked_at < before).order_by(checked_at, *_BY_NAME)
         with self._database.reading() as connection:
-            records = map(datablock_record, connection.execute(due.limit(len(but) + 1)))
-            return next((record for record in records if record.key not in but), None)
+            for query in (_WANTED, due):
+                for record in map(datablock_record, connection.execute(query.limit(len(but) + 1))):
+                    if record.key not in but:
+                        return record
+        return None
+
+    def want_check(self, key: DatablockKey) -> None:
+        """Note that a staged datablock shall be checked before others."""
+        is_wanted = select(exists().where(_is_wanted(key)))
+        with self._database.writing() as connection:
+            row = lock_row_if_there(self._database, connection, key)
+            if row is None or row.state != DatablockState.STAGED or connection.scalar(is_wanted):
+                return
+            connection.execute(insert(wanted_checks).values(pid=key.pid, datablock=key.id))
+
+    def wanted_checks(self) -> Sequence[DatablockRecord]:
+        """The staged datablocks whose check is wanted."""
+        with self._database.reading() as connection:
+            return [datablock_record(row) for row in connection.execute(_WANTED)]
 
     def note_checked(self, key: DatablockKey) -> None:
         """Note that the bytes of a staged datablock were read now, and are right."""
         checked = update(datablocks).where(is_datablock(key), _IS_STAGED).values(checked_at=self._clock())
         with self._database.writing() as connection:
             connection.execute(checked)
+            connection.execute(delete(wanted_checks).where(_is_wanted(key)))
 
     def unwritten(self) -> int:
         """Bytes of claims that are still to be written."""
@@ -131,3 +158,7 @@ def _follows(after: DatablockKey | None) -> ColumnElement[bool]:
 
 def _keys(rows: Iterable[Any]) -> list[DatablockKey]:
     return [DatablockKey(DatasetPid(row.pid), DatablockId(row.id)) for row in rows]
+
+
+def _is_wanted(key: DatablockKey) -> ColumnElement[bool]:
+    return and_(wanted_checks.c.pid == key.pid, wanted_checks.c.datablock == key.id)

@@ -1,4 +1,7 @@
-"""Fixity: staged datablocks are read again, slowly, and compared with the bytes that were verified."""
+"""Fixity: staged datablocks are read again, slowly, and compared with the bytes that were verified.
+
+Those that were staged by an earlier release get a manifest of the present version on the way.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 
 import structlog
-import xxhash
 
 from scicat_retriever.domain.errors import StagingError
 from scicat_retriever.domain.evidence import DatablockKey
-from scicat_retriever.onepass.staged_sums import archive_checksum_name
+from scicat_retriever.onepass.staged_sums import StagedSums, archive_checksum_name
 from scicat_retriever.pipeline.staging.fixity_pace import FixityPace
 from scicat_retriever.pipeline.staging.inventory import FEW, mend, withdraw
+from scicat_retriever.pipeline.staging.renewal import Renewal, renewal_of
 from scicat_retriever.pipeline.tools.stopping import stop_if
 from scicat_retriever.pipeline.tools.toolbox import Toolbox
 from scicat_retriever.ports.datablock_record import DatablockRecord
@@ -34,12 +37,14 @@ class Fixity:
         wrong: Read twice and different, and withdrawn: they are retrieved again for whoever has links to
             them.
         unreadable: Could not be read, and left as they are.
+        renewed: Of those that were right, how many got a manifest of the present version.
         advice: What an operator should look after; empty where all is mended.
     """
 
     right: int = 0
     wrong: int = 0
     unreadable: int = 0
+    renewed: int = 0
     advice: str = ""
 
     def as_finding(self) -> Mapping[str, int | str]:
@@ -114,39 +119,52 @@ class FixityLook:
         return self.found
 
     def _check(self, record: DatablockRecord) -> None:
-        checksum = self._read(record)
-        if checksum is not None and checksum != record.archive_checksum and not self.cancelled():
+        renewal = renewal_of(record, self.tools)
+        sums = self._read(record, renewal)
+        if sums is not None and _checksum(sums) != record.archive_checksum and not self.cancelled():
             # Once more, before good bytes are given up for a read that went wrong.
-            checksum = self._read(record)
+            renewal = renewal_of(record, self.tools)
+            sums = self._read(record, renewal)
         if self.cancelled():
             return
-        if checksum is None:
+        if sums is None:
             self.found.unreadable += 1
             self._unreadable.add(record.key)
-        elif checksum == record.archive_checksum:
+        elif _checksum(sums) == record.archive_checksum:
+            if renewal is not None and (renewed := renewal.finish(sums.pieces())) is not None:
+                self.found.renewed += self.tools.ledger.copies.renew_manifest(
+                    record.key, renewal.old.seal, renewed
+                )
             self.tools.ledger.inventory.note_checked(record.key)
             self.found.right += 1
         else:
-            changed = f"its staged file has changed: {checksum}, not {record.archive_checksum}"
+            changed = f"its staged file has changed: {_checksum(sums)}, not {record.archive_checksum}"
             self.found.wrong += withdraw(record, changed, self.tools)
 
-    def _read(self, record: DatablockRecord) -> str | None:
-        """Give the checksum of a staged file, read no faster than allowed; None where it cannot be read.
+    def _read(self, record: DatablockRecord, renewal: Renewal | None) -> StagedSums | None:
+        """Give the sums of a staged file, read no faster than allowed; None where it cannot be read.
 
         One that is gone is no matter of fixity: the inventory sees to it.
         """
-        digest = xxhash.xxh3_128()
+        also = self.tools.checksums.also
+        sums = StagedSums(() if also is None else also.algorithms)
         begun, done = time.monotonic(), 0
         try:
             with self.tools.staging.open_staged(record.key, record.partial) as file:
                 while chunk := file.read(min(CHUNK, self.pace.fixity_bytes_per_second)):
                     if self.cancelled():
                         break
-                    digest.update(chunk)
+                    sums.update(memoryview(chunk))
+                    if renewal is not None:
+                        renewal.feed(chunk)
                     done += len(chunk)
                     ahead = done / self.pace.fixity_bytes_per_second - (time.monotonic() - begun)
                     if ahead > 0:
                         self.pause(ahead)
         except (OSError, StagingError):
             return None
-        return f"{archive_checksum_name()}:{digest.hexdigest()}"
+        return sums
+
+
+def _checksum(sums: StagedSums) -> str:
+    return f"{archive_checksum_name()}:{sums.checksum}"

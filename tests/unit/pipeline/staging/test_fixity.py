@@ -35,7 +35,7 @@ def test_the_regular_look_counts_what_it_withdraws_and_keeps_what_it_found() -> 
     rig = due(content=b"something else")
     assert fixity.look(PACE, rig.tools, lambda: False) == 1
     found = rig.ledger.findings.latest()[fixity.FINDING].found
-    assert found == {"right": 0, "wrong": 1, "unreadable": 0, "advice": ""}
+    assert found == {"right": 0, "wrong": 1, "unreadable": 0, "renewed": 0, "advice": ""}
 
 
 def test_a_regular_look_that_is_stopped_ends_as_one_that_is_not_done() -> None:

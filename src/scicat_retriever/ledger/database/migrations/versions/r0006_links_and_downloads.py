@@ -1,4 +1,4 @@
-"""Titles of datasets, links that were revoked, and downloads."""
+"""Titles of datasets, links that were revoked, downloads, and checks of staged files that are wanted soon."""
 
 from __future__ import annotations
 
@@ -47,3 +47,17 @@ def upgrade() -> None:
     )
     op.create_index("ix_downloads_job_id_number", "downloads", ["job_id", "number"])
     op.create_index("ix_downloads_began", "downloads", ["began"])
+    op.create_table(
+        "wanted_checks",
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("pid", sa.Text(), nullable=False),
+        sa.Column("datablock", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("number", name="pk_wanted_checks"),
+        sa.UniqueConstraint("pid", "datablock", name="uq_wanted_checks_pid_datablock"),
+        sa.ForeignKeyConstraint(
+            ["pid", "datablock"],
+            ["datablocks.pid", "datablocks.id"],
+            name="fk_wanted_checks_pid_datablocks",
+            ondelete="CASCADE",
+        ),
+    )
