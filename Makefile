@@ -90,6 +90,7 @@ bench: venv
 	$(BIN)/python bench/staging_ledger.py
 	$(BIN)/python bench/recall_planner.py
 	$(BIN)/python bench/waiting_recalls.py
+	$(BIN)/python bench/archives.py
 
 # Kills, cuts off and fills up a running service N times; SEED repeats a run. See docs/explanation/reliability.md.
 chaos: venv

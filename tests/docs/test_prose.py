@@ -9,7 +9,9 @@ from tests.docs.pages import PAGES, ROOT, place_of, prose
 SOURCE = ROOT / "src" / "scicat_retriever"
 LONGEST = 110
 GENERATED = {"docs/reference/settings.md", "docs/reference/errors.md"}
-_DOTTED = re.compile(r"`((?:domain|onepass|ports|pipeline|ledger|workflow|recall_planner)(?:\.\w+)+)`")
+_DOTTED = re.compile(
+    r"`((?:domain|onepass|ports|pipeline|ledger|workflow|recall_planner|computed)(?:\.\w+)+)`"
+)
 
 
 def test_a_line_of_prose_is_at_most_110_characters_long() -> None:
