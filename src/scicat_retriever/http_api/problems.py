@@ -34,6 +34,8 @@ HTTP_STATUS: dict[type[RetrieverError], int] = {
     errors.StoreUnknown: 404,
     errors.ReportNotParked: 404,
     errors.JobUnderWay: 409,
+    errors.ArchiveNotReady: 409,
+    errors.NothingSelected: 404,
     errors.JobEnded: 409,
     errors.JobNotEnded: 409,
     errors.DatasetNotOfJob: 404,

@@ -8,7 +8,8 @@ RetrieverError
 │   ├── FilesUnknown, FilesNotArchived (of the same code)
 │   ├── StoreUnknown, ReportNotParked
 │   ├── TokenInvalid, TokenScopeTooSmall
-│   └── LinkTampered, LinkExpired, LinkReleased, LinkRevoked, RangeUnsatisfiable
+│   ├── LinkTampered, LinkExpired, LinkReleased, LinkRevoked
+│   └── RangeUnsatisfiable, ArchiveNotReady, NothingSelected
 ├── CatalogueError              SciCat
 │   ├── CatalogueUnavailable, CatalogueTimedOut, CatalogueLoginFailed, CatalogueForbidden, CatalogueRefused
 │   ├── CatalogueAnswerUnreadable, CatalogueUpdateLost
@@ -74,6 +75,7 @@ from scicat_retriever.domain.errors.integrity import (
     SizeMismatch,
 )
 from scicat_retriever.domain.errors.request import (
+    ArchiveNotReady,
     DatasetListEmpty,
     DatasetNotOfJob,
     DatasetPinned,
@@ -91,6 +93,7 @@ from scicat_retriever.domain.errors.request import (
     LinkReleased,
     LinkRevoked,
     LinkTampered,
+    NothingSelected,
     NothingStaged,
     NothingToRetry,
     RangeUnsatisfiable,
@@ -158,6 +161,7 @@ __all__ = [
     "ArchiveIncomplete",
     "ArchiveLost",
     "ArchiveMalformed",
+    "ArchiveNotReady",
     "ArchiveSizeDiffers",
     "ArchiveUnsupported",
     "BrokerRefused",
@@ -220,6 +224,7 @@ __all__ = [
     "MemberUnsafe",
     "NoSpaceYet",
     "NotYetOnline",
+    "NothingSelected",
     "NothingStaged",
     "NothingToRetry",
     "QuotaExceeded",

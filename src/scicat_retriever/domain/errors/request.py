@@ -207,6 +207,18 @@ class LinkReleased(RequestError):
     code = "link_released"
 
 
+class ArchiveNotReady(RequestError):
+    """No zip or tar can be made of the selection yet; its datablocks can be downloaded as they are."""
+
+    code = "archive_not_ready"
+
+
+class NothingSelected(RequestError):
+    """No file of the retrieval is selected by what the link asks for."""
+
+    code = "nothing_selected"
+
+
 class RangeUnsatisfiable(RequestError):
     """The Range header lies outside the file (RFC 9110, 15.5.17)."""
 

@@ -17,6 +17,7 @@ from scicat_retriever.pipeline.delivery.names import (
     folder_names,
     relative_path,
     usable_path,
+    usable_paths,
 )
 from scicat_retriever.ports.titles import Title
 
@@ -214,3 +215,11 @@ def test_every_part_of_a_usable_path_is_taken_everywhere(parts: list[str]) -> No
 def test_two_names_that_are_not_alike_do_not_become_so(one: str, other: str) -> None:
     one, other = one.replace("/", ""), other.replace("/", "")
     assert (usable_path(one) == usable_path(other)) == (one == other)
+
+
+@given(st.lists(st.lists(PARTS, min_size=1, max_size=3).map("/".join), max_size=6))
+@example(["a/con.txt", "/a", "b/", "c//d", ""])
+@example(["a" * 241])
+@example(["\u00fc" * 121, "plain"])
+def test_many_paths_are_given_as_each_is(paths: list[str]) -> None:
+    assert usable_paths(paths) == [usable_path(path) if path else "" for path in paths]

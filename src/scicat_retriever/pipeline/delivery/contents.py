@@ -1,0 +1,277 @@
+"""What an archive of a retrieval contains: the members of staged datablocks, as entries.
+
+Within the archive a file is `<dataset's folder>/<path>`. The path is the member's, relative to the dataset's
+`sourceFolder`; see `pipeline.delivery.names`. Folders come only where they are empty, a hard link comes as
+the file that it is linked to, and of several members of one path the last one, as unpacking leaves it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from scicat_retriever.computed.entries import NANO, Batch, Entry, EntryKind, batch_of
+from scicat_retriever.domain.errors import ArchiveNotReady, LinkReleased, ManifestDamaged
+from scicat_retriever.domain.ids import DatasetPid
+from scicat_retriever.domain.states import DatablockState
+from scicat_retriever.onepass.errors import ManifestDamaged as SealBroken
+from scicat_retriever.onepass.manifest import Manifest, read_manifest
+from scicat_retriever.onepass.manifest_page import Page
+from scicat_retriever.pipeline.delivery.names import relative_path, usable_paths
+from scicat_retriever.ports.datablock_record import DatablockRecord
+from scicat_retriever.ports.ledger import Ledger
+
+Wanted = Callable[[str], bool]
+"""Says of a path, relative to its dataset's folder, whether it is selected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A staged datablock that entries are read from.
+
+    Attributes:
+        record: As the ledger had it when the archive was laid out.
+        manifest: Its members.
+        folder: The folder of its dataset in the archive.
+        source_folder: Its dataset's `sourceFolder`.
+    """
+
+    record: DatablockRecord
+    manifest: Manifest = field(repr=False)
+    folder: str
+    source_folder: str | None
+
+
+def sources(
+    folders: Mapping[DatasetPid, str],
+    source_folders: Mapping[DatasetPid, str | None],
+    needed: Callable[[DatasetPid], Sequence[DatablockRecord]],
+    ledger: Ledger,
+) -> list[Source]:
+    """Give the staged datablocks of datasets, each with its members.
+
+    Args:
+        folders: The datasets, and what their folders are called.
+        source_folders: Their `sourceFolder`s.
+        needed: Gives the datablocks that are wanted of a dataset.
+        ledger: The ledger.
+
+    Raises:
+        LinkReleased: One of them is not staged any more.
+        ArchiveNotReady: Of one of them it is not known yet what an archive has to say of each file.
+        ManifestDamaged: A manifest does not bear its seal.
+    """
+    found = []
+    for pid, folder in folders.items():
+        for record in needed(pid):
+            copied = ledger.copies.get(record.key)
+            blob = ledger.copies.manifest(record.key)
+            if record.state is not DatablockState.STAGED or copied is None or blob is None:
+                raise LinkReleased(
+                    f"a part of {folder} was removed from staging: ask for the dataset again in SciCat"
+                )
+            try:
+                manifest = read_manifest(blob, copied.manifest_seal)
+            except SealBroken as error:
+                raise ManifestDamaged(f"{record.datablock.archive_id}: {error}") from error
+            if not (manifest.has_crc and manifest.in_staged):
+                raise ArchiveNotReady(
+                    f"{record.datablock.file_name} was staged by an earlier release: until its files were read again, it can "
+                    "be downloaded as it is stored alone"
+                )
+            found.append(Source(record, manifest, folder, source_folders.get(pid)))
+    return found
+
+
+class Contents:
+    """The entries of an archive, in batches of a manifest's page each (`computed.entries.Batches`).
+
+    Args:
+        of: The staged datablocks.
+        wanted: Which paths are selected; None for all.
+    """
+
+    def __init__(self, of: Sequence[Source], wanted: Wanted | None = None) -> None:
+        self.sources = of
+        self._wanted = wanted
+        self._places = [
+            (number, page) for number, each in enumerate(of) for page in range(len(each.manifest.pages))
+        ]
+        self._cuts = [_cut_of(each) for each in of]
+        self._survey = _survey(self)
+
+    def __len__(self) -> int:
+        """Give the number of batches."""
+        return len(self._places)
+
+    def __getitem__(self, index: int, /) -> Batch:
+        """Make one batch."""
+        number, _ = self._places[index]
+        page, paths = self.page(index)
+        plain = self._wanted is None and not self._survey.replaced and page.letters.count("f") == len(page)
+        if plain:
+            return _batch_of_files(page, paths, number)
+        return _batch(page, paths, number, self._kept(index, page, paths), self._survey.linked.get(index, {}))
+
+    def page(self, index: int) -> tuple[Page, list[str]]:
+        """Give a page, and what its members are called in the archive; empty for the dataset's own folder."""
+        number, at = self._places[index]
+        source, page = self.sources[number], self.sources[number].manifest.pages[at]
+        paths = usable_paths(_relative(page.names, self._cuts[number], source.source_folder))
+        return page, [f"{source.folder}/{path}" if path else "" for path in paths]
+
+    def source_of(self, index: int) -> int:
+        """Give the number of the datablock that a batch is of."""
+        return self._places[index][0]
+
+    def _kept(self, index: int, page: Page, paths: Sequence[str]) -> Iterator[int]:
+        """Give the rows of a page that are entries."""
+        survey, wanted = self._survey, self._wanted
+        below = len(self.sources[self.source_of(index)].folder) + 1
+        for row, (letter, path) in enumerate(zip(page.letters.lower(), paths, strict=True)):
+            is_there = path and letter in _ENTRIES and not (letter == "d" and path in survey.parents)
+            is_last = survey.replaced.get(path, (index, row)) == (index, row)
+            if is_there and is_last and (wanted is None or wanted(path[below:])):
+                yield row
+
+
+_ENTRIES = {"f": EntryKind.FILE, "h": EntryKind.FILE, "d": EntryKind.FOLDER, "s": EntryKind.SYMLINK}
+"""The kinds of entries by the letters of a manifest's page; devices and the names of tapes are none."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A file's content: its size, CRC-32, digest and place."""
+
+    size: int
+    crc: int
+    digest: str
+    offset: int
+
+
+@dataclass(slots=True)
+class _Survey:
+    """What of all entries has to be known before the first one is given.
+
+    Attributes:
+        replaced: The paths that several members have, and the batch and row of the last one.
+        parents: The folders that hold something, where any folder is an entry.
+        linked: The contents of hard links, by batch and row.
+    """
+
+    replaced: dict[str, tuple[int, int]] = field(default_factory=dict)
+    parents: set[str] = field(default_factory=set)
+    linked: dict[int, dict[int, _Row]] = field(default_factory=dict)
+
+
+def _survey(contents: Contents) -> _Survey:
+    """Look through all entries: once where all are files of different paths, else twice."""
+    found, seen, twice = _Survey(), set[int](), set[str]()
+    letters = set[str]()
+    for index in range(len(contents)):
+        page, paths = contents.page(index)
+        letters.update(page.letters.lower())
+        its = set(map(hash, paths))
+        if len(its) < len(paths) or not seen.isdisjoint(its):
+            counts = Counter(paths)
+            twice.update(path for path in paths if counts[path] > 1 or hash(path) in seen)
+        seen |= its
+    if twice or letters & {"d", "h"}:
+        for index in range(len(contents)):
+            _look_closer(contents, index, twice, found)
+    return found
+
+
+def _look_closer(contents: Contents, index: int, twice: set[str], found: _Survey) -> None:
+    page, paths = contents.page(index)
+    for row, path in enumerate(paths):
+        if path in twice:
+            found.replaced[path] = (index, row)
+    for folder in {path.rpartition("/")[0] for path in paths}:
+        above = folder
+        while above and above not in found.parents:
+            found.parents.add(above)
+            above = above.rpartition("/")[0]
+    if "h" in page.letters.lower():
+        found.linked[index] = dict(_linked(contents, index, page))
+
+
+def _linked(contents: Contents, index: int, page: Page) -> Iterator[tuple[int, _Row]]:
+    """Find the content of each hard link of a page: that of the member before it whose name it names."""
+    wanted = {link for letter, link in zip(page.letters, page.links, strict=True) if letter in "hH"}
+    known: dict[str, _Row] = {}
+    first = index
+    while first and contents.source_of(first - 1) == contents.source_of(index):
+        first -= 1
+    for at in range(first, index + 1):
+        its = contents.page(at)[0]
+        digests = its.hexdigests()
+        for row, (letter, name) in enumerate(zip(its.letters.lower(), its.names, strict=True)):
+            content = None
+            if letter == "f":
+                content = _Row(its.sizes[row], its.crcs[row], digests[row], its.offsets[row])
+            elif letter == "h":
+                content = known.get(its.links[row])
+                if at == index and content is not None:
+                    yield row, content
+            if content is not None and (name in wanted or letter == "h"):
+                known[name] = content
+
+
+def _batch_of_files(page: Page, paths: Sequence[str], number: int) -> Batch:
+    count = len(page)
+    return Batch(
+        paths,
+        [EntryKind.FILE] * count,
+        page.sizes,
+        page.crcs,
+        [time * NANO for time in page.mtimes],
+        page.hexdigests(),
+        [number] * count,
+        page.offsets,
+        [""] * count,
+    )
+
+
+def _batch(
+    page: Page, paths: Sequence[str], number: int, rows: Iterable[int], linked: Mapping[int, _Row]
+) -> Batch:
+    digests, letters = page.hexdigests(), page.letters.lower()
+    entries = []
+    for row in rows:
+        kind = _ENTRIES[letters[row]]
+        content = linked.get(row)
+        if letters[row] == "f":
+            content = _Row(page.sizes[row], page.crcs[row], digests[row], page.offsets[row])
+        elif letters[row] == "h" and content is None:
+            raise ManifestDamaged(f"nothing is known of what {paths[row]!r} is linked to")
+        size, crc, digest, offset = (
+            (content.size, content.crc, content.digest, content.offset) if content else (0, 0, "", 0)
+        )
+        link = page.links[row] if kind is EntryKind.SYMLINK else ""
+        entries.append(
+            Entry(paths[row], kind, size, crc, page.mtimes[row] * NANO, digest, number, offset, link)
+        )
+    return batch_of(entries)
+
+
+def _cut_of(source: Source) -> str:
+    """Give what all members of a datablock begin with, if that is the `sourceFolder`; else empty."""
+    cut = f"{(source.source_folder or '').strip('/')}/"
+    if cut == "/":
+        return ""
+    for page in source.manifest.pages:
+        for letter, name in zip(page.letters, page.names, strict=True):
+            if not (name.startswith(cut) or (letter in "dD" and cut.startswith(f"{name}/"))):
+                return ""
+    return cut
+
+
+def _relative(names: Sequence[str], cut: str, source_folder: str | None) -> list[str]:
+    if cut:
+        return [name.removeprefix(cut) if name.startswith(cut) else "" for name in names]
+    return [
+        "" if name == "." else relative_path(name, source_folder) if name[:1] == "/" else name
+        for name in names
+    ]
