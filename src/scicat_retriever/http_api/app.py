@@ -19,8 +19,10 @@ from scicat_retriever.http_api.framing import OneFraming
 from scicat_retriever.http_api.intake_queue import IntakeQueue
 from scicat_retriever.http_api.operators import links, overview, recalls, reports, staging, staging_control
 from scicat_retriever.http_api.paths import WithoutLastSlash
+from scicat_retriever.http_api.retrievals import archives
 from scicat_retriever.http_api.retrievals import routes as retrievals
 from scicat_retriever.http_api.service import Service
+from scicat_retriever.pipeline.delivery.archives import ArchiveShelf
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -67,6 +69,7 @@ def create_app(
     app.state.service = service
     app.state.slots = DownloadSlots(most_downloads, download_wait)
     app.state.uses = Uses()
+    app.state.shelf = None if service is None else ArchiveShelf(service.staging)
     app.state.intake = None if service is None else IntakeQueue(service.ledger.jobs)
     app.add_middleware(WithoutLastSlash)
     app.add_middleware(OneFraming)
@@ -81,6 +84,7 @@ def create_app(
     app.include_router(staging_control.router)
     app.include_router(downloads.router)
     app.include_router(retrievals.router)
+    app.include_router(archives.router)
 
     @app.get("/api/v1/health", tags=["service"], summary="Whether the process answers")
     async def health() -> Health:  # no function of a thread: it answers also while all of these are taken

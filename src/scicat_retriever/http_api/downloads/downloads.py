@@ -3,35 +3,32 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated, Any, BinaryIO
 
-from anyio import CapacityLimiter, to_thread
+from anyio import to_thread
 from fastapi import APIRouter, Header, Query, Request, Response
-from fastapi.responses import PlainTextResponse, StreamingResponse
+from fastapi.responses import PlainTextResponse
 from fastapi.routing import APIRoute
-from starlette.types import Receive, Scope, Send
 
 from scicat_retriever.domain.errors import (
     LedgerUnavailable,
     LinkReleased,
     LinkTampered,
-    RangeUnsatisfiable,
     StagedFileMissing,
 )
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatablockId, DatasetPid
 from scicat_retriever.domain.states import DatablockState
-from scicat_retriever.http_api.downloads.byte_range import wanted_range
+from scicat_retriever.http_api.downloads.ranged import Conditions, StreamedAnswer, Whole, ranged
 from scicat_retriever.http_api.downloads.slots import slots_of
 from scicat_retriever.http_api.downloads.uses import uses_of
-from scicat_retriever.http_api.problems import documented, problem
+from scicat_retriever.http_api.problems import documented
 from scicat_retriever.http_api.service import Service, service_of
-from scicat_retriever.pipeline.delivery.names import attachment
 from scicat_retriever.pipeline.tools.links import DOWNLOADS_PATH
 from scicat_retriever.ports.datablock_record import DatablockRecord
 
@@ -64,26 +61,7 @@ class _Asked:
     key: DatablockKey
     expires: str
     signature: str
-    range_header: str | None
-    if_range: str | None
-
-
-class _FileResponse(StreamingResponse):
-    """The answer that streams an open file, and closes it at any end: read, broken off, or never begun."""
-
-    def __init__(
-        self, content: AsyncIterator[bytes], stack: ExitStack, status: int, headers: dict[str, str]
-    ) -> None:
-        super().__init__(content, status, headers, media_type="application/octet-stream")
-        self._stack = stack
-
-    def then(self, action: Callable[[], None]) -> None:
-        """Have `action` called once the answer has ended."""
-        self._stack.callback(action)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self._stack:
-            await super().__call__(scope, receive, send)
+    conditions: Conditions
 
 
 @router.head("/{name}", include_in_schema=False)
@@ -93,6 +71,7 @@ class _FileResponse(StreamingResponse):
     response_class=Response,
     responses={
         200: {"content": {"application/octet-stream": {}}, "description": "The whole archive"},
+        304: {"description": "The version that `If-None-Match` names is the present one"},
         206: {"content": {"application/octet-stream": {}}, "description": "The range asked for"},
         307: {
             "content": {"text/plain": {}},
@@ -110,6 +89,7 @@ async def download(
     signature: str,
     range_header: Annotated[str | None, Header(alias="Range")] = None,
     if_range: Annotated[str | None, Header(alias="If-Range")] = None,
+    if_none_match: Annotated[str | None, Header(alias="If-None-Match")] = None,
 ) -> Response:
     """Give the archive's bytes, whole or a range of them (RFC 9110), or redirect to them.
 
@@ -120,8 +100,7 @@ async def download(
         DatablockKey(DatasetPid(dataset), DatablockId(datablock)),
         expires,
         signature,
-        range_header,
-        if_range,
+        Conditions(range_header, if_range, if_none_match),
     )
     slots = slots_of(request)
     await slots.take()
@@ -130,7 +109,7 @@ async def download(
     except BaseException:
         slots.release()
         raise
-    if isinstance(answer, _FileResponse):
+    if isinstance(answer, StreamedAnswer):
         answer.then(slots.release)
     else:
         slots.release()
@@ -151,15 +130,10 @@ def _answer(request: Request, asked: _Asked) -> Response:
     try:
         use = _teller(request, record)
         use()
-        return _respond(
-            request,
-            name,
-            record,
-            stack,
-            file,
-            None if _changed(asked.if_range, record) else asked.range_header,
-            use,
+        whole = Whole(
+            name, record.bytes_total, record.archive_checksum or "", lambda wanted: _bytes(file, wanted, use)
         )
+        return ranged(request, whole, asked.conditions, stack)
     except BaseException:
         stack.close()
         raise
@@ -211,47 +185,6 @@ def _open(record: DatablockRecord, service: Service) -> tuple[ExitStack, BinaryI
         raise _released() from error
 
 
-def _respond(
-    request: Request,
-    name: str,
-    record: DatablockRecord,
-    stack: ExitStack,
-    file: BinaryIO,
-    header: str | None,
-    use: Callable[[], None],
-) -> Response:
-    size = record.bytes_total
-    headers = {
-        "Accept-Ranges": "bytes",
-        "Content-Disposition": attachment(name),
-        "ETag": _etag(record),
-        "Cache-Control": "private",
-        "X-Content-Type-Options": "nosniff",
-    }
-    try:
-        part = wanted_range(header, size)
-    except RangeUnsatisfiable as error:
-        stack.close()
-        answer = problem(error)
-        answer.headers["Content-Range"] = f"bytes */{size}"
-        return answer
-    wanted = range(size) if part is None else part
-    if part is not None:
-        headers["Content-Range"] = f"bytes {wanted.start}-{wanted.stop - 1}/{size}"
-    headers["Content-Length"] = str(len(wanted))
-    status = 200 if part is None else 206
-    if request.method == "HEAD":
-        stack.close()
-        return Response(None, status, headers, media_type="application/octet-stream")
-    pieces = _pieces(_bytes(file, wanted, use), slots_of(request).readers)
-    return _FileResponse(pieces, stack, status, headers)
-
-
-async def _pieces(content: Iterator[bytes], readers: CapacityLimiter) -> AsyncIterator[bytes]:
-    while piece := await to_thread.run_sync(next, content, b"", limiter=readers):
-        yield piece
-
-
 def _bytes(file: BinaryIO, wanted: range, use: Callable[[], None]) -> Iterator[bytes]:
     file.seek(wanted.start)
     left = len(wanted)
@@ -265,12 +198,3 @@ def _bytes(file: BinaryIO, wanted: range, use: Callable[[], None]) -> Iterator[b
             LedgerUnavailable
         ):  # that it does not answer now is no reason to break the download off
             use()
-
-
-def _etag(record: DatablockRecord) -> str:
-    return f'"{record.archive_checksum}"'
-
-
-def _changed(if_range: str | None, record: DatablockRecord) -> bool:
-    """Say whether If-Range names another version of the file than the present one (RFC 9110, 13.1.5)."""
-    return if_range is not None and if_range.strip() != _etag(record)

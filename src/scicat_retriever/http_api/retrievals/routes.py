@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from typing import Annotated, Any
-from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel
 
-from scicat_retriever.domain.errors import JobNotFound, LinkReleased, LinkRevoked
+from scicat_retriever.domain.errors import LinkReleased
 from scicat_retriever.http_api.html import html
 from scicat_retriever.http_api.pages import wants_page
 from scicat_retriever.http_api.problems import documented
 from scicat_retriever.http_api.retrievals import view
+from scicat_retriever.http_api.retrievals.admission import TicketText, admitted, url_of
 from scicat_retriever.http_api.retrievals.view import Availability, Retrieval, RetrievedDataset
-from scicat_retriever.http_api.service import Service, service_of
-from scicat_retriever.pipeline.tools.links import RETRIEVALS_PATH, Ticket
+from scicat_retriever.http_api.service import service_of
+from scicat_retriever.pipeline.tools.links import RETRIEVALS_PATH
 
 router = APIRouter(prefix=RETRIEVALS_PATH, tags=["retrievals"])
 
-_Ticket = Annotated[
-    str, Path(alias="ticket", max_length=2000, description="The secret part of a retrieval's link.")
-]
 _After = Annotated[int, Query(ge=0, le=2**31, description="The number of the last one that was given.")]
 _PAGE_TOO: dict[int | str, dict[str, Any]] = {200: {"content": {"text/html": {"schema": {"type": "string"}}}}}
 
@@ -34,14 +31,14 @@ _PAGE_TOO: dict[int | str, dict[str, Any]] = {200: {"content": {"text/html": {"s
     response_model=Retrieval,
     responses={**_PAGE_TOO, **documented(403, 404, 410, 422, 503, page=True)},
 )
-async def retrieval(request: Request, ticket: _Ticket, after: _After = 0) -> Response | Retrieval:
+async def retrieval(request: Request, ticket: TicketText, after: _After = 0) -> Response | Retrieval:
     """Say how far a job is and where what it brought can be downloaded. No token is needed.
 
     Who asks for HTML in `Accept`, as browsers do, gets the page; everybody else JSON, with absolute URLs.
     """
     service = service_of(request)
-    admitted = await asyncio.to_thread(_admitted, ticket, service)
-    shown = await asyncio.to_thread(view.retrieval, admitted.job_id, _url(ticket, service), service, after)
+    its = await asyncio.to_thread(admitted, ticket, service)
+    shown = await asyncio.to_thread(view.retrieval, its.job_id, url_of(ticket, service), service, after)
     if not wants_page(request):
         return _json(shown)
     return html("retrieval.html", shown=shown, heading=_heading(shown), ended=shown.state.finished)
@@ -55,15 +52,15 @@ async def retrieval(request: Request, ticket: _Ticket, after: _After = 0) -> Res
 )
 async def dataset(
     request: Request,
-    ticket: _Ticket,
+    ticket: TicketText,
     number: Annotated[int, Path(ge=1, le=2**31, description="The dataset's place in the job.")],
     after: _After = 0,
 ) -> Response | RetrievedDataset:
     """Say how far a dataset is and, once it is ready, where its archives are."""
     service = service_of(request)
-    admitted = await asyncio.to_thread(_admitted, ticket, service)
-    url = _url(ticket, service)
-    shown = await asyncio.to_thread(view.dataset, admitted.job_id, number, url, service, after)
+    its = await asyncio.to_thread(admitted, ticket, service)
+    url = url_of(ticket, service)
+    shown = await asyncio.to_thread(view.dataset, its.job_id, number, url, service, after)
     return html("dataset.html", shown=shown, back=url) if wants_page(request) else _json(shown)
 
 
@@ -74,41 +71,21 @@ async def dataset(
     response_class=Response,
     responses=documented(403, 404, 410, 422, 503, page=True),
 )
-async def keep(request: Request, ticket: _Ticket) -> Response:
+async def keep(request: Request, ticket: TicketText) -> Response:
     """Keep the datasets that are ready for as long, from now, as when the job ended (`links.lifetime`).
 
     What was given back already is not brought back. Redirects to the page.
     """
     service = service_of(request)
-    admitted = await asyncio.to_thread(_admitted, ticket, service)
-    url = _url(ticket, service)
-    shown = await asyncio.to_thread(view.retrieval, admitted.job_id, url, service)
+    its = await asyncio.to_thread(admitted, ticket, service)
+    url = url_of(ticket, service)
+    shown = await asyncio.to_thread(view.retrieval, its.job_id, url, service)
     if not shown.ready:
         raise LinkReleased("nothing of this retrieval is kept any more: ask for the datasets again in SciCat")
     if shown.state.finished:
         until = service.clock() + service.lifetime + service.margin
-        await asyncio.to_thread(service.ledger.pins.keep_for_job, admitted.job_id, until)
+        await asyncio.to_thread(service.ledger.pins.keep_for_job, its.job_id, until)
     return RedirectResponse(url, 303, {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
-
-
-def _admitted(text: str, service: Service) -> Ticket:
-    """Let a good link pass.
-
-    Raises:
-        LinkTampered: It is none of ours.
-        LinkRevoked: It was revoked.
-        JobNotFound: The ledger does not know its job.
-    """
-    ticket = service.links.ticket(text)
-    if ticket.serial != service.ledger.links.serial(ticket.job_id):
-        raise LinkRevoked("this link was revoked: ask whoever gave it to you for another one")
-    if service.ledger.jobs.get(ticket.job_id) is None:
-        raise JobNotFound("the service does not know the job of this link any more")
-    return ticket
-
-
-def _url(ticket: str, service: Service) -> str:
-    return f"{service.links.base_url}{RETRIEVALS_PATH}/{quote(ticket, safe='')}"
 
 
 def _json(shown: BaseModel) -> Response:

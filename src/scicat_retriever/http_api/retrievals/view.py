@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 
 from pydantic import BaseModel, Field
 
-from scicat_retriever.domain.errors import JobNotFound
+from scicat_retriever.domain.errors import JobNotFound, LinkReleased
 from scicat_retriever.domain.evidence import DatablockKey, Integrity
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState, JobState
@@ -69,6 +69,8 @@ class RetrievedDataset(BaseModel):
         "size alone, for want of checksums.",
     )
     url: str = Field(description="Its own page, or JSON.")
+    zip: str | None = Field(description="All of it as a zip, once it is ready.")
+    tar: str | None = Field(description="The same as a tar.")
     datablocks: list[RetrievedDatablock] | None = Field(
         None, description="On its own page, once it is ready."
     )
@@ -82,6 +84,8 @@ class Retrieval(BaseModel):
     state: JobState
     message: str = Field(description="What it is doing, waits for, or came to, in words.")
     url: str = Field(description="This page, or JSON.")
+    zip: str | None = Field(description="All datasets that are ready as a zip; null where none is.")
+    tar: str | None = Field(description="The same as a tar.")
     ready: int = Field(description="How many datasets are ready.")
     total: int = Field(description="How many datasets there are in all.")
     bytes: int = Field(description="The sum over the datasets that are ready.")
@@ -107,7 +111,7 @@ def retrieval(job_id: JobId, url: str, service: Service, after: int = 0) -> Retr
     status = job_status(job_id, service.ledger, datablocks=False)
     if status is None:
         raise JobNotFound("the ledger has no such job")
-    shown = _Shown(job_id, url, service)
+    shown = Shown(job_id, url, service)
     of_page = [each for each in enumerate(status.datasets, 1) if each[0] > after][:PAGE]
     states = {each.pid: shown.state(each) for each in status.datasets}
     ready = [each for each in status.datasets if states[each.pid] is Availability.READY]
@@ -117,6 +121,8 @@ def retrieval(job_id: JobId, url: str, service: Service, after: int = 0) -> Retr
         state=status.state,
         message=status.message,
         url=url,
+        zip=f"{url}/all.zip" if ready else None,
+        tar=f"{url}/all.tar" if ready else None,
         ready=len(ready),
         total=len(status.datasets),
         bytes=sum(each.bytes_total for each in ready),
@@ -142,7 +148,7 @@ def dataset(job_id: JobId, number: int, url: str, service: Service, after: int =
     status = job_status(job_id, service.ledger, datablocks=False)
     if status is None or not 1 <= number <= len(status.datasets):
         raise JobNotFound("this retrieval has no such dataset")
-    shown, its = _Shown(job_id, url, service), status.datasets[number - 1]
+    shown, its = Shown(job_id, url, service), status.datasets[number - 1]
     found = shown.dataset(number, its, shown.state(its))
     if found.state is Availability.READY:
         records = service.ledger.needs.datablocks(job_id, DatasetPid(its.pid))
@@ -154,16 +160,22 @@ def dataset(job_id: JobId, number: int, url: str, service: Service, after: int =
     return found
 
 
-class _Shown:
-    """What is shown of the datasets of a job, from one look at the ledger."""
+class Shown:
+    """What is shown of the datasets of a job, from one look at the ledger.
+
+    Args:
+        job_id: The job.
+        url: Its link.
+        service: The ports and settings.
+    """
 
     def __init__(self, job_id: JobId, url: str, service: Service) -> None:
         ledger = service.ledger
         self._job_id, self._url, self._service = job_id, url, service
         self._now = service.clock()
-        titles = ledger.titles.of(job_id)
+        self._titles = ledger.titles.of(job_id)
         self._pids = [each.pid for each in ledger.jobs.datasets(job_id)]
-        self._names = folder_names({pid: titles.get(pid) for pid in self._pids})
+        self._names = folder_names({pid: self._titles.get(pid) for pid in self._pids})
         self._pins = {pin.pid: pin.until for _, pin in ledger.pins.find(owner=job_id) if pin.by_job}
 
     def expires(self, pid: str) -> datetime | None:
@@ -197,8 +209,58 @@ class _Shown:
             chosen=its.chosen,
             expires=self.expires(its.pid) if state is Availability.READY else None,
             errors=its.errors,
-            url=f"{self._url}/datasets/{number}",
+            url=(url := f"{self._url}/datasets/{number}"),
+            zip=f"{url}/all.zip" if state is Availability.READY else None,
+            tar=f"{url}/all.tar" if state is Availability.READY else None,
         )
+
+    def ready(self) -> list[DatasetPid]:
+        """Give the datasets that are ready, in the job's order.
+
+        Raises:
+            LinkReleased: There is none.
+        """
+        status = job_status(self._job_id, self._service.ledger, datablocks=False)
+        datasets = [] if status is None else status.datasets
+        found = [DatasetPid(each.pid) for each in datasets if self.state(each) is Availability.READY]
+        if not found:
+            raise LinkReleased("nothing of this retrieval can be downloaded now: its page says why")
+        return found
+
+    def ready_one(self, number: int) -> list[DatasetPid]:
+        """Give the dataset of a number, if it is ready.
+
+        Raises:
+            JobNotFound: The job has no such dataset.
+            LinkReleased: It is not ready.
+        """
+        if not 1 <= number <= len(self._pids):
+            raise JobNotFound("this retrieval has no such dataset")
+        pid = self._pids[number - 1]
+        if pid not in self.ready():
+            raise LinkReleased("this dataset cannot be downloaded now: the page of the retrieval says why")
+        return [pid]
+
+    def name(self, pid: DatasetPid) -> str:
+        """Name the folder of a dataset."""
+        return self._names[pid]
+
+    def source_folder(self, pid: DatasetPid) -> str | None:
+        """Give the dataset's `sourceFolder`."""
+        title = self._titles.get(pid)
+        return None if title is None else title.source_folder
+
+    def archive_name(self, pids: Sequence[DatasetPid], *, whole: bool) -> str:
+        """Name an archive of some datasets, without its ending.
+
+        Args:
+            pids: The datasets in it.
+            whole: Whether all of the job's datasets are meant to be in it.
+        """
+        if len(pids) == 1 and (not whole or len(self._pids) == 1):
+            return self._names[pids[0]]
+        count = f"{len(pids)}-of-" if len(pids) < len(self._pids) else ""
+        return f"retrieval-{self._job_id[:8]}-{count}{len(self._pids)}-datasets"
 
     def datablock(self, record: DatablockRecord) -> RetrievedDatablock:
         """Give a datablock with a link of its own."""

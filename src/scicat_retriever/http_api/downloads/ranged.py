@@ -1,0 +1,128 @@
+"""Answers with bytes: the whole, one range of it, or none (RFC 9110, sections 13 and 14)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from anyio import CapacityLimiter, to_thread
+from fastapi import Request, Response
+from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from scicat_retriever.domain.errors import RangeUnsatisfiable
+from scicat_retriever.http_api.downloads.byte_range import wanted_range
+from scicat_retriever.http_api.downloads.slots import slots_of
+from scicat_retriever.http_api.problems import problem
+from scicat_retriever.pipeline.delivery.names import attachment
+
+OCTETS = "application/octet-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """What is downloaded, whole.
+
+    Attributes:
+        name: What it is called when it is saved.
+        size: Bytes.
+        etag: Changes whenever a byte does; without quotes.
+        read: Gives the bytes of a range, in pieces; an error in the middle breaks the answer off.
+        media_type: What it is.
+        digest: `Repr-Digest` of the whole (RFC 9530), where it is known; else empty.
+    """
+
+    name: str
+    size: int
+    etag: str
+    read: Callable[[range], Iterator[bytes]]
+    media_type: str = OCTETS
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """The headers of a request on which it depends what is sent; None for those that are not there."""
+
+    range_header: str | None = None
+    if_range: str | None = None
+    if_none_match: str | None = None
+
+
+class StreamedAnswer(StreamingResponse):
+    """The answer that sends bytes, and lets go of what they come from at its end, whichever that is."""
+
+    def __init__(
+        self,
+        content: AsyncIterator[bytes],
+        stack: ExitStack,
+        status: int,
+        headers: dict[str, str],
+        media_type: str,
+    ) -> None:
+        super().__init__(content, status, headers, media_type=media_type)
+        self._stack = stack
+
+    def then(self, action: Callable[[], None]) -> None:
+        """Have `action` called once the answer has ended."""
+        self._stack.callback(action)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        with self._stack:
+            await super().__call__(scope, receive, send)
+
+
+def ranged(request: Request, whole: Whole, asked: Conditions, stack: ExitStack) -> Response:
+    """Answer with what is asked for of a whole.
+
+    Args:
+        request: The request.
+        whole: What there is.
+        asked: What is asked for.
+        stack: Is closed once the answer has ended, also where it holds no bytes.
+    """
+    tag = f'"{whole.etag}"'
+    headers = {
+        "Accept-Ranges": "bytes",
+        "Content-Disposition": attachment(whole.name),
+        "ETag": tag,
+        "Cache-Control": "private",
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+    }
+    if whole.digest:
+        headers["Repr-Digest"] = whole.digest
+    if _matches(asked.if_none_match, tag):
+        stack.close()
+        return Response(None, 304, headers)
+    is_changed = asked.if_range is not None and asked.if_range.strip() != tag
+    try:
+        part = wanted_range(None if is_changed else asked.range_header, whole.size)
+    except RangeUnsatisfiable as error:
+        stack.close()
+        answer = problem(error)
+        answer.headers["Content-Range"] = f"bytes */{whole.size}"
+        return answer
+    wanted = range(whole.size) if part is None else part
+    if part is not None:
+        headers["Content-Range"] = f"bytes {wanted.start}-{wanted.stop - 1}/{whole.size}"
+    headers["Content-Length"] = str(len(wanted))
+    status = 200 if part is None else 206
+    if request.method == "HEAD":
+        stack.close()
+        return Response(None, status, headers, media_type=whole.media_type)
+    pieces = _pieces(whole.read(wanted), slots_of(request).readers)
+    return StreamedAnswer(pieces, stack, status, headers, whole.media_type)
+
+
+def _matches(if_none_match: str | None, tag: str) -> bool:
+    """Say whether If-None-Match names this version (RFC 9110, section 13.1.2: a weak comparison)."""
+    named = [each.strip().removeprefix("W/") for each in (if_none_match or "").split(",")]
+    return "*" in named or tag in named
+
+
+async def _pieces(content: Iterator[bytes], readers: CapacityLimiter) -> AsyncIterator[bytes]:
+    while piece := await to_thread.run_sync(next, content, b"", limiter=readers):
+        yield piece
