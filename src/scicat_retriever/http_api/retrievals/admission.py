@@ -15,6 +15,8 @@ TicketText = Annotated[
     str, Path(alias="ticket", max_length=2000, description="The secret part of a retrieval's link.")
 ]
 
+Number = Annotated[int, Path(ge=1, le=2**31, description="The dataset's place in the job.")]
+
 
 def admitted(text: str, service: Service) -> Ticket:
     """Let a good link pass.

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from anyio import to_thread
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 
-from scicat_retriever.domain.errors import LedgerUnavailable
-from scicat_retriever.http_api.downloads.ranged import Conditions, StreamedAnswer, Whole, ranged
+from scicat_retriever.domain.errors import LedgerUnavailable, NothingSelected
+from scicat_retriever.http_api.downloads.ranged import OCTETS, Conditions, StreamedAnswer, Whole, ranged
 from scicat_retriever.http_api.downloads.slots import slots_of
 from scicat_retriever.http_api.downloads.uses import uses_of
 from scicat_retriever.http_api.problems import documented
-from scicat_retriever.http_api.retrievals.admission import TicketText, admitted
+from scicat_retriever.http_api.retrievals.admission import Number, TicketText, admitted
 from scicat_retriever.http_api.retrievals.view import Shown
 from scicat_retriever.http_api.service import Service, service_of
-from scicat_retriever.pipeline.delivery.archives import ArchiveShelf
-from scicat_retriever.pipeline.delivery.contents import sources
+from scicat_retriever.pipeline.delivery.archives import ArchiveShelf, read_entry
+from scicat_retriever.pipeline.delivery.browsing import file_at
 from scicat_retriever.pipeline.delivery.selections import LONGEST_PATTERN, MOST_PATTERNS, Selection
 from scicat_retriever.pipeline.tools.links import RETRIEVALS_PATH
 from scicat_retriever.ports.datablock_record import DatablockRecord
@@ -52,6 +54,11 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 }
 
 
+_ANSWERS_OF_FILE = _ANSWERS | {
+    status: {"description": _ANSWERS[status]["description"], "content": {OCTETS: {}}} for status in (200, 206)
+}
+
+
 @router.head("/{ticket}/all.{kind}", include_in_schema=False)
 @router.get(
     "/{ticket}/all.{kind}",
@@ -73,7 +80,9 @@ async def whole_retrieval(
     Its name says where some of the job's datasets are not in it.
     """
     asked = Conditions(range_header, if_range, if_none_match)
-    return await _sent(request, ticket, None, kind, Selection(tuple(files)), asked)
+    return await _sent(
+        request, partial(_archive, request, ticket, None, kind, Selection(tuple(files)), asked)
+    )
 
 
 @router.head("/{ticket}/datasets/{number}/all.{kind}", include_in_schema=False)
@@ -86,7 +95,7 @@ async def whole_retrieval(
 async def whole_dataset(
     request: Request,
     ticket: TicketText,
-    number: Annotated[int, Path(ge=1, le=2**31, description="The dataset's place in the job.")],
+    number: Number,
     kind: _Kind,
     files: _Files = [],  # noqa: B006 - never changed
     range_header: _Range = None,
@@ -95,18 +104,37 @@ async def whole_dataset(
 ) -> Response:
     """Give a dataset that is ready, in a folder of its own. The archive is computed, and resumable."""
     asked = Conditions(range_header, if_range, if_none_match)
-    return await _sent(request, ticket, number, kind, Selection(tuple(files)), asked)
+    return await _sent(
+        request, partial(_archive, request, ticket, number, kind, Selection(tuple(files)), asked)
+    )
 
 
-async def _sent(
-    request: Request, ticket: str, number: int | None, kind: str, selection: Selection, asked: Conditions
+@router.head("/{ticket}/datasets/{number}/files/{path:path}", include_in_schema=False)
+@router.get(
+    "/{ticket}/datasets/{number}/files/{path:path}",
+    summary="Download one file of a dataset",
+    response_class=Response,
+    responses=_ANSWERS_OF_FILE,
+)
+async def single_file(
+    request: Request,
+    ticket: TicketText,
+    number: Number,
+    path: Annotated[str, Path(max_length=5000, description="As the page shows it.")],
+    range_header: _Range = None,
+    if_range: _IfRange = None,
+    if_none_match: _IfNoneMatch = None,
 ) -> Response:
+    """Give a file out of the archive that it lies in, whole or a range of it."""
+    asked = Conditions(range_header, if_range, if_none_match)
+    return await _sent(request, partial(_file, request, ticket, number, path, asked))
+
+
+async def _sent(request: Request, make: Callable[[], Response]) -> Response:
     slots = slots_of(request)
     await slots.take()
     try:
-        answer = await to_thread.run_sync(
-            _answer, request, ticket, number, kind, selection, asked, limiter=slots.openers
-        )
+        answer = await to_thread.run_sync(make, limiter=slots.openers)
     except BaseException:
         slots.release()
         raise
@@ -117,37 +145,49 @@ async def _sent(
     return answer
 
 
-def _answer(
+def _archive(
     request: Request, text: str, number: int | None, kind: str, selection: Selection, asked: Conditions
 ) -> Response:
     service = service_of(request)
-    job_id = admitted(text, service).job_id
-    shown = Shown(job_id, "", service)
+    shown = Shown(admitted(text, service).job_id, "", service)
     pids = shown.ready() if number is None else shown.ready_one(number)
-    needed = service.ledger.needs.datablocks
-    found = sources(
-        {pid: shown.name(pid) for pid in pids},
-        {pid: shown.source_folder(pid) for pid in pids},
-        lambda pid: needed(job_id, pid),
-        service.ledger,
-    )
-    archive = shelf_of(request).archive(kind, found, selection)
+    archive = shelf_of(request).archive(kind, shown.sources(pids), selection)
     part = "-selection" if selection.patterns else ""
-    name = f"{shown.archive_name(pids, whole=number is None)}{part}.{kind}"
-    stack = ExitStack()
-    use = _teller(request, service)
+    stack, use = ExitStack(), _teller(request, service)
     whole = Whole(
-        name,
+        f"{shown.archive_name(pids, whole=number is None)}{part}.{kind}",
         archive.layout.size,
         archive.layout.etag,
         lambda wanted: archive.read(wanted, service.staging, use, stack),
         _MEDIA_TYPES[kind],
     )
-    try:
-        return ranged(request, whole, asked, stack)
-    except BaseException:
-        stack.close()
-        raise
+    return ranged(request, whole, asked, stack)
+
+
+def _file(request: Request, text: str, number: int, path: str, asked: Conditions) -> Response:
+    service = service_of(request)
+    shown = Shown(admitted(text, service).job_id, "", service)
+    (pid,) = shown.ready_one(number)
+    found = shown.sources([pid])
+    entry = file_at(shelf_of(request).contents(found), f"{shown.name(pid)}/{path}")
+    if entry is None:
+        raise NothingSelected("the dataset has no such file: see the names on its page")
+    algorithm = str(found[entry.source].manifest.hashing)
+    stack, use = ExitStack(), _teller(request, service)
+    whole = Whole(
+        path.rpartition("/")[2],
+        entry.size,
+        f"{algorithm}-{entry.digest}",
+        read_entry(entry, found, service.staging, use, stack),
+        digest=_repr_digest(algorithm, entry.digest),
+    )
+    return ranged(request, whole, asked, stack)
+
+
+def _repr_digest(algorithm: str, digest: str) -> str:
+    """Write a digest as `Repr-Digest` (RFC 9530); empty for what has no name there."""
+    name = {"sha256": "sha-256", "sha512": "sha-512"}.get(algorithm)
+    return "" if name is None else f"{name}=:{base64.b64encode(bytes.fromhex(digest)).decode()}:"
 
 
 def _teller(request: Request, service: Service) -> Callable[[DatablockRecord], None]:

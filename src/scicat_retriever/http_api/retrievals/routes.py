@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from anyio import to_thread
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel
 
-from scicat_retriever.domain.errors import LinkReleased
+from scicat_retriever.domain.errors import ArchiveNotReady, LinkReleased, NothingSelected
+from scicat_retriever.domain.ids import DatasetPid
+from scicat_retriever.http_api.downloads.slots import slots_of
 from scicat_retriever.http_api.html import html
 from scicat_retriever.http_api.pages import wants_page
 from scicat_retriever.http_api.problems import documented
 from scicat_retriever.http_api.retrievals import view
-from scicat_retriever.http_api.retrievals.admission import TicketText, admitted, url_of
-from scicat_retriever.http_api.retrievals.view import Availability, Retrieval, RetrievedDataset
+from scicat_retriever.http_api.retrievals.admission import Number, TicketText, admitted, url_of
+from scicat_retriever.http_api.retrievals.archives import shelf_of
+from scicat_retriever.http_api.retrievals.folders import folder_of
+from scicat_retriever.http_api.retrievals.view import Availability, Folder, Retrieval, RetrievedDataset, Shown
 from scicat_retriever.http_api.service import service_of
 from scicat_retriever.pipeline.tools.links import RETRIEVALS_PATH
 
@@ -53,15 +59,31 @@ async def retrieval(request: Request, ticket: TicketText, after: _After = 0) -> 
 async def dataset(
     request: Request,
     ticket: TicketText,
-    number: Annotated[int, Path(ge=1, le=2**31, description="The dataset's place in the job.")],
+    number: Number,
     after: _After = 0,
+    folder: Annotated[str, Query(max_length=5000, description="The folder to show.")] = "",
+    behind: Annotated[str, Query(max_length=1000, description="The last name that was given of it.")] = "",
 ) -> Response | RetrievedDataset:
-    """Say how far a dataset is and, once it is ready, where its archives are."""
+    """Say how far a dataset is and, once it is ready, where its archives and files are."""
     service = service_of(request)
     its = await asyncio.to_thread(admitted, ticket, service)
     url = url_of(ticket, service)
     shown = await asyncio.to_thread(view.dataset, its.job_id, number, url, service, after)
+    if shown.state is Availability.READY:
+        look = partial(_folder, request, Shown(its.job_id, url, service), shown, folder, behind)
+        shown.folder = await to_thread.run_sync(look, limiter=slots_of(request).openers)
     return html("dataset.html", shown=shown, back=url) if wants_page(request) else _json(shown)
+
+
+def _folder(request: Request, its: Shown, shown: RetrievedDataset, path: str, behind: str) -> Folder | None:
+    try:
+        contents = shelf_of(request).contents(its.sources([DatasetPid(shown.pid)]))
+    except ArchiveNotReady:
+        return None  # its archives can be downloaded all the same
+    found = folder_of(contents, shown.name, path, behind, shown.url)
+    if found is None:
+        raise NothingSelected("the dataset has no such folder: see the names on its page")
+    return found
 
 
 @router.post(

@@ -15,6 +15,7 @@ from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState, JobState
 from scicat_retriever.http_api.service import Service
 from scicat_retriever.http_api.status import DatasetStatus, ErrorStatus, job_status
+from scicat_retriever.pipeline.delivery.contents import Source, sources
 from scicat_retriever.pipeline.delivery.names import download_names, folder_names
 from scicat_retriever.ports.datablock_record import DatablockRecord
 
@@ -48,6 +49,30 @@ class RetrievedDatablock(BaseModel):
     url: str = Field(description="Where it is downloaded; no token is needed.")
 
 
+class ListedFile(BaseModel):
+    """A file of the folder that is shown."""
+
+    name: str
+    size: int = Field(description="Bytes.")
+    url: str = Field(description="Where it is downloaded; no token is needed.")
+
+
+class ListedFolder(BaseModel):
+    """A folder of the folder that is shown."""
+
+    name: str
+    url: str = Field(description="The dataset's page with this folder shown, or JSON.")
+
+
+class Folder(BaseModel):
+    """What is shown of a folder of a dataset that is ready."""
+
+    path: str = Field(description="Relative to the dataset's folder; empty for that itself.")
+    folders: list[ListedFolder]
+    files: list[ListedFile]
+    next: str | None = Field(description="Where the names after these are, if there are more.")
+
+
 class RetrievedDataset(BaseModel):
     """A dataset of the retrieval."""
 
@@ -75,6 +100,9 @@ class RetrievedDataset(BaseModel):
         None, description="On its own page, once it is ready."
     )
     next: str | None = Field(None, description="Where the datablocks after these are, if there are more.")
+    folder: Folder | None = Field(
+        None, description="On its own page, once it is ready: the folder asked for."
+    )
 
 
 class Retrieval(BaseModel):
@@ -245,10 +273,16 @@ class Shown:
         """Name the folder of a dataset."""
         return self._names[pid]
 
-    def source_folder(self, pid: DatasetPid) -> str | None:
-        """Give the dataset's `sourceFolder`."""
-        title = self._titles.get(pid)
-        return None if title is None else title.source_folder
+    def sources(self, pids: Sequence[DatasetPid]) -> list[Source]:
+        """Give the datablocks that the job needs of some datasets. Errors as of `contents.sources`."""
+        ledger = self._service.ledger
+        folders = {pid: title.source_folder for pid, title in self._titles.items()}
+        return sources(
+            {pid: self._names[pid] for pid in pids},
+            {pid: folders.get(pid) for pid in pids},
+            lambda pid: ledger.needs.datablocks(self._job_id, pid),
+            ledger,
+        )
 
     def archive_name(self, pids: Sequence[DatasetPid], *, whole: bool) -> str:
         """Name an archive of some datasets, without its ending.

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import BinaryIO
 
+from scicat_retriever.computed.entries import Entry
 from scicat_retriever.computed.layout import Layout, Slice
 from scicat_retriever.computed.tar_layout import TarLayout
 from scicat_retriever.computed.zip_layout import ZipLayout
@@ -70,6 +71,23 @@ class Archive:
             yield b"".join(held)
 
 
+def read_entry(
+    entry: Entry,
+    sources: Sequence[Source],
+    staging: StagingArea,
+    use: Callable[[DatablockRecord], None],
+    stack: ExitStack,
+) -> Callable[[range], Iterator[bytes]]:
+    """Give what reads ranges of one file of a retrieval. Arguments and errors as of `Archive.read`."""
+    reader = _Reader(sources, staging, use, stack)
+
+    def read(wanted: range) -> Iterator[bytes]:
+        if wanted:
+            yield from reader.read(Slice(entry.source, entry.offset + wanted.start, len(wanted)))
+
+    return read
+
+
 class _Reader:
     """Reads slices of staged files, one file open at a time."""
 
@@ -121,7 +139,7 @@ class ArchiveShelf:
 
     def __init__(self, staging: StagingArea) -> None:
         self._staging = staging
-        self._held: OrderedDict[object, tuple[Lock, list[Archive]]] = OrderedDict()
+        self._held: OrderedDict[object, tuple[Lock, list[Archive | Contents]]] = OrderedDict()
         self._lock = Lock()
 
     def archive(self, kind: str, sources: Sequence[Source], selection: Selection) -> Archive:
@@ -136,7 +154,31 @@ class ArchiveShelf:
             NothingSelected: Nothing is.
             LinkReleased: A datablock is not in staging, or not as long as it was.
         """
-        name = (kind, selection, tuple(_identity(each) for each in sources))
+
+        def make() -> Archive:
+            contents = Contents(sources, selection.wanted())
+            if selection.patterns and not any(len(contents[index].paths) for index in range(len(contents))):
+                raise NothingSelected("no file is selected: see the names on the page of the retrieval")
+            return Archive(FORMATS[kind](contents), sources)
+
+        made = self._made((kind, selection), sources, make)
+        assert isinstance(made, Archive)  # noqa: S101 - by its name
+        return made
+
+    def contents(self, sources: Sequence[Source]) -> Contents:
+        """Give all entries of some datablocks, to look into.
+
+        Raises:
+            LinkReleased: A datablock is not in staging, or not as long as it was.
+        """
+        made = self._made("contents", sources, lambda: Contents(sources))
+        assert isinstance(made, Contents)  # noqa: S101 - by its name
+        return made
+
+    def _made(
+        self, what: object, sources: Sequence[Source], make: Callable[[], Archive | Contents]
+    ) -> Archive | Contents:
+        name = (what, tuple(_identity(each) for each in sources))
         with self._lock:
             lock, made = self._held.setdefault(name, (Lock(), []))
             self._held.move_to_end(name)
@@ -145,12 +187,7 @@ class ArchiveShelf:
         with lock:
             if not made:
                 self._require_there(sources)
-                contents = Contents(sources, selection.wanted())
-                if selection.patterns and not any(
-                    len(contents[index].paths) for index in range(len(contents))
-                ):
-                    raise NothingSelected("no file is selected: see the names on the page of the retrieval")
-                made.append(Archive(FORMATS[kind](contents), sources))
+                made.append(make())
         return made[0]
 
     def _require_there(self, sources: Sequence[Source]) -> None:

@@ -158,3 +158,33 @@ def test_a_file_that_goes_meanwhile_breaks_the_answer_off(client: TestClient, re
     broken = client.get(f"{link(ready)}/all.zip")
     assert int(broken.headers["content-length"]) == len(whole.content)
     assert len(broken.content) < len(whole.content)
+
+
+def test_folders_can_be_looked_into_and_each_file_downloaded(client: TestClient, ready: ApiRig) -> None:
+    url, found = f"{link(ready)}/datasets/1", {}
+    folders = [url]
+    while folders:
+        split = urlsplit(folders.pop())
+        folder = shown(client, f"{split.path}?{split.query}")["folder"]
+        folders += [each["url"] for each in folder["folders"]]
+        for each in folder["files"]:
+            answer = client.get(path_of(each["url"]))
+            assert (answer.status_code, len(answer.content)) == (200, each["size"])
+            assert name_of(answer.headers) == each["name"]
+            inside = f"{folder['path']}/" if folder["path"] else ""
+            found[f"{inside}{each['name']}"] = answer.content
+    assert found == FILES
+    assert "Files" in client.get(url, headers=BROWSER).text
+
+
+def test_a_file_comes_in_ranges_with_the_digest_of_the_whole(client: TestClient, ready: ApiRig) -> None:
+    name, content = max(FILES.items(), key=lambda item: len(item[1]))
+    path = f"{link(ready)}/datasets/1/files/{name}"
+    part = client.get(path, headers={"Range": "bytes=1-2"})
+    assert (part.status_code, part.content) == (206, content[1:3])
+    assert part.headers["content-range"] == f"bytes 1-2/{len(content)}"
+    assert client.get(path, headers={"If-None-Match": part.headers["etag"]}).status_code == 304
+    assert_problem(client.get(f"{path}x"), 404, "nothing_selected")
+    assert_problem(
+        client.get(f"{link(ready)}/datasets/1", params={"folder": "no such"}), 404, "nothing_selected"
+    )
