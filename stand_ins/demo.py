@@ -2,8 +2,8 @@
 
 It packs a folder into tar datablocks of several datasets in a long-term store, registers them in a stand-in SciCat,
 starts the service, asks for all datasets through SciCat's own job route, shows the progress, downloads everything
-through the links that SciCat was given, unpacks it, and compares every file with the original. With `--tape` the
-datablocks are on virtual tapes, and what each dataset waits for is shown.
+by the one link that SciCat was given, as a zip, unpacks it, and compares every file with the original. With `--tape`
+the datablocks are on virtual tapes, and what each dataset waits for is shown.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import os
 import signal
 import sys
 import sysconfig
-import tarfile
 import tempfile
 import time
+import zipfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -28,6 +28,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from scicat_retriever.pipeline.delivery.names import usable_paths
 from stand_ins import local_http
 from stand_ins.packing import PackedDataset, pack
 from stand_ins.running import TOKEN, RunningService, ServiceFolder, is_over
@@ -140,10 +141,13 @@ def _retrieve(
     job = _job_in_scicat(scicat_url, job_id)
     if job["statusCode"] != "finishedSuccessful":
         raise DemoFailed(f"SciCat was told {job['statusCode']}: {job['statusMessage']}\n{service.log_end()}")
-    console.print("[5/6] downloading through the links that SciCat was given", markup=False)
-    _download(job["jobResultObject"]["result"], unpacked, console)
+    page = _page(job["jobResultObject"]["url"])
+    console.print("[5/6] downloading all by the one link that SciCat was given, as a zip:", markup=False)
+    console.print(page["url"], markup=False, highlight=False, soft_wrap=True)
+    _download(page["zip"], unpacked, console)
     console.print("[6/6] comparing every file with the original", markup=False)
-    return [_compare(dataset, data, unpacked) for dataset in datasets]
+    folders = {each["pid"]: unpacked / each["name"] for each in page["datasets"]}
+    return [_compare(dataset, data, folders[dataset.pid]) for dataset in datasets]
 
 
 def _register(datasets: Sequence[PackedDataset], scicat_url: str) -> None:
@@ -219,45 +223,53 @@ def _job_in_scicat(scicat_url: str, job_id: str) -> dict[str, Any]:
     return job
 
 
-def _download(entries: Sequence[dict[str, Any]], unpacked: Path, console: Console) -> None:
+def _page(url: str) -> dict[str, Any]:
+    """Give what the page of the retrieval shows, as programs get it."""
+    answer = local_http.get(url, timeout=60)
+    if not answer.is_success:
+        raise DemoFailed(f"the page {url} gave {answer.status_code}: {answer.text}")
+    page: dict[str, Any] = answer.json()
+    return page
+
+
+def _download(url: str, unpacked: Path, console: Console) -> None:
+    archive = unpacked.with_suffix(".zip")
     with (
         httpx2.Client(timeout=60, trust_env=False) as http,
         Progress(
             TextColumn("{task.description}"), BarColumn(), DownloadColumn(), console=console
         ) as progress,
+        http.stream("GET", url) as answer,
+        archive.open("wb") as file,
     ):
-        bar = progress.add_task("downloads", total=sum(entry["size"] for entry in entries))
-        for entry in entries:
-            target = unpacked / entry["datasetId"].replace("/", "_")
-            target.mkdir(parents=True, exist_ok=True)
-            archive = target.with_suffix(".download")
-            with http.stream("GET", entry["url"]) as answer, archive.open("wb") as file:
-                if answer.status_code != 200:
-                    raise DemoFailed(f"the link of {entry['archiveId']} gave {answer.status_code}")
-                for chunk in answer.iter_bytes(2**20):
-                    file.write(chunk)
-                    progress.advance(bar, len(chunk))
-            with tarfile.open(archive) as tar:
-                tar.extractall(target, filter="data")
-            archive.unlink()
+        if answer.status_code != 200:
+            raise DemoFailed(f"the link to all of it gave {answer.status_code}")
+        bar = progress.add_task("downloads", total=int(answer.headers["content-length"]))
+        for chunk in answer.iter_bytes(2**20):
+            file.write(chunk)
+            progress.advance(bar, len(chunk))
+    with zipfile.ZipFile(archive) as made:
+        made.extractall(unpacked)
+    archive.unlink()
 
 
-def _compare(dataset: PackedDataset, data: Path, unpacked: Path) -> Row:
-    folder = unpacked / dataset.pid.replace("/", "_")
+def _compare(dataset: PackedDataset, data: Path, folder: Path) -> Row:
     names = [entry["path"] for block in dataset.datablocks for entry in block.files]
+    # Names that some system refuses come back altered.
+    came_as = dict(zip(names, usable_paths(names), strict=True))
     found = sorted(
         os.path.relpath(Path(place, name), folder) for place, _, files in os.walk(folder) for name in files
     )
-    if found != sorted(names):
-        differing = sorted(set(found) ^ set(names))[:5]
+    if found != sorted(came_as.values()):
+        differing = sorted(set(found) ^ set(came_as.values()))[:5]
         raise DemoFailed(
             f"{dataset.pid}: the files that came back are not those that were archived: {differing}"
         )
     size = 0
     for name in names:
-        if not filecmp.cmp(data / name, folder / name, shallow=False):
+        if not filecmp.cmp(data / name, folder / came_as[name], shallow=False):
             raise DemoFailed(f"{dataset.pid}: {name} came back with other bytes")
-        size += (folder / name).stat().st_size
+        size += (folder / came_as[name]).stat().st_size
     return Row(dataset.pid, len(dataset.datablocks), len(names), size)
 
 

@@ -25,13 +25,14 @@ def test_the_demo_brings_every_byte_of_a_folder_back(tmp_path: Path) -> None:
     (folder / "a b ü.txt").write_text("blank and umlaut")
     for number in range(20):
         (folder / "deep" / "er" / f"{number}.dat").write_bytes(bytes([number]) * 10_000)
+    (folder / "what windows refuses?").write_bytes(b"")
     (folder / "link").symlink_to("empty")
 
     done = _demo("--data", str(folder))
 
     assert done.returncode == 0, done.stdout + done.stderr
     last = done.stdout.strip().splitlines()[-1]
-    assert last == "demo: finishedSuccessful datasets=4 datablocks=15 files=22 bytes=200016"
+    assert last == "demo: finishedSuccessful datasets=4 datablocks=15 files=23 bytes=200016"
 
 
 def test_the_demo_on_tapes_says_what_is_waited_for_and_reads_each_datablock_once(tmp_path: Path) -> None:
