@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from scicat_retriever.computed.entries import NANO, Batch, Entry, EntryKind, batch_of
+from scicat_retriever.computed.entries import Batch, Entry, EntryKind, batch_of
 from scicat_retriever.domain.errors import ArchiveNotReady, LinkReleased, ManifestDamaged
 from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.domain.states import DatablockState
@@ -226,7 +226,7 @@ def _batch_of_files(page: Page, paths: Sequence[str], number: int) -> Batch:
         [EntryKind.FILE] * count,
         page.sizes,
         page.crcs,
-        [time * NANO for time in page.mtimes],
+        page.mtimes,
         page.hexdigests(),
         [number] * count,
         page.offsets,
@@ -251,7 +251,7 @@ def _batch(
         )
         link = page.links[row] if kind is EntryKind.SYMLINK else ""
         entries.append(
-            Entry(paths[row], kind, size, crc, page.mtimes[row] * NANO, digest, number, offset, link)
+            Entry(paths[row], kind, size, crc, page.mtimes[row], digest, number, offset, link)
         )
     return batch_of(entries)
 
