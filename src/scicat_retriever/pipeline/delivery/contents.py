@@ -166,21 +166,35 @@ class _Survey:
 
 
 def _survey(contents: Contents) -> _Survey:
-    """Look through all entries: once where all are files of different paths, else twice."""
-    found, seen, twice = _Survey(), set[int](), set[str]()
-    letters = set[str]()
+    """Look through all entries: once where all are files of different paths, else three times."""
+    found = _Survey()
+    if _all_are_different_files(contents.sources):
+        return found
+    seen, twice = set[int](), set[str]()
     for index in range(len(contents)):
-        page, paths = contents.page(index)
-        letters.update(page.letters.lower())
-        its = set(map(hash, paths))
-        if len(its) < len(paths) or not seen.isdisjoint(its):
-            counts = Counter(paths)
-            twice.update(path for path in paths if counts[path] > 1 or hash(path) in seen)
-        seen |= its
-    if twice or letters & {"d", "h"}:
-        for index in range(len(contents)):
-            _look_closer(contents, index, twice, found)
+        paths = contents.page(index)[1]
+        counts = Counter(paths)
+        twice.update(path for path in paths if counts[path] > 1 or hash(path) in seen)
+        seen.update(map(hash, paths))
+    for index in range(len(contents)):
+        _look_closer(contents, index, twice, found)
     return found
+
+
+def _all_are_different_files(sources: Sequence[Source]) -> bool:
+    """Say whether all members are files, no two of one name and folder; equal hashes count as equal names."""
+    seen = set[int]()
+    for source in sources:
+        for page in source.manifest.pages:
+            its = (
+                {hash((source.folder, name)) for name in page.names}
+                if len(sources) > 1
+                else set(map(hash, page.names))
+            )
+            if page.letters.count("f") < len(page) or len(its) < len(page) or not seen.isdisjoint(its):
+                return False
+            seen |= its
+    return True
 
 
 def _look_closer(contents: Contents, index: int, twice: set[str], found: _Survey) -> None:
@@ -250,9 +264,7 @@ def _batch(
             (content.size, content.crc, content.digest, content.offset) if content else (0, 0, "", 0)
         )
         link = page.links[row] if kind is EntryKind.SYMLINK else ""
-        entries.append(
-            Entry(paths[row], kind, size, crc, page.mtimes[row], digest, number, offset, link)
-        )
+        entries.append(Entry(paths[row], kind, size, crc, page.mtimes[row], digest, number, offset, link))
     return batch_of(entries)
 
 

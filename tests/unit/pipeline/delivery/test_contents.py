@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from scicat_retriever.computed.layout import Layout
 from scicat_retriever.computed.tar_layout import TarLayout
 from scicat_retriever.computed.zip_layout import ZipLayout
-
 from scicat_retriever.domain.errors import LinkReleased
 from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.domain.states import DatablockState
