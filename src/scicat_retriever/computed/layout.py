@@ -96,7 +96,8 @@ class Layout(ABC):
                 for piece in pieces_of(number):
                     end = at + _length(piece)
                     if start < end and at < stop:
-                        yield _between(piece, start - at, min(end, stop) - at)
+                        whole = start == at and end <= stop
+                        yield piece if whole else _between(piece, start - at, min(end, stop) - at)
                         start = end
                     at = end
                 if at != begin + ends[number]:

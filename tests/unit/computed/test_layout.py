@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -119,6 +121,17 @@ LATER = {
     "source": [TWO[0]._replace(source=1)],
     "offset": [TWO[0]._replace(offset=1)],
 }
+
+
+@pytest.mark.parametrize("layout_of", FORMATS)
+def test_many_read_one_layout_at_the_same_time(layout_of: type[ZipLayout | TarLayout]) -> None:
+    listed = [a_file(f"{number}/größe", STAGED[0][: number % 700]) for number in range(300)]
+    layout = layout_of(split(listed, range(0, 300, 20)))
+    whole = read(layout)
+    starts = range(0, layout.size, 1777)
+    with ThreadPoolExecutor(8) as readers:
+        found = readers.map(lambda start: read(layout, start, min(start + 5000, layout.size)), starts)
+        assert list(found) == [whole[start : start + 5000] for start in starts]
 
 
 class Wrong(Layout):
