@@ -20,10 +20,21 @@ _ASK_WHO_GAVE_IT = (
     "Whoever runs this service, or asked for the data, has ended this link. Ask them for another one; or open SciCat and "
     "ask for the dataset again (Retrieve)."
 )
+_LOOK_AT_THE_PAGE = (
+    "Open the page of the retrieval again: it shows what there is, with links that work. Its address is in SciCat, in the "
+    "job's result, and in the e-mail, if your facility sends one."
+)
+_AS_STORED = (
+    "Go back to the page of the dataset: its archives can be downloaded now, as they are stored. A zip can be made once the "
+    "service has read them again, which it does by itself."
+)
 _LATER = "Try the same link again in a few minutes. If it stays so, tell those who run this service."
 _WORDS = {
     errors.LinkExpired.code: ("This download link has expired", _ASK_AGAIN),
     errors.LinkReleased.code: ("This file is no longer kept for download", _ASK_AGAIN),
+    errors.NothingSelected.code: ("There is no such file or folder", _LOOK_AT_THE_PAGE),
+    errors.ArchiveNotReady.code: ("There is no zip or tar of this yet", _AS_STORED),
+    errors.JobNotFound.code: ("This retrieval is not known", _ASK_AGAIN),
     errors.LinkRevoked.code: ("This link was revoked", _ASK_WHO_GAVE_IT),
     errors.LinkTampered.code: ("This is not the whole link", _COPY_AGAIN),
 }

@@ -185,6 +185,7 @@ def test_a_file_comes_in_ranges_with_the_digest_of_the_whole(client: TestClient,
     assert part.headers["content-range"] == f"bytes 1-2/{len(content)}"
     assert client.get(path, headers={"If-None-Match": part.headers["etag"]}).status_code == 304
     assert_problem(client.get(f"{path}x"), 404, "nothing_selected")
+    assert "Open the page of the retrieval again" in client.get(f"{path}x", headers=BROWSER).text
     assert_problem(
         client.get(f"{link(ready)}/datasets/1", params={"folder": "no such"}), 404, "nothing_selected"
     )
