@@ -32,7 +32,7 @@ from scicat_retriever.http_api.service import Service, service_of
 from scicat_retriever.pipeline.tools.links import DOWNLOADS_PATH
 from scicat_retriever.ports.datablock_record import DatablockRecord
 
-CHUNK = 2**18
+CHUNK = 2**20
 """Bytes that are read at once: each stalled download holds so many in memory."""
 _ELSEWHERE = b"The file is in the staging area's own storage: follow redirects (curl -L).\n"
 
