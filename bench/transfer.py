@@ -8,8 +8,8 @@ the page cache; the medians are shown. The transfer's seconds include the manife
 ``ratio_to_slower`` is seconds / max(cp_seconds, hash_seconds); ``read_per_byte`` is what /proc/self/io counts as read,
 per byte of the archive; ``rss_mb`` is the process's peak. ``bare_seconds`` is the transfer without the CRC-32 of members
 and of pieces; ``crc_ratio`` how many times as long it takes with them, and ``crc_cpu_ratio`` how many times the processor
-time of all its threads, by the smallest of the runs of each: a busy machine only ever adds. With ``--also`` the same of
-a further hash, against the transfer without it. Slow ratios are no failure: this measures.
+time of all its threads: the medians over the rounds, in each of which all ways run one after the other. With ``--also``
+the same of a further hash, against the transfer without it. Slow ratios are no failure: this measures.
 """
 
 import argparse
@@ -200,13 +200,14 @@ def bench_case(folder: Path, size: int, files: int, algorithm: str, also: str | 
 
 
 def ratio(runs: list[Run], others: list[Run]) -> float:
-    """How many times as long the fastest run took as the fastest one of others."""
-    return round(min(run.seconds for run in runs) / min(run.seconds for run in others), 3)
+    """How many times as long a run took as the other one of the same round; the median."""
+    return round(median(run.seconds / other.seconds for run, other in zip(runs, others, strict=True)), 3)
 
 
 def cpu_ratio(runs: list[Run], others: list[Run]) -> float:
     """The same of the processor time."""
-    return round(min(run.cpu_seconds for run in runs) / min(run.cpu_seconds for run in others), 3)
+    pairs = zip(runs, others, strict=True)
+    return round(median(run.cpu_seconds / other.cpu_seconds for run, other in pairs), 3)
 
 
 def arguments() -> argparse.Namespace:

@@ -118,7 +118,8 @@ class InMemoryDatablocks(InMemoryChosenFiles):
                 block,
                 State.COPIED,
                 bytes_done=copied.bytes_copied,
-                bytes_total=copied.recalled.size,
+                bytes_total=copied.bytes_copied,
+                unpacked=copied.unpacked,
                 archive_checksum=copied.archive_checksum,
                 partial=copied.partial,
             )

@@ -128,7 +128,7 @@ class InMemoryRecords:
             }
             changes["pinned"] = False
         if new not in {State.COPIED, State.STAGED}:
-            changes["archive_checksum"] = None
+            changes |= {"archive_checksum": None, "unpacked": False}
         if new not in {State.COPIED, State.STAGED, State.RELEASED}:
             changes["partial"] = ""
         block.record = replace(block.record, **(changes | values))

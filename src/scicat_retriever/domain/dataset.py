@@ -160,6 +160,12 @@ class Extract:
 
 
 _ENDING = re.compile(r"\.tar\Z", re.IGNORECASE)
+_GZIP_ENDING = re.compile(r"(?:\.tar)?\.(?:gz|gzip)\Z|\.(?:tgz|taz)\Z", re.IGNORECASE)
+
+
+def without_gzip_ending(name: str) -> str:
+    """Give the name of the tar that an archive of this name unpacks to: `a.tar` for `a.tar.gz`, `a.tgz`."""
+    return _GZIP_ENDING.sub(".tar", name)
 
 
 @dataclass(frozen=True, slots=True)

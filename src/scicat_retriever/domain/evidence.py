@@ -54,7 +54,7 @@ class Copied:
     Attributes:
         recalled: The evidence before.
         bytes_copied: Bytes written.
-        archive_checksum: `xxh3-128:<hex>` of the archive's bytes.
+        archive_checksum: `xxh3-128:<hex>` of the bytes written.
         manifest_seal: Digest of the manifest (the list of members with the checksums seen), kept in the
             ledger.
         members: How many members the archive holds.
@@ -62,6 +62,7 @@ class Copied:
             keeps it when it is staged.
         receipt: What the staging area itself says it holds of the file. It is shown to the area again when
             the file is committed.
+        unpacked: Whether the archive is compressed, and its tar was written.
     """
 
     recalled: Recalled
@@ -71,6 +72,7 @@ class Copied:
     members: int
     partial: str
     receipt: str
+    unpacked: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,10 @@ from scicat_retriever.onepass.digests import Hashing
 from scicat_retriever.onepass.member import Member, MemberKind
 from scicat_retriever.onepass.pieces import PieceSums
 
-_MOST_HELD = 8 << 20
-"""Bytes of content after which they are handed over; what is unpacked may be many times a buffer's bytes."""
 _AHEAD = 2
 """How much may wait for the thread: then the one that walks waits."""
 _LOOK_SECONDS = 1.0
-_Work = tuple[Chunk | None, list[memoryview | None], list[Member]]
+_Work = tuple[Chunk, list[memoryview | None], list[Member]]
 
 
 class AlsoHasher:
@@ -38,7 +36,6 @@ class AlsoHasher:
         self._on_member = on_member
         self.sums = {algorithm: PieceSums(algorithm) for algorithm in also.algorithms}
         self._parts: list[memoryview | None] = []
-        self._held = 0
         self._members: list[Member] = []
         self._inbox: Queue[_Work | None] = Queue(_AHEAD)
         self._done: SimpleQueue[list[Member]] = SimpleQueue()
@@ -67,7 +64,8 @@ class AlsoHasher:
 
     def pass_on(self, chunk: Chunk) -> None:
         """Hand over a buffer that was walked; pass on the members that are hashed by now."""
-        self._hand_over(chunk)
+        self._put((chunk, self._parts, self._members))
+        self._parts, self._members = [], []
         self._emit()
 
     def finish(self) -> None:
@@ -100,14 +98,6 @@ class AlsoHasher:
 
     def _note(self, part: memoryview | None) -> None:
         self._parts.append(part)
-        if part is not None:
-            self._held += len(part)
-            if self._held > _MOST_HELD:
-                self._hand_over(None)
-
-    def _hand_over(self, chunk: Chunk | None) -> None:
-        self._put((chunk, self._parts, self._members))
-        self._parts, self._members, self._held = [], [], 0
 
     def _put(self, work: "_Work | None") -> None:
         while not self._failed:
@@ -131,18 +121,16 @@ class AlsoHasher:
             self._failed = True
             self._events.put(failed)
 
-    def _hash(self, chunk: Chunk | None, parts: list[memoryview | None], members: list[Member]) -> None:
+    def _hash(self, chunk: Chunk, parts: list[memoryview | None], members: list[Member]) -> None:
         digests = iter(self._digests(parts))
         if self._further is not None:
             members = [
                 each._replace(digest=each.digest + next(digests)) if each.kind is MemberKind.FILE else each
                 for each in members
             ]
-        if chunk is not None:
-            for sums in self.sums.values():
-                sums.update(chunk.filled)
-            parts.clear()
-            self._pool.give_back(chunk)
+        for sums in self.sums.values():
+            sums.update(chunk.filled)
+        self._pool.give_back(chunk)
         self._done.put(members)
 
     def _digests(self, parts: list[memoryview | None]) -> list[str]:

@@ -13,7 +13,6 @@ from types import TracebackType
 from typing import Self
 
 from scicat_retriever.onepass.also_hasher import AlsoHasher
-from scicat_retriever.onepass.archive_stream import ArchiveStream
 from scicat_retriever.onepass.checksums import ChecksumAlgorithm
 from scicat_retriever.onepass.chunks import USERS, Chunk, ChunkPool, Milestone
 from scicat_retriever.onepass.digests import Hashing
@@ -36,13 +35,13 @@ class CopyReport:
     """What one pass saw.
 
     Attributes:
-        archive_bytes: bytes read, and written, as stored (compressed, if the archive is).
-        archive_checksum: the digest of these bytes, in hexadecimal digits, of the algorithm that
+        archive_bytes: bytes read, as stored (compressed, if the archive is).
+        archive_checksum: the digest of the bytes written, in hexadecimal digits, of the algorithm that
             ``archive_checksum_name`` names.
         pieces: the digests of each piece of what was written.
         algorithm: what the members were hashed with, the further algorithms last.
-        gzip: whether the archive is compressed.
-        unpacked_bytes: bytes of the tar itself.
+        gzip: whether the archive is compressed, as stored.
+        unpacked_bytes: bytes of the tar itself: what was written.
         tars: how many tars follow on each other; more than one only by the caller's rules.
         counts: how many members of each kind were seen.
     """
@@ -75,7 +74,7 @@ def copy_and_hash(
     stall_timeout: float = 300.0,
     crc: bool = True,
 ) -> CopyReport:
-    """Copy an archive and hash all of its members, reading each byte once.
+    """Copy an archive and hash all of its members, reading each byte once; what is gzip is unpacked.
 
     The partial file is durable when this returns: flushed to disk, or sealed where it is a sink. The caller
     cares for its name, its folder's entry, and its removal after an error.
@@ -127,23 +126,31 @@ def copy_and_hash(
     walker = TarWalker(
         further or main, further.on_member if further else on_member, most_members, rules, crc=crc
     )
-    stream = ArchiveStream(walker, plain=plain, max_unpacked_bytes=max_unpacked_bytes)
     watch = CopyWatch(progress, cancelled, stall_timeout)
-    with _CopyThreads(source, partial, expected_bytes, watch, further, crc=crc) as threads:
+    with _CopyThreads(
+        source,
+        partial,
+        expected_bytes,
+        watch,
+        further,
+        plain=plain,
+        max_unpacked_bytes=max_unpacked_bytes,
+        crc=crc,
+    ) as threads:
         for data in threads.chunks():
-            stream.feed(data)
+            walker.feed(data)
             watch.hashed += len(data)
-        counts = stream.finish(needs_marker=watch.hashed != catalogued_bytes)
+        counts = walker.finish(needs_marker=threads.bytes_read != catalogued_bytes)
         threads.wait_until_durable()
     progress(watch.hashed)
     return CopyReport(
-        archive_bytes=watch.hashed,
+        archive_bytes=threads.bytes_read,
         archive_checksum=threads.sums.checksum,
         pieces=threads.pieces(),
         algorithm=main.and_also(also),
-        gzip=stream.is_gzip,
-        unpacked_bytes=stream.unpacked_bytes,
-        tars=stream.tars,
+        gzip=threads.is_gzip,
+        unpacked_bytes=walker.offset,
+        tars=walker.tars,
         counts=counts,
     )
 
@@ -159,6 +166,8 @@ class _CopyThreads:
         watch: CopyWatch,
         also: AlsoHasher | None,
         *,
+        plain: bool,
+        max_unpacked_bytes: int | None,
         crc: bool,
     ) -> None:
         self._watch = watch
@@ -168,7 +177,14 @@ class _CopyThreads:
         self._writer = PartialWriter(partial, self._pool, self._events)
         try:
             self._reader = SourceReader(
-                source, self._pool, self._writer.inbox, self._events, expected_bytes, crc=crc
+                source,
+                self._pool,
+                self._writer.inbox,
+                self._events,
+                expected_bytes,
+                plain=plain,
+                max_unpacked_bytes=max_unpacked_bytes,
+                crc=crc,
             )
         except BaseException:
             self._writer.stop(self._watch.stall_timeout)
@@ -188,6 +204,16 @@ class _CopyThreads:
         if self._also is not None:
             self._also.stop(_PATIENCE)
         self._writer.stop(max(_PATIENCE, self._watch.stall_timeout - self._writer.waiting_seconds()))
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes of the source, once it has ended."""
+        return self._reader.offset
+
+    @property
+    def is_gzip(self) -> bool:
+        """Whether the source is compressed, once it has ended."""
+        return self._reader.is_gzip
 
     @property
     def sums(self) -> StagedSums:

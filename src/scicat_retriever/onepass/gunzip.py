@@ -1,7 +1,8 @@
 """Unpacking gzip (RFC 1952) as a stream, without trust in what the stream claims."""
 
-import zlib
 from collections.abc import Callable
+
+from zlib_ng import zlib_ng
 
 from scicat_retriever.onepass.errors import BadGzip, UnpackedTooLarge
 
@@ -13,6 +14,8 @@ _MAGIC = b"\x1f\x8b\x08"
 MAGIC_BYTES = len(_MAGIC)
 """How many of the first bytes tell whether it is gzip."""
 
+_ESTIMATE_PER_FILE = 1 << 10  # a header, and up to one block of padding
+_ESTIMATE_AT_LEAST = 10 << 10  # as most programs fill a tar up at its end
 _ALLOWANCE_PER_FILE = 16 << 10
 _ALLOWANCE_AT_LEAST = 16 << 20
 
@@ -23,6 +26,16 @@ def has_gzip_magic(first_bytes: bytes) -> bool:
     A tar could begin so only if its first member had a name of control characters.
     """
     return first_bytes.startswith(_MAGIC)
+
+
+def unpacked_estimate(content_bytes: int, files: int) -> int:
+    """Give the bytes that a tar with such content takes, about: long names and folders need more.
+
+    Args:
+        content_bytes: the declared sizes of all files together.
+        files: how many files are declared.
+    """
+    return content_bytes + files * _ESTIMATE_PER_FILE + _ESTIMATE_AT_LEAST
 
 
 def unpacked_allowance(content_bytes: int, files: int) -> int:
@@ -54,7 +67,7 @@ class Gunzip:
         self._packed = 0
         self._stride = _SMALLEST_STRIDE
         self._padding = False
-        self._member: zlib._Decompress | None = zlib.decompressobj(_WITH_GZIP_HEADER)
+        self._member: zlib_ng._Decompress | None = zlib_ng.decompressobj(_WITH_GZIP_HEADER)
 
     def feed(self, chunk: memoryview) -> None:
         """Unpack the next bytes.
@@ -82,13 +95,13 @@ class Gunzip:
         if self._member is not None:
             raise BadGzip(f"the gzip stream ends inside a member at offset {self._packed}")
 
-    def _unpack(self, member: "zlib._Decompress", piece: memoryview) -> int:
+    def _unpack(self, member: "zlib_ng._Decompress", piece: memoryview) -> int:
         """Feed the member; give the bytes that it took."""
         rest: bytes | memoryview = piece
         while rest and not member.eof:
             try:
                 self._pass_on(member.decompress(rest, _LARGEST_PIECE))
-            except zlib.error as broken:
+            except zlib_ng.error as broken:  # type: ignore[misc] # its stub has an instance
                 raise BadGzip(f"the gzip stream is damaged near offset {self._packed}: {broken}") from broken
             rest = member.unconsumed_tail
         if not member.eof:
@@ -108,7 +121,7 @@ class Gunzip:
     def _skip_padding(self, piece: memoryview) -> int:
         """Between members: begin the next one, or pass over zeros up to the end; give the bytes taken."""
         if piece[0] == _MAGIC[0] and not self._padding:
-            self._member = zlib.decompressobj(_WITH_GZIP_HEADER)
+            self._member = zlib_ng.decompressobj(_WITH_GZIP_HEADER)
             return 0
         if bytes(piece).count(0) != len(piece):
             raise BadGzip(f"something other than gzip follows the gzip stream, near offset {self._packed}")

@@ -1,4 +1,4 @@
-"""The thread that reads the source, once, from its first byte to its last."""
+"""The thread that reads the source, once, from its first byte to its last, and unpacks it if it is gzip."""
 
 import os
 import time
@@ -8,11 +8,15 @@ from threading import Event, Thread
 from typing import Protocol
 
 from scicat_retriever.onepass.chunks import Chunk, ChunkPool, Milestone
-from scicat_retriever.onepass.errors import LongerThanDeclared, SourceReadFailed, Truncated
+from scicat_retriever.onepass.errors import GzipFault, LongerThanDeclared, SourceReadFailed, Truncated
+from scicat_retriever.onepass.gunzip import MAGIC_BYTES, Gunzip, has_gzip_magic
 from scicat_retriever.onepass.staged_sums import StagedSums
 
 _HAND_OVER_SECONDS = 0.5
 """Seconds after which a slow source's bytes are passed on, though the buffer is not full."""
+
+_PACKED_BYTES = 1 << 20
+"""Bytes of a compressed source that are read at once."""
 
 
 class ReadsInto(Protocol):
@@ -30,7 +34,7 @@ class ReadsInto(Protocol):
 class SourceReader:
     """The thread that reads the source into buffers, for the writer and the hasher.
 
-    It works from its construction on.
+    It works from its construction on. A source that is gzip is unpacked, so that the buffers hold a tar.
 
     The thread is a daemon: a read that never returns cannot be broken off, only left behind. A reader that is
     left behind touches nothing but its own buffers, and ends when its read does.
@@ -41,7 +45,14 @@ class SourceReader:
         to_write: gets each buffer that was filled.
         events: gets each buffer that was filled, then SOURCE_ENDED or the error that ended the reading.
         expected_bytes: bytes that the source was declared to have; None if nobody knows.
+        plain: whether it is known to be a plain tar; else its first bytes decide.
+        max_unpacked_bytes: bytes that a compressed source may unpack to; None for any number.
         crc: whether the pieces get their CRC-32.
+
+    Attributes:
+        offset: bytes read so far.
+        is_gzip: whether the source is compressed, known once its first bytes came.
+        sums: over what the buffers held.
 
     Raises:
         SourceReadFailed: the file descriptor is not open.
@@ -55,6 +66,8 @@ class SourceReader:
         events: "SimpleQueue[Chunk | Milestone | BaseException]",
         expected_bytes: int | None,
         *,
+        plain: bool = False,
+        max_unpacked_bytes: int | None = None,
         crc: bool = True,
     ) -> None:
         self._pool = pool
@@ -70,6 +83,10 @@ class SourceReader:
         self._stopped = Event()
         self._waiting_since: float | None = None
         self._ended = False
+        self._plain = plain
+        self._gunzip = Gunzip(self._take_unpacked, max_unpacked_bytes)
+        self._chunk: Chunk | None = None
+        self.is_gzip = False
         self.offset = 0
         self.sums = StagedSums(crc=crc)
         self._thread = Thread(target=self._run, name="onepass-reader", daemon=True)
@@ -102,27 +119,90 @@ class SourceReader:
                 os.close(self._fd)
 
     def _read_all(self) -> None:
-        while not self._ended:
-            chunk = self._pool.take()
-            if chunk is None:
-                return
-            self._fill(chunk)
-            if self._stopped.is_set():
-                return
-            if chunk.filled:
-                self._to_write.put(chunk)
-                self.sums.update(chunk.filled)
-                self._events.put(chunk)
+        chunk = self._pool.take()
+        if chunk is None:
+            return
+        chunk.filled = self._filled(chunk.room, MAGIC_BYTES)
+        self.is_gzip = not self._plain and has_gzip_magic(bytes(chunk.filled[:MAGIC_BYTES]))
+        if self.is_gzip:
+            packed = bytes(chunk.filled)
+            chunk.filled = chunk.room[:0]
+            self._unpack_all(chunk, packed)
+        else:
+            self._pass_all_on(chunk)
+        if self._stopped.is_set():
+            return
         if self._expected is not None and self.offset < self._expected:
             raise Truncated(self._expected, self.offset)
+        if self.is_gzip:
+            self._gunzip.finish()
         self._events.put(Milestone.SOURCE_ENDED)
 
-    def _fill(self, chunk: Chunk) -> None:
-        room, filled = chunk.room, 0
+    def _pass_all_on(self, chunk: Chunk | None) -> None:
+        """Pass on what was read, and all that follows."""
+        while chunk is not None:
+            if self._stopped.is_set():
+                return
+            self._hand_over(chunk)
+            if self._ended:
+                return
+            chunk = self._pool.take()
+            if chunk is not None:
+                chunk.filled = self._filled(chunk.room)
+
+    def _unpack_all(self, chunk: Chunk, packed: bytes) -> None:
+        """Unpack what was read, and all that follows."""
+        self._chunk = chunk
+        room = memoryview(bytearray(_PACKED_BYTES))
+        piece = memoryview(packed)
+        try:
+            while piece and not self._stopped.is_set():
+                begun = time.monotonic()
+                self._gunzip.feed(piece)
+                piece = room[:0] if self._ended else self._filled(room)
+                if time.monotonic() - begun > _HAND_OVER_SECONDS:
+                    self._next_chunk()
+        except GzipFault:
+            self._next_chunk()  # what came before is walked first: it may say more of what is wrong
+            raise
+        self._next_chunk()
+
+    def _take_unpacked(self, unpacked: memoryview) -> None:
+        """Copy unpacked bytes into buffers."""
+        at = 0
+        while at < len(unpacked) and self._chunk is not None:
+            chunk = self._chunk
+            have = len(chunk.filled)
+            part = unpacked[at : at + len(chunk.room) - have]
+            chunk.room[have : have + len(part)] = part
+            chunk.filled = chunk.room[: have + len(part)]
+            at += len(part)
+            if len(chunk.filled) == len(chunk.room):
+                self._next_chunk()
+
+    def _next_chunk(self) -> None:
+        """Hand over the buffer with unpacked bytes, and take another one; none where the copy has ended."""
+        if self._stopped.is_set():
+            self._chunk = None
+        elif self._chunk is not None and self._chunk.filled:
+            self._hand_over(self._chunk)
+            self._chunk = self._pool.take()
+            if self._chunk is not None:
+                self._chunk.filled = self._chunk.room[:0]
+
+    def _hand_over(self, chunk: Chunk) -> None:
+        if chunk.filled:
+            self._to_write.put(chunk)
+            self.sums.update(chunk.filled)
+            self._events.put(chunk)
+
+    def _filled(self, room: memoryview, at_least: int = 1) -> memoryview:
+        """Read until the room is full, or the source ends, or is slow; gives what was filled."""
+        filled = 0
         begun = time.monotonic()
         while filled < len(room) and not self._stopped.is_set():
             self._waiting_since = now = time.monotonic()
-            if filled and now - begun > _HAND_OVER_SECONDS:
+            if filled >= at_least and now - begun > _HAND_OVER_SECONDS:
                 break
             got = self._read_into(room[filled:])
             if got is None:
@@ -133,9 +213,9 @@ class SourceReader:
             filled += got
             self.offset += got
         self._waiting_since = None
-        chunk.filled = room[:filled]
         if self._expected is not None and self.offset > self._expected:
             raise LongerThanDeclared(self._expected, self.offset)
+        return room[:filled]
 
     def _read_into(self, room: memoryview) -> int | None:
         """Read some bytes; None where the source says that they are on their way."""

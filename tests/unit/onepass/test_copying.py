@@ -3,7 +3,9 @@
 import gzip
 import os
 import tarfile
+import time
 import zlib
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import xxhash
 
 from scicat_retriever.onepass.checksums import ChecksumAlgorithm
 from scicat_retriever.onepass.copying import CopyReport, copy_and_hash
+from scicat_retriever.onepass.errors import LongerThanDeclared, NotATar, TransferFault, Truncated
 from scicat_retriever.onepass.member import Member
 from scicat_retriever.onepass.pieces import PIECE_BYTES
 from scicat_retriever.onepass.staged_sums import archive_checksum_name
@@ -92,13 +95,101 @@ def test_a_source_that_gives_little_at_a_time_is_read_once(most: int, tmp_path: 
     assert (members, source.given) == (walk(data), len(data))
 
 
-def test_compressed_archives_are_kept_as_they_are(tmp_path: Path) -> None:
-    plain = small_tar()
+@pytest.mark.parametrize("most", [1, 700, 5000, 100_000])
+def test_of_a_compressed_archive_the_tar_is_written(most: int, tmp_path: Path) -> None:
+    plain = small_tar() if most > 1 else packed([(info("one", 3000), bytes(3000))])
     data = gzip.compress(plain, 1)
-    report, members = copied(Trickle(data, 5000), tmp_path / "partial")
-    assert (tmp_path / "partial").read_bytes() == data
+    report, members = copied(Trickle(data, most), tmp_path / "partial")
+    assert (tmp_path / "partial").read_bytes() == plain
     assert members == walk(plain)
     assert (report.archive_bytes, report.unpacked_bytes, report.gzip) == (len(data), len(plain), True)
+    assert report.archive_checksum == xxhash.xxh3_128(plain).hexdigest()
+    assert report.pieces.size == len(plain)
+
+
+def test_a_large_compressed_archive_of_many_gzip_members_is_written_as_its_tar(
+    large_tar: bytes, tmp_path: Path
+) -> None:
+    third = len(large_tar) // 3
+    data = b"".join(gzip.compress(part, 1) for part in (large_tar[:third], large_tar[third:])) + bytes(5000)
+    report, members = copied(Trickle(data, 3_000_000), tmp_path / "partial")
+    written = (tmp_path / "partial").read_bytes()
+    assert written == large_tar
+    assert members == walk(large_tar)
+    crcs = [f"{zlib.crc32(written[at : at + PIECE_BYTES]):08x}" for at in range(0, len(written), PIECE_BYTES)]
+    assert report.pieces.of(ChecksumAlgorithm.CRC32) == crcs
+
+
+def test_what_is_known_to_be_plain_is_never_unpacked(tmp_path: Path) -> None:
+    with pytest.raises(NotATar):
+        copy_and_hash(
+            Trickle(gzip.compress(small_tar()), 5000),
+            tmp_path / "partial",
+            algorithm=ChecksumAlgorithm.SHA256,
+            on_member=lambda _: None,
+            plain=True,
+        )
+
+
+@pytest.mark.parametrize("stands_still", [1, 2, 10, 3000])
+def test_a_compressed_source_that_stands_still_is_passed_on_and_goes_on(
+    stands_still: int, tmp_path: Path
+) -> None:
+    """Its first bytes may come one by one, and what was unpacked is not held back."""
+    plain = small_tar()
+    data = gzip.compress(plain, 1)
+
+    class Waits(Trickle):
+        waits = 3
+
+        def readinto(self, buffer: memoryview) -> int:
+            if self.given == stands_still and self.waits:
+                self.waits -= 1
+                time.sleep(0.2)
+                raise BlockingIOError
+            return super().readinto(buffer[: max(1, stands_still - self.given)])
+
+    _, members = copied(Waits(data, 5000), tmp_path / "partial")
+    assert (tmp_path / "partial").read_bytes() == plain
+    assert members == walk(plain)
+
+
+@pytest.mark.parametrize("cut", [-1, -9, 700, 20, 5, 2])
+def test_a_compressed_archive_that_is_cut_is_never_taken_as_complete(cut: int, tmp_path: Path) -> None:
+    data = gzip.compress(small_tar(), 1)[:cut]
+    with pytest.raises(TransferFault):
+        copied(Trickle(data, 5000), tmp_path / "partial")
+
+
+def test_the_declared_length_is_that_of_the_compressed_archive(tmp_path: Path) -> None:
+    data = gzip.compress(small_tar(), 1)
+    for declared, fault in (
+        (len(data), None),
+        (len(data) + 1, Truncated),
+        (len(data) - 1, LongerThanDeclared),
+    ):
+        with pytest.raises(fault) if fault else nullcontext():
+            copy_and_hash(
+                Trickle(data, 4096),
+                tmp_path / "partial",
+                algorithm=ChecksumAlgorithm.MD5,
+                on_member=lambda _: None,
+                expected_bytes=declared,
+            )
+
+
+def test_a_compressed_archive_of_catalogued_size_may_lack_the_marker_of_its_tar(tmp_path: Path) -> None:
+    plain = small_tar().rstrip(b"\0")
+    plain += bytes(-len(plain) % 512)
+    data = gzip.compress(plain, 1)
+    report = copy_and_hash(
+        Trickle(data, 4096),
+        tmp_path / "partial",
+        algorithm=ChecksumAlgorithm.MD5,
+        on_member=lambda _: None,
+        catalogued_bytes=len(data),
+    )
+    assert report.unpacked_bytes == len(plain)
 
 
 def test_an_open_partial_is_written_from_its_start_and_cut_to_length(tmp_path: Path) -> None:

@@ -1,16 +1,19 @@
 """What goes wrong on the way: each fault is its own error, and nothing stays behind."""
 
 import errno
+import gzip
 import os
 import resource
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 
 from scicat_retriever.onepass.checksums import ChecksumAlgorithm
+from scicat_retriever.onepass.chunks import CHUNKS, USERS, Chunk, ChunkPool, Milestone
 from scicat_retriever.onepass.copying import copy_and_hash
 from scicat_retriever.onepass.errors import (
     BadHeader,
@@ -23,7 +26,7 @@ from scicat_retriever.onepass.errors import (
     Truncated,
     TruncatedArchive,
 )
-from scicat_retriever.onepass.source_reader import ReadsInto
+from scicat_retriever.onepass.source_reader import ReadsInto, SourceReader
 from tests.unit.onepass.tars import END, file, header
 
 
@@ -303,3 +306,14 @@ def test_an_opening_that_hangs_in_the_system_is_left_behind_and_the_next_copy_go
         os.close(os.open(tmp_path / "fifo", os.O_WRONLY))
     wait_until(lambda: no_more() == [])
     assert (tmp_path / "partial").read_bytes() == b""
+
+
+def test_a_reader_that_is_stopped_while_it_unpacks_ends() -> None:
+    pool, events = ChunkPool(), SimpleQueue[Chunk | Milestone | BaseException]()
+    reader = SourceReader(Bytes(gzip.compress(bytes(60 << 20), 1)), pool, SimpleQueue(), events, None)
+    first, *_ = [events.get(timeout=60) for _ in range(CHUNKS)]
+    assert isinstance(first, Chunk)
+    reader.stop(0.0)
+    for _ in range(USERS):
+        pool.give_back(first)  # it waits for this one, and fills it before it looks
+    wait_until(lambda: no_more() == [])

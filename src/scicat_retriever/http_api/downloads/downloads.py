@@ -15,6 +15,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 from fastapi.routing import APIRoute
 
+from scicat_retriever.domain.dataset import without_gzip_ending
 from scicat_retriever.domain.errors import (
     LedgerUnavailable,
     LinkReleased,
@@ -122,6 +123,8 @@ def _answer(request: Request, asked: _Asked) -> Response:
     now, until = service.clock(), _seconds(asked.expires)
     service.links.check(key, name, until, asked.signature, now)
     record = _staged(key, service)
+    if record.unpacked:  # the link may be older than that
+        name = without_gzip_ending(name)
     left = timedelta(seconds=until - now.timestamp())
     elsewhere = service.staging.download_url(key, record.partial, name, left)
     if elsewhere is not None:

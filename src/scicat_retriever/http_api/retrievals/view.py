@@ -311,4 +311,4 @@ class Shown:
     def _file_names(self) -> Mapping[DatablockKey, str]:
         needs = self._service.ledger.needs
         records = (record for pid in self._pids for record in needs.datablocks(self._job_id, pid))
-        return download_names((each.key, each.datablock.file_name) for each in records)
+        return download_names((each.key, each.file_name) for each in records)

@@ -163,6 +163,12 @@ datablocks = Table(
         nullable=False,
         doc="Token of its file, while copied, staged, or left behind; else empty.",
     ),
+    Column(
+        "unpacked",
+        Boolean,
+        nullable=False,
+        doc="Copied or staged, and its file is the tar of an archive that is compressed.",
+    ),
     Column("files_left", Boolean, nullable=False, doc="Released, and its files not known to be gone."),
     Column("run", ExactText, nullable=False),
     Column("store", ExactText, nullable=False, doc="The store that it is read from now."),

@@ -48,7 +48,8 @@ class SqlCopies(Book):
                 row,
                 new,
                 bytes_done=copied.bytes_copied,
-                bytes_total=recalled.size,
+                bytes_total=copied.bytes_copied,
+                unpacked=copied.unpacked,
                 archive_checksum=copied.archive_checksum,
                 partial=copied.partial,
             )
@@ -136,6 +137,7 @@ def _copied(connection: Connection, key: DatablockKey) -> Copied | None:
             c.manifest_seal,
             c.members,
             datablocks.c.partial,
+            datablocks.c.unpacked,
             c.receipt,
         )
         .join_from(datablocks, copies, and_(c.pid == datablocks.c.pid, c.datablock == datablocks.c.id))
@@ -153,4 +155,5 @@ def _copied(connection: Connection, key: DatablockKey) -> Copied | None:
         members=row.members,
         partial=row.partial,
         receipt=row.receipt,
+        unpacked=row.unpacked,
     )

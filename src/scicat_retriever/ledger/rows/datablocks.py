@@ -125,7 +125,7 @@ def consequences(new: DatablockState) -> dict[str, object]:
         }
         changes["pinned"] = False
     if new not in {DatablockState.COPIED, DatablockState.STAGED}:
-        changes["archive_checksum"] = None
+        changes |= {"archive_checksum": None, "unpacked": False}
         # A released datablock keeps its token until its files are gone, so that they are known as its own.
         changes |= {} if new is DatablockState.RELEASED else {"partial": ""}
     return changes
@@ -182,6 +182,7 @@ def datablock_record(row: Any) -> DatablockRecord:  # noqa: ANN401
         integrity=None if row.integrity is None else Integrity(row.integrity),
         matched_by=unpack_matched(row.matched_by),
         oddities=unpack_oddities(row.oddities),
+        unpacked=row.unpacked,
         archive_checksum=row.archive_checksum,
         partial=row.partial,
         run=row.run,

@@ -19,6 +19,7 @@ from scicat_retriever.pipeline.recalls.verdict import WAITED_FOR, may_end_at, re
 from scicat_retriever.pipeline.staging.space import claim_dataset
 from scicat_retriever.pipeline.tools.stopping import stop_if
 from scicat_retriever.pipeline.tools.toolbox import Toolbox
+from scicat_retriever.pipeline.transfer.copy import staged_estimate
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.long_term_store import AskedArchive, LongTermStore, RecallState
 
@@ -57,8 +58,9 @@ def recall(
     # Compared with the catalogue's word, not with what was noted: a claim that failed is asked for again.
     # An extract that is read whole after all was claimed for as a small one.
     extract = record.datablock.extract
-    if size != record.datablock.packed_size or (extract is not None and not extract.ranges):
-        _claim_more(record, size, tools)
+    staged = staged_estimate(record.datablock, size)
+    if staged != record.datablock.packed_size or (extract is not None and not extract.ranges):
+        _claim_more(record, staged, tools)
     return Recalled(record.key, archive_id, size)
 
 
@@ -185,7 +187,7 @@ def news(
 
 
 def _claim_more(record: DatablockRecord, size: int, tools: Toolbox) -> None:
-    """Have room for as much as the store holds, where that is not what was catalogued."""
+    """Have room for as much as will be staged, where that is not what was catalogued of the archive."""
     tools.ledger.datablocks.note_progress(record.key, 0, size)
     try:
         claim_dataset(record.key.pid, tools)

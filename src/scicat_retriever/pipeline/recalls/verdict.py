@@ -73,7 +73,7 @@ def readable_size(record: DatablockRecord, state: RecallState | RecallError | No
     if record.datablock.ranges:
         _refuse_other_size(record, said, tools)
         return record.datablock.packed_size
-    size = record.bytes_total if said is None else said
+    size = (record.datablock.packed_size or record.bytes_total) if said is None else said
     _refuse_other_size(record, size, tools)
     return size
 

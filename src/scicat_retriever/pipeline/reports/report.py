@@ -250,9 +250,7 @@ def job_result(
     records = {dataset.pid: tools.ledger.needs.datablocks(job_id, dataset.pid) for dataset in datasets}
     # Of all its datasets, also those that are not there: a file's name shall not change when one more is
     # retrieved.
-    names = download_names(
-        (each.key, each.datablock.file_name) for blocks in records.values() for each in blocks
-    )
+    names = download_names((each.key, each.file_name) for blocks in records.values() for each in blocks)
     retrieved = 0
     for dataset in datasets:
         if dataset.state is DatasetState.RETRIEVED:
@@ -354,7 +352,7 @@ def result_entries(
         held = chosen.held_by(record)
         entry = {
             "datasetId": record.key.pid,
-            "name": record.datablock.file_name,
+            "name": record.file_name,
             "size": record.bytes_total,
             "archiveId": record.datablock.archive_id,
             "url": None if link is None else link.url,

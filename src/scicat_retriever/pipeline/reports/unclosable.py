@@ -116,7 +116,7 @@ def _entries(pid: DatasetPid, job_id: JobId, tools: Toolbox) -> list[dict[str, A
         refuse_lost(records, tools)
     except StagedFileMissing:
         return []
-    names = download_names((each.key, each.datablock.file_name) for each in records)
+    names = download_names((each.key, each.file_name) for each in records)
     return list(result_entries(records, names, until, ChosenNames(job_id, tools), tools))
 
 

@@ -46,7 +46,7 @@ class Renewal:
         block = record.datablock
         self._stream = ArchiveStream(
             walker,
-            plain=bool(block.ranges),
+            plain=bool(block.ranges) or self._manifest.stored == "unpacked",
             max_unpacked_bytes=unpacked_allowance(block.size, block.file_count),
         )
         self._differs = ""

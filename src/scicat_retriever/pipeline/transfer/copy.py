@@ -14,7 +14,7 @@ from scicat_retriever.domain.evidence import Copied, DatablockKey, Recalled
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.onepass import errors as faults
 from scicat_retriever.onepass.copying import copy_and_hash
-from scicat_retriever.onepass.gunzip import unpacked_allowance
+from scicat_retriever.onepass.gunzip import unpacked_allowance, unpacked_estimate
 from scicat_retriever.onepass.manifest import ManifestWriter
 from scicat_retriever.onepass.staged_sums import archive_checksum_name
 from scicat_retriever.onepass.tar.walker import members_allowance
@@ -106,7 +106,8 @@ def copy(
     stop_if(cancelled)
     tools.ledger.datablocks.move(record.key, DatablockState.COPYING)
     with _translated(datablock.archive_id), ExitStack() as stack:
-        partial = stack.enter_context(tools.staging.open_partial(record.key, recalled.size))
+        room = staged_estimate(datablock, recalled.size)
+        partial = stack.enter_context(tools.staging.open_partial(record.key, room))
         source = stack.enter_context(closing(reading))
         report = copy_and_hash(
             source,
@@ -124,20 +125,37 @@ def copy(
             cancelled=cancelled,
             stall_timeout=tools.stall_timeout,
         )
-    sealed = manifest.seal(stored="gzip" if report.gzip else "plain", tars=report.tars, pieces=report.pieces)
+    sealed = manifest.seal(
+        stored="unpacked" if report.gzip else "plain", tars=report.tars, pieces=report.pieces
+    )
     copied = Copied(
         recalled=replace(recalled, size=report.archive_bytes),
-        bytes_copied=report.archive_bytes,
+        bytes_copied=report.unpacked_bytes,
         archive_checksum=f"{archive_checksum_name()}:{report.archive_checksum}",
         manifest_seal=sealed.seal,
         members=sealed.members,
         partial=partial.token,
         receipt=partial.receipt,
+        unpacked=report.gzip,
     )
     _refuse_lost(copied, tools)
     stop_if(cancelled)
     tools.ledger.copies.save(copied, sealed.blob)
     return copied
+
+
+def staged_estimate(datablock: Datablock, stored: int) -> int:
+    """Give the bytes that a datablock's file will take in staging, as far as is known before its copy.
+
+    An archive that is smaller than the files in it is compressed, and staged as its tar.
+
+    Args:
+        datablock: The datablock.
+        stored: Bytes of the archive as stored.
+    """
+    if datablock.ranges or stored >= datablock.size:
+        return stored
+    return unpacked_estimate(datablock.size, datablock.file_count)
 
 
 def _catalogued_bytes(datablock: Datablock) -> int | None:

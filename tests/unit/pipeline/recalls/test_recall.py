@@ -11,7 +11,7 @@ from scicat_retriever.pipeline.staging import space
 from scicat_retriever.pipeline.tools.archive_policy import ArchivePolicy
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from tests.fakes.staging_area import InMemoryStagingArea
-from tests.unit.pipeline.rig import FILES, PID, Rig, tar
+from tests.unit.pipeline.rig import FILES, PID, Rig, entries, tar
 
 SIZE = len(tar(FILES))
 Q = DatasetPid("20.500.12345/q")
@@ -153,6 +153,40 @@ def test_an_archive_longer_than_catalogued_waits_for_the_space_that_it_needs_bes
     rig.ledger.datablocks.move(other.key, DatablockState.FAILED)
     rig.ledger.claims.end(Q)
     assert recall.recall(rig.record(record.key), rig.tools).size == SIZE + 50
+
+
+def compressed(rig: Rig) -> DatablockRecord:
+    """Plan an archive that is far smaller than the file in it."""
+    files = {"zeros": bytes(100_000)}
+    (record,) = rig.plan(rig.archive(content=tar(files, "w:gz"), listed=entries(files)))
+    assert record.bytes_total < 1000
+    return record
+
+
+def test_a_compressed_archive_claims_the_room_of_its_tar() -> None:
+    rig = Rig()
+    record = compressed(rig)
+    space.claim_dataset(record.key.pid, rig.tools)
+    for _ in range(2):
+        recalled = recall.recall(rig.record(record.key), rig.tools)
+        assert recalled.size == record.datablock.packed_size
+        claimed = rig.ledger.inventory.usage().claimed
+        assert len(tar({"zeros": bytes(100_000)})) <= claimed == rig.record(record.key).bytes_total < 120_000
+
+
+def test_a_compressed_archive_waits_for_the_room_of_its_tar() -> None:
+    rig = Rig(staging=InMemoryStagingArea(120_000))
+    record = compressed(rig)
+    space.claim_dataset(record.key.pid, rig.tools)
+    (other,) = rig.plan(rig.archive(pid=Q, content=b"x" * 50_000), pid=Q)
+    space.claim_dataset(Q, rig.tools)
+    with pytest.raises(errors.NoSpaceYet):
+        recall.recall(record, rig.tools)
+    assert rig.record(record.key).state is DatablockState.WAITING_FOR_SPACE
+    rig.ledger.datablocks.move(other.key, DatablockState.FAILED)
+    rig.ledger.claims.end(Q)
+    rig.stage(rig.record(record.key))
+    assert rig.ledger.inventory.usage().staged == len(tar({"zeros": bytes(100_000)}))
 
 
 def test_an_archive_that_is_longer_than_the_whole_area_never_waits() -> None:

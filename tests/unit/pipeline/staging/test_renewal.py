@@ -6,19 +6,24 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+import xxhash
 
-from scicat_retriever.domain.evidence import DatablockKey
+from scicat_retriever.domain.evidence import Copied, DatablockKey
 from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.onepass.checksums import ChecksumAlgorithm
 from scicat_retriever.onepass.manifest import Manifest, SealedManifest, read_manifest
 from scicat_retriever.onepass.member import Member
+from scicat_retriever.pipeline.recalls import recall
+from scicat_retriever.pipeline.staging import space
 from scicat_retriever.pipeline.staging.early_checks import check_early
 from scicat_retriever.pipeline.staging.fixity import Fixity, FixityLook
 from scicat_retriever.pipeline.staging.fixity_pace import FixityPace
 from scicat_retriever.pipeline.tools.archive_policy import ArchivePolicy
 from scicat_retriever.pipeline.tools.checksum_policy import ChecksumPolicy
+from scicat_retriever.pipeline.transfer import publish
 from tests.unit.onepass.old_manifests import old_manifest
+from tests.unit.onepass.tars import walk
 from tests.unit.pipeline.rig import FILES, PID, Rig, tar
 
 EVERY = timedelta(days=30)
@@ -60,6 +65,23 @@ def staged(rig: Rig, *, content: bytes | None = None, pid: DatasetPid = PID) -> 
     return record.key
 
 
+def staged_compressed(rig: Rig, content: bytes) -> DatablockKey:
+    """Stage a compressed archive as earlier releases did: as it is stored."""
+    (record,) = rig.plan(rig.archive(content=content, archive_id="p-0.tar.gz"))
+    space.claim_dataset(PID, rig.tools)
+    recalled = recall.recall(record, rig.tools)
+    rig.ledger.datablocks.move(record.key, DatablockState.COPYING)
+    with rig.staging.open_partial(record.key, len(content)) as partial:
+        partial.write(memoryview(content))
+        partial.seal()
+    old = old_manifest(walk(tar(FILES)), "sha256", gzip=True)
+    checksum = f"xxh3-128:{xxhash.xxh3_128(content).hexdigest()}"
+    copied = Copied(recalled, len(content), checksum, old.seal, old.members, partial.token, partial.receipt)
+    rig.ledger.copies.save(copied, old.blob)
+    publish.verify_and_stage(rig.record(record.key), rig.tools)
+    return record.key
+
+
 def test_a_manifest_of_an_earlier_release_is_made_anew() -> None:
     rig = Rig()
     key = staged(rig)
@@ -78,18 +100,28 @@ def test_a_manifest_of_an_earlier_release_is_made_anew() -> None:
     assert rig.record(key).state is DatablockState.STAGED
 
 
-def test_one_of_a_compressed_archive_tells_of_the_compressed_bytes_pieces() -> None:
+def test_one_of_an_archive_that_was_staged_compressed_tells_of_the_compressed_bytes_pieces() -> None:
     rig = Rig()
     content = tar(FILES, "w:gz")
-    key = staged(rig, content=content)
-    new = sealed(rig, key)
-    made_old(rig, key)
+    key = staged_compressed(rig, content)
     rig.clock.advance(EVERY + timedelta(seconds=1))
-    assert look(rig).renewed == 1
-    assert sealed(rig, key) == new
-    pieces = manifest(rig, key).pieces
-    assert pieces is not None
-    assert pieces.of(ChecksumAlgorithm.CRC32) == [f"{zlib.crc32(content):08x}"]
+    assert look(rig) == Fixity(right=1, renewed=1)
+    found = manifest(rig, key)
+    assert (found.stored, found.in_staged, found.has_crc) == ("gzip", False, True)
+    assert list(found.members()) == walk(tar(FILES))
+    assert found.pieces is not None
+    assert found.pieces.of(ChecksumAlgorithm.CRC32) == [f"{zlib.crc32(content):08x}"]
+    assert rig.record(key).file_name == "p-0.tar.gz"
+
+
+def test_one_of_an_unpacked_archive_stays_one() -> None:
+    rig = Rig()
+    key = staged(rig, content=tar(FILES, "w:gz"))
+    before = manifest(rig, key)
+    tools = replace(rig.tools, checksums=ChecksumPolicy(also_hash=("md5",)))
+    rig.clock.advance(EVERY + timedelta(seconds=1))
+    assert FixityLook(PACE, tools, lambda: False).run().renewed == 1
+    assert (before.stored, manifest(rig, key).stored) == ("unpacked", "unpacked")
 
 
 def test_one_of_several_tars_is_made_anew_though_they_are_refused_by_now() -> None:

@@ -192,6 +192,43 @@ def test_a_gzipped_archive_is_looked_into_whatever_its_name_says(name: str) -> N
     assert rig.copy(record).members == len(FILES)
 
 
+def test_of_a_compressed_archive_the_tar_is_staged() -> None:
+    rig = Rig()
+    packed, plain = tar(FILES, "w:gz"), tar(FILES)
+    (record,) = rig.plan(rig.archive(content=packed, archive_id="run/a.tar.gz"))
+    copied = rig.copy(record)
+    assert (copied.recalled.size, copied.bytes_copied, copied.unpacked) == (len(packed), len(plain), True)
+    assert copied.archive_checksum == f"xxh3-128:{xxhash.xxh3_128(plain).hexdigest()}"
+    assert rig.ledger.copies.get(record.key) == copied
+    publish.verify_and_stage(rig.record(record.key), rig.tools)
+    after = rig.record(record.key)
+    assert rig.staging.staged_content(record.key) == plain
+    assert (after.state, after.bytes_done, after.bytes_total) == (
+        DatablockState.STAGED,
+        len(plain),
+        len(plain),
+    )
+    assert (after.unpacked, after.file_name) == (True, "run/a.tar")
+    manifest = read_manifest(rig.ledger.copies.manifest(record.key) or b"", copied.manifest_seal)
+    assert (manifest.stored, manifest.in_place, manifest.in_staged) == ("unpacked", False, True)
+
+
+def test_a_plain_archive_keeps_its_name_whatever_it_is() -> None:
+    rig = Rig()
+    (record,) = rig.plan(rig.archive(archive_id="a.tar.gz"))
+    rig.stage(record)
+    after = rig.record(record.key)
+    assert (after.unpacked, after.file_name) == (False, "a.tar.gz")
+
+
+def test_what_is_released_is_not_called_unpacked_any_more() -> None:
+    rig = Rig()
+    (record,) = rig.plan(rig.archive(content=tar(FILES, "w:gz")))
+    rig.stage(record)
+    rig.ledger.datablocks.move(record.key, DatablockState.RELEASED)
+    assert not rig.record(record.key).unpacked
+
+
 @pytest.mark.parametrize("name", ["a.tar.gz", "a.tgz"])
 def test_an_archive_that_is_gzip_by_name_alone_is_read_as_the_tar_that_it_is(name: str) -> None:
     rig = Rig()

@@ -1,4 +1,4 @@
-"""Titles of datasets, links that were revoked, downloads, and checks of staged files that are wanted soon."""
+"""Titles of datasets, revoked links, downloads, wanted checks of staged files, and which are unpacked."""
 
 from __future__ import annotations
 
@@ -60,4 +60,7 @@ def upgrade() -> None:
             name="fk_wanted_checks_pid_datablocks",
             ondelete="CASCADE",
         ),
+    )
+    op.add_column(
+        "datablocks", sa.Column("unpacked", sa.Boolean(), nullable=False, server_default=sa.false())
     )
