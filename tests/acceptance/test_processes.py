@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,6 +19,7 @@ from tests.acceptance.conftest import MakeFacility
 from tests.acceptance.facility import (
     Facility,
     block_states,
+    download,
     quick,
     retriever,
     running,
@@ -98,6 +100,21 @@ def test_sigterm_drains_and_leaves_nothing_running(patient: Facility) -> None:
     assert service.stop() == 0
     assert len(parts) >= 3
     assert not any(part.is_running() for part in parts)
+
+
+def test_what_was_downloaded_just_before_the_service_was_stopped_is_listed(patient: Facility) -> None:
+    pid = patient.new_pid()
+    patient.archive(pid, some_datablocks(pid, 1))
+    job_id = patient.ask_for(pid)
+    result = patient.wait_for(job_id)["jobResultObject"]
+    service = running(patient)
+    whole = download(f"{result['url']}/all.zip")
+    assert service.stop() == 0
+    service.start()
+    listed = retriever(patient.folder.root / "retriever.toml", "downloads", "ls", "--job", job_id, "--json")
+    assert listed.returncode == 0, listed.stderr
+    (row,) = json.loads(listed.stdout)["downloads"]
+    assert (row["what"], row["sent"], row["end"]) == ("all.zip", len(whole), "whole")
 
 
 def test_a_job_that_comes_while_the_engine_is_down_is_started_when_it_is_up(patient: Facility) -> None:

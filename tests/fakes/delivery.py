@@ -9,7 +9,7 @@ from threading import Lock
 
 from scicat_retriever.domain.errors import JobNotFound
 from scicat_retriever.domain.ids import DatasetPid, JobId
-from scicat_retriever.ports.downloads import Download, DownloadSum
+from scicat_retriever.ports.downloads import Download, DownloadEnd, DownloadSum
 from scicat_retriever.ports.jobs import JobDatasetRecord
 from scicat_retriever.ports.titles import Title
 
@@ -70,7 +70,7 @@ class InMemoryDownloads:
                 if not number:
                     self._count += 1
                     number = self._count
-                if known is None or known.ended is None:
+                if known is None or known.end is DownloadEnd.RUNNING:
                     self._kept[each.id] = number, each
 
     def find(
@@ -88,7 +88,7 @@ class InMemoryDownloads:
         with self._lock:
             of = {job_id: [e for _, e in self._kept.values() if e.job_id == job_id] for job_id in job_ids}
         return [
-            DownloadSum(job_id, len(its), sum(e.sent for e in its), max(e.began for e in its))
+            DownloadSum(job_id, len(its), sum(e.sent or 0 for e in its), max(e.began for e in its))
             for job_id, its in of.items()
             if its
         ]

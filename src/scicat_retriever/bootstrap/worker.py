@@ -32,6 +32,7 @@ def worker_limits(settings: Settings) -> WorkerLimits:
         fixity_pace=cache,
         patience=flow,
         undeliverable_kept=timedelta(seconds=flow.undeliverable_kept),
+        downloads_kept=timedelta(seconds=settings.api.downloads_kept),
         job_types=settings.job_types,
         recall_policies={name: recall_policy(store) for name, store in settings.all_stores.items()},
         desk_pace=DeskPace(flow),

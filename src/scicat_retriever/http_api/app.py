@@ -13,11 +13,20 @@ from scicat_retriever import __version__
 from scicat_retriever.http_api import jobs, problems, readiness
 from scicat_retriever.http_api.connections.limits import DOWNLOAD_WAIT, DOWNLOADS
 from scicat_retriever.http_api.downloads import downloads
+from scicat_retriever.http_api.downloads.journal import DownloadJournal
 from scicat_retriever.http_api.downloads.slots import DownloadSlots
 from scicat_retriever.http_api.downloads.uses import Uses
 from scicat_retriever.http_api.framing import OneFraming
 from scicat_retriever.http_api.intake_queue import IntakeQueue
-from scicat_retriever.http_api.operators import links, overview, recalls, reports, staging, staging_control
+from scicat_retriever.http_api.operators import (
+    audit,
+    links,
+    overview,
+    recalls,
+    reports,
+    staging,
+    staging_control,
+)
 from scicat_retriever.http_api.paths import WithoutLastSlash
 from scicat_retriever.http_api.retrievals import archives
 from scicat_retriever.http_api.retrievals import routes as retrievals
@@ -69,6 +78,7 @@ def create_app(
     app.state.service = service
     app.state.slots = DownloadSlots(most_downloads, download_wait)
     app.state.uses = Uses()
+    app.state.journal = None if service is None else DownloadJournal(service.ledger.downloads, service.clock)
     app.state.shelf = None if service is None else ArchiveShelf(service.staging)
     app.state.intake = None if service is None else IntakeQueue(service.ledger.jobs)
     app.add_middleware(WithoutLastSlash)
@@ -77,6 +87,7 @@ def create_app(
     app.include_router(readiness.router)
     app.include_router(jobs.router)
     app.include_router(links.router)
+    app.include_router(audit.router)
     app.include_router(reports.router)
     app.include_router(overview.router)
     app.include_router(recalls.router)

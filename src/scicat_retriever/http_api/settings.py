@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from scicat_retriever.domain.foreign_text import is_bearer_token
+from scicat_retriever.domain.policy import DAY, Seconds
 from scicat_retriever.domain.secret_text import is_placeholder
 from scicat_retriever.http_api.connections.limits import LimitSettings
 from scicat_retriever.http_api.tokens import OLD_LIST_SCOPES, Scope, Token
@@ -91,6 +92,10 @@ class ApiSettings(Section):
         "`X-Forwarded-For`, and `limits.connections_per_address` does not hold for them.",
     )
     limits: LimitSettings = Field(LimitSettings(), description="How much clients may hold, and for how long.")
+    downloads_kept: Seconds = Field(
+        400 * DAY,
+        description="How long the row of a download is kept: `retriever downloads ls` shows them.",
+    )
     max_body_bytes: PositiveInt = Field(32 * 2**20, description="Largest job accepted, bytes.")
 
     @model_validator(mode="before")

@@ -12,9 +12,15 @@ from scicat_retriever.domain.ids import JobId
 
 
 class DownloadEnd(StrEnum):
-    """How a download ended: RUNNING is one that has not, or whose process was killed."""
+    """How a download ended.
+
+    RUNNING is one that has not ended, or whose process was killed: `Download.seen` tells these apart. WHOLE
+    says that all bytes were handed to the network, not that they arrived. ELSEWHERE is a redirect to the
+    storage's own server: what that one sent is not known.
+    """
 
     RUNNING = "running"
+    ELSEWHERE = "elsewhere"
     WHOLE = "whole"
     BROKEN_OFF = "broken off"
     FAILED = "failed"
@@ -31,10 +37,10 @@ class Download:
         first: The first byte that was asked for, from 0.
         last: The last byte that was asked for; `first - 1` where the whole is empty.
         began: When (UTC).
+        seen: The last time (UTC) at which it was known to run; once it has ended, the time of that.
         job_id: The job of the retrieval; None for a link to one datablock.
-        sent: Bytes that were handed to the network.
+        sent: Bytes that were handed to the network until then; None where that is not known.
         end: How it ended.
-        ended: When (UTC); None while it runs.
     """
 
     id: str
@@ -43,15 +49,22 @@ class Download:
     first: int
     last: int
     began: datetime
+    seen: datetime
     job_id: JobId | None = None
-    sent: int = 0
+    sent: int | None = 0
     end: DownloadEnd = DownloadEnd.RUNNING
-    ended: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DownloadSum:
-    """The downloads of a job: how many, their bytes, and the time (UTC) of the last one."""
+    """The downloads of a job.
+
+    Attributes:
+        job_id: The job.
+        downloads: How many there are.
+        sent: The bytes that were handed to the network, where that is known.
+        last: When (UTC) the last one began.
+    """
 
     job_id: JobId
     downloads: int

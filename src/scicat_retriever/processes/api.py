@@ -21,6 +21,7 @@ from scicat_retriever.bootstrap.staging import build_staging
 from scicat_retriever.http_api.app import Lifespan, create_app
 from scicat_retriever.http_api.auth import TokenGuard
 from scicat_retriever.http_api.connections.limits import shares
+from scicat_retriever.http_api.downloads.journal import DownloadJournal
 from scicat_retriever.http_api.server import LimitedServer, server_config
 from scicat_retriever.http_api.service import Service
 from scicat_retriever.http_api.tokens import Scope
@@ -83,21 +84,23 @@ def _warn_of_tokens(settings: Settings) -> None:
 
 
 def _beside(starter: FlowStarter, watch: EngineWatch) -> Lifespan:
-    """Have flows started, and the engine watched, for as long as the application runs."""
+    """Have flows started, the engine watched and downloads noted, for as long as the application runs."""
 
     @contextlib.asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         # All objects made until now stay: looking for garbage among them again and again holds up requests
         # for 50 ms and more.
         gc.freeze()
         # The objects of many connections are not looked through each time that a few hundred more objects are
         # there.
         gc.set_threshold(50_000, 20, 20)
-        tasks = [asyncio.create_task(starter.run()), asyncio.create_task(watch.run())]
+        journal: DownloadJournal = app.state.journal
+        tasks = [asyncio.create_task(each.run()) for each in (starter, watch, journal)]
         yield
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await journal.close()
 
     return lifespan
 

@@ -59,6 +59,7 @@ class WorkerLimits:
         fixity_pace: How staged datablocks are read again.
         patience: How SciCat is told again.
         undeliverable_kept: How long a report is kept that SciCat can never take.
+        downloads_kept: How long the row of a download is kept.
         job_types: SciCat's job types that are carried out.
         recall_policies: How each long-term store is used, by its name.
         desk_pace: How often a long-term store is asked.
@@ -69,6 +70,7 @@ class WorkerLimits:
     fixity_pace: FixityPace
     patience: Patience
     undeliverable_kept: timedelta
+    downloads_kept: timedelta
     job_types: Collection[str]
     recall_policies: Mapping[str, RecallPolicy]
     desk_pace: DeskPace
@@ -102,7 +104,14 @@ async def run_worker(
     steps = (
         JobActivities(tools, subscriptions, teller),
         DatasetActivities(tools, desks),
-        RegularLooks(tools, lost_flows, limits.job_types, limits.fixity_pace, limits.undeliverable_kept),
+        RegularLooks(
+            tools,
+            lost_flows,
+            limits.job_types,
+            limits.fixity_pace,
+            limits.undeliverable_kept,
+            limits.downloads_kept,
+        ),
     )
     async with AsyncExitStack() as stack:
         for suffix, slots in zip(

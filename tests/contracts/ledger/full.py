@@ -84,7 +84,7 @@ def fill(ledger: Ledger, clock: HandClock) -> None:
     ledger.titles.note(R, Title("Battery, run 3", "/data/2026/battery"))
     ledger.links.revoke(KEPT)
     ledger.downloads.note(
-        [Download("one", "link 1a2b", ODD, 0, 9, START, KEPT, 10, DownloadEnd.WHOLE, START + HOUR)]
+        [Download("one", "link 1a2b", ODD, 0, 9, START, START + HOUR, KEPT, 10, DownloadEnd.WHOLE)]
     )
 
 

@@ -14,12 +14,13 @@ OTHER = JobId("other")
 
 
 def begun(number: int, job_id: JobId | None = JOB) -> Download:
-    return Download(f"id-{number}", "link 1a2b", ODD, 5, 104, START + number * HOUR, job_id)
+    began = START + number * HOUR
+    return Download(f"id-{number}", "link 1a2b", ODD, 5, 104, began, began, job_id)
 
 
 def ended(number: int, sent: int = 100, job_id: JobId | None = JOB) -> Download:
     download = begun(number, job_id)
-    return replace(download, sent=sent, end=DownloadEnd.WHOLE, ended=download.began + timedelta(seconds=1))
+    return replace(download, sent=sent, end=DownloadEnd.WHOLE, seen=download.began + timedelta(seconds=1))
 
 
 def test_a_download_is_one_row_whose_end_is_noted_later(ledger: Ledger) -> None:
@@ -27,6 +28,22 @@ def test_a_download_is_one_row_whose_end_is_noted_later(ledger: Ledger) -> None:
     assert [each for _, each in ledger.downloads.find()] == [begun(1)]
     ledger.downloads.note([ended(1)])
     assert [each for _, each in ledger.downloads.find()] == [ended(1)]
+
+
+def test_of_a_download_that_runs_the_last_word_holds(ledger: Ledger) -> None:
+    ledger.downloads.note([begun(1)])
+    later = replace(begun(1), sent=7, seen=START + 2 * HOUR)
+    ledger.downloads.note([later])
+    assert [each for _, each in ledger.downloads.find()] == [later]
+
+
+def test_bytes_that_come_from_elsewhere_are_not_known_and_not_summed_up(ledger: Ledger) -> None:
+    elsewhere = replace(begun(1), sent=None, end=DownloadEnd.ELSEWHERE)
+    ledger.downloads.note([elsewhere])
+    assert [each for _, each in ledger.downloads.find()] == [elsewhere]
+    assert list(ledger.downloads.sums([JOB])) == [DownloadSum(JOB, 1, 0, START + HOUR)]
+    ledger.downloads.note([ended(2)])
+    assert list(ledger.downloads.sums([JOB])) == [DownloadSum(JOB, 2, 100, START + 2 * HOUR)]
 
 
 def test_a_word_that_comes_late_does_not_undo_an_end(ledger: Ledger) -> None:

@@ -37,6 +37,7 @@ ROUTES = [
     ("PUT", f"{JOBS}/{JOB}/priority", OPERATE),
     ("GET", f"{JOBS}/{JOB}/link", OPERATE),
     ("POST", f"{JOBS}/{JOB}/link/revoke", OPERATE),
+    ("GET", "/api/v1/audit/downloads", READ),
     ("GET", "/api/v1/recalls", READ),
     ("GET", "/api/v1/reports", READ),
     ("POST", "/api/v1/reports/retry", OPERATE),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from scicat_retriever.cli.operator import jobs, links, recalls, reports, staging
+from scicat_retriever.cli.operator import downloads, jobs, links, recalls, reports, staging
 from scicat_retriever.cli.operator.api import Api, LoadSettings
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def commands(
     """
     api = Api(load, transport)
     return {
+        "downloads": downloads.commands(api),
         "jobs": jobs.commands(api),
         "links": links.commands(api),
         "recalls": recalls.commands(api),

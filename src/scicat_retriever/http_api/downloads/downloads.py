@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack, suppress
@@ -20,11 +21,14 @@ from scicat_retriever.domain.errors import (
     LedgerUnavailable,
     LinkReleased,
     LinkTampered,
+    RangeUnsatisfiable,
     StagedFileMissing,
 )
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatablockId, DatasetPid
 from scicat_retriever.domain.states import DatablockState
+from scicat_retriever.http_api.downloads.byte_range import wanted_range
+from scicat_retriever.http_api.downloads.journal import Right, journal_of
 from scicat_retriever.http_api.downloads.ranged import Conditions, StreamedAnswer, Whole, ranged
 from scicat_retriever.http_api.downloads.slots import slots_of
 from scicat_retriever.http_api.downloads.uses import uses_of
@@ -63,6 +67,11 @@ class _Asked:
     expires: str
     signature: str
     conditions: Conditions
+
+    def right(self) -> Right:
+        """By whose right: digits that tell links apart, and of which nobody can make the link."""
+        digits = hashlib.sha256(self.signature.encode()).hexdigest()[:8]
+        return Right(f"datablock link {digits}", self.name)
 
 
 @router.head("/{name}", include_in_schema=False)
@@ -128,7 +137,7 @@ def _answer(request: Request, asked: _Asked) -> Response:
     left = timedelta(seconds=until - now.timestamp())
     elsewhere = service.staging.download_url(key, record.partial, name, left)
     if elsewhere is not None:
-        return _redirect(request, elsewhere, record, service)
+        return _redirect(request, elsewhere, record, asked)
     stack, file = _open(record, service)
     try:
         use = _teller(request, record)
@@ -136,7 +145,7 @@ def _answer(request: Request, asked: _Asked) -> Response:
         whole = Whole(
             name, record.bytes_total, record.archive_checksum or "", lambda wanted: _bytes(file, wanted, use)
         )
-        return ranged(request, whole, asked.conditions, stack)
+        return ranged(request, whole, asked.conditions, stack, asked.right())
     except BaseException:
         stack.close()
         raise
@@ -165,9 +174,9 @@ def _released() -> LinkReleased:
     return LinkReleased("this file was removed from staging: ask for the dataset again in SciCat")
 
 
-def _redirect(request: Request, url: str, record: DatablockRecord, service: Service) -> Response:
+def _redirect(request: Request, url: str, record: DatablockRecord, asked: _Asked) -> Response:
     # If the object is gone, the storage's own answer would help nobody.
-    if service.staging.staged_size(record.key, record.partial) is None:
+    if service_of(request).staging.staged_size(record.key, record.partial) is None:
         raise _released()
     _teller(request, record)()
     headers = {
@@ -176,8 +185,18 @@ def _redirect(request: Request, url: str, record: DatablockRecord, service: Serv
         "Content-Length": str(len(_ELSEWHERE)),
         "X-Content-Type-Options": "nosniff",
     }
+    if request.method != "HEAD":
+        _note_elsewhere(request, record, asked)
     body = None if request.method == "HEAD" else _ELSEWHERE
     return PlainTextResponse(body, HTTPStatus.TEMPORARY_REDIRECT, headers)
+
+
+def _note_elsewhere(request: Request, record: DatablockRecord, asked: _Asked) -> None:
+    """Note what the storage will be asked for: clients send it the same range."""
+    with suppress(RangeUnsatisfiable):  # the storage will say so, and send nothing
+        part = wanted_range(asked.conditions.range_header, record.bytes_total)
+        wanted = range(record.bytes_total) if part is None else part
+        journal_of(request).note_elsewhere(asked.right(), wanted)
 
 
 def _open(record: DatablockRecord, service: Service) -> tuple[ExitStack, BinaryIO]:

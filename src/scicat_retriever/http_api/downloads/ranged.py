@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from anyio import CapacityLimiter, to_thread
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from scicat_retriever.domain.errors import RangeUnsatisfiable
 from scicat_retriever.http_api.downloads.byte_range import wanted_range
+from scicat_retriever.http_api.downloads.journal import DownloadJournal, Right, journal_of
 from scicat_retriever.http_api.downloads.slots import slots_of
 from scicat_retriever.http_api.problems import problem
 from scicat_retriever.pipeline.delivery.names import attachment
+from scicat_retriever.ports.downloads import DownloadEnd
 
 OCTETS = "application/octet-stream"
 
@@ -50,8 +52,20 @@ class Conditions:
     if_none_match: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """What the journal hears of an answer: by whose right it is given, and which bytes."""
+
+    journal: DownloadJournal
+    right: Right
+    wanted: range
+
+
 class StreamedAnswer(StreamingResponse):
-    """The answer that sends bytes, and lets go of what they come from at its end, whichever that is."""
+    """The answer that sends bytes, and lets go of what they come from at its end, whichever that is.
+
+    The journal hears of it when it begins and when it ends.
+    """
 
     def __init__(
         self,
@@ -60,9 +74,11 @@ class StreamedAnswer(StreamingResponse):
         status: int,
         headers: dict[str, str],
         media_type: str,
+        noted: Noted,
     ) -> None:
         super().__init__(content, status, headers, media_type=media_type)
         self._stack = stack
+        self._noted = noted
 
     def then(self, action: Callable[[], None]) -> None:
         """Have `action` called once the answer has ended."""
@@ -71,10 +87,41 @@ class StreamedAnswer(StreamingResponse):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
         with self._stack:
-            await super().__call__(scope, receive, send)
+            await self._watched(scope, receive, send)
+
+    async def _watched(self, scope: Scope, receive: Receive, send: Send) -> None:
+        journal, size = self._noted.journal, len(self._noted.wanted)
+        running = journal.begin(self._noted.right, self._noted.wanted)
+        has_left = False
+
+        async def heard() -> Message:
+            nonlocal has_left
+            message = await receive()
+            has_left = has_left or message["type"] == "http.disconnect"
+            return message
+
+        async def counted(message: Message) -> None:
+            nonlocal has_left
+            try:
+                await send(message)
+            except BaseException:
+                has_left = True
+                raise
+            # The server takes bytes for a client that has left, too, and throws them away.
+            if not has_left:
+                running.sent += len(message.get("body", b""))
+
+        end = DownloadEnd.BROKEN_OFF
+        try:
+            await super().__call__(scope, heard, counted)
+        except Exception:
+            end = DownloadEnd.BROKEN_OFF if has_left else DownloadEnd.FAILED
+            raise
+        finally:
+            journal.end(running, DownloadEnd.WHOLE if running.sent == size else end)
 
 
-def ranged(request: Request, whole: Whole, asked: Conditions, stack: ExitStack) -> Response:
+def ranged(request: Request, whole: Whole, asked: Conditions, stack: ExitStack, right: Right) -> Response:
     """Answer with what is asked for of a whole.
 
     Args:
@@ -82,6 +129,7 @@ def ranged(request: Request, whole: Whole, asked: Conditions, stack: ExitStack) 
         whole: What there is.
         asked: What is asked for.
         stack: Is closed once the answer has ended, also where it holds no bytes.
+        right: By whose right it is asked for; is noted where bytes are sent.
     """
     tag = f'"{whole.etag}"'
     headers = {
@@ -114,7 +162,8 @@ def ranged(request: Request, whole: Whole, asked: Conditions, stack: ExitStack) 
         stack.close()
         return Response(None, status, headers, media_type=whole.media_type)
     pieces = _pieces(whole.read(wanted), slots_of(request).readers)
-    return StreamedAnswer(pieces, stack, status, headers, whole.media_type)
+    noted = Noted(journal_of(request), right, wanted)
+    return StreamedAnswer(pieces, stack, status, headers, whole.media_type, noted)
 
 
 def _matches(if_none_match: str | None, tag: str) -> bool:

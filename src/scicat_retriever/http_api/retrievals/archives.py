@@ -12,6 +12,7 @@ from anyio import to_thread
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 
 from scicat_retriever.domain.errors import LedgerUnavailable, NothingSelected
+from scicat_retriever.http_api.downloads.journal import Right
 from scicat_retriever.http_api.downloads.ranged import OCTETS, Conditions, StreamedAnswer, Whole, ranged
 from scicat_retriever.http_api.downloads.slots import slots_of
 from scicat_retriever.http_api.downloads.uses import uses_of
@@ -22,7 +23,7 @@ from scicat_retriever.http_api.service import Service, service_of
 from scicat_retriever.pipeline.delivery.archives import ArchiveShelf, read_entry
 from scicat_retriever.pipeline.delivery.browsing import file_at
 from scicat_retriever.pipeline.delivery.selections import LONGEST_PATTERN, MOST_PATTERNS, Selection
-from scicat_retriever.pipeline.tools.links import RETRIEVALS_PATH
+from scicat_retriever.pipeline.tools.links import RETRIEVALS_PATH, Ticket
 from scicat_retriever.ports.datablock_record import DatablockRecord
 
 router = APIRouter(prefix=RETRIEVALS_PATH, tags=["retrievals"])
@@ -149,7 +150,8 @@ def _archive(
     request: Request, text: str, number: int | None, kind: str, selection: Selection, asked: Conditions
 ) -> Response:
     service = service_of(request)
-    shown = Shown(admitted(text, service).job_id, "", service)
+    ticket = admitted(text, service)
+    shown = Shown(ticket.job_id, "", service)
     pids = shown.ready() if number is None else shown.ready_one(number)
     archive = shelf_of(request).archive(kind, shown.sources(pids), selection)
     part = "-selection" if selection.patterns else ""
@@ -161,12 +163,24 @@ def _archive(
         lambda wanted: archive.read(wanted, service.staging, use, stack),
         _MEDIA_TYPES[kind],
     )
-    return ranged(request, whole, asked, stack)
+    return ranged(request, whole, asked, stack, _right(ticket, _asked_for(number, kind, selection)))
+
+
+def _asked_for(number: int | None, kind: str, selection: Selection) -> str:
+    """Give the path of an archive below the retrieval, and what was chosen of it."""
+    folder = "" if number is None else f"datasets/{number}/"
+    chosen = "&".join(f"files={pattern}" for pattern in selection.patterns)
+    return f"{folder}all.{kind}{'?' if chosen else ''}{chosen}"
+
+
+def _right(ticket: Ticket, what: str) -> Right:
+    return Right(f"link {ticket.id}", what, ticket.job_id)
 
 
 def _file(request: Request, text: str, number: int, path: str, asked: Conditions) -> Response:
     service = service_of(request)
-    shown = Shown(admitted(text, service).job_id, "", service)
+    ticket = admitted(text, service)
+    shown = Shown(ticket.job_id, "", service)
     (pid,) = shown.ready_one(number)
     found = shown.sources([pid])
     entry = file_at(shelf_of(request).contents(found), f"{shown.name(pid)}/{path}")
@@ -181,7 +195,7 @@ def _file(request: Request, text: str, number: int, path: str, asked: Conditions
         read_entry(entry, found, service.staging, use, stack),
         digest=_repr_digest(algorithm, entry.digest),
     )
-    return ranged(request, whole, asked, stack)
+    return ranged(request, whole, asked, stack, _right(ticket, f"datasets/{number}/files/{path}"))
 
 
 def _repr_digest(algorithm: str, digest: str) -> str:

@@ -359,9 +359,9 @@ downloads = Table(
     Column("first", BigInteger, nullable=False),
     Column("last", BigInteger, nullable=False),
     Column("began", UtcTime, nullable=False),
-    Column("sent", BigInteger, nullable=False),
+    Column("seen", UtcTime, nullable=False, doc="When it was last known to run, or ended."),
+    Column("sent", BigInteger, doc="None where the bytes come from elsewhere."),
     Column("end", ExactText, nullable=False),
-    Column("ended", UtcTime, doc="None while it runs."),
     Index(None, "job_id", "number"),
     Index(None, "began"),
     # Pages are asked for by the last number seen: one that was used once must not be used again.

@@ -17,7 +17,7 @@ from scicat_retriever.ports.downloads import Download, DownloadEnd, DownloadSum
 _CHANGED = (
     update(downloads)
     .where(downloads.c.id == bindparam("its"), downloads.c.end == DownloadEnd.RUNNING)
-    .values(sent=bindparam("its_sent"), end=bindparam("its_end"), ended=bindparam("its_ended"))
+    .values(sent=bindparam("its_sent"), end=bindparam("its_end"), seen=bindparam("its_seen"))
 )
 
 
@@ -26,7 +26,7 @@ class SqlDownloads(Book):
 
     def note(self, given: Sequence[Download]) -> None:
         """Note downloads, each in place of what was noted under its id."""
-        latest = {each.id: each for each in sorted(given, key=lambda each: each.ended is not None)}
+        latest = {each.id: each for each in sorted(given, key=_is_ended)}
         with self._database.writing() as connection:
             for batch in batches(latest.values()):
                 known = set(
@@ -60,7 +60,7 @@ class SqlDownloads(Book):
                 wanted = select(
                     c.job_id,
                     func.count().label("requests"),
-                    total(c.sent).label("sent"),
+                    func.coalesce(total(c.sent), 0).label("sent"),
                     func.max(c.began).label("last"),
                 )
                 rows = connection.execute(wanted.where(c.job_id.in_(batch)).group_by(c.job_id))
@@ -93,14 +93,18 @@ def _row(each: Download) -> dict[str, Any]:
         "first": each.first,
         "last": each.last,
         "began": each.began,
+        "seen": each.seen,
         "sent": each.sent,
         "end": each.end,
-        "ended": each.ended,
     }
 
 
 def _change(each: Download) -> dict[str, Any]:
-    return {"its": each.id, "its_sent": each.sent, "its_end": each.end, "its_ended": each.ended}
+    return {"its": each.id, "its_sent": each.sent, "its_end": each.end, "its_seen": each.seen}
+
+
+def _is_ended(each: Download) -> bool:
+    return each.end is not DownloadEnd.RUNNING
 
 
 def _numbered(rows: Iterable[Any]) -> Iterable[tuple[int, Download]]:
@@ -115,9 +119,9 @@ def _numbered(rows: Iterable[Any]) -> Iterable[tuple[int, Download]]:
                 row.first,
                 row.last,
                 row.began,
+                row.seen,
                 job_id,
                 row.sent,
                 DownloadEnd(row.end),
-                row.ended,
             ),
         )

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import asdict
 from datetime import timedelta
 
+from scicat_retriever.pipeline.delivery import audit
 from scicat_retriever.pipeline.jobs import reconcile
 from scicat_retriever.pipeline.reports import abandoned, unclosable
 from scicat_retriever.pipeline.staging import eviction, fixity, inventory
@@ -25,6 +26,7 @@ class RegularLooks(Looks):
         job_types: SciCat's job types that are carried out here.
         fixity_pace: How staged datablocks are read again.
         undeliverable_kept: How long a report is kept that SciCat can never take.
+        downloads_kept: How long the row of a download is kept.
     """
 
     def __init__(
@@ -34,14 +36,17 @@ class RegularLooks(Looks):
         job_types: Collection[str],
         fixity_pace: FixityPace,
         undeliverable_kept: timedelta,
+        downloads_kept: timedelta,
     ) -> None:
         self._tools = tools
         self._lost_flows = lost_flows
         self._job_types = job_types
         self._fixity = fixity_pace
         self._undeliverable_kept = undeliverable_kept
+        self._downloads_kept = downloads_kept
 
     def sweep_staging(self) -> int:
+        audit.forget_old(self._downloads_kept, self._tools)
         swept = eviction.sweep(self._tools)
         return swept.evicted + swept.removed + inventory.mend(self._tools)
 
