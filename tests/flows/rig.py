@@ -270,6 +270,7 @@ async def ended(what: str, end: Awaitable[None], seconds: float = LONGEST) -> No
         async with asyncio.timeout(seconds):
             await end
     except TimeoutError:
+        faulthandler.dump_traceback(all_threads=False)  # of very many threads, not all are written
         faulthandler.dump_traceback()
         raise AssertionError(f"{what} did not end in {seconds:g} s; see above what hangs") from None
 

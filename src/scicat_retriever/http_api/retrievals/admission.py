@@ -12,7 +12,7 @@ from scicat_retriever.http_api.service import Service
 from scicat_retriever.pipeline.tools.links import RETRIEVALS_PATH, Ticket
 
 TicketText = Annotated[
-    str, Path(alias="ticket", max_length=2000, description="The secret part of a retrieval's link.")
+    str, Path(alias="ticket", max_length=700, description="The secret part of a retrieval's link.")
 ]
 
 Number = Annotated[int, Path(ge=1, le=2**31, description="The dataset's place in the job.")]

@@ -121,7 +121,7 @@ async def single_file(
     request: Request,
     ticket: TicketText,
     number: Number,
-    path: Annotated[str, Path(max_length=5000, description="As the page shows it.")],
+    path: Annotated[str, Path(max_length=2000, description="As the page shows it.")],
     range_header: _Range = None,
     if_range: _IfRange = None,
     if_none_match: _IfNoneMatch = None,

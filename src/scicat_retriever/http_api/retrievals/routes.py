@@ -61,8 +61,8 @@ async def dataset(
     ticket: TicketText,
     number: Number,
     after: _After = 0,
-    folder: Annotated[str, Query(max_length=5000, description="The folder to show.")] = "",
-    behind: Annotated[str, Query(max_length=1000, description="The last name that was given of it.")] = "",
+    folder: Annotated[str, Query(max_length=2000, description="The folder to show.")] = "",
+    behind: Annotated[str, Query(max_length=255, description="The last name that was given of it.")] = "",
 ) -> Response | RetrievedDataset:
     """Say how far a dataset is and, once it is ready, where its archives and files are."""
     service = service_of(request)

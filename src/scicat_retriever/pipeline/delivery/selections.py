@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-MOST_PATTERNS, LONGEST_PATTERN = 1000, 4096
-"""Patterns in one selection, and characters of each."""
+MOST_PATTERNS, LONGEST_PATTERN = 16, 250
+"""Patterns in one selection, and characters of each: what servers and proxies take in a URL, all escaped."""
 
 
 @dataclass(frozen=True, slots=True)
