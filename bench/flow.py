@@ -25,6 +25,7 @@ from typing import Any
 
 import psutil
 
+from stand_ins.retrieval_page import datablocks
 from stand_ins.running import TOKEN, RunningService, ServiceFolder
 from stand_ins.scicat import (
     JobType,
@@ -147,7 +148,7 @@ def _refuse_bad_end(job: dict[str, Any], count: int, service: RunningService) ->
     state = job["statusCode"]
     if state != "finishedSuccessful":
         raise RetrievalFailed(f"{count} datablocks: {state}, {job['statusMessage']}\n{service.log_end()}")
-    links = {entry["url"] for entry in job["jobResultObject"]["result"]}
+    links = {entry["url"] for entry in datablocks(job)}
     if len(links) != count:
         raise RetrievalFailed(f"{count} datablocks: the job has {len(links)} links")
 

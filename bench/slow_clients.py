@@ -33,6 +33,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
+from stand_ins.retrieval_page import datablocks
 from stand_ins.running import TOKEN, RunningService, ServiceFolder
 from stand_ins.scicat import (
     JobType,
@@ -209,11 +210,11 @@ def link_of(service: RunningService, stand_in: ScicatStandIn, scicat_url: str) -
     stand_in.set_job_type(JobType(create_action=archival_service(f"{service.folder.url}/api/v1/jobs", TOKEN)))
     job_id = submit_retrieve_job(scicat_url, [PID], token=log_in(scicat_url, "scientist")).json()["id"]
     deadline = time.monotonic() + 120
-    while not (result := stand_in.job(job_id).get("jobResultObject") or {}).get("result"):
+    while not (links := datablocks(stand_in.job(job_id))):
         if time.monotonic() > deadline:
             sys.exit(f"the dataset was not retrieved: {stand_in.job(job_id)}")
         time.sleep(0.1)
-    url = urlsplit(result["result"][0]["url"])
+    url = urlsplit(links[0]["url"])
     return f"{url.path}?{url.query}"
 
 

@@ -29,7 +29,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 from rich.table import Table
 
 from scicat_retriever.pipeline.delivery.names import usable_paths
-from stand_ins import local_http
+from stand_ins import local_http, retrieval_page
 from stand_ins.packing import PackedDataset, pack
 from stand_ins.running import TOKEN, RunningService, ServiceFolder, is_over
 from stand_ins.scicat import (
@@ -141,7 +141,7 @@ def _retrieve(
     job = _job_in_scicat(scicat_url, job_id)
     if job["statusCode"] != "finishedSuccessful":
         raise DemoFailed(f"SciCat was told {job['statusCode']}: {job['statusMessage']}\n{service.log_end()}")
-    page = _page(job["jobResultObject"]["url"])
+    page = retrieval_page.page(job["jobResultObject"]["url"])
     console.print("[5/6] downloading all by the one link that SciCat was given, as a zip:", markup=False)
     console.print(page["url"], markup=False, highlight=False, soft_wrap=True)
     _download(page["zip"], unpacked, console)
@@ -221,15 +221,6 @@ def _job_in_scicat(scicat_url: str, job_id: str) -> dict[str, Any]:
     answer.raise_for_status()
     job: dict[str, Any] = answer.json()
     return job
-
-
-def _page(url: str) -> dict[str, Any]:
-    """Give what the page of the retrieval shows, as programs get it."""
-    answer = local_http.get(url, timeout=60)
-    if not answer.is_success:
-        raise DemoFailed(f"the page {url} gave {answer.status_code}: {answer.text}")
-    page: dict[str, Any] = answer.json()
-    return page
 
 
 def _download(url: str, unpacked: Path, console: Console) -> None:

@@ -17,6 +17,7 @@ import pytest
 from scicat_retriever.workflow.engine.connection import EngineAccess, connect_when_up
 from scicat_retriever.workflow.engine.own_engine import own_engine_command
 from stand_ins import local_http
+from stand_ins.retrieval_page import datablocks
 from stand_ins.running import TOKEN, RunningService, free_port
 from stand_ins.scicat import PROFILES
 from tests.acceptance.facility import (
@@ -81,7 +82,7 @@ def _wait_for_success(facility: Facility, job_id: str) -> dict[str, Any]:
 
 
 def _downloads(job: dict[str, Any]) -> list[bytes]:
-    return [download(entry["url"]) for entry in job["jobResultObject"]["result"]]
+    return [download(entry["url"]) for entry in datablocks(job)]
 
 
 @dataclass
@@ -128,6 +129,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
             ids["came_and_ended"] = facility.ask_for(pids["came_and_ended"])
             for name in ("in_flight", "came_and_ended"):
                 facility.wait_for(ids[name], SECONDS)
+            lost = datablocks(facility.scicat.job(ids["came_and_ended"]))
             service.kill()
         shutil.rmtree(facility.folder.root / "data")
         told = _restore(facility, backup, "--remove-strays")
@@ -135,8 +137,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
             bring_back["running"]()
             names = ("in_flight", "running", "came_later")
             jobs = {name: _wait_for_success(facility, ids[name]) for name in names}
-            lost = facility.scicat.job(ids["came_and_ended"])
-            gone = local_http.get(lost["jobResultObject"]["result"][0]["url"])
+            gone = local_http.get(lost[0]["url"])
             _call(facility, "POST", "", {"id": ids["came_and_ended"], "type": "retrieve"})
             jobs["came_and_ended"] = _wait_for_success(facility, ids["came_and_ended"])
             jobs["ended"] = facility.scicat.job(ids["ended"])

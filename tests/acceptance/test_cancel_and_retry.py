@@ -10,6 +10,7 @@ from typing import Any
 import httpx2
 
 from stand_ins import local_http
+from stand_ins.retrieval_page import datablocks
 from stand_ins.running import TOKEN
 from tests.acceptance.conftest import MakeFacility
 from tests.acceptance.facility import (
@@ -76,7 +77,7 @@ def test_cancelling_one_of_two_jobs_leaves_the_other(patient: Facility) -> None:
     delivered = patient.wait_for(second)
     assert cancelled["statusCode"] == "finishedUnsuccessful"
     assert delivered["statusCode"] == "finishedSuccessful"
-    (entry,) = delivered["jobResultObject"]["result"]
+    (entry,) = datablocks(delivered)
     assert entry["archiveId"] == archive_id
 
 
@@ -104,7 +105,7 @@ def test_a_retry_goes_on_from_what_is_verified(facility: Facility) -> None:
         (facility.folder.lts / archives[number]).unlink()
     retried = _retriever(facility, "jobs", "retry", job_id)
     wait_until(lambda: facility.scicat.job(job_id)["statusCode"] == "finishedSuccessful")
-    result = facility.scicat.job(job_id)["jobResultObject"]["result"]
+    result = datablocks(facility.scicat.job(job_id))
     contents = [download(entry["url"]) for entry in result]
     assert retried.returncode == 0, retried.stderr
     assert [entry["archiveId"] for entry in result] == archives
@@ -158,7 +159,7 @@ def test_a_second_job_for_a_staged_dataset_leaves_the_store_alone_and_extends_it
     ended = time.time()
     wait_until(lambda: time.time() > ended + 1.0)  # links expire on whole seconds
     second = patient.wait_for(patient.ask_for(pid))
-    contents = [download(entry["url"]) for entry in second["jobResultObject"]["result"]]
+    contents = [download(entry["url"]) for entry in datablocks(second)]
     assert second["statusCode"] == "finishedSuccessful"
     assert all(contents)
     expiries = [min(e["expires"] for e in job["jobResultObject"]["result"]) for job in (first, second)]

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from stand_ins.retrieval_page import datablocks
 from stand_ins.tape.library import TapeLibrary
 from stand_ins.tape.rest_server import TapeRestServer
 from stand_ins.tape.serving import served
@@ -71,9 +72,8 @@ def retrieved_and_evicted(facility: Facility, pid: str) -> None:
 
 def only_entry(job: dict[str, Any]) -> dict[str, Any]:
     assert job["statusCode"] == "finishedSuccessful", job["jobResultObject"]
-    (entry,) = job["jobResultObject"]["result"]
-    found: dict[str, Any] = entry
-    return found
+    (entry,) = datablocks(job)
+    return entry
 
 
 def unpacked(archive: bytes) -> dict[str, bytes]:
@@ -148,4 +148,5 @@ def test_an_archive_whose_files_lie_elsewhere_by_now_is_read_whole(facility: Fac
     name = sorted(content)[1]
     entry = only_entry(facility.wait_for(ask_for_files(facility, {pid: [name]})))
     assert download(entry["url"]) == repacked
-    assert (entry["name"], entry["chosen"]) == (archive_id, [name])
+    assert (entry["archiveId"], entry["chosen"]) == (archive_id, [name])
+    assert ".part-" not in entry["name"]

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from stand_ins import local_http
+from stand_ins.retrieval_page import datablocks
 from stand_ins.running import TOKEN, RunningService
 from stand_ins.tape.library import TapeLibrary
 from stand_ins.tape.rest_server import TapeRestServer
@@ -184,7 +185,7 @@ def test_a_dataset_is_read_from_the_store_that_its_location_names(facility: Faci
         (facility.folder.lts / archive_id).unlink()
     job = facility.wait_for(facility.ask_for(here, there))
     assert job["statusCode"] == "finishedSuccessful"
-    assert len(job["jobResultObject"]["result"]) == 4
+    assert len(datablocks(job)) == 4
 
 
 def test_a_location_that_no_store_names_is_an_error_that_the_operator_can_mend(facility: Facility) -> None:
@@ -208,7 +209,7 @@ def test_a_second_copy_is_read_where_the_first_is_no_good(facility: Facility, va
         (facility.folder.lts / archives[1]).unlink()
     job = facility.wait_for(facility.ask_for(pid))
     assert job["statusCode"] == "finishedSuccessful", job["jobResultObject"]
-    urls = [entry["url"] for entry in job["jobResultObject"]["result"]]
+    urls = [entry["url"] for entry in datablocks(job)]
     assert [local_http.get(url, timeout=30).content for url in urls] == originals
 
 
@@ -230,7 +231,7 @@ def test_datasets_on_tape_are_recalled_read_and_released(facility: Facility, tap
         wait_until(lambda: "tape" in waiting_words(service, job_id))
     job = facility.wait_for(job_id, 120)
     assert job["statusCode"] == "finishedSuccessful", job["jobResultObject"]
-    assert len(job["jobResultObject"]["result"]) == 8
+    assert len(datablocks(job)) == 8
     assert tapes.mounts == 2
     assert tapes.reads == 8
     wait_until(lambda: open_recalls(service, *itertools.chain(*archives)) == 0)
@@ -322,12 +323,12 @@ def test_of_chosen_files_only_the_datablocks_that_hold_them_are_read_from_tape(
     chosen = [next(iter(contents[1])), next(iter(contents[3]))]
     job = facility.wait_for(ask_for_files(facility, {pid: chosen}), 120)
     assert job["statusCode"] == "finishedSuccessful", job["jobResultObject"]
-    entries = job["jobResultObject"]["result"]
+    entries = datablocks(job)
     assert [entry["archiveId"] for entry in entries] == [archives[1], archives[3]]
     assert tapes.reads == 2
     whole = facility.wait_for(facility.ask_for(pid), 120)
     assert whole["statusCode"] == "finishedSuccessful", whole["jobResultObject"]
-    assert len(whole["jobResultObject"]["result"]) == 5
+    assert len(datablocks(whole)) == 5
     assert tapes.reads == 5
 
 
@@ -345,7 +346,7 @@ def test_a_job_that_needs_more_of_a_dataset_than_is_on_its_way_gets_it(
         whole = facility.ask_for(pid)
     ended = [facility.wait_for(job_id, 120) for job_id in (some, other, whole)]
     assert {job["statusCode"] for job in ended} == {"finishedSuccessful"}, ended
-    assert [len(job["jobResultObject"]["result"]) for job in ended] == [1, 1, 4]
+    assert [len(datablocks(job)) for job in ended] == [1, 1, 4]
     assert tapes.reads == 4
 
 
@@ -358,7 +359,7 @@ def test_a_file_that_a_dataset_does_not_have_is_named_and_the_others_are_deliver
     chosen = [next(iter(contents[1])), "no/such/file.h5"]
     job = facility.wait_for(ask_for_files(facility, {pid: chosen}))
     assert job["statusCode"] == "finishedWithDatasetErrors"
-    assert [entry["archiveId"] for entry in job["jobResultObject"]["result"]] == [archives[1]]
+    assert [entry["archiveId"] for entry in datablocks(job)] == [archives[1]]
     (error,) = job["jobResultObject"]["errors"]
     assert (error["code"], error["who"]) == ("files_unknown", "operator")
     assert "no/such/file.h5" in error["message"]

@@ -15,6 +15,7 @@ import pytest
 
 from scicat_retriever.workflow.engine.own_engine import own_engine_command
 from stand_ins import local_http
+from stand_ins.retrieval_page import datablocks
 from stand_ins.running import RunningService, free_port
 from tests.acceptance.facility import QUICK, Facility, download, retriever, some_datablocks
 from tests.integration.postgres import PostgresUnavailable, running_postgres
@@ -88,7 +89,7 @@ def test_apart_on_postgresql_a_lost_worker_is_made_up_for_by_another(
         job = facility.wait_for(job_id, 150)
 
         assert job["statusCode"] == "finishedSuccessful"
-        entries = job["jobResultObject"]["result"]
+        entries = datablocks(job)
         assert len(entries) == 20
         assert download(entries[0]["url"]) == (facility.folder.lts / entries[0]["archiveId"]).read_bytes()
 

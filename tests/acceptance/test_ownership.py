@@ -10,6 +10,7 @@ import pytest
 
 from scicat_retriever.storage.staging import marker
 from stand_ins import local_http
+from stand_ins.retrieval_page import datablocks
 from stand_ins.running import TOKEN, ServiceFolder
 from tests.acceptance.facility import (
     Facility,
@@ -62,7 +63,7 @@ def retrieved(facility: Facility, pid: str) -> str:
     """Retrieve a dataset; gives a link."""
     job = facility.wait_for(facility.ask_for(pid))
     assert job["statusCode"] == "finishedSuccessful"
-    return str(job["jobResultObject"]["result"][0]["url"])
+    return str(datablocks(job)[0]["url"])
 
 
 def test_a_second_service_on_the_same_staging_area_does_not_start_and_removes_nothing(

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 from stand_ins import local_http
+from stand_ins.retrieval_page import datablocks
 from stand_ins.running import TOKEN
 from tests.acceptance.facility import Facility, download, some_datablocks, some_files, tar_of
 
@@ -48,10 +49,14 @@ def test_two_datasets_of_four_datablocks_are_reported_in_the_order_of_the_diagra
 
     result = job["jobResultObject"]
     assert result["errors"] == []
-    assert {(entry["datasetId"], entry["archiveId"]) for entry in result["result"]} == {
+    assert [(entry["datasetId"], entry["datablocks"], entry["files"]) for entry in result["result"]] == [
+        (pid, len(archives[pid]), 3 * len(archives[pid])) for pid in pids
+    ]
+    blocks = datablocks(job)
+    assert {(entry["datasetId"], entry["archiveId"]) for entry in blocks} == {
         (pid, archive_id) for pid in pids for archive_id in archives[pid]
     }
-    for entry in result["result"]:
+    for entry in blocks:
         original = (facility.folder.lts / entry["archiveId"]).read_bytes()
         assert download(entry["url"]) == original
         assert entry["size"] == len(original)
@@ -91,7 +96,7 @@ def test_a_corrupt_dataset_fails_and_the_other_one_is_delivered(facility: Facili
     assert facility.datablocks_in_staging(bad) == [0, 2], (
         "what is right is kept for a retry, and nothing else"
     )
-    for entry in result["result"]:
+    for entry in datablocks(job):
         assert download(entry["url"]) == (facility.folder.lts / entry["archiveId"]).read_bytes()
 
 
@@ -169,7 +174,7 @@ def test_all_of_250_datablocks_are_delivered(facility: Facility) -> None:
     job = facility.wait_for(facility.ask_for(pid), 120)
 
     assert job["statusCode"] == "finishedSuccessful"
-    assert sorted(entry["archiveId"] for entry in job["jobResultObject"]["result"]) == archives
+    assert sorted(entry["archiveId"] for entry in datablocks(job)) == archives
 
 
 def test_the_same_job_posted_twenty_times_at_once_runs_once_and_answers_the_same(facility: Facility) -> None:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from stand_ins import local_http
+from stand_ins.retrieval_page import datablocks
 from stand_ins.running import TOKEN
 from tests.acceptance.facility import Facility, quick, some_datablocks, wait_until
 from tests.integration.seaweedfs import Seaweed, SeaweedUnavailable, running_seaweed
@@ -62,7 +63,7 @@ def test_a_dataset_is_staged_on_s3_and_downloaded_from_there(
     archives = facility.archive(pid, some_datablocks(pid, 3))
     job = facility.wait_for(facility.ask_for(pid))
     assert job["statusCode"] == "finishedSuccessful"
-    for entry, archive in zip(job["jobResultObject"]["result"], archives, strict=True):
+    for entry, archive in zip(datablocks(job), archives, strict=True):
         redirected = local_http.get(entry["url"])
         assert redirected.status_code == 307
         assert urlsplit(redirected.headers["location"]).port == seaweed.port
@@ -104,7 +105,7 @@ def test_what_was_given_back_and_evicted_is_gone_from_s3_and_its_link_says_so(
     pid = facility.new_pid()
     facility.archive(pid, some_datablocks(pid, 2))
     job_id = facility.ask_for(pid)
-    entries = facility.wait_for(job_id)["jobResultObject"]["result"]
+    entries = datablocks(facility.wait_for(job_id))
     staging = f"{facility.folder.url}/api/v1/staging"
     headers = {"Authorization": f"Bearer {TOKEN}"}
     for path, body in (("release", {"job": job_id}), ("evict", {"dataset": pid})):

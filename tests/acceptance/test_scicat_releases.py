@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from starlette.types import Receive, Scope, Send
 
+from stand_ins.retrieval_page import datablocks
 from stand_ins.running import RunningService, ServiceFolder
 from stand_ins.scicat import NEWEST_TAGGED, RELEASES, ScicatStandIn
 from stand_ins.scicat.server import serve_in_thread
@@ -56,7 +57,7 @@ def test_a_retrieval_is_told_and_delivered_though_a_login_runs_out(on_release: F
     facility.scicat.expire_tokens()
     second = facility.wait_for(facility.ask_for(good, bad))
     for job in (first, second):
-        links = {entry["archiveId"]: entry["url"] for entry in job["jobResultObject"]["result"]}
+        links = {entry["archiveId"]: entry["url"] for entry in datablocks(job)}
         fetched = {name: download(url) for name, url in links.items()}
         assert fetched == {name: (facility.folder.lts / name).read_bytes() for name in archives}
     assert first["statusCode"] == "finishedSuccessful"
@@ -72,4 +73,4 @@ def test_a_dataset_is_retrieved_where_the_list_shows_the_account_no_datablocks(o
     on_release.archive(pid, some_datablocks(pid, 3))
     job = on_release.wait_for(on_release.ask_for(pid))
     assert job["statusCode"] == "finishedSuccessful"
-    assert len(job["jobResultObject"]["result"]) == 3
+    assert len(datablocks(job)) == 3

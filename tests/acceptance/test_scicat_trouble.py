@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stand_ins.retrieval_page import datablocks
 from tests.acceptance.facility import Facility, block_states, running, some_datablocks, wait_until
 
 
@@ -35,7 +36,7 @@ def test_updates_arrive_although_scicat_drops_connections_before_and_after_the_w
     job = patient.wait_for(patient.ask_for(pid))
 
     assert job["statusCode"] == "finishedSuccessful"
-    assert len(job["jobResultObject"]["result"]) == 2
+    assert len(datablocks(job)) == 2
     assert patient.lifecycle(pid)["retrieveStatusMessage"] == "datasetRetrieved"
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from stand_ins.retrieval_page import datablocks
 from stand_ins.scicat import log_in, submit_retrieve_job
 from tests.acceptance.facility import Facility, download, some_datablocks
 
@@ -29,11 +30,11 @@ def test_a_dataset_catalogued_with_absolute_paths_comes_back(facility: Facility)
     token = log_in(facility.scicat_url, "scientist")
     asked = submit_retrieve_job(facility.scicat_url, [pid], token=token, files={pid: [name]})
     chosen = facility.wait_for(str(asked.json()["id"]))
-    [link] = chosen["jobResultObject"]["result"]
+    [link] = datablocks(chosen)
     assert content in download(link["url"])
     assert (whole["statusCode"], chosen["statusCode"]) == ("finishedSuccessful", "finishedSuccessful")
-    for entry, files in zip(whole["jobResultObject"]["result"], contents, strict=True):
+    for entry, files in zip(datablocks(whole), contents, strict=True):
         assert entry["integrity"] == "verified"
-        [matched] = entry["matched_by"]
+        [matched] = entry["matchedBy"]
         assert (matched["spelling"], matched["files"]) == ("source_folder", len(files))
-    assert (link["chosen"], link["asked_as"]) == ([f"{SOURCE}/{name}"], {f"{SOURCE}/{name}": name})
+    assert (link["chosen"], link["askedAs"]) == ([f"{SOURCE}/{name}"], {f"{SOURCE}/{name}": name})

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from stand_ins import local_http
+from stand_ins.retrieval_page import datablocks, page
 from stand_ins.running import RunningService
 from tests.acceptance.conftest import MakeFacility
 from tests.acceptance.facility import (
@@ -85,7 +86,7 @@ def test_what_is_staged_is_not_read_from_the_store_again(facility: Facility) -> 
         facility.put_aside(archive)
     job = facility.wait_for(facility.ask_for(pid))
     assert job["statusCode"] == "finishedSuccessful"
-    assert [download(entry["url"]) for entry in job["jobResultObject"]["result"]] == originals
+    assert [download(entry["url"]) for entry in datablocks(job)] == originals
 
 
 def test_a_job_larger_than_staging_is_refused_at_once_and_its_owner_told_what_to_do(small: Facility) -> None:
@@ -101,7 +102,7 @@ def test_a_job_that_waits_for_space_says_so_and_goes_on_when_another_gives_its_s
 ) -> None:
     first, second, third = (dataset_of(small, 80 * KB) for _ in range(3))
     before = small.ask_for(first)
-    (entry,) = small.wait_for(before)["jobResultObject"]["result"]
+    (entry,) = datablocks(small.wait_for(before))
     waiting = small.ask_for(second)
     wait_until(lambda: "1st in line" in message(small, waiting))
     last = small.ask_for(third)
@@ -116,7 +117,8 @@ def test_a_job_that_waits_for_space_says_so_and_goes_on_when_another_gives_its_s
     assert small.wait_for(waiting)["statusCode"] == "finishedSuccessful"
     answer = local_http.get(entry["url"])
     assert (answer.status_code, answer.json()["type"].rpartition(":")[2]) == (410, "link_released")
-    wait_until(lambda: small.scicat.job(before)["jobResultObject"]["result"][0]["url"] is None)
+    wait_until(lambda: small.scicat.job(before)["jobResultObject"]["result"][0]["expires"] is None)
+    assert page(small.scicat.job(before)["jobResultObject"]["result"][0]["url"])["state"] == "gone"
     ask_staging(small, "POST", "/release", {"job": waiting})
     assert small.wait_for(last)["statusCode"] == "finishedSuccessful"
 
@@ -126,6 +128,7 @@ def test_an_extended_job_is_told_to_scicat_with_links_that_live_longer(facility:
     facility.archive(pid, some_datablocks(pid, 1))
     job_id = facility.ask_for(pid)
     (before,) = facility.wait_for(job_id)["jobResultObject"]["result"]
+    (old,) = datablocks(facility.scicat.job(job_id))
     ask_staging(facility, "POST", "/pins", {"job": job_id, "seconds": 30 * 86400})
 
     def told() -> str:
@@ -133,8 +136,9 @@ def test_an_extended_job_is_told_to_scicat_with_links_that_live_longer(facility:
         return str(entry["expires"])
 
     wait_until(lambda: told() > before["expires"])
-    (after,) = facility.scicat.job(job_id)["jobResultObject"]["result"]
-    assert download(after["url"]) == download(before["url"])
+    (new,) = datablocks(facility.scicat.job(job_id))
+    assert new["expires"] > old["expires"]
+    assert download(new["url"]) == download(old["url"])
 
 
 def test_a_flipped_bit_in_staging_is_found_and_the_dataset_recalled_again(small: Facility) -> None:
@@ -145,7 +149,7 @@ def test_a_flipped_bit_in_staging_is_found_and_the_dataset_recalled_again(small:
     original = staged.read_bytes()
     staged.write_bytes(original[:50_000] + bytes([original[50_000] ^ 1]) + original[50_001:])
     wait_until(lambda: service.job(job_id)["attempt"] == 2)
-    (entry,) = small.wait_for(job_id)["jobResultObject"]["result"]
+    (entry,) = datablocks(small.wait_for(job_id))
     assert download(entry["url"]) == original
 
 
@@ -161,7 +165,7 @@ def test_a_file_that_somebody_removed_is_found_by_a_check_and_recalled_again(fac
     assert (checked.returncode, "missing" in checked.stdout) == (0, True), checked.stderr
     service = facility.service
     wait_until(lambda: service.job(job_id)["attempt"] == 2)
-    (entry,) = facility.wait_for(job_id)["jobResultObject"]["result"]
+    (entry,) = datablocks(facility.wait_for(job_id))
     assert download(entry["url"]) == original
 
 
@@ -189,9 +193,10 @@ def test_a_file_that_is_not_to_be_kept_longer_is_removed_and_its_link_says_what_
     pid = short_lived.new_pid()
     short_lived.archive(pid, some_datablocks(pid, 2))
     job = short_lived.wait_for(short_lived.ask_for(pid))
+    link = datablocks(job)[0]["url"]
     assert len(short_lived.files_in_staging(pid)) == 2
     wait_until(lambda: short_lived.files_in_staging(pid) == [])
-    answer = local_http.get(job["jobResultObject"]["result"][0]["url"], timeout=30)
+    answer = local_http.get(link, timeout=30)
     assert answer.status_code == 403
     assert answer.headers["content-type"] == "application/problem+json"
     assert "ask for the dataset again" in answer.json()["detail"]

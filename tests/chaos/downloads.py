@@ -1,4 +1,4 @@
-"""What the links of a job's result give, compared with what was archived; in time, where links do not live long."""
+"""What the pages of a job's datasets offer, compared with what was archived; in time, where that is soon gone."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ import hashlib
 import io
 import tarfile
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
 
 from stand_ins import local_http
+from stand_ins.retrieval_page import datablocks_of, page
 from tests.chaos.truth import Block, Job
 
 Entry = Mapping[str, Any]
-"""An entry of the `result` of a `jobResultObject`."""
+"""An entry of the `result` of a `jobResultObject`, or a datablock of its page."""
 
 
 def wrong_with(entry: Entry, block: Block, job: Job) -> str:
@@ -32,6 +34,16 @@ def wrong_with(entry: Entry, block: Block, job: Job) -> str:
         return "" if _files(answer.content) == wanted else "the extract holds other files than were chosen"
     right = hashlib.sha256(answer.content).hexdigest() == block.sha256
     return "" if right else "the link gives other bytes than were archived"
+
+
+def wrong_blocks(pid: str, offered: Sequence[Entry], job: Job) -> str:
+    """Compare the datablocks that the page of a dataset offers with those that the job needs: all, and no others."""
+    (dataset,) = [each for each in job.datasets if each.pid == pid]
+    links, needed = (
+        sorted(each["archiveId"] for each in offered),
+        sorted(block.archive_id for block in job.needs(dataset)),
+    )
+    return "" if links == needed else f"{pid}: links to {links}, not {needed}"
 
 
 def _files(tar: bytes) -> dict[str, str]:
@@ -58,7 +70,7 @@ class Downloads:
 
     def __init__(self, jobs: Callable[[], Iterable[Job]], stored: Mapping[str, Mapping[str, Any]]) -> None:
         self._jobs, self._stored = jobs, stored
-        self._seen: set[str] = set()
+        self._seen: set[tuple[str, str]] = set()
         self._over = threading.Event()
         self.checked = 0
         self.wrong: list[tuple[str, str]] = []
@@ -74,9 +86,27 @@ class Downloads:
         while not self._over.wait(0.05):
             for job in list(self._jobs()):
                 for entry in (self._stored.get(job.id, {}).get("jobResultObject") or {}).get("result", []):
-                    if entry["url"] and entry["url"] not in self._seen:
-                        self._seen.add(entry["url"])
-                        self._fetch(job, entry)
+                    told = (entry["url"], entry["expires"])
+                    if entry["expires"] and told not in self._seen:
+                        self._seen.add(told)
+                        self._look_at(job, entry)
+
+    def _look_at(self, job: Job, entry: Entry) -> None:
+        """Fetch what the page of a dataset offers; a service that was killed does not answer, and what is over is gone."""
+        try:
+            offered = list(datablocks_of(entry))
+            state = "ready" if offered else page(entry["url"])["state"]
+        except httpx2.HTTPError:
+            return
+        if not offered:
+            if state == "gone" and datetime.fromisoformat(entry["expires"]) > datetime.now(UTC):
+                self.wrong.append((job.id, f"{entry['datasetId']}: is gone before {entry['expires']}"))
+            return
+        if wrong := wrong_blocks(entry["datasetId"], offered, job):
+            self.wrong.append((job.id, wrong))
+            return
+        for block in offered:
+            self._fetch(job, block)
 
     def _fetch(self, job: Job, entry: Entry) -> None:
         """Fetch it; a service that was killed meanwhile does not answer, and says of a late link that it has expired."""

@@ -6,8 +6,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import httpx2
+
+from stand_ins.retrieval_page import datablocks
 from tests.chaos.book import Entry
-from tests.chaos.downloads import wrong_with
+from tests.chaos.downloads import wrong_blocks, wrong_with
 from tests.chaos.findings import Fault, Finding
 from tests.chaos.truth import CANCELLED, Dataset, Job, Truth
 from tests.chaos.world import World
@@ -56,7 +59,7 @@ def _job(world: World, job: Job) -> Iterator[Finding]:
     cancelled = state == "finishedUnsuccessful"
     yield from result_findings(job, stored.get("jobResultObject") or {}, subject, cancelled=cancelled)
     if world.downloads is None:
-        yield from _links(job, stored.get("jobResultObject") or {}, subject)
+        yield from _links(job, stored, subject)
 
 
 def _heeded(world: World, job: Job) -> Iterator[Finding]:
@@ -78,22 +81,32 @@ def result_findings(job: Job, result: dict[str, Any], subject: str, *, cancelled
     if cancelled and CANCELLED not in {error["code"] for error in errors}:
         yield Finding(Fault.FALSE, subject, f"was cancelled, and is told {errors}")
     for dataset in job.datasets:
-        linked = {entry["archiveId"]: entry for entry in entries if entry["datasetId"] == dataset.pid}
+        linked = [entry["datablocks"] for entry in entries if entry["datasetId"] == dataset.pid]
         codes = {error["code"] for error in errors if error.get("datasetId") == dataset.pid}
         if not codes <= dataset.codes | ({CANCELLED} if cancelled else frozenset()):
             yield Finding(Fault.FALSE, subject, f"{dataset.pid}: {codes} instead of {set(dataset.codes)}")
         if bool(codes) == bool(linked) and not (cancelled and not linked):
-            yield Finding(Fault.FALSE, subject, f"{dataset.pid}: {len(linked)} links and the errors {codes}")
-        needed = {block.archive_id for block in job.needs(dataset)}
-        if linked and set(linked) != needed:
             yield Finding(
-                Fault.FALSE, subject, f"{dataset.pid}: links to {sorted(linked)}, not {sorted(needed)}"
+                Fault.FALSE, subject, f"{dataset.pid}: {len(linked)} entries and the errors {codes}"
             )
+        needed = len(job.needs(dataset))
+        if linked and linked != [needed]:
+            yield Finding(Fault.FALSE, subject, f"{dataset.pid}: {linked} datablocks, not {needed}")
 
 
-def _links(job: Job, result: dict[str, Any], subject: str) -> Iterator[Finding]:
+def _links(job: Job, stored: dict[str, Any], subject: str) -> Iterator[Finding]:
+    """Fetch all that the pages of a job's datasets offer, which is all that the job needs of each."""
+    try:
+        offered = datablocks(stored)
+    except httpx2.HTTPError as error:
+        yield Finding(Fault.FALSE, subject, f"the page fails: {error!r}")
+        return
+    told = {entry["datasetId"] for entry in (stored.get("jobResultObject") or {}).get("result", [])}
+    for pid in told:
+        if wrong := wrong_blocks(pid, [each for each in offered if each["datasetId"] == pid], job):
+            yield Finding(Fault.FALSE, subject, wrong)
     blocks = {block.archive_id: block for dataset in job.datasets for block in dataset.blocks}
-    for entry in result.get("result", []):
+    for entry in offered:
         block = blocks.get(entry["archiveId"])
         wrong = wrong_with(entry, block, job) if block else "was not asked for"
         if wrong:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.chaos.archives import Archives
+from tests.chaos.downloads import wrong_blocks
 from tests.chaos.faults.deck import all_kinds, dealt
 from tests.chaos.findings import Fault, Finding, counts
 from tests.chaos.oracle import result_findings
@@ -64,10 +65,13 @@ def test_a_job_that_chose_files_must_be_given_the_datablocks_that_hold_them_and_
     job = Job("1", [dataset], {PID: frozenset(wanted.files)})
     assert job.needs(dataset) == [wanted]
     assert Job("2", [dataset]).needs(dataset) == dataset.blocks
+    assert _found(job, told_of(1)) == []
+    assert [each.fault for each in _found(job, told_of(3))] == [Fault.FALSE]
     links = [{"datasetId": PID, "archiveId": block.archive_id} for block in dataset.blocks]
-    assert _found(job, {"result": links[1:2]}) == []
-    assert [each.fault for each in _found(job, {"result": links})] == [Fault.FALSE]
-    assert [each.fault for each in _found(job, {"result": links[:1]})] == [Fault.FALSE]
+    assert wrong_blocks(PID, links[1:2], job) == ""
+    assert wrong_blocks(PID, links, job) != ""
+    assert wrong_blocks(PID, links[:1], job) != ""
+    assert wrong_blocks(PID, [], job) != ""
     archives.close()
 
 
@@ -79,12 +83,11 @@ def test_a_cancelled_job_may_lack_datasets_but_no_part_of_one_and_is_told_that_i
     assert "finishedUnsuccessful" not in job.may_end_as
     job.cancelled = True
     assert job.may_end_as == {"finishedSuccessful", "finishedUnsuccessful"}
-    links = [{"datasetId": PID, "archiveId": block.archive_id} for block in dataset.blocks]
     told = {"errors": [{"code": "job_cancelled"}]}
     assert _found(job, told, cancelled=True) == []
-    assert _found(job, {**told, "result": links}, cancelled=True) == []
-    assert _found(job, {**told, "result": links[:1]}, cancelled=True) != []
-    assert _found(job, {"result": links}, cancelled=True) != []
+    assert _found(job, told | told_of(2), cancelled=True) == []
+    assert _found(job, told | told_of(1), cancelled=True) != []
+    assert _found(job, told_of(2), cancelled=True) != []
     assert _found(job, told) != []
     archives.close()
 
@@ -106,6 +109,11 @@ def test_tight_facilities_and_others_have_all_faults_among_them(faults: int) -> 
     assert sum(count for _, count in planned) == faults
     assert any(tight for tight, _ in planned)
     assert next(iter(facilities(faults, roomy=112, tight=0)))[0] is False
+
+
+def told_of(datablocks: int) -> dict[str, Any]:
+    """A result that offers so many datablocks of the dataset."""
+    return {"result": [{"datasetId": PID, "datablocks": datablocks}]}
 
 
 def _found(job: Job, result: dict[str, Any], *, cancelled: bool = False) -> list[Finding]:

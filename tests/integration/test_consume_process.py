@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from scicat_retriever.broker.settings import BrokerSettings
+from stand_ins.retrieval_page import datablocks
 from stand_ins.running import RunningService, ServiceFolder
 from stand_ins.scicat import JobType
 from tests.acceptance.facility import QUICK, Facility, download, some_files, tar_of
@@ -90,6 +91,6 @@ def test_a_job_that_came_by_the_queue_alone_is_carried_out_by_serve(tmp_path: Pa
                 lambda: facility.scicat.job(job_id)["statusCode"].startswith("finished"), "it ends", 90
             )
             job = facility.scicat.job(job_id)
-            (link,) = job["jobResultObject"]["result"]
+            (link,) = datablocks(job)
             assert download(link["url"]) == tar_of(content)
     assert job["statusCode"] == "finishedSuccessful"

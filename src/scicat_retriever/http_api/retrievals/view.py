@@ -17,6 +17,8 @@ from scicat_retriever.http_api.service import Service
 from scicat_retriever.http_api.status import DatasetStatus, ErrorStatus, job_status
 from scicat_retriever.pipeline.delivery.contents import Source, sources
 from scicat_retriever.pipeline.delivery.names import download_names, folder_names
+from scicat_retriever.pipeline.delivery.remarks import remarks_on
+from scicat_retriever.pipeline.jobs.selection import ChosenNames
 from scicat_retriever.ports.datablock_record import DatablockRecord
 
 PAGE = 200
@@ -40,13 +42,54 @@ class Availability(StrEnum):
     GONE = "gone"
 
 
+class SpelledOtherwise(BaseModel):
+    """Files whose names in the archive are spelled otherwise than in SciCat; their contents were compared."""
+
+    spelling: str = Field(description="In what they differ.")
+    files: int = Field(description="How many they are.")
+    examples: list[dict[str, str]] = Field(
+        description="Two of them at most: `catalogued` and `archived`, 100 characters of each."
+    )
+
+
 class RetrievedDatablock(BaseModel):
     """A datablock of a dataset that is ready: an archive, as it is stored."""
 
     name: str = Field(description="What the file is called: no two of a job are called alike.")
+    archive_id: str = Field(serialization_alias="archiveId", description="What SciCat calls it.")
     size: int = Field(description="Bytes.")
     checksum: str | None = Field(description="Of the whole file: `<algorithm>:<hexadecimal digits>`.")
     url: str = Field(description="Where it is downloaded; no token is needed.")
+    expires: datetime = Field(description="Until when that link is good (UTC).")
+    files: int = Field(description="How many files the catalogue lists in it.")
+    integrity: Integrity | None = Field(
+        description="Whether every file was compared with its catalogued checksum, or some by size alone."
+    )
+    matched_by: list[SpelledOtherwise] = Field(
+        [], serialization_alias="matchedBy", description="Files spelled otherwise, by kind; empty as a rule."
+    )
+    passed_over: int = Field(
+        0,
+        serialization_alias="passedOver",
+        description="Members that SciCat does not list, and that an operator has passed over.",
+    )
+    replaced: int = Field(
+        0, description="Members that later ones of the same path replace, when it is unpacked."
+    )
+    tars: int = Field(
+        1,
+        description="How many tars follow on each other in it; unpack more than one with `tar --ignore-zeros`.",
+    )
+    chosen: list[str] | None = Field(
+        None,
+        description="Which of the chosen files it holds, as catalogued; null where none were chosen, and behind the first "
+        "200,000 catalogued files, or 1 MiB of names, of one answer.",
+    )
+    asked_as: dict[str, str] = Field(
+        {},
+        serialization_alias="askedAs",
+        description="Those of `chosen` that the job spells otherwise, each with that spelling.",
+    )
 
 
 class ListedFile(BaseModel):
@@ -92,6 +135,10 @@ class RetrievedDataset(BaseModel):
         None,
         description="On its own page, once it is ready: whether every file was compared with its catalogued checksum, or by "
         "size alone, for want of checksums.",
+    )
+    remark: str | None = Field(
+        None,
+        description="What to know of it although it is ready: SciCat declares other sums than its datablocks have.",
     )
     url: str = Field(description="Its own page, or JSON.")
     zip: str | None = Field(description="All of it as a zip, once it is ready.")
@@ -182,7 +229,8 @@ def dataset(job_id: JobId, number: int, url: str, service: Service, after: int =
         records = service.ledger.needs.datablocks(job_id, DatasetPid(its.pid))
         is_verified = all(each.integrity is Integrity.VERIFIED for each in records)
         found.integrity = Integrity.VERIFIED if is_verified else Integrity.SIZE_ONLY
-        found.datablocks = [shown.datablock(each) for each in records[after : after + PAGE]]
+        chosen = ChosenNames(job_id, service.ledger)
+        found.datablocks = [shown.datablock(each, chosen) for each in records[after : after + PAGE]]
         if after + PAGE < len(records):
             found.next = f"{found.url}?after={after + PAGE}"
     return found
@@ -201,7 +249,7 @@ class Shown:
         ledger = service.ledger
         self._job_id, self._url, self._service = job_id, url, service
         self._now = service.clock()
-        self._titles = ledger.titles.of(job_id)
+        self._titles, self._remarks = ledger.titles.of(job_id), ledger.remarks.of(job_id)
         self._pids = [each.pid for each in ledger.jobs.datasets(job_id)]
         self._names = folder_names({pid: self._titles.get(pid) for pid in self._pids})
         self._pins = {pin.pid: pin.until for _, pin in ledger.pins.find(owner=job_id) if pin.by_job}
@@ -237,6 +285,7 @@ class Shown:
             chosen=its.chosen,
             expires=self.expires(its.pid) if state is Availability.READY else None,
             errors=its.errors,
+            remark=self._remarks.get(DatasetPid(its.pid)) if state is Availability.READY else None,
             url=(url := f"{self._url}/datasets/{number}"),
             zip=f"{url}/all.zip" if state is Availability.READY else None,
             tar=f"{url}/all.tar" if state is Availability.READY else None,
@@ -296,15 +345,21 @@ class Shown:
         count = f"{len(pids)}-of-" if len(pids) < len(self._pids) else ""
         return f"retrieval-{self._job_id[:8]}-{count}{len(self._pids)}-datasets"
 
-    def datablock(self, record: DatablockRecord) -> RetrievedDatablock:
-        """Give a datablock with a link of its own."""
+    def datablock(self, record: DatablockRecord, chosen: ChosenNames) -> RetrievedDatablock:
+        """Give a datablock with a link of its own, and with what there is to know of it."""
         service, key = self._service, record.key
         until = self.expires(key.pid) or self._now + service.lifetime
+        link = service.links.link(key, self._file_names[key], until)
         return RetrievedDatablock(
             name=self._file_names[key],
+            archive_id=record.datablock.archive_id,
             size=record.bytes_total,
             checksum=record.archive_checksum,
-            url=service.links.link(key, self._file_names[key], until).url,
+            url=link.url,
+            expires=link.expires,
+            files=record.datablock.file_count,
+            integrity=record.integrity,
+            **remarks_on(record, chosen.held_by(record)),
         )
 
     @cached_property

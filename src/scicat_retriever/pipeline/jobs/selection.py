@@ -20,13 +20,14 @@ from scicat_retriever.pipeline.transfer.extracts import Extracts
 from scicat_retriever.pipeline.transfer.respelled import NAMED, Respelled, look_again
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.datablocks import Plan
+from scicat_retriever.ports.ledger import Ledger
 
 NAME_LIMIT = 100
 """Longest name in an error, in characters."""
 FILES_READ = 200_000
-"""Entries of file lists that are read for one result: about a second's work."""
+"""Entries of file lists that are read for one page: about a second's work."""
 NAMES_GIVEN = 2**20
-"""Characters of file names in one result: the links need the room more."""
+"""Characters of file names on one page."""
 _BEGINNING = re.compile(r"(?:\./|/)+")
 
 
@@ -143,10 +144,10 @@ def _short(name: str) -> str:
     return name if len(name) <= NAME_LIMIT else name[: NAME_LIMIT - 1] + "…"
 
 
-def chosen_of(job_id: JobId, tools: Toolbox) -> Mapping[DatasetPid, Selection]:
+def chosen_of(job_id: JobId, ledger: Ledger) -> Mapping[DatasetPid, Selection]:
     """Give what a job chose of each of its datasets that it does not want whole."""
-    chosen = {each.pid for each in tools.ledger.jobs.datasets(job_id) if each.chosen}
-    record = tools.ledger.jobs.get(job_id) if chosen else None
+    chosen = {each.pid for each in ledger.jobs.datasets(job_id) if each.chosen}
+    record = ledger.jobs.get(job_id) if chosen else None
     selections = () if record is None else united(record.job.datasets)
     return {each.pid: each for each in selections if each.pid in chosen}
 
@@ -159,13 +160,13 @@ class ChosenNames:
 
     Args:
         job_id: The job.
-        tools: The ports.
+        ledger: The ledger.
     """
 
-    def __init__(self, job_id: JobId, tools: Toolbox) -> None:
-        self._ledger = tools.ledger
+    def __init__(self, job_id: JobId, ledger: Ledger) -> None:
+        self._ledger = ledger
         self._job_id = job_id
-        self._chosen = chosen_of(job_id, tools)
+        self._chosen = chosen_of(job_id, ledger)
         self._pid: DatasetPid | None = None
         self._names: set[str] = set()
         self._asked_as: dict[str, str] = {}

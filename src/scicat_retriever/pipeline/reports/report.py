@@ -3,15 +3,17 @@
 Job: `statusCode`, `statusMessage` and `jobResultObject`
 
     {"url",
-     "result": [{"datasetId", "name", "size", "archiveId", "url", "checksum", "expires", "files", "integrity",
-                 "matched_by"?, "passed_over"?, "replaced"?, "tars"?, "chosen"?, "asked_as"?}],
+     "result": [{"datasetId", "name", "size", "url", "expires", "datablocks", "files", "integrity",
+                 "respelled"?, "passed_over"?, "replaced"?}],
      "errors": [{"datasetId", "archiveId"?, "code", "who", "message"}],
-     "remarks"?: [{"datasetId", "code", "message"}]}
+     "remarks"?: [{"datasetId", "code", "message"}],
+     "left_out"?}
 
 The first `url` is the page of the retrieval, which the message ends with where something is there. `result`
-has an entry for each datablock that the job needs; its `url` is null, and `expires` over, for what is not
-kept any more. A remark is on a dataset that is there all the same: `sums_differ` says that SciCat declares
-other sums of it than its datablocks have. Dataset: the lifecycle's `retrieveStatusMessage`,
+has an entry for each dataset that was retrieved; its `url` is the dataset's own page, which says what there
+is of it also when that is nothing any more: `expires` is null then. A remark is on a dataset that is there
+all the same: `sums_differ` says that SciCat declares other sums of it than its datablocks have. `left_out`
+says how much does not fit in. Dataset: the lifecycle's `retrieveStatusMessage`,
 `retrievable`, `retrieveIntegrityCheck`, and `retrieveReturnMessage`:
 
     {"status": "retrievalFailed", "code", "message"}    where it failed
@@ -22,11 +24,9 @@ and what a dataset is told in place of a job that cannot be closed, see `pipelin
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice
 from typing import Any
 
 from scicat_retriever.domain.errors import (
@@ -37,25 +37,18 @@ from scicat_retriever.domain.errors import (
     JobNotFound,
     StagedFileMissing,
 )
-from scicat_retriever.domain.evidence import DatablockKey, Integrity
+from scicat_retriever.domain.evidence import Integrity
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState, JobState, LifecycleWord
-from scicat_retriever.pipeline.delivery.names import download_names
+from scicat_retriever.pipeline.delivery.names import folder_names
 from scicat_retriever.pipeline.jobs.outcome import gave_back
-from scicat_retriever.pipeline.jobs.selection import ChosenNames
 from scicat_retriever.pipeline.jobs.status import STARTED
-from scicat_retriever.pipeline.reports.fitting import first_that_fit
-from scicat_retriever.pipeline.reports.remarks import remarks_on
+from scicat_retriever.pipeline.reports.result import dataset_entry, fitted
 from scicat_retriever.pipeline.tools.toolbox import Toolbox
 from scicat_retriever.pipeline.transfer.publish import Published, is_there, refuse_lost
 from scicat_retriever.ports.catalogue import JobUpdate, LifecycleUpdate
-from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.jobs import JobDatasetRecord
 
-RESULT_LIMIT = 14 * 2**20
-"""Longest `jobResultObject` in bytes: SciCat refuses a body over 16 MB, and the links count in it."""
-SHORTENED_LIMIT = 10_000
-"""Most entries and most errors of a result that had to be shortened."""
 MESSAGE_LIMIT = 500
 """Longest message told to SciCat, in characters; the ledger and the log have the whole."""
 
@@ -210,12 +203,7 @@ def job_update(job_id: JobId, state: JobState, tools: Toolbox) -> JobUpdate:
         ended = result.state
         tools.ledger.jobs.move(job_id, ended, result.message)
     url = tools.links.retrieval(job_id, tools.ledger.links.serial(job_id))
-    body = result.body
-    if len(json.dumps(body)) > RESULT_LIMIT:
-        body = without_examples(body)
-    if len(json.dumps(body)) > RESULT_LIMIT:
-        body = shortened(body)
-    body = {"url": url, **body}
+    body = {"url": url, **fitted(result.body)}
     message = _short(result.message.removesuffix("."), f". What is there: {url}") if kept else result.message
     return JobUpdate(ended, message, body)
 
@@ -233,12 +221,12 @@ def _withdraw_lost(job_id: JobId, kept: Collection[DatasetPid], tools: Toolbox) 
 def job_result(
     job_id: JobId, failure: Failure | None, kept: Mapping[DatasetPid, datetime], tools: Toolbox
 ) -> JobResult:
-    """Compose a job's result from the ledger, with fresh links.
+    """Compose a job's result from the ledger: of all that it has, before it is fitted.
 
     Args:
         job_id: The job.
         failure: Why it failed as a whole, where it did.
-        kept: Until when each of its datasets is pinned for it. One that is not has no links: it was given
+        kept: Until when each of its datasets is pinned for it. One that is not, is not there: it was given
             back, or its time was over before SciCat could be told.
         tools: The ports.
     """
@@ -246,21 +234,22 @@ def job_result(
     remarks = tools.ledger.remarks.of(job_id)
     entries: list[dict[str, Any]] = []
     errors = []
-    chosen = ChosenNames(job_id, tools)
-    records = {dataset.pid: tools.ledger.needs.datablocks(job_id, dataset.pid) for dataset in datasets}
-    # Of all its datasets, also those that are not there: a file's name shall not change when one more is
-    # retrieved.
-    names = download_names((each.key, each.file_name) for blocks in records.values() for each in blocks)
-    retrieved = 0
-    for dataset in datasets:
+    titles = tools.ledger.titles.of(job_id)
+    # Of all its datasets, also those that are not there: as the page calls them.
+    names = folder_names({each.pid: titles.get(each.pid) for each in datasets})
+    url = tools.links.retrieval(job_id, tools.ledger.links.serial(job_id))
+    for number, dataset in enumerate(datasets, 1):
         if dataset.state is DatasetState.RETRIEVED:
-            entries.extend(result_entries(records[dataset.pid], names, kept.get(dataset.pid), chosen, tools))
-            retrieved += dataset.pid in kept
+            until, page = kept.get(dataset.pid), f"{url}/datasets/{number}"
+            expires = None if until is None else until - tools.margin
+            records = tools.ledger.needs.datablocks(job_id, dataset.pid)
+            entries.append(dataset_entry(dataset.pid, names[dataset.pid], page, records, expires))
         errors.extend(_errors(dataset, failure))
-    expires = min((entry["expires"] for entry in entries if entry["url"]), default="")
+    retrieved = sum(entry["expires"] is not None for entry in entries)
+    ends = min((entry["expires"] for entry in entries if entry["expires"]), default="")
     ready = f"{retrieved} of {len(datasets)} datasets are ready for download"
-    ready += f" until {expires}" if expires else ""
-    if any(entry["url"] is None for entry in entries):
+    ready += f" until {ends}" if ends else ""
+    if retrieved < len(entries):
         ready += "; what is not kept any more can be asked for again"
     state, message = _outcome(ready, errors, failure)
     of_job = [] if failure is None else [_error(None, failure)]
@@ -297,83 +286,11 @@ def _errors(dataset: JobDatasetRecord, failure: Failure | None) -> list[dict[str
     return [_error(dataset.pid, each) for each in (*own, *unknown)]
 
 
-def without_examples(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Give a result without its examples of spellings: the links need the room more."""
-    entries = [
-        entry
-        if "matched_by" not in entry
-        else entry | {"matched_by": [each | {"examples": []} for each in entry["matched_by"]]}
-        for entry in body["result"]
-    ]
-    return {**body, "result": entries}
-
-
-def shortened(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Give a result that SciCat can hold: an entry for each dataset without links, and the first errors."""
-    sums: dict[str, dict[str, Any]] = {}
-    for entry in body["result"]:
-        pid = entry["datasetId"]
-        whole = {"datasetId": pid, "name": pid, "size": 0, "files": 0, "datablocks": 0, "url": None}
-        total = sums.setdefault(pid, whole)
-        total["size"] += entry["size"]
-        total["files"] += entry["files"]
-        total["datablocks"] += 1
-    kept = {"result": _fitting(sums.values()), "errors": _fitting(body["errors"])}
-    if "remarks" in body:
-        kept["remarks"] = _fitting(body["remarks"])
-    return {**kept, "shortened": "the links do not fit into SciCat: the page has them"}
-
-
-def _fitting(entries: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Give the first entries, as many as fit into a third of what SciCat can hold."""
-    return first_that_fit(islice(entries, SHORTENED_LIMIT), RESULT_LIMIT // 3)
-
-
-def result_entries(
-    records: Sequence[DatablockRecord],
-    names: Mapping[DatablockKey, str],
-    pinned_until: datetime | None,
-    chosen: ChosenNames,
-    tools: Toolbox,
-) -> Iterator[dict[str, Any]]:
-    """Give an entry of a job's `result` for each datablock, with a fresh link where it is pinned.
-
-    Args:
-        records: The datablocks.
-        names: What each is called when it is downloaded.
-        pinned_until: Until when the dataset is pinned for the job; None where it is not.
-        chosen: The files that the job chose.
-        tools: The ports.
-    """
-    for record in records:
-        link = None
-        if pinned_until is not None:
-            link = tools.links.link(record.key, names[record.key], pinned_until - tools.margin)
-        held = chosen.held_by(record)
-        entry = {
-            "datasetId": record.key.pid,
-            "name": record.file_name,
-            "size": record.bytes_total,
-            "archiveId": record.datablock.archive_id,
-            "url": None if link is None else link.url,
-            "checksum": record.archive_checksum,
-            "expires": timestamp(tools.clock() if link is None else link.expires),
-            "files": record.datablock.file_count,
-            "integrity": record.integrity,
-        }
-        yield entry | remarks_on(record, held)
-
-
 def _unfinished(dataset: JobDatasetRecord, failure: Failure | None) -> tuple[Failure, ...]:
     """Give the fault of our own where a dataset has no end in a job that did not fail as a whole."""
     if failure is not None or dataset.state is DatasetState.RETRIEVED:
         return ()
     return (InternalError("the service did not finish this dataset").failure(),)
-
-
-def timestamp(moment: datetime) -> str:
-    """Write a UTC time as SciCat does: RFC 3339 with milliseconds and `Z`."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
 
 
 def _error(pid: DatasetPid | None, failure: Failure) -> dict[str, Any]:

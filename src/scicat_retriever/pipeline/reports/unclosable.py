@@ -4,14 +4,19 @@ SciCat refuses every update of such a job (404), and names all of its datasets, 
 are looked for, for people to read; and the datasets that were retrieved are told where they can be
 downloaded, in their own `retrieveReturnMessage`, which who may read the dataset can read:
 
-    {"status": "jobUnclosable", "jobId", "message", "result": [as in the job's `jobResultObject`]}
+    {"status": "jobUnclosable", "jobId", "message",
+     "result": [{"datasetId", "name", "size", "archiveId", "url", "checksum", "expires", "files", "integrity",
+                 "matched_by"?, "passed_over"?, "replaced"?, "tars"?, "chosen"?, "asked_as"?}]}
+
+These are links to single datablocks, and not the page of the retrieval: whoever may read this one dataset
+would have all datasets of the job by that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -25,12 +30,14 @@ from scicat_retriever.domain.errors import (
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState, JobState
 from scicat_retriever.pipeline.delivery.names import download_names
+from scicat_retriever.pipeline.delivery.remarks import remarks_on
 from scicat_retriever.pipeline.jobs.selection import ChosenNames
 from scicat_retriever.pipeline.reports.fitting import first_that_fit
-from scicat_retriever.pipeline.reports.report import result_entries
+from scicat_retriever.pipeline.reports.result import timestamp
 from scicat_retriever.pipeline.tools.toolbox import Toolbox
 from scicat_retriever.pipeline.transfer.publish import refuse_lost
 from scicat_retriever.ports.catalogue import LifecycleUpdate
+from scicat_retriever.ports.datablock_record import DatablockRecord
 
 JOB_UNCLOSABLE = "jobUnclosable"
 """The `status` of the `retrieveReturnMessage` that gives a dataset's links, since its job cannot."""
@@ -117,7 +124,25 @@ def _entries(pid: DatasetPid, job_id: JobId, tools: Toolbox) -> list[dict[str, A
     except StagedFileMissing:
         return []
     names = download_names((each.key, each.file_name) for each in records)
-    return list(result_entries(records, names, until, ChosenNames(job_id, tools), tools))
+    chosen = ChosenNames(job_id, tools.ledger)
+    return [_entry(each, names[each.key], until - tools.margin, chosen, tools) for each in records]
+
+
+def _entry(
+    record: DatablockRecord, name: str, expires: datetime, chosen: ChosenNames, tools: Toolbox
+) -> dict[str, Any]:
+    link = tools.links.link(record.key, name, expires)
+    return {
+        "datasetId": record.key.pid,
+        "name": record.file_name,
+        "size": record.bytes_total,
+        "archiveId": record.datablock.archive_id,
+        "url": link.url,
+        "checksum": record.archive_checksum,
+        "expires": timestamp(link.expires),
+        "files": record.datablock.file_count,
+        "integrity": record.integrity,
+    } | remarks_on(record, chosen.held_by(record))
 
 
 def drop_undeliverable(kept: timedelta, tools: Toolbox) -> int:

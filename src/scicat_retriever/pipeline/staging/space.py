@@ -52,7 +52,7 @@ def measure_job(
     Raises:
         CatalogueError: SciCat does not answer; asking again may help.
     """
-    chosen = chosen_of(job_id, tools)
+    chosen = chosen_of(job_id, tools.ledger)
     while pids := tools.ledger.claims.datasets_without_size(job_id, _MEASURED_TOGETHER):
         sizes: dict[DatasetPid, int] = {}
         try:

@@ -13,6 +13,7 @@ from scicat_retriever.pipeline.tools.archive_policy import ArchivePolicy
 from scicat_retriever.pipeline.transfer import publish
 from tests.fakes.catalogue import InMemoryCatalogue
 from tests.unit.pipeline.rig import FILES, JOB, PID, RETENTION, START, Rig, tar
+from tests.unit.pipeline.shown import page_of
 
 
 def test_all_datablocks_of_a_dataset_are_planned() -> None:
@@ -72,6 +73,7 @@ def test_a_dataset_whose_sums_drifted_is_planned_and_its_result_says_so() -> Non
     rig = Rig()
     rig.retrieved(PID)
     assert "remarks" not in report.job_result(JOB, None, {}, rig.tools).body
+    assert page_of(rig)["remark"] is None
     rig.catalogue.declare(PID, files=99, packed_size=5)
     rig.plan_again("run-2")
     (remark,) = report.job_result(JOB, None, {}, rig.tools).body["remarks"]
@@ -80,7 +82,7 @@ def test_a_dataset_whose_sums_drifted_is_planned_and_its_result_says_so() -> Non
     assert remark["message"] == (
         f"declares 99 archived files, its 1 datablocks hold 3 and declares 5 archived bytes, {held}"
     )
-    assert report.shortened(report.job_result(JOB, None, {}, rig.tools).body)["remarks"] == [remark]
+    assert page_of(rig)["remark"] == remark["message"]
     rig.catalogue.declare(PID, files=0, packed_size=len(tar(FILES)))
     rig.plan_again("run-3")
     assert "remarks" not in report.job_result(JOB, None, {}, rig.tools).body

@@ -12,6 +12,7 @@ from scicat_retriever.pipeline.staging import space
 from scicat_retriever.pipeline.transfer import publish
 from tests.fakes.staging_area import InMemoryStagingArea
 from tests.unit.pipeline.rig import JOB, PID, Rig, entries, tar
+from tests.unit.pipeline.shown import datablocks_of
 
 Q = DatasetPid("20.500.12345/q")
 OTHER = JobId("other")
@@ -231,9 +232,9 @@ def test_a_job_has_links_to_what_it_chose_and_is_told_what_is_not_there() -> Non
     assert held.message.startswith("1 of 1 datasets are ready for download until ")
     assert "; dataset 20.500.12345/p has no file 'run/four.dat': " in held.message
     assert held.result is not None
-    assert [(entry["archiveId"], bool(entry["url"])) for entry in held.result["result"]] == [
-        ("p-1.tar", True)
-    ]
+    (entry,) = held.result["result"]
+    assert (entry["datablocks"], entry["expires"] is not None) == (1, True)
+    assert [(each["archiveId"], bool(each["url"])) for each in datablocks_of(rig)] == [("p-1.tar", True)]
     assert [(each["datasetId"], each["code"]) for each in held.result["errors"]] == [(PID, "files_unknown")]
 
 
@@ -242,10 +243,7 @@ def test_each_link_says_which_of_the_chosen_files_it_has() -> None:
     space.claim_job(JOB, rig.tools)
     bring(rig)
     report.close_job(JOB, None, rig.tools)
-    rig.deliver()
-    result = rig.catalogue.held_job(JOB).result
-    assert result is not None
-    assert [entry["chosen"] for entry in result["result"]] == [["run/one.dat"], ["run/two.dat"]]
+    assert [entry["chosen"] for entry in datablocks_of(rig)] == [["run/one.dat"], ["run/two.dat"]]
 
 
 def test_names_of_chosen_files_are_left_out_where_they_would_take_too_much_room() -> None:
@@ -256,7 +254,7 @@ def test_names_of_chosen_files_are_left_out_where_they_would_take_too_much_room(
     submit(rig, Selection(PID, tuple(file.path for each in blocks for file in each.files)))
     space.measure_job(JOB, rig.tools)
     rig.plan_again("run-1")
-    names = selection.ChosenNames(JOB, rig.tools)
+    names = selection.ChosenNames(JOB, rig.ledger)
     first, second = (names.held_by(record) for record in rig.ledger.needs.datablocks(JOB, PID))
     assert (len(first or ()), second) == (200, None)
 
@@ -266,7 +264,7 @@ def test_a_job_for_a_whole_dataset_has_no_chosen_files() -> None:
     dataset_of_three(rig)
     submit(rig, Selection(PID))
     (first, *_) = rig.plan_again("run-1")
-    assert selection.ChosenNames(JOB, rig.tools).held_by(first) is None
+    assert selection.ChosenNames(JOB, rig.ledger).held_by(first) is None
 
 
 def test_a_job_whose_chosen_files_do_not_exist_ends_with_that_error_alone() -> None:

@@ -11,9 +11,11 @@ from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState
 from scicat_retriever.pipeline.jobs import intake
 from scicat_retriever.pipeline.reports import report
+from scicat_retriever.pipeline.reports.result import RESULT_LIMIT, fitted, timestamp
 from scicat_retriever.ports.catalogue import JobUpdate
 from tests.examples import examples
-from tests.unit.pipeline.rig import JOB, LIFETIME, PID, RETENTION, START, Rig
+from tests.unit.pipeline.rig import FILES, JOB, LIFETIME, PID, RETENTION, START, Rig
+from tests.unit.pipeline.shown import page_of
 
 Q = DatasetPid("20.500.12345/q")
 LATER = timedelta(days=3)
@@ -44,7 +46,7 @@ def test_the_links_of_a_result_are_made_when_it_is_told() -> None:
     closed(rig)
     rig.clock.advance(LATER)
     (entry,) = body(update(rig))["result"]
-    assert entry["expires"] == report.timestamp(START + LATER + LIFETIME)
+    assert entry["expires"] == timestamp(START + LATER + LIFETIME)
 
 
 def test_what_is_told_late_is_pinned_for_the_full_retention_from_then_on() -> None:
@@ -131,47 +133,84 @@ def test_the_end_of_a_job_that_is_retried_is_not_told_any_more() -> None:
     assert (told.state, told.result) == (JobState.SUBMITTED, None)
 
 
-def entries_of(count: int, blocks: int) -> list[dict[str, Any]]:
+def entries_of(datasets: int) -> list[dict[str, Any]]:
     return [
-        {"datasetId": f"d{number // blocks}", "size": number, "files": 2, "url": "https://link"}
-        for number in range(count * blocks)
+        {
+            "datasetId": f"d{number}",
+            "size": number,
+            "files": 2,
+            "url": f"https://link/{number}",
+            "expires": "x",
+        }
+        for number in range(datasets)
     ]
 
 
 @settings(max_examples=examples(25))
-@given(st.integers(0, 30), st.integers(1, 4))
-def test_a_shortened_result_has_the_sums_of_each_dataset_and_no_links(datasets: int, blocks: int) -> None:
-    whole = entries_of(datasets, blocks)
-    short = report.shortened({"result": whole, "errors": []})["result"]
-    assert [entry["datasetId"] for entry in short] == [f"d{number}" for number in range(datasets)]
-    assert sum(entry["size"] for entry in short) == sum(entry["size"] for entry in whole)
-    assert {(entry["datablocks"], entry["files"], entry["url"]) for entry in short} <= {
-        (blocks, 2 * blocks, None)
-    }
+@given(
+    st.integers(0, 6000),
+    st.integers(0, 6000),
+    st.one_of(st.none(), st.integers(0, 6000)),
+    st.integers(0, 500),
+)
+def test_a_result_of_any_job_fits_and_says_what_does_not_fit_in(
+    datasets: int, errors_told: int, remarks: int | None, length: int
+) -> None:
+    error = {"datasetId": PID, "code": "c" * 30, "message": "\u6f22" * length}
+    whole: dict[str, Any] = {"result": entries_of(datasets), "errors": [error] * errors_told}
+    whole |= {} if remarks is None else {"remarks": [error] * remarks}
+    kept = fitted(whole)
+    assert len(json.dumps(kept)) < RESULT_LIMIT
+    left_out = kept.pop("left_out", "")
+    assert list(kept) == list(whole)
+    for part, every in whole.items():
+        assert kept[part] == every[: len(kept[part])]
+    assert bool(left_out) == (kept != whole)
+    missing = datasets - len(kept["result"])
+    assert (f"{missing:,} of {datasets:,} datasets" in left_out) == bool(missing)
 
 
 @pytest.mark.parametrize(("letter", "count"), [("m", 80), ("\u6f22", 499)])
-def test_a_shortened_result_of_any_job_fits_into_the_catalogue(letter: str, count: int) -> None:
+def test_a_result_that_is_too_long_has_some_of_everything(letter: str, count: int) -> None:
     pid, message = "20.500.12345/" + letter * count, letter * report.MESSAGE_LIMIT
     error = {"datasetId": pid, "code": "c" * 30, "message": message}
-    entries = [{**each, "datasetId": f"{each['datasetId']}{pid}"} for each in entries_of(20_000, 1)]
-    many = report.shortened({"result": entries, "errors": [error] * 20_000, "remarks": [error] * 20_000})
-    assert len(json.dumps(many)) < report.RESULT_LIMIT
-    assert all(len(many[part]) > 500 for part in ("result", "errors", "remarks"))
+    entries = [{**each, "datasetId": f"{each['datasetId']}{pid}"} for each in entries_of(20_000)]
+    many = fitted({"result": entries, "errors": [error] * 20_000, "remarks": [error] * 20_000})
+    assert len(json.dumps(many)) < RESULT_LIMIT
+    assert all(len(many[part]) >= 20 for part in ("result", "errors", "remarks"))
+    assert " of 20,000 datasets, " in many["left_out"]
+    assert many["left_out"].endswith(" of 20,000 remarks do not fit in here: the page has them")
 
 
-def test_a_result_that_the_catalogue_cannot_hold_is_told_without_links() -> None:
+def test_a_result_does_not_grow_with_the_datablocks_of_a_dataset() -> None:
+    sizes = set()
+    for count in (11, 99):
+        rig = Rig()
+        rig.staged_dataset(*[rig.archive(number, archive_id=f"{number:02d}.tar") for number in range(count)])
+        rig.job(PID)
+        rig.ledger.jobs.move_dataset(JOB, PID, DatasetState.RETRIEVED)
+        told = update(rig, report.close_job(JOB, None, rig.tools))
+        (entry,) = body(told)["result"]
+        assert (entry["datablocks"], entry["files"]) == (count, count * len(FILES))
+        sizes.add(len(json.dumps(body(told) | {"result": [entry | {"size": 0, "files": 0}]})))
+    assert len(sizes) == 1
+
+
+def test_of_more_datasets_than_scicat_can_carry_the_first_are_told_and_the_page_has_all() -> None:
     rig = Rig()
-    pids = [DatasetPid(f"20.500.12345/{number}-" + "x" * 200_000) for number in range(3)]
+    pids = [DatasetPid(f"20.500.12345/{number}-" + "x" * 200_000) for number in range(6)]
     for pid in pids:
-        blocks = [rig.archive(number, pid, archive_id=f"{number}.tar") for number in range(15)]
-        rig.staged_dataset(*blocks, pid=pid)
+        rig.staged_dataset(rig.archive(pid=pid, archive_id=f"{pid[:14]}.tar"), pid=pid)
     rig.job(*pids)
     for pid in pids:
         rig.ledger.jobs.move_dataset(JOB, pid, DatasetState.RETRIEVED)
     state = report.close_job(JOB, None, rig.tools)
     told = update(rig, state)
     assert state is JobState.SUCCESSFUL
-    assert [entry["datablocks"] for entry in body(told)["result"]] == [15] * 3
-    assert body(told)["url"] == rig.links.retrieval(JOB, 0)
-    assert "the page has them" in body(told)["shortened"]
+    assert len(json.dumps(body(told))) < RESULT_LIMIT
+    page = rig.links.retrieval(JOB, 0)
+    assert next(iter(body(told).items())) == ("url", page)
+    assert [each["url"] for each in body(told)["result"]] == [f"{page}/datasets/{n}" for n in range(1, 5)]
+    assert body(told)["left_out"] == "2 of 6 datasets do not fit in here: the page has them"
+    assert told.message.startswith("6 of 6 datasets are ready for download until ")
+    assert [page_of(rig, pid)["state"] for pid in pids] == ["ready"] * 6

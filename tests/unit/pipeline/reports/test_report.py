@@ -14,9 +14,11 @@ from scicat_retriever.domain.evidence import Integrity
 from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState, LifecycleWord
 from scicat_retriever.pipeline.reports import report
+from scicat_retriever.pipeline.reports.result import timestamp
 from scicat_retriever.pipeline.tools.checksum_policy import ChecksumPolicy
 from scicat_retriever.pipeline.transfer import publish
 from scicat_retriever.pipeline.transfer.publish import Published
+from scicat_retriever.ports.titles import Title
 from tests.examples import examples
 from tests.fakes.catalogue import HeldDataset, HeldJob
 from tests.unit.pipeline.rig import (
@@ -31,6 +33,7 @@ from tests.unit.pipeline.rig import (
     tar,
     without_checksums,
 )
+from tests.unit.pipeline.shown import datablocks_of, page_of
 
 Q = DatasetPid("20.500.12345/q")
 MISMATCH = errors.ChecksumMismatch("'a' differs").failure("p-0.tar")
@@ -103,9 +106,10 @@ def test_a_started_job_is_in_progress_for_the_catalogue_and_the_ledger() -> None
     assert record.state is JobState.IN_PROGRESS
 
 
-def test_a_successful_jobs_result_has_each_datablock_with_its_link() -> None:
+def test_a_successful_jobs_result_has_its_dataset_and_the_page_of_that_each_datablock_with_its_link() -> None:
     rig = Rig()
     finished(rig, rig.archive(0), rig.archive(1))
+    rig.ledger.titles.note(PID, Title("Battery: ageing", "/data/battery"))
     held = told(rig)
     expires = "2026-03-08T12:00:00.000Z"
     assert held.state is JobState.SUCCESSFUL
@@ -113,24 +117,43 @@ def test_a_successful_jobs_result_has_each_datablock_with_its_link() -> None:
     assert held.message == f"1 of 1 datasets are ready for download until {expires}. What is there: {page}"
     result = result_of(held)
     assert next(iter(result.items())) == ("url", page)
-    urls = [entry.pop("url") for entry in result["result"]]
     assert result == {
         "url": page,
         "result": [
             {
                 "datasetId": PID,
-                "name": f"p-{number}.tar",
-                "size": len(tar(FILES)),
-                "archiveId": f"p-{number}.tar",
-                "checksum": record.archive_checksum,
+                "name": "Battery_ ageing",
+                "size": 2 * len(tar(FILES)),
+                "url": f"{page}/datasets/1",
                 "expires": expires,
-                "files": len(FILES),
+                "datablocks": 2,
+                "files": 2 * len(FILES),
                 "integrity": "verified",
             }
-            for number, record in enumerate(rig.ledger.datablocks.of(PID))
         ],
         "errors": [],
     }
+    shown = page_of(rig)
+    assert (shown["url"], shown["name"]) == (f"{page}/datasets/1", "Battery_ ageing")
+    urls = [entry.pop("url") for entry in shown["datablocks"]]
+    assert shown["datablocks"] == [
+        {
+            "name": f"20.500.12345_p__p-{number}.tar",
+            "archiveId": f"p-{number}.tar",
+            "size": len(tar(FILES)),
+            "checksum": record.archive_checksum,
+            "expires": "2026-03-08T12:00:00Z",
+            "files": len(FILES),
+            "integrity": "verified",
+            "matchedBy": [],
+            "passedOver": 0,
+            "replaced": 0,
+            "tars": 1,
+            "chosen": None,
+            "askedAs": {},
+        }
+        for number, record in enumerate(rig.ledger.datablocks.of(PID))
+    ]
     for url, record in zip(urls, rig.ledger.datablocks.of(PID), strict=True):
         assert url.startswith(f"{BASE_URL}/api/v1/downloads/20.500.12345_p__{record.datablock.archive_id}?")
         query = parse_qs(urlsplit(url).query)
@@ -151,6 +174,7 @@ def test_sizes_alone_are_said_in_the_result() -> None:
     rig = Rig(policy=ChecksumPolicy("size_only"))
     finished(rig, rig.archive(listed=without_checksums(FILES)))
     assert [entry["integrity"] for entry in result_of(told(rig))["result"]] == ["size_only"]
+    assert [entry["integrity"] for entry in datablocks_of(rig)] == ["size_only"]
 
 
 @pytest.mark.parametrize(("integrity", "checked"), [(Integrity.VERIFIED, True), (Integrity.SIZE_ONLY, False)])
@@ -340,12 +364,12 @@ def test_a_shortened_message_says_that_it_is() -> None:
 
 
 def test_a_time_is_written_with_milliseconds() -> None:
-    assert report.timestamp(datetime(2026, 1, 2, 3, 4, 5, 67_999, UTC)) == "2026-01-02T03:04:05.067Z"
+    assert timestamp(datetime(2026, 1, 2, 3, 4, 5, 67_999, UTC)) == "2026-01-02T03:04:05.067Z"
 
 
 @given(st.datetimes(datetime(2000, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001
 def test_a_written_time_is_the_time_cut_to_milliseconds(moment: datetime) -> None:
-    text = report.timestamp(moment)
+    text = timestamp(moment)
     assert len(text) == len("2026-01-02T03:04:05.067Z")
     assert datetime.fromisoformat(text) == moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 

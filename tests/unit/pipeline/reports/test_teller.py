@@ -11,6 +11,7 @@ from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState, JobState, LifecycleWord
 from scicat_retriever.pipeline.reports import report
 from scicat_retriever.pipeline.reports.patience import Patience
+from scicat_retriever.pipeline.reports.result import timestamp
 from scicat_retriever.pipeline.reports.teller import CLAIM, INTERNAL_ATTEMPTS
 from scicat_retriever.ports.catalogue import JobUpdate, LifecycleUpdate
 from scicat_retriever.ports.reports import Report, Subject
@@ -275,7 +276,7 @@ def test_a_jobs_result_has_links_that_are_fresh_when_it_is_told() -> None:
     held = rig.catalogue.held_job(JOB)
     assert held.result is not None
     (entry,) = held.result["result"]
-    assert entry["expires"] == report.timestamp(START + timedelta(days=2) + LIFETIME)
+    assert entry["expires"] == timestamp(START + timedelta(days=2) + LIFETIME)
 
 
 class ReadingCatalogue(InMemoryCatalogue):

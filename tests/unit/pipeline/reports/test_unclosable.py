@@ -13,6 +13,7 @@ from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.domain.states import LifecycleWord
 from scicat_retriever.pipeline.reports import report, unclosable
 from scicat_retriever.pipeline.reports.fitting import first_that_fit
+from scicat_retriever.pipeline.reports.result import timestamp
 from scicat_retriever.pipeline.transfer.publish import Published
 from scicat_retriever.ports.catalogue import LifecycleUpdate
 from scicat_retriever.ports.reports import Report, Subject
@@ -104,7 +105,7 @@ def test_links_are_fresh_when_they_are_told_and_not_longer_than_the_files_are_ke
     rig.clock.advance(timedelta(days=3))
     _, message = lifecycle(rig, PID)
     (entry,) = message["result"]
-    assert entry["expires"] == report.timestamp(end)
+    assert entry["expires"] == timestamp(end)
 
 
 def test_a_file_that_was_lost_is_not_promised() -> None:

@@ -8,7 +8,7 @@ from scicat_retriever.domain import errors
 from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState
-from scicat_retriever.pipeline.reports import report
+from scicat_retriever.pipeline.reports.result import timestamp
 from scicat_retriever.pipeline.staging import eviction
 from scicat_retriever.pipeline.transfer import publish
 from scicat_retriever.ports.cache import EvictionOrder
@@ -107,7 +107,7 @@ def test_what_a_job_brought_stays_while_the_catalogue_cannot_be_told() -> None:
     assert eviction.make_room(SIZE, rig.tools) == 0
     rig.deliver()
     (entry,) = dict(rig.catalogue.held_job(JOB).result or {})["result"]
-    assert entry["expires"] == report.timestamp(rig.clock() + RETENTION - rig.tools.margin)
+    assert entry["expires"] == timestamp(rig.clock() + RETENTION - rig.tools.margin)
 
 
 def test_a_sweep_above_the_upper_mark_evicts_down_to_the_lower_one() -> None:

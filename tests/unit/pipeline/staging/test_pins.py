@@ -1,13 +1,14 @@
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from scicat_retriever.domain import errors
 from scicat_retriever.domain.ids import DatasetPid, JobId
-from scicat_retriever.pipeline.reports import report
+from scicat_retriever.pipeline.reports.result import timestamp
 from scicat_retriever.pipeline.staging import eviction, pins
 from tests.unit.pipeline.rig import CACHE, JOB, LIFETIME, PID, RETENTION, START, Rig
+from tests.unit.pipeline.shown import datablocks_of, page_of
 
 Q = DatasetPid("20.500.12345/q")
 OTHER = JobId("another job")
@@ -31,7 +32,9 @@ def test_an_extended_job_keeps_its_datasets_and_gets_links_that_live_as_long() -
     until = START + 30 * LIFETIME
     assert pins.extend(JOB, until, MARGIN, rig.ledger) == {PID: until}
     (entry,) = told(rig)["result"]
-    assert entry["expires"] == report.timestamp(until)
+    assert entry["expires"] == timestamp(until)
+    (block,) = datablocks_of(rig)
+    assert datetime.fromisoformat(block["expires"]) == until
     ((_, pin),) = rig.ledger.pins.find(PID)
     assert pin.until == until + MARGIN
 
@@ -72,8 +75,13 @@ def test_a_released_job_has_no_links_for_scicat_any_more() -> None:
     rig.clock.advance(timedelta(hours=1))
     assert pins.unpin(JOB, rig.ledger, PID) == [PID]
     entries = {entry["datasetId"]: entry for entry in told(rig)["result"]}
-    assert (entries[PID]["url"], entries[PID]["expires"]) == (None, report.timestamp(rig.clock()))
-    assert entries[Q]["url"] is not None
+    assert entries[PID]["expires"] is None
+    assert entries[Q]["expires"] is not None
+    # The link of its page stays good: it says that it is gone.
+    page = rig.links.retrieval(JOB, 0)
+    assert [entries[pid]["url"] for pid in (PID, Q)] == [f"{page}/datasets/1", f"{page}/datasets/2"]
+    assert [page_of(rig, pid)["state"] for pid in (PID, Q)] == ["gone", "ready"]
+    assert (datablocks_of(rig), len(datablocks_of(rig, Q))) == ([], 1)
     message = rig.catalogue.held_job(JOB).message
     assert message is not None
     assert message.startswith("1 of 2 datasets are ready for download until ")
@@ -97,7 +105,8 @@ def test_a_link_that_is_told_again_after_a_release_and_an_eviction_is_none() -> 
     retrieved(rig, PID)
     pins.unpin(JOB, rig.ledger)
     eviction.evict_dataset(PID, rig.tools)
-    assert [entry["url"] for entry in told(rig)["result"]] == [None]
+    assert [entry["expires"] for entry in told(rig)["result"]] == [None]
+    assert datablocks_of(rig) == []
 
 
 def test_an_operator_pins_what_is_staged_for_somebody() -> None:

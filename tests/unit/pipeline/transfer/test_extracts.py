@@ -21,6 +21,7 @@ from scicat_retriever.ports.long_term_store import Capabilities
 from tests.fakes.long_term_store import InMemoryLongTermStore
 from tests.unit.onepass.tars import END, file, header, padded
 from tests.unit.pipeline.rig import JOB, PID, Rig, entries, tar
+from tests.unit.pipeline.shown import datablocks_of
 from tests.unit.pipeline.transfer.extract_rig import (
     CONTENT,
     begun,
@@ -198,10 +199,10 @@ def test_a_link_to_an_extract_says_that_it_is_a_part_and_of_which_archive() -> N
     held = rig.catalogue.held_job(JOB)
     assert held.state is JobState.SUCCESSFUL
     assert held.result is not None
-    (entry,) = held.result["result"]
+    (entry,) = datablocks_of(rig)
     (record,) = rig.ledger.needs.datablocks(JOB, PID)
     name = f"p.part-{record.key.id[-8:]}.tar"
-    assert (entry["name"], entry["archiveId"]) == (f"2026/{name}", "2026/p.TAR")
+    assert (entry["name"], entry["archiveId"]) == (f"20.500.12345_p__{name}", "2026/p.TAR")
     assert (entry["chosen"], entry["files"], entry["size"]) == (["run/one.dat"], 1, 512 + 6144 + 1024)
     assert f"__{name}?" in entry["url"]
 

@@ -14,6 +14,7 @@ from scicat_retriever.pipeline.reports import report
 from scicat_retriever.pipeline.staging import space
 from tests.unit.pipeline.jobs.test_selection import ONE, THREE, TWO, block, bring, needed, submit
 from tests.unit.pipeline.rig import JOB, PID, Rig, entries, tar
+from tests.unit.pipeline.shown import datablocks_of
 from tests.unit.pipeline.transfer import extract_rig
 
 SOURCE = "/data/p1/run1"
@@ -71,9 +72,11 @@ def test_the_result_says_by_which_name_a_file_was_chosen() -> None:
     rig = asked(f"{SOURCE}/run/two.dat", "run/one.dat")
     space.claim_job(JOB, rig.tools)
     bring(rig)
-    one, two = result_of(rig)["result"]
-    assert (one["chosen"], "asked_as" in one) == (["run/one.dat"], False)
-    assert (two["chosen"], two["asked_as"]) == (["run/two.dat"], {"run/two.dat": f"{SOURCE}/run/two.dat"})
+    (entry,) = result_of(rig)["result"]
+    assert entry["datablocks"] == 2
+    one, two = datablocks_of(rig)
+    assert (one["chosen"], one["askedAs"]) == (["run/one.dat"], {})
+    assert (two["chosen"], two["askedAs"]) == (["run/two.dat"], {"run/two.dat": f"{SOURCE}/run/two.dat"})
 
 
 REFUSED = {

@@ -1,4 +1,4 @@
-"""Remarks: what a job's result says of a dataset or a datablock beside its link."""
+"""Remarks: what is said of a datablock beside its link, where there is something to say."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scicat_retriever.ports.datablock_record import DatablockRecord
 
 
 def remarks_on(record: DatablockRecord, held: Mapping[str, str] | None) -> dict[str, Any]:
-    """Give the keys of an entry of the result that most entries lack.
+    """Give what most datablocks lack: `matched_by`, `passed_over`, `replaced`, `tars`, `chosen`, `asked_as`.
 
     Args:
         record: The datablock.
