@@ -14,12 +14,15 @@ from scicat_retriever.domain import errors
 from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.domain.states import DatasetState, JobState
 from scicat_retriever.pipeline.reports import report
+from scicat_retriever.pipeline.reports.result import fitted
+from scicat_retriever.pipeline.staging import pins
 from scicat_retriever.ports.catalogue import JobUpdate
 from stand_ins import local_http
 from stand_ins.scicat import RELEASES, ScicatStandIn
 from tests.docs.handlebars import rendered
 from tests.docs.pages import Block, blocks
 from tests.unit.pipeline.rig import JOB, PID, Rig
+from tests.unit.pipeline.shown import page_of
 
 PAGE = "docs/how-to/what-users-see-in-scicat.md"
 OTHER = DatasetPid("20.500.12345/q <b>")
@@ -110,6 +113,7 @@ def test_each_end_of_a_job_sends_its_owner_one_mail_with_every_link_and_every_er
     assert read.links == [result["url"], *(entry["url"] for entry in result["result"])]
     for entry in result["result"]:
         assert f"{entry['name']}, {entry['size']} bytes, until {entry['expires']}" in read.text
+    assert "do not fit" not in read.text
     for error in result["errors"]:
         assert f"{error['message']} (to be mended by: {error['who']})" in read.text
     assert told.message in read.text
@@ -121,15 +125,40 @@ def test_no_name_of_the_catalogue_becomes_markup_of_a_mail() -> None:
     assert Mail(mail["body"]).tags == {"p", "ul", "li", "a"}
 
 
-def test_what_is_not_kept_any_more_is_said_and_has_no_link() -> None:
-    job = as_scicat_has_it(ended(JobState.SUCCESSFUL))
-    job["jobResultObject"]["result"] = [
-        {**entry, "url": None, "expires": "over"} for entry in job["jobResultObject"]["result"]
-    ]
+def test_what_is_not_kept_any_more_is_said_and_its_page_says_so_too() -> None:
+    rig = Rig()
+    rig.retrieved(PID)
+    pins.unpin(JOB, rig.ledger)
+    job = as_scicat_has_it(report.job_update(JOB, JobState.SUCCESSFUL, rig.tools))
     [mail] = mails(job)
     read = Mail(mail["body"])
-    assert read.links == [job["jobResultObject"]["url"]]
+    page = rig.links.retrieval(JOB, 0)
+    assert read.links == [page, f"{page}/datasets/1"]
     assert "is not kept any more" in read.text
+    assert "until" not in read.text
+    assert page_of(rig)["state"] == "gone"
+
+
+def test_what_does_not_fit_in_is_said_in_the_mail() -> None:
+    job = as_scicat_has_it(ended(JobState.SUCCESSFUL))
+    (entry,) = job["jobResultObject"]["result"]
+    many = {"result": [entry] * 9000, "errors": []}
+    job["jobResultObject"] = {"url": job["jobResultObject"]["url"], **fitted(many)}
+    [mail] = mails(job)
+    assert " of 9,000 datasets do not fit in here: the page has them" in Mail(mail["body"]).text
+
+
+def test_a_template_that_prints_the_keys_of_scicats_own_leads_to_the_page_of_each_dataset() -> None:
+    job = as_scicat_has_it(ended(JobState.SUCCESSFUL))
+    template = (
+        "{{#each job.jobResultObject.result}}"
+        '<p>{{datasetId}}: <a href="{{url}}">{{name}}</a> ({{size}} bytes)</p>'
+        "{{/each}}"
+    )
+    read = Mail(rendered(template, {"job": job}))
+    (entry,) = job["jobResultObject"]["result"]
+    assert read.links == [f"{job['jobResultObject']['url']}/datasets/1"]
+    assert read.text == f"{PID}: {entry['name']} ({entry['size']} bytes)"
 
 
 @pytest.mark.parametrize("status", ["jobSubmitted", "inProgress"])
