@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,10 +16,12 @@ from structlog.testing import capture_logs
 from scicat_retriever.domain.errors import LedgerUnavailable
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState
+from scicat_retriever.pipeline.reports import report
+from scicat_retriever.pipeline.tools.archive_policy import ArchivePolicy
 from scicat_retriever.ports.titles import Title
 from tests.fakes.ledger import with_books
 from tests.unit.http_api.rig import ApiRig, assert_problem
-from tests.unit.pipeline.rig import BASE_URL, JOB, LIFETIME, PID
+from tests.unit.pipeline.rig import BASE_URL, JOB, LIFETIME, PID, entries, tar
 
 Q = DatasetPid("20.500.12345/q")
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
@@ -211,3 +214,59 @@ def test_many_datasets_come_by_pages(client: TestClient, api: ApiRig) -> None:
         body = shown(client, f"{url.path}?{url.query}")
     assert seen == pids
     assert "More datasets" in page(client, link(api))
+
+
+def test_many_datablocks_come_by_pages_each_once_and_with_a_link_of_its_own(
+    client: TestClient, api: ApiRig
+) -> None:
+    content = tar({"a": b""})
+    blocks = [
+        api.archive(number, content=content, listed=entries({"a": b""}), archive_id=f"{number:04d}.tar")
+        for number in range(401)
+    ]
+    api.catalogue.add_dataset(PID, blocks)
+    api.job(PID)
+    for record in api.plan_again("run"):
+        api.stage(record)
+    api.ledger.jobs.move_dataset(JOB, PID, DatasetState.RETRIEVED)
+    report.close_job(JOB, None, api.tools)
+    body, seen, urls = shown(client, f"{link(api)}/datasets/1"), [], set()
+    while True:
+        seen += [each["archiveId"] for each in body["datablocks"]]
+        urls |= {each["url"] for each in body["datablocks"]}
+        assert len(body["datablocks"]) <= 200
+        if body["next"] is None:
+            break
+        url = urlsplit(body["next"])
+        body = shown(client, f"{url.path}?{url.query}")
+    assert seen == [f"{number:04d}.tar" for number in range(401)]
+    assert len(urls) == 401
+
+
+def test_what_to_know_of_an_archive_and_of_its_dataset_is_on_the_page(
+    client: TestClient, api: ApiRig
+) -> None:
+    api.retrieved(PID)
+    api.catalogue.declare(PID, files=99, packed_size=0)
+    api.plan_again("run-2")
+    assert "--ignore-zeros" not in page(client, f"{link(api)}/datasets/1")
+    body = shown(client, f"{link(api)}/datasets/1")
+    assert body["remark"] == "declares 99 archived files, its 1 datablocks hold 3"
+    assert (body["datablocks"][0]["tars"], body["datablocks"][0]["archiveId"]) == (1, "p-0.tar")
+    text = page(client, f"{link(api)}/datasets/1")
+    assert "All of it is there; yet SciCat declares 99 archived files" in text
+
+
+def test_an_archive_of_several_tars_says_on_the_page_how_it_is_unpacked(api: ApiRig) -> None:
+    api.archives = ArchivePolicy(joined_tars="read")
+    joined = tar({"a": b"x"}) + tar({"b": b"y"})
+    api.tools = replace(api.tools, archives=api.archives)
+    block = api.archive(content=joined, listed=entries({"a": b"x", "b": b"y"}))
+    api.staged_dataset(block)
+    api.job(PID)
+    api.ledger.jobs.move_dataset(JOB, PID, DatasetState.RETRIEVED)
+    report.close_job(JOB, None, api.tools)
+    with api.client() as client:
+        (shown_block,) = shown(client, f"{link(api)}/datasets/1")["datablocks"]
+        assert shown_block["tars"] == 2
+        assert "tar --ignore-zeros" in page(client, f"{link(api)}/datasets/1")

@@ -1,6 +1,7 @@
 import json
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +12,7 @@ from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState, JobState
 from scicat_retriever.pipeline.jobs import intake
 from scicat_retriever.pipeline.reports import report
-from scicat_retriever.pipeline.reports.result import RESULT_LIMIT, fitted, timestamp
+from scicat_retriever.pipeline.reports.result import RESULT_LIMIT, dataset_entry, fitted, timestamp
 from scicat_retriever.ports.catalogue import JobUpdate
 from tests.examples import examples
 from tests.unit.pipeline.rig import FILES, JOB, LIFETIME, PID, RETENTION, START, Rig
@@ -214,3 +215,35 @@ def test_of_more_datasets_than_scicat_can_carry_the_first_are_told_and_the_page_
     assert body(told)["left_out"] == "2 of 6 datasets do not fit in here: the page has them"
     assert told.message.startswith("6 of 6 datasets are ready for download until ")
     assert [page_of(rig, pid)["state"] for pid in pids] == ["ready"] * 6
+
+
+def long_result(datasets: int, blocks: int) -> dict[str, Any]:
+    """A result as facilities have them: pids of 36 digits, names of 60 letters."""
+    rig = Rig()
+    (record,) = rig.staged_dataset()
+    page = f"{rig.links.retrieval(JOB, 0)}/datasets/"
+    told = [
+        dataset_entry(
+            DatasetPid(f"20.500.12345/{UUID(int=number)}"),
+            "n" * 60,
+            f"{page}{number}",
+            [record] * blocks,
+            START,
+        )
+        for number in range(1, datasets + 1)
+    ]
+    return {"url": rig.links.retrieval(JOB, 0), **fitted({"result": told, "errors": []})}
+
+
+def test_a_job_of_100_000_datablocks_has_all_its_datasets_in_the_result() -> None:
+    result = long_result(100, 1000)
+    assert sum(entry["datablocks"] for entry in result["result"]) == 100_000
+    assert "left_out" not in result
+    assert len(json.dumps(result)) < 60_000
+
+
+def test_a_job_of_10_000_datasets_has_the_first_two_thousand_in_the_result() -> None:
+    result = long_result(10_000, 1)
+    assert len(json.dumps(result)) < RESULT_LIMIT
+    assert len(result["result"]) > 2000
+    assert "of 10,000 datasets do not fit in here" in result["left_out"]
