@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
-from functools import cached_property
 
 from pydantic import BaseModel, Field
 
@@ -16,7 +15,7 @@ from scicat_retriever.domain.states import DatasetState, JobState
 from scicat_retriever.http_api.service import Service
 from scicat_retriever.http_api.status import DatasetStatus, ErrorStatus, job_status
 from scicat_retriever.pipeline.delivery.contents import Source, sources
-from scicat_retriever.pipeline.delivery.names import download_names, folder_names
+from scicat_retriever.pipeline.delivery.names import download_names, folder_names, may_be_alike
 from scicat_retriever.pipeline.delivery.remarks import remarks_on
 from scicat_retriever.pipeline.jobs.selection import ChosenNames
 from scicat_retriever.ports.datablock_record import DatablockRecord
@@ -230,7 +229,10 @@ def dataset(job_id: JobId, number: int, url: str, service: Service, after: int =
         is_verified = all(each.integrity is Integrity.VERIFIED for each in records)
         found.integrity = Integrity.VERIFIED if is_verified else Integrity.SIZE_ONLY
         chosen = ChosenNames(job_id, service.ledger)
-        found.datablocks = [shown.datablock(each, chosen) for each in records[after : after + PAGE]]
+        names = shown.file_names(DatasetPid(its.pid))
+        found.datablocks = [
+            shown.datablock(each, names[each.key], chosen) for each in records[after : after + PAGE]
+        ]
         if after + PAGE < len(records):
             found.next = f"{found.url}?after={after + PAGE}"
     return found
@@ -345,13 +347,13 @@ class Shown:
         count = f"{len(pids)}-of-" if len(pids) < len(self._pids) else ""
         return f"retrieval-{self._job_id[:8]}-{count}{len(self._pids)}-datasets"
 
-    def datablock(self, record: DatablockRecord, chosen: ChosenNames) -> RetrievedDatablock:
+    def datablock(self, record: DatablockRecord, name: str, chosen: ChosenNames) -> RetrievedDatablock:
         """Give a datablock with a link of its own, and with what there is to know of it."""
         service, key = self._service, record.key
         until = self.expires(key.pid) or self._now + service.lifetime
-        link = service.links.link(key, self._file_names[key], until)
+        link = service.links.link(key, name, until)
         return RetrievedDatablock(
-            name=self._file_names[key],
+            name=name,
             archive_id=record.datablock.archive_id,
             size=record.bytes_total,
             checksum=record.archive_checksum,
@@ -362,8 +364,9 @@ class Shown:
             **remarks_on(record, chosen.held_by(record)),
         )
 
-    @cached_property
-    def _file_names(self) -> Mapping[DatablockKey, str]:
+    def file_names(self, of: DatasetPid) -> Mapping[DatablockKey, str]:
+        """Name the files of a dataset's datablocks, and perhaps of others."""
         needs = self._service.ledger.needs
-        records = (record for pid in self._pids for record in needs.datablocks(self._job_id, pid))
+        pids = may_be_alike(of, self._pids)
+        records = (record for pid in pids for record in needs.datablocks(self._job_id, pid))
         return download_names((each.key, each.file_name) for each in records)

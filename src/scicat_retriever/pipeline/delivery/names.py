@@ -15,7 +15,7 @@ import json
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
@@ -27,6 +27,8 @@ LONGEST_NAME = 240
 """Bytes of a name in UTF-8. File systems take 255; browsers add ` (1)` or `.part`."""
 _LONGEST_ENDING = len("~0123456789abcdef")
 _ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz")
+_PLAIN_PID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,59}")
+"""Pids that stand whole, as they are, in front of each name of their datablocks, in every spelling of it."""
 _FORBIDDEN = frozenset('/\\:*?"<>|')
 """What Windows takes in no name; browsers replace them there, and then names would be alike again."""
 _RESERVED = re.compile(
@@ -65,6 +67,18 @@ def download_names(archives: Iterable[tuple[DatablockKey, ArchiveId]]) -> Mappin
         key: name if all(counts[each] == 1 for each in _spellings(name)) else _marked(name, key, counts)
         for key, name in plain.items()
     }
+
+
+def may_be_alike(pid: DatasetPid, pids: Iterable[DatasetPid]) -> Iterator[DatasetPid]:
+    """Give those of a job's datasets without whose datablocks a dataset's cannot be named, itself among them.
+
+    That is all that may have a name alike; it spares reading the whole of a job for the names of one dataset.
+    """
+    own = _beginning(pid)
+    for each in pids:
+        other = _beginning(each)
+        if own.startswith(other) or other.startswith(own) or not (own and other):
+            yield each
 
 
 def folder_names(titles: Mapping[DatasetPid, Title | None]) -> Mapping[DatasetPid, str]:
@@ -124,6 +138,11 @@ def attachment(name: str) -> str:
     Clients that know no `filename*` (curl, wget, older ones) get the same name as far as ASCII goes.
     """
     return f"attachment; filename=\"{_in_ascii(name)}\"; filename*=UTF-8''{quote(name, safe='')}"
+
+
+def _beginning(pid: DatasetPid) -> str:
+    """Give what each name of a dataset's datablocks begins with, in small letters; else empty."""
+    return f"{_tame(pid)}__".lower() if _PLAIN_PID.fullmatch(pid) else ""
 
 
 def _folder_name(pid: DatasetPid, title: Title | None) -> str:

@@ -15,6 +15,7 @@ from scicat_retriever.pipeline.delivery.names import (
     download_name,
     download_names,
     folder_names,
+    may_be_alike,
     relative_path,
     usable_path,
     usable_paths,
@@ -80,6 +81,39 @@ def test_no_two_files_of_a_job_have_names_alike(archives: list[tuple[str, str, s
     assert len({attachment(name).split("; ")[1].casefold() for name in names.values()}) == len(archives)
     assert all(len(name.encode()) <= LONGEST_NAME for name in names.values())
     assert names == download_names(reversed(keys))
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.one_of(st.sampled_from(["a", "A", "a__b", "A/_b", "p.1", "p_1", "-a", "q" * 70]), NAMES), NAMES
+        ),
+        max_size=12,
+        unique=True,
+    )
+)
+@example([("a", "b__c.tar"), ("a__b", "c.tar"), ("z", "c.tar")])
+@example([("_a", "1.tar"), (".a", "1.tar"), ("a", "1.tar"), ("A", "1.TAR")])
+@example([("q" * 70, "n" * 300), ("q" * 60, "n" * 300), ("q", "\u0300")])
+def test_a_dataset_s_files_are_named_alike_without_those_that_cannot_be_alike(
+    archives: list[tuple[str, str]],
+) -> None:
+    keys = [
+        (DatablockKey(DatasetPid(pid), DatablockId(str(number))), ArchiveId(name))
+        for number, (pid, name) in enumerate(archives)
+    ]
+    names, pids = download_names(keys), list(dict.fromkeys(key.pid for key, _ in keys))
+    for pid in pids:
+        near = set(may_be_alike(pid, pids))
+        some = download_names(each for each in keys if each[0].pid in near)
+        assert {key: name for key, name in some.items() if key.pid == pid} == {
+            key: name for key, name in names.items() if key.pid == pid
+        }
+
+
+def test_datasets_of_usual_pids_are_named_each_by_itself() -> None:
+    pids = [DatasetPid(f"20.500.12345/{number:04d}") for number in range(100)]
+    assert [list(may_be_alike(pid, pids)) for pid in pids] == [[pid] for pid in pids]
 
 
 def test_a_name_is_plain_where_no_other_is_alike() -> None:
