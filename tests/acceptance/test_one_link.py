@@ -13,6 +13,7 @@ import httpx2
 import pytest
 
 from stand_ins import local_http
+from stand_ins.retrieval_page import page
 from stand_ins.running import TOKEN
 from tests.acceptance.facility import Facility, quick, some_datablocks, wait_until
 from tests.integration.seaweedfs import SeaweedUnavailable, running_seaweed
@@ -32,12 +33,6 @@ def staged(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
                 yield made
     except SeaweedUnavailable as missing:
         pytest.skip(str(missing))
-
-
-def page(url: str) -> Any:
-    answer = local_http.get(url)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
 
 
 def archived(
