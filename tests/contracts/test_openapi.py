@@ -34,6 +34,7 @@ from scicat_retriever.ledger.sql import open_ledger
 from scicat_retriever.pipeline.jobs import intake, plan
 from scicat_retriever.pipeline.recalls import recall
 from scicat_retriever.pipeline.staging import space
+from scicat_retriever.pipeline.staging.fixity_pace import FixityPace
 from scicat_retriever.pipeline.tools.links import RETRIEVALS_PATH
 from scicat_retriever.pipeline.transfer import copy as transfer
 from scicat_retriever.pipeline.transfer import publish
@@ -106,6 +107,8 @@ def api_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         cache=CACHE,
         lifetime=LIFETIME,
         margin=RETENTION - LIFETIME,
+        fixity_pace=FixityPace(),
+        sweep_interval=LIFETIME,
         check_staging=check_nothing,
         engine_trouble=lambda: {"engine": None, "worker": None},
     )

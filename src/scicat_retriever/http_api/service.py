@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection
 
 from scicat_retriever.http_api.auth import TokenGuard, bearer_scheme
 from scicat_retriever.http_api.tokens import Scope
+from scicat_retriever.pipeline.staging.fixity_pace import FixityPace
 from scicat_retriever.pipeline.tools.cache_policy import CachePolicy
 from scicat_retriever.pipeline.tools.links import LinkSigner
 from scicat_retriever.pipeline.tools.toolbox import Clock
@@ -35,6 +36,8 @@ class Service:
         cache: How staging is used as a cache.
         lifetime: How long a link lives.
         margin: How much longer a dataset is pinned than its links live.
+        fixity_pace: How fast staged datablocks are read again.
+        sweep_interval: How often a look begins that does so.
         check_staging: Has the ledger compared with the staging area soon.
         engine_trouble: Says what is wrong with the `engine`, and with the `worker`s; None for one that is
             well.
@@ -52,6 +55,8 @@ class Service:
     cache: CachePolicy
     lifetime: timedelta
     margin: timedelta
+    fixity_pace: FixityPace
+    sweep_interval: timedelta
     check_staging: Callable[[], Awaitable[None]]
     engine_trouble: Callable[[], Mapping[str, str | None]]
 

@@ -125,6 +125,8 @@ def _service(
         cache=settings.cache,
         lifetime=timedelta(seconds=settings.links.lifetime),
         margin=link_margin(settings),
+        fixity_pace=settings.cache,
+        sweep_interval=timedelta(seconds=settings.cache.sweep_interval),
         check_staging=check_staging,
         engine_trouble=engine_trouble,
     )

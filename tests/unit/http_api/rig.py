@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +18,7 @@ from scicat_retriever.http_api.auth import TokenGuard
 from scicat_retriever.http_api.service import Service
 from scicat_retriever.http_api.tokens import OLD_LIST_SCOPES, Scope, Token
 from scicat_retriever.pipeline.delivery.names import download_name
+from scicat_retriever.pipeline.staging.fixity_pace import FixityPace
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.ledger import Ledger
 from tests.unit.pipeline.rig import BASE_URL, LIFETIME, PID, RETENTION, SECRET, Rig
@@ -81,6 +82,8 @@ class ApiRig(Rig):
             cache=self.cache,
             lifetime=LIFETIME,
             margin=RETENTION - LIFETIME,
+            fixity_pace=FixityPace(),
+            sweep_interval=timedelta(minutes=5),
             check_staging=self._check_staging,
             engine_trouble=lambda: self.trouble,
         )

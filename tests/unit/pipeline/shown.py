@@ -9,6 +9,7 @@ from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.http_api.auth import TokenGuard
 from scicat_retriever.http_api.retrievals import view
 from scicat_retriever.http_api.service import Service
+from scicat_retriever.pipeline.staging.fixity_pace import FixityPace
 from tests.unit.pipeline.rig import JOB, LIFETIME, PID, RETENTION, Rig
 
 
@@ -44,6 +45,8 @@ def _service(rig: Rig) -> Service:
         cache=rig.cache,
         lifetime=LIFETIME,
         margin=RETENTION - LIFETIME,
+        fixity_pace=FixityPace(),
+        sweep_interval=LIFETIME,
         check_staging=_nothing,
         engine_trouble=dict,
     )

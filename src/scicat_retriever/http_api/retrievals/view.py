@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 
@@ -18,6 +18,7 @@ from scicat_retriever.pipeline.delivery.contents import Source, sources
 from scicat_retriever.pipeline.delivery.names import download_names, folder_names, may_be_alike
 from scicat_retriever.pipeline.delivery.remarks import remarks_on
 from scicat_retriever.pipeline.jobs.selection import ChosenNames
+from scicat_retriever.pipeline.staging.early_checks import check_early
 from scicat_retriever.ports.datablock_record import DatablockRecord
 
 PAGE = 200
@@ -333,7 +334,12 @@ class Shown:
             {pid: folders.get(pid) for pid in pids},
             lambda pid: ledger.needs.datablocks(self._job_id, pid),
             ledger,
+            self._check_early,
         )
+
+    def _check_early(self, keys: Collection[DatablockKey]) -> datetime | None:
+        service = self._service
+        return check_early(keys, service.fixity_pace, service.sweep_interval, service)
 
     def archive_name(self, pids: Sequence[DatasetPid], *, whole: bool) -> str:
         """Name an archive of some datasets, without its ending.

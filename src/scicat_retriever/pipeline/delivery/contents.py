@@ -8,11 +8,13 @@ the file that it is linked to, and of several members of one path the last one, 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from scicat_retriever.computed.entries import Batch, Entry, EntryKind, batch_of
 from scicat_retriever.domain.errors import ArchiveNotReady, LinkReleased, ManifestDamaged
+from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.onepass.errors import ManifestDamaged as SealBroken
@@ -48,6 +50,7 @@ def sources(
     source_folders: Mapping[DatasetPid, str | None],
     needed: Callable[[DatasetPid], Sequence[DatablockRecord]],
     ledger: Ledger,
+    early: Callable[[Collection[DatablockKey]], datetime | None],
 ) -> list[Source]:
     """Give the staged datablocks of datasets, each with its members.
 
@@ -56,32 +59,52 @@ def sources(
         source_folders: Their `sourceFolder`s.
         needed: Gives the datablocks that are wanted of a dataset.
         ledger: The ledger.
+        early: Has datablocks read again soon; gives about when that is done (UTC), or None where it never is:
+            see `pipeline.staging.early_checks`.
 
     Raises:
         LinkReleased: One of them is not staged any more.
-        ArchiveNotReady: Of one of them it is not known yet what an archive has to say of each file.
+        ArchiveNotReady: Of one of them it is not known yet what an archive has to say of each file; the
+            message says when it will be.
         ManifestDamaged: A manifest does not bear its seal.
     """
-    found = []
+    found: list[Source] = []
+    lacking: list[DatablockRecord] = []
     for pid, folder in folders.items():
         for record in needed(pid):
-            copied = ledger.copies.get(record.key)
-            blob = ledger.copies.manifest(record.key)
-            if record.state is not DatablockState.STAGED or copied is None or blob is None:
+            sealed = ledger.copies.known_manifest(record.key)
+            if record.state is not DatablockState.STAGED or sealed is None:
                 raise LinkReleased(
                     f"a part of {folder} was removed from staging: ask for the dataset again in SciCat"
                 )
             try:
-                manifest = read_manifest(blob, copied.manifest_seal)
+                manifest = read_manifest(sealed.blob, sealed.seal)
             except SealBroken as error:
                 raise ManifestDamaged(f"{record.datablock.archive_id}: {error}") from error
-            if not (manifest.has_crc and manifest.in_staged):
+            if not manifest.in_staged:
                 raise ArchiveNotReady(
-                    f"{record.datablock.file_name} was staged by an earlier release: until its files were read again, it can "
-                    "be downloaded as it is stored alone"
+                    f"{record.file_name} was staged compressed by an earlier release: it can be downloaded as it is stored "
+                    "alone, until it has left staging and is asked for again"
                 )
+            if not manifest.has_crc:
+                lacking.append(record)
             found.append(Source(record, manifest, folder, source_folders.get(pid)))
+    if lacking:
+        raise ArchiveNotReady(_not_ready(lacking, early([record.key for record in lacking])))
     return found
+
+
+def _not_ready(lacking: Sequence[DatablockRecord], ready: datetime | None) -> str:
+    more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
+    said = (
+        f"{lacking[0].file_name}{more}: staged by an earlier release, so that no zip or tar can be made of it"
+    )
+    if ready is None:
+        return f"{said} (cache.fixity_bytes_per_second is 0); it can be downloaded as it is stored"
+    return (
+        f"{said} until it was read again, which is done at about {ready:%Y-%m-%d %H:%M} UTC; it can be downloaded as it is stored "
+        "meanwhile"
+    )
 
 
 class Contents:

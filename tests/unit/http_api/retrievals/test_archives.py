@@ -15,9 +15,13 @@ from starlette.testclient import TestClient
 from scicat_retriever.domain.errors import DatasetUnknown
 from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.domain.states import DatablockState, DatasetState
+from scicat_retriever.onepass.manifest import read_manifest
+from scicat_retriever.pipeline.staging.fixity import FixityLook
+from scicat_retriever.pipeline.staging.fixity_pace import FixityPace
 from scicat_retriever.ports.titles import Title
 from tests.unit.http_api.retrievals.test_retrieval_page import BROWSER, Q, link, shown
 from tests.unit.http_api.rig import ApiRig, assert_problem
+from tests.unit.onepass.old_manifests import old_manifest
 from tests.unit.pipeline.rig import FILES, JOB, LIFETIME, PID
 
 
@@ -61,6 +65,33 @@ def test_one_link_gives_all_files_of_all_datasets(client: TestClient, ready: Api
     answer = client.get(path_of(body["tar"]))
     assert untarred(answer.content) == EXPECTED
     assert name_of(answer.headers) == f"retrieval-{JOB[:8]}-2-datasets.tar"
+
+
+def test_what_an_earlier_release_staged_says_when_there_is_an_archive_of_it_and_is_read_again_first(
+    client: TestClient, ready: ApiRig
+) -> None:
+    (record,) = ready.ledger.datablocks.of(Q)
+    new = ready.ledger.copies.known_manifest(record.key)
+    assert new is not None
+    members = read_manifest(new.blob, new.seal).members()
+    ready.ledger.copies.renew_manifest(record.key, new.seal, old_manifest(members, "sha256"))
+    path = f"{link(ready)}/all.zip"
+    problem = assert_problem(client.get(path), 409, "archive_not_ready")
+    by = ready.clock() + timedelta(minutes=5)
+    assert f"at about {by:%Y-%m-%d %H:%M} UTC" in problem["detail"]
+    assert [each.key for each in ready.ledger.inventory.wanted_checks()] == [record.key]
+    assert FixityLook(FixityPace(), ready.tools, lambda: False).run().renewed == 1
+    assert unzipped(client.get(path).content) == EXPECTED
+
+
+def test_what_an_earlier_release_staged_compressed_says_so(client: TestClient, ready: ApiRig) -> None:
+    (record,) = ready.ledger.datablocks.of(Q)
+    new = ready.ledger.copies.known_manifest(record.key)
+    assert new is not None
+    members = read_manifest(new.blob, new.seal).members()
+    ready.ledger.copies.renew_manifest(record.key, new.seal, old_manifest(members, "sha256", gzip=True))
+    problem = assert_problem(client.get(f"{link(ready)}/all.zip"), 409, "archive_not_ready")
+    assert "compressed" in problem["detail"]
 
 
 def test_one_dataset_comes_alone_under_its_name(client: TestClient, ready: ApiRig) -> None:

@@ -53,7 +53,9 @@ def stage(
 def contents(
     rig: Rig, folders: Mapping[DatasetPid, str], folder: str | None = None, wanted: Any = None
 ) -> Contents:
-    found = sources(folders, dict.fromkeys(folders, folder), rig.ledger.datablocks.of, rig.ledger)
+    found = sources(
+        folders, dict.fromkeys(folders, folder), rig.ledger.datablocks.of, rig.ledger, lambda _: None
+    )
     return Contents(found, wanted)
 
 
