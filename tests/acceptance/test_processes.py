@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import httpx2
 import psutil
 import pytest
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
@@ -102,19 +103,21 @@ def test_sigterm_drains_and_leaves_nothing_running(patient: Facility) -> None:
     assert not any(part.is_running() for part in parts)
 
 
-def test_what_was_downloaded_just_before_the_service_was_stopped_is_listed(patient: Facility) -> None:
-    pid = patient.new_pid()
-    patient.archive(pid, some_datablocks(pid, 1))
-    job_id = patient.ask_for(pid)
-    result = patient.wait_for(job_id)["jobResultObject"]
-    service = running(patient)
-    whole = download(f"{result['url']}/all.zip")
-    assert service.stop() == 0
+def test_what_was_downloaded_until_the_service_was_stopped_is_listed(patient: Facility) -> None:
+    size = 32 * 2**20
+    result = patient.wait_for(patient.ask_for(patient.large_dataset(size)))["jobResultObject"]
+    service, (entry,) = running(patient), result["result"]
+    with httpx2.stream("GET", entry["url"]) as stuck:  # nobody reads it
+        assert stuck.status_code == 200
+        whole = download(f"{result['url']}/all.zip")
+        assert service.stop() == 0
     service.start()
-    listed = retriever(patient.folder.root / "retriever.toml", "downloads", "ls", "--job", job_id, "--json")
+    listed = retriever(patient.folder.root / "retriever.toml", "downloads", "ls", "--json")
     assert listed.returncode == 0, listed.stderr
-    (row,) = json.loads(listed.stdout)["downloads"]
-    assert (row["what"], row["sent"], row["end"]) == ("all.zip", len(whole), "whole")
+    last, first = json.loads(listed.stdout)["downloads"][:2]
+    assert (last["what"], last["sent"], last["end"]) == ("all.zip", len(whole), "whole")
+    assert (first["last"], first["end"]) == (size - 1, "broken off")
+    assert first["sent"] < size
 
 
 def test_a_job_that_comes_while_the_engine_is_down_is_started_when_it_is_up(patient: Facility) -> None:

@@ -18,8 +18,10 @@ import httpx2
 import pytest
 
 from scicat_retriever.http_api.app import create_app
+from scicat_retriever.http_api.downloads.journal import DownloadJournal
 from scicat_retriever.http_api.server import LimitedServer, server_config
 from scicat_retriever.http_api.settings import ApiSettings
+from scicat_retriever.ports.downloads import Download, DownloadEnd
 from stand_ins import local_http
 from stand_ins.scicat.server import loopback_socket
 from tests.fakes.watched_staging import WatchedStaging
@@ -40,11 +42,12 @@ class Served:
     Attributes:
         api: The fakes.
         staging: Where the datablocks are.
+        journal: What hears of downloads.
         port: Where it listens.
     """
 
-    def __init__(self, api: ApiRig, staging: WatchedStaging, port: int) -> None:
-        self.api, self.staging, self.port = api, staging, port
+    def __init__(self, api: ApiRig, staging: WatchedStaging, journal: DownloadJournal, port: int) -> None:
+        self.api, self.staging, self.journal, self.port = api, staging, journal, port
         self._stack = ExitStack()
 
     def connect(self, sent: bytes = b"", receive_buffer: int | None = None) -> socket.socket:
@@ -70,6 +73,11 @@ class Served:
         """Stage a large datablock; gives the path and query of a link to it."""
         (record,) = self.api.staged_dataset(self.api.archive(content=tar(INSIDE), listed=entries(INSIDE)))
         return self.api.link(record)
+
+    def ended(self) -> list[Download]:
+        """The downloads that have ended, as the ledger was told of them."""
+        self.journal.write()
+        return [each for _, each in self.api.ledger.downloads.find() if each.end is not DownloadEnd.RUNNING]
 
     def close(self) -> None:
         self._stack.close()
@@ -102,7 +110,7 @@ def serve() -> Iterator[Serve]:
             server = LimitedServer(server_config(app, settings, connections))
             thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
             thread.start()
-            served = Served(api, staging, listening.getsockname()[1])
+            served = Served(api, staging, app.state.journal, listening.getsockname()[1])
 
             def stop() -> None:
                 served.close()
@@ -217,6 +225,24 @@ def test_a_reader_that_never_reads_is_ended_and_the_file_is_closed(serve: Serve)
     wait_until(lambda: bool(served.staging.opened))
     wait_until(lambda: all(file.closed for file in served.staging.opened))
     assert len(read_to_end(connection)) < len(tar(INSIDE))
+
+
+def test_how_a_download_ended_is_noted_whatever_its_reader_did(serve: Serve) -> None:
+    served = serve(write_timeout=3.0)
+    link = served.link()
+    whole = local_http.get(f"http://127.0.0.1:{served.port}{link}", timeout=PATIENCE).content
+    gone, stuck = (
+        served.connect(head("GET", link, f"Range: bytes={first}-"), receive_buffer=2**16) for first in (1, 2)
+    )
+    gone.recv(2**12)
+    gone.close()
+    wait_until(lambda: len(served.ended()) == 3)
+    ended = {each.first: each for each in served.ended()}
+    assert (ended[0].end, ended[0].sent) == (DownloadEnd.WHOLE, len(whole))
+    for first in (1, 2):
+        assert ended[first].end is DownloadEnd.BROKEN_OFF
+        assert 0 < (ended[first].sent or 0) < len(whole) - first
+    assert read_to_end(stuck)
 
 
 def test_a_reader_that_reads_on_and_on_gets_all_however_long_it_takes(serve: Serve) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote
+
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
@@ -17,6 +19,7 @@ class JobLink(BaseModel):
     """The link of a job's retrieval: whoever has it can download."""
 
     url: str = Field(description="The page, or JSON.")
+    id: str = Field(description="What the rows of downloads call it. The link cannot be made of it.")
     revoked: int = Field(description="How often links of the job were revoked.")
 
 
@@ -46,4 +49,6 @@ def revoke_links(request: Request, job_id: str) -> JobLink:
 
 
 def _link(job_id: JobId, serial: int, service: Service) -> JobLink:
-    return JobLink(url=service.links.retrieval(job_id, serial), revoked=serial)
+    url = service.links.retrieval(job_id, serial)
+    ticket = service.links.ticket(unquote(url.rpartition("/")[2]))
+    return JobLink(url=url, id=ticket.id, revoked=serial)

@@ -225,5 +225,6 @@ def test_the_link_of_a_job_is_shown_and_revoked(operator: Operator, api: ApiRig)
     assert operator.gets("links", "show", JOB).strip() == api.links.retrieval(JOB, 1)
     assert json.loads(operator.gets("links", "show", JOB, "--json")) == {
         "url": api.links.retrieval(JOB, 1),
+        "id": api.links.ticket(api.links.retrieval(JOB, 1).rpartition("/")[2]).id,
         "revoked": 1,
     }

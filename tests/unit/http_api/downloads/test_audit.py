@@ -106,6 +106,35 @@ def test_a_client_that_goes_away_breaks_its_download_off(client: TestClient, api
     assert row.last == SIZE - 1
 
 
+def test_a_piece_that_the_server_throws_away_since_the_client_has_left_is_not_counted(
+    client: TestClient, api: ApiRig
+) -> None:
+    async def asked() -> None:
+        gone, drained, sent = asyncio.Event(), asyncio.Event(), []
+
+        def lose() -> None:  # as uvicorn does when a connection is lost, in this order
+            gone.set()
+            drained.set()
+
+        async def receive() -> MutableMapping[str, Any]:
+            await gone.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: MutableMapping[str, Any]) -> None:
+            sent.append(len(message.get("body", b"")))
+            if sum(sent) == 2 * CHUNK and not gone.is_set():
+                asyncio.get_running_loop().call_soon(lose)
+                await drained.wait()  # for the client to read, which then has left
+
+        scope = scope_of(path) | {"headers": [(b"range", f"bytes=0-{2 * CHUNK - 1}".encode())]}
+        await client.app(scope, receive, send)
+
+    path = api.link(staged(api))
+    asyncio.run(asked())
+    (row,) = noted(client, api)
+    assert (row.sent, row.end) == (CHUNK, DownloadEnd.BROKEN_OFF)
+
+
 def test_a_file_that_is_shorter_than_it_was_makes_the_download_fail(client: TestClient, api: ApiRig) -> None:
     record = staged(api)
     api.staging.damage_staged(record.key, CONTENT[:-1])
