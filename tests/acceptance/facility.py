@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import itertools
@@ -154,12 +155,14 @@ class Facility:
         self.scicat.add_datablocks(pid, blocks)
         return [str(block["archiveId"]) for block in blocks]
 
-    def datablock(self, pid: str, number: int, content: Mapping[str, bytes]) -> dict[str, object]:
+    def datablock(
+        self, pid: str, number: int, content: Mapping[str, bytes], *, compressed: bool = False
+    ) -> dict[str, object]:
         """Write a tar to the long-term store and give its catalogue entry."""
-        archive_id = f"{pid.rpartition('/')[2]}/{number:04d}.tar"
+        archive_id = f"{pid.rpartition('/')[2]}/{number:04d}.tar{'.gz' if compressed else ''}"
         path = self.folder.lts / archive_id
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(tar_of(content))
+        path.write_bytes(gzip.compress(tar_of(content)) if compressed else tar_of(content))
         return {
             "archiveId": archive_id,
             "size": sum(len(data) for data in content.values()),

@@ -13,9 +13,9 @@ import httpx2
 import pytest
 
 from stand_ins import local_http
-from stand_ins.retrieval_page import page
+from stand_ins.retrieval_page import datablocks, page
 from stand_ins.running import TOKEN
-from tests.acceptance.facility import Facility, quick, some_datablocks, wait_until
+from tests.acceptance.facility import Facility, quick, some_datablocks, tar_of, wait_until
 from tests.integration.seaweedfs import SeaweedUnavailable, running_seaweed
 
 
@@ -70,6 +70,29 @@ def test_scicat_has_one_link_by_which_all_comes_in_one_archive(staged: Facility)
     assert unzipped(local_http.get(shown["zip"]).content) == inside(shown, files)
     one = shown["datasets"][1]
     assert len(unzipped(local_http.get(one["zip"]).content)) == len(files[pids[1]])
+
+
+def test_archives_that_are_compressed_come_as_tars_and_in_the_one_archive(staged: Facility) -> None:
+    staged.put_right()
+    pid = staged.new_pid()
+    contents = some_datablocks(pid.rpartition("/")[2], 2)
+    staged.scicat.add_dataset(pid)
+    staged.scicat.add_datablocks(
+        pid,
+        [
+            staged.datablock(pid, number, content, compressed=number == 1)
+            for number, content in enumerate(contents)
+        ],
+    )
+    job = staged.wait_for(staged.ask_for(pid))
+    shown = page(job["jobResultObject"]["url"])
+    files = {name: content for each in contents for name, content in each.items()}
+    assert unzipped(local_http.get(shown["zip"]).content) == inside(shown, {pid: files})
+    for entry, content in zip(datablocks(job), contents, strict=True):
+        answer = local_http.get(entry["url"], follow_redirects=True)
+        assert answer.content == tar_of(content)
+        assert entry["size"] == len(answer.content)
+        assert entry["name"].endswith(".tar")
 
 
 def test_a_download_goes_on_where_it_was_also_in_a_service_that_was_killed_meanwhile(
