@@ -31,6 +31,7 @@ from scicat_retriever.http_api.auth import TokenGuard
 from scicat_retriever.http_api.service import Service
 from scicat_retriever.http_api.tokens import Scope, Token
 from scicat_retriever.ledger.sql import open_ledger
+from scicat_retriever.pipeline.delivery.signature import PUBLIC_KEY_PATH, ListSigner
 from scicat_retriever.pipeline.jobs import intake, plan
 from scicat_retriever.pipeline.recalls import recall
 from scicat_retriever.pipeline.staging import space
@@ -98,6 +99,7 @@ def api_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         ledger=ledger,
         staging=rig.staging,
         links=rig.links,
+        signer=ListSigner("a key of the tests that signs manifests"),
         guard=TokenGuard([Token("tests", TOKEN, {Scope.OPERATE})], clock),
         job_types=("retrieve",),
         stores=("lts",),
@@ -122,7 +124,13 @@ OPERATIONS = [found.ok() for found in DOCUMENT.get_all_operations() if isinstanc
 ABOUT_A_JOB = [each for each in OPERATIONS if "{job_id}" in each.path]
 ABOUT_STAGING = [each for each in OPERATIONS if "/staging" in each.path and each.method == "post"]
 ABOUT_A_RETRIEVAL = [each for each in OPERATIONS if each.path.startswith(f"{RETRIEVALS_PATH}/")]
-OPEN = ("/api/v1/health", "/api/v1/ready", "/api/v1/downloads/", f"{RETRIEVALS_PATH}/")
+OPEN = (
+    "/api/v1/health",
+    "/api/v1/ready",
+    "/api/v1/downloads/",
+    f"{RETRIEVALS_PATH}/",
+    PUBLIC_KEY_PATH,
+)
 CLOSED = [each for each in OPERATIONS if not each.path.startswith(OPEN)]
 
 

@@ -8,10 +8,10 @@ from types import MappingProxyType
 
 from scicat_retriever.domain.dataset import CataloguedDatablock
 from scicat_retriever.domain.errors import Failure, TransitionIllegal
-from scicat_retriever.domain.evidence import DatablockKey
+from scicat_retriever.domain.evidence import DatablockKey, Integrity
 from scicat_retriever.domain.ids import DatablockId, DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState
-from scicat_retriever.onepass.manifest import SealedManifest
+from scicat_retriever.onepass.manifest import SealedManifest, algorithms_in
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from tests.fakes.records import Block, State
 from tests.fakes.space import ASKED_FOR, InMemorySpace
@@ -59,6 +59,16 @@ class InMemoryChosenFiles(InMemorySpace):
     def job_datablocks(self, job_id: JobId, pid: DatasetPid) -> Sequence[DatablockRecord]:
         with self._lock:
             return self._needed(job_id, pid) if pid in self._datasets.get(job_id, {}) else []
+
+    def hashed(self, job_id: JobId) -> Mapping[DatasetPid, Collection[tuple[Integrity | None, str]]]:
+        with self._lock:
+            found: dict[DatasetPid, set[tuple[Integrity | None, str]]] = {}
+            for pid in self._datasets.get(job_id, {}):
+                for record in self._needed(job_id, pid):
+                    blob = self._blocks[record.key].manifest
+                    if record.state is State.STAGED and blob is not None:
+                        found.setdefault(pid, set()).add((record.integrity, algorithms_in(blob)))
+            return found
 
     def is_brought(self, job_id: JobId, pid: DatasetPid) -> bool:
         with self._lock:

@@ -222,6 +222,7 @@ class _Needs:
         self.note_choice = memory.note_choice
         self.respelled = memory.respelled
         self.datablocks = memory.job_datablocks
+        self.hashed = memory.hashed
         self.is_brought = memory.is_brought
         self.progress = memory.progress_of
         self.waits = memory.waits_of

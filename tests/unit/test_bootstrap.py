@@ -9,8 +9,8 @@ from scicat_retriever.bootstrap.broker import require_broker
 from scicat_retriever.bootstrap.clock import utc_now
 from scicat_retriever.bootstrap.data_folder import check_apart, make_data_folder
 from scicat_retriever.bootstrap.engine import engine_access
-from scicat_retriever.bootstrap.keys import make_engine_key, make_link_key
-from scicat_retriever.bootstrap.links import build_links
+from scicat_retriever.bootstrap.keys import make_engine_key, make_link_key, make_manifest_key
+from scicat_retriever.bootstrap.links import build_links, build_signer
 from scicat_retriever.bootstrap.staging import build_staging
 from scicat_retriever.bootstrap.toolbox import build_toolbox
 from scicat_retriever.domain.errors import LinkTampered
@@ -56,6 +56,33 @@ def test_a_link_key_is_made_once_and_readable_by_its_user_alone(tmp_path: Path) 
     assert key.read_bytes() == first
     assert len(first) == 64
     assert key.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_key_of_manifests_is_made_once_and_readable_by_its_user_alone(tmp_path: Path) -> None:
+    used = settings(tmp_path)
+    make_data_folder(used)
+    assert build_signer(used) is None
+    make_manifest_key(used)
+    (key,) = (tmp_path / "data").iterdir()
+    signer = build_signer(used)
+    make_manifest_key(used)
+    again = build_signer(used)
+    assert signer is not None
+    assert again is not None
+    assert signer.public_key == again.public_key
+    assert key.name == "manifest.key"
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert key.read_text() not in signer.public_key
+
+
+def test_machines_that_are_given_one_key_sign_alike_and_keep_none(tmp_path: Path) -> None:
+    one, other = (settings(tmp_path / name, links={"manifest_secret": "m" * 32}) for name in ("a", "b"))
+    for each in (one, other):
+        make_data_folder(each)
+        make_manifest_key(each)
+        assert list(each.data.iterdir()) == []
+    signers = [build_signer(one), build_signer(other)]
+    assert len({each.public_key for each in signers if each is not None}) == 1
 
 
 def test_without_a_key_links_cannot_be_made_and_the_missing_setting_is_named(tmp_path: Path) -> None:
@@ -116,7 +143,10 @@ def test_without_a_key_the_engine_is_not_spoken_to_and_the_missing_setting_is_na
         ("é" * 40, 0o600, "read"),
     ],
 )
-@pytest.mark.parametrize(("name", "use"), [("engine.key", engine_access), ("links.key", build_links)])
+@pytest.mark.parametrize(
+    ("name", "use"),
+    [("engine.key", engine_access), ("links.key", build_links), ("manifest.key", build_signer)],
+)
 def test_a_file_of_keys_that_cannot_be_trusted_is_refused(
     tmp_path: Path, content: str, mode: int, why: str, name: str, use: Callable[[Settings], object]
 ) -> None:
@@ -139,6 +169,7 @@ def test_a_file_of_keys_that_cannot_be_trusted_is_refused(
             build_links,
             "put it back from the backup.*all links that were given until now end",
         ),
+        ("manifest.key", build_signer, "put it back from the backup.*public key of their time"),
     ],
 )
 def test_who_removes_a_file_of_keys_is_told_what_that_costs(
@@ -178,11 +209,13 @@ def test_links_of_a_former_key_are_valid_while_it_is_named(tmp_path: Path, where
     ["short", "change-me-to-32-or-more-random-characters", "at-least-32-characters-and-the-same-everywhere"],
 )
 @pytest.mark.parametrize(
-    "key", [{"links": "secret"}, {"engine": "keys"}, {"links": "former_secrets"}], ids=str
+    "key",
+    [{"links": "secret"}, {"engine": "keys"}, {"links": "former_secrets"}, {"links": "manifest_secret"}],
+    ids=str,
 )
 def test_a_key_that_everybody_knows_is_refused(tmp_path: Path, secret: str, key: dict[str, str]) -> None:
     ((section, name),) = key.items()
-    value: object = secret if name == "secret" else [secret]
+    value: object = secret if name.endswith("secret") else [secret]
     with pytest.raises(SettingsInvalid, match=f"{section}.{name}") as refused:
         settings(tmp_path, **{section: {name: value}})
     assert secret not in str(refused.value)

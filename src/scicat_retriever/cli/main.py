@@ -85,7 +85,7 @@ def backup(
     config: Config = None,
     data: Data = None,
 ) -> None:
-    """Copy the ledger and the key of the links to a folder, while the service runs."""
+    """Copy the ledger and the keys of links and manifests to a folder, while the service runs."""
     from scicat_retriever.processes.backup import back_up
 
     _say(back_up(_settings(config, data), target))

@@ -28,7 +28,7 @@ from scicat_retriever.http_api.operators import (
     staging_control,
 )
 from scicat_retriever.http_api.paths import WithoutLastSlash
-from scicat_retriever.http_api.retrievals import archives
+from scicat_retriever.http_api.retrievals import archives, lists
 from scicat_retriever.http_api.retrievals import routes as retrievals
 from scicat_retriever.http_api.service import Service
 from scicat_retriever.pipeline.delivery.archives import ArchiveShelf
@@ -96,6 +96,8 @@ def create_app(
     app.include_router(downloads.router)
     app.include_router(retrievals.router)
     app.include_router(archives.router)
+    app.include_router(lists.router)
+    app.include_router(lists.key_router)
 
     @app.get("/api/v1/health", tags=["service"], summary="Whether the process answers")
     async def health() -> Health:  # no function of a thread: it answers also while all of these are taken

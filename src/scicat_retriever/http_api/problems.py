@@ -36,6 +36,7 @@ HTTP_STATUS: dict[type[RetrieverError], int] = {
     errors.JobUnderWay: 409,
     errors.ArchiveNotReady: 409,
     errors.NothingSelected: 404,
+    errors.NotSigned: 404,
     errors.JobEnded: 409,
     errors.JobNotEnded: 409,
     errors.DatasetNotOfJob: 404,

@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection
 
 from scicat_retriever.http_api.auth import TokenGuard, bearer_scheme
 from scicat_retriever.http_api.tokens import Scope
+from scicat_retriever.pipeline.delivery.signature import ListSigner
 from scicat_retriever.pipeline.staging.fixity_pace import FixityPace
 from scicat_retriever.pipeline.tools.cache_policy import CachePolicy
 from scicat_retriever.pipeline.tools.links import LinkSigner
@@ -27,6 +28,7 @@ class Service:
         ledger: The ledger.
         staging: The staging area.
         links: Checks download links.
+        signer: Signs manifests and lists of checksums; None where there is no key for that.
         guard: Checks tokens.
         job_types: SciCat job types that are carried out.
         stores: The names of the long-term stores, as the settings have them.
@@ -46,6 +48,7 @@ class Service:
     ledger: Ledger
     staging: StagingArea
     links: LinkSigner
+    signer: ListSigner | None
     guard: TokenGuard
     job_types: Collection[str]
     stores: Sequence[str]

@@ -146,11 +146,16 @@ class Hashing:
 
     def part(self, digest: str, algorithm: ChecksumAlgorithm) -> str | None:
         """Give one algorithm's part of a member's digest; None where the member was not hashed with it."""
+        place = self.place(algorithm)
+        return None if place is None else digest[place]
+
+    def place(self, algorithm: ChecksumAlgorithm) -> slice | None:
+        """Say where one algorithm's part of a member's digest is; None where none is hashed with it."""
         at = 0
         for each in self.algorithms:
             length = 2 * each.digest_bytes
             if each is algorithm:
-                return digest[at : at + length]
+                return slice(at, at + length)
             at += length
         return None
 

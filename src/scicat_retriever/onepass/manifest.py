@@ -55,6 +55,8 @@ _NAMES_A_PAGE = 1 << 20
 """Characters of names and link targets after which a page ends, so that long names are not held for long."""
 _LONGEST_HEAD = 200
 """The most bytes of the line with the algorithms: the names of all of them together have fewer."""
+LONGEST_BEGIN = len(b"SCRM3\n") + _LONGEST_HEAD
+"""Bytes of a manifest's beginning that name the algorithms."""
 
 Stored = Literal["plain", "gzip", "unpacked"]
 """How an archive is kept: as a tar; compressed; or compressed in the store, and staged as its tar."""
@@ -234,6 +236,19 @@ def read_manifest(blob: bytes, seal: str) -> Manifest:
     pages = Pages(version >= _FIRST_WITH_CRC, rest, places_of_pages(rest))
     stored: Stored = "gzip" if words[0] == "gzip" else "unpacked" if words[0] == "unpacked" else "plain"
     return Manifest(_hashing(head), pages, stored, int(words[1] or 1), pieces)
+
+
+def algorithms_in(begin: bytes) -> str:
+    """Tell what members were hashed with, as `Hashing` writes it, from the beginning of a manifest's bytes.
+
+    Nothing is proved by that, as no seal is looked at. Empty for what is no manifest.
+
+    Args:
+        begin: at least `LONGEST_BEGIN` bytes, or all that there are.
+    """
+    magic = _MAGIC.match(begin)
+    head, _, _ = begin[magic.end() :].partition(b"\n") if magic else (b"", b"", b"")
+    return head[:_LONGEST_HEAD].decode("ascii", "replace")
 
 
 def _read_pieces(blob: bytes, begin: int, size: int, names: str) -> tuple[Pieces, int]:

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from scicat_retriever.domain.dataset import CataloguedDatablock
 from scicat_retriever.domain.errors import Failure
+from scicat_retriever.domain.evidence import Integrity
 from scicat_retriever.domain.ids import DatablockId, DatasetPid, JobId
 from scicat_retriever.ports.datablock_record import DatablockRecord
 
@@ -79,6 +80,14 @@ class Needs(Protocol):
 
     def datablocks(self, job_id: JobId, pid: DatasetPid) -> Sequence[DatablockRecord]:
         """The datablocks that a job needs of a dataset, as last planned, in their order."""
+        ...
+
+    def hashed(self, job_id: JobId) -> Mapping[DatasetPid, Collection[tuple[Integrity | None, str]]]:
+        """How the staged datablocks that a job needs were compared, and what their files were hashed with.
+
+        The latter as `onepass.digests.Hashing` is written, by the manifests' own word, which is not proved
+        here; each pair once for a dataset. Datasets without a staged datablock are left out.
+        """
         ...
 
     def is_brought(self, job_id: JobId, pid: DatasetPid) -> bool:

@@ -16,7 +16,7 @@ from scicat_retriever.bootstrap.clock import utc_now
 from scicat_retriever.bootstrap.data_folder import check_apart, make_data_folder
 from scicat_retriever.bootstrap.engine import engine_access, flow_limits
 from scicat_retriever.bootstrap.ledger import build_ledger
-from scicat_retriever.bootstrap.links import build_links, link_margin
+from scicat_retriever.bootstrap.links import build_links, build_signer, link_margin
 from scicat_retriever.bootstrap.staging import build_staging
 from scicat_retriever.http_api.app import Lifespan, create_app
 from scicat_retriever.http_api.auth import TokenGuard
@@ -27,6 +27,7 @@ from scicat_retriever.http_api.service import Service
 from scicat_retriever.http_api.tokens import Scope
 from scicat_retriever.observability import logs
 from scicat_retriever.observability.kinds import KindLimit
+from scicat_retriever.pipeline.delivery.signature import ListSigner
 from scicat_retriever.ports.ledger import Ledger
 from scicat_retriever.processes.descriptors import raise_descriptor_limit
 from scicat_retriever.settings import Settings
@@ -105,6 +106,15 @@ def _beside(starter: FlowStarter, watch: EngineWatch) -> Lifespan:
     return lifespan
 
 
+def _signer(settings: Settings) -> ListSigner | None:
+    made = build_signer(settings)
+    if made is None:
+        log.warning(
+            "manifests and lists of checksums are not signed: set links.manifest_secret, the same for all processes"
+        )
+    return made
+
+
 def _service(
     settings: Settings,
     ledger: Ledger,
@@ -116,6 +126,7 @@ def _service(
         ledger=ledger,
         staging=build_staging(settings, ledger),
         links=build_links(settings),
+        signer=_signer(settings),
         guard=TokenGuard(settings.api.all_tokens, utc_now),
         job_types=settings.job_types,
         stores=tuple(settings.all_stores),

@@ -1,4 +1,4 @@
-"""`retriever backup` and `retriever restore` of all that must not be lost: the ledger and the links' key.
+"""`retriever backup` and `retriever restore` of all that must not be lost: the ledger and two keys.
 
 The engine's database is left out on purpose. Two databases copied one after the other disagree, and the
 ledger alone is enough: the flows that an engine does not know are started again from it
@@ -26,13 +26,18 @@ from scicat_retriever.settings import Settings, SettingsInvalid
 
 _BATCH = 5000
 """Files in staging that are looked at together."""
-LEDGER, KEY = "ledger.sqlite", "links.key"
-_OF_A_SERVICE = ("ledger.sqlite", "engine.sqlite", "engine.key", "links.key", "lock")
+LEDGER, KEY, MANIFEST_KEY = "ledger.sqlite", "links.key", "manifest.key"
+_KEYS = {
+    KEY: ("the key of the links", "all links that were given end"),
+    MANIFEST_KEY: ("the key of the manifests", "signatures that were given fit the new public key no more"),
+}
+"""The files of keys that are copied: what each is, and what it costs to do without it."""
+_OF_A_SERVICE = ("ledger.sqlite", "engine.sqlite", "engine.key", "links.key", "manifest.key", "lock")
 """Names in a data folder, of which a folder that was used already has one or more."""
 
 
 def back_up(settings: Settings, target: Path) -> Iterator[str]:
-    """Copy the ledger and the key of the links, while the service runs.
+    """Copy the ledger and the keys of links and manifests, while the service runs.
 
     Args:
         settings: The settings.
@@ -45,7 +50,7 @@ def back_up(settings: Settings, target: Path) -> Iterator[str]:
         SettingsInvalid: There is nothing to back up, or the folder cannot be made.
         LedgerUnavailable: The ledger cannot be read, or the copy cannot be written.
     """
-    ledger, key = sqlite_file(settings.ledger_url), settings.data / KEY
+    ledger = sqlite_file(settings.ledger_url)
     if ledger is not None and not ledger.exists():
         raise SettingsInvalid(f"data: there is no ledger at {ledger}: name the service's folder with --data")
     if target.exists():
@@ -56,9 +61,10 @@ def back_up(settings: Settings, target: Path) -> Iterator[str]:
         else:
             copy_ledger(ledger, aside / LEDGER)
             yield f"the ledger is in {target / LEDGER}"
-        if key.exists():
-            _copy_key(key, aside / KEY)
-            yield f"the key of the links is in {target / KEY}: a secret"
+        for name, (what, _) in _KEYS.items():
+            if (settings.data / name).exists():
+                _copy_key(settings.data / name, aside / name)
+                yield f"{what} is in {target / name}: a secret"
 
 
 def restore(settings: Settings, source: Path, *, remove_strays: bool) -> Iterator[str]:
@@ -81,9 +87,9 @@ def restore(settings: Settings, source: Path, *, remove_strays: bool) -> Iterato
     ledger = sqlite_file(settings.ledger_url)
     if ledger is not None and not (source / LEDGER).exists():
         raise SettingsInvalid(f"the backup {source} holds no {LEDGER}")
-    has_key = (source / KEY).exists()
-    if has_key:
-        checked_keys(source / KEY, "take it from another backup; or remove it: all links that were given end")
+    keys = [name for name in _KEYS if (source / name).exists()]
+    for name in keys:
+        checked_keys(source / name, f"take it from another backup; or remove it: {_KEYS[name][1]}")
     make_data_folder(settings)
     used = [name for name in _OF_A_SERVICE if (settings.data / name).exists()]
     if used or (ledger is not None and ledger.exists()):
@@ -93,9 +99,9 @@ def restore(settings: Settings, source: Path, *, remove_strays: bool) -> Iterato
     else:
         copy_ledger(source / LEDGER, ledger)
         yield f"the ledger is in {ledger}"
-    if has_key:
-        _copy_key(source / KEY, settings.data / KEY)
-        yield f"the key of the links is in {settings.data / KEY}"
+    for name in keys:
+        _copy_key(source / name, settings.data / name)
+        yield f"{_KEYS[name][0]} is in {settings.data / name}"
     yield _look_for_strays(settings, remove_strays=remove_strays)
 
 

@@ -27,7 +27,7 @@ import structlog
 
 from scicat_retriever.bootstrap.clock import utc_now
 from scicat_retriever.bootstrap.data_folder import make_data_folder
-from scicat_retriever.bootstrap.keys import make_engine_key, make_link_key
+from scicat_retriever.bootstrap.keys import make_engine_key, make_link_key, make_manifest_key
 from scicat_retriever.ledger.database.revision import lacks_migrations
 from scicat_retriever.processes.engine_database import remove_if_half_made, set_aside_if_damaged
 from scicat_retriever.processes.part import Part
@@ -67,6 +67,7 @@ async def serve(settings: Settings, config: Path | None, announce: Callable[[str
     make_data_folder(settings)
     with _alone(settings.data):
         make_link_key(settings)
+        make_manifest_key(settings)
         make_engine_key(settings)
         _check_ports(settings)
         upgrade_ledger(settings)

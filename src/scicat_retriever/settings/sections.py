@@ -133,6 +133,11 @@ class LinkSettings(Section):
         description="Keys that signed links before `secret`: these links stay valid. Remove one when the links of its time "
         "have expired, `lifetime` after the change.",
     )
+    manifest_secret: SigningKey | None = Field(
+        None,
+        description="Key that signs the lists of retrieved files (`manifest.json`, `SHA256SUMS`), the same for all processes. "
+        "Without it `retriever serve` makes one and keeps it in the data folder; an API that runs apart signs none.",
+    )
 
     @model_validator(mode="after")
     def _files_outlive_their_links(self) -> Self:

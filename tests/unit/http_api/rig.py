@@ -18,6 +18,7 @@ from scicat_retriever.http_api.auth import TokenGuard
 from scicat_retriever.http_api.service import Service
 from scicat_retriever.http_api.tokens import OLD_LIST_SCOPES, Scope, Token
 from scicat_retriever.pipeline.delivery.names import download_name
+from scicat_retriever.pipeline.delivery.signature import ListSigner
 from scicat_retriever.pipeline.staging.fixity_pace import FixityPace
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.ledger import Ledger
@@ -48,6 +49,7 @@ class ApiRig(Rig):
         woken: How often the application said that a job was stored.
         checks: How often it asked that ledger and staging area be compared.
         store_names: The long-term stores that are in its settings.
+        signer: Signs manifests and lists.
         engine_away: Whether that cannot be asked now.
         trouble: What is wrong with the engine and the workers.
     """
@@ -57,6 +59,7 @@ class ApiRig(Rig):
         self.woken = self.checks = 0
         self.store_names: tuple[str, ...] = ("lts", "cold")
         self.engine_away = False
+        self.signer: ListSigner | None = ListSigner("a key of the tests that signs manifests")
         self.trouble: dict[str, str | None] = {"engine": None, "worker": None}
 
     def client(self, ledger: Ledger | None = None, max_body_bytes: int = MAX_BODY) -> TestClient:
@@ -73,6 +76,7 @@ class ApiRig(Rig):
             ledger=self.ledger if ledger is None else ledger,
             staging=self.staging,
             links=self.links,
+            signer=self.signer,
             guard=TokenGuard(TOKENS, self.clock),
             job_types=("retrieve",),
             stores=self.store_names,

@@ -61,6 +61,7 @@ OPEN = {
     "/api/v1/health",
     "/api/v1/ready",
     "/api/v1/downloads/{name}",
+    "/.well-known/retriever-manifest.pub",
 }  # and what is below a retrieval's link, whose secret part is the right
 
 

@@ -36,6 +36,7 @@ def _service(rig: Rig) -> Service:
         ledger=rig.ledger,
         staging=rig.staging,
         links=rig.links,
+        signer=None,
         guard=TokenGuard((), rig.clock),
         job_types=("retrieve",),
         stores=(),

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from scicat_retriever.bootstrap.data_folder import make_data_folder
-from scicat_retriever.bootstrap.keys import make_link_key
+from scicat_retriever.bootstrap.keys import make_link_key, make_manifest_key
 from scicat_retriever.bootstrap.ledger import build_ledger
 from scicat_retriever.bootstrap.staging import staging_area
 from scicat_retriever.domain.errors import LedgerUnavailable
 from scicat_retriever.processes.adoption import adopt_staging
-from scicat_retriever.processes.backup import KEY, LEDGER, back_up, restore
+from scicat_retriever.processes.backup import KEY, LEDGER, MANIFEST_KEY, back_up, restore
 from scicat_retriever.settings import Settings, SettingsInvalid
 
 
@@ -34,6 +34,7 @@ def a_backup(folder: Path) -> Path:
     used = settings(folder)
     make_data_folder(used)
     make_link_key(used)
+    make_manifest_key(used)
     build_ledger(used).close()
     list(back_up(used, folder / "backup"))
     return folder / "backup"
@@ -68,19 +69,22 @@ def test_a_sound_backup_is_restored_after_a_damaged_one_was_refused(tmp_path: Pa
     assert (fresh.data / LEDGER).exists()
 
 
+@pytest.mark.parametrize("name", [KEY, MANIFEST_KEY])
 @pytest.mark.parametrize("content", ["", "short"])
 def test_a_backup_s_key_that_is_none_is_refused_before_anything_is_copied(
-    tmp_path: Path, content: str
+    tmp_path: Path, content: str, name: str
 ) -> None:
     backup, fresh = a_backup(tmp_path), settings(tmp_path, "fresh")
-    (backup / KEY).write_text(content)
-    with pytest.raises(SettingsInvalid, match=rf"{backup / KEY} must hold a key .* another backup"):
+    (backup / name).write_text(content)
+    with pytest.raises(SettingsInvalid, match=rf"{backup / name} must hold a key .* another backup"):
         list(restore(fresh, backup, remove_strays=False))
     assert not fresh.data.exists()
 
 
-def test_a_backup_s_key_may_have_become_readable_to_others(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", [KEY, MANIFEST_KEY])
+def test_a_backup_s_key_may_have_become_readable_to_others(tmp_path: Path, name: str) -> None:
     backup, fresh = a_backup(tmp_path), settings(tmp_path, "fresh")
-    (backup / KEY).chmod(0o644)
+    (backup / name).chmod(0o644)
     list(restore(fresh, backup, remove_strays=False))
-    assert (fresh.data / KEY).stat().st_mode & 0o077 == 0
+    assert (fresh.data / name).stat().st_mode & 0o077 == 0
+    assert (fresh.data / name).read_text() == (tmp_path / "data" / name).read_text()

@@ -9,7 +9,7 @@ RetrieverError
 │   ├── StoreUnknown, ReportNotParked
 │   ├── TokenInvalid, TokenScopeTooSmall
 │   ├── LinkTampered, LinkExpired, LinkReleased, LinkRevoked
-│   └── RangeUnsatisfiable, ArchiveNotReady, NothingSelected
+│   └── RangeUnsatisfiable, ArchiveNotReady, NothingSelected, NotSigned
 ├── CatalogueError              SciCat
 │   ├── CatalogueUnavailable, CatalogueTimedOut, CatalogueLoginFailed, CatalogueForbidden, CatalogueRefused
 │   ├── CatalogueAnswerUnreadable, CatalogueUpdateLost
@@ -96,6 +96,7 @@ from scicat_retriever.domain.errors.request import (
     NothingSelected,
     NothingStaged,
     NothingToRetry,
+    NotSigned,
     RangeUnsatisfiable,
     ReportNotParked,
     RequestError,
@@ -223,6 +224,7 @@ __all__ = [
     "MemberUnexpected",
     "MemberUnsafe",
     "NoSpaceYet",
+    "NotSigned",
     "NotYetOnline",
     "NothingSelected",
     "NothingStaged",

@@ -219,6 +219,13 @@ class NothingSelected(RequestError):
     code = "nothing_selected"
 
 
+class NotSigned(RequestError):
+    """The service has no key to sign lists with: `links.manifest_secret`."""
+
+    code = "not_signed"
+    cause, who = Cause.SYSTEM, Actor.OPERATOR
+
+
 class RangeUnsatisfiable(RequestError):
     """The Range header lies outside the file (RFC 9110, 15.5.17)."""
 

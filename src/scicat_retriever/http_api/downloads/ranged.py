@@ -64,7 +64,8 @@ class Noted:
 class StreamedAnswer(StreamingResponse):
     """The answer that sends bytes, and lets go of what they come from at its end, whichever that is.
 
-    The journal hears of it when it begins and when it ends.
+    The journal hears of it when it begins and when it ends, where `noted` says of what: lists of files are
+    not noted.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class StreamedAnswer(StreamingResponse):
         status: int,
         headers: dict[str, str],
         media_type: str,
-        noted: Noted,
+        noted: Noted | None = None,
     ) -> None:
         super().__init__(content, status, headers, media_type=media_type)
         self._stack = stack
@@ -87,11 +88,14 @@ class StreamedAnswer(StreamingResponse):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
         with self._stack:
-            await self._watched(scope, receive, send)
+            if self._noted is None:
+                await super().__call__(scope, receive, send)
+            else:
+                await self._watched(self._noted, scope, receive, send)
 
-    async def _watched(self, scope: Scope, receive: Receive, send: Send) -> None:
-        journal, size = self._noted.journal, len(self._noted.wanted)
-        running = journal.begin(self._noted.right, self._noted.wanted)
+    async def _watched(self, noted: Noted, scope: Scope, receive: Receive, send: Send) -> None:
+        journal, size = noted.journal, len(noted.wanted)
+        running = journal.begin(noted.right, noted.wanted)
         has_left = False
 
         async def heard() -> Message:
@@ -142,7 +146,7 @@ def ranged(request: Request, whole: Whole, asked: Conditions, stack: ExitStack, 
     }
     if whole.digest:
         headers["Repr-Digest"] = whole.digest
-    if _matches(asked.if_none_match, tag):
+    if is_named(asked.if_none_match, tag):
         stack.close()
         return Response(None, 304, headers)
     is_changed = asked.if_range is not None and asked.if_range.strip() != tag
@@ -161,17 +165,18 @@ def ranged(request: Request, whole: Whole, asked: Conditions, stack: ExitStack, 
     if request.method == "HEAD":
         stack.close()
         return Response(None, status, headers, media_type=whole.media_type)
-    pieces = _pieces(whole.read(wanted), slots_of(request).readers)
+    pieces = pieces_of(whole.read(wanted), slots_of(request).readers)
     noted = Noted(journal_of(request), right, wanted)
     return StreamedAnswer(pieces, stack, status, headers, whole.media_type, noted)
 
 
-def _matches(if_none_match: str | None, tag: str) -> bool:
+def is_named(if_none_match: str | None, tag: str) -> bool:
     """Say whether If-None-Match names this version (RFC 9110, section 13.1.2: a weak comparison)."""
     named = [each.strip().removeprefix("W/") for each in (if_none_match or "").split(",")]
     return "*" in named or tag in named
 
 
-async def _pieces(content: Iterator[bytes], readers: CapacityLimiter) -> AsyncIterator[bytes]:
+async def pieces_of(content: Iterator[bytes], readers: CapacityLimiter) -> AsyncIterator[bytes]:
+    """Give what an iterator gives, each piece taken in a thread; none of them may be empty."""
     while piece := await to_thread.run_sync(next, content, b"", limiter=readers):
         yield piece

@@ -81,9 +81,7 @@ async def whole_retrieval(
     Its name says where some of the job's datasets are not in it.
     """
     asked = Conditions(range_header, if_range, if_none_match)
-    return await _sent(
-        request, partial(_archive, request, ticket, None, kind, Selection(tuple(files)), asked)
-    )
+    return await sent(request, partial(_archive, request, ticket, None, kind, Selection(tuple(files)), asked))
 
 
 @router.head("/{ticket}/datasets/{number}/all.{kind}", include_in_schema=False)
@@ -105,7 +103,7 @@ async def whole_dataset(
 ) -> Response:
     """Give a dataset that is ready, in a folder of its own. The archive is computed, and resumable."""
     asked = Conditions(range_header, if_range, if_none_match)
-    return await _sent(
+    return await sent(
         request, partial(_archive, request, ticket, number, kind, Selection(tuple(files)), asked)
     )
 
@@ -128,10 +126,16 @@ async def single_file(
 ) -> Response:
     """Give a file out of the archive that it lies in, whole or a range of it."""
     asked = Conditions(range_header, if_range, if_none_match)
-    return await _sent(request, partial(_file, request, ticket, number, path, asked))
+    return await sent(request, partial(_file, request, ticket, number, path, asked))
 
 
-async def _sent(request: Request, make: Callable[[], Response]) -> Response:
+async def sent(request: Request, make: Callable[[], Response]) -> Response:
+    """Answer a request once there is a slot for it, and keep that until all was sent.
+
+    Args:
+        request: The request.
+        make: Makes the answer, in a thread.
+    """
     slots = slots_of(request)
     await slots.take()
     try:

@@ -4,12 +4,37 @@ from __future__ import annotations
 
 from urllib.parse import quote, urlencode
 
-from scicat_retriever.http_api.retrievals.view import Folder, ListedFile, ListedFolder
+from pydantic import BaseModel, Field
+
 from scicat_retriever.pipeline.delivery.browsing import listing
 from scicat_retriever.pipeline.delivery.contents import Contents
 
 NAMES = 500
 """The most names of a folder that are given at once."""
+
+
+class ListedFile(BaseModel):
+    """A file of the folder that is shown."""
+
+    name: str
+    size: int = Field(description="Bytes.")
+    url: str = Field(description="Where it is downloaded; no token is needed.")
+
+
+class ListedFolder(BaseModel):
+    """A folder of the folder that is shown."""
+
+    name: str
+    url: str = Field(description="The dataset's page with this folder shown, or JSON.")
+
+
+class Folder(BaseModel):
+    """What is shown of a folder of a dataset that is ready."""
+
+    path: str = Field(description="Relative to the dataset's folder; empty for that itself.")
+    folders: list[ListedFolder]
+    files: list[ListedFile]
+    next: str | None = Field(description="Where the names after these are, if there are more.")
 
 
 def folder_of(contents: Contents, name: str, path: str, behind: str, url: str) -> Folder | None:

@@ -20,8 +20,8 @@ from scicat_retriever.http_api.problems import documented
 from scicat_retriever.http_api.retrievals import view
 from scicat_retriever.http_api.retrievals.admission import Number, TicketText, admitted, url_of
 from scicat_retriever.http_api.retrievals.archives import shelf_of
-from scicat_retriever.http_api.retrievals.folders import folder_of
-from scicat_retriever.http_api.retrievals.view import Availability, Folder, Retrieval, RetrievedDataset, Shown
+from scicat_retriever.http_api.retrievals.folders import Folder, folder_of
+from scicat_retriever.http_api.retrievals.view import Availability, Retrieval, RetrievedDataset, Shown
 from scicat_retriever.http_api.service import service_of
 from scicat_retriever.pipeline.tools.links import RETRIEVALS_PATH
 

@@ -12,6 +12,8 @@ from scicat_retriever.domain.errors import JobNotFound, LinkReleased
 from scicat_retriever.domain.evidence import DatablockKey, Integrity
 from scicat_retriever.domain.ids import DatasetPid, JobId
 from scicat_retriever.domain.states import DatasetState, JobState
+from scicat_retriever.http_api.retrievals.folders import Folder
+from scicat_retriever.http_api.retrievals.list_links import ChecksumList, ListLinks
 from scicat_retriever.http_api.service import Service
 from scicat_retriever.http_api.status import DatasetStatus, ErrorStatus, job_status
 from scicat_retriever.pipeline.delivery.contents import Source, sources
@@ -92,30 +94,6 @@ class RetrievedDatablock(BaseModel):
     )
 
 
-class ListedFile(BaseModel):
-    """A file of the folder that is shown."""
-
-    name: str
-    size: int = Field(description="Bytes.")
-    url: str = Field(description="Where it is downloaded; no token is needed.")
-
-
-class ListedFolder(BaseModel):
-    """A folder of the folder that is shown."""
-
-    name: str
-    url: str = Field(description="The dataset's page with this folder shown, or JSON.")
-
-
-class Folder(BaseModel):
-    """What is shown of a folder of a dataset that is ready."""
-
-    path: str = Field(description="Relative to the dataset's folder; empty for that itself.")
-    folders: list[ListedFolder]
-    files: list[ListedFile]
-    next: str | None = Field(description="Where the names after these are, if there are more.")
-
-
 class RetrievedDataset(BaseModel):
     """A dataset of the retrieval."""
 
@@ -143,6 +121,12 @@ class RetrievedDataset(BaseModel):
     url: str = Field(description="Its own page, or JSON.")
     zip: str | None = Field(description="All of it as a zip, once it is ready.")
     tar: str | None = Field(description="The same as a tar.")
+    manifest: str | None = Field(description="`manifest.json`: all its files, once it is ready.")
+    manifest_signature: str | None = Field(
+        serialization_alias="manifestSignature",
+        description="Its signature (minisign); null where the service has no key.",
+    )
+    checksums: list[ChecksumList] = Field(description="Lists of checksums of its files, once it is ready.")
     datablocks: list[RetrievedDatablock] | None = Field(
         None, description="On its own page, once it is ready."
     )
@@ -161,6 +145,16 @@ class Retrieval(BaseModel):
     url: str = Field(description="This page, or JSON.")
     zip: str | None = Field(description="All datasets that are ready as a zip; null where none is.")
     tar: str | None = Field(description="The same as a tar.")
+    manifest: str | None = Field(description="`manifest.json`: all files of the datasets that are ready.")
+    manifest_signature: str | None = Field(
+        serialization_alias="manifestSignature",
+        description="Its signature (minisign); null where the service has no key.",
+    )
+    checksums: list[ChecksumList] = Field(description="Lists of checksums of these files.")
+    public_key: str | None = Field(
+        serialization_alias="publicKey",
+        description="What the signatures are checked with; null where the service has no key.",
+    )
     ready: int = Field(description="How many datasets are ready.")
     total: int = Field(description="How many datasets there are in all.")
     bytes: int = Field(description="The sum over the datasets that are ready.")
@@ -198,6 +192,8 @@ def retrieval(job_id: JobId, url: str, service: Service, after: int = 0) -> Retr
         url=url,
         zip=f"{url}/all.zip" if ready else None,
         tar=f"{url}/all.tar" if ready else None,
+        **shown.lists.below(url, [DatasetPid(each.pid) for each in ready]),
+        public_key=shown.lists.public_key,
         ready=len(ready),
         total=len(status.datasets),
         bytes=sum(each.bytes_total for each in ready),
@@ -251,6 +247,7 @@ class Shown:
     def __init__(self, job_id: JobId, url: str, service: Service) -> None:
         ledger = service.ledger
         self._job_id, self._url, self._service = job_id, url, service
+        self.lists = ListLinks(job_id, service)
         self._now = service.clock()
         self._titles, self._remarks = ledger.titles.of(job_id), ledger.remarks.of(job_id)
         self._pids = [each.pid for each in ledger.jobs.datasets(job_id)]
@@ -292,7 +289,13 @@ class Shown:
             url=(url := f"{self._url}/datasets/{number}"),
             zip=f"{url}/all.zip" if state is Availability.READY else None,
             tar=f"{url}/all.tar" if state is Availability.READY else None,
+            **self.lists.below(url, [DatasetPid(its.pid)] if state is Availability.READY else []),
         )
+
+    def others(self, pids: Sequence[DatasetPid]) -> list[DatasetPid]:
+        """Give the job's datasets that are not among `pids`."""
+        given = frozenset(pids)
+        return [each for each in self._pids if each not in given]
 
     def ready(self) -> list[DatasetPid]:
         """Give the datasets that are ready, in the job's order.

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 
-from sqlalchemy import Connection, and_, delete, func, insert, select, update
+from sqlalchemy import Connection, LargeBinary, and_, delete, func, insert, select, update
 
 from scicat_retriever.domain.dataset import CataloguedDatablock
 from scicat_retriever.domain.errors import Failure, TransitionIllegal
+from scicat_retriever.domain.evidence import Integrity
 from scicat_retriever.domain.ids import DatablockId, DatasetPid, JobId
 from scicat_retriever.domain.states import DatablockState, DatasetState
 from scicat_retriever.ledger.database.book import Book
 from scicat_retriever.ledger.database.packing import pack_respelled, unpack_respelled
-from scicat_retriever.ledger.database.schema import chosen_datablocks, datablocks, job_datasets
+from scicat_retriever.ledger.database.schema import chosen_datablocks, copies, datablocks, job_datasets
 from scicat_retriever.ledger.database.statements import batches, total
 from scicat_retriever.ledger.database.transitions import TransitionSubject
 from scicat_retriever.ledger.datablocks.extracts import note_extracts
@@ -25,6 +26,7 @@ from scicat_retriever.ledger.rows.dataset_sizes import LARGEST_DATASET
 from scicat_retriever.ledger.rows.jobs import lock_job
 from scicat_retriever.ledger.rows.needs import is_brought, needs
 from scicat_retriever.ledger.rows.recalls import WAITS_FOR_TAPE
+from scicat_retriever.onepass.manifest import LONGEST_BEGIN, algorithms_in
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.needs import DatasetProgress, DatasetWait
 
@@ -78,6 +80,24 @@ class SqlNeeds(Book):
         with self._database.reading() as connection:
             rows = connection.execute(needed.order_by(datablocks.c.position))
             return [datablock_record(row) for row in rows]
+
+    def hashed(self, job_id: JobId) -> Mapping[DatasetPid, Collection[tuple[Integrity | None, str]]]:
+        """How staged datablocks of a job were compared and hashed."""
+        begin = func.substr(copies.c.manifest, 1, LONGEST_BEGIN, type_=LargeBinary)
+        its_copy = and_(copies.c.pid == datablocks.c.pid, copies.c.datablock == datablocks.c.id)
+        its = (
+            select(datablocks.c.pid, datablocks.c.integrity, begin)
+            .distinct()
+            .join_from(job_datasets, datablocks, needs())
+            .join(copies, its_copy)
+            .where(job_datasets.c.job_id == job_id, datablocks.c.state == DatablockState.STAGED)
+        )
+        found: dict[DatasetPid, set[tuple[Integrity | None, str]]] = {}
+        with self._database.reading() as connection:
+            for pid, integrity, text in connection.execute(its):
+                how = None if integrity is None else Integrity(integrity)
+                found.setdefault(DatasetPid(pid), set()).add((how, algorithms_in(bytes(text))))
+        return found
 
     def is_brought(self, job_id: JobId, pid: DatasetPid) -> bool:
         """Say whether all that a job needs of a dataset is staged."""

@@ -144,6 +144,19 @@ class Contents:
         paths = usable_paths(_relative(page.names, self._cuts[number], source.source_folder))
         return page, [f"{source.folder}/{path}" if path else "" for path in paths]
 
+    def originals(self, index: int) -> Mapping[str, str]:
+        """Give, by paths in the archive, those of a batch's members that were altered, as they were.
+
+        These are relative to the dataset's own folder; bytes that are no UTF-8 are lone surrogates (PEP 383).
+        """
+        number, at = self._places[index]
+        source, page = self.sources[number], self.sources[number].manifest.pages[at]
+        plain = _relative(page.names, self._cuts[number], source.source_folder)
+        paths = usable_paths(plain)
+        return {
+            f"{source.folder}/{path}": name for path, name in zip(paths, plain, strict=True) if path != name
+        }
+
     def source_of(self, index: int) -> int:
         """Give the number of the datablock that a batch is of."""
         return self._places[index][0]
