@@ -10,6 +10,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -70,7 +71,8 @@ async def start_flows(client: Client, flow: str, pid: str) -> None:
             start_signal_args=["somebody"],
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         )
-        await handle.signal("unsubscribe", "somebody")
+        with suppress(RPCError):  # it may have ended by then
+            await handle.signal("unsubscribe", "somebody")
     for failing in ("job-1", WORDS):
         await client.start_workflow(
             "RetrieveJob",
@@ -233,6 +235,8 @@ if __name__ == "__main__":
     try:
         asyncio.run(main(*arguments))
     except RPCError as error:
-        sys.exit(f"the engine refused: {error}")
+        sys.stderr.write(f"the engine refused: {error}\n")
+        sys.stderr.flush()
+        os._exit(1)  # the client's threads do not always let the interpreter end by itself
     sys.stdout.flush()
     os._exit(0)
