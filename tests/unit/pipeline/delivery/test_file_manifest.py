@@ -110,6 +110,14 @@ def test_names_that_are_no_utf_8_and_far_times_are_told_all_the_same() -> None:
     assert its["mtime"] == "2242-03-16T12:56:31Z"
 
 
+def test_a_folder_of_any_name_leaves_it_json() -> None:
+    rig = Rig()
+    stage(rig, [member("a", b"one")])
+    folder = 'quoted "\\" and\nbroken'
+    (its,) = told(contents(rig, {PID: folder}))["files"]
+    assert its["path"] == f"{folder}/a"
+
+
 def test_nothing_selected_is_still_a_manifest() -> None:
     rig = Rig()
     stage(rig, [member("a", b"one")])
