@@ -15,6 +15,7 @@ import pytest
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 
 from scicat_retriever.workflow.engine.connection import RETENTION, EngineAccess, connect_when_up
+from stand_ins.retrieval_page import datablocks
 from stand_ins.running import RunningService
 from tests.acceptance.conftest import MakeFacility
 from tests.acceptance.facility import (
@@ -105,11 +106,11 @@ def test_sigterm_drains_and_leaves_nothing_running(patient: Facility) -> None:
 
 def test_what_was_downloaded_until_the_service_was_stopped_is_listed(patient: Facility) -> None:
     size = 32 * 2**20
-    result = patient.wait_for(patient.ask_for(patient.large_dataset(size)))["jobResultObject"]
-    service, (entry,) = running(patient), result["result"]
-    with httpx2.stream("GET", entry["url"]) as stuck:  # nobody reads it
+    job = patient.wait_for(patient.ask_for(patient.large_dataset(size)))
+    service, (block,) = running(patient), datablocks(job)
+    with httpx2.stream("GET", block["url"]) as stuck:  # nobody reads it
         assert stuck.status_code == 200
-        whole = download(f"{result['url']}/all.zip")
+        whole = download(f"{job['jobResultObject']['url']}/all.zip")
         assert service.stop() == 0
     service.start()
     listed = retriever(patient.folder.root / "retriever.toml", "downloads", "ls", "--json")
