@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime
 from typing import Any
 
 from fastapi import FastAPI
 from pydantic import BaseModel
 
 from scicat_retriever import __version__
+from scicat_retriever.domain.evidence import DatablockKey
 from scicat_retriever.http_api import jobs, problems, readiness
 from scicat_retriever.http_api.connections.limits import DOWNLOAD_WAIT, DOWNLOADS
 from scicat_retriever.http_api.downloads import downloads
@@ -32,6 +34,8 @@ from scicat_retriever.http_api.retrievals import archives, lists
 from scicat_retriever.http_api.retrievals import routes as retrievals
 from scicat_retriever.http_api.service import Service
 from scicat_retriever.pipeline.delivery.archives import ArchiveShelf
+from scicat_retriever.pipeline.delivery.contents import sources
+from scicat_retriever.pipeline.staging.early_checks import check_early
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -79,7 +83,7 @@ def create_app(
     app.state.slots = DownloadSlots(most_downloads, download_wait)
     app.state.uses = Uses()
     app.state.journal = None if service is None else DownloadJournal(service.ledger.downloads, service.clock)
-    app.state.shelf = None if service is None else ArchiveShelf(service.staging)
+    app.state.shelf = None if service is None else _shelf(service)
     app.state.intake = None if service is None else IntakeQueue(service.ledger.jobs)
     app.add_middleware(WithoutLastSlash)
     app.add_middleware(OneFraming)
@@ -105,6 +109,13 @@ def create_app(
 
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way
     return app
+
+
+def _shelf(service: Service) -> ArchiveShelf:
+    def early(keys: Collection[DatablockKey]) -> datetime | None:
+        return check_early(keys, service.fixity_pace, service.sweep_interval, service)
+
+    return ArchiveShelf(service.staging, lambda needed: sources(needed, service.ledger, early))
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

@@ -8,17 +8,16 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any, BinaryIO
 
-from anyio import to_thread
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 from fastapi.routing import APIRoute
 
 from scicat_retriever.domain.dataset import without_gzip_ending
 from scicat_retriever.domain.errors import (
-    LedgerUnavailable,
     LinkReleased,
     LinkTampered,
     RangeUnsatisfiable,
@@ -29,9 +28,8 @@ from scicat_retriever.domain.ids import DatablockId, DatasetPid
 from scicat_retriever.domain.states import DatablockState
 from scicat_retriever.http_api.downloads.byte_range import wanted_range
 from scicat_retriever.http_api.downloads.journal import Right, journal_of
-from scicat_retriever.http_api.downloads.ranged import Conditions, StreamedAnswer, Whole, ranged
-from scicat_retriever.http_api.downloads.slots import slots_of
-from scicat_retriever.http_api.downloads.uses import uses_of
+from scicat_retriever.http_api.downloads.ranged import Asked, Conditions, Whole, ranged, sent
+from scicat_retriever.http_api.downloads.uses import in_use, tell_use
 from scicat_retriever.http_api.problems import documented
 from scicat_retriever.http_api.service import Service, service_of
 from scicat_retriever.pipeline.tools.links import DOWNLOADS_PATH
@@ -97,9 +95,7 @@ async def download(
     datablock: str,
     expires: Annotated[str, Query(description="Unix time, seconds.")],
     signature: str,
-    range_header: Annotated[str | None, Header(alias="Range")] = None,
-    if_range: Annotated[str | None, Header(alias="If-Range")] = None,
-    if_none_match: Annotated[str | None, Header(alias="If-None-Match")] = None,
+    conditions: Asked,
 ) -> Response:
     """Give the archive's bytes, whole or a range of them (RFC 9110), or redirect to them.
 
@@ -110,20 +106,9 @@ async def download(
         DatablockKey(DatasetPid(dataset), DatablockId(datablock)),
         expires,
         signature,
-        Conditions(range_header, if_range, if_none_match),
+        conditions,
     )
-    slots = slots_of(request)
-    await slots.take()
-    try:
-        answer = await to_thread.run_sync(_answer, request, asked, limiter=slots.openers)
-    except BaseException:
-        slots.release()
-        raise
-    if isinstance(answer, StreamedAnswer):
-        answer.then(slots.release)
-    else:
-        slots.release()
-    return answer
+    return await sent(request, partial(_answer, request, asked))
 
 
 def _answer(request: Request, asked: _Asked) -> Response:
@@ -140,8 +125,8 @@ def _answer(request: Request, asked: _Asked) -> Response:
         return _redirect(request, elsewhere, record, asked)
     stack, file = _open(record, service)
     try:
-        use = _teller(request, record)
-        use()
+        tell_use(request, record)
+        use = partial(in_use(request), record)
         whole = Whole(
             name, record.bytes_total, record.archive_checksum or "", lambda wanted: _bytes(file, wanted, use)
         )
@@ -155,12 +140,6 @@ def _seconds(expires: str) -> int:
     if re.fullmatch(r"[0-9]{1,12}", expires) is None:
         raise LinkTampered("this link is not valid: use it exactly as it was given")
     return int(expires)
-
-
-def _teller(request: Request, record: DatablockRecord) -> Callable[[], None]:
-    """Give the function that tells the ledger that the file of a datablock is in use."""
-    service, uses = service_of(request), uses_of(request)
-    return lambda: uses.tell(record, service.clock(), service.ledger.cache)
 
 
 def _staged(key: DatablockKey, service: Service) -> DatablockRecord:
@@ -178,7 +157,7 @@ def _redirect(request: Request, url: str, record: DatablockRecord, asked: _Asked
     # If the object is gone, the storage's own answer would help nobody.
     if service_of(request).staging.staged_size(record.key, record.partial) is None:
         raise _released()
-    _teller(request, record)()
+    tell_use(request, record)
     headers = {
         "Location": url,
         "Cache-Control": "no-store",
@@ -216,7 +195,4 @@ def _bytes(file: BinaryIO, wanted: range, use: Callable[[], None]) -> Iterator[b
             raise StagedFileMissing("the staged file is shorter than it was")
         left -= len(chunk)
         yield chunk
-        with suppress(
-            LedgerUnavailable
-        ):  # that it does not answer now is no reason to break the download off
-            use()
+        use()

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
 from anyio import CapacityLimiter, to_thread
-from fastapi import Request, Response
+from fastapi import Depends, Header, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
@@ -50,6 +51,18 @@ class Conditions:
     range_header: str | None = None
     if_range: str | None = None
     if_none_match: str | None = None
+
+
+def _conditions(
+    range_header: Annotated[str | None, Header(alias="Range")] = None,
+    if_range: Annotated[str | None, Header(alias="If-Range")] = None,
+    if_none_match: Annotated[str | None, Header(alias="If-None-Match")] = None,
+) -> Conditions:
+    return Conditions(range_header, if_range, if_none_match)
+
+
+Asked = Annotated[Conditions, Depends(_conditions)]
+"""The conditions of a request, as a parameter of its route."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +149,7 @@ def ranged(request: Request, whole: Whole, asked: Conditions, stack: ExitStack, 
         right: By whose right it is asked for; is noted where bytes are sent.
     """
     tag = f'"{whole.etag}"'
-    headers = {
-        "Accept-Ranges": "bytes",
-        "Content-Disposition": attachment(whole.name),
-        "ETag": tag,
-        "Cache-Control": "private",
-        "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "no-referrer",
-    }
+    headers = file_headers(whole.name, tag, "bytes")
     if whole.digest:
         headers["Repr-Digest"] = whole.digest
     if is_named(asked.if_none_match, tag):
@@ -168,6 +174,45 @@ def ranged(request: Request, whole: Whole, asked: Conditions, stack: ExitStack, 
     pieces = pieces_of(whole.read(wanted), slots_of(request).readers)
     noted = Noted(journal_of(request), right, wanted)
     return StreamedAnswer(pieces, stack, status, headers, whole.media_type, noted)
+
+
+async def sent(request: Request, make: Callable[[], Response]) -> Response:
+    """Answer a request once there is a slot for it, and keep that until all was sent.
+
+    Args:
+        request: The request.
+        make: Makes the answer, in a thread.
+    """
+    slots = slots_of(request)
+    await slots.take()
+    try:
+        answer = await to_thread.run_sync(make, limiter=slots.openers)
+    except BaseException:
+        slots.release()
+        raise
+    if isinstance(answer, StreamedAnswer):
+        answer.then(slots.release)
+    else:
+        slots.release()
+    return answer
+
+
+def file_headers(name: str, tag: str, ranges: Literal["bytes", "none"]) -> dict[str, str]:
+    """Give the headers of every file that is downloaded.
+
+    Args:
+        name: What it is called when it is saved.
+        tag: Its entity tag, in quotes.
+        ranges: Whether ranges of it can be had.
+    """
+    return {
+        "Accept-Ranges": ranges,
+        "Content-Disposition": attachment(name),
+        "ETag": tag,
+        "Cache-Control": "private",
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+    }
 
 
 def is_named(if_none_match: str | None, tag: str) -> bool:

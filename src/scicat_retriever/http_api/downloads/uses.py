@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from threading import Lock
 
 from starlette.requests import HTTPConnection
 
+from scicat_retriever.domain.errors import LedgerUnavailable
 from scicat_retriever.domain.evidence import DatablockKey
+from scicat_retriever.http_api.service import service_of
 from scicat_retriever.ports.cache import Cache
 from scicat_retriever.ports.datablock_record import DatablockRecord
 
@@ -47,3 +51,22 @@ def uses_of(connection: HTTPConnection) -> Uses:
     uses = connection.app.state.uses
     assert isinstance(uses, Uses)  # noqa: S101 - tells the type checker what `create_app` put there
     return uses
+
+
+def tell_use(connection: HTTPConnection, record: DatablockRecord) -> None:
+    """Tell the ledger that a file is in use. Errors as of `Uses.tell`."""
+    service = service_of(connection)
+    uses_of(connection).tell(record, service.clock(), service.ledger.cache)
+
+
+def in_use(connection: HTTPConnection) -> Callable[[DatablockRecord], None]:
+    """Give what tells the same in the middle of a download.
+
+    That the ledger does not answer then is no reason to break the download off.
+    """
+
+    def tell(record: DatablockRecord) -> None:
+        with suppress(LedgerUnavailable):
+            tell_use(connection, record)
+
+    return tell

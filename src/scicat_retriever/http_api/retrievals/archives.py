@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from functools import partial
 from typing import Annotated, Any, Literal
 
-from anyio import to_thread
-from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 
-from scicat_retriever.domain.errors import LedgerUnavailable, NothingSelected
+from scicat_retriever.domain.errors import NothingSelected
 from scicat_retriever.http_api.downloads.journal import Right
-from scicat_retriever.http_api.downloads.ranged import OCTETS, Conditions, StreamedAnswer, Whole, ranged
-from scicat_retriever.http_api.downloads.slots import slots_of
-from scicat_retriever.http_api.downloads.uses import uses_of
+from scicat_retriever.http_api.downloads.ranged import OCTETS, Asked, Conditions, Whole, ranged, sent
+from scicat_retriever.http_api.downloads.uses import in_use
 from scicat_retriever.http_api.problems import documented
 from scicat_retriever.http_api.retrievals.admission import Number, TicketText, admitted
 from scicat_retriever.http_api.retrievals.view import Shown
-from scicat_retriever.http_api.service import Service, service_of
+from scicat_retriever.http_api.service import service_of
 from scicat_retriever.pipeline.delivery.archives import ArchiveShelf, read_entry
 from scicat_retriever.pipeline.delivery.browsing import file_at
 from scicat_retriever.pipeline.delivery.selections import LONGEST_PATTERN, MOST_PATTERNS, Selection
 from scicat_retriever.pipeline.tools.links import RETRIEVALS_PATH, Ticket
-from scicat_retriever.ports.datablock_record import DatablockRecord
 
 router = APIRouter(prefix=RETRIEVALS_PATH, tags=["retrievals"])
 
@@ -38,9 +34,6 @@ _Files = Annotated[
         "shows them, where `*` stands for anything, `/` included. May be given again.",
     ),
 ]
-_Range = Annotated[str | None, Header(alias="Range")]
-_IfRange = Annotated[str | None, Header(alias="If-Range")]
-_IfNoneMatch = Annotated[str | None, Header(alias="If-None-Match")]
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The whole",
@@ -71,16 +64,13 @@ async def whole_retrieval(
     request: Request,
     ticket: TicketText,
     kind: _Kind,
+    asked: Asked,
     files: _Files = [],  # noqa: B006 - never changed
-    range_header: _Range = None,
-    if_range: _IfRange = None,
-    if_none_match: _IfNoneMatch = None,
 ) -> Response:
     """Give the datasets that are ready, each in a folder of its own. The archive is computed, and resumable.
 
     Its name says where some of the job's datasets are not in it.
     """
-    asked = Conditions(range_header, if_range, if_none_match)
     return await sent(request, partial(_archive, request, ticket, None, kind, Selection(tuple(files)), asked))
 
 
@@ -96,13 +86,10 @@ async def whole_dataset(
     ticket: TicketText,
     number: Number,
     kind: _Kind,
+    asked: Asked,
     files: _Files = [],  # noqa: B006 - never changed
-    range_header: _Range = None,
-    if_range: _IfRange = None,
-    if_none_match: _IfNoneMatch = None,
 ) -> Response:
     """Give a dataset that is ready, in a folder of its own. The archive is computed, and resumable."""
-    asked = Conditions(range_header, if_range, if_none_match)
     return await sent(
         request, partial(_archive, request, ticket, number, kind, Selection(tuple(files)), asked)
     )
@@ -120,34 +107,10 @@ async def single_file(
     ticket: TicketText,
     number: Number,
     path: Annotated[str, Path(max_length=2000, description="As the page shows it.")],
-    range_header: _Range = None,
-    if_range: _IfRange = None,
-    if_none_match: _IfNoneMatch = None,
+    asked: Asked,
 ) -> Response:
     """Give a file out of the archive that it lies in, whole or a range of it."""
-    asked = Conditions(range_header, if_range, if_none_match)
     return await sent(request, partial(_file, request, ticket, number, path, asked))
-
-
-async def sent(request: Request, make: Callable[[], Response]) -> Response:
-    """Answer a request once there is a slot for it, and keep that until all was sent.
-
-    Args:
-        request: The request.
-        make: Makes the answer, in a thread.
-    """
-    slots = slots_of(request)
-    await slots.take()
-    try:
-        answer = await to_thread.run_sync(make, limiter=slots.openers)
-    except BaseException:
-        slots.release()
-        raise
-    if isinstance(answer, StreamedAnswer):
-        answer.then(slots.release)
-    else:
-        slots.release()
-    return answer
 
 
 def _archive(
@@ -157,9 +120,9 @@ def _archive(
     ticket = admitted(text, service)
     shown = Shown(ticket.job_id, "", service)
     pids = shown.ready() if number is None else shown.ready_one(number)
-    archive = shelf_of(request).archive(kind, shown.sources(pids), selection)
+    archive = shelf_of(request).archive(kind, shown.needed(pids), selection)
     part = "-selection" if selection.patterns else ""
-    stack, use = ExitStack(), _teller(request, service)
+    stack, use = ExitStack(), in_use(request)
     whole = Whole(
         f"{shown.archive_name(pids, whole=number is None)}{part}.{kind}",
         archive.layout.size,
@@ -186,17 +149,17 @@ def _file(request: Request, text: str, number: int, path: str, asked: Conditions
     ticket = admitted(text, service)
     shown = Shown(ticket.job_id, "", service)
     (pid,) = shown.ready_one(number)
-    found = shown.sources([pid])
-    entry = file_at(shelf_of(request).contents(found), f"{shown.name(pid)}/{path}")
+    contents = shelf_of(request).contents(shown.needed([pid]))
+    entry = file_at(contents, f"{shown.name(pid)}/{path}")
     if entry is None:
         raise NothingSelected("the dataset has no such file: see the names on its page")
-    algorithm = str(found[entry.source].manifest.hashing)
-    stack, use = ExitStack(), _teller(request, service)
+    algorithm = str(contents.sources[entry.source].manifest.hashing)
+    stack, use = ExitStack(), in_use(request)
     whole = Whole(
         path.rpartition("/")[2],
         entry.size,
         f"{algorithm}-{entry.digest}",
-        read_entry(entry, found, service.staging, use, stack),
+        read_entry(entry, contents.sources, service.staging, use, stack),
         digest=_repr_digest(algorithm, entry.digest),
     )
     return ranged(request, whole, asked, stack, _right(ticket, f"datasets/{number}/files/{path}"))
@@ -206,17 +169,6 @@ def _repr_digest(algorithm: str, digest: str) -> str:
     """Write a digest as `Repr-Digest` (RFC 9530); empty for what has no name there."""
     name = {"sha256": "sha-256", "sha512": "sha-512"}.get(algorithm)
     return "" if name is None else f"{name}=:{base64.b64encode(bytes.fromhex(digest)).decode()}:"
-
-
-def _teller(request: Request, service: Service) -> Callable[[DatablockRecord], None]:
-    uses = uses_of(request)
-
-    def tell(record: DatablockRecord) -> None:
-        # That the ledger does not answer now is no reason to break a download off.
-        with suppress(LedgerUnavailable):
-            uses.tell(record, service.clock(), service.ledger.cache)
-
-    return tell
 
 
 def shelf_of(request: Request) -> ArchiveShelf:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -15,11 +15,11 @@ from fastapi.responses import PlainTextResponse
 
 from scicat_retriever import __version__
 from scicat_retriever.domain.errors import NothingSelected, NotSigned
-from scicat_retriever.http_api.downloads.ranged import StreamedAnswer, is_named, pieces_of
+from scicat_retriever.http_api.downloads.ranged import StreamedAnswer, file_headers, is_named, pieces_of, sent
 from scicat_retriever.http_api.downloads.slots import slots_of
 from scicat_retriever.http_api.problems import documented
 from scicat_retriever.http_api.retrievals.admission import Number, TicketText, admitted
-from scicat_retriever.http_api.retrievals.archives import sent, shelf_of
+from scicat_retriever.http_api.retrievals.archives import shelf_of
 from scicat_retriever.http_api.retrievals.view import Shown
 from scicat_retriever.http_api.service import Service, service_of
 from scicat_retriever.onepass.checksums import ChecksumAlgorithm
@@ -200,12 +200,12 @@ def _asked(request: Request, text: str, number: int | None, algorithm: ChecksumA
     shown = Shown(job_id, "", service)
     pids = shown.ready() if number is None else shown.ready_one(number)
     head = Head(__version__, job_id, shown.others(pids) if number is None else ())
-    found = shown.sources(pids)
+    contents = shelf_of(request).contents(shown.needed(pids))
+    found = contents.sources
     if algorithm is not None and not any(_is_listed(each, algorithm) for each in found):
         raise NothingSelected(
             f"no file has a catalogued {algorithm} checksum: the page, and manifest.json, say which lists there are"
         )
-    contents = shelf_of(request).contents(found)
     subject = job_id if number is None else f"{job_id}/datasets/{number}"
     etag = _etag(algorithm, head, found)
     if algorithm is None:
@@ -223,14 +223,7 @@ def _list(
 ) -> Response:
     its = _asked(request, text, number, algorithm)
     tag = f'"{its.etag}"'
-    headers = {
-        "Accept-Ranges": "none",
-        "Content-Disposition": attachment(its.name),
-        "ETag": tag,
-        "Cache-Control": "private",
-        "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "no-referrer",
-    }
+    headers = file_headers(its.name, tag, "none")
     if is_named(if_none_match, tag):
         return Response(None, 304, headers)
     if request.method == "HEAD":
@@ -270,7 +263,7 @@ def _is_listed(source: Source, algorithm: ChecksumAlgorithm) -> bool:
     return in_lists(source.record) and algorithm in source.manifest.hashing.algorithms
 
 
-def _etag(algorithm: ChecksumAlgorithm | None, head: Head, found: list[Source]) -> str:
+def _etag(algorithm: ChecksumAlgorithm | None, head: Head, found: Sequence[Source]) -> str:
     """Name a version by all that its bytes follow from."""
     told: list[object] = [VERSION, algorithm, head.service, head.job_id, *head.missing]
     for each in found:

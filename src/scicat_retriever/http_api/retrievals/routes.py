@@ -77,7 +77,7 @@ async def dataset(
 
 def _folder(request: Request, its: Shown, shown: RetrievedDataset, path: str, behind: str) -> Folder | None:
     try:
-        contents = shelf_of(request).contents(its.sources([DatasetPid(shown.pid)]))
+        contents = shelf_of(request).contents(its.needed([DatasetPid(shown.pid)]))
     except ArchiveNotReady:
         return None  # its archives can be downloaded all the same
     found = folder_of(contents, shown.name, path, behind, shown.url)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 
@@ -16,11 +16,10 @@ from scicat_retriever.http_api.retrievals.folders import Folder
 from scicat_retriever.http_api.retrievals.list_links import ChecksumList, ListLinks
 from scicat_retriever.http_api.service import Service
 from scicat_retriever.http_api.status import DatasetStatus, ErrorStatus, job_status
-from scicat_retriever.pipeline.delivery.contents import Source, sources
+from scicat_retriever.pipeline.delivery.contents import Needed, needed_of
 from scicat_retriever.pipeline.delivery.names import download_names, folder_names, may_be_alike
 from scicat_retriever.pipeline.delivery.remarks import remarks_on
 from scicat_retriever.pipeline.jobs.selection import ChosenNames
-from scicat_retriever.pipeline.staging.early_checks import check_early
 from scicat_retriever.ports.datablock_record import DatablockRecord
 
 PAGE = 200
@@ -328,21 +327,14 @@ class Shown:
         """Name the folder of a dataset."""
         return self._names[pid]
 
-    def sources(self, pids: Sequence[DatasetPid]) -> list[Source]:
-        """Give the datablocks that the job needs of some datasets. Errors as of `contents.sources`."""
-        ledger = self._service.ledger
+    def needed(self, pids: Sequence[DatasetPid]) -> list[Needed]:
+        """Give the datablocks that the job needs of some datasets. Errors as of `contents.needed_of`."""
         folders = {pid: title.source_folder for pid, title in self._titles.items()}
-        return sources(
+        return needed_of(
             {pid: self._names[pid] for pid in pids},
             {pid: folders.get(pid) for pid in pids},
-            lambda pid: ledger.needs.datablocks(self._job_id, pid),
-            ledger,
-            self._check_early,
+            lambda pid: self._service.ledger.needs.datablocks(self._job_id, pid),
         )
-
-    def _check_early(self, keys: Collection[DatablockKey]) -> datetime | None:
-        service = self._service
-        return check_early(keys, service.fixity_pace, service.sweep_interval, service)
 
     def archive_name(self, pids: Sequence[DatasetPid], *, whole: bool) -> str:
         """Name an archive of some datasets, without its ending.

@@ -15,7 +15,7 @@ from scicat_retriever.computed.tar_layout import TarLayout
 from scicat_retriever.computed.zip_layout import ZipLayout
 from scicat_retriever.domain.errors import LinkReleased, NothingSelected, StagedFileMissing
 from scicat_retriever.domain.evidence import DatablockKey
-from scicat_retriever.pipeline.delivery.contents import Contents, Source
+from scicat_retriever.pipeline.delivery.contents import Contents, Needed, Source
 from scicat_retriever.pipeline.delivery.selections import Selection
 from scicat_retriever.ports.datablock_record import DatablockRecord
 from scicat_retriever.ports.staging_area import StagingArea
@@ -101,7 +101,7 @@ class _Reader:
         self._sources, self._staging, self._use = sources, staging, use
         self._opened = stack.enter_context(ExitStack())
         self._file: BinaryIO | None = None
-        self._number, self._at = -1, 0
+        self._number, self._at, self._untold = -1, 0, 0
 
     def read(self, piece: Slice) -> Iterator[bytes]:
         file = self._positioned(piece)
@@ -112,8 +112,14 @@ class _Reader:
                 raise StagedFileMissing("the staged file is shorter than it was")
             left -= len(data)
             self._at += len(data)
+            self._untold += len(data)
+            if self._untold >= CHUNK:
+                self._tell()
             yield data
-        self._use(self._sources[piece.source].record)
+
+    def _tell(self) -> None:
+        self._use(self._sources[self._number].record)
+        self._untold = 0
 
     def _positioned(self, piece: Slice) -> BinaryIO:
         if self._file is None or piece.source != self._number:
@@ -121,6 +127,7 @@ class _Reader:
             record = self._sources[piece.source].record
             self._file = self._opened.enter_context(self._staging.open_staged(record.key, record.partial))
             self._number, self._at = piece.source, 0
+            self._tell()
         gap = piece.offset - self._at
         if 0 < gap <= _SKIPPED and self._at:
             self._file.read(gap)
@@ -133,21 +140,24 @@ class _Reader:
 class ArchiveShelf:
     """The archives that were laid out last. Safe in threads; one archive is laid out once at a time.
 
+    What is held is given without reading the manifests of its datablocks again.
+
     Args:
         staging: Where the datablocks are.
+        read: Reads their members; its errors are raised by whatever needs them: see `contents.sources`.
     """
 
-    def __init__(self, staging: StagingArea) -> None:
-        self._staging = staging
+    def __init__(self, staging: StagingArea, read: Callable[[Sequence[Needed]], Sequence[Source]]) -> None:
+        self._staging, self._read = staging, read
         self._held: OrderedDict[object, tuple[Lock, list[Archive | Contents]]] = OrderedDict()
         self._lock = Lock()
 
-    def archive(self, kind: str, sources: Sequence[Source], selection: Selection) -> Archive:
+    def archive(self, kind: str, needed: Sequence[Needed], selection: Selection) -> Archive:
         """Give the archive of what is selected of some datablocks.
 
         Args:
             kind: One of `FORMATS`.
-            sources: The datablocks, in the order of the archive.
+            needed: The datablocks, in the order of the archive.
             selection: What is selected.
 
         Raises:
@@ -156,42 +166,54 @@ class ArchiveShelf:
         """
 
         def make() -> Archive:
-            contents = Contents(sources, selection.wanted())
-            if selection.patterns and not any(len(contents[index].paths) for index in range(len(contents))):
-                raise NothingSelected("no file is selected: see the names on the page of the retrieval")
-            return Archive(FORMATS[kind](contents), sources)
+            contents, is_new = self._contents(needed)
+            if not is_new:  # when it was made, its datablocks were there
+                self._require_there(needed)
+            if selection.patterns:
+                contents = Contents(contents.sources, selection.wanted())
+                if not any(len(contents[index].paths) for index in range(len(contents))):
+                    raise NothingSelected("no file is selected: see the names on the page of the retrieval")
+            return Archive(FORMATS[kind](contents), contents.sources)
 
-        made = self._made((kind, selection), sources, make)
+        made, _ = self._made((kind, selection), needed, make)
         assert isinstance(made, Archive)  # noqa: S101 - by its name
         return made
 
-    def contents(self, sources: Sequence[Source]) -> Contents:
+    def contents(self, needed: Sequence[Needed]) -> Contents:
         """Give all entries of some datablocks, to look into.
 
         Raises:
             LinkReleased: A datablock is not in staging, or not as long as it was.
         """
-        made = self._made("contents", sources, lambda: Contents(sources))
+        return self._contents(needed)[0]
+
+    def _contents(self, needed: Sequence[Needed]) -> tuple[Contents, bool]:
+        def make() -> Contents:
+            self._require_there(needed)
+            return Contents(self._read(needed))
+
+        made, is_new = self._made("contents", needed, make)
         assert isinstance(made, Contents)  # noqa: S101 - by its name
-        return made
+        return made, is_new
 
     def _made(
-        self, what: object, sources: Sequence[Source], make: Callable[[], Archive | Contents]
-    ) -> Archive | Contents:
-        name = (what, tuple(_identity(each) for each in sources))
+        self, what: object, needed: Sequence[Needed], make: Callable[[], Archive | Contents]
+    ) -> tuple[Archive | Contents, bool]:
+        """Give what is held, or make it; and say whether it was made."""
+        name = (what, tuple(_identity(each) for each in needed))
         with self._lock:
             lock, made = self._held.setdefault(name, (Lock(), []))
             self._held.move_to_end(name)
             while len(self._held) > _HELD:
                 self._held.popitem(last=False)
         with lock:
-            if not made:
-                self._require_there(sources)
+            is_new = not made
+            if is_new:
                 made.append(make())
-        return made[0]
+        return made[0], is_new
 
-    def _require_there(self, sources: Sequence[Source]) -> None:
-        for each in sources:
+    def _require_there(self, needed: Sequence[Needed]) -> None:
+        for each in needed:
             record = each.record
             if self._staging.staged_size(record.key, record.partial) != record.bytes_total:
                 raise LinkReleased(
@@ -199,6 +221,6 @@ class ArchiveShelf:
                 )
 
 
-def _identity(source: Source) -> tuple[DatablockKey, str, str | None, str, str | None]:
-    record = source.record
-    return record.key, record.partial, record.archive_checksum, source.folder, source.source_folder
+def _identity(needed: Needed) -> tuple[DatablockKey, str, str | None, str, str | None]:
+    record = needed.record
+    return record.key, record.partial, record.archive_checksum, needed.folder, needed.source_folder

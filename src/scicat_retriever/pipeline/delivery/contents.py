@@ -29,35 +29,62 @@ Wanted = Callable[[str], bool]
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """A staged datablock that entries are read from.
+class Needed:
+    """A staged datablock that an archive is wanted of.
 
     Attributes:
-        record: As the ledger had it when the archive was laid out.
-        manifest: Its members.
+        record: As the ledger has it.
         folder: The folder of its dataset in the archive.
         source_folder: Its dataset's `sourceFolder`.
     """
 
     record: DatablockRecord
-    manifest: Manifest = field(repr=False)
     folder: str
     source_folder: str | None
 
 
-def sources(
+@dataclass(frozen=True, slots=True)
+class Source(Needed):
+    """A staged datablock that entries are read from.
+
+    Attributes:
+        manifest: Its members.
+    """
+
+    manifest: Manifest = field(repr=False)
+
+
+def needed_of(
     folders: Mapping[DatasetPid, str],
     source_folders: Mapping[DatasetPid, str | None],
-    needed: Callable[[DatasetPid], Sequence[DatablockRecord]],
-    ledger: Ledger,
-    early: Callable[[Collection[DatablockKey]], datetime | None],
-) -> list[Source]:
-    """Give the staged datablocks of datasets, each with its members.
+    datablocks: Callable[[DatasetPid], Sequence[DatablockRecord]],
+) -> list[Needed]:
+    """Give the staged datablocks of datasets, without reading their manifests.
 
     Args:
         folders: The datasets, and what their folders are called.
         source_folders: Their `sourceFolder`s.
-        needed: Gives the datablocks that are wanted of a dataset.
+        datablocks: Gives the datablocks that are wanted of a dataset.
+
+    Raises:
+        LinkReleased: One of them is not staged any more.
+    """
+    found = []
+    for pid, folder in folders.items():
+        for record in datablocks(pid):
+            if record.state is not DatablockState.STAGED:
+                raise _released(folder)
+            found.append(Needed(record, folder, source_folders.get(pid)))
+    return found
+
+
+def sources(
+    needed: Sequence[Needed], ledger: Ledger, early: Callable[[Collection[DatablockKey]], datetime | None]
+) -> list[Source]:
+    """Read the members of staged datablocks.
+
+    Args:
+        needed: The datablocks.
         ledger: The ledger.
         early: Has datablocks read again soon; gives about when that is done (UTC), or None where it never is:
             see `pipeline.staging.early_checks`.
@@ -70,28 +97,30 @@ def sources(
     """
     found: list[Source] = []
     lacking: list[DatablockRecord] = []
-    for pid, folder in folders.items():
-        for record in needed(pid):
-            sealed = ledger.copies.known_manifest(record.key)
-            if record.state is not DatablockState.STAGED or sealed is None:
-                raise LinkReleased(
-                    f"a part of {folder} was removed from staging: ask for the dataset again in SciCat"
-                )
-            try:
-                manifest = read_manifest(sealed.blob, sealed.seal)
-            except SealBroken as error:
-                raise ManifestDamaged(f"{record.datablock.archive_id}: {error}") from error
-            if not manifest.in_staged:
-                raise ArchiveNotReady(
-                    f"{record.file_name} was staged compressed by an earlier release: it can be downloaded as it is stored "
-                    "alone, until it has left staging and is asked for again"
-                )
-            if not manifest.has_crc:
-                lacking.append(record)
-            found.append(Source(record, manifest, folder, source_folders.get(pid)))
+    for each in needed:
+        record = each.record
+        sealed = ledger.copies.known_manifest(record.key)
+        if sealed is None:
+            raise _released(each.folder)
+        try:
+            manifest = read_manifest(sealed.blob, sealed.seal)
+        except SealBroken as error:
+            raise ManifestDamaged(f"{record.datablock.archive_id}: {error}") from error
+        if not manifest.in_staged:
+            raise ArchiveNotReady(
+                f"{record.file_name} was staged compressed by an earlier release: it can be downloaded as it is stored "
+                "alone, until it has left staging and is asked for again"
+            )
+        if not manifest.has_crc:
+            lacking.append(record)
+        found.append(Source(record, each.folder, each.source_folder, manifest))
     if lacking:
         raise ArchiveNotReady(_not_ready(lacking, early([record.key for record in lacking])))
     return found
+
+
+def _released(folder: str) -> LinkReleased:
+    return LinkReleased(f"a part of {folder} was removed from staging: ask for the dataset again in SciCat")
 
 
 def _not_ready(lacking: Sequence[DatablockRecord], ready: datetime | None) -> str:
@@ -202,7 +231,7 @@ class _Survey:
 
 
 def _survey(contents: Contents) -> _Survey:
-    """Look through all entries: once where all are files of different paths, else three times."""
+    """Look through all entries: once where all are files of different paths, else some times more."""
     found = _Survey()
     if _all_are_different_files(contents.sources):
         return found
@@ -214,6 +243,7 @@ def _survey(contents: Contents) -> _Survey:
         seen.update(map(hash, paths))
     for index in range(len(contents)):
         _look_closer(contents, index, twice, found)
+    found.linked = _linked(contents)
     return found
 
 
@@ -234,7 +264,7 @@ def _all_are_different_files(sources: Sequence[Source]) -> bool:
 
 
 def _look_closer(contents: Contents, index: int, twice: set[str], found: _Survey) -> None:
-    page, paths = contents.page(index)
+    _, paths = contents.page(index)
     for row, path in enumerate(paths):
         if path in twice:
             found.replaced[path] = (index, row)
@@ -243,30 +273,45 @@ def _look_closer(contents: Contents, index: int, twice: set[str], found: _Survey
         while above and above not in found.parents:
             found.parents.add(above)
             above = above.rpartition("/")[0]
-    if "h" in page.letters.lower():
-        found.linked[index] = dict(_linked(contents, index, page))
 
 
-def _linked(contents: Contents, index: int, page: Page) -> Iterator[tuple[int, _Row]]:
-    """Find the content of each hard link of a page: that of the member before it whose name it names."""
-    wanted = {link for letter, link in zip(page.letters, page.links, strict=True) if letter in "hH"}
+def _linked(contents: Contents) -> dict[int, dict[int, _Row]]:
+    """Find the content of each hard link, by batch and row: that of the last member of the name before it."""
+    named = [_targets(each) for each in contents.sources]
+    found: dict[int, dict[int, _Row]] = {}
     known: dict[str, _Row] = {}
-    first = index
-    while first and contents.source_of(first - 1) == contents.source_of(index):
-        first -= 1
-    for at in range(first, index + 1):
-        its = contents.page(at)[0]
-        digests = its.hexdigests()
-        for row, (letter, name) in enumerate(zip(its.letters.lower(), its.names, strict=True)):
-            content = None
-            if letter == "f":
-                content = _Row(its.sizes[row], its.crcs[row], digests[row], its.offsets[row])
-            elif letter == "h":
-                content = known.get(its.links[row])
-                if at == index and content is not None:
-                    yield row, content
-            if content is not None and (name in wanted or letter == "h"):
-                known[name] = content
+    of = -1
+    for index in range(len(contents)):
+        if contents.source_of(index) != of:
+            of = contents.source_of(index)
+            known.clear()
+        if named[of]:
+            found[index] = dict(_resolved(contents.page(index)[0], named[of], known))
+    return found
+
+
+def _targets(source: Source) -> set[str]:
+    """Give the names that the hard links of a datablock name."""
+    return {
+        link
+        for page in source.manifest.pages
+        if "h" in page.letters.lower()
+        for letter, link in zip(page.letters, page.links, strict=True)
+        if letter in "hH"
+    }
+
+
+def _resolved(page: Page, named: Collection[str], known: dict[str, _Row]) -> Iterator[tuple[int, _Row]]:
+    """Give the contents of a page's hard links by their rows; `known` has those of names, and is kept up."""
+    digests = page.hexdigests()
+    for row, (letter, name) in enumerate(zip(page.letters.lower(), page.names, strict=True)):
+        content = None
+        if letter == "f":
+            content = _Row(page.sizes[row], page.crcs[row], digests[row], page.offsets[row])
+        elif letter == "h" and (content := known.get(page.links[row])) is not None:
+            yield row, content
+        if content is not None and name in named:
+            known[name] = content
 
 
 def _batch_of_files(page: Page, paths: Sequence[str], number: int) -> Batch:

@@ -18,7 +18,7 @@ from scicat_retriever.computed.zip_layout import ZipLayout
 from scicat_retriever.domain.errors import LinkReleased
 from scicat_retriever.domain.ids import DatasetPid
 from scicat_retriever.domain.states import DatablockState
-from scicat_retriever.pipeline.delivery.contents import Contents, sources
+from scicat_retriever.pipeline.delivery.contents import Contents, needed_of, sources
 from tests.unit.pipeline.rig import PID, Rig, entries
 
 Q = DatasetPid("20.500.12345/q")
@@ -53,10 +53,8 @@ def stage(
 def contents(
     rig: Rig, folders: Mapping[DatasetPid, str], folder: str | None = None, wanted: Any = None
 ) -> Contents:
-    found = sources(
-        folders, dict.fromkeys(folders, folder), rig.ledger.datablocks.of, rig.ledger, lambda _: None
-    )
-    return Contents(found, wanted)
+    needed = needed_of(folders, dict.fromkeys(folders, folder), rig.ledger.datablocks.of)
+    return Contents(sources(needed, rig.ledger, lambda _: None), wanted)
 
 
 def read(layout: Layout, held: Contents, rig: Rig, start: int = 0, stop: int | None = None) -> bytes:
@@ -121,6 +119,21 @@ def test_folders_come_where_they_are_empty_and_links_as_what_they_are() -> None:
         "d/run/to a": b"a",
     }
     assert unzipped(rig, held) == untarred(rig, held) == expected
+
+
+def test_a_hard_link_is_found_whichever_page_of_the_manifest_names_it() -> None:
+    rig = Rig()
+    many = [member(f"{number:04d}", b"") for number in range(4096)]
+    links = [
+        member("one", type=tarfile.LNKTYPE, linkname="a"),
+        member("two", type=tarfile.LNKTYPE, linkname="b"),
+    ]
+    stage(rig, [member("a", b"first"), member("b", b"second"), *many, *links])
+    held = contents(rig, {PID: "d"})
+    assert len(held) == 2
+    found = unzipped(rig, held)
+    assert (found["d/one"], found["d/two"]) == (b"first", b"second")
+    assert len(found) == 4100
 
 
 @pytest.mark.parametrize("before", ["data/p/", "./data/p/"])
